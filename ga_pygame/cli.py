@@ -1,0 +1,116 @@
+"""The command line: `python -m ga_pygame collect` and `export`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ga_pygame import __version__
+
+_EXTRA = {"starlette", "uvicorn", "msgspec", "nicegui", "rich"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 0
+    try:
+        return _collect(options) if options.command == "collect" else _export(options)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in _EXTRA:
+            raise
+        return _fail(f'{error.name} is not installed; the collector needs: pip install "ga-pygame[collector]"')
+    except KeyboardInterrupt:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ga_pygame", description="Game analytics for pygame-ce: the tools beside the SDK."
+    )
+    parser.add_argument("--version", action="version", version=f"ga_pygame {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    collect = commands.add_parser(
+        "collect",
+        help="start the collector: a local server that takes your game's events and shows them live",
+        description="Start the collector. Then: GA_PYGAME_COLLECTOR=http://127.0.0.1:8420 python my_game.py",
+    )
+    collect.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    collect.add_argument("--port", type=_port, default=8420, help="0 takes any free one (default: %(default)s)")
+    collect.add_argument(
+        "--db",
+        metavar="FILE",
+        help="where events are kept; ':memory:' forgets them at the end (default: a file per port in the user's data"
+        " folder, named at the start; with --port 0 a temporary one)",
+    )
+    collect.add_argument(
+        "--game",
+        metavar="KEY:SECRET",
+        action="append",
+        default=[],
+        help="a game that may send, repeatable (default: GameAnalytics' published sandbox keys)",
+    )
+    collect.add_argument("--configs", metavar="FILE", type=Path, help="JSON file with remote configs and A/B variants")
+    collect.add_argument("--no-page", action="store_true", help="only collect, without the page in the browser")
+
+    export = commands.add_parser(
+        "export",
+        help="print the events that a collector has stored, one JSON object a line",
+        description="Print stored events as they were sent, in order of arrival; the collector may be running.",
+    )
+    export.add_argument("--db", metavar="FILE", type=Path, required=True, help="the collector's file")
+    export.add_argument("--rejected", action="store_true", help="print the rejected ones, with the broken rules")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("must be 0 to 65535")
+    return port
+
+
+def _fail(message: str) -> int:
+    print(f"ga_pygame: {message}", file=sys.stderr)
+    return 1
+
+
+def _collect(options: argparse.Namespace) -> int:
+    from ga_pygame.collector import configs, games, server, store  # noqa: PLC0415 - an optional extra
+
+    try:
+        allowed = [games.parse(text) for text in options.game]
+    except ValueError as error:
+        return _fail(f"--game: {error}")
+    try:
+        return server.run(
+            server.Options(options.host, options.port, options.db, tuple(allowed), options.configs, not options.no_page)
+        )
+    except (server.CannotStart, store.StoreError, configs.ConfigsError) as error:
+        return _fail(str(error))
+
+
+def _export(options: argparse.Namespace) -> int:
+    from ga_pygame.collector import queries, store  # noqa: PLC0415 - keeps --version quick
+
+    try:
+        reader = queries.Queries(options.db)
+    except store.StoreError as error:
+        return _fail(str(error))
+    out = sys.stdout.buffer
+    try:
+        for line in reader.rejected() if options.rejected else reader.stored():
+            out.write(line + b"\n")
+        out.flush()
+    except BrokenPipeError:  # `| head` has seen enough; what is left in the buffer must not raise at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        reader.close()
+    return 0

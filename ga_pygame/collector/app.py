@@ -1,0 +1,130 @@
+"""The application: the services' routes, the JSON API, the page, and the guard before them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Match, Route
+
+from ga_pygame.collector.queries import Arrival, Queries, one_line
+
+MAX_PAGE_OF_EVENTS = 1000
+
+
+class Api:
+    """The page's data as JSON."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+
+    def routes(self) -> list[Route]:
+        """`GET` routes under `/api`."""
+        return [
+            Route("/api/summary", self._summary),
+            Route("/api/events", self._events),
+            Route("/api/sessions", self._sessions),
+            Route("/api/progression", self._progression),
+            Route("/api/export", self._export),
+        ]
+
+    async def _summary(self, request: Request) -> Response:  # noqa: ARG002
+        return _json(self._queries.summary())
+
+    async def _events(self, request: Request) -> Response:
+        after = _number(request, "after", 0, 2**62)
+        limit = _number(request, "limit", 100, MAX_PAGE_OF_EVENTS)
+        return _raw_list([_arrival(one) for one in self._queries.arrivals(after, limit)])
+
+    async def _sessions(self, request: Request) -> Response:
+        return _json([dataclasses.asdict(one) for one in self._queries.sessions(_number(request, "limit", 100, 1000))])
+
+    async def _progression(self, request: Request) -> Response:
+        limit = _number(request, "limit", 200, 1000)
+        return _json([dataclasses.asdict(one) for one in self._queries.progression(limit)])
+
+    async def _export(self, request: Request) -> Response:
+        rejected = "rejected" in request.query_params
+        name = "rejected.jsonl" if rejected else "events.jsonl"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return StreamingResponse(self._lines(rejected=rejected), headers=headers, media_type="application/x-ndjson")
+
+    async def _lines(self, *, rejected: bool) -> AsyncIterator[bytes]:
+        after = 0
+        while page := self._queries.arrivals(after, MAX_PAGE_OF_EVENTS):
+            after = page[-1].id
+            yield b"".join(
+                _rejected_line(one) if rejected else one_line(one.json) + b"\n"
+                for one in page
+                if bool(one.errors) == rejected
+            )
+
+
+def _rejected_line(one: Arrival) -> bytes:
+    return b'{"event":' + one_line(one.json) + b',"errors":' + msgspec.json.encode(one.errors) + b"}\n"
+
+
+def _arrival(one: Arrival) -> bytes:
+    about = {
+        "id": one.id,
+        "received_at": one.received_at,
+        "game": one.game_key,
+        "category": one.category,
+        "accepted": not one.errors,
+        "errors": one.errors,
+    }
+    return msgspec.json.encode(about)[:-1] + b',"event":' + one.json + b"}"
+
+
+def _json(content: Any) -> Response:
+    return Response(msgspec.json.encode(content), media_type="application/json")
+
+
+def _raw_list(items: list[bytes]) -> Response:
+    return Response(b"[" + b",".join(items) + b"]", media_type="application/json")
+
+
+def _number(request: Request, name: str, default: int, most: int) -> int:
+    text = request.query_params.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) < 20):
+        raise HTTPException(400, f"{name} must be a whole number of 0 or more")
+    return min(int(text), most)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    status, detail, headers = 500, "internal", None
+    if isinstance(error, HTTPException):
+        status, detail, headers = error.status_code, error.detail, error.headers
+    return Response(msgspec.json.encode({"error": detail}), status, headers, media_type="application/json")
+
+
+def build(ingest: list[Route], api: Api, front: Route | None) -> tuple[Starlette, Callable[[str], bool]]:
+    """The application without its guard, and the test whether a path is one that games send to.
+
+    Args:
+        ingest: The routes of the services.
+        api: The page's data.
+        front: What stands at `/` where there is no page.
+    """
+    routes = [*ingest, *api.routes(), *([front] if front else [])]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+    app.router.redirect_slashes = False
+
+    def ingests(path: str) -> bool:
+        scope = {"type": "http", "method": "POST", "path": path, "root_path": "", "headers": []}
+        return any(route.matches(scope)[0] is Match.FULL for route in ingest)
+
+    return app, ingests
+
+
+async def no_page(request: Request) -> Response:  # noqa: ARG001
+    """What stands at `/` of a collector that was started without its page."""
+    return _json({"service": "ga_pygame collector", "page": False, "api": ["/api/summary", "/api/events"]})

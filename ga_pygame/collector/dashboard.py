@@ -1,0 +1,355 @@
+"""The page: counters, events as they arrive, sessions, levels.
+
+A browser gets only rows that it has not seen, a few times a second and at most `ROWS_PER_PUSH` of them, and
+keeps at most `ROWS_KEPT`; so a game that sends a thousand events a second costs it no more than one that
+sends a hundred. Everything comes from this machine: no font, script or style from elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+os.environ.setdefault("NICEGUI_STORAGE_PATH", str(Path(tempfile.gettempdir()) / "ga_pygame_nicegui"))
+
+from fastapi import FastAPI
+from nicegui import ui
+from starlette.applications import Starlette
+
+from ga_pygame import clock, rules
+from ga_pygame.collector.queries import Arrival, Level, Queries, Session
+
+SECONDS_PER_PUSH = 0.4
+PUSHES_PER_TABLE = 3
+ROWS_PER_PUSH = 100
+ROWS_KEPT = 200
+SESSIONS_SHOWN = 50
+LEVELS_SHOWN = 200
+NOTES_SHOWN = 4
+PLAYING_SECONDS = 60
+"""A session that has sent nothing for this long, and no end, is called silent: games send every 20 s."""
+
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#2f6fde"/>'
+    '<path d="M4 12V8M8 12V4M12 12V6" stroke="#fff" stroke-width="2" stroke-linecap="round"/></svg>'
+)
+_EVENT_COLUMNS = [
+    {"label": "time", "kind": "time"},
+    {"label": "category", "kind": "chip"},
+    {"label": "event", "kind": "text"},
+    {"label": "value", "kind": "number"},
+    {"label": "player", "kind": "soft"},
+]
+_SESSION_COLUMNS = [
+    {"label": "player", "kind": "text"},
+    {"label": "no.", "kind": "number"},
+    {"label": "start", "kind": "time"},
+    {"label": "length", "kind": "number"},
+    {"label": "events", "kind": "number"},
+    {"label": "end", "kind": "state"},
+]
+_LEVEL_COLUMNS = [
+    {"label": "level", "kind": "text"},
+    {"label": "starts", "kind": "number"},
+    {"label": "fails", "kind": "number"},
+    {"label": "completes", "kind": "number"},
+    {"label": "completion", "kind": "share"},
+    {"label": "attempts", "kind": "number"},
+]
+_COUNTERS = ("events per second", "accepted", "rejected", "duplicates", "sessions live")
+
+Row = dict[str, Any]
+
+
+class LiveTable(ui.element, component="live_table.js"):
+    """A table in the browser; rows are pushed to it and not kept here."""
+
+    def __init__(self, columns: list[dict[str, str]], most: int, *, details: bool = False) -> None:
+        super().__init__()
+        self._props["columns"] = columns
+        self._props["most"] = most
+        self._props["details"] = details
+
+    def prepend(self, rows: list[Row]) -> None:
+        """Put rows on top; the oldest fall off at the bottom."""
+        self.run_method("prepend", rows)
+
+    def replace(self, rows: list[Row]) -> None:
+        """Show these rows only."""
+        self.run_method("replace", rows)
+
+
+def mount(app: Starlette, queries: Queries, address: str) -> None:
+    """Add the page at `/`.
+
+    Args:
+        app: The collector's application.
+        queries: What to show.
+        address: What a game must be told, e.g. `http://127.0.0.1:8420`.
+    """
+    css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+
+    @ui.page("/")
+    def page() -> None:
+        ui.add_css(css)
+        _Page(queries, address)
+
+    ui.run_with(
+        cast(FastAPI, app),
+        title="ga_pygame collector",
+        favicon=_ICON,
+        dark=None,
+        tailwind=False,
+        show_welcome_message=False,
+        message_history_length=20,
+        binding_refresh_interval=None,
+    )
+
+
+class _Page:
+    """One open browser tab."""
+
+    def __init__(self, queries: Queries, address: str) -> None:
+        self._queries = queries
+        self._clock = clock.SystemClock()
+        self._totals: deque[tuple[float, int]] = deque(maxlen=13)  # 5 s
+        self._seen = 0
+        self._category: str | None = None
+        self._paused = False
+        self._turn = 0
+        self._shown: dict[LiveTable, list[Row]] = {}
+        self._build(address)
+        self._feed_anew()
+        self._push()
+        ui.timer(SECONDS_PER_PUSH, self._push)
+
+    # --- what stands on it ------------------------------------------------------------------------------
+
+    def _build(self, address: str) -> None:
+        with _box("top"):
+            _text("name", "ga_pygame collector")
+            _text("address", address)
+            with _box("links"):
+                ui.link("events as JSON lines", "/api/export")
+                ui.link("rejected", "/api/export?rejected=1")
+        self._numbers = {}
+        with _box("counters"):
+            for name in _COUNTERS:
+                card = _box("card counter").props(f'data-counter="{name}"')
+                if name == "rejected":
+                    self._rejected = card.classes("bad")
+                with card:
+                    _text("label", name)
+                    self._numbers[name] = _text("number", "0")
+        with _box("columns"):
+            with _box("card feed"):
+                self._build_feed(address)
+            with _box("side"):
+                self._sessions, self._no_sessions = _table_card("Sessions", _SESSION_COLUMNS, SESSIONS_SHOWN)
+                self._levels, self._no_levels = _table_card("Progression", _LEVEL_COLUMNS, LEVELS_SHOWN)
+
+    def _build_feed(self, address: str) -> None:
+        with _box("bar"):
+            _text("title", "Events")
+            self._hint = _text("hint", "")
+            with _box("controls"):
+                pick = ui.element("select").classes("pick").props('aria-label="category"')
+                with pick:
+                    for value, name in (("", "all"), *((one, one) for one in ("rejected", *rules.CATEGORIES))):
+                        with ui.element("option").props(f'value="{value}"'):
+                            ui.html(name, sanitize=False)  # a name of ours
+                pick.on("change", self._pick, js_handler="(event) => emit(event.target.value)")
+                self._pause = ui.element("button").classes("plain").props('type="button"')
+                with self._pause:
+                    self._pause_text = _text("", "Pause")
+                self._pause.on("click", self._toggle)
+        self._empty = _box("empty")
+        with self._empty:
+            _text("lead", "No events yet")
+            _text("", "Add these three lines to your game, after pygame.init():")
+            _code('import ga_pygame\ntracker = ga_pygame.Tracker(build="0.1.0")\ntracker.start()')
+            _text("", "and start it with the address of this collector:")
+            _code(
+                f"GA_PYGAME_COLLECTOR={address} python my_game.py\n\n"
+                f"# PowerShell\n$env:GA_PYGAME_COLLECTOR = '{address}'; python my_game.py"
+            )
+        self._feed = LiveTable(_EVENT_COLUMNS, ROWS_KEPT, details=True)
+
+    # --- what a person does -----------------------------------------------------------------------------
+
+    def _pick(self, event: Any) -> None:
+        chosen = event.args
+        self._category = chosen if chosen in ("rejected", *rules.CATEGORIES) else None
+        self._feed_anew()
+
+    def _toggle(self) -> None:
+        self._paused = not self._paused
+        self._pause_text.set_text("Resume" if self._paused else "Pause")
+        if self._paused:
+            self._hint.set_text("paused; events are still stored")
+        else:
+            self._hint.set_text("")
+            self._feed_anew()
+
+    # --- what changes -----------------------------------------------------------------------------------
+
+    def _feed_anew(self) -> None:
+        newest = self._queries.newest(0, ROWS_KEPT, self._category)
+        self._seen = self._queries.newest_id() if not newest else newest[0].id
+        self._feed.replace([_event_row(one) for one in newest])
+
+    def _push(self) -> None:
+        summary = self._queries.summary()
+        accepted, rejected = sum(summary["accepted"].values()), sum(summary["rejected"].values())
+        now = clock.wall_now()
+        live = self._queries.live_sessions(now - PLAYING_SECONDS)
+        numbers = (
+            f"{self._rate(accepted + rejected):,.0f}",
+            *(f"{count:,}" for count in (accepted, rejected, summary["duplicates"], live)),
+        )
+        for name, number in zip(_COUNTERS, numbers, strict=True):
+            self._numbers[name].set_text(number)
+        self._rejected.classes(add="some" if rejected else "")
+        self._empty.set_visibility(accepted + rejected == 0)
+        self._feed.set_visibility(accepted + rejected > 0)
+        if not self._paused:
+            fresh = self._queries.newest(self._seen, ROWS_PER_PUSH, self._category)
+            if fresh:
+                self._seen = fresh[0].id
+                self._feed.prepend([_event_row(one) for one in fresh])
+        if self._turn % PUSHES_PER_TABLE == 0:
+            sessions = [_session_row(one, now) for one in self._queries.sessions(SESSIONS_SHOWN)]
+            self._show(self._sessions, self._no_sessions, sessions)
+            levels = [_level_row(one) for one in self._queries.progression(LEVELS_SHOWN)]
+            self._show(self._levels, self._no_levels, levels)
+        self._turn += 1
+
+    def _show(self, table: LiveTable, none: ui.element, rows: list[Row]) -> None:
+        if self._shown.get(table) != rows:
+            self._shown[table] = rows
+            table.replace(rows)
+            table.set_visibility(bool(rows))
+            none.set_visibility(not rows)
+
+    def _rate(self, total: int) -> float:
+        now = self._clock.monotonic()
+        self._totals.append((now, total))
+        since, before = self._totals[0]
+        return (total - before) / (now - since) if now > since else 0.0
+
+
+def _box(classes: str) -> ui.element:
+    return ui.element("div").classes(classes)
+
+
+def _text(classes: str, text: str) -> ui.label:
+    return ui.label(text).classes(classes)
+
+
+def _code(text: str) -> None:
+    with ui.element("pre"):
+        ui.label(text)
+
+
+def _table_card(title: str, columns: list[dict[str, str]], most: int) -> tuple[LiveTable, ui.element]:
+    with _box(f"card {title.lower()}"):
+        with _box("bar"):
+            _text("title", title)
+        none = _text("none", "none yet")
+        table = LiveTable(columns, most)
+        table.set_visibility(False)
+    return table, none
+
+
+# --- rows ----------------------------------------------------------------------------------------------
+
+_decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+
+
+def _event_row(one: Arrival) -> Row:
+    try:
+        event = _decode(one.json)
+    except (msgspec.DecodeError, RecursionError):
+        event = None
+    if not isinstance(event, dict):
+        event = {"event_id": one.json[:120].decode("utf-8", "replace")}
+    notes = [_note(error) for error in one.errors[:NOTES_SHOWN]]
+    if len(one.errors) > NOTES_SHOWN:
+        notes.append(["…", f"and {len(one.errors) - NOTES_SHOWN} more"])
+    category = one.category
+    if category == "unknown" and event.get("category") is not None:
+        category = _short(event["category"], 20)
+    return {
+        "id": one.id,
+        "tone": "rejected" if one.errors else "accepted",
+        "cells": [one.received_at, category, _what(event), _value(event), _short(event.get("user_id"), 13)],
+        "notes": notes,
+    }
+
+
+def _note(error: dict[str, str]) -> list[str]:
+    """Field and rule of one error."""
+    field = error["path"].strip("/").replace("/", ".")
+    return [field or "event", _short(error["reason"].removeprefix(f"{field} ").removeprefix(f"{field}: "), 400)]
+
+
+_SAYS = {
+    "error": ("severity", "message"),
+    "ads": ("ad_action", "ad_type", "ad_placement"),
+    "sdk_error": ("error_category", "error_area", "error_action"),
+}
+
+
+def _what(event: dict[str, Any]) -> str:
+    category = event.get("category")
+    names = _SAYS.get(category, ("event_id",)) if isinstance(category, str) else ("event_id",)
+    return _short(" · ".join(_short(event.get(name), 120) for name in names if event.get(name) is not None), 120)
+
+
+def _value(event: dict[str, Any]) -> str:
+    for name, unit in (("amount", ""), ("value", ""), ("score", ""), ("length", " s")):
+        value = event.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            currency = f" {event['currency']}" if name == "amount" and isinstance(event.get("currency"), str) else ""
+            return _short(f"{value:,}{unit}{currency}", 24)
+    return ""
+
+
+def _short(value: object, longest: int) -> str:
+    text = value if isinstance(value, str) else "" if value is None else str(value)[: longest + 1]
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _session_row(one: Session, now: float) -> Row:
+    playing = not one.ended and now - one.received_at <= PLAYING_SECONDS
+    state = "ended" if one.ended else "still playing" if playing else "no end came"
+    player = _short(one.user_id, 13)
+    return {
+        "id": f"{one.game_key}:{one.session_id}",
+        "tone": "playing" if playing else "over",
+        "cells": [player, one.session_num, one.started, _duration(one.length), f"{one.events:,}", state],
+        "notes": [],
+    }
+
+
+def _duration(seconds: int) -> str:
+    hours, rest = divmod(max(0, seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _level_row(one: Level) -> Row:
+    share = None if one.completion_rate is None else round(one.completion_rate * 100)
+    mean = "" if one.mean_attempts is None else f"{one.mean_attempts:.1f}"
+    return {
+        "id": one.level,
+        "tone": "level",
+        "cells": [_short(one.level, 120), one.starts, one.fails, one.completes, share, mean],
+        "notes": [],
+    }

@@ -1,0 +1,233 @@
+"""`ga_pygame collect`: opens the file and the port, says so, serves until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import uvicorn
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from ga_pygame.collector import app as application
+from ga_pygame.collector.configs import SettingsFile
+from ga_pygame.collector.gameanalytics import GameAnalytics
+from ga_pygame.collector.games import SANDBOX, Game
+from ga_pygame.collector.guard import Guard, is_loopback
+from ga_pygame.collector.queries import Queries
+from ga_pygame.collector.store import Store, StoreError, temporary_path
+
+DEFAULT_PORT = 8420
+KEEP_ALIVE_SECONDS = 75
+"""Longer than games wait between batches, so that they keep their connection."""
+SHUTDOWN_SECONDS = 2
+REPORTED_REFUSALS = 20
+
+
+class CannotStart(Exception):
+    """The collector cannot start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    database: str | None = None
+    games: tuple[Game, ...] = ()
+    configs: Path | None = None
+    page: bool = True
+
+
+def default_database(port: int) -> Path:
+    """Where the collector of a port keeps its events unless told otherwise."""
+    folder = os.environ.get("GA_PYGAME_DATA_DIR")
+    base = Path(folder) if folder else platformdirs.user_data_path("ga_pygame", appauthor=False)
+    return base / f"collector-{port}.sqlite3"
+
+
+def run(options: Options) -> int:
+    """Serve until Ctrl-C or SIGTERM.
+
+    Raises:
+        CannotStart: See its message.
+        StoreError: The file cannot be used.
+        ConfigsError: The settings file cannot be used.
+    """
+    settings = SettingsFile(options.configs, _complain)
+    listener = _listen(options.host, options.port)
+    with contextlib.closing(listener), _store(options) as store:
+        queries = Queries(store.path)
+        try:
+            _serve(options, settings, listener, store, queries)
+        finally:
+            queries.close()
+    return 0
+
+
+def _serve(options: Options, settings: SettingsFile, listener: socket.socket, store: Store, queries: Queries) -> None:
+    port = listener.getsockname()[1]
+    loopback = is_loopback(options.host)
+    token = None if loopback else secrets.token_urlsafe(24)
+    games = {game.key: game for game in options.games or (SANDBOX,)}
+    connections = _Connections()
+    gameanalytics = GameAnalytics(games, store, settings, connections.drop, _Refusals())
+    front = None if options.page else Route("/", application.no_page)
+    app, ingests = application.build(gameanalytics.routes(), application.Api(queries), front)
+    if options.page:
+        from ga_pygame.collector import dashboard  # noqa: PLC0415 - NiceGUI takes 0.6 s that not everybody needs
+
+        dashboard.mount(app, queries, f"http://{_shown(options.host)}:{port}")
+    guarded: ASGIApp = Guard(
+        app,
+        ingests,
+        loopback_host=options.host if loopback else None,
+        token=token,
+        cookie=f"ga_pygame_{port}",
+    )
+    config = uvicorn.Config(
+        guarded,
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        lifespan="on" if options.page else "off",
+    )
+    server = _Server(config, _greeting(options, port, store, token))
+    connections.server = server
+    with _stopping(server):
+        server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens as soon as it does."""
+
+    def __init__(self, config: uvicorn.Config, greeting: list[str]) -> None:
+        super().__init__(config)
+        self._greeting = greeting
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            with contextlib.suppress(OSError):  # nobody needs to listen
+                sys.stdout.write("".join(f"{line}\n" for line in self._greeting))
+                sys.stdout.flush()
+
+
+class _Connections:
+    """The open connections, to close one without an answer."""
+
+    server: uvicorn.Server | None = None
+
+    def drop(self, client: tuple[str, int]) -> None:
+        for connection in list(self.server.server_state.connections) if self.server else ():
+            protocol: Any = connection
+            if protocol.client == client and protocol.transport is not None:
+                protocol.transport.abort()
+
+
+def _greeting(options: Options, port: int, store: Store, token: str | None) -> list[str]:
+    url = f"http://{_shown(options.host)}:{port}"
+    lines = [f"listening on {url}", f"events are kept in {store.path}"]
+    if options.database == ":memory:" or (options.database is None and options.port == 0):
+        lines[1] += " until the collector ends"
+    near = f"http://127.0.0.1:{port}" if options.host in ("0.0.0.0", "::") else url  # noqa: S104 - compared, not bound
+    if token:
+        what = "page" if options.page else "data"
+        path = "/" if options.page else "/api/summary"
+        lines.append(f"{what}: {near}{path}?token={token} (from elsewhere: this machine's name instead)")
+    elif options.page:
+        lines.append(f"page: {url}/")
+    lines.append(f"try it: GA_PYGAME_COLLECTOR={near} python my_game.py")
+    return lines
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except (OSError, OverflowError) as error:
+        raise CannotStart(f"cannot listen on {host}: {error}. Use --host 127.0.0.1") from error
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere it would let two programs share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        fix = "Another collector may be running: stop it, or use --port 0 for any free port"
+        raise CannotStart(f"cannot listen on {host}:{port}: {reason}. {fix}") from error
+    return listener
+
+
+@contextlib.contextmanager
+def _store(options: Options) -> Iterator[Store]:
+    temporary = options.database == ":memory:" or (options.database is None and options.port == 0)
+    if temporary:
+        path = temporary_path()
+    elif options.database is None:
+        path = default_database(options.port)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot make {path.parent}: {error.strerror}. Choose a file with --db") from error
+    else:
+        path = Path(options.database)
+    store = Store(path, temporary=temporary)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextlib.contextmanager
+def _stopping(server: uvicorn.Server) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the server, and the process with exit code 0."""
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    before = {which: signal.signal(which, stop) for which in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
+
+
+class _Refusals:
+    """Tells the developer of each kind of rejection once, in the terminal."""
+
+    def __init__(self) -> None:
+        self._told: set[tuple[str, str, str]] = set()
+
+    def __call__(self, category: str, errors: list[dict[str, str]]) -> None:
+        for error in errors:
+            kind = category, error["path"], error["error_type"]
+            if kind in self._told or len(self._told) >= REPORTED_REFUSALS:
+                continue
+            self._told.add(kind)
+            _complain(f"rejected {category}: {error['reason']}")
+
+
+def _complain(message: str) -> None:
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"ga_pygame: {message}\n")

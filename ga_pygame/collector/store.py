@@ -1,0 +1,448 @@
+"""Where the collector keeps what it gets: one SQLite file, written by one thread.
+
+A submission is acknowledged after its commit; what waits together is committed together. Accepted and
+rejected events share one sequence of ids, the order of arrival. What the page counts (totals, sessions,
+levels) is kept in the same transaction as the events, so that a question costs the same after a million.
+
+An event that was stored before (same game, same `event_uuid`) is counted as a duplicate and not stored
+again: games re-send what they saw no answer for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+APPLICATION_ID = 0x67615F63  # "ga_c": marks the file as ours
+SCHEMA_VERSION = 1
+ROWS_PER_STATEMENT = 100
+EVENTS_PER_COMMIT = 20_000
+MAX_WAITING_BYTES = 64 * 2**20
+
+_SCHEMA = """
+CREATE TABLE games (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
+
+CREATE TABLE events (                     -- accepted, one row each
+    id          INTEGER PRIMARY KEY,      -- order of arrival, shared with rejected
+    game_id     INTEGER NOT NULL,
+    received_at REAL NOT NULL,            -- seconds since 1970, the collector's clock
+    client_ts   INTEGER,                  -- seconds since 1970, the player's clock
+    category    TEXT NOT NULL,
+    event_uuid  TEXT,
+    user_id     TEXT,
+    session_id  TEXT,
+    session_num INTEGER,
+    event_id    TEXT,
+    value       NUMERIC,                  -- amount, value, score or length
+    json        BLOB NOT NULL             -- as it was sent
+);
+CREATE UNIQUE INDEX events_once ON events (game_id, event_uuid);
+
+CREATE TABLE rejected (
+    id          INTEGER PRIMARY KEY,
+    game_id     INTEGER NOT NULL,
+    received_at REAL NOT NULL,
+    category    TEXT NOT NULL,
+    errors      TEXT NOT NULL,            -- JSON list of {error_type, path, reason}
+    json        BLOB NOT NULL
+);
+
+CREATE TABLE totals (
+    game_id    INTEGER NOT NULL,
+    category   TEXT NOT NULL,
+    accepted   INTEGER NOT NULL DEFAULT 0,
+    rejected   INTEGER NOT NULL DEFAULT 0,
+    duplicates INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (game_id, category)
+) WITHOUT ROWID;
+
+CREATE TABLE sessions (
+    game_id     INTEGER NOT NULL,
+    session_id  TEXT NOT NULL,
+    user_id     TEXT,
+    session_num INTEGER,
+    platform    TEXT,
+    build       TEXT,
+    started     REAL NOT NULL,            -- earliest client_ts
+    latest      REAL NOT NULL,            -- latest client_ts
+    received_at REAL NOT NULL,            -- when its last event came in
+    length      INTEGER,                  -- seconds, from session_end; NULL while none came
+    events      INTEGER NOT NULL,
+    PRIMARY KEY (game_id, session_id)
+) WITHOUT ROWID;
+CREATE INDEX sessions_received ON sessions (received_at);
+
+CREATE TABLE levels (
+    game_id     INTEGER NOT NULL,
+    level       TEXT NOT NULL,            -- the parts joined by ':'
+    starts      INTEGER NOT NULL,
+    fails       INTEGER NOT NULL,
+    completes   INTEGER NOT NULL,
+    attempts    INTEGER NOT NULL,         -- sum of attempt_num over the completes that carry one
+    attempted   INTEGER NOT NULL,         -- how many completes carry one
+    PRIMARY KEY (game_id, level)
+) WITHOUT ROWID;
+"""
+
+_EVENT_COLUMNS = (
+    "id, game_id, received_at, client_ts, category, event_uuid, user_id, session_id, session_num, event_id, value, json"
+)
+_ROW = "(" + ", ".join("?" * len(_EVENT_COLUMNS.split(","))) + ")"
+
+
+class StoreError(Exception):
+    """The file cannot be used; the message says why and what to do."""
+
+
+class StoreFull(Exception):
+    """More waits to be written than may wait; the sender should come again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An event that broke a rule."""
+
+    category: str
+    json: bytes
+    errors: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What one request brought.
+
+    Attributes:
+        game_key: Whose events these are.
+        received_at: Seconds since 1970.
+        accepted: Each event decoded and as sent.
+        rejected: The others.
+        size: Bytes of JSON that this holds in memory.
+    """
+
+    game_key: str
+    received_at: float
+    accepted: Sequence[tuple[Mapping[str, Any], Any]]
+    rejected: Sequence[Rejected]
+    size: int
+
+
+class Store:
+    """The write side of the file; `submit` from any thread, one thread writes."""
+
+    def __init__(self, path: Path, *, temporary: bool = False) -> None:
+        self.path = path
+        self._temporary = temporary
+        self._db = connect(path)
+        self._games: dict[str, int] = dict(self._db.execute("SELECT key, id FROM games"))
+        self._queue: queue.SimpleQueue[tuple[Submission, Future[None]] | None] = queue.SimpleQueue()
+        self._waiting_bytes = 0
+        self._lock = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="ga-collector-store", daemon=True)
+        self._thread.start()
+
+    def submit(self, submission: Submission) -> Future[None]:
+        """Hand over what a request brought; the future is done when it is committed.
+
+        Raises:
+            StoreFull: Too much waits already.
+        """
+        future: Future[None] = Future()
+        with self._lock:
+            if self._closed or self._waiting_bytes + submission.size > MAX_WAITING_BYTES:
+                raise StoreFull
+            self._waiting_bytes += submission.size
+            self._queue.put((submission, future))
+        return future
+
+    def close(self) -> None:
+        """Write what waits and close the file."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+        self._db.close()
+        if self._temporary:
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+    # --- the writing thread ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            group = []
+            size = 0
+            item = self._queue.get()
+            while item is not None:
+                submission, future = item
+                with self._lock:
+                    self._waiting_bytes -= submission.size
+                if future.set_running_or_notify_cancel():
+                    group.append(item)
+                    size += len(submission.accepted) + len(submission.rejected)
+                if size >= EVENTS_PER_COMMIT:
+                    break
+                try:
+                    item = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            going = item is not None
+            if group:
+                self._settle(group)
+
+    def _settle(self, group: list[tuple[Submission, Future[None]]]) -> None:
+        try:
+            self._write([submission for submission, _ in group])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the sender must hear of it
+            with contextlib.suppress(sqlite3.Error):
+                self._db.rollback()
+            if len(group) == 1:
+                group[0][1].set_exception(error)
+            else:  # one that cannot be stored must not take the others with it
+                for one in group:
+                    self._settle([one])
+            return
+        for _, future in group:
+            future.set_result(None)
+
+    def _write(self, submissions: Iterable[Submission]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        (next_id,) = self._db.execute(
+            "SELECT 1 + max(ifnull((SELECT max(id) FROM events), 0), ifnull((SELECT max(id) FROM rejected), 0))"
+        ).fetchone()
+        rows: list[tuple[Any, ...]] = []
+        extras: list[Mapping[str, Any]] = []
+        refused: list[tuple[Any, ...]] = []
+        for submission in submissions:
+            game_id = self._game_id(submission.game_key)
+            received_at = submission.received_at
+            for event, raw in submission.accepted:
+                rows.append(_row(next_id, game_id, received_at, event, raw))
+                extras.append(event)
+                next_id += 1
+            for one in submission.rejected:
+                refused.append((next_id, game_id, received_at, one.category, one.errors, one.json))
+                next_id += 1
+        tally = _Tally()
+        fresh = self._insert(rows)
+        for row, event in zip(rows, extras, strict=True):
+            if fresh is None or row[0] in fresh:
+                tally.add(row, event)
+            else:
+                tally.count(row[1], row[4], 2)
+        if refused:
+            self._db.executemany("INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?)", refused)
+            for row in refused:
+                tally.count(row[1], row[3], 1)
+        tally.write(self._db)
+        self._db.execute("COMMIT")
+
+    def _insert(self, rows: list[tuple[Any, ...]]) -> set[int] | None:
+        """Insert what is new; return the ids that were, or `None` if all were.
+
+        Many rows a statement: the interpreter lock is given back and fetched once a statement, not once a row.
+        """
+        if not rows:
+            return None
+        before = self._db.total_changes
+        for start in range(0, len(rows), ROWS_PER_STATEMENT):
+            some = rows[start : start + ROWS_PER_STATEMENT]
+            self._db.execute(_insert_sql(len(some)), [value for row in some for value in row])
+        if self._db.total_changes - before == len(rows):
+            return None
+        return {row[0] for row in self._db.execute("SELECT id FROM events WHERE id >= ?", (rows[0][0],))}
+
+    def _game_id(self, key: str) -> int:
+        game_id = self._games.get(key)
+        if game_id is None:
+            self._db.execute("INSERT OR IGNORE INTO games (key) VALUES (?)", (key,))
+            (game_id,) = self._db.execute("SELECT id FROM games WHERE key = ?", (key,)).fetchone()
+            self._games[key] = game_id
+        return game_id
+
+
+def _insert_sql(rows: int) -> str:
+    values = ", ".join([_ROW] * rows)
+    return f"INSERT INTO events ({_EVENT_COLUMNS}) VALUES {values} ON CONFLICT (game_id, event_uuid) DO NOTHING"  # noqa: S608
+
+
+def _row(row_id: int, game_id: int, received_at: float, event: Mapping[str, Any], raw: Any) -> tuple[Any, ...]:
+    get = event.get
+    value = get("amount")
+    if value is None:
+        value = get("value")
+        if value is None:
+            value = get("score")
+            if value is None:
+                value = get("length")
+    event_id = get("event_id")
+    return (
+        row_id,
+        game_id,
+        received_at,
+        get("client_ts"),
+        event["category"],
+        get("event_uuid"),
+        get("user_id"),
+        get("session_id"),
+        get("session_num"),
+        event_id if type(event_id) is str else None,
+        _column(value),
+        raw,
+    )
+
+
+def _column(value: object) -> float | None:
+    """A number that fits an SQL column; the JSON keeps what was sent."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        try:
+            return float(value)
+        except OverflowError:
+            return None
+    return value
+
+
+class _Tally:
+    """What a group of events adds to the totals, sessions and levels."""
+
+    def __init__(self) -> None:
+        self._totals: dict[tuple[int, str], list[int]] = {}
+        self._sessions: dict[tuple[int, str], list[Any]] = {}
+        self._levels: dict[tuple[int, str], list[int]] = {}
+
+    def count(self, game_id: int, category: str, column: int) -> None:
+        """Column 0 is accepted, 1 rejected, 2 duplicates."""
+        counts = self._totals.get((game_id, category))
+        if counts is None:
+            counts = self._totals[game_id, category] = [0, 0, 0]
+        counts[column] += 1
+
+    def add(self, row: tuple[Any, ...], event: Mapping[str, Any]) -> None:
+        """Count an accepted event."""
+        _, game_id, received_at, client_ts, category, _, user_id, session_id, session_num, event_id, _, _ = row
+        self.count(game_id, category, 0)
+        if session_id is not None:
+            at = received_at if client_ts is None else client_ts
+            session = self._sessions.get((game_id, session_id))
+            if session is None:
+                platform, build = event.get("platform"), event.get("build")
+                first = [user_id, session_num, platform, build, at, at, received_at, None, 0]
+                session = self._sessions[game_id, session_id] = first
+            session[4] = min(session[4], at)
+            session[5] = max(session[5], at)
+            session[6] = received_at
+            session[8] += 1
+            if category == "session_end":
+                session[7] = event["length"]
+        if category == "progression":
+            status, _, level = event_id.partition(":")
+            counts = self._levels.setdefault((game_id, level), [0, 0, 0, 0, 0])
+            counts[("Start", "Fail", "Complete").index(status)] += 1
+            attempt = event.get("attempt_num")
+            if status == "Complete" and attempt is not None:
+                counts[3] += min(attempt, 2**31)
+                counts[4] += 1
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Add all this to the tables."""
+        db.executemany(
+            "INSERT INTO totals VALUES (?, ?, ?, ?, ?) ON CONFLICT (game_id, category) DO UPDATE SET"
+            " accepted = accepted + excluded.accepted, rejected = rejected + excluded.rejected,"
+            " duplicates = duplicates + excluded.duplicates",
+            [(*key, *counts) for key, counts in self._totals.items()],
+        )
+        db.executemany(
+            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (game_id, session_id) DO UPDATE SET user_id = excluded.user_id,"
+            " started = min(started, excluded.started), latest = max(latest, excluded.latest),"
+            " build = ifnull(excluded.build, build), received_at = excluded.received_at,"
+            " length = ifnull(excluded.length, length), events = events + excluded.events",
+            [(*key, *session) for key, session in self._sessions.items()],
+        )
+        db.executemany(
+            "INSERT INTO levels VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (game_id, level) DO UPDATE SET"
+            " starts = starts + excluded.starts, fails = fails + excluded.fails,"
+            " completes = completes + excluded.completes, attempts = attempts + excluded.attempts,"
+            " attempted = attempted + excluded.attempted",
+            [(*key, *counts) for key, counts in self._levels.items()],
+        )
+
+
+# --- opening -------------------------------------------------------------------------------------------
+
+
+def temporary_path() -> Path:
+    """A new file for a collector that should leave nothing behind."""
+    descriptor, name = tempfile.mkstemp(prefix="ga_pygame_collector_", suffix=".sqlite3")
+    os.close(descriptor)
+    return Path(name)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file for writing, made if it is not there; readable by its owner only.
+
+    Raises:
+        StoreError: It is not ours, not readable, or its folder is missing.
+    """
+    if not path.parent.is_dir():
+        raise StoreError(f"the folder {path.parent} does not exist: create it or choose another --db")
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"cannot open {path}: {_reason(error)}. Choose another --db") from error
+    try:
+        _prepare(db, path)
+    except sqlite3.Error as error:
+        db.close()
+        raise StoreError(f"cannot use {path}: {_reason(error)}. Choose another --db") from error
+    except StoreError:
+        db.close()
+        raise
+    return db
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA cache_size = -65536")  # KiB; event uuids are random, so their index is touched everywhere
+    db.execute("PRAGMA wal_autocheckpoint = 8000")  # pages: fewer times that those are copied to their places
+    db.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and application != APPLICATION_ID:
+            raise StoreError(f"{path} is a database of another program: choose another --db")
+        if version > SCHEMA_VERSION:
+            raise StoreError(f"{path} was written by a newer ga_pygame: update it or choose another --db")
+        if not tables:
+            for statement in _SCHEMA.split(";\n"):
+                if statement.strip():
+                    db.execute(statement)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise

@@ -1,0 +1,1 @@
+"""What runs behind the game: inbox to outbox, outbox to destinations."""

@@ -1,0 +1,285 @@
+"""What one transaction does with a slice of records: numbers them, sums up wallets, keeps the session's row.
+
+An event's JSON is built once in its life, here; batches are joins of it. What many events share (their
+session and context) is encoded once and kept until it changes. The counters move in the transaction of the
+event that carries them, so that neither a crash nor a second copy of the game makes a gap or a repeat.
+
+A `Book` is what the writer knows between transactions, a `Page` one transaction's work. A transaction may
+fail and run again elsewhere, so a page changes nothing outside itself; its `book` replaces the writer's
+when the commit succeeded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ga_pygame import device
+from ga_pygame.clock import Clock, new_id
+from ga_pygame.delivery.outbox import NewRecord, OpenSession, Transaction
+from ga_pygame.events import (
+    Business,
+    Context,
+    Event,
+    Flow,
+    Progression,
+    Record,
+    Resource,
+    SessionEnd,
+    SessionRef,
+    Status,
+    User,
+    WalletChange,
+)
+
+WALLET_SECONDS = 10.0
+_REMEMBERED_SESSIONS = 8
+_REMEMBERED_CONTEXTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """How long the running session has lasted.
+
+    Attributes:
+        length: Seconds focused so far.
+        at: When that was true, in seconds of `Clock.monotonic`: now, or when the pause began.
+    """
+
+    session: SessionRef
+    length: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What the writer knows between transactions.
+
+    Attributes:
+        numbers: `session_num` of the last few sessions, by id.
+        session: The running session's row.
+        attempt: The level of the open progression attempt; it outlives a session that a pause ended.
+        last: The last record, whose context is the current one.
+        wallet_since: When the first flow was put into an empty wallet.
+    """
+
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    session: OpenSession | None = None
+    attempt: str | None = None
+    last: Record | None = None
+    wallet_since: float | None = None
+
+    def wallet_is_due(self, now: float) -> bool:
+        """Whether flows have waited long enough."""
+        return self.wallet_since is not None and now >= self.wallet_since + WALLET_SECONDS
+
+
+class Encoder:
+    """Turns records into JSON, remembering what events share."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self._shared: dict[tuple[Context, str, int], bytes] = {}
+
+    def shared(self, context: Context, session_id: str, session_num: int) -> bytes:
+        """The fields that a context and a session give to all their events, as a JSON fragment."""
+        key = (context, session_id, session_num)
+        found = self._shared.get(key)
+        if found is None:
+            if len(self._shared) >= _REMEMBERED_CONTEXTS:
+                self._shared.clear()
+            found = self._shared[key] = encode(_annotations(context, session_id, session_num))[1:-1]
+        return found
+
+    def record(self, own: dict[str, Any], record: Record, session: SessionRef, session_num: int) -> NewRecord:
+        """An event's own fields and its record's stamp as a row of the outbox."""
+        fields, shared_fields = record.fields, record.context.fields
+        if fields and shared_fields:
+            own["custom_fields"] = {**shared_fields, **fields}
+        elif fields or shared_fields:
+            own["custom_fields"] = fields or shared_fields
+        text = payload(own, self.shared(record.context, session.id, session_num))
+        return NewRecord(session.id, own["category"], self.clock.wall(record.at), self.clock.server_offset, text)
+
+
+class Page:
+    """One transaction's work.
+
+    Attributes:
+        book: What the writer will know when it is committed.
+        added: Records added to the outbox.
+        urgent: Whether a session started or ended.
+    """
+
+    def __init__(self, book: Book, transaction: Transaction, encoder: Encoder) -> None:
+        self.book = book
+        self.added = 0
+        self.urgent = False
+        self._transaction = transaction
+        self._encoder = encoder
+        self._records: list[NewRecord] = []
+        self._last = book.last
+
+    def take(self, record: Record) -> None:
+        """Do what the record's kind of event asks for and encode it."""
+        event = record.event
+        kind = type(event)
+        self._last = record
+        extra: dict[str, int] = {}
+        if kind is WalletChange:
+            self._put_in_wallet(event.change, record)  # type: ignore[attr-defined]  # kind says so
+            return
+        if isinstance(event, Progression):
+            extra = self._count_attempt(event, record)
+        elif kind is Business:
+            extra = {"transaction_num": self._transaction.increment("transaction_num")}
+        elif kind is User:
+            self._begin(record)
+        elif kind is SessionEnd and not self._end(record):
+            return
+        self._append(event, record, extra)
+
+    def close(self, now: float, heartbeat: Heartbeat | None) -> None:
+        """Empty a wallet that is due, add the records, refresh the session's row."""
+        last = self._last
+        if last is not None and self.book.wallet_is_due(now):
+            self._empty_wallet(last._replace(at=now))
+        self._transaction.add(self._records)
+        self.added = len(self._records)
+        self.book = replace(self.book, last=last)
+        session = self.book.session
+        if session is None:
+            return
+        clock = self._encoder.clock
+        changes: dict[str, Any] = {"attempt": self.book.attempt, "clock_offset": clock.server_offset}
+        if last is not None and last.session is not None and last.session.id == session.session_id:
+            shared = self._encoder.shared(last.context, session.session_id, session.session_num)
+            if last.context.fields:
+                shared += b"," + encode({"custom_fields": last.context.fields})[1:-1]
+            changes["annotations"] = shared
+        if heartbeat is not None and heartbeat.session.id == session.session_id:
+            changes.update(length=heartbeat.length, client_ts=clock.wall(heartbeat.at))
+        session = replace(session, **changes)
+        self.book = replace(self.book, session=session)
+        self._transaction.save_session(session)
+
+    def _append(self, event: Event, record: Record, extra: Mapping[str, int]) -> None:
+        session = record.session
+        if session is None:
+            raise ValueError("a record without a session")
+        number = self.book.numbers.get(session.id, 1)
+        self._records.append(self._encoder.record({**event.wire(), **extra}, record, session, number))
+
+    def _begin(self, record: Record) -> None:
+        session = record.session
+        if session is None:
+            raise ValueError("a record without a session")
+        self.urgent = True
+        number = self._transaction.increment("session_num")
+        numbers = dict([*self.book.numbers.items(), (session.id, number)][-_REMEMBERED_SESSIONS:])
+        started = self._encoder.clock.wall(session.started)
+        row = OpenSession(session.id, number, started, started, None, 0.0, b"")
+        self.book = replace(self.book, numbers=numbers, session=row)
+
+    def _end(self, record: Record) -> bool:
+        """End the running session; false where the record's session is over already."""
+        running = self.book.session
+        if running is None or record.session is None or running.session_id != record.session.id:
+            return False
+        self.urgent = True
+        self._empty_wallet(record)
+        self.book = replace(self.book, session=None)
+        return self._transaction.delete_session(running.session_id)
+
+    def _count_attempt(self, event: Progression, record: Record) -> dict[str, int]:
+        """Source: REST v2, Handling attempt_num."""
+        if event.status is Status.START:
+            self.book = replace(self.book, attempt=event.level)
+            return {}
+        self._empty_wallet(record)
+        if self.book.attempt == event.level:
+            self.book = replace(self.book, attempt=None)
+        number = self._transaction.attempts(event.level) + 1
+        self._transaction.set_attempts(event.level, 0 if event.status is Status.COMPLETE else number)
+        return {"attempt_num": number}
+
+    def _put_in_wallet(self, change: Resource, record: Record) -> None:
+        session = self.book.session
+        if session is None:  # it ended by a pause while the game went on
+            self._append(change, record, {})
+            return
+        key = (change.flow.value, change.currency, change.item_type, change.item_id)
+        session = replace(session, wallet={**session.wallet, key: session.wallet.get(key, 0) + change.amount})
+        since = record.at if self.book.wallet_since is None else self.book.wallet_since
+        self.book = replace(self.book, session=session, wallet_since=since)
+
+    def _empty_wallet(self, record: Record) -> None:
+        session = self.book.session
+        self.book = replace(self.book, wallet_since=None)
+        if session is None or not session.wallet:
+            return
+        self.book = replace(self.book, session=replace(session, wallet={}))
+        for event in _wallet_events(session):
+            self._append(event, record._replace(fields=None), {})
+
+
+def end_lost(transaction: Transaction, session: OpenSession) -> None:
+    """Add what a dead process could not: its wallet, the Fail of its open attempt, its session_end.
+
+    Source: REST v2, Detecting missing session end on game launch.
+    """
+    if not transaction.delete_session(session.session_id) or not session.annotations:
+        return
+    events: list[tuple[Event, dict[str, int]]] = [(event, {}) for event in _wallet_events(session)]
+    if session.attempt is not None:
+        number = transaction.attempts(session.attempt) + 1
+        transaction.set_attempts(session.attempt, number)
+        events.append((Progression(Status.FAIL, tuple(session.attempt.split(":"))), {"attempt_num": number}))
+    events.append((SessionEnd(int(session.length), "lost"), {}))
+    records = []
+    for event, extra in events:
+        own = {**event.wire(), **extra}
+        text = payload(own, session.annotations)
+        records.append(NewRecord(session.session_id, own["category"], session.client_ts, session.clock_offset, text))
+    transaction.add(records)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def encode(value: Mapping[str, Any]) -> bytes:
+    """Compact JSON in UTF-8; half of a surrogate pair, which UTF-8 cannot say, becomes '?'."""
+    return _encode(value).encode("utf-8", "replace")
+
+
+def payload(own: Mapping[str, Any], shared: bytes) -> bytes:
+    """An event's JSON without its opening brace: its own fields, the shared ones, its id."""
+    return encode(own)[1:-1] + b"," + shared + b',"event_uuid":"' + new_id().encode() + b'"}'
+
+
+def _annotations(context: Context, session_id: str, session_num: int) -> dict[str, Any]:
+    """The default annotations. Source: REST v2, Default annotations."""
+    optional = {
+        "build": context.build,
+        "user_id_ext": context.external_user_id,
+        "custom_01": context.dimensions[0],
+        "custom_02": context.dimensions[1],
+        "custom_03": context.dimensions[2],
+        **(context.extra or {}),
+    }
+    return {
+        **device.facts(),
+        "user_id": context.user_id,
+        "session_id": session_id,
+        "session_num": session_num,
+        **{name: value for name, value in optional.items() if value is not None},
+    }
+
+
+def _wallet_events(session: OpenSession) -> list[Resource]:
+    return [
+        Resource(Flow(flow), currency, amount, item_type, item_id)
+        for (flow, currency, item_type, item_id), amount in session.wallet.items()
+    ]

@@ -1,0 +1,345 @@
+"""The durable queue between the writer and the uploaders: its contract, and the one that lives in memory.
+
+All of the writer's work happens in transactions, so that an event and the counters that it moves
+(`session_num`, `transaction_num`, attempts) are on disk together or not at all. Uploaders lease a batch,
+then settle or release it; a destination's lease is held by one uploader of one process at a time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeVar
+
+from ga_pygame.diagnostics import Drop
+from ga_pygame.exchange import StoredRecord
+
+T = TypeVar("T")
+
+PROTECTED = frozenset({"user", "session_end", "business"})
+"""Categories that go last when the outbox is full. Source: GameAnalytics SDKs, which accept only these then."""
+
+MAX_REJECTED = 200
+"""Rejected events kept for the developer to look at."""
+
+
+class OutboxError(Exception):
+    """The outbox cannot be read or written now: disk full, read-only, locked or damaged."""
+
+
+class NewRecord(NamedTuple):
+    """An encoded event on its way into the outbox.
+
+    Attributes:
+        client_ts: When it happened by the local clock, seconds since 1970.
+        clock_offset: Server time minus local time in seconds, where it was known.
+        payload: The JSON object without `client_ts` and without its opening brace, so that the corrected
+            time can be put in front without encoding anything again.
+    """
+
+    session_id: str
+    category: str
+    client_ts: float
+    clock_offset: float | None
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """What is needed to end a session whose process died. Source: REST v2, table `session_end`.
+
+    Attributes:
+        length: Seconds focused so far.
+        client_ts: When `length` was true, by the local clock.
+        annotations: The last event's shared fields, as a JSON fragment.
+        attempt: The level of the open progression attempt, parts joined by ':'.
+        wallet: Flows not sent yet: (flow, currency, item type, item id) to amount.
+    """
+
+    session_id: str
+    session_num: int
+    session_start_ts: float
+    client_ts: float
+    clock_offset: float | None
+    length: float
+    annotations: bytes
+    attempt: str | None = None
+    wallet: Mapping[tuple[str, str, str, str], float] = field(default_factory=dict)
+
+
+class Rejected(NamedTuple):
+    """An event that will not be sent again, with the reason."""
+
+    record: StoredRecord
+    reason: Drop
+    errors: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records leased for one send."""
+
+    destination: str
+    records: Sequence[StoredRecord]
+    origin: Outbox = field(repr=False)
+
+
+class Transaction(Protocol):
+    """What the writer may do in one step that happens wholly or not at all."""
+
+    def value(self, key: str) -> str | None:
+        """A value kept across launches."""
+        ...
+
+    def remember(self, key: str, value: str | None) -> None:
+        """Keep a value across launches; `None` forgets it."""
+        ...
+
+    def increment(self, key: str) -> int:
+        """Move a counter by one; the first value is 1."""
+        ...
+
+    def attempts(self, level: str) -> int:
+        """How many attempts at a level failed since it was last completed."""
+        ...
+
+    def set_attempts(self, level: str, number: int) -> None:
+        """Keep that number across launches."""
+        ...
+
+    def add(self, records: Sequence[NewRecord], destinations: Sequence[str] | None = None) -> None:
+        """Append records, to be delivered to these destinations, by default to all."""
+        ...
+
+    def save_session(self, session: OpenSession) -> None:
+        """Keep what would end the session if the process died now."""
+        ...
+
+    def delete_session(self, session_id: str) -> bool:
+        """Forget an open session; false where somebody else already ended it."""
+        ...
+
+    def clear(self) -> None:
+        """Forget everything: records, sessions, attempts, values."""
+        ...
+
+    def trim(self, max_bytes: int) -> int:
+        """Make room: drop the oldest session's records first, protected ones last; return how many.
+
+        The last thing in a transaction.
+        """
+        ...
+
+
+class Outbox(Protocol):
+    """Where records wait. The writer calls `transact`, uploaders the rest; each on its own thread."""
+
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        """Do `work` in one transaction; it may be called again from the start and must not remember."""
+        ...
+
+    def orphans(self) -> Sequence[OpenSession]:
+        """Sessions whose process is dead."""
+        ...
+
+    def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
+        """The oldest undelivered records, or `None`: there are none, or somebody else is sending.
+
+        A `user` record always opens a batch, so that it is the first event of a session's first batch.
+        """
+        ...
+
+    def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
+        """Be done with a batch for its destination."""
+        ...
+
+    def release(self, batch: Batch) -> None:
+        """Give a batch back, to be sent again."""
+        ...
+
+    def save(self) -> None:
+        """Write down what is not on the disk yet; called once, when the writer has finished."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and locks; called once, when the uploaders have finished too."""
+        ...
+
+
+def cut(records: Iterable[StoredRecord], max_events: int, max_bytes: int) -> list[StoredRecord]:
+    """The longest start of `records` that may travel together; at least one record."""
+    taken: list[StoredRecord] = []
+    size = 2
+    for record in records:
+        size += len(record.payload) + 28
+        if taken and (len(taken) == max_events or size > max_bytes or record.category == "user"):
+            break
+        taken.append(record)
+    return taken
+
+
+class MemoryOutbox:
+    """An outbox that ends with the process: for a disk that cannot be written, and for tests."""
+
+    def __init__(self, destinations: Sequence[str]) -> None:
+        self._destinations = tuple(destinations)
+        self._records: dict[int, StoredRecord] = {}
+        self._waiting: dict[str, deque[int]] = {name: deque() for name in destinations}
+        self._leased: set[str] = set()
+        self._next_id = 1
+        self.values: dict[str, str] = {}
+        self.attempts: Counter[str] = Counter()
+        self.sessions: dict[str, OpenSession | None] = {}  # None: ended here, perhaps open on the disk
+        self.rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        transaction = _MemoryTransaction(self)
+        result = work(transaction)
+        transaction.commit()
+        return result
+
+    def orphans(self) -> Sequence[OpenSession]:
+        return ()
+
+    def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
+        if destination in self._leased:
+            return None
+        present = (self._records.get(one) for one in tuple(self._waiting[destination]))
+        records = cut((record for record in present if record is not None), max_events, max_bytes)
+        if not records:
+            return None
+        self._leased.add(destination)
+        return Batch(destination, records, self)
+
+    def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
+        done = {record.id for record in batch.records}
+        waiting = self._waiting[batch.destination]
+        self._waiting[batch.destination] = deque(one for one in tuple(waiting) if one not in done)
+        for one in done:
+            if not any(one in queue for queue in self._waiting.values()):
+                self._records.pop(one, None)
+        self.rejected.extend(rejected)
+        self.release(batch)
+
+    def release(self, batch: Batch) -> None:
+        self._leased.discard(batch.destination)
+
+    def save(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self._leased.clear()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch is being sent."""
+        return bool(self._leased)
+
+    def append(self, record: NewRecord, destinations: Sequence[str] | None = None) -> None:
+        """Take a record in."""
+        self._records[self._next_id] = StoredRecord(self._next_id, *record)
+        for name in destinations or self._destinations:
+            self._waiting[name].append(self._next_id)
+        self._next_id += 1
+
+    def pour(self, transaction: Transaction) -> None:
+        """Copy everything into another outbox."""
+        for key, value in self.values.items():
+            transaction.remember(key, value)
+        for level, number in self.attempts.items():
+            transaction.set_attempts(level, number)
+        for session_id, session in self.sessions.items():
+            if session is None:
+                transaction.delete_session(session_id)
+            else:
+                transaction.save_session(session)
+        for record in tuple(self._records.values()):
+            wanted = [name for name, queue in self._waiting.items() if record.id in queue]
+            transaction.add([NewRecord(*record[1:])], wanted)
+
+    def forget(self) -> None:
+        """Empty the outbox."""
+        self._records.clear()
+        for queue in self._waiting.values():
+            queue.clear()
+        self.sessions.clear()
+        self.attempts.clear()
+
+    def trim(self, max_bytes: int) -> int:
+        """See `Transaction.trim`."""
+        size = sum(len(record.payload) for record in tuple(self._records.values()))
+        dropped = 0
+        order = sorted(self._records.values(), key=lambda record: (record.category in PROTECTED, record.id))
+        for record in order:
+            if size <= max_bytes:
+                break
+            size -= len(record.payload)
+            del self._records[record.id]
+            dropped += 1
+        return dropped
+
+
+class _MemoryTransaction:
+    """Changes held back until the work is done, so that a failure leaves nothing behind."""
+
+    def __init__(self, outbox: MemoryOutbox) -> None:
+        self._outbox = outbox
+        self._values = dict(outbox.values)
+        self._attempts = Counter(outbox.attempts)
+        self._sessions = dict(outbox.sessions)
+        self._added: list[tuple[NewRecord, Sequence[str] | None]] = []
+
+    def value(self, key: str) -> str | None:
+        return self._values.get(key)
+
+    def remember(self, key: str, value: str | None) -> None:
+        if value is None:
+            self._values.pop(key, None)
+        else:
+            self._values[key] = value
+
+    def increment(self, key: str) -> int:
+        number = int(self._values.get(key, "0")) + 1
+        self._values[key] = str(number)
+        return number
+
+    def attempts(self, level: str) -> int:
+        return self._attempts[level]
+
+    def set_attempts(self, level: str, number: int) -> None:
+        self._attempts[level] = number
+
+    def add(self, records: Sequence[NewRecord], destinations: Sequence[str] | None = None) -> None:
+        self._added.extend((record, destinations) for record in records)
+
+    def save_session(self, session: OpenSession) -> None:
+        self._sessions[session.session_id] = session
+
+    def delete_session(self, session_id: str) -> bool:
+        known = self._sessions.get(session_id) is not None
+        self._sessions[session_id] = None
+        return known
+
+    def clear(self) -> None:
+        self._values, self._attempts, self._added = {}, Counter(), []
+        self._sessions = dict.fromkeys(self._sessions)
+        self._outbox.forget()
+
+    def trim(self, max_bytes: int) -> int:
+        self._append()
+        return self._outbox.trim(max_bytes)
+
+    def _append(self) -> None:
+        for record, destinations in self._added:
+            self._outbox.append(record, destinations)
+        self._added = []
+
+    def commit(self) -> None:
+        outbox = self._outbox
+        outbox.values, outbox.attempts, outbox.sessions = self._values, self._attempts, self._sessions
+        self._append()
+

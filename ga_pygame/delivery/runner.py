@@ -1,0 +1,178 @@
+"""Who calls the workers' `step`: threads on a desktop, the frame where there are no threads.
+
+The only module that starts threads. They are daemons: the interpreter never waits for them, `stop()` does,
+within a time that it is given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+from ga_pygame.clock import Clock, sleep
+from ga_pygame.diagnostics import Diagnostics
+
+_AFTER_DEFECT_SECONDS = 1.0
+
+
+class Worker(Protocol):
+    """Something with work to do behind the game."""
+
+    name: str
+
+    def step(self, now: float) -> float | None:
+        """Do one bounded piece of work; return seconds until the next, `None` when finished for good."""
+        ...
+
+    def finish(self) -> None:
+        """Do what is left in the steps to come, then return `None` from one."""
+        ...
+
+
+class Runner(Protocol):
+    """Calls workers until they are stopped."""
+
+    def start(self) -> None:
+        """Begin; called once."""
+        ...
+
+    def wake(self, name: str) -> None:
+        """Have that worker's next step come now. Any thread, also the game's: it never blocks."""
+        ...
+
+    def tick(self, now: float) -> None:
+        """Called every frame on the game thread."""
+        ...
+
+    def stop(self, timeout: float) -> bool:
+        """Let the workers finish, stage by stage; true where all did within `timeout` seconds."""
+        ...
+
+
+class Wake:
+    """An alarm that whoever sets it never waits for: a raw lock used as a binary semaphore."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        """Ring; the next `wait` returns at once."""
+        with contextlib.suppress(RuntimeError):  # nobody woke up since the last ring
+            self._lock.release()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until the alarm rings, at most that long."""
+        if seconds > 0:
+            self._lock.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
+        else:
+            sleep(0)  # let the game thread have the interpreter lock
+
+
+class ThreadRunner:
+    """One daemon thread for each worker.
+
+    Args:
+        stages: Workers in the order in which they must finish; those of one stage finish side by side.
+        clock: The time that steps are given.
+        diagnostics: Told of a step that raises; the worker goes on a second later.
+    """
+
+    def __init__(self, stages: Sequence[Sequence[Worker]], clock: Clock, diagnostics: Diagnostics) -> None:
+        self._stages = stages
+        self._clock = clock
+        self._diagnostics = diagnostics
+        self._wakes = {worker.name: Wake() for stage in stages for worker in stage}
+        self._threads: dict[str, threading.Thread] = {}
+
+    def start(self) -> None:
+        for stage in self._stages:
+            for worker in stage:
+                name = f"ga_pygame {worker.name}"
+                thread = threading.Thread(target=self._run, args=(worker,), name=name, daemon=True)
+                self._threads[worker.name] = thread
+                thread.start()
+
+    def _run(self, worker: Worker) -> None:
+        wake = self._wakes[worker.name]
+        while True:
+            delay = guarded_step(worker, self._clock.monotonic(), self._diagnostics)
+            if delay is None:
+                return
+            wake.wait(delay)
+
+    def wake(self, name: str) -> None:
+        self._wakes[name].set()
+
+    def tick(self, now: float) -> None:
+        pass
+
+    def stop(self, timeout: float) -> bool:
+        deadline = self._clock.monotonic() + timeout
+        finished = True
+        for stage in self._stages:
+            for worker in stage:
+                worker.finish()
+                self._wakes[worker.name].set()
+            for worker in stage:
+                thread = self._threads.get(worker.name)
+                if thread is not None:
+                    thread.join(max(0.0, deadline - self._clock.monotonic()))
+                    finished = finished and not thread.is_alive()
+        return finished
+
+
+class FrameRunner:
+    """Steps that are due run inside the frame: for builds without threads, and for tests."""
+
+    def __init__(self, stages: Sequence[Sequence[Worker]], clock: Clock, diagnostics: Diagnostics) -> None:
+        self._stages = stages
+        self._clock = clock
+        self._diagnostics = diagnostics
+        self._due = {worker.name: 0.0 for stage in stages for worker in stage}
+        self._finished: set[str] = set()
+
+    def start(self) -> None:
+        pass
+
+    def wake(self, name: str) -> None:
+        self._due[name] = 0.0
+
+    def tick(self, now: float) -> None:
+        for stage in self._stages:
+            for worker in stage:
+                if now >= self._due[worker.name] and worker.name not in self._finished:
+                    self._step(worker, now)
+
+    def _step(self, worker: Worker, now: float) -> None:
+        self._due[worker.name] = float("inf")  # a wake() during the step counts
+        delay = guarded_step(worker, now, self._diagnostics)
+        if delay is None:
+            self._finished.add(worker.name)
+        else:
+            self._due[worker.name] = min(self._due[worker.name], now + delay)
+
+    def stop(self, timeout: float) -> bool:
+        deadline = self._clock.monotonic() + timeout
+        for stage in self._stages:
+            for worker in stage:
+                worker.finish()
+            while any(worker.name not in self._finished for worker in stage):
+                for worker in stage:
+                    if worker.name not in self._finished:
+                        self._step(worker, self._clock.monotonic())
+                if self._clock.monotonic() >= deadline:
+                    return False
+                sleep(0)
+        return True
+
+
+def guarded_step(worker: Worker, now: float, diagnostics: Diagnostics) -> float | None:
+    """One step; what it raises is reported, and the worker goes on a second later."""
+    try:
+        return worker.step(now)
+    except Exception as error:  # noqa: BLE001 - a worker's defect must not stop delivery for ever
+        diagnostics.defect(worker.name, error)
+        return _AFTER_DEFECT_SECONDS

@@ -1,0 +1,439 @@
+"""The outbox on disk: one SQLite file (WAL) per game, shared by all copies of the game that run.
+
+WAL with `synchronous=NORMAL` survives the death of the process at any moment; only a power cut may cost
+the last commits, never the file. A process that lives holds the lock file of its launch; one that sends
+for a destination holds that destination's lock file. The system frees both when the process dies, however
+it dies, so nobody needs a timeout to find out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+
+from ga_pygame.clock import new_id
+from ga_pygame.delivery.outbox import (
+    MAX_REJECTED,
+    PROTECTED,
+    Batch,
+    NewRecord,
+    OpenSession,
+    OutboxError,
+    Rejected,
+    Transaction,
+    cut,
+)
+from ga_pygame.exchange import StoredRecord
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE key_value (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE session_end (
+    session_id TEXT PRIMARY KEY, session_num INTEGER NOT NULL, session_start_ts REAL NOT NULL,
+    client_ts REAL NOT NULL, clock_offset REAL, length REAL NOT NULL,
+    last_event_default_annotations BLOB NOT NULL, attempt TEXT, wallet TEXT NOT NULL, launch TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE progression (progression_event_id TEXT PRIMARY KEY, attempt_num INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, session_id TEXT NOT NULL, category TEXT NOT NULL,
+    client_ts REAL NOT NULL, clock_offset REAL, payload BLOB NOT NULL
+);
+CREATE TABLE destinations (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE deliveries (
+    destination TEXT NOT NULL, record_id INTEGER NOT NULL, PRIMARY KEY (destination, record_id)
+) WITHOUT ROWID;
+CREATE TABLE rejected (
+    id INTEGER PRIMARY KEY, destination TEXT NOT NULL, reason TEXT NOT NULL, errors TEXT NOT NULL,
+    client_ts REAL NOT NULL, payload BLOB NOT NULL
+);
+"""
+
+_MIGRATIONS: dict[int, str] = {}
+"""From a schema version to the next one."""
+
+_MANY = 64  # records handled between two chances for the game thread to take the interpreter lock
+
+
+class NewerSchemaError(OutboxError):
+    """The file belongs to a newer version of the package."""
+
+
+class DamagedError(OutboxError):
+    """The file is no database, or parts of it cannot be read."""
+
+
+class SqliteOutbox:
+    """See the module. The constructor opens the file and may be called on the game thread, once, at start.
+
+    Args:
+        path: The database file; its folder is made where it is missing, readable by the user only.
+        destinations: Names under which uploaders lease.
+
+    Raises:
+        OutboxError: The file or folder cannot be used; the message says why.
+    """
+
+    def __init__(self, path: Path, destinations: Sequence[str]) -> None:
+        self.path = path
+        self.launch = new_id()
+        self._destinations = tuple(destinations)
+        self._leases: dict[str, FileLock] = {}
+        self._unsaved: dict[str, set[int]] = {name: set() for name in destinations}
+        with _translated(path):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._writer = self._connect()
+            try:
+                self._prepare()
+            except BaseException:
+                self._writer.close()
+                raise
+            self._launch_lock = self._lock_file(f"launch-{self.launch}")
+            self._launch_lock.acquire(timeout=0)
+            self._readers = {name: self._connect() for name in self._destinations}
+
+    # --- the writer's side ------------------------------------------------------------------------------
+
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        with _translated(self.path):
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                transaction = _SqliteTransaction(self._writer, self._destinations, self.launch)
+                result = work(transaction)
+                transaction.flush()
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+            try:
+                self._writer.execute("COMMIT")
+            except sqlite3.Error:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+            return result
+
+    def orphans(self) -> Sequence[OpenSession]:
+        with _translated(self.path):
+            rows = self._writer.execute("SELECT * FROM session_end WHERE launch != ?", (self.launch,)).fetchall()
+            dead = {launch for launch in {row[-1] for row in rows} if self._is_dead(launch)}
+            self._sweep()
+        return [_session(row) for row in rows if row[-1] in dead]
+
+    def _sweep(self) -> None:
+        """Remove lock files of launches that died without an open session.
+
+        A file younger than ours may belong to a copy that is just starting and does not hold it yet.
+        """
+        own = Path(self._launch_lock.lock_file).stat().st_mtime
+        for stale in self.path.parent.glob("launch-*.lock"):
+            if stale.stat().st_mtime < own - 60:
+                self._is_dead(stale.stem.removeprefix("launch-"))
+
+    def counters(self) -> tuple[dict[str, str], dict[str, int], dict[str, OpenSession]]:
+        """Values, attempts and open sessions, for an outbox that has to go on elsewhere."""
+        with _translated(self.path):
+            values = dict(self._writer.execute("SELECT key, value FROM key_value WHERE key != 'outbox_bytes'"))
+            attempts = dict(self._writer.execute("SELECT * FROM progression"))
+            own = self._writer.execute("SELECT * FROM session_end WHERE launch = ?", (self.launch,))
+            return values, attempts, {row[0]: _session(row) for row in own}
+
+    def _is_dead(self, launch: str) -> bool:
+        """Whether nobody holds the launch's lock; its file is removed then."""
+        if launch == self.launch:
+            return False
+        lock = self._lock_file(f"launch-{launch}")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        lock.release()
+        with contextlib.suppress(OSError):
+            Path(lock.lock_file).unlink(missing_ok=True)
+        return True
+
+    # --- the uploaders' side ----------------------------------------------------------------------------
+
+    def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
+        lock = self._leases.setdefault(destination, self._lock_file(f"upload-{destination}"))
+        with _translated(self.path):
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                return None
+            try:
+                records = cut(self._waiting(destination), max_events, max_bytes)
+            except BaseException:
+                lock.release()
+                raise
+            if not records:
+                lock.release()
+                return None
+        return Batch(destination, records, self)
+
+    def _waiting(self, destination: str) -> Iterator[StoredRecord]:
+        done = self._unsaved[destination]
+        rows = self._readers[destination].execute(
+            "SELECT r.id, r.session_id, r.category, r.client_ts, r.clock_offset, r.payload"
+            " FROM deliveries d JOIN records r ON r.id = d.record_id WHERE d.destination = ? ORDER BY d.record_id",
+            (destination,),
+        )
+        with contextlib.closing(rows):
+            while some := rows.fetchmany(_MANY):
+                for row in some:
+                    if row[0] not in done:
+                        yield StoredRecord(*row)
+
+    def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
+        done = self._unsaved[batch.destination]
+        done.update(record.id for record in batch.records)  # until the disk knows, not to be sent again
+        reader = self._readers[batch.destination]
+        try:
+            with _translated(self.path):
+                reader.execute("BEGIN IMMEDIATE")
+                try:
+                    _settle(reader, batch.destination, sorted(done), rejected)
+                    reader.execute("COMMIT")
+                except BaseException:
+                    if reader.in_transaction:
+                        reader.execute("ROLLBACK")
+                    raise
+                done.clear()
+        finally:
+            self.release(batch)
+
+    def release(self, batch: Batch) -> None:
+        self._leases[batch.destination].release()
+
+    def save(self) -> None:
+        pass
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error, OSError):
+            for connection in (*self._readers.values(), self._writer):
+                connection.close()
+        for lock in (*self._leases.values(), self._launch_lock):
+            with contextlib.suppress(OSError):
+                lock.release(force=True)
+        with contextlib.suppress(OSError):
+            Path(self._launch_lock.lock_file).unlink(missing_ok=True)
+
+    # --- opening ----------------------------------------------------------------------------------------
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            self.path.touch(mode=0o600)
+        # Each connection is used by one thread after start; it may be closed by another.
+        connection = sqlite3.connect(self.path, timeout=5.0, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    def _prepare(self) -> None:
+        """Create or migrate the tables; another copy of the game may be doing the same."""
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            version = self._writer.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise NewerSchemaError(f"{self.path} was written by a newer version (schema {version})")
+            while version < SCHEMA_VERSION:
+                script = _MIGRATIONS[version] if version else _SCHEMA
+                for statement in filter(str.strip, script.split(";")):
+                    self._writer.execute(statement)
+                version = version + 1 if version else SCHEMA_VERSION
+            self._writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            names = [(name,) for name in self._destinations]
+            self._writer.executemany("INSERT OR IGNORE INTO destinations VALUES (?)", names)
+            self._writer.execute("COMMIT")
+        except BaseException:
+            self._writer.execute("ROLLBACK")
+            raise
+
+    def _lock_file(self, name: str) -> FileLock:
+        return FileLock(self.path.parent / f"{name}.lock", thread_local=False)
+
+
+def read_value(path: Path, key: str) -> str | None:
+    """One kept value of a file that nobody has opened yet; `None` where it cannot be read."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            row = connection.execute("SELECT value FROM key_value WHERE key = ?", (key,)).fetchone()
+    except sqlite3.Error:
+        return None
+    return row[0] if row else None
+
+
+class _SqliteTransaction:
+    """The writer's statements inside one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, destinations: Sequence[str], launch: str) -> None:
+        self._connection = connection
+        self._destinations = destinations
+        self._launch = launch
+        self._grown = 0
+
+    def value(self, key: str) -> str | None:
+        row = self._connection.execute("SELECT value FROM key_value WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def remember(self, key: str, value: str | None) -> None:
+        if value is None:
+            self._connection.execute("DELETE FROM key_value WHERE key = ?", (key,))
+        else:
+            self._connection.execute("INSERT OR REPLACE INTO key_value VALUES (?, ?)", (key, value))
+
+    def increment(self, key: str) -> int:
+        number = int(self.value(key) or 0) + 1
+        self.remember(key, str(number))
+        return number
+
+    def attempts(self, level: str) -> int:
+        found = self._connection.execute("SELECT attempt_num FROM progression WHERE progression_event_id = ?", (level,))
+        row = found.fetchone()
+        return int(row[0]) if row else 0
+
+    def set_attempts(self, level: str, number: int) -> None:
+        if number:
+            self._connection.execute("INSERT OR REPLACE INTO progression VALUES (?, ?)", (level, number))
+        else:
+            self._connection.execute("DELETE FROM progression WHERE progression_event_id = ?", (level,))
+
+    def add(self, records: Sequence[NewRecord], destinations: Sequence[str] | None = None) -> None:
+        if not records:
+            return
+        execute = self._connection.execute
+        last = execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
+        first_id = (last[0] if last else 0) + 1
+        rows = [(first_id + place, *record) for place, record in enumerate(records)]
+        self._connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", rows)
+        for destination in self._destinations if destinations is None else destinations:
+            execute(
+                "INSERT INTO deliveries SELECT ?, id FROM records WHERE id BETWEEN ? AND ?",
+                (destination, first_id, rows[-1][0]),
+            )
+        self._grown += sum(len(record.payload) for record in records)
+
+    def save_session(self, session: OpenSession) -> None:
+        wallet = json.dumps([[*flow, amount] for flow, amount in session.wallet.items()])
+        self._connection.execute(
+            "INSERT OR REPLACE INTO session_end VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                session.session_id,
+                session.session_num,
+                session.session_start_ts,
+                session.client_ts,
+                session.clock_offset,
+                session.length,
+                session.annotations,
+                session.attempt,
+                wallet,
+                self._launch,
+            ),
+        )
+
+    def delete_session(self, session_id: str) -> bool:
+        return self._connection.execute("DELETE FROM session_end WHERE session_id = ?", (session_id,)).rowcount == 1
+
+    def clear(self) -> None:
+        for table in ("records", "deliveries", "session_end", "progression", "rejected", "key_value"):
+            self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
+        self._grown = 0
+
+    def trim(self, max_bytes: int) -> int:
+        excess = int(self.value("outbox_bytes") or 0) + self._grown - max_bytes
+        dropped = 0
+        protected = ", ".join(f"'{category}'" for category in sorted(PROTECTED))
+        for which in (f"category NOT IN ({protected})", f"category IN ({protected})"):
+            while excess > 0:
+                # SQL is made of constants only
+                oldest = f"SELECT session_id FROM records WHERE {which} ORDER BY id LIMIT 1"  # noqa: S608
+                rows = self._connection.execute(
+                    f"SELECT id, length(payload) FROM records WHERE {which} AND session_id = ({oldest})"  # noqa: S608
+                    f" ORDER BY id LIMIT {_MANY}"
+                ).fetchall()
+                if not rows:
+                    break
+                doomed: list[tuple[int]] = []
+                for record_id, size in rows:
+                    if excess <= 0:
+                        break
+                    doomed.append((record_id,))
+                    excess -= size
+                    self._grown -= size
+                self._connection.executemany("DELETE FROM records WHERE id = ?", doomed)
+                self._connection.executemany(
+                    "DELETE FROM deliveries WHERE record_id = ? AND destination IN (SELECT name FROM destinations)",
+                    doomed,
+                )
+                dropped += len(doomed)
+        return dropped
+
+    def flush(self) -> None:
+        """Write down by how much the outbox has grown."""
+        if self._grown:
+            _grow(self._connection, self._grown)
+            self._grown = 0
+
+
+def _grow(connection: sqlite3.Connection, amount: int) -> None:
+    connection.execute(
+        "INSERT INTO key_value VALUES ('outbox_bytes', ?1)"
+        " ON CONFLICT (key) DO UPDATE SET value = MAX(0, CAST(value AS INTEGER) + ?1)",
+        (amount,),
+    )
+
+
+def _settle(
+    connection: sqlite3.Connection, destination: str, done: Sequence[int], rejected: Sequence[Rejected]
+) -> None:
+    ids = json.dumps(list(done))
+    connection.execute(
+        "DELETE FROM deliveries WHERE destination = ? AND record_id IN (SELECT value FROM json_each(?))",
+        (destination, ids),
+    )
+    # A record stays as long as any destination waits for it, also one that is not configured now.
+    finished = (
+        "SELECT r.id FROM records r WHERE r.id IN (SELECT value FROM json_each(?)) AND NOT EXISTS"
+        " (SELECT 1 FROM destinations n JOIN deliveries d ON d.destination = n.name AND d.record_id = r.id)"
+    )
+    size = connection.execute(
+        f"SELECT COALESCE(SUM(length(payload)), 0) FROM records WHERE id IN ({finished})",  # noqa: S608
+        (ids,),
+    ).fetchone()[0]
+    connection.execute(f"DELETE FROM records WHERE id IN ({finished})", (ids,))  # noqa: S608
+    _grow(connection, -size)
+    if rejected:
+        connection.executemany(
+            "INSERT INTO rejected (destination, reason, errors, client_ts, payload) VALUES (?, ?, ?, ?, ?)",
+            [(destination, one.reason.value, one.errors, one.record.client_ts, one.record.payload) for one in rejected],
+        )
+        connection.execute("DELETE FROM rejected WHERE id <= (SELECT MAX(id) FROM rejected) - ?", (MAX_REJECTED,))
+
+
+def _session(row: tuple[Any, ...]) -> OpenSession:
+    *values, wallet, _launch = row  # the columns stand in the order of the fields
+    sums = {(flow, currency, kind, item): amount for flow, currency, kind, item, amount in json.loads(wallet)}
+    return OpenSession(*values, sums)  # type: ignore[call-arg]  # there are as many as fields
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the system raise into `OutboxError` with a message for the developer."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname.startswith("SQLITE_CORRUPT") if hasattr(error, "sqlite_errorname") else False:
+            raise DamagedError(f"{path} is damaged: {error}") from error
+        raise OutboxError(f"{path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise DamagedError(f"{path} is damaged: {error}") from error
+    except OSError as error:
+        raise OutboxError(f"{path}: {error.strerror or error}") from error

@@ -1,0 +1,111 @@
+"""How a request leaves the machine. The only module that imports `requests`, on the uploader's thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ga_pygame.clock import Clock
+from ga_pygame.exchange import Reply, Request
+
+if TYPE_CHECKING:
+    import requests
+
+_CONNECT_SECONDS = 5.0
+_MAX_ANSWER_BYTES = 8 * 2**20
+
+
+class Pending(Protocol):
+    """A request on its way."""
+
+    def poll(self) -> Reply | None:
+        """The answer, or `None` while it is still open."""
+        ...
+
+
+class Transport(Protocol):
+    """Sends requests. Used by one uploader on one thread."""
+
+    def open(self) -> None:
+        """Load and build what takes time, before the first request."""
+        ...
+
+    def send(self, request: Request) -> Pending:
+        """Start a request; never raises, a failure is a `Reply` without a status."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request that is over."""
+
+    reply: Reply
+
+    def poll(self) -> Reply:
+        return self.reply
+
+
+class RequestsTransport:
+    """HTTP by `requests`, which honours the player's proxies and certificates; blocks its thread.
+
+    Args:
+        timeout: The longest wait for a whole answer, in seconds.
+        clock: For that wait.
+    """
+
+    def __init__(self, timeout: float, clock: Clock) -> None:
+        self._timeout = timeout
+        self._clock = clock
+        self._session: requests.Session | None = None
+
+    def open(self) -> None:
+        import requests  # noqa: PLC0415 - 150 ms, paid here on the worker while the game loads
+
+        self._session = requests.Session()
+        # Without an auth of its own, requests would put a password from ~/.netrc into our Authorization header.
+        self._session.auth = _as_it_is
+
+    def send(self, request: Request) -> Answered:
+        import requests  # noqa: PLC0415 - loaded by open()
+
+        if self._session is None:
+            self.open()
+        assert self._session is not None  # noqa: S101 - made by open()
+        deadline = self._clock.monotonic() + self._timeout
+        timeouts = (min(_CONNECT_SECONDS, self._timeout), self._timeout)
+        try:
+            with self._session.post(
+                request.url,
+                data=request.body,
+                headers=dict(request.headers),
+                timeout=timeouts,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                body = self._read(response, deadline)
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return Answered(Reply(response.status_code, headers, body))
+        except (requests.RequestException, OSError, ValueError) as error:
+            return Answered(Reply(None, error=f"{type(error).__name__}: {error}"))
+
+    def _read(self, response: requests.Response, deadline: float) -> bytes:
+        """Read the body within bounds of size and time; a cut answer raises."""
+        body = bytearray()
+        for piece in response.iter_content(65536):
+            body += piece
+            if len(body) > _MAX_ANSWER_BYTES or self._clock.monotonic() > deadline:
+                raise OSError("the answer is too long or too slow")
+        return bytes(body)
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def _as_it_is(request: Any) -> Any:
+    return request

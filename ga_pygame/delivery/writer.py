@@ -1,0 +1,154 @@
+"""Inbox to outbox: commits what the game reported, 25 times a second, in small transactions.
+
+What a transaction does with the records stands in `bookkeeping`. This is the worker around it: it takes
+slices of the inbox, keeps the session's row fresh, and at the first step ends the sessions of processes
+that died.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ga_pygame.clock import Clock
+from ga_pygame.delivery.bookkeeping import Book, Encoder, Heartbeat, Page, end_lost
+from ga_pygame.delivery.outbox import Outbox, Transaction
+from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.events import Record
+
+COMMIT_SECONDS = 0.04
+"""Time between commits: with the commit itself, an event is on disk within 0.05 s."""
+
+SLICE = 64
+"""Records in one transaction; encoding them holds the interpreter lock for well under a millisecond."""
+
+HEARTBEAT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """A value to keep across launches, on its way from the game to the outbox."""
+
+    key: str
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """A wish to have everything before it sent now; `stored` is called when it is committed."""
+
+    stored: Callable[[], None]
+
+
+Item = Record | Remember | Flush
+Inbox = deque[Item]
+
+
+class Writer:
+    """See the module.
+
+    Args:
+        inbox: What the game reported; the writer is the only one to take from it.
+        outbox: Where it goes.
+        clock: For wall-clock times and intervals.
+        diagnostics: Counts what is stored and lost.
+        heartbeat: Tells how long the running session has lasted; `None` while there is none.
+        urge: Called after a commit that should be sent now: a session's start or end.
+        max_outbox_bytes: Room for records that wait.
+    """
+
+    name = "writer"
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        outbox: Outbox,
+        *,
+        clock: Clock,
+        diagnostics: Diagnostics,
+        heartbeat: Callable[[float], Heartbeat | None],
+        urge: Callable[[], None],
+        max_outbox_bytes: int,
+    ) -> None:
+        self._inbox = inbox
+        self._outbox = outbox
+        self._clock = clock
+        self._diagnostics = diagnostics
+        self._heartbeat = heartbeat
+        self._urge = urge
+        self._max_outbox_bytes = max_outbox_bytes
+        self._book = Book()
+        self._encoder = Encoder(clock)
+        self._saved_at = 0.0
+        self._recovered = False
+        self._finishing = False
+
+    def finish(self) -> None:
+        self._finishing = True
+
+    def session_num(self, session_id: str) -> int:
+        """The number of a recent session; 0 while it is not stored. Any thread."""
+        return self._book.numbers.get(session_id, 0)
+
+    def step(self, now: float) -> float | None:
+        """Store one slice of the inbox, or do what is due when there is none."""
+        if not self._recovered:
+            self._recovered = True
+            self._recover()
+        finishing = self._finishing  # read before the inbox: what came before finish() is stored
+        items = [self._inbox.popleft() for _ in range(min(SLICE, len(self._inbox)))]
+        if items or self._is_due(now):
+            self._diagnostics.count("recorded", sum(isinstance(item, Record) for item in items))
+            self._store(items, now)
+        if self._inbox:
+            return 0.0
+        return None if finishing else COMMIT_SECONDS
+
+    def _is_due(self, now: float) -> bool:
+        beat = self._book.session is not None and now >= self._saved_at + HEARTBEAT_SECONDS
+        return beat or self._book.wallet_is_due(now)
+
+    def _store(self, items: Sequence[Item], now: float) -> None:
+        try:
+            self._commit(items, now)
+        except Exception as error:  # noqa: BLE001 - one bad record must not take 63 others with it
+            self._diagnostics.defect("the writer", error)
+            for item in items:
+                self._store_alone(item, now)
+
+    def _store_alone(self, item: Item, now: float) -> None:
+        try:
+            self._commit([item], now)
+        except Exception:  # noqa: BLE001 - reported by _store
+            self._diagnostics.drop(Drop.INTERNAL, detail=type(getattr(item, "event", item)).__name__)
+
+    def _commit(self, items: Sequence[Item], now: float) -> None:
+        page, trimmed = self._outbox.transact(lambda transaction: self._write(transaction, items, now))
+        self._book = page.book
+        self._saved_at = now
+        self._diagnostics.count("stored", page.added)
+        self._diagnostics.drop(Drop.OUTBOX_FULL, trimmed)
+        if page.urgent:
+            self._urge()
+        for item in items:
+            if isinstance(item, Flush):
+                item.stored()
+
+    def _write(self, transaction: Transaction, items: Sequence[Item], now: float) -> tuple[Page, int]:
+        """The work of one transaction; may run twice, so it changes nothing of the writer's."""
+        page = Page(self._book, transaction, self._encoder)
+        for item in items:
+            if isinstance(item, Record):
+                page.take(item)
+            elif isinstance(item, Remember):
+                transaction.remember(item.key, item.value)
+        page.close(now, self._heartbeat(now))
+        return page, transaction.trim(self._max_outbox_bytes)
+
+    def _recover(self) -> None:
+        for session in self._outbox.orphans():
+            try:
+                self._outbox.transact(lambda transaction, lost=session: end_lost(transaction, lost))  # type: ignore[misc]
+            except Exception as error:  # noqa: BLE001 - a damaged row must not keep the game from recording
+                self._diagnostics.defect("the recovery of a session", error)

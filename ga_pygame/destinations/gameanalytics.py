@@ -1,0 +1,220 @@
+"""GameAnalytics: Collector REST API v2 and remote configs v1.
+
+The wire, in short. Init: `POST /remote_configs/v1/init`, on 404 the older `POST /v2/<key>/init`; nothing
+else is sent before it is answered. Events: `POST /v2/<key>/events`, a JSON list, gzipped. Every body is
+signed: base64 of HMAC-SHA256 with the secret key, over exactly the bytes that are sent. Answers: 200, all
+collected; 400, the listed events are refused and the rest collected; 401, wrong keys; 413, too large.
+
+Source: GameAnalytics REST v2 documentation. Where it says nothing, what official SDKs do; where they lose
+events that could be saved (413, an answer of somebody in between), we do not follow them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import zlib
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from ga_pygame import device, rules
+from ga_pygame.config import SANDBOX_GAME_KEY
+from ga_pygame.diagnostics import Drop
+from ga_pygame.exchange import Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
+
+PRODUCTION = "https://api.gameanalytics.com"
+SANDBOX = "https://sandbox-api.gameanalytics.com"
+CONFIGS_KEY = "remote_configs"
+
+
+class GameAnalytics:
+    """The destination that the tracker uses by default.
+
+    Args:
+        game_key: 32 hexadecimal digits, from the game's settings.
+        secret_key: 40 hexadecimal digits. Whoever has the game can read it.
+        endpoint: Another server that speaks the protocol; default: the sandbox for the sandbox's key,
+            production for any other.
+        resubmit_on_server_error: Send again after a 5xx. The documentation forbids it; right where the
+            server drops doubles by `event_uuid`, as our own collector does.
+    """
+
+    name = "gameanalytics"
+    max_events = 500
+    max_bytes = 900_000  # of JSON; the server's 1 MB limit is meant for the body, which is smaller
+
+    def __init__(
+        self,
+        game_key: str,
+        secret_key: str,
+        *,
+        endpoint: str | None = None,
+        resubmit_on_server_error: bool = False,
+    ) -> None:
+        self._game_key = game_key
+        self._secret = secret_key.encode()
+        self._endpoint = (endpoint or (SANDBOX if game_key == SANDBOX_GAME_KEY else PRODUCTION)).rstrip("/")
+        self._resubmit = resubmit_on_server_error
+        self._host: Host | None = None
+        self._configs: dict[str, Any] = {}
+        self._legacy = False
+        self._asked: Situation | None = None
+        self._ready_for = ""
+
+    def __repr__(self) -> str:
+        return f"<GameAnalytics at {self._endpoint}>"
+
+    def open(self, host: Host) -> None:
+        self._host = host
+        try:
+            kept = json.loads(host.values.get(CONFIGS_KEY, "{}"))
+        except ValueError:
+            kept = {}
+        self._configs = kept if isinstance(kept, dict) else {}
+
+    # --- init -------------------------------------------------------------------------------------------
+
+    def handshake(self, situation: Situation) -> Request | None:
+        if self._ready_for == situation.session_id:
+            return None
+        self._asked = situation
+        body: dict[str, Any] = {
+            "platform": device.platform(),
+            "os_version": device.os_version(),
+            "sdk_version": rules.SDK_VERSION,
+        }
+        if self._legacy:
+            return self._request(f"/v2/{self._game_key}/init", _json(body))
+        body["user_id"] = situation.user_id
+        body["random_salt"] = str(situation.session_num)
+        body["session_num"] = situation.session_num
+        if situation.build is not None:
+            body["build"] = situation.build
+        query = {"game_key": self._game_key, "interval_seconds": "0"}
+        if self._configs.get("user_id") == situation.user_id and self._configs.get("configs_hash"):
+            query["configs_hash"] = self._configs["configs_hash"]  # another user may be in another A/B group
+        return self._request(f"/remote_configs/v1/init?{urlencode(query)}", _json(body))
+
+    def welcome(self, reply: Reply) -> Standing:
+        answer = _parsed(reply)
+        if reply.status == 404 and not self._legacy:
+            self._legacy = True
+            return Standing.AGAIN
+        if reply.status == 401 and answer is not _FOREIGN:
+            self._warn("401", f"{self._endpoint} does not know these keys (401): {_KEYS_FIX}")
+            return Standing.REFUSED
+        if reply.status not in (200, 201) or not isinstance(answer, dict):
+            return Standing.RETRY
+        enabled = answer.get("enabled", None if self._legacy else True)
+        if enabled is not True:
+            self._warn("disabled", f"{self._endpoint} has switched this game's events off (enabled: false)")
+            return Standing.REFUSED
+        self._learn(answer, is_new=reply.status == 201)
+        self._ready_for = self._asked.session_id if self._asked else ""
+        return Standing.READY
+
+    def _learn(self, answer: dict[str, Any], *, is_new: bool) -> None:
+        """Take the server's time and, from a 201, its configs."""
+        host = self._host
+        if host is None:
+            return
+        server_ts = answer.get("server_ts")
+        if isinstance(server_ts, int | float) and server_ts > 0:
+            now = host.clock.wall(host.clock.monotonic())
+            host.clock.server_offset = round(server_ts - now)
+        if is_new and not self._legacy:
+            names = ("configs", "configs_hash", "ab_id", "ab_variant_id")
+            self._configs = {name: answer[name] for name in names if answer.get(name) is not None}
+            if self._asked is not None:
+                self._configs["user_id"] = self._asked.user_id
+            host.remember(CONFIGS_KEY, json.dumps(self._configs))
+        host.publish_configs(self._configs)
+
+    # --- events -----------------------------------------------------------------------------------------
+
+    def encode(self, records: Sequence[StoredRecord]) -> Request:
+        offset = self._host.clock.server_offset if self._host else None
+        body = b"[" + b",".join([record.json(offset) for record in records]) + b"]"
+        return self._request(f"/v2/{self._game_key}/events", body)
+
+    def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> Sequence[Verdict]:
+        answer = _parsed(reply)
+        if reply.status == 400 and answer is not _FOREIGN:
+            return _rejections(answer, records)
+        return [self._verdict(reply, answer)] * len(records)
+
+    def _verdict(self, reply: Reply, answer: Any) -> Verdict:
+        """The verdict that all records of a batch share."""
+        status = reply.status
+        if status == 413:
+            return Verdict(Outcome.SPLIT)
+        # No answer, or not the collector's: a portal or a proxy; or its answer was cut off.
+        if status is None or 300 <= status < 400 or answer is _FOREIGN or (status == 200 and not reply.body):
+            return Verdict(Outcome.RETRY)
+        if 200 <= status < 300:
+            return Verdict(Outcome.DELIVERED)
+        if status == 401:
+            self._warn("401", f"{self._endpoint} does not accept the signature (401): {_KEYS_FIX}")
+            self._ready_for = ""
+            return Verdict(Outcome.REFUSED)
+        if self._resubmit:
+            return Verdict(Outcome.RETRY)
+        return Verdict(Outcome.DROPPED, Drop.SERVER_ERROR, f"HTTP {status}")
+
+    def _request(self, path: str, body: bytes) -> Request:
+        compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
+        zipped = compressor.compress(body) + compressor.flush()
+        signature = base64.b64encode(hmac.digest(self._secret, zipped, "sha256")).decode()
+        headers = {
+            "Authorization": signature,
+            "Content-Type": "application/json",
+            "Content-Encoding": "gzip",
+            "User-Agent": "ga_pygame",
+        }
+        return Request(self._endpoint + path, zipped, headers)
+
+    def _warn(self, cause: str, message: str) -> None:
+        if self._host is not None:
+            self._host.warn_once(f"{self.name}:{cause}", message)
+
+
+_KEYS_FIX = (
+    "compare game_key and secret_key with the game's settings; events are kept and sent when the keys are right"
+)
+
+_FOREIGN = object()
+"""A body that is not JSON, so that not the collector answered."""
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, allow_nan=False).encode()
+
+
+def _parsed(reply: Reply) -> Any:
+    if not reply.body:
+        return None
+    try:
+        return json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return _FOREIGN
+
+
+def _rejections(answer: Any, records: Sequence[StoredRecord]) -> list[Verdict]:
+    """A 400 lists the events that broke a rule; the others were collected. Source: REST v2, 400."""
+    if not isinstance(answer, list):
+        errors = json.dumps(answer)
+        return [Verdict(Outcome.DROPPED, Drop.REJECTED, errors)] * len(records)
+    listed: dict[str, str] = {}
+    for one in answer:
+        if isinstance(one, dict) and isinstance(one.get("event"), dict):
+            listed[str(one["event"].get("event_uuid"))] = json.dumps(one.get("errors"))
+    delivered = Verdict(Outcome.DELIVERED)
+    uuids = map(_event_uuid, records)
+    return [Verdict(Outcome.DROPPED, Drop.REJECTED, listed[uuid]) if uuid in listed else delivered for uuid in uuids]
+
+
+def _event_uuid(record: StoredRecord) -> str:
+    """The id at the end of every payload."""
+    return record.payload[-38:-2].decode("ascii", "replace")

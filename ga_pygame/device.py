@@ -1,0 +1,44 @@
+"""What is told about the player's machine: its system and the version of that, nothing else.
+
+The server knows a fixed list of platforms and refuses anything that does not fit its pattern, such as
+`linux 6.8.0-45-generic`. Manufacturer and device stay "unknown": they would serve to recognise a person.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import cache
+
+from ga_pygame import rules
+
+
+@cache
+def platform() -> str:
+    """The platform by the server's name, e.g. `linux`, `mac_osx`, `windows`."""
+    names = {"linux": "linux", "darwin": "mac_osx", "win32": "windows", "cygwin": "windows", "emscripten": "webgl"}
+    names |= {"android": "android", "ios": "ios"}
+    return names.get(sys.platform, "linux")
+
+
+@cache
+def os_version() -> str:
+    """The platform and at most three numbers, e.g. `windows 10.0.22631`."""
+    import platform as system  # noqa: PLC0415 - called on the worker, not while importing
+
+    text = {"mac_osx": lambda: system.mac_ver()[0], "windows": system.version}.get(platform(), system.release)()
+    found = re.match(r"\d{1,5}(\.\d{1,5}){0,2}", text)
+    return f"{platform()} {found[0] if found else '0'}"
+
+
+@cache
+def facts() -> dict[str, object]:
+    """The shared fields that never change during a launch."""
+    return {
+        "v": 2,
+        "sdk_version": rules.SDK_VERSION,
+        "os_version": os_version(),
+        "platform": platform(),
+        "manufacturer": "unknown",
+        "device": "unknown",
+    }

@@ -1,0 +1,54 @@
+"""The player's word on being recorded, where the game asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+CONSENT_KEY = "consent"
+
+
+class ConsentState(str, Enum):
+    """What the player said."""
+
+    UNKNOWN = "unknown"
+    GRANTED = "granted"
+    DENIED = "denied"
+
+
+class Consent:
+    """`tracker.consent`. Game thread only; `grant()` opens the data folder, as `start()` does otherwise.
+
+    With `consent_required=True` nothing is written or sent before `grant()`; what happens until then is
+    kept in memory. The answer is kept across launches. `deny()` deletes what was not sent.
+
+    Args:
+        state: As it was kept, or granted where consent is not asked for.
+        changed: Called with the new state.
+    """
+
+    def __init__(self, state: ConsentState, changed: Callable[[ConsentState], None]) -> None:
+        self._state = state
+        self._changed = changed
+
+    @property
+    def state(self) -> ConsentState:
+        """What the player said."""
+        return self._state
+
+    def load(self, state: ConsentState) -> None:
+        """Take what was kept."""
+        self._state = state
+
+    def grant(self) -> None:
+        """The player agrees: record from now on, with what happened in this launch."""
+        self._set(ConsentState.GRANTED)
+
+    def deny(self) -> None:
+        """The player does not agree: forget what was not sent, record nothing, also in later launches."""
+        self._set(ConsentState.DENIED)
+
+    def _set(self, state: ConsentState) -> None:
+        if state is not self._state:
+            self._state = state
+            self._changed(state)

@@ -1,0 +1,102 @@
+"""What the game says about the player, as mappings that check what is put into them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+
+from ga_pygame import rules
+from ga_pygame.diagnostics import Diagnostics, guard
+from ga_pygame.events import Fields, FieldValue
+
+DimensionTuple = tuple[str | None, str | None, str | None]
+
+
+class Dimensions:
+    """`tracker.dimensions[1] = "ninja"`: the three custom dimensions, kept across launches; `None` clears.
+
+    Args:
+        declared: The values that the game declared for each; anything goes for one that is missing.
+        changed: Called with all three after a change.
+        diagnostics: Takes what is wrong with a call.
+    """
+
+    def __init__(
+        self,
+        declared: Mapping[int, Collection[str]] | None,
+        changed: Callable[[DimensionTuple, int], None],
+        diagnostics: Diagnostics,
+    ) -> None:
+        self._values: DimensionTuple = (None, None, None)
+        self._declared = {number: frozenset(names) for number, names in (declared or {}).items()}
+        self._changed = changed
+        self._diagnostics = diagnostics
+
+    def load(self, values: DimensionTuple) -> None:
+        """Take the values of the last launch where none was set in this one, if they are still declared."""
+        first, second, third = (
+            own or (kept if number not in self._declared or kept in self._declared[number] else None)
+            for number, (own, kept) in enumerate(zip(self._values, values, strict=True), 1)
+        )
+        self._values = (first, second, third)
+
+    @property
+    def values(self) -> DimensionTuple:
+        """All three."""
+        return self._values
+
+    def __getitem__(self, number: int) -> str | None:
+        return self._values[number - 1] if number in (1, 2, 3) else None
+
+    @guard
+    def __setitem__(self, number: int, value: str | None) -> None:
+        if number not in (1, 2, 3):
+            words = "there are the custom dimensions 1, 2 and 3"
+            raise rules.InvalidEvent("dimension", number, words, "REST v2, Custom dimensions", "not_in_range")
+        if value is not None:
+            field = f"custom_0{number}"
+            rules.custom_dimension(field, value)
+            rules.declared(field, value, self._declared.get(number))
+        values = list(self._values)
+        values[number - 1] = value
+        self._values = (values[0], values[1], values[2])
+        self._changed(self._values, number)
+
+    def __repr__(self) -> str:
+        return f"Dimensions{self._values}"
+
+
+class GlobalFields(MutableMapping[str, FieldValue]):
+    """`tracker.fields["seed"] = 1234`: custom fields for every event; an event's own win over them.
+
+    Args:
+        changed: Called with a copy after a change.
+        diagnostics: Takes what is wrong with a call.
+    """
+
+    def __init__(self, changed: Callable[[Fields | None], None], diagnostics: Diagnostics) -> None:
+        self._fields: dict[str, FieldValue] = {}
+        self._changed = changed
+        self._diagnostics = diagnostics
+
+    def __getitem__(self, key: str) -> FieldValue:
+        return self._fields[key]
+
+    @guard
+    def __setitem__(self, key: str, value: FieldValue) -> None:
+        rules.custom_field(key, value)
+        rules.custom_fields("custom_fields", {**self._fields, key: value})
+        self._fields[key] = value
+        self._tell()
+
+    def __delitem__(self, key: str) -> None:
+        del self._fields[key]
+        self._tell()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def _tell(self) -> None:
+        self._changed(dict(self._fields) or None)

@@ -1,0 +1,77 @@
+"""Virtual currencies: single flows, and wallets that sum up what comes in crumbs.
+
+Source: GameAnalytics REST v2, Resource, which asks not to send an event for each coin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ga_pygame import rules
+from ga_pygame.diagnostics import Diagnostics, guard
+from ga_pygame.events import Fields, Flow, Post, Resource, WalletChange
+
+
+class ResourceArea:
+    """`tracker.resource`. Amounts are positive; what is spent is sent as a negative amount.
+
+    Args:
+        post: Takes the events.
+        diagnostics: Takes what is wrong with a call.
+        currencies: The ones that the game declared; `None` for any.
+        item_types: The ones that the game declared; `None` for any.
+    """
+
+    def __init__(
+        self,
+        post: Post,
+        diagnostics: Diagnostics,
+        currencies: Collection[str] | None,
+        item_types: Collection[str] | None,
+    ) -> None:
+        self._post = post
+        self._diagnostics = diagnostics
+        self._currencies = frozenset(currencies) if currencies is not None else None
+        self._item_types = frozenset(item_types) if item_types is not None else None
+
+    @guard
+    def source(
+        self, currency: str, amount: float, item_type: str, item_id: str, *, fields: Fields | None = None
+    ) -> None:
+        """The player got `amount` of a currency, by what `item_type` and `item_id` say."""
+        self._post(self.flow(Flow.SOURCE, currency, amount, item_type, item_id), fields)
+
+    @guard
+    def sink(self, currency: str, amount: float, item_type: str, item_id: str, *, fields: Fields | None = None) -> None:
+        """The player spent `amount` of a currency, on what `item_type` and `item_id` say."""
+        self._post(self.flow(Flow.SINK, currency, amount, item_type, item_id), fields)
+
+    def flow(self, flow: Flow, currency: str, amount: float, item_type: str, item_id: str) -> Resource:
+        """A checked flow, also against the lists that the game declared."""
+        event = Resource(flow, currency, amount, item_type, item_id)
+        rules.declared("currency", currency, self._currencies)
+        rules.declared("item_type", item_type, self._item_types)
+        return event
+
+
+class Wallet:
+    """`tracker.wallet("gold")`: flows of one currency, summed up and sent once per attempt or 10 s.
+
+    The sums are on disk like events: a crash loses none.
+    """
+
+    def __init__(self, area: ResourceArea, currency: str, post: Post, diagnostics: Diagnostics) -> None:
+        self._area = area
+        self._currency = currency
+        self._post = post
+        self._diagnostics = diagnostics
+
+    @guard
+    def earn(self, amount: float, item_type: str, item_id: str) -> None:
+        """The player got `amount`, by what `item_type` and `item_id` say."""
+        self._post(WalletChange(self._area.flow(Flow.SOURCE, self._currency, amount, item_type, item_id)), None)
+
+    @guard
+    def spend(self, amount: float, item_type: str, item_id: str) -> None:
+        """The player spent `amount`, on what `item_type` and `item_id` say."""
+        self._post(WalletChange(self._area.flow(Flow.SINK, self._currency, amount, item_type, item_id)), None)

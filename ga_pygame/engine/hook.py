@@ -1,0 +1,156 @@
+"""The only place that wraps pygame: event.get, poll and wait, display.flip and update, pygame.quit.
+
+The original is always called with the same arguments and its result is returned unchanged; an event is
+observed, never taken. What of ours fails is reported and does not reach the game.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pygame
+
+from ga_pygame.clock import Clock
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.engine.focus import WATCH_SECONDS, Focus
+from ga_pygame.engine.session import Session
+
+_LOST = frozenset({pygame.WINDOWFOCUSLOST, pygame.WINDOWMINIMIZED, pygame.APP_WILLENTERBACKGROUND})
+_GAINED = frozenset({pygame.WINDOWFOCUSGAINED, pygame.WINDOWRESTORED, pygame.APP_DIDENTERFOREGROUND})
+_WATCHED = _LOST | _GAINED | {pygame.QUIT, pygame.WINDOWCLOSE, pygame.APP_TERMINATING}
+
+NO_CALLS = (
+    "no call of pygame.event.get() or pygame.display.flip() was seen in 10 s (were they imported by name?); "
+    "sessions are right all the same, but signals need one line in your loop: tracker.tick()"
+)
+
+
+class Hook:
+    """Watches the game's loop.
+
+    Args:
+        session: Told of focus.
+        focus: Reads pygame's state.
+        clock: For the times of what is seen.
+        diagnostics: Told of failures of ours.
+        tick: Called in the game's own calls, a few times each frame.
+        flush: Called when the player asks to quit; the game may still say no.
+        leave: Called by `pygame.quit()`.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        focus: Focus,
+        *,
+        clock: Clock,
+        diagnostics: Diagnostics,
+        tick: Callable[[], None],
+        flush: Callable[[], None],
+        leave: Callable[[], None],
+    ) -> None:
+        self._session = session
+        self._focus = focus
+        self._clock = clock
+        self._diagnostics = diagnostics
+        self._tick = tick
+        self._flush = flush
+        self._leave = leave
+        self._next_read = 0.0
+        self._wrapped: list[tuple[Any, str, Any, Any]] = []
+        self._is_installed = False
+        self._quit_registered = False
+        self.seen = False
+
+    def install(self) -> None:
+        """Wrap pygame's functions."""
+        self._is_installed = True
+        self._wrap(pygame.event, "get", self._seen_all)
+        self._wrap(pygame.event, "poll", self._seen_one)
+        self._wrap(pygame.event, "wait", self._seen_one)
+        self._wrap(pygame.display, "flip", self._seen_frame)
+        self._wrap(pygame.display, "update", self._seen_frame)
+        self._register_quit()
+
+    def remove(self) -> None:
+        """Put pygame's functions back, except where somebody wrapped them after us."""
+        self._is_installed = False
+        for module, name, original, wrapper in self._wrapped:
+            if getattr(module, name) is wrapper:
+                setattr(module, name, original)
+        self._wrapped = []
+
+    def process(self, event: pygame.event.Event) -> None:
+        """Observe one event."""
+        self.seen = True
+        if event.type in _WATCHED:
+            self._observe(event.type)
+
+    def frame(self, now: float) -> None:
+        """Look after what is due: the focus state four times a second."""
+        if now >= self._next_read:
+            self._next_read = now + WATCH_SECONDS
+            self._focus.read(now)
+            if self._is_installed and not self._quit_registered and pygame.display.get_init():
+                self._register_quit()
+                self._session.start(now)  # the game went on after pygame.quit()
+
+    # --- wrapping ---------------------------------------------------------------------------------------
+
+    def _wrap(self, module: Any, name: str, seen: Callable[[Any], None]) -> None:
+        original = getattr(module, name)
+
+        @functools.wraps(original)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            if self._is_installed:
+                try:
+                    seen(result)
+                except Exception as error:  # noqa: BLE001 - the game is sacred
+                    self._diagnostics.defect(f"pygame.{name}", error)
+            return result
+
+        setattr(module, name, wrapper)
+        self._wrapped.append((module, name, original, wrapper))
+
+    def _seen_all(self, events: Iterable[pygame.event.Event]) -> None:
+        self.seen = True
+        for event in events:
+            if event.type in _WATCHED:
+                self._observe(event.type)
+        self._tick()
+
+    def _seen_one(self, event: pygame.event.Event) -> None:
+        self.process(event)
+        self._tick()
+
+    def _seen_frame(self, _nothing: object) -> None:
+        self.seen = True
+        self._tick()
+
+    def _observe(self, kind: int) -> None:
+        now = self._clock.monotonic()
+        if kind in (pygame.QUIT, pygame.WINDOWCLOSE, pygame.APP_TERMINATING):
+            self._flush()
+            return
+        self._focus.read(now)
+        if not self._focus.armed:  # a driver without focus: the event is all there is
+            if kind in _LOST:
+                self._session.blur(now)
+            else:
+                self._session.focus(now)
+
+    def _register_quit(self) -> None:
+        # pygame calls a registered function at one pygame.quit() only, and forgets it then
+        pygame.register_quit(self._quit)
+        self._quit_registered = True
+
+    def _quit(self) -> None:
+        self._quit_registered = False
+        if self._is_installed:
+            try:
+                self._leave()
+            except Exception as error:  # noqa: BLE001 - the game is sacred
+                self._diagnostics.defect("pygame.quit", error)

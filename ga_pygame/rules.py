@@ -1,0 +1,441 @@
+"""Every limit and pattern an event must keep, each with its source.
+
+One table for both ends: the event classes check what the game passes in, the collector checks what
+arrives on the wire. A broken rule raises `InvalidEvent`, which names the field, the value, the rule and
+the fix. Nothing here knows of sessions, files or networks; any thread may call it.
+
+Sources are named by page: "REST v2" is GameAnalytics' Collector REST API documentation, "schema" the
+published JSON schemas of its servers, "SDK" the behaviour of its official SDKs.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Check = Callable[[str, object], None]
+"""Takes a field's name and value; returns nothing or raises `InvalidEvent`."""
+
+MISSING = object()
+
+
+class InvalidEvent(ValueError):
+    """A value that the server would refuse.
+
+    Attributes:
+        field: The name of the argument or of the wire field, `custom_fields.seed` for a nested one.
+        value: What was given.
+        rule: The rule in words, with the fix where there is one.
+        source: Where the rule comes from.
+        error_type: The same in the vocabulary of the server's 400 answer (`no_match`, `wrong_type`, …).
+    """
+
+    def __init__(
+        self, field: str, value: object, rule: str, source: str, error_type: str, *, private: bool = False
+    ) -> None:
+        self.field = field
+        self.value = value
+        self.rule = rule
+        self.source = source
+        self.error_type = error_type
+        self._private = private
+        super().__init__(f"{field}{self._shown()}: {rule} (rule: {source})")
+
+    def _shown(self) -> str:
+        """The value for a log line: names are shown, what a player may have typed is only measured."""
+        if self.value is MISSING:
+            return ""
+        if self._private:
+            size = f" of {len(self.value)} characters" if isinstance(self.value, str) else ""
+            return f" ({type(self.value).__name__}{size})"
+        shown = repr(self.value)
+        return f" {shown if len(shown) <= 80 else shown[:77] + '…'}"
+
+
+# --- kinds of checks ------------------------------------------------------------------------------------
+
+_REMEMBERED_MAX = 4096
+
+
+class Pattern:
+    """A regular expression that the whole string must match, in ASCII.
+
+    Accepted strings are remembered: event ids repeat, and a set look-up costs 0.05 µs where the match
+    costs 0.35 µs on the game thread.
+    """
+
+    def __init__(self, regex: str, words: str, source: str, *, allowed: str = "", lines: bool = True) -> None:
+        self.regex = re.compile(regex, re.ASCII)
+        self.words = words
+        self._source = source
+        self._allowed = re.compile(allowed or ".", re.ASCII | re.DOTALL)
+        self._lines = lines
+        self._remembered: set[str] = set()
+
+    def __call__(self, field: str, value: object) -> None:
+        if type(value) is str and value in self._remembered:
+            return
+        if not isinstance(value, str):
+            raise InvalidEvent(field, value, f"must be a string: {self.words}", self._source, "wrong_type")
+        if not self.regex.fullmatch(value) or not (self._lines or value.isprintable()):
+            raise InvalidEvent(field, value, self._problem(value), self._source, "no_match")
+        if len(self._remembered) < _REMEMBERED_MAX:
+            self._remembered.add(str(value))
+
+    def _problem(self, value: str) -> str:
+        if not value:
+            return f"must not be empty ({self.words})"
+        for character in value:
+            bad = not self._allowed.fullmatch(character)
+            if bad or not (self._lines or character.isprintable()):
+                return f"{character!r} is not allowed ({self.words})"
+        return f"does not fit: {self.words}"
+
+
+class Text:
+    """A string of at most `longest` characters; what it holds is the player's and is never logged."""
+
+    def __init__(self, longest: int, source: str, *, shortest: int = 0) -> None:
+        self.longest = longest
+        self._shortest = shortest
+        self._source = source
+
+    def __call__(self, field: str, value: object) -> None:
+        words = f"must be a string of {self._shortest} to {self.longest} characters"
+        if not isinstance(value, str):
+            raise InvalidEvent(field, value, words, self._source, "wrong_type", private=True)
+        if not self._shortest <= len(value) <= self.longest:
+            raise InvalidEvent(field, value, words, self._source, "wrong_length", private=True)
+
+
+class OneOf:
+    """One of a fixed set of strings."""
+
+    def __init__(self, values: Collection[str], source: str) -> None:
+        self.values = tuple(values)
+        self._set = frozenset(values)
+        self._source = source
+
+    def __call__(self, field: str, value: object) -> None:
+        if not isinstance(value, str):
+            raise InvalidEvent(field, value, "must be a string", self._source, "wrong_type")
+        if value not in self._set:
+            known = ", ".join(self.values)
+            raise InvalidEvent(field, value, f"must be one of: {known}", self._source, "not_in_enum")
+
+
+class Integer:
+    """A whole number within bounds; `True` is not a number."""
+
+    def __init__(self, source: str, *, least: int = 0, most: int = 2**63 - 1, words: str = "") -> None:
+        self._least = least
+        self._most = most
+        self._source = source
+        self._words = words or f"must be a whole number of {least} or more"
+
+    def __call__(self, field: str, value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise InvalidEvent(field, value, self._words, self._source, "wrong_type")
+        if not self._least <= value <= self._most:
+            raise InvalidEvent(field, value, self._words, self._source, "not_in_range")
+
+
+class Number:
+    """A finite int or float; `True`, NaN and infinity are none (JSON cannot say them)."""
+
+    def __init__(self, source: str, *, positive: bool = False) -> None:
+        self._positive = positive
+        self._source = source
+
+    def __call__(self, field: str, value: object) -> None:
+        if type(value) is int and -(2**53) < value < 2**53 and not self._positive:
+            return
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            fix = "must be an int or a float; convert it, e.g. float(value)"
+            raise InvalidEvent(field, value, fix, self._source, "wrong_type")
+        try:
+            finite = math.isfinite(value)
+        except OverflowError:
+            finite = False
+        if not finite:
+            fix = "must be a finite number; NaN and infinity have no JSON form"
+            raise InvalidEvent(field, value, fix, self._source, "not_in_range")
+        if self._positive and value <= 0:
+            fix = "must be greater than 0; the sign on the wire comes from source or sink"
+            raise InvalidEvent(field, value, fix, self._source, "not_in_range")
+
+
+class Flag:
+    """Sent only when true; the server refuses `false`."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def __call__(self, field: str, value: object) -> None:
+        if value is not True:
+            kind = "not_in_enum" if isinstance(value, bool) else "wrong_type"
+            raise InvalidEvent(field, value, "must be true or left out", self._source, kind)
+
+
+# --- the table: what an event says ----------------------------------------------------------------------
+
+_PART_CHARACTERS = r"[A-Za-z0-9\s\-_.()!?]"
+_PART = _PART_CHARACTERS + "{1,64}"
+_PART_WORDS = "1 to 64 of: letters, digits, space, - _ . ( ) ! ?"
+_ID_CHARACTERS = r"[A-Za-z0-9\s\-_.()!?:]"
+_VERSION = r"[0-9]{0,5}(\.[0-9]{0,5}){0,2}"
+
+event_part = Pattern(
+    _PART, _PART_WORDS, "REST v2, Event ids; a line break is refused here", allowed=_PART_CHARACTERS, lines=False
+)
+design_id = Pattern(
+    f"{_PART}(:{_PART}){{0,4}}",
+    f"1 to 5 parts joined by ':', each {_PART_WORDS}",
+    "REST v2, Design; a line break is refused here",
+    allowed=_ID_CHARACTERS,
+    lines=False,
+)
+resource_currency = Pattern(
+    "[A-Za-z]{1,64}", "1 to 64 letters, no digits, no underscore", "schema, Resource", allowed="[A-Za-z]"
+)
+business_currency = Pattern(
+    "[A-Z]{3}", "three upper-case letters as in ISO 4217, e.g. USD", "REST v2, Business", allowed="[A-Z]"
+)
+amount_cents = Integer("REST v2, Business", words="must be a whole number of cents, 0 or more: 4.99 USD is 499")
+positive = Number("REST v2, Resource", positive=True)
+number = Number("REST v2, Design")
+score = Integer("schema, Progression", least=-(2**63), words="must be a whole number; round it: int(score)")
+count = Integer("REST v2, Default annotations")
+cart_type = Text(32, "REST v2, Business (short string)", shortest=1)
+severity = OneOf(("debug", "info", "warning", "error", "critical"), "REST v2, Error")
+message = Text(8192, "schema, Error")
+custom_dimension = Text(32, "REST v2, Custom dimensions (short string)", shortest=1)
+build = Text(32, "REST v2, Default annotations (short string)", shortest=1)
+user_id = Text(64, "SDK, user id", shortest=1)
+external_user_id = Text(256, "ours: an id, not a document", shortest=1)
+uuid = Pattern(
+    "[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}",
+    "a lower-case UUID, e.g. de305d54-75b4-431b-adb2-eb6b9e546014",
+    "REST v2, Default annotations",
+)
+game_key = Pattern("[0-9a-f]{32}", "32 lower-case hexadecimal digits", "REST v2, Game keys")
+secret_key = Pattern("[0-9a-f]{40}", "40 lower-case hexadecimal digits", "REST v2, Game keys")
+
+MAX_ERROR_MESSAGE = message.longest
+MAX_CUSTOM_FIELDS = 50
+_CUSTOM_FIELDS_SOURCE = "SDK, Custom event fields"
+custom_field_key = Pattern(
+    "[A-Za-z0-9_]{1,64}", "1 to 64 letters, digits or _", _CUSTOM_FIELDS_SOURCE, allowed="[A-Za-z0-9_]"
+)
+custom_field_text = Text(256, _CUSTOM_FIELDS_SOURCE, shortest=1)
+custom_field_number = Number(_CUSTOM_FIELDS_SOURCE)
+
+
+def custom_field(key: object, value: object) -> None:
+    """Check one custom field: a key of 1 to 64 word characters, a string of 1 to 256 or a finite number."""
+    custom_field_key("custom_fields key", key)
+    name = f"custom_fields.{key}"
+    if isinstance(value, str):
+        custom_field_text(name, value)
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        fix = "must be a string or a number; write a bool as 0 or 1 and leave out what is None"
+        raise InvalidEvent(name, value, fix, _CUSTOM_FIELDS_SOURCE, "wrong_type", private=True)
+    else:
+        custom_field_number(name, value)
+
+
+def custom_fields(field: str, value: object) -> None:
+    """Check all custom fields of one event: a mapping of at most 50."""
+    if not isinstance(value, Mapping):
+        raise InvalidEvent(field, value, "must be a mapping", _CUSTOM_FIELDS_SOURCE, "wrong_type", private=True)
+    if len(value) > MAX_CUSTOM_FIELDS:
+        words = f"must have at most {MAX_CUSTOM_FIELDS} entries, has {len(value)}"
+        raise InvalidEvent(field, MISSING, words, _CUSTOM_FIELDS_SOURCE, "not_in_range")
+    for key, entry in value.items():
+        custom_field(key, entry)
+
+
+def progression_levels(levels: tuple[object, ...]) -> None:
+    """Check the one to three parts of a progression, outermost first."""
+    if not 1 <= len(levels) <= 3:
+        words = f"must have 1 to 3 parts such as 'forest', 'level_1'; has {len(levels)}"
+        raise InvalidEvent("progression", MISSING, words, "REST v2, Progression", "wrong_length")
+    for position, part in enumerate(levels, 1):
+        event_part(f"progression{position}", part)
+
+
+def declared(field: str, value: object, names: Collection[str] | None) -> None:
+    """Check a name against the list that the game declared; `None` means that it declared none."""
+    if names is not None and value not in names:
+        known = ", ".join(sorted(names))
+        words = f"is not declared; declared are: {known}. Add it to the list or correct the name"
+        raise InvalidEvent(field, value, words, "the game's own declared list", "not_in_enum")
+
+
+# --- the table: the wire --------------------------------------------------------------------------------
+
+PLATFORMS = (
+    "ios android windows windows_phone blackberry roku tizen nacl mac_osx tvos webplayer ps4 xboxone "
+    "uwp_mobile uwp_desktop uwp_console uwp_iot uwp_surfacehub webgl xbox360 ps3 psm vita wiiu samsung_tv "
+    "linux watch_os kai_os uwp_holographic"
+).split()
+_ENGINES = (
+    r"unity|unreal|corona|marmalade|xamarin(\.ios|\.android|\.mac)?|gamemaker|flash|cocos2d|monogame|stingray|"
+    "cryengine|buildbox|defold|lumberyard|frvr|construct|godot|stencyl|fusion|nativescript"
+)
+_SDKS = (
+    r"ios|android|unity|unreal|corona|marmalade|xamarin(\.ios|\.android|\.mac)?|gamemaker|flash|cocos2d|javascript|"
+    "tvos|uwp|wsa|buildbox|defold|cpp|mono|lumberyard|stingray|frvr|air|uwp_cpp|tizen|construct|godot|stencyl|"
+    "fusion|nativescript|roblox|flutter"
+)
+SDK_VERSION = "rest api v2"
+CLIENT_TS_RANGE = (1_000_000_000, 99_999_999_999)
+
+_ANNOTATIONS = "REST v2, Default annotations"
+_short = Text(64, "schema, Default annotations")
+sdk_version = Pattern(
+    rf"rest api v2|({_SDKS}) {_VERSION}(-?(alpha|beta|a|b))?", "a custom client sends 'rest api v2'", _ANNOTATIONS
+)
+os_version = Pattern(
+    rf"({'|'.join(PLATFORMS)}) {_VERSION}",
+    "a platform and up to three numbers, e.g. 'linux 6.8.0', 'mac_osx 14.5', 'windows 10.0.22631'",
+    _ANNOTATIONS,
+)
+engine_version = Pattern(
+    rf"({_ENGINES}) {_VERSION}", "a known engine and up to three numbers; pygame is not among them", _ANNOTATIONS
+)
+platform = OneOf(PLATFORMS, _ANNOTATIONS)
+
+
+def _nonempty(field: str, value: object) -> None:
+    Text(2**16, _ANNOTATIONS, shortest=1)(field, value)
+
+
+def _anything(field: str, value: object) -> None:
+    """Seen in official SDKs, with no published rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of an event on the wire."""
+
+    check: Check
+    required: bool = False
+
+
+def _wire_id(regex: str, words: str, source: str) -> Field:
+    return Field(Pattern(regex, words, source, allowed=_ID_CHARACTERS), required=True)
+
+
+ANNOTATIONS: Mapping[str, Field] = {
+    "v": Field(Integer(_ANNOTATIONS, least=2, most=2, words="must be exactly 2"), required=True),
+    "user_id": Field(_nonempty, required=True),
+    "sdk_version": Field(sdk_version, required=True),
+    "os_version": Field(os_version, required=True),
+    "manufacturer": Field(_short, required=True),
+    "device": Field(_short, required=True),
+    "platform": Field(platform, required=True),
+    "session_id": Field(uuid, required=True),
+    "session_num": Field(Integer(_ANNOTATIONS, least=1), required=True),
+    "client_ts": Field(
+        Integer(
+            "schema, Default annotations",
+            least=CLIENT_TS_RANGE[0],
+            most=CLIENT_TS_RANGE[1],
+            words="must be seconds since 1970 in 10 or 11 digits (not milliseconds)",
+        )
+    ),
+    "event_uuid": Field(uuid),
+    "build": Field(Text(32, _ANNOTATIONS)),
+    "engine_version": Field(engine_version),
+    "connection_type": Field(OneOf(("offline", "wwan", "wifi", "lan"), _ANNOTATIONS)),
+    "custom_01": Field(Text(32, _ANNOTATIONS)),
+    "custom_02": Field(Text(32, _ANNOTATIONS)),
+    "custom_03": Field(Text(32, _ANNOTATIONS)),
+    "custom_fields": Field(custom_fields),
+    "gender": Field(OneOf(("male", "female"), _ANNOTATIONS)),
+    "birth_year": Field(Integer(_ANNOTATIONS, least=1000, most=9999, words="must be a year of 4 digits")),
+    "limit_ad_tracking": Field(Flag(_ANNOTATIONS)),
+    "logon_gamecenter": Field(Flag(_ANNOTATIONS)),
+    "logon_googleplay": Field(Flag(_ANNOTATIONS)),
+    "jailbroken": Field(Flag(_ANNOTATIONS)),
+}
+"""The fields that events share. Any other field is accepted, as the server does."""
+
+_SDK_ERROR_ANNOTATIONS = {
+    name: Field(field.check, required=name in {"v", "sdk_version", "os_version", "platform"})
+    for name, field in ANNOTATIONS.items()
+}
+
+CATEGORIES: Mapping[str, Mapping[str, Field]] = {
+    "user": {},
+    "session_end": {"length": Field(Integer("REST v2, Session end"), required=True)},
+    "business": {
+        "event_id": _wire_id(f"{_PART}:{_PART}", f"itemType:itemId, each {_PART_WORDS}", "REST v2, Business"),
+        "amount": Field(amount_cents, required=True),
+        "currency": Field(business_currency, required=True),
+        "transaction_num": Field(Integer("REST v2, Business"), required=True),
+        "cart_type": Field(Text(32, "REST v2, Business")),
+    },
+    "resource": {
+        "event_id": _wire_id(
+            f"(Sink|Source):[A-Za-z]{{1,64}}:{_PART}:{_PART}",
+            f"Sink or Source, currency (letters only), itemType, itemId, joined by ':', each {_PART_WORDS}",
+            "REST v2, Resource",
+        ),
+        "amount": Field(Number("REST v2, Resource"), required=True),
+    },
+    "progression": {
+        "event_id": _wire_id(
+            f"(Start|Fail|Complete):{_PART}(:{_PART}){{0,2}}",
+            f"Start, Fail or Complete and 1 to 3 parts joined by ':', each {_PART_WORDS}",
+            "REST v2, Progression",
+        ),
+        "attempt_num": Field(Integer("REST v2, Progression")),
+        "score": Field(Number("schema, Progression")),
+    },
+    "design": {
+        "event_id": _wire_id(
+            f"{_PART}(:{_PART}){{0,4}}", f"1 to 5 parts joined by ':', each {_PART_WORDS}", "REST v2, Design"
+        ),
+        "value": Field(number),
+    },
+    "error": {"severity": Field(severity, required=True), "message": Field(message, required=True)},
+    "ads": {},
+    "impression": {},
+    "sdk_init": {},
+    "health": {},
+    "sdk_error": {"error_category": Field(_anything)},
+}
+"""What each category adds. The last five are sent by official SDKs and are in no REST document."""
+
+_category = OneOf(tuple(CATEGORIES), "REST v2, Event types")
+
+
+def wire_errors(event: Mapping[str, Any]) -> Iterator[InvalidEvent]:
+    """Yield every broken rule of one event as it came over the wire (the collector's side).
+
+    A `null` counts as absent: official SDKs send it for NaN and for what is not set.
+    """
+    category = event.get("category")
+    try:
+        if category is None:
+            raise InvalidEvent("category", MISSING, "is required", "REST v2, Event types", "missing_required_property")
+        _category("category", category)
+    except InvalidEvent as error:
+        yield error
+        return
+    shared = _SDK_ERROR_ANNOTATIONS if category == "sdk_error" else ANNOTATIONS
+    for fields in (shared, CATEGORIES[category]):
+        for name, field in fields.items():
+            value = event.get(name)
+            try:
+                if value is not None:
+                    field.check(name, value)
+                elif field.required:
+                    raise InvalidEvent(name, MISSING, "is required", _ANNOTATIONS, "missing_required_property")
+            except InvalidEvent as error:
+                yield error

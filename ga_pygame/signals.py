@@ -1,0 +1,135 @@
+"""Signals that a game connects to, and responses that it can wait for, await or listen to.
+
+Workers never call into the game: they post to a `Mailbox`, and `Tracker.tick()` delivers on the game
+thread. So a receiver may touch the game's objects.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from ga_pygame.clock import Clock, sleep
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_log = logging.getLogger("ga_pygame")
+
+
+class Signal(Generic[P]):
+    """Something that happens; receivers are held strongly and called in the order of connection.
+
+    A receiver that raises is reported in the log and does not stop the others.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._receivers: list[tuple[Callable[P, object], bool]] = []
+
+    def __repr__(self) -> str:
+        return f"<Signal {self.name}: {len(self._receivers)} receivers>"
+
+    def connect(self, receiver: Callable[P, T]) -> Callable[P, T]:
+        """Call `receiver` each time; returns it, so that it can decorate a function."""
+        self._receivers.append((receiver, False))
+        return receiver
+
+    def once(self, receiver: Callable[P, T]) -> Callable[P, T]:
+        """Call `receiver` the next time only; returns it."""
+        self._receivers.append((receiver, True))
+        return receiver
+
+    def disconnect(self, receiver: Callable[P, object]) -> None:
+        """Stop calling `receiver`; nothing happens where it is not connected."""
+        self._receivers = [pair for pair in self._receivers if pair[0] != receiver]
+
+    def emit(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Call the receivers now. Game thread only."""
+        for pair in tuple(self._receivers):
+            receiver, only_once = pair
+            if only_once:
+                self._receivers.remove(pair)
+            try:
+                receiver(*args, **kwargs)
+            except Exception:  # noqa: BLE001 - a game's receiver may raise anything
+                _log.exception("a receiver of %s raised", self.name)
+
+    def __await__(self) -> Generator[Any, None, tuple[Any, ...]]:
+        """Wait for the next emission in an asyncio game; the result is the tuple of its arguments."""
+        heard: list[tuple[Any, ...]] = []
+        self.once(lambda *args, **_: heard.append(args))
+        while not heard:
+            yield from _breathe()
+        return heard[0]
+
+
+class Mailbox:
+    """What workers have to say, kept until the game thread comes by."""
+
+    def __init__(self) -> None:
+        self._posts: deque[Callable[[], None]] = deque()
+
+    def post(self, deliver: Callable[[], None]) -> None:
+        """Have `deliver` called by the next `tick()`. Any thread; never blocks."""
+        self._posts.append(deliver)
+
+    def deliver(self) -> None:
+        """Call what was posted before now. Game thread only."""
+        for _ in range(len(self._posts)):
+            self._posts.popleft()()
+
+    def __bool__(self) -> bool:
+        return bool(self._posts)
+
+
+class Response(Generic[T]):
+    """The answer to a request, still to come: `await` it, `wait()` for it, or connect to `finished`.
+
+    Attributes:
+        finished: Fires once with the result, on the game thread.
+        result: The result, `None` until then.
+    """
+
+    def __init__(self, name: str, clock: Clock, pump: Callable[[], object]) -> None:
+        self.finished: Signal[[T]] = Signal(f"{name}.finished")
+        self.result: T | None = None
+        self._clock = clock
+        self._pump = pump
+
+    @property
+    def done(self) -> bool:
+        """Whether the result is there."""
+        return self.result is not None
+
+    def finish(self, result: T) -> None:
+        """Set the result and fire `finished`; later calls change nothing. Game thread only."""
+        if self.result is None:
+            self.result = result
+            self.finished.emit(result)
+
+    def wait(self, timeout: float) -> T | None:
+        """Block the game for at most `timeout` seconds; `None` where there is no result by then."""
+        deadline = self._clock.monotonic() + timeout
+        self._pump()
+        while self.result is None and self._clock.monotonic() < deadline:
+            sleep(0.005)
+            self._pump()
+        return self.result
+
+    def __await__(self) -> Generator[Any, None, T]:
+        """Wait in an asyncio game without blocking it; calls `tick()` meanwhile."""
+        self._pump()
+        while self.result is None:
+            yield from _breathe()
+            self._pump()
+        return self.result
+
+
+def _breathe() -> Generator[Any, None, None]:
+    """Let an asyncio loop go on for a hundredth of a second."""
+    import asyncio  # noqa: PLC0415 - 40 ms that only asyncio games need, which have paid for it
+
+    yield from asyncio.sleep(0.01).__await__()

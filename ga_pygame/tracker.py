@@ -1,0 +1,600 @@
+"""The tracker: the one object that a game talks to."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+
+from ga_pygame import config as config_module
+from ga_pygame import rules
+from ga_pygame.config import Config
+from ga_pygame.diagnostics import Diagnostics, Drop, Stats, guard
+from ga_pygame.engine.consent import CONSENT_KEY, Consent, ConsentState
+from ga_pygame.engine.context import Dimensions, DimensionTuple, GlobalFields
+from ga_pygame.engine.crashes import CrashHook, ErrorLimit, clipped, describe, fingerprint
+from ga_pygame.engine.economy import ResourceArea, Wallet
+from ga_pygame.engine.progression import ProgressionArea
+from ga_pygame.engine.session import Phase, Session
+from ga_pygame.events import (
+    Business,
+    Context,
+    Design,
+    Error,
+    Event,
+    Fields,
+    Record,
+    SessionEnd,
+    SessionRef,
+    Severity,
+)
+from ga_pygame.remote_configs import RemoteConfigs
+from ga_pygame.signals import Mailbox, Response, Signal
+
+if TYPE_CHECKING:
+    import pygame
+
+    from ga_pygame.delivery.bookkeeping import Heartbeat
+    from ga_pygame.delivery.writer import Inbox
+    from ga_pygame.engine.focus import Watch
+    from ga_pygame.engine.hook import Hook
+    from ga_pygame.exchange import Situation, StoredRecord
+    from ga_pygame.wiring import Delivery, Parts
+
+P = ParamSpec("P")
+
+MAX_INBOX = 100_000
+"""Records kept in memory between two commits, or until consent; some 30 MB."""
+
+_AT_ONCE = frozenset({Error, Business, SessionEnd})
+"""Kinds that are committed at once instead of within 0.05 s."""
+
+_log = logging.getLogger("ga_pygame")
+
+
+@dataclass(frozen=True, slots=True)
+class FlushResult:
+    """What became of a flush.
+
+    Attributes:
+        error: Why not everything was delivered, "" where it was.
+    """
+
+    error: str
+
+    def has_error(self) -> bool:
+        """Whether something is still waiting."""
+        return bool(self.error)
+
+
+def _with_knobs(
+    _config: Callable[P, Config],
+) -> Callable[[Callable[..., None]], Callable[Concatenate[Tracker, P], None]]:
+    """Give a method the keywords of `Config`, so that each knob is declared once and still completed by editors."""
+    return lambda method: method
+
+
+class Tracker:
+    """Records what happens in a game and delivers it; see README for the three lines.
+
+    All of it is for the game thread; event calls may come from any thread. No call blocks, none raises
+    (except in `strict` mode and for wrong knobs), none touches a file or the network but `start()`,
+    `consent.grant()` and `close()`.
+
+    Args:
+        **knobs: See `ga_pygame.config.Config` for each with its default.
+
+    Raises:
+        TypeError: There is no knob of that name.
+        ValueError: A knob's value is wrong; the message says what is right.
+
+    Attributes:
+        session_started: A session began. `(session_id: str)`
+        session_ended: A session is over. `(session_id: str, length_seconds: int, reason: str)`
+        batch_delivered: A destination acknowledged events. `(destination: str, count: int)`
+        event_rejected: A destination refused an event for good. `(destination: str, event: dict, errors: str)`
+        event_dropped: Events were lost; each loss is also counted in `stats`.
+            `(reason: Drop, count: int, detail: str)`
+        remote_configs_updated: Other remote configs are in force. `()`
+        connection_lost: A destination does not answer; events wait. `(destination: str, error: str)`
+        connection_restored: It answers again. `(destination: str)`
+        progression: Attempts at levels.
+        resource: Virtual currency, gained and spent.
+        dimensions: The three custom dimensions: `tracker.dimensions[1] = "ninja"`.
+        fields: Custom fields of every event: `tracker.fields["seed"] = 1234`.
+        remote_configs: Values that the service sets.
+        consent: The player's word on being recorded.
+        config: The knobs in force.
+    """
+
+    config: Config
+
+    @_with_knobs(Config)
+    def __init__(self, **knobs: Any) -> None:
+        from ga_pygame.wiring import Parts  # noqa: PLC0415 - what delivers is loaded when a tracker is made
+
+        self._assemble(Parts(), knobs)
+
+    @classmethod
+    def of(cls, parts: Parts, **knobs: Any) -> Tracker:
+        """A tracker made of other parts: a clock that stands still, a transport that answers from a script."""
+        tracker = cls.__new__(cls)
+        tracker._assemble(parts, knobs)
+        return tracker
+
+    def _assemble(self, parts: Parts, knobs: Mapping[str, Any]) -> None:
+        self._diagnostics = Diagnostics()
+        self.config = config_module.load(knobs, os.environ, self._diagnostics.warn_once)
+        self._diagnostics.strict = self.config.strict
+        self._diagnostics.on_drop = self._dropped
+        self._parts = parts
+        self._clock = parts.clock()
+        self._monotonic = self._clock.monotonic
+        self._mailbox = Mailbox()
+        self._inbox: Inbox = deque()
+        self._delivery: Delivery | None = None
+        self._is_started = False
+        self._is_open = True
+        self._closed = False
+
+        self.session_started: Signal[[str]] = Signal("session_started")
+        self.session_ended: Signal[[str, int, str]] = Signal("session_ended")
+        self.batch_delivered: Signal[[str, int]] = Signal("batch_delivered")
+        self.event_rejected: Signal[[str, dict[str, Any], str]] = Signal("event_rejected")
+        self.event_dropped: Signal[[Drop, int, str]] = Signal("event_dropped")
+        self.remote_configs_updated: Signal[[]] = Signal("remote_configs_updated")
+        self.connection_lost: Signal[[str, str]] = Signal("connection_lost")
+        self.connection_restored: Signal[[str]] = Signal("connection_restored")
+
+        self._context = Context(
+            user_id=self.config.user_id or "",
+            build=self.config.build,
+        )
+        self._current: SessionRef | None = None
+        self._session = Session(
+            self.config.pause_timeout,
+            new_id=parts.new_id,
+            post=self._post_session_event,
+            started=self._on_session_started,
+            ended=self._on_session_ended,
+        )
+        post, diagnostics = self._post, self._diagnostics
+        self.progression = ProgressionArea(post, diagnostics)
+        self.resource = ResourceArea(post, diagnostics, self.config.currencies, self.config.item_types)
+        self.dimensions = Dimensions(self.config.dimension_values, self._set_dimension, diagnostics)
+        self.fields = GlobalFields(self._set_fields, diagnostics)
+        self.remote_configs = RemoteConfigs(diagnostics)
+        state = ConsentState.UNKNOWN if self.config.consent_required else ConsentState.GRANTED
+        self.consent = Consent(state, self._set_consent)
+        self._errors = ErrorLimit(diagnostics)
+        self._crash_hook = CrashHook(self._on_crash)
+        self._hook: Hook | None = None
+        self._watch: Watch | None = None
+        self._pid = os.getpid()
+
+    def __repr__(self) -> str:
+        state = "started" if self._is_started and self._is_open else "closed" if self._is_started else "not started"
+        return f"<Tracker {state}, session {self._session.state.phase.value}>"
+
+    # --- life -------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin the first session and watch the game from now on; call it once, before the loop.
+
+        Opens the data folder. What was reported before is recorded as the session's first events.
+        """
+        if self._is_started:
+            return
+        self._is_started = True
+        try:
+            self._start()
+        except Exception as error:  # noqa: BLE001 - the game is sacred
+            self._is_open = False
+            self._diagnostics.failed("Tracker.start", error)
+
+    def _start(self) -> None:
+        from ga_pygame import wiring  # noqa: PLC0415 - see __init__
+        from ga_pygame.engine.focus import Focus, Watch  # noqa: PLC0415 - imports pygame
+        from ga_pygame.engine.hook import NO_CALLS, Hook  # noqa: PLC0415 - imports pygame
+
+        if not self.config.enabled or not wiring.destinations(self.config):
+            self._is_open = False
+            if self.config.enabled:
+                self._diagnostics.warn_once("no keys", _NO_KEYS)
+            return
+        focus = Focus(self._session)
+        self._hook = hook = Hook(
+            self._session,
+            focus,
+            clock=self._clock,
+            diagnostics=self._diagnostics,
+            tick=self.tick,
+            flush=self._flush_quietly,
+            leave=lambda: self._leave("quit"),
+        )
+        warn = functools.partial(self._diagnostics.warn_once, "no calls", NO_CALLS)
+        self._watch = Watch(focus, self._session, self._clock, is_seen=lambda: hook.seen, warn=warn)
+        early = self._take_all()
+        if self.config.consent_required:
+            kept = wiring.kept_consent(self.config)
+            self.consent.load(kept)
+        if self.consent.state is ConsentState.GRANTED:
+            self._open_delivery()
+        self._is_open = self.consent.state is not ConsentState.DENIED
+        self._session.start(self._monotonic())
+        self._give_back(early)
+        if self.config.hook:
+            hook.install()
+        if self.config.capture_exceptions:
+            self._crash_hook.install()
+        atexit.register(self.close)
+        if self._delivery is not None:
+            self._delivery.runner.start()
+
+    def _open_delivery(self) -> None:
+        from ga_pygame.wiring import Delivery  # noqa: PLC0415 - see __init__
+
+        if self._watch is None:
+            return
+        self._delivery = Delivery(
+            self.config,
+            self._parts,
+            inbox=self._inbox,
+            clock=self._clock,
+            diagnostics=self._diagnostics,
+            watch=self._watch,
+            heartbeat=self._heartbeat,
+            situation=self._situation,
+            listener=_Announcer(self, self._mailbox),
+            publish_configs=lambda answer: self._mailbox.post(lambda: self._take_configs(answer)),
+        )
+        kept = self._delivery.values
+        self.dimensions.load((kept.get("custom_01"), kept.get("custom_02"), kept.get("custom_03")))
+        user_id = self.config.user_id or kept["user_id"]
+        self._context = replace(self._context, user_id=user_id, dimensions=self.dimensions.values)
+        try:
+            self._take_configs(json.loads(kept.get("remote_configs", "{}")))
+        except (ValueError, AttributeError):
+            _log.debug("the remote configs that were kept cannot be read")
+
+    def _take_all(self) -> list[Record]:
+        """Empty the inbox while nobody else does; only records are in it before the delivery starts."""
+        return [item for item in (self._inbox.popleft() for _ in range(len(self._inbox))) if isinstance(item, Record)]
+
+    def _give_back(self, records: list[Record]) -> None:
+        """Put records back with what is known by now: who plays, and in which session."""
+        known: dict[Context, Context] = {}
+        for record in records:
+            context = known.get(record.context)
+            if context is None:
+                dimensions = _merged(record.context.dimensions, self._context.dimensions)
+                context = replace(record.context, user_id=self._context.user_id, dimensions=dimensions)
+                known[record.context] = context
+            self._inbox.append(record._replace(context=context, session=record.session or self._current))
+
+    def close(self) -> None:
+        """End the session, store everything, send what can be sent within `shutdown_timeout`; called at exit.
+
+        Later calls of anything do nothing.
+        """
+        if not self._is_started or self._closed or os.getpid() != self._pid:
+            return
+        self._closed = True
+        self._leave("quit", final=True)
+        self._is_open = False
+        if self._hook is not None:
+            self._hook.remove()
+        self._crash_hook.remove()
+        atexit.unregister(self.close)
+        if self._delivery is not None:
+            try:
+                self._delivery.stop(self.config.shutdown_timeout)
+            except Exception as error:  # noqa: BLE001 - the game is sacred
+                self._diagnostics.defect("Tracker.close", error)
+        else:
+            self._diagnostics.drop(Drop.NO_CONSENT, len(self._take_all()))
+        self._mailbox.deliver()
+
+    def __enter__(self) -> Tracker:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._on_crash(error, ends_game=True)
+        self.close()
+
+    def process(self, event: pygame.event.Event) -> None:
+        """Observe one pygame event; for `hook=False`, called with each event of the loop."""
+        if self._hook is not None:
+            try:
+                self._hook.process(event)
+            except Exception as error:  # noqa: BLE001 - the game is sacred
+                self._diagnostics.defect("Tracker.process", error)
+
+    def tick(self) -> None:
+        """Fire signals and look after what is due; for `hook=False`, called once per frame. About 0.3 µs."""
+        try:
+            now = self._monotonic()
+            if self._hook is not None:
+                self._hook.frame(now)
+            if self._delivery is not None:
+                self._delivery.runner.tick(now)
+            if self._mailbox:
+                self._mailbox.deliver()
+        except Exception as error:  # noqa: BLE001 - the game is sacred
+            self._diagnostics.defect("Tracker.tick", error)
+
+    def flush(self) -> Response[FlushResult]:
+        """Send now what has been recorded; the result says whether everything arrived."""
+        response: Response[FlushResult] = Response("flush", self._clock, self.tick)
+        answers: list[str] = []
+        expected = 1
+
+        def answer(error: str) -> None:
+            answers.append(error)
+            if len(answers) == expected:
+                response.finish(FlushResult("; ".join(filter(None, answers))))
+
+        def done(_destination: str, error: str) -> None:
+            self._mailbox.post(lambda: answer(error))
+
+        if self._delivery is None or not self._is_open:
+            done("", "the tracker is not running")
+        else:
+            expected = self._delivery.flush(done)
+        return response
+
+    def _flush_quietly(self) -> None:
+        if self._delivery is not None and self._is_open:
+            self._delivery.flush(lambda _destination, _error: None)
+
+    # --- events -----------------------------------------------------------------------------------------
+
+    @guard
+    def design(self, event_id: str, value: float | None = None, *, fields: Fields | None = None) -> None:
+        """Count anything: `"kill:slime"`, one to five parts, from the general to the particular.
+
+        Args:
+            event_id: No values that never repeat: there should be at most some thousand different ids.
+            value: A number to sum up and average over.
+            fields: Custom fields of this event.
+        """
+        self._post(Design(event_id, value), fields)
+
+    @guard
+    def business(
+        self,
+        currency: str,
+        amount_cents: int,
+        item_type: str,
+        item_id: str,
+        *,
+        cart_type: str | None = None,
+        fields: Fields | None = None,
+    ) -> None:
+        """A purchase with real money.
+
+        Args:
+            currency: ISO 4217, e.g. `"USD"`.
+            amount_cents: The price in the currency's hundredths: 499 is 4.99.
+            item_type: What kind of thing was bought.
+            item_id: Which one.
+            cart_type: Where in the game it was bought; at most 32 characters.
+            fields: Custom fields of this event.
+        """
+        self._post(Business(currency, amount_cents, item_type, item_id, cart_type), fields)
+
+    @guard
+    def error(self, severity: Severity | str, message: str, *, fields: Fields | None = None) -> None:
+        """Something went wrong. Ten different ones a launch are sent, repeats are counted.
+
+        Args:
+            severity: `Severity.WARNING` or `"warning"`, …
+            message: Cut at 8,192 characters. Leave out what identifies the player.
+            fields: Custom fields of this event.
+        """
+        rules.severity("severity", severity)
+        event = Error(Severity(severity), clipped(message))
+        if self._errors.admits(f"{event.severity.value}|{event.message}"):
+            self._post(event, fields)
+
+    @guard
+    def exception(
+        self, error: BaseException, *, severity: Severity | str = Severity.ERROR, fields: Fields | None = None
+    ) -> None:
+        """An exception that the game caught, with its traceback; the same place is sent once a launch."""
+        rules.severity("severity", severity)
+        if self._errors.admits(fingerprint(error)):
+            self._post(Error(Severity(severity), describe(error)), fields)
+
+    def wallet(self, currency: str) -> Wallet:
+        """Flows of one currency, summed up and sent once per attempt or 10 s."""
+        return Wallet(self.resource, currency, self._post, self._diagnostics)
+
+    # --- facts ------------------------------------------------------------------------------------------
+
+    @property
+    def stats(self) -> Stats:
+        """What happened to this launch's events so far."""
+        waiting = sum(isinstance(item, Record) for item in tuple(self._inbox))
+        return self._diagnostics.stats(waiting)
+
+    @property
+    def session_id(self) -> str:
+        """The running or last session's id, "" before `start()`."""
+        return self._current.id if self._current else ""
+
+    @property
+    def user_id(self) -> str:
+        """The player's id: yours, or a random one kept in the data folder; "" before `start()`."""
+        return self._context.user_id
+
+    @property
+    def external_user_id(self) -> str | None:
+        """A second id for the player, of a shop or a login; on every event from when it is set."""
+        return self._context.external_user_id
+
+    @external_user_id.setter
+    def external_user_id(self, value: str | None) -> None:
+        try:
+            if value is not None:
+                rules.external_user_id("external_user_id", value)
+            self._context = replace(self._context, external_user_id=value)
+        except Exception as error:  # noqa: BLE001 - the game is sacred
+            self._diagnostics.failed("Tracker.external_user_id", error)
+
+    # --- stamping ---------------------------------------------------------------------------------------
+
+    def _post(self, event: Event, fields: Fields | None) -> None:
+        if fields is not None:
+            rules.custom_fields("custom_fields", fields)
+            fields = dict(fields)
+        self._put(Record(event, self._current, self._context, self._monotonic(), fields))
+
+    def _post_session_event(self, event: Event, session: SessionRef, at: float) -> None:
+        self._put(Record(event, session, self._context, at))
+
+    def _put(self, record: Record) -> None:
+        if not self._is_open:
+            denied = self.consent.state is ConsentState.DENIED
+            self._diagnostics.drop(Drop.NO_CONSENT if denied else Drop.NOT_RUNNING)
+        elif len(self._inbox) >= MAX_INBOX:
+            self._diagnostics.drop(Drop.INBOX_FULL)
+        else:
+            self._inbox.append(record)
+            if type(record.event) in _AT_ONCE and self._delivery is not None:
+                self._delivery.write_now()
+
+    def _set_dimension(self, values: DimensionTuple, number: int) -> None:
+        self._context = replace(self._context, dimensions=values)
+        if self._delivery is not None:
+            self._delivery.remember(f"custom_0{number}", values[number - 1])
+
+    def _set_fields(self, fields: Fields | None) -> None:
+        self._context = replace(self._context, fields=fields)
+
+    def _take_configs(self, answer: Mapping[str, Any]) -> None:
+        now = self._clock.wall(self._monotonic()) + (self._clock.server_offset or 0.0)
+        if self.remote_configs.update(answer, now):
+            self._context = replace(self._context, extra=self.remote_configs.annotations() or None)
+            self.remote_configs_updated.emit()
+
+    # --- session ----------------------------------------------------------------------------------------
+
+    def _on_session_started(self, session: SessionRef) -> None:
+        self._current = session
+        self._mailbox.post(lambda: self.session_started.emit(session.id))
+
+    def _on_session_ended(self, session: SessionRef, length: int, reason: str) -> None:
+        self._mailbox.post(lambda: self.session_ended.emit(session.id, length, reason))
+
+    def _leave(self, reason: str, *, final: bool = False) -> None:
+        """The player leaves the game: fail the open attempt, end the session."""
+        self.progression.abandon()
+        self._session.end(self._monotonic(), reason, final=final)
+
+    def _on_crash(self, error: BaseException, ends_game: bool) -> None:
+        try:
+            if not isinstance(error, KeyboardInterrupt | SystemExit):
+                self.exception(error, severity=Severity.CRITICAL)
+            if ends_game:
+                self._leave("crash" if isinstance(error, Exception) else "quit")
+        except Exception as own:  # noqa: BLE001 - the game's own traceback must come through
+            self._diagnostics.defect("the crash hook", own)
+
+    def _heartbeat(self, now: float) -> Heartbeat | None:
+        from ga_pygame.delivery.bookkeeping import Heartbeat  # noqa: PLC0415 - see __init__
+
+        state = self._session.state
+        if state.session is None or state.phase is Phase.CLOSED:
+            return None
+        return Heartbeat(state.session, state.length(now), state.since if state.phase is Phase.PAUSED else now)
+
+    def _situation(self, number_of: Callable[[str], int]) -> Situation | None:
+        from ga_pygame.exchange import Situation  # noqa: PLC0415 - see __init__
+
+        session, context = self._current, self._context
+        number = number_of(session.id) if session is not None else 0
+        if session is None or not number:
+            return None
+        return Situation(session.id, number, context.user_id, context.build)
+
+    # --- consent ----------------------------------------------------------------------------------------
+
+    def _set_consent(self, state: ConsentState) -> None:
+        try:
+            if state is ConsentState.GRANTED:
+                self._on_granted()
+            else:
+                self._on_denied()
+        except Exception as error:  # noqa: BLE001 - the game is sacred
+            self._diagnostics.failed("Tracker.consent", error)
+
+    def _on_granted(self) -> None:
+        if not self._is_started or self._closed:
+            return
+        waiting = self._take_all()
+        self._open_delivery()
+        self._is_open = True
+        if self._delivery is not None:
+            self._give_back(waiting)
+            self._session.start(self._monotonic())
+            self._delivery.remember(CONSENT_KEY, ConsentState.GRANTED.value)
+            self._delivery.runner.start()
+
+    def _on_denied(self) -> None:
+        self._is_open = False
+        self._session.end(self._monotonic(), "quit")
+        self._diagnostics.drop(Drop.NO_CONSENT, len(self._take_all()))
+        if self._delivery is None and self._is_started:
+            self._open_delivery()
+        if self._delivery is not None:
+            self._delivery.forget_all(CONSENT_KEY, ConsentState.DENIED.value)
+            self._delivery = None
+
+    # --- losses -----------------------------------------------------------------------------------------
+
+    def _dropped(self, reason: Drop, count: int, detail: str) -> None:
+        self._mailbox.post(lambda: self.event_dropped.emit(reason, count, detail))
+
+
+class _Announcer:
+    """Turns what uploaders report into the tracker's signals, on the game thread."""
+
+    def __init__(self, tracker: Tracker, mailbox: Mailbox) -> None:
+        self._tracker = tracker
+        self._post = mailbox.post
+
+    def delivered(self, destination: str, count: int) -> None:
+        self._post(lambda: self._tracker.batch_delivered.emit(destination, count))
+
+    def rejected(self, destination: str, record: StoredRecord, errors: str) -> None:
+        event = json.loads(record.json(None))
+        self._post(lambda: self._tracker.event_rejected.emit(destination, event, errors))
+
+    def connection_lost(self, destination: str, error: str) -> None:
+        self._post(lambda: self._tracker.connection_lost.emit(destination, error))
+
+    def connection_restored(self, destination: str) -> None:
+        self._post(lambda: self._tracker.connection_restored.emit(destination))
+
+
+_NO_KEYS = (
+    "no keys and no collector: nothing is recorded. Give Tracker a game_key and a secret_key, or run "
+    "`python -m ga_pygame collect` and set GA_PYGAME_COLLECTOR=http://127.0.0.1:8420"
+)
+
+
+def _merged(first: DimensionTuple, second: DimensionTuple) -> DimensionTuple:
+    """The first's values where they are set, else the second's."""
+    return (first[0] or second[0], first[1] or second[1], first[2] or second[2])

@@ -1,0 +1,208 @@
+"""The only place that picks concrete classes: what a tracker is made of, on a desktop and in tests."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ga_pygame.clock import Clock, SystemClock, new_id
+from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_folder
+from ga_pygame.delivery.bookkeeping import Heartbeat
+from ga_pygame.delivery.outbox import Outbox, Transaction
+from ga_pygame.delivery.runner import Runner, ThreadRunner, Worker
+from ga_pygame.delivery.transport import RequestsTransport, Transport
+from ga_pygame.delivery.uploader import FlushDone, Listener, Uploader
+from ga_pygame.delivery.writer import Flush, Inbox, Remember, Writer
+from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.engine.consent import CONSENT_KEY, ConsentState
+
+Stages = Sequence[Sequence[Worker]]
+KEPT = ("user_id", "custom_01", "custom_02", "custom_03", "remote_configs", "consent")
+"""Values that the tracker reads at start."""
+
+
+class MakeOutbox(Protocol):
+    """Opens an outbox; never raises."""
+
+    def __call__(self, path: Path, destinations: Sequence[str], clock: Clock, diagnostics: Diagnostics) -> Outbox: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The classes that a tracker is made of; tests put others in."""
+
+    clock: Callable[[], Clock] = SystemClock
+    new_id: Callable[[], str] = new_id
+    chance: Callable[[], float] = random.random
+    outbox: MakeOutbox | None = None
+    transport: Callable[[float, Clock], Transport] = RequestsTransport
+    runner: Callable[[Stages, Clock, Diagnostics], Runner] = ThreadRunner
+
+
+def destinations(config: Config) -> Sequence[Destination]:
+    """Where events go: the ones given, or GameAnalytics; none where there is neither key nor collector."""
+    if config.destinations is not None:
+        return config.destinations
+    keys = game_keys(config)
+    if keys is None:
+        return ()
+    resubmit = config.resubmit_on_server_error
+    return [
+        GameAnalytics(
+            *keys,
+            endpoint=config.collector or config.endpoint,
+            resubmit_on_server_error=bool(config.collector) if resubmit is None else resubmit,
+        )
+    ]
+
+
+def game_keys(config: Config) -> tuple[str, str] | None:
+    """The game's keys; the published sandbox pair for a collector without any."""
+    if config.game_key is not None and config.secret_key is not None:
+        return config.game_key, config.secret_key
+    return (SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY) if config.collector else None
+
+
+def outbox_path(config: Config) -> Path:
+    """The database file of this game."""
+    keys = game_keys(config)
+    return data_folder(config, keys[0] if keys else "game") / "outbox.sqlite3"
+
+
+class Delivery:
+    """Everything behind the inbox: outbox, writer, uploaders and what runs them.
+
+    The constructor opens the outbox and reads what was kept; `values` has it.
+
+    Args:
+        config: The knobs.
+        parts: The classes.
+        inbox: What the writer takes from.
+        clock: The tracker's clock.
+        diagnostics: The tracker's diagnostics.
+        watch: The engine's worker, which finishes first.
+        heartbeat: Tells how long the running session has lasted.
+        situation: Makes the running session's facts for a handshake, given a look-up of session numbers.
+        listener: Hears what became of events.
+        publish_configs: Takes new remote configs.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        parts: Parts,
+        *,
+        inbox: Inbox,
+        clock: Clock,
+        diagnostics: Diagnostics,
+        watch: Worker,
+        heartbeat: Callable[[float], Heartbeat | None],
+        situation: Callable[[Callable[[str], int]], Situation | None],
+        listener: Listener,
+        publish_configs: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        targets = destinations(config)
+        names = [target.name for target in targets]
+        if len(set(names)) < len(names):
+            raise ValueError(f"destinations need different names; there are {', '.join(names)}")
+        make_outbox = parts.outbox or _failover_outbox
+        self._inbox = inbox
+        self._outbox = make_outbox(outbox_path(config), names, clock, diagnostics)
+        self.values: Mapping[str, str] = self._outbox.transact(lambda transaction: _kept(transaction, parts.new_id))
+        self._writer = Writer(
+            inbox,
+            self._outbox,
+            clock=clock,
+            diagnostics=diagnostics,
+            heartbeat=heartbeat,
+            urge=self._urge,
+            max_outbox_bytes=config.max_outbox_bytes,
+        )
+        host = Host(clock, self.values, self.remember, publish_configs, diagnostics.warn_once)
+        self._uploaders = [
+            Uploader(
+                target,
+                parts.transport(config.request_timeout, clock),
+                self._outbox,
+                host=host,
+                situation=lambda: situation(self._writer.session_num),
+                diagnostics=diagnostics,
+                listener=listener,
+                interval=config.upload_interval,
+                chance=parts.chance,
+            )
+            for target in targets
+        ]
+        self.runner = parts.runner([[watch], [self._writer], self._uploaders], clock, diagnostics)
+
+    def remember(self, key: str, value: str | None) -> None:
+        """Keep a value across launches. Any thread."""
+        self._inbox.append(Remember(key, value))
+
+    def write_now(self) -> None:
+        """Have the writer commit at once. Any thread; never blocks."""
+        self.runner.wake(self._writer.name)
+
+    def flush(self, done: FlushDone) -> int:
+        """Send everything now; `done` is called by each of as many uploaders as are returned."""
+
+        def stored() -> None:
+            for uploader in self._uploaders:
+                uploader.flush(done)
+                self.runner.wake(uploader.name)
+
+        self._inbox.append(Flush(stored))
+        self.write_now()
+        return len(self._uploaders)
+
+    def _urge(self) -> None:
+        for uploader in self._uploaders:
+            uploader.urge()
+            self.runner.wake(uploader.name)
+
+    def stop(self, timeout: float) -> None:
+        """Store what is left, send what can be sent in that time."""
+        finished = self.runner.stop(timeout)
+        self._outbox.save()
+        if finished:  # else an uploader still waits for an answer and needs it
+            self._outbox.close()
+
+    def forget_all(self, key: str, value: str) -> None:
+        """Stop, delete what was recorded and not sent, keep one value: the player's no."""
+        self.runner.stop(0.2)
+
+        def forget(transaction: Transaction) -> None:
+            transaction.clear()
+            transaction.remember(key, value)
+
+        self._outbox.transact(forget)
+        self._outbox.close()
+
+
+def kept_consent(config: Config) -> ConsentState:
+    """What the player said in an earlier launch, read without making a file."""
+    path = outbox_path(config)
+    if not path.exists():
+        return ConsentState.UNKNOWN
+    from ga_pygame.delivery.sqlite_outbox import read_value  # noqa: PLC0415 - see _failover_outbox
+
+    kept = read_value(path, CONSENT_KEY)
+    return ConsentState(kept) if kept in set(ConsentState) else ConsentState.UNKNOWN
+
+
+def _failover_outbox(path: Path, destinations: Sequence[str], clock: Clock, diagnostics: Diagnostics) -> Outbox:
+    from ga_pygame.delivery.failover import FailoverOutbox  # noqa: PLC0415 - sqlite3 and filelock, 20 ms of imports
+
+    return FailoverOutbox(path, destinations, clock, diagnostics)
+
+
+def _kept(transaction: Transaction, make_id: Callable[[], str]) -> dict[str, str]:
+    """What was kept across launches; the player's random id is made here, once in a data folder's life."""
+    if transaction.value("user_id") is None:
+        transaction.remember("user_id", make_id())
+    found = {key: transaction.value(key) for key in KEPT}
+    return {key: value for key, value in found.items() if value is not None}

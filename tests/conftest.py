@@ -1,0 +1,142 @@
+"""Fixtures for all tests: a real collector on loopback, games in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the developer's own settings or writes into the developer's own data folder."""
+    for name in list(os.environ):
+        if name.startswith("GA_PYGAME_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("GA_PYGAME_DATA_DIR", str(tmp_path / "data"))
+    for name in ("SDL_VIDEODRIVER", "SDL_AUDIODRIVER"):
+        monkeypatch.setenv(name, "dummy")
+    monkeypatch.setenv("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+
+
+def eventually(condition: Callable[[], Any], timeout: float = 10.0) -> Any:
+    """Ask until the answer is true, and return it; the last answer after the timeout."""
+    deadline = time.monotonic() + timeout
+    while not (answer := condition()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return answer
+
+
+class Collector:
+    """A collector in a process of its own, and what it stored."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.db = folder / "collector.sqlite3"
+        command = [sys.executable, "-m", "ga_pygame", "collect", "--port", "0", "--db", str(self.db), *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("listening on "), line
+        self.url = line.removeprefix("listening on ").strip()
+
+    def export(self, *options: str) -> list[dict[str, Any]]:
+        """The stored events in order of arrival."""
+        command = [sys.executable, "-m", "ga_pygame", "export", "--db", str(self.db), *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def categories(self) -> list[str]:
+        """What kinds of events are stored, in order of arrival."""
+        return [event["category"] for event in self.export()]
+
+    def stop(self) -> None:
+        """End the process; what it stored stays."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[Collector]:
+    """A collector without its page."""
+    running = Collector(tmp_path, "--no-page")
+    yield running
+    running.stop()
+
+
+class Game:
+    """A game in a process of its own, written as a script in the test."""
+
+    def __init__(self, script: Path, environment: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
+        )
+
+    def wait_for(self, word: str) -> str:
+        """Read what the game prints up to a line that begins with `word`; return the rest of that line."""
+        assert self.process.stdout is not None
+        seen = []
+        for line in self.process.stdout:
+            if line.startswith(word):
+                return line[len(word) :].strip()
+            seen.append(line)
+        error = self.process.stderr.read() if self.process.stderr else ""
+        raise AssertionError(f"the game ended without {word!r}; it said {''.join(seen)} {error}")
+
+    def say(self, line: str) -> None:
+        """Send a line to the game's input."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def end(self, timeout: float = 30.0) -> tuple[int, str, str]:
+        """Wait until the game ends; its exit code and what it printed since."""
+        out, error = self.process.communicate(timeout=timeout)
+        return self.process.returncode, out, error
+
+    def kill(self) -> None:
+        """End the game as the system does when memory is short: no code of it runs any more."""
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def game(tmp_path: Path) -> Iterator[Callable[..., Game]]:
+    """Start games: `game(code, NAME="value", …)` with more environment variables."""
+    started: list[Game] = []
+
+    def start(code: str, **environment: str) -> Game:
+        script = tmp_path / f"game_{len(started)}.py"
+        script.write_text(textwrap.dedent(code))
+        started.append(Game(script, environment))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.kill()
+        for pipe in (one.process.stdin, one.process.stdout, one.process.stderr):
+            if pipe is not None:
+                pipe.close()
