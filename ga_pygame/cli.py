@@ -83,7 +83,7 @@ def _fail(message: str) -> int:
 
 
 def _collect(options: argparse.Namespace) -> int:
-    from ga_pygame.collector import configs, games, server, store  # noqa: PLC0415 - an optional extra
+    from ga_pygame.collector import configs, games, schema, server  # noqa: PLC0415 - an optional extra
 
     try:
         allowed = [games.parse(text) for text in options.game]
@@ -93,16 +93,16 @@ def _collect(options: argparse.Namespace) -> int:
         return server.run(
             server.Options(options.host, options.port, options.db, tuple(allowed), options.configs, not options.no_page)
         )
-    except (server.CannotStart, store.StoreError, configs.ConfigsError) as error:
+    except (server.CannotStart, schema.StoreError, configs.ConfigsError) as error:
         return _fail(str(error))
 
 
 def _export(options: argparse.Namespace) -> int:
-    from ga_pygame.collector import queries, store  # noqa: PLC0415 - keeps --version quick
+    from ga_pygame.collector import queries, schema  # noqa: PLC0415 - keeps --version quick
 
     try:
         reader = queries.Queries(options.db)
-    except store.StoreError as error:
+    except schema.StoreError as error:
         return _fail(str(error))
     out = sys.stdout.buffer
     try:

@@ -77,9 +77,7 @@ class Config:
         None, "the values there are of custom dimensions 1 to 3; default: any"
     )
     destinations: Sequence[Destination] | None = _knob(None, "where events go; default: GameAnalytics with these keys")
-    pause_timeout: float = _knob(
-        20.0, "a longer pause ends the session", unit="s", env="PAUSE_TIMEOUT", parse=_seconds
-    )
+    pause_timeout: float = _knob(20.0, "a longer pause ends the session", unit="s", env="PAUSE_TIMEOUT", parse=_seconds)
     upload_interval: float = _knob(20.0, "time between uploads", unit="s", env="UPLOAD_INTERVAL", parse=_seconds)
     request_timeout: float = _knob(
         10.0, "the longest wait for a server's answer", unit="s", env="REQUEST_TIMEOUT", parse=_seconds

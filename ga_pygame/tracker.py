@@ -7,9 +7,8 @@ import functools
 import json
 import logging
 import os
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
@@ -28,13 +27,11 @@ from ga_pygame.events import (
     Context,
     Design,
     Error,
-    Event,
     Fields,
-    Record,
-    SessionEnd,
     SessionRef,
     Severity,
 )
+from ga_pygame.recorder import Recorder
 from ga_pygame.remote_configs import RemoteConfigs
 from ga_pygame.signals import Mailbox, Response, Signal
 
@@ -42,19 +39,12 @@ if TYPE_CHECKING:
     import pygame
 
     from ga_pygame.delivery.bookkeeping import Heartbeat
-    from ga_pygame.delivery.writer import Inbox
     from ga_pygame.engine.focus import Watch
     from ga_pygame.engine.hook import Hook
     from ga_pygame.exchange import Situation, StoredRecord
     from ga_pygame.wiring import Delivery, Parts
 
 P = ParamSpec("P")
-
-MAX_INBOX = 100_000
-"""Records kept in memory between two commits, or until consent; some 30 MB."""
-
-_AT_ONCE = frozenset({Error, Business, SessionEnd})
-"""Kinds that are committed at once instead of within 0.05 s."""
 
 _log = logging.getLogger("ga_pygame")
 
@@ -138,11 +128,9 @@ class Tracker:
         self._clock = parts.clock()
         self._monotonic = self._clock.monotonic
         self._mailbox = Mailbox()
-        self._inbox: Inbox = deque()
         self._delivery: Delivery | None = None
         self._is_started = False
-        self._is_open = True
-        self._closed = False
+        self._is_closed = False
 
         self.session_started: Signal[[str]] = Signal("session_started")
         self.session_ended: Signal[[str, int, str]] = Signal("session_ended")
@@ -153,23 +141,21 @@ class Tracker:
         self.connection_lost: Signal[[str, str]] = Signal("connection_lost")
         self.connection_restored: Signal[[str]] = Signal("connection_restored")
 
-        self._context = Context(
-            user_id=self.config.user_id or "",
-            build=self.config.build,
-        )
-        self._current: SessionRef | None = None
+        context = Context(user_id=self.config.user_id or "", build=self.config.build)
+        self._recorder = Recorder(context, self._monotonic, self._diagnostics)
         self._session = Session(
             self.config.pause_timeout,
             new_id=parts.new_id,
-            post=self._post_session_event,
+            post=self._recorder.post_session,
             started=self._on_session_started,
             ended=self._on_session_ended,
         )
-        post, diagnostics = self._post, self._diagnostics
+        self._post = post = self._recorder.post
+        diagnostics = self._diagnostics
         self.progression = ProgressionArea(post, diagnostics)
         self.resource = ResourceArea(post, diagnostics, self.config.currencies, self.config.item_types)
         self.dimensions = Dimensions(self.config.dimension_values, self._set_dimension, diagnostics)
-        self.fields = GlobalFields(self._set_fields, diagnostics)
+        self.fields = GlobalFields(lambda fields: self._recorder.change(fields=fields), diagnostics)
         self.remote_configs = RemoteConfigs(diagnostics)
         state = ConsentState.UNKNOWN if self.config.consent_required else ConsentState.GRANTED
         self.consent = Consent(state, self._set_consent)
@@ -180,7 +166,7 @@ class Tracker:
         self._pid = os.getpid()
 
     def __repr__(self) -> str:
-        state = "started" if self._is_started and self._is_open else "closed" if self._is_started else "not started"
+        state = "closed" if self._recorder.closed else "started" if self._is_started else "not started"
         return f"<Tracker {state}, session {self._session.state.phase.value}>"
 
     # --- life -------------------------------------------------------------------------------------------
@@ -196,7 +182,7 @@ class Tracker:
         try:
             self._start()
         except Exception as error:  # noqa: BLE001 - the game is sacred
-            self._is_open = False
+            self._recorder.closed = Drop.INTERNAL
             self._diagnostics.failed("Tracker.start", error)
 
     def _start(self) -> None:
@@ -205,7 +191,8 @@ class Tracker:
         from ga_pygame.engine.hook import NO_CALLS, Hook  # noqa: PLC0415 - imports pygame
 
         if not self.config.enabled or not wiring.destinations(self.config):
-            self._is_open = False
+            self._recorder.closed = Drop.NOT_RUNNING
+            self._diagnostics.drop(Drop.NOT_RUNNING, len(self._recorder.take_all()))
             if self.config.enabled:
                 self._diagnostics.warn_once("no keys", _NO_KEYS)
             return
@@ -221,15 +208,17 @@ class Tracker:
         )
         warn = functools.partial(self._diagnostics.warn_once, "no calls", NO_CALLS)
         self._watch = Watch(focus, self._session, self._clock, is_seen=lambda: hook.seen, warn=warn)
-        early = self._take_all()
+        early = self._recorder.take_all()
         if self.config.consent_required:
-            kept = wiring.kept_consent(self.config)
-            self.consent.load(kept)
+            self.consent.load(wiring.kept_consent(self.config))
         if self.consent.state is ConsentState.GRANTED:
             self._open_delivery()
-        self._is_open = self.consent.state is not ConsentState.DENIED
+        elif self.consent.state is ConsentState.DENIED:
+            self._recorder.closed = Drop.NO_CONSENT
+            self._diagnostics.drop(Drop.NO_CONSENT, len(early))
+            early = []
         self._session.start(self._monotonic())
-        self._give_back(early)
+        self._recorder.give_back(early)
         if self.config.hook:
             hook.install()
         if self.config.capture_exceptions:
@@ -246,7 +235,7 @@ class Tracker:
         self._delivery = Delivery(
             self.config,
             self._parts,
-            inbox=self._inbox,
+            inbox=self._recorder.inbox,
             clock=self._clock,
             diagnostics=self._diagnostics,
             watch=self._watch,
@@ -258,37 +247,23 @@ class Tracker:
         kept = self._delivery.values
         self.dimensions.load((kept.get("custom_01"), kept.get("custom_02"), kept.get("custom_03")))
         user_id = self.config.user_id or kept["user_id"]
-        self._context = replace(self._context, user_id=user_id, dimensions=self.dimensions.values)
+        self._recorder.change(user_id=user_id, dimensions=self.dimensions.values)
+        self._recorder.write_now = self._delivery.write_now
         try:
             self._take_configs(json.loads(kept.get("remote_configs", "{}")))
         except (ValueError, AttributeError):
             _log.debug("the remote configs that were kept cannot be read")
-
-    def _take_all(self) -> list[Record]:
-        """Empty the inbox while nobody else does; only records are in it before the delivery starts."""
-        return [item for item in (self._inbox.popleft() for _ in range(len(self._inbox))) if isinstance(item, Record)]
-
-    def _give_back(self, records: list[Record]) -> None:
-        """Put records back with what is known by now: who plays, and in which session."""
-        known: dict[Context, Context] = {}
-        for record in records:
-            context = known.get(record.context)
-            if context is None:
-                dimensions = _merged(record.context.dimensions, self._context.dimensions)
-                context = replace(record.context, user_id=self._context.user_id, dimensions=dimensions)
-                known[record.context] = context
-            self._inbox.append(record._replace(context=context, session=record.session or self._current))
 
     def close(self) -> None:
         """End the session, store everything, send what can be sent within `shutdown_timeout`; called at exit.
 
         Later calls of anything do nothing.
         """
-        if not self._is_started or self._closed or os.getpid() != self._pid:
+        if not self._is_started or self._is_closed or os.getpid() != self._pid:
             return
-        self._closed = True
+        self._is_closed = True
         self._leave("quit", final=True)
-        self._is_open = False
+        self._recorder.closed = self._recorder.closed or Drop.NOT_RUNNING
         if self._hook is not None:
             self._hook.remove()
         self._crash_hook.remove()
@@ -299,7 +274,7 @@ class Tracker:
             except Exception as error:  # noqa: BLE001 - the game is sacred
                 self._diagnostics.defect("Tracker.close", error)
         else:
-            self._diagnostics.drop(Drop.NO_CONSENT, len(self._take_all()))
+            self._diagnostics.drop(Drop.NO_CONSENT, len(self._recorder.take_all()))
         self._mailbox.deliver()
 
     def __enter__(self) -> Tracker:
@@ -348,14 +323,14 @@ class Tracker:
         def done(_destination: str, error: str) -> None:
             self._mailbox.post(lambda: answer(error))
 
-        if self._delivery is None or not self._is_open:
+        if self._delivery is None or self._recorder.closed:
             done("", "the tracker is not running")
         else:
             expected = self._delivery.flush(done)
         return response
 
     def _flush_quietly(self) -> None:
-        if self._delivery is not None and self._is_open:
+        if self._delivery is not None and not self._recorder.closed:
             self._delivery.flush(lambda _destination, _error: None)
 
     # --- events -----------------------------------------------------------------------------------------
@@ -426,73 +401,49 @@ class Tracker:
     @property
     def stats(self) -> Stats:
         """What happened to this launch's events so far."""
-        waiting = sum(isinstance(item, Record) for item in tuple(self._inbox))
-        return self._diagnostics.stats(waiting)
+        return self._diagnostics.stats(self._recorder.waiting)
 
     @property
     def session_id(self) -> str:
         """The running or last session's id, "" before `start()`."""
-        return self._current.id if self._current else ""
+        return self._recorder.session.id if self._recorder.session else ""
 
     @property
     def user_id(self) -> str:
         """The player's id: yours, or a random one kept in the data folder; "" before `start()`."""
-        return self._context.user_id
+        return self._recorder.context.user_id
 
     @property
     def external_user_id(self) -> str | None:
         """A second id for the player, of a shop or a login; on every event from when it is set."""
-        return self._context.external_user_id
+        return self._recorder.context.external_user_id
 
     @external_user_id.setter
     def external_user_id(self, value: str | None) -> None:
         try:
             if value is not None:
                 rules.external_user_id("external_user_id", value)
-            self._context = replace(self._context, external_user_id=value)
+            self._recorder.change(external_user_id=value)
         except Exception as error:  # noqa: BLE001 - the game is sacred
             self._diagnostics.failed("Tracker.external_user_id", error)
 
-    # --- stamping ---------------------------------------------------------------------------------------
-
-    def _post(self, event: Event, fields: Fields | None) -> None:
-        if fields is not None:
-            rules.custom_fields("custom_fields", fields)
-            fields = dict(fields)
-        self._put(Record(event, self._current, self._context, self._monotonic(), fields))
-
-    def _post_session_event(self, event: Event, session: SessionRef, at: float) -> None:
-        self._put(Record(event, session, self._context, at))
-
-    def _put(self, record: Record) -> None:
-        if not self._is_open:
-            denied = self.consent.state is ConsentState.DENIED
-            self._diagnostics.drop(Drop.NO_CONSENT if denied else Drop.NOT_RUNNING)
-        elif len(self._inbox) >= MAX_INBOX:
-            self._diagnostics.drop(Drop.INBOX_FULL)
-        else:
-            self._inbox.append(record)
-            if type(record.event) in _AT_ONCE and self._delivery is not None:
-                self._delivery.write_now()
+    # --- changes ----------------------------------------------------------------------------------------
 
     def _set_dimension(self, values: DimensionTuple, number: int) -> None:
-        self._context = replace(self._context, dimensions=values)
+        self._recorder.change(dimensions=values)
         if self._delivery is not None:
             self._delivery.remember(f"custom_0{number}", values[number - 1])
-
-    def _set_fields(self, fields: Fields | None) -> None:
-        self._context = replace(self._context, fields=fields)
 
     def _take_configs(self, answer: Mapping[str, Any]) -> None:
         now = self._clock.wall(self._monotonic()) + (self._clock.server_offset or 0.0)
         if self.remote_configs.update(answer, now):
-            self._context = replace(self._context, extra=self.remote_configs.annotations() or None)
+            self._recorder.change(extra=self.remote_configs.annotations() or None)
             self.remote_configs_updated.emit()
 
     # --- session ----------------------------------------------------------------------------------------
 
     def _on_session_started(self, session: SessionRef) -> None:
-        self._current = session
+        self._recorder.session = session
         self._mailbox.post(lambda: self.session_started.emit(session.id))
 
     def _on_session_ended(self, session: SessionRef, length: int, reason: str) -> None:
@@ -523,7 +474,7 @@ class Tracker:
     def _situation(self, number_of: Callable[[str], int]) -> Situation | None:
         from ga_pygame.exchange import Situation  # noqa: PLC0415 - see __init__
 
-        session, context = self._current, self._context
+        session, context = self._recorder.session, self._recorder.context
         number = number_of(session.id) if session is not None else 0
         if session is None or not number:
             return None
@@ -541,21 +492,21 @@ class Tracker:
             self._diagnostics.failed("Tracker.consent", error)
 
     def _on_granted(self) -> None:
-        if not self._is_started or self._closed:
+        if not self._is_started or self._is_closed:
             return
-        waiting = self._take_all()
+        waiting = self._recorder.take_all()
         self._open_delivery()
-        self._is_open = True
+        self._recorder.closed = None
         if self._delivery is not None:
-            self._give_back(waiting)
+            self._recorder.give_back(waiting)
             self._session.start(self._monotonic())
             self._delivery.remember(CONSENT_KEY, ConsentState.GRANTED.value)
             self._delivery.runner.start()
 
     def _on_denied(self) -> None:
-        self._is_open = False
+        self._recorder.closed = Drop.NO_CONSENT
         self._session.end(self._monotonic(), "quit")
-        self._diagnostics.drop(Drop.NO_CONSENT, len(self._take_all()))
+        self._diagnostics.drop(Drop.NO_CONSENT, len(self._recorder.take_all()))
         if self._delivery is None and self._is_started:
             self._open_delivery()
         if self._delivery is not None:
@@ -593,8 +544,3 @@ _NO_KEYS = (
     "no keys and no collector: nothing is recorded. Give Tracker a game_key and a secret_key, or run "
     "`python -m ga_pygame collect` and set GA_PYGAME_COLLECTOR=http://127.0.0.1:8420"
 )
-
-
-def _merged(first: DimensionTuple, second: DimensionTuple) -> DimensionTuple:
-    """The first's values where they are set, else the second's."""
-    return (first[0] or second[0], first[1] or second[1], first[2] or second[2])

@@ -10,11 +10,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
-
-import msgspec
+from typing import TYPE_CHECKING, Any, cast
 
 os.environ.setdefault("NICEGUI_STORAGE_PATH", str(Path(tempfile.gettempdir()) / "ga_pygame_nicegui"))
 
@@ -23,7 +20,10 @@ from nicegui import ui
 from starlette.applications import Starlette
 
 from ga_pygame import clock, rules
-from ga_pygame.collector.queries import Arrival, Level, Queries, Session
+from ga_pygame.collector.queries import Queries
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 SECONDS_PER_PUSH = 0.4
 PUSHES_PER_TABLE = 3
@@ -31,9 +31,6 @@ ROWS_PER_PUSH = 100
 ROWS_KEPT = 200
 SESSIONS_SHOWN = 50
 LEVELS_SHOWN = 200
-NOTES_SHOWN = 4
-PLAYING_SECONDS = 60
-"""A session that has sent nothing for this long, and no end, is called silent: games send every 20 s."""
 
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#2f6fde"/>'
@@ -64,8 +61,6 @@ _LEVEL_COLUMNS = [
 ]
 _COUNTERS = ("events per second", "accepted", "rejected", "duplicates", "sessions live")
 
-Row = dict[str, Any]
-
 
 class LiveTable(ui.element, component="live_table.js"):
     """A table in the browser; rows are pushed to it and not kept here."""
@@ -76,13 +71,13 @@ class LiveTable(ui.element, component="live_table.js"):
         self._props["most"] = most
         self._props["details"] = details
 
-    def prepend(self, rows: list[Row]) -> None:
+    def prepend(self, new: list[rows.Row]) -> None:
         """Put rows on top; the oldest fall off at the bottom."""
-        self.run_method("prepend", rows)
+        self.run_method("prepend", new)
 
-    def replace(self, rows: list[Row]) -> None:
+    def replace(self, all_rows: list[rows.Row]) -> None:
         """Show these rows only."""
-        self.run_method("replace", rows)
+        self.run_method("replace", all_rows)
 
 
 def mount(app: Starlette, queries: Queries, address: str) -> None:
@@ -101,7 +96,7 @@ def mount(app: Starlette, queries: Queries, address: str) -> None:
         _Page(queries, address)
 
     ui.run_with(
-        cast(FastAPI, app),
+        cast("FastAPI", app),
         title="ga_pygame collector",
         favicon=_ICON,
         dark=None,
@@ -123,7 +118,7 @@ class _Page:
         self._category: str | None = None
         self._paused = False
         self._turn = 0
-        self._shown: dict[LiveTable, list[Row]] = {}
+        self._shown: dict[LiveTable, list[rows.Row]] = {}
         self._build(address)
         self._feed_anew()
         self._push()
@@ -202,13 +197,13 @@ class _Page:
     def _feed_anew(self) -> None:
         newest = self._queries.newest(0, ROWS_KEPT, self._category)
         self._seen = self._queries.newest_id() if not newest else newest[0].id
-        self._feed.replace([_event_row(one) for one in newest])
+        self._feed.replace([rows.event_row(one) for one in newest])
 
     def _push(self) -> None:
         summary = self._queries.summary()
         accepted, rejected = sum(summary["accepted"].values()), sum(summary["rejected"].values())
         now = clock.wall_now()
-        live = self._queries.live_sessions(now - PLAYING_SECONDS)
+        live = self._queries.live_sessions(now - rows.PLAYING_SECONDS)
         numbers = (
             f"{self._rate(accepted + rejected):,.0f}",
             *(f"{count:,}" for count in (accepted, rejected, summary["duplicates"], live)),
@@ -222,20 +217,20 @@ class _Page:
             fresh = self._queries.newest(self._seen, ROWS_PER_PUSH, self._category)
             if fresh:
                 self._seen = fresh[0].id
-                self._feed.prepend([_event_row(one) for one in fresh])
+                self._feed.prepend([rows.event_row(one) for one in fresh])
         if self._turn % PUSHES_PER_TABLE == 0:
-            sessions = [_session_row(one, now) for one in self._queries.sessions(SESSIONS_SHOWN)]
+            sessions = [rows.session_row(one, now) for one in self._queries.sessions(SESSIONS_SHOWN)]
             self._show(self._sessions, self._no_sessions, sessions)
-            levels = [_level_row(one) for one in self._queries.progression(LEVELS_SHOWN)]
+            levels = [rows.level_row(one) for one in self._queries.progression(LEVELS_SHOWN)]
             self._show(self._levels, self._no_levels, levels)
         self._turn += 1
 
-    def _show(self, table: LiveTable, none: ui.element, rows: list[Row]) -> None:
-        if self._shown.get(table) != rows:
-            self._shown[table] = rows
-            table.replace(rows)
-            table.set_visibility(bool(rows))
-            none.set_visibility(not rows)
+    def _show(self, table: LiveTable, none: ui.element, found: list[rows.Row]) -> None:
+        if self._shown.get(table) != found:
+            self._shown[table] = found
+            table.replace(found)
+            table.set_visibility(bool(found))
+            none.set_visibility(not found)
 
     def _rate(self, total: int) -> float:
         now = self._clock.monotonic()
@@ -265,91 +260,3 @@ def _table_card(title: str, columns: list[dict[str, str]], most: int) -> tuple[L
         table = LiveTable(columns, most)
         table.set_visibility(False)
     return table, none
-
-
-# --- rows ----------------------------------------------------------------------------------------------
-
-_decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
-
-
-def _event_row(one: Arrival) -> Row:
-    try:
-        event = _decode(one.json)
-    except (msgspec.DecodeError, RecursionError):
-        event = None
-    if not isinstance(event, dict):
-        event = {"event_id": one.json[:120].decode("utf-8", "replace")}
-    notes = [_note(error) for error in one.errors[:NOTES_SHOWN]]
-    if len(one.errors) > NOTES_SHOWN:
-        notes.append(["…", f"and {len(one.errors) - NOTES_SHOWN} more"])
-    category = one.category
-    if category == "unknown" and event.get("category") is not None:
-        category = _short(event["category"], 20)
-    return {
-        "id": one.id,
-        "tone": "rejected" if one.errors else "accepted",
-        "cells": [one.received_at, category, _what(event), _value(event), _short(event.get("user_id"), 13)],
-        "notes": notes,
-    }
-
-
-def _note(error: dict[str, str]) -> list[str]:
-    """Field and rule of one error."""
-    field = error["path"].strip("/").replace("/", ".")
-    return [field or "event", _short(error["reason"].removeprefix(f"{field} ").removeprefix(f"{field}: "), 400)]
-
-
-_SAYS = {
-    "error": ("severity", "message"),
-    "ads": ("ad_action", "ad_type", "ad_placement"),
-    "sdk_error": ("error_category", "error_area", "error_action"),
-}
-
-
-def _what(event: dict[str, Any]) -> str:
-    category = event.get("category")
-    names = _SAYS.get(category, ("event_id",)) if isinstance(category, str) else ("event_id",)
-    return _short(" · ".join(_short(event.get(name), 120) for name in names if event.get(name) is not None), 120)
-
-
-def _value(event: dict[str, Any]) -> str:
-    for name, unit in (("amount", ""), ("value", ""), ("score", ""), ("length", " s")):
-        value = event.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            currency = f" {event['currency']}" if name == "amount" and isinstance(event.get("currency"), str) else ""
-            return _short(f"{value:,}{unit}{currency}", 24)
-    return ""
-
-
-def _short(value: object, longest: int) -> str:
-    text = value if isinstance(value, str) else "" if value is None else str(value)[: longest + 1]
-    return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def _session_row(one: Session, now: float) -> Row:
-    playing = not one.ended and now - one.received_at <= PLAYING_SECONDS
-    state = "ended" if one.ended else "still playing" if playing else "no end came"
-    player = _short(one.user_id, 13)
-    return {
-        "id": f"{one.game_key}:{one.session_id}",
-        "tone": "playing" if playing else "over",
-        "cells": [player, one.session_num, one.started, _duration(one.length), f"{one.events:,}", state],
-        "notes": [],
-    }
-
-
-def _duration(seconds: int) -> str:
-    hours, rest = divmod(max(0, seconds), 3600)
-    minutes, rest = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _level_row(one: Level) -> Row:
-    share = None if one.completion_rate is None else round(one.completion_rate * 100)
-    mean = "" if one.mean_attempts is None else f"{one.mean_attempts:.1f}"
-    return {
-        "id": one.level,
-        "tone": "level",
-        "cells": [_short(one.level, 120), one.starts, one.fails, one.completes, share, mean],
-        "notes": [],
-    }

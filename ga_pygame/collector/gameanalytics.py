@@ -34,9 +34,6 @@ HEADERS = {
 }
 RETRY_AFTER_SECONDS = "5"
 
-Refusal = Callable[[str, list[dict[str, str]]], None]
-"""Told the category and the broken rules of each event that is turned down."""
-
 
 class GameAnalytics:
     """The routes.
@@ -46,7 +43,7 @@ class GameAnalytics:
         store: Where events go.
         settings: What init answers.
         drop: Closes a client's connection without an answer.
-        refused: Told of each event that is turned down.
+        tell: Told, for the developer, what is turned down and why.
     """
 
     def __init__(
@@ -55,13 +52,13 @@ class GameAnalytics:
         store: Store,
         settings: SettingsFile,
         drop: Callable[[tuple[str, int]], None],
-        refused: Refusal,
+        tell: Callable[[str], None],
     ) -> None:
         self._games = games
         self._store = store
         self._settings = settings
         self._drop = drop
-        self._refused = refused
+        self._tell = tell
 
     def routes(self) -> list[Route]:
         """The three routes of the service."""
@@ -137,12 +134,12 @@ class GameAnalytics:
             except StoreFull:
                 return _try_later()
             except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps it
-                self._refused("store", [{"error_type": "store", "path": "", "reason": str(error)}])
+                self._tell(f"cannot store events: {error}. Senders are told to try again")
                 return _try_later()
         if not rejected:
             return answer(200, {})
         for category, _, errors in rejected:
-            self._refused(category, errors)
+            self._tell(f"rejected {category}: {errors[0]['reason']}")
         failed = b",".join(b'{"event":' + raw + b',"errors":' + _encode(errors) + b"}" for _, raw, errors in rejected)
         return Response(b"[" + failed + b"]", 400, HEADERS, media_type="application/json")
 

@@ -7,13 +7,12 @@ bounded slice of the newest ids.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ga_pygame.collector.store import APPLICATION_ID, StoreError
+from ga_pygame.collector.schema import connect_to_read
 
 NEWEST_SCANNED = 20_000
 """How many of the newest ids a filtered look at the feed goes through."""
@@ -64,7 +63,7 @@ class Queries:
     """A reader's connection to the file; one thread at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._db = _open(path)
+        self._db = connect_to_read(path)
 
     def close(self) -> None:
         """Close the connection."""
@@ -191,20 +190,3 @@ def _session(row: tuple[Any, ...]) -> Session:
         received_at=received_at,
         events=events,
     )
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    if not path.is_file():
-        raise StoreError(f"there is no file {path}: give the one that the collector named at its start with --db")
-    db = None
-    try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=30)
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-    except sqlite3.Error as error:
-        if db is not None:
-            db.close()
-        raise StoreError(f"cannot read {path}: {error}") from error
-    if application != APPLICATION_ID:
-        db.close()
-        raise StoreError(f"{path} is not a collector's file")
-    return db

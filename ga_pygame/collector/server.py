@@ -24,13 +24,14 @@ from ga_pygame.collector.gameanalytics import GameAnalytics
 from ga_pygame.collector.games import SANDBOX, Game
 from ga_pygame.collector.guard import Guard, is_loopback
 from ga_pygame.collector.queries import Queries
-from ga_pygame.collector.store import Store, StoreError, temporary_path
+from ga_pygame.collector.schema import StoreError, temporary_path
+from ga_pygame.collector.store import Store
 
 DEFAULT_PORT = 8420
 KEEP_ALIVE_SECONDS = 75
 """Longer than games wait between batches, so that they keep their connection."""
 SHUTDOWN_SECONDS = 2
-REPORTED_REFUSALS = 20
+MESSAGES_TOLD = 40
 
 
 class CannotStart(Exception):
@@ -64,30 +65,39 @@ def run(options: Options) -> int:
         StoreError: The file cannot be used.
         ConfigsError: The settings file cannot be used.
     """
-    settings = SettingsFile(options.configs, _complain)
+    tell = _Teller()
+    settings = SettingsFile(options.configs, tell)
     listener = _listen(options.host, options.port)
-    with contextlib.closing(listener), _store(options) as store:
-        queries = Queries(store.path)
-        try:
-            _serve(options, settings, listener, store, queries)
-        finally:
-            queries.close()
+    with (
+        contextlib.closing(listener),
+        _store(options) as store,
+        contextlib.closing(Queries(store.path)) as queries,
+    ):
+        gameanalytics = functools.partial(GameAnalytics, store=store, settings=settings, tell=tell)
+        _serve(options, listener, store, queries)
     return 0
 
 
-def _serve(options: Options, settings: SettingsFile, listener: socket.socket, store: Store, queries: Queries) -> None:
+def _serve(
+    options: Options,
+    tell: _Teller,
+    settings: SettingsFile,
+    listener: socket.socket,
+    store: Store,
+    queries: Queries,
+) -> None:
     port = listener.getsockname()[1]
     loopback = is_loopback(options.host)
     token = None if loopback else secrets.token_urlsafe(24)
     games = {game.key: game for game in options.games or (SANDBOX,)}
     connections = _Connections()
-    gameanalytics = GameAnalytics(games, store, settings, connections.drop, _Refusals())
+    gameanalytics = GameAnalytics(games, store, settings, connections.drop, tell)
     front = None if options.page else Route("/", application.no_page)
     app, ingests = application.build(gameanalytics.routes(), application.Api(queries), front)
     if options.page:
         from ga_pygame.collector import dashboard  # noqa: PLC0415 - NiceGUI takes 0.6 s that not everybody needs
 
-        dashboard.mount(app, queries, f"http://{_shown(options.host)}:{port}")
+        dashboard.mount(app, queries, _near(options.host, port))
     guarded: ASGIApp = Guard(
         app,
         ingests,
@@ -144,7 +154,7 @@ def _greeting(options: Options, port: int, store: Store, token: str | None) -> l
     lines = [f"listening on {url}", f"events are kept in {store.path}"]
     if options.database == ":memory:" or (options.database is None and options.port == 0):
         lines[1] += " until the collector ends"
-    near = f"http://127.0.0.1:{port}" if options.host in ("0.0.0.0", "::") else url  # noqa: S104 - compared, not bound
+    near = _near(options.host, port)
     if token:
         what = "page" if options.page else "data"
         path = "/" if options.page else "/api/summary"
@@ -153,6 +163,12 @@ def _greeting(options: Options, port: int, store: Store, token: str | None) -> l
         lines.append(f"page: {url}/")
     lines.append(f"try it: GA_PYGAME_COLLECTOR={near} python my_game.py")
     return lines
+
+
+def _near(host: str, port: int) -> str:
+    """The collector's address as seen from this machine."""
+    everywhere = host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+    return f"http://{'127.0.0.1' if everywhere else _shown(host)}:{port}"
 
 
 def _shown(host: str) -> str:
@@ -213,21 +229,14 @@ def _stopping(server: uvicorn.Server) -> Iterator[None]:
             signal.signal(which, handler)
 
 
-class _Refusals:
-    """Tells the developer of each kind of rejection once, in the terminal."""
+class _Teller:
+    """Tells the developer what is wrong, in the terminal, each thing once."""
 
     def __init__(self) -> None:
-        self._told: set[tuple[str, str, str]] = set()
+        self._told: set[str] = set()
 
-    def __call__(self, category: str, errors: list[dict[str, str]]) -> None:
-        for error in errors:
-            kind = category, error["path"], error["error_type"]
-            if kind in self._told or len(self._told) >= REPORTED_REFUSALS:
-                continue
-            self._told.add(kind)
-            _complain(f"rejected {category}: {error['reason']}")
-
-
-def _complain(message: str) -> None:
-    with contextlib.suppress(OSError):
-        sys.stderr.write(f"ga_pygame: {message}\n")
+    def __call__(self, message: str) -> None:
+        if message not in self._told and len(self._told) < MESSAGES_TOLD:
+            self._told.add(message)
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"ga_pygame: {message}\n")

@@ -11,10 +11,8 @@ again: games re-send what they saw no answer for.
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import sqlite3
-import tempfile
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -22,85 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-APPLICATION_ID = 0x67615F63  # "ga_c": marks the file as ours
-SCHEMA_VERSION = 1
+from ga_pygame.collector.schema import connect
+
 ROWS_PER_STATEMENT = 100
 EVENTS_PER_COMMIT = 20_000
 MAX_WAITING_BYTES = 64 * 2**20
-
-_SCHEMA = """
-CREATE TABLE games (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
-
-CREATE TABLE events (                     -- accepted, one row each
-    id          INTEGER PRIMARY KEY,      -- order of arrival, shared with rejected
-    game_id     INTEGER NOT NULL,
-    received_at REAL NOT NULL,            -- seconds since 1970, the collector's clock
-    client_ts   INTEGER,                  -- seconds since 1970, the player's clock
-    category    TEXT NOT NULL,
-    event_uuid  TEXT,
-    user_id     TEXT,
-    session_id  TEXT,
-    session_num INTEGER,
-    event_id    TEXT,
-    value       NUMERIC,                  -- amount, value, score or length
-    json        BLOB NOT NULL             -- as it was sent
-);
-CREATE UNIQUE INDEX events_once ON events (game_id, event_uuid);
-
-CREATE TABLE rejected (
-    id          INTEGER PRIMARY KEY,
-    game_id     INTEGER NOT NULL,
-    received_at REAL NOT NULL,
-    category    TEXT NOT NULL,
-    errors      TEXT NOT NULL,            -- JSON list of {error_type, path, reason}
-    json        BLOB NOT NULL
-);
-
-CREATE TABLE totals (
-    game_id    INTEGER NOT NULL,
-    category   TEXT NOT NULL,
-    accepted   INTEGER NOT NULL DEFAULT 0,
-    rejected   INTEGER NOT NULL DEFAULT 0,
-    duplicates INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (game_id, category)
-) WITHOUT ROWID;
-
-CREATE TABLE sessions (
-    game_id     INTEGER NOT NULL,
-    session_id  TEXT NOT NULL,
-    user_id     TEXT,
-    session_num INTEGER,
-    platform    TEXT,
-    build       TEXT,
-    started     REAL NOT NULL,            -- earliest client_ts
-    latest      REAL NOT NULL,            -- latest client_ts
-    received_at REAL NOT NULL,            -- when its last event came in
-    length      INTEGER,                  -- seconds, from session_end; NULL while none came
-    events      INTEGER NOT NULL,
-    PRIMARY KEY (game_id, session_id)
-) WITHOUT ROWID;
-CREATE INDEX sessions_received ON sessions (received_at);
-
-CREATE TABLE levels (
-    game_id     INTEGER NOT NULL,
-    level       TEXT NOT NULL,            -- the parts joined by ':'
-    starts      INTEGER NOT NULL,
-    fails       INTEGER NOT NULL,
-    completes   INTEGER NOT NULL,
-    attempts    INTEGER NOT NULL,         -- sum of attempt_num over the completes that carry one
-    attempted   INTEGER NOT NULL,         -- how many completes carry one
-    PRIMARY KEY (game_id, level)
-) WITHOUT ROWID;
-"""
 
 _EVENT_COLUMNS = (
     "id, game_id, received_at, client_ts, category, event_uuid, user_id, session_id, session_num, event_id, value, json"
 )
 _ROW = "(" + ", ".join("?" * len(_EVENT_COLUMNS.split(","))) + ")"
-
-
-class StoreError(Exception):
-    """The file cannot be used; the message says why and what to do."""
 
 
 class StoreFull(Exception):
@@ -380,69 +309,3 @@ class _Tally:
             " attempted = attempted + excluded.attempted",
             [(*key, *counts) for key, counts in self._levels.items()],
         )
-
-
-# --- opening -------------------------------------------------------------------------------------------
-
-
-def temporary_path() -> Path:
-    """A new file for a collector that should leave nothing behind."""
-    descriptor, name = tempfile.mkstemp(prefix="ga_pygame_collector_", suffix=".sqlite3")
-    os.close(descriptor)
-    return Path(name)
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the file for writing, made if it is not there; readable by its owner only.
-
-    Raises:
-        StoreError: It is not ours, not readable, or its folder is missing.
-    """
-    if not path.parent.is_dir():
-        raise StoreError(f"the folder {path.parent} does not exist: create it or choose another --db")
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256)
-    except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"cannot open {path}: {_reason(error)}. Choose another --db") from error
-    try:
-        _prepare(db, path)
-    except sqlite3.Error as error:
-        db.close()
-        raise StoreError(f"cannot use {path}: {_reason(error)}. Choose another --db") from error
-    except StoreError:
-        db.close()
-        raise
-    return db
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA cache_size = -65536")  # KiB; event uuids are random, so their index is touched everywhere
-    db.execute("PRAGMA wal_autocheckpoint = 8000")  # pages: fewer times that those are copied to their places
-    db.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables and application != APPLICATION_ID:
-            raise StoreError(f"{path} is a database of another program: choose another --db")
-        if version > SCHEMA_VERSION:
-            raise StoreError(f"{path} was written by a newer ga_pygame: update it or choose another --db")
-        if not tables:
-            for statement in _SCHEMA.split(";\n"):
-                if statement.strip():
-                    db.execute(statement)
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        db.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            db.execute("ROLLBACK")
-        raise

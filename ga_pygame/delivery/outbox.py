@@ -342,4 +342,3 @@ class _MemoryTransaction:
         outbox = self._outbox
         outbox.values, outbox.attempts, outbox.sessions = self._values, self._attempts, self._sessions
         self._append()
-

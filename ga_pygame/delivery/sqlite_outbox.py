@@ -399,16 +399,16 @@ def _settle(
         "DELETE FROM deliveries WHERE destination = ? AND record_id IN (SELECT value FROM json_each(?))",
         (destination, ids),
     )
-    # A record stays as long as any destination waits for it, also one that is not configured now.
-    finished = (
-        "SELECT r.id FROM records r WHERE r.id IN (SELECT value FROM json_each(?)) AND NOT EXISTS"
-        " (SELECT 1 FROM destinations n JOIN deliveries d ON d.destination = n.name AND d.record_id = r.id)"
-    )
-    size = connection.execute(
-        f"SELECT COALESCE(SUM(length(payload)), 0) FROM records WHERE id IN ({finished})",  # noqa: S608
+    # A record stays as long as any destination waits for it, also one that is not configured now. The CROSS
+    # JOIN has SQLite look up each destination's delivery of the record instead of scanning all deliveries.
+    rows = connection.execute(
+        "SELECT r.id, length(r.payload) FROM records r WHERE r.id IN (SELECT value FROM json_each(?)) AND NOT EXISTS"
+        " (SELECT 1 FROM destinations n CROSS JOIN deliveries d ON d.destination = n.name AND d.record_id = r.id)",
         (ids,),
-    ).fetchone()[0]
-    connection.execute(f"DELETE FROM records WHERE id IN ({finished})", (ids,))  # noqa: S608
+    ).fetchall()
+    finished = json.dumps([record_id for record_id, _ in rows])
+    connection.execute("DELETE FROM records WHERE id IN (SELECT value FROM json_each(?))", (finished,))
+    size = sum(length for _, length in rows)
     _grow(connection, -size)
     if rejected:
         connection.executemany(

@@ -90,7 +90,7 @@ class RequestsTransport:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Answered(Reply(response.status_code, headers, body))
         except (requests.RequestException, OSError, ValueError) as error:
-            return Answered(Reply(None, error=f"{type(error).__name__}: {error}"))
+            return Answered(Reply(None, error=_reason(error, request.url)))
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
         """Read the body within bounds of size and time; a cut answer raises."""
@@ -105,6 +105,15 @@ class RequestsTransport:
         if self._session is not None:
             self._session.close()
             self._session = None
+
+
+def _reason(error: BaseException, url: str) -> str:
+    """Why there is no answer, for a log: the deepest cause, without the URL's path, which has the game's key."""
+    deepest = error
+    while (cause := deepest.__cause__ or deepest.__context__) is not None:
+        deepest = cause
+    why = getattr(deepest, "strerror", None) or type(deepest).__name__
+    return f"no answer from {'/'.join(url.split('/')[:3])}: {why}"
 
 
 def _as_it_is(request: Any) -> Any:

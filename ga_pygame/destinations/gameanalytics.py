@@ -180,9 +180,7 @@ class GameAnalytics:
             self._host.warn_once(f"{self.name}:{cause}", message)
 
 
-_KEYS_FIX = (
-    "compare game_key and secret_key with the game's settings; events are kept and sent when the keys are right"
-)
+_KEYS_FIX = "compare game_key and secret_key with the game's settings; events are kept and sent when the keys are right"
 
 _FOREIGN = object()
 """A body that is not JSON, so that not the collector answered."""

@@ -78,9 +78,7 @@ class CrashHook:
         if self._previous_thread is not None and threading.excepthook == self._on_thread_exception:
             threading.excepthook = self._previous_thread
 
-    def _on_exception(
-        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
+    def _on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         self._crashed(error, True)
         if self._previous is not None:
             self._previous(kind, error, trace)

@@ -1,0 +1,104 @@
+"""Puts a stamp on what the game reports and hands it over: the way from a call to the inbox.
+
+The stamp is two references, to the running session and to the context (who plays, with which dimensions
+and fields); both are replaced when something changes and never altered. So a call costs an append.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ga_pygame import rules
+from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.events import Business, Context, Error, Event, Fields, Record, SessionEnd, SessionRef
+
+if TYPE_CHECKING:
+    from ga_pygame.delivery.writer import Inbox
+
+MAX_INBOX = 100_000
+"""Records kept in memory between two commits, or until consent; some 30 MB."""
+
+_AT_ONCE = frozenset({Error, Business, SessionEnd})
+"""Kinds that are committed at once instead of within 0.05 s."""
+
+
+def _nothing() -> None:
+    pass
+
+
+class Recorder:
+    """See the module. `post` may be called by any thread, the rest by the game thread.
+
+    Attributes:
+        inbox: What the writer takes from.
+        context: The stamp of the records to come.
+        session: The running session or the last one; `None` before the first.
+        closed: Why nothing is recorded, `None` while it is.
+        write_now: Has the writer commit at once.
+
+    Args:
+        context: The first context.
+        monotonic: The clock of the stamps.
+        diagnostics: Counts what is not taken.
+    """
+
+    def __init__(self, context: Context, monotonic: Callable[[], float], diagnostics: Diagnostics) -> None:
+        self.inbox: Inbox = deque()
+        self.context = context
+        self.session: SessionRef | None = None
+        self.closed: Drop | None = None
+        self.write_now: Callable[[], None] = _nothing
+        self._monotonic = monotonic
+        self._diagnostics = diagnostics
+
+    def post(self, event: Event, fields: Fields | None) -> None:
+        """Record an event of now; raises `InvalidEvent` for wrong custom fields."""
+        if fields is not None:
+            rules.custom_fields("custom_fields", fields)
+            fields = dict(fields)
+        self._put(Record(event, self.session, self.context, self._monotonic(), fields))
+
+    def post_session(self, event: Event, session: SessionRef, at: float) -> None:
+        """Record a session's start or end, which may lie in the past."""
+        self._put(Record(event, session, self.context, at))
+
+    def _put(self, record: Record) -> None:
+        if self.closed is not None:
+            self._diagnostics.drop(self.closed)
+        elif len(self.inbox) >= MAX_INBOX:
+            self._diagnostics.drop(Drop.INBOX_FULL)
+        else:
+            self.inbox.append(record)
+            if type(record.event) in _AT_ONCE:
+                self.write_now()
+
+    def change(self, **changes: Any) -> None:
+        """Replace some of the context for the records to come."""
+        self.context = replace(self.context, **changes)
+
+    @property
+    def waiting(self) -> int:
+        """Records in the inbox."""
+        return sum(isinstance(item, Record) for item in tuple(self.inbox))
+
+    def take_all(self) -> list[Record]:
+        """Empty the inbox, while there is no writer that does."""
+        items = [self.inbox.popleft() for _ in range(len(self.inbox))]
+        return [item for item in items if isinstance(item, Record)]
+
+    def give_back(self, records: list[Record]) -> None:
+        """Put records back, stamped with what is known by now: who plays, and in which session."""
+        known: dict[Context, Context] = {}
+        for record in records:
+            context = known.get(record.context)
+            if context is None:
+                kept = self.context
+                first, second, third = (
+                    own or last for own, last in zip(record.context.dimensions, kept.dimensions, strict=True)
+                )
+                context = replace(record.context, user_id=kept.user_id, dimensions=(first, second, third))
+                known[record.context] = context
+            self.inbox.append(record._replace(context=context, session=record.session or self.session))
