@@ -36,11 +36,12 @@ class StoredRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A POST of bytes that are sent exactly as they are."""
+    """A request whose bytes are sent exactly as they are."""
 
     url: str
     body: bytes
     headers: Mapping[str, str] = field(repr=False)
+    method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,8 @@ class RequestsTransport:
         deadline = self._clock.monotonic() + self._timeout
         timeouts = (min(_CONNECT_SECONDS, self._timeout), self._timeout)
         try:
-            with self._session.post(
+            with self._session.request(
+                request.method,
                 request.url,
                 data=request.body,
                 headers=dict(request.headers),
