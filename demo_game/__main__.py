@@ -1,0 +1,112 @@
+"""`python -m demo_game`: play Sky Hopper, or watch the bot, with a collector of its own beside it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+
+INSTALL = 'pip install -e ".[collector]"'
+COINS = ["coins"]
+ITEM_TYPES = ["pickup", "boost", "pack"]
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m demo_game", description="Sky Hopper, the demo of ga_pygame.")
+    parser.add_argument("--bot", action="store_true", help="let the bot play")
+    parser.add_argument("--seed", type=int, help="the bot's chance; the same seed plays the same game (bot: 1)")
+    parser.add_argument("--levels", type=int, default=3, choices=(1, 2, 3), help="how many levels (3)")
+    parser.add_argument("--no-collector", action="store_true", help="start no collector")
+    parser.add_argument("--screenshot", action="append", default=[], metavar="FILE", help="save a picture of the game")
+    parser.add_argument(
+        "--after", action="append", type=float, default=[], metavar="SECONDS", help="of play, one per --screenshot (10)"
+    )
+    return parser.parse_args(arguments)
+
+
+def has_display() -> bool:
+    """Return whether a window can open."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo."""
+    options = parse(arguments)
+    if not has_display():
+        print("No display here: the bot plays, and nobody sees it.")
+        os.environ["SDL_VIDEODRIVER"] = "dummy"
+        options.bot = True
+    fast = os.environ.get("SDL_VIDEODRIVER") in ("dummy", "offscreen")
+    if fast:
+        os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    from .local_collector import LocalCollector, fetch_summary, print_summary  # noqa: PLC0415 - after the environment
+
+    url = os.environ.get("GA_PYGAME_COLLECTOR", "")
+    local = LocalCollector()
+    try:
+        if not url and not options.no_collector:
+            if local.start():
+                url = local.url
+            else:
+                print(f"The collector did not start ({local.problem}). Install it with: {INSTALL}")
+                print("Playing on without it: nothing is recorded.")
+        if url:
+            print(f"Watch the events arrive: {url}", flush=True)
+        play(options, url, fast)
+        summary = fetch_summary(url) if url else None
+        if summary is not None:
+            print_summary(summary)
+        elif url:
+            print(f"The collector at {url} gave no summary.")
+    except KeyboardInterrupt:
+        print("Stopped.")
+        return 130
+    finally:
+        local.stop()
+    return 0
+
+
+def play(options: argparse.Namespace, url: str, fast: bool) -> None:
+    """Open the game with its tracker, and play until it is quit."""
+    import pygame  # noqa: PLC0415 - the environment chooses its drivers
+
+    import ga_pygame  # noqa: PLC0415 - after pygame's greeting was silenced
+
+    from .bot import Bot  # noqa: PLC0415
+    from .controls import Controls  # noqa: PLC0415
+    from .game import Game, Options  # noqa: PLC0415
+    from .heroes import HEROES  # noqa: PLC0415
+
+    seed = options.seed if options.seed is not None else 1 if options.bot else secrets.randbelow(1_000_000)
+    after = [*options.after, *[10.0] * len(options.screenshot)]
+    classes = {1: [hero.name for hero in HEROES]}
+    with tempfile.TemporaryDirectory() as folder:
+        # The bot's save file is a folder: it can be neither read nor written, so the demo has errors to show.
+        save_path = (
+            Path(folder) if options.bot else Path(pygame.system.get_pref_path("ga_pygame", "sky_hopper"), "save.json")
+        )
+        settings = Options(
+            pilot=Bot(seed) if options.bot else Controls(),
+            save_path=save_path,
+            seed=seed,
+            levels=options.levels,
+            fast=fast and options.bot,
+            pauses_unfocused=not options.bot,
+            shots=list(zip(after, options.screenshot, strict=False)),
+        )
+        with ga_pygame.Tracker(
+            collector=url or None, build="1.0.0", currencies=COINS, item_types=ITEM_TYPES, dimension_values=classes
+        ) as tracker:
+            Game(tracker, settings).run()
+        pygame.quit()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""The loop: events in, ticks of 1/120 s, a frame out; the stack of screens and what they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pygame
+
+import ga_pygame
+
+from . import save
+from .art import CORAL, VIEW, WHITE, write
+from .backdrop import Backdrop
+from .controls import Actions, Pilot
+from .heroes import HEROES, Hero
+from .levels import load_levels
+from .menus import QuitDialog, Title
+from .sound import Sounds
+from .sprites import Sprites
+from .ui import Screen
+from .world import DT, TICKS_PER_SECOND
+
+FRAMES_PER_SECOND = 60
+FAST_TICKS = 20  # per frame, when nobody watches
+LIVES = 3
+
+
+@dataclass(slots=True)
+class Options:
+    """How to run; `fast` is for a machine without a display: no frame limit, no pause on lost focus."""
+
+    pilot: Pilot
+    save_path: Path
+    seed: int = 1
+    levels: int = 3
+    fast: bool = False
+    pauses_unfocused: bool = True
+    shots: list[tuple[float, str]] = field(default_factory=list)  # after so many seconds of play, to this file
+
+
+@dataclass(slots=True)
+class Run:
+    """One way through the levels, from the choice of a class to the end."""
+
+    hero: Hero = HEROES[0]
+    level: int = 0
+    lives: int = LIVES
+    score: int = 0
+    shields: int = 0
+    magnet: bool = False
+
+
+class Game:
+    """Owns the window."""
+
+    def __init__(self, tracker: ga_pygame.Tracker, options: Options) -> None:
+        self.tracker = tracker
+        self.options = options
+        pygame.display.init()
+        pygame.font.init()
+        pygame.joystick.init()
+        flags = 0 if options.fast else pygame.SCALED | pygame.RESIZABLE
+        self.window = pygame.display.set_mode(VIEW, flags)
+        pygame.display.set_caption("Sky Hopper")
+        self.sprites = Sprites()
+        pygame.display.set_icon(self.sprites.heroes[1]["ninja"][0])
+        self.backdrops = {name: Backdrop(name) for name in ("morning", "sunset", "night")}
+        self.sounds = Sounds()
+        self.levels = load_levels()[: options.levels]
+        self.run_state = Run()
+        self.ticks = 0
+        self.running = True
+        self._toasts: list[tuple[str, int]] = []
+        self._shots = sorted(options.shots)
+
+        # which runs of the game belong together: every event from now on carries the seed
+        tracker.fields["seed"] = options.seed
+        # what the collector refused, and why: shown to the developer inside the game
+        tracker.event_rejected.connect(lambda *why: self.toast(f"event refused: {why}"))
+        self.coins = tracker.wallet("coins")  # pickups are summed into one event per attempt, not one per coin
+        try:
+            self.progress = save.load(options.save_path)
+        except (OSError, ValueError) as problem:
+            self.progress = save.Progress()
+            # which save files break, with the traceback, although the game goes on
+            tracker.exception(problem)
+        self.screens: list[Screen] = [Title(self)]
+
+    @property
+    def seconds(self) -> float:
+        """Time played, in ticks."""
+        return self.ticks * DT
+
+    @property
+    def screen(self) -> Screen:
+        """What the player looks at."""
+        return self.screens[-1]
+
+    def show(self, screen: Screen) -> None:
+        """Replace everything on the stack."""
+        self.screens[:] = [screen]
+
+    def close_screen(self) -> None:
+        """Go back to what is below."""
+        if len(self.screens) > 1:
+            self.screens.pop()
+
+    def toast(self, text: str) -> None:
+        """Show a line at the bottom for three seconds."""
+        self._toasts = [*self._toasts[-2:], (text[:90], self.ticks + 3 * TICKS_PER_SECOND)]
+
+    def keep_progress(self) -> None:
+        """Write the save file; a player whose disk is full can still play."""
+        try:
+            save.store(self.options.save_path, self.progress)
+        except OSError as problem:
+            # how many players lose their progress, before they write a review
+            self.tracker.error(ga_pygame.Severity.WARNING, f"save failed: {type(problem).__name__}")
+
+    def run(self) -> None:
+        """Play until the player has really quit."""
+        clock = pygame.time.Clock()
+        self.sounds.start_tune()
+        due = 0.0
+        while self.running:
+            due += FAST_TICKS * DT if self.options.fast else min(0.1, clock.tick(FRAMES_PER_SECOND) / 1000)
+            for event in pygame.event.get():
+                self._handle(event)
+            while due >= DT and self.running:
+                due -= DT
+                self._tick()
+            self._draw()
+            pygame.display.flip()
+            self._take_shots()
+
+    def _handle(self, event: pygame.event.Event) -> None:
+        if event.type == pygame.QUIT:
+            self.ask_to_quit()
+        elif event.type == pygame.WINDOWFOCUSLOST and not self.options.fast:
+            pause = getattr(self.screen, "pause_for_person", None)
+            if pause is not None:
+                pause()
+        self.options.pilot.handle(event)
+
+    def ask_to_quit(self) -> None:
+        """Open the dialog; closing the window once more while it asks is an answer too."""
+        if isinstance(self.screen, QuitDialog):
+            self.running = False
+        else:
+            self.screens.append(QuitDialog(self))
+
+    def _tick(self) -> None:
+        self.ticks += 1
+        actions: Actions = self.options.pilot.read(self.screen)
+        if "fullscreen" in actions.pressed and not self.options.fast:
+            pygame.display.toggle_fullscreen()
+        if "mute" in actions.pressed:
+            self.sounds.toggle()
+        self.screen.update(actions)
+
+    def _draw(self) -> None:
+        first = max((index for index, screen in enumerate(self.screens) if screen.covers), default=0)
+        for screen in self.screens[first:]:
+            screen.draw(self.window)
+        self._toasts = [toast for toast in self._toasts if toast[1] > self.ticks]
+        for index, (text, _) in enumerate(reversed(self._toasts)):
+            write(
+                self.window, text, (VIEW[0] / 2, VIEW[1] - 22 - 26 * index), 22, CORAL if "refused" in text else WHITE
+            )
+
+    def _take_shots(self) -> None:
+        while self._shots and self.seconds >= self._shots[0][0]:
+            pygame.image.save(self.window, self._shots.pop(0)[1])

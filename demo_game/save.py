@@ -1,0 +1,41 @@
+"""What the player keeps between launches: coins and the best score, in one small JSON file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(slots=True)
+class Progress:
+    """The contents of the save file."""
+
+    coins: int = 0
+    best_score: int = 0
+
+
+def load(path: Path) -> Progress:
+    """Read the file; a missing one is a new player.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not what `store` wrote.
+    """
+    if not path.exists():
+        return Progress()
+    data = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return Progress(coins=int(data["coins"]), best_score=int(data["best_score"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"the save file has no {error}") from error
+
+
+def store(path: Path, progress: Progress) -> None:
+    """Write the file.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(progress)), encoding="utf-8")
