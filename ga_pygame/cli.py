@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ga_pygame import __version__
 
-_EXTRA = {"starlette", "uvicorn", "msgspec", "nicegui", "rich"}
+_EXTRA = {"starlette", "uvicorn", "msgspec", "nicegui"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

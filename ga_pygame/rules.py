@@ -58,6 +58,7 @@ class InvalidEvent(ValueError):
 # --- kinds of checks ------------------------------------------------------------------------------------
 
 _REMEMBERED_MAX = 4096
+_SEARCHED_MAX = 400  # characters; a text of megabytes must not stop the frame
 
 
 class Pattern:
@@ -67,12 +68,15 @@ class Pattern:
     costs 0.35 µs on the game thread.
     """
 
-    def __init__(self, regex: str, words: str, source: str, *, allowed: str = "", lines: bool = True) -> None:
+    def __init__(
+        self, regex: str, words: str, source: str, *, allowed: str = "", lines: bool = True, repeats: bool = True
+    ) -> None:
         self.regex = re.compile(regex, re.ASCII)
         self.words = words
         self._source = source
         self._allowed = re.compile(allowed or ".", re.ASCII | re.DOTALL)
         self._lines = lines
+        self._repeats = repeats
         self._remembered: set[str] = set()
 
     def __call__(self, field: str, value: object) -> None:
@@ -82,13 +86,13 @@ class Pattern:
             raise InvalidEvent(field, value, f"must be a string: {self.words}", self._source, "wrong_type")
         if not self.regex.fullmatch(value) or not (self._lines or value.isprintable()):
             raise InvalidEvent(field, value, self._problem(value), self._source, "no_match")
-        if len(self._remembered) < _REMEMBERED_MAX:
-            self._remembered.add(str(value))
+        if type(value) is str and len(self._remembered) < _REMEMBERED_MAX:
+            self._remembered.add(value)
 
     def _problem(self, value: str) -> str:
         if not value:
             return f"must not be empty ({self.words})"
-        for character in value:
+        for character in value[:_SEARCHED_MAX]:
             bad = not self._allowed.fullmatch(character)
             if bad or not (self._lines or character.isprintable()):
                 return f"{character!r} is not allowed ({self.words})"
@@ -220,6 +224,7 @@ uuid = Pattern(
     "[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}",
     "a lower-case UUID, e.g. de305d54-75b4-431b-adb2-eb6b9e546014",
     "REST v2, Default annotations",
+    repeats=False,
 )
 game_key = Pattern("[0-9a-f]{32}", "32 lower-case hexadecimal digits", "REST v2, Game keys")
 secret_key = Pattern("[0-9a-f]{40}", "40 lower-case hexadecimal digits", "REST v2, Game keys")
@@ -308,10 +313,7 @@ engine_version = Pattern(
     rf"({_ENGINES}) {_VERSION}", "a known engine and up to three numbers; pygame is not among them", _ANNOTATIONS
 )
 platform = OneOf(PLATFORMS, _ANNOTATIONS)
-
-
-def _nonempty(field: str, value: object) -> None:
-    Text(2**16, _ANNOTATIONS, shortest=1)(field, value)
+_nonempty = Text(2**16, _ANNOTATIONS, shortest=1)
 
 
 def _anything(field: str, value: object) -> None:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 os.environ.setdefault("NICEGUI_STORAGE_PATH", str(Path(tempfile.gettempdir()) / "ga_pygame_nicegui"))
 
-from fastapi import FastAPI
-from nicegui import ui
+from nicegui import ui  # it reads its environment when it is imported
 from starlette.applications import Starlette
 
 from ga_pygame import clock, rules
+from ga_pygame.collector import rows
 from ga_pygame.collector.queries import Queries
 
 if TYPE_CHECKING:

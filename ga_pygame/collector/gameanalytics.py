@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ga_pygame import clock, rules
-from ga_pygame.collector import bodies
+from ga_pygame.collector import bodies, validation
 from ga_pygame.collector.configs import SettingsFile
 from ga_pygame.collector.games import Game
 from ga_pygame.collector.store import Rejected, Store, StoreFull, Submission
@@ -118,9 +118,9 @@ class GameAnalytics:
         received_at = clock.wall_now()
         unpacked = bodies.unpack(body, _encoding(request))
         if len(unpacked) > OFF_LOOP_BYTES:
-            accepted, rejected = await asyncio.to_thread(sort_out, unpacked)
+            accepted, rejected = await asyncio.to_thread(validation.sort_out, unpacked)
         else:
-            accepted, rejected = sort_out(unpacked)
+            accepted, rejected = validation.sort_out(unpacked)
         if accepted or rejected:
             submission = Submission(
                 game_key=game.key,
@@ -196,82 +196,3 @@ def _check_init(event: Mapping[str, Any], names: tuple[str, ...]) -> None:
             rules.ANNOTATIONS[name].check(name, event[name])
     except rules.InvalidEvent as error:
         raise bodies.BadBody(str(error)) from error
-
-
-# --- one event -----------------------------------------------------------------------------------------
-
-Refused = tuple[str, bytes, list[dict[str, str]]]
-"""Category, the event as sent, its broken rules."""
-
-_CHECKS = {
-    category: {name: field.check for name, field in (*rules.ANNOTATIONS.items(), *fields.items())}
-    for category, fields in rules.CATEGORIES.items()
-}
-_REQUIRED = {
-    category: frozenset(name for name, field in (*rules.ANNOTATIONS.items(), *fields.items()) if field.required)
-    for category, fields in rules.CATEGORIES.items()
-    if category != "sdk_error"
-}
-
-
-def sort_out(body: bytes) -> tuple[list[tuple[dict[str, Any], Any]], list[Refused]]:
-    """Take a batch apart into what keeps the rules and what does not.
-
-    Raises:
-        BadBody: It is no JSON list.
-    """
-    accepted: list[tuple[dict[str, Any], Any]] = []
-    rejected: list[Refused] = []
-    for raw in bodies.split(body):
-        try:
-            event = bodies.decode(raw)
-        except bodies.Unreadable as error:
-            rejected.append(("unknown", bytes(raw), [_error("data_invalid", "", f"cannot be read: {error}")]))
-            continue
-        if type(event) is not dict:
-            rejected.append(("unknown", bytes(raw), [_error("wrong_type", "", "an event must be a JSON object")]))
-        elif keeps_rules(event):
-            accepted.append((event, raw))
-        else:
-            errors = broken_rules(event)
-            if errors:
-                category = event.get("category")
-                known = isinstance(category, str) and category in rules.CATEGORIES
-                rejected.append((str(category) if known else "unknown", bytes(raw), errors))
-            else:
-                accepted.append((event, raw))
-    return accepted, rejected
-
-
-def keeps_rules(event: dict[str, Any]) -> bool:
-    """A quick look that is sure only when it says yes: it goes through the fields that are there."""
-    category = event.get("category")
-    if type(category) is not str:
-        return False
-    required = _REQUIRED.get(category)
-    if required is None or not required <= event.keys():
-        return False
-    checks = _CHECKS[category]
-    try:
-        for name, value in event.items():
-            check = checks.get(name)
-            if check is not None:
-                check(name, value)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def broken_rules(event: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Every broken rule of an event, as the 400 answer lists them."""
-    try:
-        return [
-            _error(error.error_type, "/" + error.field.replace(" key", "").replace(".", "/"), str(error))
-            for error in rules.wire_errors(event)
-        ]
-    except (ValueError, RecursionError) as error:  # a value that cannot even be shown
-        return [_error("data_invalid", "", f"cannot be checked: {error}")]
-
-
-def _error(error_type: str, path: str, reason: str) -> dict[str, str]:
-    return {"error_type": error_type, "path": path, "reason": reason}

@@ -73,53 +73,37 @@ def run(options: Options) -> int:
         _store(options) as store,
         contextlib.closing(Queries(store.path)) as queries,
     ):
-        gameanalytics = functools.partial(GameAnalytics, store=store, settings=settings, tell=tell)
-        _serve(options, listener, store, queries)
+        port = listener.getsockname()[1]
+        token = None if is_loopback(options.host) else secrets.token_urlsafe(24)
+        games = {game.key: game for game in options.games or (SANDBOX,)}
+        connections = _Connections()
+        routes = GameAnalytics(games, store, settings, connections.drop, tell).routes()
+        config = uvicorn.Config(
+            _application(options, port, token, routes, queries),
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            lifespan="on" if options.page else "off",
+        )
+        server = connections.server = _Server(config, _greeting(options, port, store, token))
+        with _stopping(server):
+            server.run(sockets=[listener])
     return 0
 
 
-def _serve(
-    options: Options,
-    tell: _Teller,
-    settings: SettingsFile,
-    listener: socket.socket,
-    store: Store,
-    queries: Queries,
-) -> None:
-    port = listener.getsockname()[1]
-    loopback = is_loopback(options.host)
-    token = None if loopback else secrets.token_urlsafe(24)
-    games = {game.key: game for game in options.games or (SANDBOX,)}
-    connections = _Connections()
-    gameanalytics = GameAnalytics(games, store, settings, connections.drop, tell)
+def _application(options: Options, port: int, token: str | None, routes: list[Route], queries: Queries) -> ASGIApp:
     front = None if options.page else Route("/", application.no_page)
-    app, ingests = application.build(gameanalytics.routes(), application.Api(queries), front)
+    app, ingests = application.build(routes, application.Api(queries), front)
     if options.page:
         from ga_pygame.collector import dashboard  # noqa: PLC0415 - NiceGUI takes 0.6 s that not everybody needs
 
         dashboard.mount(app, queries, _near(options.host, port))
-    guarded: ASGIApp = Guard(
-        app,
-        ingests,
-        loopback_host=options.host if loopback else None,
-        token=token,
-        cookie=f"ga_pygame_{port}",
-    )
-    config = uvicorn.Config(
-        guarded,
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        lifespan="on" if options.page else "off",
-    )
-    server = _Server(config, _greeting(options, port, store, token))
-    connections.server = server
-    with _stopping(server):
-        server.run(sockets=[listener])
+    loopback_host = options.host if is_loopback(options.host) else None
+    return Guard(app, ingests, loopback_host=loopback_host, token=token, cookie=f"ga_pygame_{port}")
 
 
 class _Server(uvicorn.Server):

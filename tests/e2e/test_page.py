@@ -1,0 +1,318 @@
+"""The collector's page in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+import ga_pygame
+
+webdriver = pytest.importorskip("selenium.webdriver")
+from selenium.webdriver.chrome.service import Service  # noqa: E402 - only where selenium is installed
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
+
+CHROMIUM = shutil.which("chromium")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
+
+KEY = "5c6bcb5402204249437fb5a7a80a4959"
+SECRET = b"16813a12f718bc5c620f56944e1abc3ea13ccbac"
+SWITCHES = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --window-size=1500,1000"
+).split()
+
+
+def event(category: str = "design", **fields: Any) -> dict[str, Any]:
+    own = {"design": {"event_id": "kill:slime"}, "session_end": {"length": 75}}.get(category, {})
+    return {
+        "category": category,
+        "v": 2,
+        "user_id": "player",
+        "client_ts": 1_760_000_000,
+        "sdk_version": "rest api v2",
+        "os_version": "linux 6.8.0",
+        "manufacturer": "unknown",
+        "device": "unknown",
+        "platform": "linux",
+        "session_id": "de305d54-75b4-431b-adb2-eb6b9e546014",
+        "session_num": 1,
+        "event_uuid": str(uuid.uuid4()),
+        **own,
+        **fields,
+    }
+
+
+class Collector:
+    """A running collector with its page."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        command = [sys.executable, "-m", "ga_pygame", "collect", "--port", "0", "--db", str(folder / "x.sqlite3")]
+        self.process = subprocess.Popen(
+            [*command, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(Path(ga_pygame.__file__).parent.parent)},
+        )
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
+        self.url = f"http://127.0.0.1:{self.port}/"
+
+    def send(self, *events: dict[str, Any]) -> int:
+        body = json.dumps(list(events)).encode()
+        signature = base64.b64encode(hmac.digest(SECRET, body, hashlib.sha256)).decode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("POST", f"/v2/{KEY}/events", body, {"Authorization": signature})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def resident_kib(self) -> int:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+
+    def stop(self) -> tuple[int, str]:
+        self.process.terminate()
+        code = self.process.wait(timeout=20)
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.process.stdout.close()
+        with self.process.stderr as err:
+            return code, err.read()
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[Collector]:
+    """A collector started in an empty folder, which must stay empty but for its own file."""
+    collector = Collector(tmp_path)
+    yield collector
+    code, _ = collector.stop()
+    assert code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["x.sqlite3"]
+
+
+@pytest.fixture
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Chromium with a profile of its own."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = webdriver.Chrome(options=options, service=Service(DRIVER))
+    yield browser
+    browser.quit()
+
+
+def until(browser: Any, condition: Callable[[], Any], seconds: float = 20) -> Any:
+    return WebDriverWait(browser, seconds, poll_frequency=0.1).until(lambda _: condition())
+
+
+def rows(browser: Any, table: str, tone: str = "") -> list[str]:
+    script = (
+        "return [...document.querySelectorAll(arguments[0])].map("
+        "body => [...body.querySelectorAll('td')].map(cell => cell.textContent.trim()).join('|'))"
+    )
+    found: list[str] = browser.execute_script(script, f".{table} table.live tbody{tone}")
+    return found
+
+
+def counter(browser: Any, name: str) -> int:
+    text: str = browser.execute_script(
+        "return document.querySelector(`[data-counter='${arguments[0]}'] .number`)?.textContent ?? '-1'", name
+    )
+    return int(text.replace(",", ""))
+
+
+def asked_hosts(browser: Any) -> set[str]:
+    hosts = set()
+    for entry in browser.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        parameters = message.get("params", {})
+        url = parameters.get("request", {}).get("url") or parameters.get("url") or ""
+        if urlsplit(url).scheme in ("http", "https", "ws", "wss") and message["method"] in (
+            "Network.requestWillBeSent",
+            "Network.webSocketCreated",
+        ):
+            hosts.add(urlsplit(url).hostname or "")
+    return hosts
+
+
+def test_events_appear_as_they_arrive(collector: Collector, browser: Any) -> None:
+    """Without a reload: newest first, rejected ones red with field and rule, counters; no stranger is asked."""
+    browser.get(collector.url)
+    until(browser, lambda: "No events yet" in browser.page_source)
+    assert f"GA_PYGAME_COLLECTOR=http://127.0.0.1:{collector.port} python my_game.py" in browser.page_source
+
+    assert collector.send(event("user"), event(event_id="kill:slime", value=3)) == 200
+    until(browser, lambda: len(rows(browser, "feed")) == 2)
+    assert "kill:slime|3|player" in rows(browser, "feed")[0]
+    assert not browser.find_element(By.CSS_SELECTOR, ".empty").is_displayed()
+
+    assert collector.send(event(event_id="kill:slime#1")) == 400
+    (rejected,) = until(browser, lambda: rows(browser, "feed", ".rejected"))
+    assert "event_id" in rejected
+    assert "'#' is not allowed" in rejected
+    colour = browser.find_element(By.CSS_SELECTOR, ".feed tbody.rejected td").value_of_css_property("color")
+    red, green, blue = (int(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3])
+    assert red > 2 * max(green, blue)
+
+    one = event()
+    assert collector.send(one, one) == 200
+    until(browser, lambda: counter(browser, "duplicates") == 1)
+    assert (counter(browser, "accepted"), counter(browser, "rejected")) == (3, 1)
+    assert counter(browser, "sessions live") == 1
+
+    browser.find_element(By.CSS_SELECTOR, ".feed tbody").click()
+    until(browser, lambda: one["event_uuid"] in browser.find_element(By.CSS_SELECTOR, ".detail pre").text)
+    assert SECRET.decode() not in browser.page_source
+    assert asked_hosts(browser) <= {"127.0.0.1"}
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_sessions_and_levels(collector: Collector, browser: Any) -> None:
+    """Sessions show player, number, length and end; levels their starts, fails, completes, rate and attempts."""
+    browser.get(collector.url)
+    second = "de305d54-75b4-431b-adb2-eb6b9e546015"
+    collector.send(
+        event("user"),
+        event("progression", event_id="Start:forest:1"),
+        event("progression", event_id="Fail:forest:1", attempt_num=1),
+        event("progression", event_id="Start:forest:1"),
+        event("progression", event_id="Complete:forest:1", attempt_num=2, client_ts=1_760_000_100),
+        event("user", session_id=second, user_id="other"),
+        event("session_end", session_id=second, user_id="other"),
+    )
+    until(browser, lambda: len(rows(browser, "sessions")) == 2 and rows(browser, "progression"))
+    found = {row.split("|")[0]: row.split("|") for row in rows(browser, "sessions")}
+    assert found["player"][3:] == ["1:40", "5", "still playing"]
+    assert found["other"][3:] == ["1:15", "2", "ended"]
+    assert rows(browser, "progression") == ["forest:1|2|1|1|50 %|2.0"]
+    collector.send(event("session_end", length=120))
+    until(browser, lambda: any("2:00|6|ended" in row for row in rows(browser, "sessions")))
+
+
+def test_what_a_game_sends_stays_text(collector: Collector, browser: Any) -> None:
+    """Markup in names, messages, categories and keys is shown, not run."""
+    evil = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+    browser.get(collector.url)
+    collector.send(
+        event("error", severity="error", message=evil),
+        event("user", user_id=evil),
+        event(evil),
+        event(event_id=evil),
+        event(custom_fields={evil: evil}),
+        event("session_end", length=1, user_id="{{ constructor.constructor('document.title=1')() }}"),
+    )
+    until(browser, lambda: len(rows(browser, "feed")) == 6)
+    browser.execute_script("document.querySelectorAll('.feed tbody').forEach(body => body.click())")
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".detail pre"))
+    assert any("<script>" in row for row in rows(browser, "feed"))
+    assert browser.title == "ga_pygame collector"
+    assert browser.execute_script("return document.querySelectorAll('table.live img, table.live script').length") == 0
+
+
+def test_filter_and_pause(collector: Collector, browser: Any) -> None:
+    """A category can be picked, also `rejected`; a pause stops the feed and loses nothing."""
+    browser.get(collector.url)
+    collector.send(event(), event("user"), event(v=1))
+    until(browser, lambda: len(rows(browser, "feed")) == 3)
+    pick = Select(browser.find_element(By.CSS_SELECTOR, "select.pick"))
+    for value, count in (("user", 1), ("rejected", 1), ("design", 2), ("", 3)):
+        pick.select_by_value(value)
+        until(browser, lambda count=count: len(rows(browser, "feed")) == count)
+    button = browser.find_element(By.CSS_SELECTOR, "button.plain")
+    button.click()
+    until(browser, lambda: button.text == "Resume")
+    collector.send(event())
+    until(browser, lambda: counter(browser, "accepted") == 3)
+    assert len(rows(browser, "feed")) == 3
+    button.click()
+    until(browser, lambda: len(rows(browser, "feed")) == 4)
+
+
+def test_a_thousand_events_a_second(collector: Collector, browser: Any) -> None:
+    """A flood neither freezes the page nor lets its rows or the collector's memory grow."""
+    browser.get(collector.url)
+    collector.send(event())
+    until(browser, lambda: rows(browser, "feed"))
+    before = collector.resident_kib()
+    browser.execute_script(
+        "window.longest = 0; let last = performance.now();"
+        "setInterval(() => { const now = performance.now(); window.longest = Math.max(window.longest, now - last);"
+        " last = now; }, 20)"
+    )
+    stop = threading.Event()
+    sent = [1]
+
+    def flood() -> None:
+        while not stop.is_set():
+            if collector.send(*(event(event_id=f"kill:{number}") for number in range(100))) == 200:
+                sent[0] += 100
+            stop.wait(0.1)
+
+    game = threading.Thread(target=flood)
+    game.start()
+    try:
+        until(browser, lambda: counter(browser, "accepted") > 3000, 30)
+        assert counter(browser, "events per second") > 100
+        assert len(rows(browser, "feed")) <= 200
+        until(browser, lambda: counter(browser, "accepted") > 5000, 30)
+    finally:
+        stop.set()
+        game.join()
+    until(browser, lambda: counter(browser, "accepted") == sent[0])
+    assert len(rows(browser, "feed")) == 200
+    assert browser.execute_script("return window.longest") < 1000
+    assert browser.execute_script("return document.querySelectorAll('*').length") < 4000
+    assert collector.resident_kib() - before < 60_000
+
+
+def test_two_tabs(collector: Collector, browser: Any) -> None:
+    """A second tab sees everything; one that is closed leaves the other alone."""
+    browser.get(collector.url)
+    first = browser.current_window_handle
+    collector.send(event())
+    browser.switch_to.new_window("tab")
+    browser.get(collector.url)
+    until(browser, lambda: len(rows(browser, "feed")) == 1)
+    browser.close()
+    browser.switch_to.window(first)
+    collector.send(event())
+    until(browser, lambda: len(rows(browser, "feed")) == 2)
+
+
+def test_beyond_loopback_the_page_needs_its_token(tmp_path: Path, browser: Any) -> None:
+    """The printed address opens the page, live, and the token leaves the address bar; without it there is none."""
+    collector = Collector(tmp_path, "--host", "0.0.0.0")
+    try:
+        assert collector.process.stdout is not None
+        line = next(line for line in collector.process.stdout if "token=" in line)
+        browser.get(collector.url)
+        assert "token" in browser.find_element(By.TAG_NAME, "body").text
+        browser.get(f"{collector.url}?token={line.split('token=')[1].split()[0]}")
+        assert browser.current_url == collector.url
+        collector.send(event())
+        until(browser, lambda: len(rows(browser, "feed")) == 1)
+    finally:
+        code, err = collector.stop()
+    assert (code, err) == (0, "")

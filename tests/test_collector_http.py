@@ -1,0 +1,739 @@
+"""The collector's routes, asked over real HTTP on loopback."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import hmac
+import http.client
+import json
+import socket
+import subprocess
+import sys
+import threading
+import uuid
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+KEY = "5c6bcb5402204249437fb5a7a80a4959"
+SECRET = b"16813a12f718bc5c620f56944e1abc3ea13ccbac"
+EVENTS = f"/v2/{KEY}/events"
+INIT = f"/v2/{KEY}/init"
+CONFIGS = f"/remote_configs/v1/init?game_key={KEY}&interval_seconds=0&configs_hash="
+WHO = {"platform": "linux", "os_version": "linux 6.8.0", "sdk_version": "rest api v2"}
+
+
+def sign(body: bytes, secret: bytes = SECRET) -> str:
+    return base64.b64encode(hmac.digest(secret, body, hashlib.sha256)).decode()
+
+
+def pack(body: bytes) -> bytes:
+    """Gzip that is the same in every process, so that test ids are too."""
+    return gzip.compress(body, mtime=0)
+
+
+def event(category: str = "design", **fields: Any) -> dict[str, Any]:
+    own = {
+        "design": {"event_id": "kill:slime", "value": 1},
+        "session_end": {"length": 30},
+        "business": {"event_id": "pack:gold", "amount": 499, "currency": "USD", "transaction_num": 1},
+        "resource": {"event_id": "Sink:gold:boost:shield", "amount": -10},
+        "progression": {"event_id": "Start:forest:level_1"},
+        "error": {"severity": "error", "message": "boom"},
+    }.get(str(category), {})
+    whole = {
+        "category": category,
+        "v": 2,
+        "user_id": "player",
+        "client_ts": 1_760_000_000,
+        **WHO,
+        "manufacturer": "unknown",
+        "device": "unknown",
+        "session_id": "de305d54-75b4-431b-adb2-eb6b9e546014",
+        "session_num": 1,
+        "event_uuid": str(uuid.uuid4()),
+        **own,
+        **fields,
+    }
+    return {name: value for name, value in whole.items() if value is not ...}
+
+
+class Answer:
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Collector:
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.database = folder / "events.sqlite3"
+        command = [sys.executable, "-m", "ga_pygame", "collect", "--port", "0", "--no-page", "--db", str(self.database)]
+        self.process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        first = self.process.stdout.readline()
+        assert first.startswith("listening on http://"), first
+        self.port = int(first.rsplit(":", 1)[1])
+        self.greeting: list[str] = []
+
+    def read_greeting(self) -> str:
+        assert self.process.stdout is not None
+        while not self.greeting or not self.greeting[-1].startswith("try it"):
+            self.greeting.append(self.process.stdout.readline())
+        return "".join(self.greeting)
+
+    def ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, headers or {})
+            reply = connection.getresponse()
+            return Answer(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
+        finally:
+            connection.close()
+
+    def post(self, path: str, body: bytes, **headers: str) -> Answer:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.ask("POST", path, body, {"Authorization": sign(body), **named})
+
+    def send(self, *events: Any, packed: bool = False) -> Answer:
+        body = json.dumps(list(events)).encode()
+        if packed:
+            return self.post(EVENTS, pack(body), Content_Encoding="gzip")
+        return self.post(EVENTS, body)
+
+    def summary(self) -> Any:
+        return self.ask("GET", "/api/summary").json()
+
+    def stop(self) -> int:
+        self.process.terminate()
+        code = self.process.wait(timeout=20)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Collector]:
+    """A collector of this test's own."""
+    collector = Collector(tmp_path)
+    yield collector
+    assert collector.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A collector for tests that look at answers only."""
+    collector = Collector(tmp_path_factory.mktemp("collector"))
+    yield collector
+    assert collector.stop() == 0
+
+
+# --- signatures ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("secret", "body", "signature"),
+    [
+        (SECRET, b'{"test": "test"}', "slnR8CKJtKtFDaESSrqnqQeUvp5FaVV7d5XHxt50N5A="),
+        (b"test1", b"test2", "E+sBF4BA9mLvVlfwHx53G2poUPwEUZ1f37oVrgHhOFQ="),
+        (
+            b"test1",
+            b'[{"v":2,"user_id":"test"},{"v":3,"user_id":"test2"}]',
+            "nibGyLotL7q+YIpUQydHZQsnhRX7RkXgxkJ67hSlDps=",
+        ),
+    ],
+)
+def test_signature_is_the_published_one(secret: bytes, body: bytes, signature: str) -> None:
+    """The HMAC gives the documentation's and the official SDKs' known answers."""
+    games = pytest.importorskip("ga_pygame.collector.games")
+    game = games.Game("key", secret.decode())
+    assert game.signature(body).decode() == signature
+    assert game.signed(body, signature.encode())
+    assert not game.signed(body + b" ", signature.encode())
+    assert secret.decode() not in repr(game)
+
+
+@pytest.mark.parametrize("path", [EVENTS, INIT, CONFIGS], ids=["events", "init", "configs"])
+@pytest.mark.parametrize("authorization", [None, "", "nonsense", sign(b"other"), "ü", sign(b"[]", b"0" * 40)], ids=str)
+def test_unsigned_is_refused(shared: Collector, path: str, authorization: str | None) -> None:
+    """What is not signed with the game's secret key gets 401 with a JSON body, on every route."""
+    headers = {} if authorization is None else {"Authorization": authorization}
+    reply = shared.ask("POST", path, b"[]", headers)
+    assert reply.status == 401
+    assert reply.json()["error"] == "unauthorized"
+    assert SECRET not in reply.body
+
+
+def test_unknown_game_is_refused(shared: Collector) -> None:
+    """A game key that was not given to the collector gets 401."""
+    for path in (f"/v2/{'0' * 32}/events", f"/remote_configs/v1/init?game_key={'0' * 32}", "/remote_configs/v1/init"):
+        assert shared.post(path, b"[]").status == 401
+
+
+# --- init ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["object", "list of one"])
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_init(shared: Collector, wrapped: bool, packed: bool) -> None:
+    """The legacy init takes an object or a list of one, gzipped or not, and tells the time."""
+    body = json.dumps([WHO] if wrapped else WHO).encode()
+    if packed:
+        body = pack(body)
+    reply = shared.post(INIT, body, **({"Content_Encoding": "gzip"} if packed else {}))
+    assert reply.status == 200
+    answer = reply.json()
+    assert answer["enabled"] is True
+    assert answer["flags"] == []
+    assert isinstance(answer["server_ts"], int)
+    assert reply.headers["x-ga-service"] == "collect"
+
+
+@pytest.mark.parametrize("path", [INIT, CONFIGS], ids=["legacy", "configs"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{",
+        b"\xff",
+        json.dumps({**WHO, "user_id": "u", "platform": "darwin"}).encode(),
+        json.dumps({**WHO, "user_id": "u", "os_version": "6.8"}).encode(),
+        json.dumps({"user_id": "u"}).encode(),
+    ],
+    ids=["empty", "empty list", "null", "cut off", "no UTF-8", "bad platform", "bad os_version", "fields missing"],
+)
+def test_init_refuses_nonsense(shared: Collector, path: str, body: bytes) -> None:
+    """An init that the real server would not understand gets 400 with the reason."""
+    reply = shared.post(path, body)
+    assert reply.status == 400
+    assert reply.json()["reason"]
+
+
+def test_remote_configs(tmp_path: Path) -> None:
+    """201 with configs and their hash first, 200 with the time only once the client has them."""
+    file = tmp_path / "configs.json"
+    window = {"key": "over", "value": "1", "end_ts": 1_000_000_000}
+    file.write_text(json.dumps({"*": {"configs": [{"key": "gravity", "value": "80"}, window]}}))
+    collector = Collector(tmp_path, "--configs", str(file))
+    try:
+        body = json.dumps({**WHO, "user_id": "u", "build": None, "random_salt": 1}).encode()
+        first = collector.post(CONFIGS, body)
+        assert first.status == 201
+        answer = first.json()
+        assert answer["configs"] == [{"key": "gravity", "value": "80", "start_ts": None, "end_ts": None}]
+        assert "ab_id" not in answer
+        again = collector.post(CONFIGS + answer["configs_hash"], body)
+        assert again.status == 200
+        assert list(again.json()) == ["server_ts"]
+
+        enhanced = collector.post(CONFIGS + "&config_vsn_supported=3", body).json()["configs"]
+        assert len(enhanced[0]["id"]) == 24
+        assert enhanced[0]["vsn"] == 1
+
+        file.write_text(json.dumps({"*": {"enabled": False, "experiment": {"id": "x", "variants": {"ctrl": []}}}}))
+        changed = collector.post(CONFIGS + answer["configs_hash"], body)
+        assert changed.status == 201
+        assert changed.json()["configs"] == []
+        assert (changed.json()["ab_id"], changed.json()["ab_variant_id"]) == ("x", "ctrl")
+        assert collector.post(INIT, json.dumps(WHO).encode()).json()["enabled"] is False
+
+        bad = collector.post(CONFIGS.replace("seconds=0", "seconds=-1"), body)
+        assert bad.status == 400
+    finally:
+        assert collector.stop() == 0
+
+
+# --- events --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_good_batch(fresh: Collector, packed: bool) -> None:
+    """A batch of every documented category is answered 200 with a JSON body that is not empty, and stored."""
+    names = ["user", "session_end", "business", "resource", "progression", "design", "error"]
+    reply = fresh.send(*(event(name) for name in names), packed=packed)
+    assert reply.status == 200
+    assert reply.json() == {}
+    assert fresh.summary() == {
+        "accepted": dict.fromkeys(sorted(names), 1),
+        "rejected": {},
+        "duplicates": 0,
+        "sessions": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        event("ads", ad_sdk_name="admob", ad_type="video", ad_action="show", ad_placement="end"),
+        event("impression", ad_network_name="x", impression_data={"country": "DK"}),
+        event("sdk_init", is_first_sdk_init=True, app_boot_time=812),
+        event("health", fps_data_table=[0] * 121, memory_app_data_table=[0] * 101),
+        {"category": "sdk_error", "v": 2, **WHO, "error_category": "db", "error_area": "", "error_action": ""},
+        event(manufacturer="", device=""),
+        event(user_id="x" * 200),
+        event(value=None, build=None, custom_01=None),
+        event(event_uuid="38306639-3661-3262-2d39-383038363639"),
+        event(event_uuid=...),
+        event(client_ts=...),
+        event(configurations={"gravity": {"x": 1}}, current_session_length=3, browser_version="x", country_code=None),
+        event(configurations_v3=[{"key": "a", "id": "", "vsn": 0}], ab_id="x", ab_variant_id="1"),
+        event(sdk_version="javascript 5.0.0", engine_version="unity 2022.3.1"),
+        event(sdk_version="cpp 5.4.0"),
+        event("resource", amount=5),
+        event("progression", event_id="Fail:a:b:c", score=0, attempt_num=3),
+        event(value=10**30),
+        event(value=-1.5e300),
+        event(event_id="a:b:c:d:e"),
+        event(custom_fields={"seed": 10**25, "name": "ü"}),
+    ],
+)
+def test_what_official_clients_send_is_accepted(shared: Collector, sent: dict[str, Any]) -> None:
+    """Fields, categories and ids that official SDKs really send pass, although no document lists them."""
+    reply = shared.send(sent)
+    assert (reply.status, reply.json()) == (200, {})
+
+
+@pytest.mark.parametrize(
+    ("sent", "path", "error_type"),
+    [
+        (event(session_id=12), "/session_id", "wrong_type"),
+        (event(session_id="DE305D54-75B4-431B-ADB2-EB6B9E546014"), "/session_id", "no_match"),
+        (event(platform="darwin"), "/platform", "not_in_enum"),
+        (event(os_version="linux 6.8.0-45-generic"), "/os_version", "no_match"),
+        (event(engine_version="pygame 2.5.0"), "/engine_version", "no_match"),
+        (event(sdk_version="ga_pygame 1.0"), "/sdk_version", "no_match"),
+        (event(client_ts=1_760_000_000_000), "/client_ts", "not_in_range"),
+        (event(v=3), "/v", "not_in_range"),
+        (event(v=2.0), "/v", "wrong_type"),
+        (event(v=True), "/v", "wrong_type"),
+        (event(user_id=...), "/user_id", "missing_required_property"),
+        (event(jailbroken=False), "/jailbroken", "not_in_enum"),
+        (event(build="x" * 33), "/build", "wrong_length"),
+        (event(custom_fields={"seed": True}), "/custom_fields/seed", "wrong_type"),
+        (event(custom_fields={"a b": 1}), "/custom_fields", "no_match"),
+        (event(event_id="kill#slime"), "/event_id", "no_match"),
+        (event("resource", event_id="Sink:gold_1:a:b"), "/event_id", "no_match"),
+        (event("business", currency="usd"), "/currency", "no_match"),
+        (event("business", amount=4.99), "/amount", "wrong_type"),
+        (event("error", severity="fatal"), "/severity", "not_in_enum"),
+        (event("error", message="x" * 8193), "/message", "wrong_length"),
+        (event("session_end", length=...), "/length", "missing_required_property"),
+        (event("troubleshooting"), "/category", "not_in_enum"),
+        ({**event(), "category": None}, "/category", "missing_required_property"),
+        ({**event(), "category": ["design"]}, "/category", "wrong_type"),
+        (17, "", "wrong_type"),
+        (None, "", "wrong_type"),
+    ],
+)
+def test_broken_rule_is_named(shared: Collector, sent: Any, path: str, error_type: str) -> None:
+    """An event that breaks a rule comes back with the rule's path and kind, and a reason to read."""
+    reply = shared.send(sent)
+    assert reply.status == 400
+    (failed,) = reply.json()
+    assert failed["event"] == sent
+    (error,) = failed["errors"]
+    assert (error["path"], error["error_type"]) == (path, error_type)
+    assert error["reason"]
+
+
+def test_valid_ones_of_a_bad_batch_are_stored(fresh: Collector) -> None:
+    """400 lists the failed events only; the others of the batch are kept."""
+    good = event()
+    reply = fresh.send(good, event(v=1), event("error", severity="x", message=1))
+    assert reply.status == 400
+    assert [len(failed["errors"]) for failed in reply.json()] == [1, 2]
+    found = fresh.summary()
+    assert found["accepted"] == {"design": 1}
+    assert found["rejected"] == {"design": 1, "error": 1}
+    arrivals = fresh.ask("GET", "/api/events").json()
+    assert [one["accepted"] for one in arrivals] == [True, False, False]
+    assert arrivals[0]["event"] == good
+    later = fresh.ask("GET", f"/api/events?after={arrivals[0]['id']}&limit=1").json()
+    assert [one["id"] for one in later] == [arrivals[1]["id"]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"{}",
+        b"null",
+        b'"x"',
+        b"[1,]",
+        b"[NaN]",
+        b'[{"value": Infinity}]',
+        b"[] []",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf[]",
+        b'[{"a": "\xed\xa0\x80"}]',
+        b"[" * 100_000 + b"]" * 100_000,
+        b'[{"a": 1}',
+        pack(b"[]"),
+        json.dumps(event()).encode(),
+    ],
+    ids=lambda body: repr(body[:20]),
+)
+def test_undecodable_body(shared: Collector, body: bytes) -> None:
+    """A body that is no JSON list gets 400 with a small JSON object and stores nothing."""
+    reply = shared.post(EVENTS, body)
+    assert reply.status == 400
+    assert reply.json()["error"] == "bad request"
+    assert len(reply.body) < 1000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "\\ud83d"}',
+        '{"value": 1e999}',
+        '{"value": ' + "9" * 5000 + "}",
+        '{"user_id": ' + "[" * 500 + "]" * 500 + "}",
+    ],
+    ids=["half a surrogate pair", "number too large", "integer too long", "deep value"],
+)
+def test_one_unreadable_event_does_not_take_its_batch_along(shared: Collector, text: str) -> None:
+    """What no store can hold is rejected by itself; its neighbours in the batch are kept."""
+    body = f"[{json.dumps(event())}, {text}]".encode()
+    reply = shared.post(EVENTS, body)
+    assert reply.status == 400
+    failed = json.loads(reply.body.replace(b"9" * 5000, b"9"))
+    assert len(failed) == 1
+    assert failed[0]["errors"]
+
+
+def test_empty_batch(shared: Collector) -> None:
+    """An empty list is a good batch."""
+    assert (shared.send().status, shared.send().json()) == (200, {})
+
+
+@pytest.mark.parametrize("spoil", [slice(-8, -4), slice(-4, None), slice(-8, None)], ids=["crc", "size", "both"])
+def test_wrong_gzip_trailer_is_tolerated(shared: Collector, spoil: slice) -> None:
+    """A checksum or size that does not fit is no reason to lose a batch: an official SDK sends such."""
+    body = bytearray(pack(json.dumps([event()]).encode()))
+    body[spoil] = b"\0" * len(body[spoil])
+    assert shared.post(EVENTS, bytes(body), Content_Encoding="gzip").status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"not gzip at all", 400),
+        (pack(b"[]" * 1000)[:-20], 400),
+        (b"\x1f\x8b", 400),
+        (pack(b"[" + b" " * 40_000_000 + b"]"), 413),
+    ],
+    ids=["no gzip", "cut off", "header only", "bomb"],
+)
+def test_bad_gzip(shared: Collector, body: bytes, status: int) -> None:
+    """Damaged gzip is a bad request; what unpacks beyond the bound is too large, and is not unpacked."""
+    assert shared.post(EVENTS, body, Content_Encoding="gzip").status == status
+
+
+def test_gzip_header_with_all_fields(shared: Collector) -> None:
+    """The optional fields of a gzip header are skipped."""
+    packer = zlib.compressobj(wbits=-15)
+    data = packer.compress(json.dumps([event()]).encode()) + packer.flush()
+    header = b"\x1f\x8b\x08\x1e" + b"\0" * 6 + b"\x02\0xx" + b"name\0" + b"comment\0" + b"\0\0"
+    assert shared.post(EVENTS, header + data + b"\0" * 8, Content_Encoding="gzip").status == 200
+
+
+@pytest.mark.parametrize("content_type", [None, "json", "text/plain", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize("encoding", [None, "identity", "application/json"])
+def test_odd_headers_are_accepted(shared: Collector, content_type: str | None, encoding: str | None) -> None:
+    """A missing or odd Content-Type and a Content-Encoding that is none (a published sample) do not matter."""
+    headers = {"Content-Type": content_type, "Content-Encoding": encoding}
+    body = json.dumps([event()]).encode()
+    chosen = {name: value for name, value in headers.items() if value}
+    assert shared.ask("POST", EVENTS, body, {"Authorization": sign(body), **chosen}).status == 200
+
+
+# --- sizes ---------------------------------------------------------------------------------------------
+
+
+def _padded(size: int) -> bytes:
+    body = json.dumps([event()]).encode()
+    return body + b" " * (size - len(body))
+
+
+@pytest.mark.parametrize(("size", "status"), [(1_000_000, 200), (1_000_001, 413), (2_000_000, 413)])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_size_limits(shared: Collector, size: int, status: int, chunked: bool) -> None:
+    """A body up to 1 MB is taken, one up to 2 MB is answered 413 with a JSON body."""
+    body = _padded(size)
+    headers = {"Authorization": sign(body)}
+    connection = http.client.HTTPConnection("127.0.0.1", shared.port, timeout=30)
+    try:
+        if chunked:
+            parts = (body[at : at + 65536] for at in range(0, size, 65536))
+            connection.request("POST", EVENTS, parts, headers, encode_chunked=True)
+        else:
+            connection.request("POST", EVENTS, body, headers)
+        reply = connection.getresponse()
+        assert reply.status == status
+        assert json.loads(reply.read()) is not None
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("declared", [False, True], ids=["chunked", "length"])
+def test_beyond_two_megabytes_the_connection_is_closed(shared: Collector, declared: bool) -> None:
+    """More than 2 MB gets no answer at all, as at the real service."""
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=30) as connection:
+        length = "Content-Length: 2000001" if declared else "Transfer-Encoding: chunked"
+        connection.sendall(f"POST {EVENTS} HTTP/1.1\r\nHost: 127.0.0.1\r\n{length}\r\n\r\n".encode())
+        answer = b""
+        try:
+            for _ in range(40):
+                part = b"x" * 65536
+                connection.sendall(part if declared else b"10000\r\n" + part + b"\r\n")
+            answer = connection.recv(1)
+        except (ConnectionError, BrokenPipeError):
+            pass
+    assert answer == b""
+    assert shared.send(event()).status == 200
+
+
+# --- duplicates ----------------------------------------------------------------------------------------
+
+
+def test_duplicates_are_stored_once(fresh: Collector) -> None:
+    """The same event_uuid is answered 200 again and counted as a duplicate, in one batch or in two."""
+    one, other = event(), event("progression")
+    assert fresh.send(one, one).status == 200
+    assert fresh.send(other, one).status == 200
+    anonymous = event(event_uuid=...)
+    assert fresh.send(anonymous, anonymous).status == 200
+    found = fresh.summary()
+    assert found["accepted"] == {"design": 3, "progression": 1}
+    assert found["duplicates"] == 2
+    assert fresh.ask("GET", "/api/progression").json()[0]["starts"] == 1
+
+
+def test_games_are_kept_apart(tmp_path: Path) -> None:
+    """The same event_uuid of two games is no duplicate, and one game's key does not sign for another."""
+    keys = {"1" * 32: b"a" * 40, "2" * 32: b"b" * 40}
+    collector = Collector(tmp_path, *(f"--game={key}:{secret.decode()}" for key, secret in keys.items()))
+    try:
+        body = json.dumps([event()]).encode()
+        for key, secret in keys.items():
+            reply = collector.ask("POST", f"/v2/{key}/events", body, {"Authorization": sign(body, secret)})
+            assert reply.status == 200
+        wrong = collector.ask("POST", f"/v2/{'1' * 32}/events", body, {"Authorization": sign(body, b"b" * 40)})
+        assert wrong.status == 401
+        assert collector.post(EVENTS, body).status == 401
+        assert collector.summary()["accepted"] == {"design": 2}
+        assert collector.summary()["duplicates"] == 0
+        assert not any(secret.decode() in collector.read_greeting() for secret in keys.values())
+    finally:
+        assert collector.stop() == 0
+
+
+# --- sessions and levels -------------------------------------------------------------------------------
+
+
+def test_sessions_and_levels(fresh: Collector) -> None:
+    """Sessions know user, start, length and end; levels their starts, fails, completes and attempts."""
+    second = "de305d54-75b4-431b-adb2-eb6b9e546015"
+    fresh.send(
+        event("user", client_ts=1_760_000_000),
+        event("progression", event_id="Start:forest:1", client_ts=1_760_000_010),
+        event("progression", event_id="Fail:forest:1", attempt_num=1, client_ts=1_760_000_020),
+        event("progression", event_id="Start:forest:1", client_ts=1_760_000_021),
+        event("progression", event_id="Complete:forest:1", attempt_num=2, client_ts=1_760_000_042),
+        event("user", session_id=second, user_id="other"),
+        event("session_end", session_id=second, user_id="other", length=75),
+    )
+    sessions = {one["session_id"]: one for one in fresh.ask("GET", "/api/sessions").json()}
+    open_one = sessions["de305d54-75b4-431b-adb2-eb6b9e546014"]
+    assert (open_one["user_id"], open_one["started"], open_one["length"], open_one["ended"]) == (
+        "player",
+        1_760_000_000,
+        42,
+        False,
+    )
+    assert (sessions[second]["user_id"], sessions[second]["length"], sessions[second]["ended"]) == ("other", 75, True)
+    (level,) = fresh.ask("GET", "/api/progression").json()
+    assert level == {
+        "level": "forest:1",
+        "starts": 2,
+        "fails": 1,
+        "completes": 1,
+        "completion_rate": 0.5,
+        "mean_attempts": 2.0,
+    }
+
+
+# --- browsers ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [EVENTS, INIT, CONFIGS], ids=["events", "init", "configs"])
+def test_preflight(shared: Collector, path: str) -> None:
+    """A browser game may send from any origin: the preflight allows the headers that SDKs use."""
+    headers = {
+        "Origin": "https://game.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+    reply = shared.ask("OPTIONS", path, None, headers)
+    assert reply.status == 200
+    assert reply.headers["access-control-allow-origin"] == "*"
+    allowed = reply.headers["access-control-allow-headers"]
+    assert all(name in allowed for name in ("Authorization", "Content-Type", "Content-Encoding", "X-Requested-With"))
+    assert "POST" in reply.headers["access-control-allow-methods"]
+
+
+def test_every_answer_to_a_game_can_be_read_by_a_browser(shared: Collector) -> None:
+    """200, 400, 401 and 413 carry the CORS and service headers."""
+    replies = [
+        shared.send(event()),
+        shared.send(1),
+        shared.ask("POST", EVENTS, b"[]"),
+        shared.post(EVENTS, _padded(1_500_000)),
+    ]
+    assert [reply.status for reply in replies] == [200, 400, 401, 413]
+    for reply in replies:
+        assert reply.headers["access-control-allow-origin"] == "*"
+        assert reply.headers["x-ga-service"] == "collect"
+        assert reply.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("127.0.0.1:{port}", True),
+        ("localhost:{port}", True),
+        ("LOCALHOST", True),
+        ("[::1]:{port}", True),
+        ("evil.example:{port}", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost.evil.example", False),
+        ("", False),
+        ("[", False),
+        ("evil@localhost", True),
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/api/summary", "/api/export", EVENTS])
+def test_host_is_checked(shared: Collector, path: str, host: str, allowed: bool) -> None:
+    """A name that a stranger points at 127.0.0.1 is not served, on no route."""
+    method = "POST" if path == EVENTS else "GET"
+    headers = {"Host": host.format(port=shared.port), "Authorization": sign(b"")}
+    reply = shared.ask(method, path, b"" if method == "POST" else None, headers)
+    assert (reply.status == 403) is not allowed
+
+
+def test_other_origins_may_not_ask(shared: Collector) -> None:
+    """A page of another site cannot use the page or its data, whatever name it uses."""
+    assert shared.ask("GET", "/api/summary", None, {"Origin": "https://evil.example"}).status == 403
+    own = {"Origin": f"http://127.0.0.1:{shared.port}"}
+    assert shared.ask("GET", "/api/summary", None, own).status == 200
+    assert "access-control-allow-origin" not in shared.ask("GET", "/api/summary", None, own).headers
+
+
+def test_beyond_loopback_a_token_is_needed(tmp_path: Path) -> None:
+    """On 0.0.0.0 reading needs the printed token, as parameter, header or cookie; sending needs none."""
+    collector = Collector(tmp_path, "--host", "0.0.0.0")
+    try:
+        token = collector.read_greeting().split("token=")[1].split()[0]
+        assert collector.send(event()).status == 200
+        for path in ("/", "/api/summary", "/api/events", "/api/export", "/nowhere"):
+            assert collector.ask("GET", path).status == 401
+            assert collector.ask("GET", f"{path}?token={token[:-1]}").status == 401
+        assert collector.ask("GET", f"/api/summary?token={token}").status == 200
+        assert collector.ask("GET", "/api/summary", None, {"Authorization": f"Bearer {token}"}).status == 200
+        welcome = collector.ask("GET", f"/?token={token}")
+        assert (welcome.status, welcome.headers["location"]) == (303, "/")
+        assert "HttpOnly" in welcome.headers["set-cookie"]
+        cookie = {"Cookie": welcome.headers["set-cookie"].split(";")[0], "Host": "any.name"}
+        assert collector.ask("GET", "/", None, cookie).status == 200
+        assert collector.ask("GET", "/api/export", None, cookie).status == 200
+    finally:
+        assert collector.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", EVENTS, 405),
+        ("PUT", INIT, 405),
+        ("GET", "/nowhere", 404),
+        ("POST", "/v2/events", 404),
+        ("GET", "/api/events?after=x", 400),
+        ("GET", "/api/events?after=-1", 400),
+        ("GET", "/api/events?limit=99999999999999999999999", 400),
+    ],
+)
+def test_wrong_route(shared: Collector, method: str, path: str, status: int) -> None:
+    """What is not served is said in JSON."""
+    reply = shared.ask(method, path)
+    assert reply.status == status
+    assert reply.json()["error"]
+
+
+# --- many at once, and anything at all -----------------------------------------------------------------
+
+
+def test_many_clients_at_once(fresh: Collector) -> None:
+    """Sixteen clients at once: each event is stored once, none is lost."""
+    problems: list[Any] = []
+
+    def client() -> None:
+        for _ in range(10):
+            reply = fresh.send(*(event() for _ in range(20)), packed=True)
+            if reply.status != 200:
+                problems.append(reply.status)
+
+    threads = [threading.Thread(target=client) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert fresh.summary()["accepted"] == {"design": 16 * 10 * 20}
+
+
+_names = st.sampled_from(
+    ["category", "v", "event_id", "value", "session_id", "custom_fields", "client_ts", "length", "x"]
+)
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["design", "user", "error"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_names | st.text(), inner, max_size=6),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.one_of(
+        st.binary(max_size=200), _json.map(json.dumps).map(str.encode), st.lists(_json).map(json.dumps).map(str.encode)
+    )
+)
+def test_no_body_upsets_it(shared: Collector, body: bytes) -> None:
+    """Whatever is sent, the answer is JSON and never a server error."""
+    for path in (EVENTS, INIT, CONFIGS):
+        reply = shared.post(path, body)
+        assert reply.status < 500
+        reply.json()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    fields=st.dictionaries(
+        st.sampled_from(sorted(event("progression", build="1", custom_fields={}))), _json, max_size=4
+    )
+)
+def test_no_field_upsets_it(shared: Collector, fields: dict[str, Any]) -> None:
+    """Whatever stands in a field of an otherwise good event, the answer is 200 or 400."""
+    assert shared.send({**event("progression"), **fields}).status in (200, 400)

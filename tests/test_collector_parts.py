@@ -1,0 +1,137 @@
+"""How the collector takes bodies apart and chooses configs, without a server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ga_pygame.collector import bodies, configs, games
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(
+    values=st.lists(_json, max_size=4), indent=st.sampled_from([None, 1]), ascii_only=st.booleans(), half=st.booleans()
+)
+def test_a_list_is_split_without_changing_its_parts(
+    values: list[Any], indent: int | None, ascii_only: bool, half: bool
+) -> None:
+    """Each element keeps its bytes, by the fast decoder and by the one for half surrogate pairs."""
+    if half:
+        values = [*values, "\ud83d"]
+    text = json.dumps(values, indent=indent, ensure_ascii=ascii_only or half)
+    parts = bodies.split(f" {text}\n".encode())
+    assert [json.loads(bytes(part)) for part in parts] == values
+    position = 0
+    for part in parts:
+        position = text.encode().index(bytes(part), position) + len(bytes(part))
+
+
+@pytest.mark.parametrize("text", ["", "KEY", f"{'a' * 32}:", f"{'a' * 31}:{'b' * 40}", f"{'A' * 32}:{'b' * 40}"])
+def test_bad_game_is_refused_without_repeating_it(text: str) -> None:
+    """What was typed as keys is never repeated in an error."""
+    with pytest.raises(ValueError, match="must be") as caught:
+        games.parse(text)
+    assert "bbb" not in str(caught.value)
+
+
+# --- remote configs ------------------------------------------------------------------------------------
+
+
+def settings(**parts: Any) -> configs.Settings:
+    return configs.msgspec.convert(parts, configs.Settings)
+
+
+def test_only_configs_of_the_asked_time_are_given() -> None:
+    """A config is given if it holds at some moment of the interval; zero and null ends are open."""
+    found = settings(
+        configs=[
+            {"key": "always", "value": "1"},
+            {"key": "zero", "value": "1", "start_ts": 0, "end_ts": 0},
+            {"key": "over", "value": "1", "end_ts": 100},
+            {"key": "soon", "value": "1", "start_ts": 150},
+            {"key": "now", "value": "1", "start_ts": 50, "end_ts": 200},
+        ]
+    )
+    keys = [config["key"] for config in found.answer("u", 100, 100, versions=False)["configs"]]
+    assert keys == ["always", "zero", "now"]
+    keys = [config["key"] for config in found.answer("u", 100, 160, versions=False)["configs"]]
+    assert keys == ["always", "zero", "soon", "now"]
+
+
+def test_hash_changes_with_the_answer() -> None:
+    """The same answer has the same hash, another one another."""
+    one = settings(configs=[{"key": "a", "value": "1"}])
+    other = settings(configs=[{"key": "a", "value": "2"}])
+    first = one.answer("u", 1, 1, versions=False)["configs_hash"]
+    assert first == one.answer("other", 2, 2, versions=False)["configs_hash"]
+    assert first != other.answer("u", 1, 1, versions=False)["configs_hash"]
+    assert first.isdecimal()
+
+
+def test_experiment_is_stable_and_replaces_global_configs() -> None:
+    """A player stays in one variant, sees its configs only, and players spread over all variants."""
+    found = settings(
+        configs=[{"key": "global", "value": "1"}],
+        experiment={
+            "id": "jump",
+            "variants": {"ctrl": [], "1": [{"key": "gravity", "value": 40}]},
+            "users": {"me": "1", "nobody": "no such variant"},
+        },
+    )
+    mine = found.answer("me", 1, 1, versions=False)
+    assert (mine["ab_id"], mine["ab_variant_id"]) == ("jump", "1")
+    assert [(one["key"], one["value"]) for one in mine["configs"]] == [("gravity", "40")]
+    enhanced = found.answer("me", 1, 1, versions=True)["configs"]
+    assert enhanced[0]["value"] == 40
+    assert {"id", "vsn"} <= enhanced[0].keys()
+    outside = found.answer("nobody", 1, 1, versions=False)
+    assert "ab_id" not in outside
+    assert outside["configs"][0]["key"] == "global"
+    chosen = {user: found.answer(str(user), 1, 1, versions=False)["ab_variant_id"] for user in range(200)}
+    assert {user: found.answer(str(user), 2, 2, versions=False)["ab_variant_id"] for user in range(200)} == chosen
+    assert 60 < list(chosen.values()).count("ctrl") < 140
+
+
+def test_share_keeps_players_out() -> None:
+    """Only the given share of players takes part."""
+    found = settings(experiment={"id": "x", "share": 0.2, "variants": {"a": []}})
+    inside = sum("ab_id" in found.answer(str(user), 1, 1, versions=False) for user in range(500))
+    assert 60 < inside < 140
+
+
+def test_settings_file_is_followed(tmp_path: Path) -> None:
+    """A change is seen at the next init; a mistake in it is reported once and changes nothing."""
+    reports: list[str] = []
+    path = tmp_path / "configs.json"
+    path.write_text('{"k": {"configs": [{"key": "a", "value": "1"}]}}')
+    file = configs.SettingsFile(path, reports.append)
+    assert len(file.of("k").configs) == 1
+    assert file.of("other") == configs.Settings()
+    path.write_text('{"*": {"enabled": false}}')
+    assert file.of("other").enabled is False
+    path.write_text('{"*": {"enabled": "what"}}')
+    assert file.of("other").enabled is False
+    assert file.of("other").enabled is False
+    assert len(reports) == 1
+    assert "enabled" in reports[0]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"*": {"confgis": []}}', '{"*": {"configs": [{"value": 1}]}}'])
+def test_bad_settings_file_is_refused_at_the_start(tmp_path: Path, text: str) -> None:
+    """A settings file with a mistake stops the start and names the file."""
+    path = tmp_path / "configs.json"
+    path.write_text(text)
+    with pytest.raises(configs.ConfigsError, match=r"configs\.json"):
+        configs.SettingsFile(path, print)
+    with pytest.raises(configs.ConfigsError, match="cannot read"):
+        configs.SettingsFile(tmp_path / "none.json", print)

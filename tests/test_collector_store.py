@@ -1,0 +1,206 @@
+"""The collector's file: what is kept, in which order, and how it is read again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ga_pygame.collector import queries, schema, store
+
+KEY = "5c6bcb5402204249437fb5a7a80a4959"
+
+
+def submission(*events: dict[str, Any], rejected: tuple[str, ...] = (), key: str = KEY) -> store.Submission:
+    accepted = [(event, json.dumps(event, ensure_ascii=False).encode()) for event in events]
+    refused = [store.Rejected("design", text.encode(), '[{"error_type":"no_match","path":"/x"}]') for text in rejected]
+    return store.Submission(key, 1_760_000_000.5, accepted, refused, size=100)
+
+
+def design(uuid: str | None = None, **fields: Any) -> dict[str, Any]:
+    return {"category": "design", "event_uuid": uuid, "session_id": "s", "session_num": 1, **fields}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events.sqlite3"
+
+
+@pytest.fixture
+def opened(path: Path) -> Iterator[store.Store]:
+    """An empty store."""
+    opened = store.Store(path)
+    yield opened
+    opened.close()
+
+
+def put(opened: store.Store, *submissions: store.Submission) -> None:
+    futures = [opened.submit(one) for one in submissions]
+    for future in futures:
+        future.result(timeout=20)
+
+
+def test_done_means_readable_by_another_connection(opened: store.Store, path: Path) -> None:
+    """A submission is done only when its commit is: another connection sees it at once."""
+    reader = queries.Queries(path)
+    for number in range(20):
+        put(opened, submission(design(str(number))))
+        assert reader.summary()["accepted"] == {"design": number + 1}
+    reader.close()
+
+
+def test_accepted_and_rejected_share_one_order(opened: store.Store, path: Path) -> None:
+    """Ids tell the order of arrival across both kinds."""
+    put(opened, submission(design("a")))
+    put(opened, submission(rejected=("{}",)))
+    put(opened, submission(design("b"), rejected=("[]",)))
+    reader = queries.Queries(path)
+    assert [(one.id, bool(one.errors)) for one in reader.arrivals(0, 10)] == [
+        (1, False),
+        (2, True),
+        (3, False),
+        (4, True),
+    ]
+    assert [one.id for one in reader.newest(1, 10)] == [4, 3, 2]
+    assert [one.id for one in reader.newest(0, 10, "rejected")] == [4, 2]
+    assert [one.id for one in reader.newest(0, 1, "design")] == [4]
+    assert reader.newest(0, 10, "user") == []
+    reader.close()
+
+
+def test_events_come_out_as_they_went_in(opened: store.Store, path: Path) -> None:
+    """Key order, number spellings, escapes and unknown fields are kept byte by byte; a line is a line."""
+    texts = ['{"z":1.0,"a":1e2,"z":2}', '{ "n" : 123456789012345678901234567890 }', '{"s":"\\u00fc ü \\ud83d"}']
+    spread = '{\n  "a": 1,\r\n  "b": "\\n"\n}'
+    events = [(design(), text.encode()) for text in [*texts, spread]]
+    put(opened, store.Submission(KEY, 1.0, events, (), size=1))
+    reader = queries.Queries(path)
+    assert list(reader.stored()) == [*(text.encode() for text in texts), b'{   "a": 1,    "b": "\\n" }']
+    reader.close()
+
+
+def test_rejected_ones_come_out_with_their_errors(opened: store.Store, path: Path) -> None:
+    """The export of rejected events carries the event as sent and the broken rules."""
+    put(opened, submission(rejected=('{"b":1,"a":2}',)))
+    reader = queries.Queries(path)
+    (line,) = reader.rejected()
+    assert line.startswith(b'{"event":{"b":1,"a":2},"errors":[')
+    assert json.loads(line)["errors"] == [{"error_type": "no_match", "path": "/x"}]
+    reader.close()
+
+
+def test_duplicates_move_no_counter(opened: store.Store, path: Path) -> None:
+    """An event seen before, in this batch or an earlier one, changes nothing but the count of duplicates."""
+    start = design("p", category="progression", event_id="Complete:a", attempt_num=3)
+    put(opened, submission(start, design("x"), start))
+    put(opened, submission(*(design(f"n{number}") for number in range(250)), start, design("x")))
+    reader = queries.Queries(path)
+    found = reader.summary()
+    assert found["accepted"] == {"design": 251, "progression": 1}
+    assert found["duplicates"] == 3
+    (level,) = reader.progression()
+    assert (level.completes, level.mean_attempts, level.completion_rate) == (1, 3.0, 1.0)
+    (session,) = reader.sessions()
+    assert session.events == 252
+    reader.close()
+
+
+def test_one_that_cannot_be_stored_does_not_take_others_along(path: Path) -> None:
+    """An event that no column can hold fails alone; what was committed together with it is kept."""
+    opened = store.Store(path)
+    bad = submission(design("bad", session_num=2**70))
+    futures: list[Future[None]] = []
+    for number in range(30):
+        futures.append(opened.submit(submission(design(f"g{number}"))))
+        futures.append(opened.submit(bad))
+    problems = [future.exception(timeout=20) for future in futures]
+    opened.close()
+    assert [problem is None for problem in problems] == [True, False] * 30
+    reader = queries.Queries(path)
+    assert reader.summary()["accepted"] == {"design": 30}
+    reader.close()
+
+
+def test_too_much_waiting_is_refused(opened: store.Store) -> None:
+    """What waits to be written is bounded: beyond it the sender is told to come later."""
+    huge = store.Submission(KEY, 1.0, (), (), size=store.MAX_WAITING_BYTES + 1)
+    with pytest.raises(store.StoreFull):
+        opened.submit(huge)
+    put(opened, submission(design("a")))
+
+
+def test_closing_writes_what_waits(path: Path) -> None:
+    """What was handed over before the end is written."""
+    opened = store.Store(path)
+    futures = [opened.submit(submission(design(str(number)))) for number in range(200)]
+    opened.close()
+    assert all(future.done() and future.exception() is None for future in futures)
+    with pytest.raises(store.StoreFull):
+        opened.submit(submission(design("late")))
+
+
+def test_two_collectors_may_share_a_file(path: Path) -> None:
+    """Two writers of one file neither lose nor mix up ids, and see each other's duplicates."""
+    first, second = store.Store(path), store.Store(path)
+    futures = []
+    for number in range(50):
+        futures.append(first.submit(submission(design(f"a{number}"), design("same"))))
+        futures.append(second.submit(submission(design(f"b{number}"), design("same"))))
+    for future in futures:
+        future.result(timeout=60)
+    first.close()
+    second.close()
+    reader = queries.Queries(path)
+    assert reader.summary()["accepted"] == {"design": 101}
+    assert reader.summary()["duplicates"] == 99
+    reader.close()
+
+
+def test_file_is_found_again(path: Path) -> None:
+    """A second start goes on with the file of the first, and only its owner can read it."""
+    for name in ("a", "b"):
+        opened = store.Store(path)
+        put(opened, submission(design(name)))
+        opened.close()
+    reader = queries.Queries(path)
+    assert len(list(reader.stored())) == 2
+    reader.close()
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_temporary_file_is_removed() -> None:
+    """A collector that keeps nothing leaves no file behind."""
+    path = schema.temporary_path()
+    opened = store.Store(path, temporary=True)
+    put(opened, submission(design("a")))
+    opened.close()
+    assert list(path.parent.glob(f"{path.name}*")) == []
+
+
+def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
+    """A file that is no collector's is refused with the reason, and not changed."""
+    text = tmp_path / "notes.txt"
+    text.write_text("not a database at all, just a longer text")
+    other = tmp_path / "other.sqlite3"
+    db = sqlite3.connect(other)
+    db.execute("CREATE TABLE mine (x)")
+    db.close()
+    newer = tmp_path / "newer.sqlite3"
+    store.Store(newer).close()
+    db = sqlite3.connect(newer)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    cases = {text: "not a database", other: "another program", newer: "newer", tmp_path: "cannot open"}
+    cases[tmp_path / "missing" / "x.sqlite3"] = "does not exist"
+    for path, words in cases.items():
+        with pytest.raises(schema.StoreError, match=words):
+            schema.connect(path)
+    for path, words in {text: "cannot read", other: "not a collector", tmp_path / "none": "no file"}.items():
+        with pytest.raises(schema.StoreError, match=words):
+            queries.Queries(path)
+    assert text.read_text().startswith("not a database")
