@@ -36,12 +36,17 @@ class StoredRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request whose bytes are sent exactly as they are."""
+    """A request whose bytes are sent exactly as they are.
+
+    Attributes:
+        timeout: The longest wait for this answer, in seconds; `None`: the transport's own.
+    """
 
     url: str
     body: bytes
     headers: Mapping[str, str] = field(repr=False)
     method: str = "POST"
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ class Signal(Generic[P]):
         """Call the receivers now. Game thread only."""
         for pair in tuple(self._receivers):
             receiver, only_once = pair
+            if pair not in self._receivers:  # an earlier one disconnected it
+                continue
             if only_once:
                 self._receivers.remove(pair)
             try:
@@ -79,7 +81,8 @@ class Mailbox:
     def deliver(self) -> None:
         """Call what was posted before now. Game thread only."""
         for _ in range(len(self._posts)):
-            self._posts.popleft()()
+            if self._posts:  # else a receiver delivered the rest by drawing a frame
+                self._posts.popleft()()
 
     def __bool__(self) -> bool:
         return bool(self._posts)
@@ -94,7 +97,7 @@ class Response(Generic[T]):
     """
 
     def __init__(self, name: str, clock: Clock, pump: Callable[[], object]) -> None:
-        self.finished: Signal[[T]] = Signal(f"{name}.finished")
+        self.finished: Finished[T] = Finished(name, self)
         self.result: T | None = None
         self._clock = clock
         self._pump = pump
@@ -126,6 +129,17 @@ class Response(Generic[T]):
             yield from _breathe()
             self._pump()
         return self.result
+
+
+class Finished(Signal[[T]]):
+    """Fires once, with a response's result; `await response.finished` gives that result, also after it fired."""
+
+    def __init__(self, name: str, response: Response[T]) -> None:
+        super().__init__(f"{name}.finished")
+        self._response = response
+
+    def __await__(self) -> Generator[Any, None, T]:  # type: ignore[override] # one argument needs no tuple
+        return self._response.__await__()
 
 
 def _breathe() -> Generator[Any, None, None]:

@@ -181,6 +181,7 @@ class Page:
         numbers = dict([*self.book.numbers.items(), (session.id, number)][-_REMEMBERED_SESSIONS:])
         started = self._encoder.clock.wall(session.started)
         row = OpenSession(session.id, number, started, started, None, 0.0, b"")
+        self._transaction.save_session(row)  # at once: the session may end in this transaction
         self.book = replace(self.book, numbers=numbers, session=row)
 
     def _end(self, record: Record) -> bool:

@@ -7,10 +7,11 @@ had to stay in memory moves to the disk as soon as that works again, at the late
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ga_pygame.clock import Clock
 from ga_pygame.delivery.outbox import (
@@ -18,11 +19,12 @@ from ga_pygame.delivery.outbox import (
     MemoryOutbox,
     NewRecord,
     OpenSession,
+    Outbox,
     OutboxError,
     Rejected,
     Transaction,
 )
-from ga_pygame.delivery.sqlite_outbox import DamagedError, NewerSchemaError, SqliteOutbox
+from ga_pygame.delivery.sqlite_outbox import DamagedError, NewerSchemaError, SqliteOutbox, saved_session
 from ga_pygame.diagnostics import Diagnostics, Drop
 
 T = TypeVar("T")
@@ -49,6 +51,7 @@ class FailoverOutbox:
         self._memory = MemoryOutbox(destinations)
         self._disk: SqliteOutbox | None = None
         self._in_memory = False
+        self._moving = False
         self._next_try = 0.0
         self._closing = False
         self._damage: DamagedError | None = None
@@ -69,7 +72,9 @@ class FailoverOutbox:
 
     def _replace_damaged(self, error: Exception) -> None:
         """Set a damaged file aside, start a new one and save into it what can still be read."""
+        own = ""
         if self._disk is not None:
+            own = self._disk.launch
             self._disk.close()
             self._disk = None
         aside = self._path.with_name("outbox.damaged.sqlite3")
@@ -79,7 +84,7 @@ class FailoverOutbox:
                 if part.exists():
                     part.replace(aside.with_name(aside.name + suffix))
             self._disk = SqliteOutbox(self._path, self._destinations)
-            saved = self._disk.transact(lambda transaction: _salvage(aside, transaction))
+            saved = self._disk.transact(lambda transaction: _salvage(aside, own, transaction))
             self._say("damaged", f"{error}; set aside as {aside.name}, {saved} waiting events could be saved from it")
 
     @contextlib.contextmanager
@@ -98,14 +103,13 @@ class FailoverOutbox:
         self._say("memory", f"events are kept in memory until the disk can be written: {error}")
         if self._disk is not None:
             with contextlib.suppress(OutboxError):
-                values, attempts, sessions = self._disk.counters()
-                self._memory.values.update(values)
-                self._memory.attempts.update(attempts)
-                self._memory.sessions.update(sessions)
+                self._memory.take_over(*self._disk.counters())
 
     def _to_disk(self) -> bool:
         """Move what is in memory to the disk; false where that still fails."""
+        self._moving = True  # before the look at `busy`: an uploader leases first and looks at this then
         if self._memory.busy and not self._closing:
+            self._moving = False
             return False  # what is being sent now would be sent again
         try:
             if self._disk is None:
@@ -114,7 +118,10 @@ class FailoverOutbox:
         except (OutboxError, OSError):
             self._next_try = self._clock.monotonic() + _RETRY_SECONDS
             return False
-        self._memory.forget()
+        else:
+            self._memory.forget()
+        finally:
+            self._moving = False
         self._in_memory = False
         self._diagnostics.forget("outbox:memory")
         return True
@@ -152,22 +159,27 @@ class FailoverOutbox:
             try:
                 batch = disk.lease(destination, max_events, max_bytes)
             except OutboxError as error:
-                self._note(error, "events on the disk cannot be read now")
+                self._note(error, disk, "events on the disk cannot be read now")
                 batch = None
             if batch is not None:
                 return batch
-        return self._memory.lease(destination, max_events, max_bytes)
+        batch = self._memory.lease(destination, max_events, max_bytes)
+        if batch is not None and self._moving:
+            self._memory.release(batch)
+            return None
+        return batch
 
     def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
         try:
             batch.origin.settle(batch, rejected)
         except OutboxError as error:
-            self._note(error, "sent events cannot be removed from the disk now")
+            self._note(error, batch.origin, "sent events cannot be removed from the disk now")
 
-    def _note(self, error: OutboxError, consequence: str) -> None:
+    def _note(self, error: OutboxError, origin: Outbox, consequence: str) -> None:
         """What an uploader met; damage is mended by the writer, on its own thread."""
         if isinstance(error, DamagedError):
-            self._damage = error
+            if origin is self._disk:  # else the writer has replaced that file already
+                self._damage = error
         else:
             self._say(consequence, f"{consequence}: {error}")
 
@@ -176,30 +188,57 @@ class FailoverOutbox:
 
     def save(self) -> None:
         self._closing = True
-        if self._in_memory and len(self._memory) and not self._to_disk():
-            lost = len(self._memory)
+        if self._in_memory and not self._to_disk() and (lost := len(self._memory)):
             self._diagnostics.drop(Drop.OUTBOX_FULL, lost)
             self._say("lost", f"{lost} events are lost: they were not sent, and the disk cannot be written")
+        if self._disk is not None:
+            with contextlib.suppress(OutboxError):
+                self._disk.save()
 
     def close(self) -> None:
         if self._disk is not None:
             self._disk.close()
 
 
-def _salvage(path: Path, transaction: Transaction) -> int:
-    """Copy what a damaged file still gives: counters, attempts and undelivered records."""
-    saved = 0
+def _salvage(path: Path, own: str, transaction: Transaction) -> int:
+    """Copy what a damaged file still gives: values, attempts, open sessions, undelivered records.
+
+    Args:
+        path: The damaged file.
+        own: The launch under which this process used it.
+        transaction: Takes it.
+    """
+    records: dict[int, NewRecord] = {}
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as damaged:
-        with contextlib.suppress(sqlite3.Error):
-            for key, value in damaged.execute("SELECT key, value FROM key_value"):
-                if key != "outbox_bytes":
-                    transaction.remember(key, value)
-        with contextlib.suppress(sqlite3.Error):
-            for level, number in damaged.execute("SELECT * FROM progression"):
-                transaction.set_attempts(level, number)
-        with contextlib.suppress(sqlite3.Error):
-            query = "SELECT session_id, category, client_ts, clock_offset, payload FROM records ORDER BY id"
-            for row in damaged.execute(query):
-                transaction.add([NewRecord(*row)])
-                saved += 1
-    return saved
+        damaged.execute("PRAGMA writable_schema = ON")  # else SQLite reads nothing from a file that was cut short
+        for key, value in _readable(damaged, "SELECT key, value FROM key_value"):
+            if key != "outbox_bytes":
+                transaction.remember(key, value)
+        for level, number in _readable(damaged, "SELECT * FROM progression"):
+            transaction.set_attempts(level, number)
+        for row in _readable(damaged, "SELECT * FROM session_end"):
+            with contextlib.suppress(ValueError, TypeError):
+                transaction.save_session(saved_session(row), None if row[-1] == own else row[-1])
+        for order in ("ASC", "DESC"):  # from both ends up to the damage
+            columns = "id, session_id, category, client_ts, clock_offset, payload"
+            query = f"SELECT {columns} FROM records ORDER BY id {order}"  # noqa: S608 - constants
+            for record_id, *stamp in _readable(damaged, query):
+                record = NewRecord(*stamp)
+                if _is_whole(record):
+                    records[record_id] = record
+    transaction.add([records[record_id] for record_id in sorted(records)])
+    return len(records)
+
+
+def _readable(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query up to the first that cannot be read."""
+    with contextlib.suppress(sqlite3.Error):
+        yield from damaged.execute(query)
+
+
+def _is_whole(record: NewRecord) -> bool:
+    try:
+        json.loads(b"{" + record.payload)
+    except (ValueError, TypeError):
+        return False
+    return isinstance(record.client_ts, float)

@@ -7,6 +7,7 @@ then settle or release it; a destination's lease is held by one uploader of one 
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ T = TypeVar("T")
 
 PROTECTED = frozenset({"user", "session_end", "business"})
 """Categories that go last when the outbox is full. Source: GameAnalytics SDKs, which accept only these then."""
+
+COUNTERS = frozenset({"session_num", "transaction_num"})
+"""Values that only grow, by `Transaction.increment`."""
 
 MAX_REJECTED = 200
 """Rejected events kept for the developer to look at."""
@@ -112,8 +116,8 @@ class Transaction(Protocol):
         """Append records, to be delivered to these destinations, by default to all."""
         ...
 
-    def save_session(self, session: OpenSession) -> None:
-        """Keep what would end the session if the process died now."""
+    def save_session(self, session: OpenSession, launch: str | None = None) -> None:
+        """Keep what would end the session if the process died now; `launch`: of another process."""
         ...
 
     def delete_session(self, session_id: str) -> bool:
@@ -192,6 +196,8 @@ class MemoryOutbox:
         self.attempts: Counter[str] = Counter()
         self.sessions: dict[str, OpenSession | None] = {}  # None: ended here, perhaps open on the disk
         self.rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
+        self._known_values: dict[str, str] = {}
+        self._known_attempts: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._records)
@@ -218,8 +224,9 @@ class MemoryOutbox:
     def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
         done = {record.id for record in batch.records}
         waiting = self._waiting[batch.destination]
-        self._waiting[batch.destination] = deque(one for one in tuple(waiting) if one not in done)
         for one in done:
+            with contextlib.suppress(ValueError):  # trimmed or moved to the disk meanwhile
+                waiting.remove(one)  # in place: the writer may be appending
             if not any(one in queue for queue in self._waiting.values()):
                 self._records.pop(one, None)
         self.rejected.extend(rejected)
@@ -246,12 +253,27 @@ class MemoryOutbox:
             self._waiting[name].append(self._next_id)
         self._next_id += 1
 
+    def take_over(
+        self, values: Mapping[str, str], attempts: Mapping[str, int], sessions: Mapping[str, OpenSession]
+    ) -> None:
+        """Go on from what another outbox knew."""
+        self.values, self._known_values = dict(values), dict(values)
+        self.attempts, self._known_attempts = Counter(attempts), dict(attempts)
+        self.sessions.update(sessions)
+
     def pour(self, transaction: Transaction) -> None:
-        """Copy everything into another outbox."""
+        """Copy everything into another outbox, which may know more than when this one took over, or ever knew."""
+        for key in self._known_values.keys() - self.values.keys():
+            transaction.remember(key, None)
         for key, value in self.values.items():
-            transaction.remember(key, value)
+            before, now = self._known_values.get(key), transaction.value(key)
+            if key in COUNTERS:
+                transaction.remember(key, str(int(now or 0) + int(value) - int(before or 0)))
+            elif value != before and not (key == "user_id" and now is not None):  # a player stays who they were
+                transaction.remember(key, value)
         for level, number in self.attempts.items():
-            transaction.set_attempts(level, number)
+            if number != self._known_attempts.get(level, 0):
+                transaction.set_attempts(level, number)
         for session_id, session in self.sessions.items():
             if session is None:
                 transaction.delete_session(session_id)
@@ -267,7 +289,7 @@ class MemoryOutbox:
         for queue in self._waiting.values():
             queue.clear()
         self.sessions.clear()
-        self.attempts.clear()
+        self.take_over(self.values, {}, {})
 
     def trim(self, max_bytes: int) -> int:
         """See `Transaction.trim`."""
@@ -278,8 +300,7 @@ class MemoryOutbox:
             if size <= max_bytes:
                 break
             size -= len(record.payload)
-            del self._records[record.id]
-            dropped += 1
+            dropped += self._records.pop(record.id, None) is not None  # else it was sent just now
         return dropped
 
 
@@ -316,7 +337,7 @@ class _MemoryTransaction:
     def add(self, records: Sequence[NewRecord], destinations: Sequence[str] | None = None) -> None:
         self._added.extend((record, destinations) for record in records)
 
-    def save_session(self, session: OpenSession) -> None:
+    def save_session(self, session: OpenSession, launch: str | None = None) -> None:  # noqa: ARG002 - ours die with us
         self._sessions[session.session_id] = session
 
     def delete_session(self, session_id: str) -> bool:

@@ -126,7 +126,7 @@ class SqliteOutbox:
             rows = self._writer.execute("SELECT * FROM session_end WHERE launch != ?", (self.launch,)).fetchall()
             dead = {launch for launch in {row[-1] for row in rows} if self._is_dead(launch)}
             self._sweep()
-        return [_session(row) for row in rows if row[-1] in dead]
+        return [saved_session(row) for row in rows if row[-1] in dead]
 
     def _sweep(self) -> None:
         """Remove lock files of launches that died without an open session.
@@ -144,7 +144,7 @@ class SqliteOutbox:
             values = dict(self._writer.execute("SELECT key, value FROM key_value WHERE key != 'outbox_bytes'"))
             attempts = dict(self._writer.execute("SELECT * FROM progression"))
             own = self._writer.execute("SELECT * FROM session_end WHERE launch = ?", (self.launch,))
-            return values, attempts, {row[0]: _session(row) for row in own}
+            return values, attempts, {row[0]: saved_session(row) for row in own}
 
     def _is_dead(self, launch: str) -> bool:
         """Whether nobody holds the launch's lock; its file is removed then."""
@@ -164,6 +164,8 @@ class SqliteOutbox:
 
     def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
         lock = self._leases.setdefault(destination, self._lock_file(f"upload-{destination}"))
+        if lock.is_locked:  # it would let its holder in again
+            return None
         with _translated(self.path):
             try:
                 lock.acquire(timeout=0)
@@ -195,17 +197,9 @@ class SqliteOutbox:
     def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
         done = self._unsaved[batch.destination]
         done.update(record.id for record in batch.records)  # until the disk knows, not to be sent again
-        reader = self._readers[batch.destination]
         try:
             with _translated(self.path):
-                reader.execute("BEGIN IMMEDIATE")
-                try:
-                    _settle(reader, batch.destination, sorted(done), rejected)
-                    reader.execute("COMMIT")
-                except BaseException:
-                    if reader.in_transaction:
-                        reader.execute("ROLLBACK")
-                    raise
+                _settle(self._readers[batch.destination], batch.destination, sorted(done), rejected)
                 done.clear()
         finally:
             self.release(batch)
@@ -214,7 +208,11 @@ class SqliteOutbox:
         self._leases[batch.destination].release()
 
     def save(self) -> None:
-        pass
+        with _translated(self.path):
+            for destination, done in self._unsaved.items():
+                if done:  # sent while the disk was full
+                    _settle(self._writer, destination, sorted(done), ())
+                    done.clear()
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error, OSError):
@@ -233,8 +231,12 @@ class SqliteOutbox:
             self.path.touch(mode=0o600)
         # Each connection is used by one thread after start; it may be closed by another.
         connection = sqlite3.connect(self.path, timeout=5.0, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _prepare(self) -> None:
@@ -321,7 +323,7 @@ class _SqliteTransaction:
             )
         self._grown += sum(len(record.payload) for record in records)
 
-    def save_session(self, session: OpenSession) -> None:
+    def save_session(self, session: OpenSession, launch: str | None = None) -> None:
         wallet = json.dumps([[*flow, amount] for flow, amount in session.wallet.items()])
         self._connection.execute(
             "INSERT OR REPLACE INTO session_end VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -335,7 +337,7 @@ class _SqliteTransaction:
                 session.annotations,
                 session.attempt,
                 wallet,
-                self._launch,
+                launch or self._launch,
             ),
         )
 
@@ -394,6 +396,19 @@ def _grow(connection: sqlite3.Connection, amount: int) -> None:
 def _settle(
     connection: sqlite3.Connection, destination: str, done: Sequence[int], rejected: Sequence[Rejected]
 ) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _remove(connection, destination, done, rejected)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _remove(
+    connection: sqlite3.Connection, destination: str, done: Sequence[int], rejected: Sequence[Rejected]
+) -> None:
     ids = json.dumps(list(done))
     connection.execute(
         "DELETE FROM deliveries WHERE destination = ? AND record_id IN (SELECT value FROM json_each(?))",
@@ -418,7 +433,8 @@ def _settle(
         connection.execute("DELETE FROM rejected WHERE id <= (SELECT MAX(id) FROM rejected) - ?", (MAX_REJECTED,))
 
 
-def _session(row: tuple[Any, ...]) -> OpenSession:
+def saved_session(row: tuple[Any, ...]) -> OpenSession:
+    """A row of the table `session_end`, without the launch, its last column."""
     *values, wallet, _launch = row  # the columns stand in the order of the fields
     sums = {(flow, currency, kind, item): amount for flow, currency, kind, item, amount in json.loads(wallet)}
     return OpenSession(*values, sums)  # type: ignore[call-arg]  # there are as many as fields

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from ga_pygame.clock import Clock
 from ga_pygame.exchange import Reply, Request
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 5.0
 _MAX_ANSWER_BYTES = 8 * 2**20
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
+_DIRECT = {"http": "", "https": ""}
+"""No proxy, whatever the environment says: none could reach a collector on this machine."""
 
 
 class Pending(Protocol):
@@ -75,8 +79,9 @@ class RequestsTransport:
         if self._session is None:
             self.open()
         assert self._session is not None  # noqa: S101 - made by open()
-        deadline = self._clock.monotonic() + self._timeout
-        timeouts = (min(_CONNECT_SECONDS, self._timeout), self._timeout)
+        timeout = self._timeout if request.timeout is None else request.timeout
+        deadline = self._clock.monotonic() + timeout
+        timeouts = (min(_CONNECT_SECONDS, timeout), timeout)
         try:
             with self._session.request(
                 request.method,
@@ -84,6 +89,7 @@ class RequestsTransport:
                 data=request.body,
                 headers=dict(request.headers),
                 timeout=timeouts,
+                proxies=_DIRECT if urlsplit(request.url).hostname in _THIS_MACHINE else None,
                 allow_redirects=False,
                 stream=True,
             ) as response:

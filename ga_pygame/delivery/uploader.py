@@ -85,6 +85,7 @@ class Uploader:
         self._chance = chance
         self._opened = False
         self._finishing = False
+        self._ceased = False
         self._urgent = False
         self._flushes: deque[FlushDone] = deque()
         self._pending: tuple[Pending, Batch | None] | None = None
@@ -104,6 +105,10 @@ class Uploader:
         """Send what is there now, also while waiting after a failure. Any thread; wake the worker afterwards."""
         self._flushes.append(done)
 
+    def cease(self) -> None:
+        """Begin no request any more, also not at the end: the player said no. Any thread."""
+        self._ceased = True
+
     def finish(self) -> None:
         self._finishing = True
         self._urgent = True
@@ -122,6 +127,9 @@ class Uploader:
             self._pending = None
             self._answered(reply, batch, now)
             return 0.0
+        if self._ceased:
+            self._answer_flushes("the player did not agree")
+            return None
         if now < self._not_before and not self._flushes:
             return None if self._finishing else self._not_before - now
         if not (self._urgent or self._flushes or now >= self._next_upload):
@@ -170,7 +178,7 @@ class Uploader:
             elif standing is Standing.REFUSED:
                 self._refuse(now)
             else:
-                self._failures = 0
+                self._succeeded()
         else:
             self._judge(reply, batch, now)
 
@@ -202,7 +210,7 @@ class Uploader:
             elif verdict.outcome is Outcome.DROPPED:
                 rejected.append(Rejected(record, verdict.reason, verdict.errors))
         self._outbox.settle(batch, rejected)
-        self._failures = 0
+        self._succeeded()
         if self._small_until >= 0 and batch.records[-1].id >= self._small_until:
             self._small_until = -1
         delivered = len(batch.records) - len(rejected)
@@ -212,6 +220,11 @@ class Uploader:
         for one in rejected:
             self._diagnostics.drop(one.reason, detail=one.errors)
             self._listener.rejected(self.name, one.record, one.errors)
+
+    def _succeeded(self) -> None:
+        """A flush may get through while an earlier failure still made the others wait."""
+        self._failures = 0
+        self._not_before = 0.0
 
     def _back_off(self, reply: Reply, now: float) -> None:
         """Wait longer after each failure, between half and all of a doubling time."""

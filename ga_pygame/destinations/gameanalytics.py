@@ -106,6 +106,7 @@ class GameAnalytics:
             self._warn("401", f"{self._endpoint} does not know these keys (401): {_KEYS_FIX}")
             return Standing.REFUSED
         if reply.status not in (200, 201) or not isinstance(answer, dict):
+            self._legacy = False  # the 404 may have been somebody else's: ask for remote configs again
             return Standing.RETRY
         enabled = answer.get("enabled", None if self._legacy else True)
         if enabled is not True:
@@ -121,7 +122,8 @@ class GameAnalytics:
         if host is None:
             return
         server_ts = answer.get("server_ts")
-        if isinstance(server_ts, int | float) and server_ts > 0:
+        earliest, latest = rules.CLIENT_TS_RANGE
+        if isinstance(server_ts, int | float) and earliest <= server_ts <= latest:
             now = host.clock.wall(host.clock.monotonic())
             host.clock.server_offset = round(server_ts - now)
         if is_new and not self._legacy:
@@ -201,9 +203,9 @@ def _parsed(reply: Reply) -> Any:
 
 def _rejections(answer: Any, records: Sequence[StoredRecord]) -> list[Verdict]:
     """A 400 lists the events that broke a rule; the others were collected. Source: REST v2, 400."""
-    if not isinstance(answer, list):
-        errors = json.dumps(answer)
-        return [Verdict(Outcome.DROPPED, Drop.REJECTED, errors)] * len(records)
+    if not isinstance(answer, list):  # the list could not be read at all: halves find the event that spoils it
+        alone = Verdict(Outcome.DROPPED, Drop.REJECTED, json.dumps(answer))
+        return [alone if len(records) == 1 else Verdict(Outcome.SPLIT)] * len(records)
     listed: dict[str, str] = {}
     for one in answer:
         if isinstance(one, dict) and isinstance(one.get("event"), dict):

@@ -1,0 +1,51 @@
+"""A game that does what it is told, line by line, and a look into the outbox that it leaves behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from ga_pygame.config import SANDBOX_GAME_KEY
+
+PUPPET = """
+import sys, time
+import pygame
+import ga_pygame
+pygame.init()
+pygame.display.set_mode((64, 48))
+tracker = ga_pygame.Tracker()
+tracker.start()
+print("started", tracker.session_id, time.monotonic())
+for line in sys.stdin:
+    exec(line)
+    tracker.tick()
+    print("done")
+"""
+"""Runs each line of its input and says `done`; ends, as a game without `close()` does, with its input."""
+
+CLOSE = "began = time.monotonic(); tracker.close(); print('closed', time.monotonic() - began); sys.exit()"
+
+SEND = """
+import pygame
+import ga_pygame
+pygame.init()
+with ga_pygame.Tracker() as tracker:
+    result = tracker.flush().wait(20)
+    print("flushed", result)
+"""
+"""A later launch that has time to send everything."""
+
+
+def outbox(data: Path, folder: str = f"{SANDBOX_GAME_KEY}-collector") -> Path:
+    """The outbox of a game that sends to a collector."""
+    return data / folder / "outbox.sqlite3"
+
+
+def waiting(path: Path) -> list[dict[str, Any]]:
+    """The events in an outbox, in order."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT payload FROM records ORDER BY id").fetchall()
+    return [json.loads(b"{" + row[0]) for row in rows]

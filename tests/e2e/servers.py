@@ -1,0 +1,274 @@
+"""Servers that misbehave as real ones do: slow, silent, wrong, cut off, somebody else's; and a cable to pull."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import ctypes
+import hmac
+import http.client
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from ga_pygame.config import SANDBOX_SECRET_KEY
+
+HTML = b"<!DOCTYPE html><html><body>Welcome to the hotel! Please accept our terms.</body></html>"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request as it came in.
+
+    Attributes:
+        target: The path with its query; from a client that takes us for its proxy, a whole address.
+        content: The decoded JSON, `None` where it is none.
+        signed: Whether the Authorization is the HMAC of the raw bytes.
+        at: When, in seconds of `time.monotonic`.
+    """
+
+    target: str
+    path: str
+    headers: Mapping[str, str]
+    raw: bytes
+    content: Any
+    signed: bool
+    at: float
+
+    @property
+    def is_events(self) -> bool:
+        return self.path.endswith("/events")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to say.
+
+    Attributes:
+        status: `None`: say nothing and keep the connection open.
+        delay: Seconds to think about it.
+        missing: Bytes of the body that are announced and never come.
+    """
+
+    status: int | None = 200
+    body: bytes = b"{}"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+    missing: int = 0
+
+
+SILENCE = Answer(None)
+Script = Callable[[Seen], Answer]
+
+
+def healthy(request: Seen) -> Answer:
+    """A GameAnalytics that is well."""
+    if request.is_events:
+        return Answer()
+    return welcome() if request.path.startswith("/remote_configs/") else legacy_welcome()
+
+
+def legacy_welcome() -> Answer:
+    """The answer to an init of the older route."""
+    return Answer(body=json.dumps({"enabled": True, "server_ts": int(time.time()), "flags": []}).encode())
+
+
+def forward(url: str) -> Script:
+    """Ask another server."""
+
+    def ask(request: Seen) -> Answer:
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+        try:
+            headers = {name: value for name, value in request.headers.items() if name not in ("host", "connection")}
+            connection.request("POST", request.target, request.raw, headers)
+            response = connection.getresponse()
+            return Answer(response.status, response.read())
+        finally:
+            connection.close()
+
+    return ask
+
+
+def welcome(**more: Any) -> Answer:
+    """The answer to an init."""
+    content = {"server_ts": int(time.time()), "configs": [], "configs_hash": "1", **more}
+    return Answer(201, json.dumps(content).encode())
+
+
+class ScriptedServer:
+    """Answers by `script`, which may be replaced at any time, and keeps what it was sent.
+
+    Args:
+        script: What to answer.
+        listener: A bound socket; default: any free port on loopback.
+    """
+
+    def __init__(self, script: Script = healthy, listener: socket.socket | None = None) -> None:
+        self.script = script
+        self.requests: list[Seen] = []
+        self.listener = listener or socket.create_server(("127.0.0.1", 0))
+        self._over = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                outer._answer(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = _Quiet(("", 0), Handler, bind_and_activate=False)
+        self._server.socket.close()
+        self._server.socket = self.listener
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        host, port = self.listener.getsockname()[:2]
+        return f"http://{host}:{port}"
+
+    def events(self) -> list[dict[str, Any]]:
+        """All events that came, also those that were refused or came again."""
+        return [event for request in self.requests if request.is_events for event in request.content or ()]
+
+    def __enter__(self) -> ScriptedServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+        raw = handler.rfile.read(int(handler.headers.get("Content-Length", "0")))
+        request = _seen(handler, raw)
+        answer = self.script(request)
+        self.requests.append(request)
+        self._over.wait(answer.delay)
+        if answer.status is None:
+            self._over.wait()
+        if self._over.is_set():
+            handler.close_connection = True
+            return
+        assert answer.status is not None
+        handler.send_response(answer.status)
+        for name, value in answer.headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(answer.body) + answer.missing))
+        handler.end_headers()
+        handler.wfile.write(answer.body)
+        handler.close_connection = handler.close_connection or bool(answer.missing)
+
+
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A game that went away is what these tests are about."""
+
+
+def _seen(handler: BaseHTTPRequestHandler, raw: bytes) -> Seen:
+    headers = {name.lower(): value for name, value in handler.headers.items()}
+    signature = base64.b64encode(hmac.digest(SANDBOX_SECRET_KEY.encode(), raw, "sha256")).decode()
+    text = zlib.decompress(raw, 31) if headers.get("content-encoding") == "gzip" else raw
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    path = urlsplit(handler.path).path
+    return Seen(handler.path, path, headers, raw, content, headers.get("authorization") == signature, time.monotonic())
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[str]:
+    """The address of a port where nobody listens and nobody else will."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{reserved.getsockname()[1]}"
+
+
+def summary(url: str) -> dict[str, Any]:
+    """A collector's `/api/summary`."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    try:
+        connection.request("GET", "/api/summary")
+        answer: dict[str, Any] = json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+    return answer
+
+
+class Cable:
+    """A network of two ends, ours and a namespace's; `pull()` cuts it without a word to either."""
+
+    def __init__(self) -> None:
+        token = secrets.token_hex(3)
+        self._namespace = f"ga-{token}"
+        self._link = f"ga{token}a"
+        self._far_link = f"ga{token}b"
+        subnet = f"198.18.{secrets.randbelow(256)}.{secrets.randbelow(64) * 4}"
+        base, _, last = subnet.rpartition(".")
+        self._near = f"{base}.{int(last) + 1}"
+        self._far = f"{base}.{int(last) + 2}"
+
+    def __enter__(self) -> Cable:
+        if os.name != "posix" or os.geteuid() != 0 or shutil.which("ip") is None:
+            pytest.skip("pulling a cable needs root and iproute2")
+        inside = ("netns", "exec", self._namespace, "ip")
+        try:
+            _ip("netns", "add", self._namespace)
+            _ip("link", "add", self._link, "type", "veth", "peer", "name", self._far_link, "netns", self._namespace)
+            _ip("address", "add", f"{self._near}/30", "dev", self._link)
+            _ip("link", "set", self._link, "up")
+            _ip(*inside, "address", "add", f"{self._far}/30", "dev", self._far_link)
+            _ip(*inside, "link", "set", self._far_link, "up")
+        except subprocess.CalledProcessError as error:
+            self.__exit__()
+            pytest.skip(f"no network namespaces here: {error.stderr.strip()}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for command in (("link", "del", self._link), ("netns", "del", self._namespace)):
+            with contextlib.suppress(subprocess.CalledProcessError):
+                _ip(*command)
+
+    def listener(self) -> socket.socket:
+        """A listening socket at the far end. A socket stays in the namespace in which a thread made it."""
+        made: list[socket.socket] = []
+
+        def listen() -> None:
+            with Path(f"/run/netns/{self._namespace}").open("rb") as namespace:
+                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0):
+                    raise OSError(ctypes.get_errno(), "setns")
+            made.append(socket.create_server((self._far, 0)))
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        thread.join()
+        return made[0]
+
+    def pull(self) -> None:
+        _ip("link", "set", self._link, "down")
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True, timeout=20)
