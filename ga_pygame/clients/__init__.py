@@ -1,0 +1,45 @@
+"""The services' own APIs, one to one: POGR's node and Trophy's client.
+
+Both are used on the game thread, with `client.tick()` once per frame; waiting for a response or awaiting it ticks too.
+"""
+
+from ga_pygame.clients.pogr import POGRClient, POGRResponse
+from ga_pygame.clients.pogr_wire import VALID_TAGS, POGRResult
+from ga_pygame.clients.trophy import TrophyClient
+from ga_pygame.clients.trophy_answers import (
+    AchievementsResponse,
+    CompletionResponse,
+    EventResponse,
+    LeaderboardResponse,
+    LeaderboardsResponse,
+    MetricResponse,
+    MetricsResponse,
+    PointsResponse,
+    PreferencesResponse,
+    StreakResponse,
+    User,
+    UserLeaderboardResponse,
+)
+from ga_pygame.clients.trophy_wire import RequestOptions, UpsertedUser
+
+__all__ = [
+    "VALID_TAGS",
+    "AchievementsResponse",
+    "CompletionResponse",
+    "EventResponse",
+    "LeaderboardResponse",
+    "LeaderboardsResponse",
+    "MetricResponse",
+    "MetricsResponse",
+    "POGRClient",
+    "POGRResponse",
+    "POGRResult",
+    "PointsResponse",
+    "PreferencesResponse",
+    "RequestOptions",
+    "StreakResponse",
+    "TrophyClient",
+    "UpsertedUser",
+    "User",
+    "UserLeaderboardResponse",
+]

@@ -1,0 +1,263 @@
+"""Carries a client's calls to a service and its answers back: one queue, one worker, one mailbox.
+
+The game thread hands over a `Call` and gets its `Response` at once. The worker sends one call at a time,
+repeats what may be repeated and posts the result, which `tick()` delivers on the game thread. Every
+response finishes exactly once, also where the call is refused, the client closed or a defect of ours hit.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ga_pygame import config
+from ga_pygame.clients.retry import delay_before
+from ga_pygame.clock import Clock
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.exchange import Reply, Request
+from ga_pygame.signals import Mailbox, Response
+
+if TYPE_CHECKING:
+    from ga_pygame.delivery.transport import Pending, Transport
+    from ga_pygame.wiring import Parts
+
+T = TypeVar("T")
+
+MAX_WAITING = 1000
+"""Calls in one client's queue; a game that never hears from the service must not fill its memory."""
+CLOSED = "the client is closed"
+_POLL_SECONDS = 0.01
+_IDLE_SECONDS = 3600.0  # submit() and close() wake the worker
+
+
+@dataclass(eq=False)
+class Call(Generic[T]):
+    """One call of a service.
+
+    Attributes:
+        response: What the game got.
+        prepare: Makes the request, or says why there is none. Worker.
+        judge: Makes the result of the last reply. Worker.
+        refuse: Makes the result of a call that got no reply, of the reason.
+        before_finish: Hears the result just before `response.finished` fires. Game thread.
+        may_repeat: Whether a reply allows the same request again.
+        max_retries: How often.
+        lane: Calls of one lane are sent in order, each after the answer to the one before.
+    """
+
+    response: Response[T]
+    prepare: Callable[[], Request | str]
+    judge: Callable[[Reply], T]
+    refuse: Callable[[str], T]
+    before_finish: Callable[[T], None] = lambda _result: None
+    may_repeat: Callable[[Reply], bool] = lambda _reply: False
+    max_retries: int = 0
+    lane: str = ""
+    request: Request | None = field(default=None, init=False)
+    last_reply: Reply | None = field(default=None, init=False)
+    attempts: int = field(default=0, init=False)
+    due: float = field(default=0.0, init=False)
+
+
+class Caller:
+    """The game thread's side of a client; all of it is for that thread.
+
+    Args:
+        name: The worker's name.
+        parts: The classes to use; `None`: those of a desktop.
+        knobs: Which of `collector` and `request_timeout` the game gave; `None` leaves it to the environment.
+    """
+
+    def __init__(self, name: str, parts: Parts | None, **knobs: Any) -> None:
+        from ga_pygame.wiring import Parts  # noqa: PLC0415 - what delivers is loaded when a client is made
+
+        parts = parts or Parts()
+        self.diagnostics = Diagnostics()
+        self.clock = parts.clock()
+        self.new_id = parts.new_id
+        names = ("GA_PYGAME_COLLECTOR", "GA_PYGAME_REQUEST_TIMEOUT", "GA_PYGAME_ENABLED")
+        environment = {known: os.environ.get(known, "") for known in names}
+        given = {knob: value for knob, value in knobs.items() if value is not None}
+        loaded = config.load(given, environment, self.diagnostics.warn_once)
+        self.collector = loaded.collector.rstrip("/") if loaded.collector else None
+        self._off = "" if loaded.enabled else "nothing is sent: GA_PYGAME_ENABLED is off"
+        self._mailbox = Mailbox()
+        self._open: dict[Call[Any], None] = {}
+        transport = parts.transport(loaded.request_timeout, self.clock)
+        self._worker = CallWorker(name, transport, self.clock, self.diagnostics, self._post, parts.chance)
+        self._runner = parts.runner([[self._worker]], self.clock, self.diagnostics)
+        self._is_running = False
+        self._pid = os.getpid()
+
+    def response(self, kind: Callable[[str, Clock, Callable[[], None]], T], name: str) -> T:
+        """Make the response to a call of that name."""
+        return kind(name, self.clock, self.tick)
+
+    def submit(self, call: Call[Any]) -> None:
+        """Have a call sent; never blocks, never raises."""
+        if self._off or len(self._open) >= MAX_WAITING:
+            self.turn_down(call, self._off or f"{MAX_WAITING} calls wait for answers already")
+            return
+        self._open[call] = None
+        try:
+            if not self._is_running:
+                self._runner.start()
+                self._is_running = True
+                atexit.register(self.close)
+            self._worker.inbox.append(call)
+            self._runner.wake(self._worker.name)
+        except RuntimeError as error:  # no more threads, or the interpreter ends
+            self._post(call, call.refuse(str(error)))
+
+    def turn_down(self, call: Call[Any], reason: str) -> None:
+        """Finish a call without sending it, in the next `tick()`: a game can connect to it first."""
+        message = f"{call.response.finished.name.removesuffix('.finished')} is not sent: {reason}"
+        self.diagnostics.warn_once(message, message)
+        self._open[call] = None
+        self._post(call, call.refuse(reason))
+
+    def tick(self) -> None:
+        """Deliver answers; never raises."""
+        try:
+            if self._is_running:
+                self._runner.tick(self.clock.monotonic())
+            if self._mailbox:
+                self._mailbox.deliver()
+        except Exception as error:  # noqa: BLE001 - the game is sacred
+            self.diagnostics.defect(f"{self._worker.name}.tick", error)
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Send what waits within that many seconds, give the other calls an error, deliver all results."""
+        self._off = self._off or CLOSED
+        if self._is_running and os.getpid() == self._pid:
+            self._is_running = False
+            atexit.unregister(self.close)
+            try:
+                self._runner.stop(timeout)
+            except Exception as error:  # noqa: BLE001 - the game is sacred
+                self.diagnostics.defect(f"{self._worker.name}.close", error)
+        self.tick()
+        for call in tuple(self._open):
+            self._post(call, call.refuse(f"{CLOSED}; no answer came in time"))
+        self.tick()
+
+    def _post(self, call: Call[T], result: T) -> None:
+        self._mailbox.post(lambda: self._finish(call, result))
+
+    def _finish(self, call: Call[T], result: T) -> None:
+        if call in self._open:
+            del self._open[call]
+            try:
+                call.before_finish(result)
+            finally:
+                call.response.finish(result)
+
+
+class CallWorker:
+    """Sends calls one at a time, in order within each lane, and repeats those that may be repeated.
+
+    Args:
+        name: Of the worker.
+        transport: Sends.
+        clock: For waits.
+        diagnostics: Told of defects.
+        done: Takes each call with its result. Called once per call.
+        chance: Random numbers from 0 to 1, for the waits.
+    """
+
+    def __init__(  # noqa: PLR0917 - made in one place
+        self,
+        name: str,
+        transport: Transport,
+        clock: Clock,
+        diagnostics: Diagnostics,
+        done: Callable[[Call[Any], Any], None],
+        chance: Callable[[], float],
+    ) -> None:
+        self.name = name
+        self.inbox: deque[Call[Any]] = deque()
+        self._transport = transport
+        self._clock = clock
+        self._diagnostics = diagnostics
+        self._done = done
+        self._chance = chance
+        self._waiting: list[Call[Any]] = []
+        self._sent: tuple[Call[Any], Pending] | None = None
+        self._is_finishing = False
+        self._is_open = False
+
+    def finish(self) -> None:
+        self._is_finishing = True
+
+    def step(self, now: float) -> float | None:
+        """Start one call or look after the one on its way; return seconds until the next step."""
+        if not self._is_open:
+            self._is_open = True
+            self._transport.open()
+        if self._sent is None:
+            while self.inbox:
+                self._waiting.append(self.inbox.popleft())
+            call = self._next(now)
+            if call is None:
+                return self._rest(now)
+            self._waiting.remove(call)
+            self._guarded(call, self._send)
+        if self._sent is not None:
+            call, pending = self._sent
+            reply = pending.poll()
+            if reply is None:
+                return _POLL_SECONDS
+            self._sent = None
+            self._guarded(call, lambda call: self._answered(call, reply))
+        return 0.0
+
+    def _rest(self, now: float) -> float | None:
+        """How long there is nothing to do; `None` where it is all done for good."""
+        if self._waiting:
+            return max(0.0, min(call.due for call in self._waiting) - now)
+        if self._is_finishing:
+            self._transport.close()
+            return None
+        return _IDLE_SECONDS
+
+    def _next(self, now: float) -> Call[Any] | None:
+        """The first call whose lane is free and whose time has come."""
+        taken = set()
+        for call in self._waiting:
+            if call.lane not in taken and (call.due <= now or self._is_finishing):
+                return call
+            taken.add(call.lane)
+        return None
+
+    def _send(self, call: Call[Any]) -> None:
+        if call.last_reply is not None and self._is_finishing:  # no time for another try
+            self._done(call, call.judge(call.last_reply))
+            return
+        if call.request is None:
+            prepared = call.prepare()
+            if isinstance(prepared, str):
+                self._done(call, call.refuse(prepared))
+                return
+            call.request = prepared
+        call.attempts += 1
+        self._sent = (call, self._transport.send(call.request))
+
+    def _answered(self, call: Call[Any], reply: Reply) -> None:
+        if call.attempts <= call.max_retries and not self._is_finishing and call.may_repeat(reply):
+            now = self._clock.monotonic()
+            call.last_reply = reply
+            call.due = now + delay_before(call.attempts, reply, self._clock.wall(now), self._chance())
+            self._waiting.insert(0, call)  # stays the first of its lane
+        else:
+            self._done(call, call.judge(reply))
+
+    def _guarded(self, call: Call[Any], action: Callable[[Call[Any]], None]) -> None:
+        try:
+            action(call)
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not leave a response open for ever
+            self._diagnostics.defect(self.name, error)
+            self._done(call, call.refuse(f"ga_pygame failed: {type(error).__name__}"))

@@ -1,0 +1,91 @@
+"""What this process uses of the machine: processor time, memory, loaded native modules."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+from ga_pygame.clock import Clock
+
+_NATIVE = (".so", ".pyd", ".dylib", ".dll")
+
+
+class CpuMeter:
+    """Processor use between two readings.
+
+    Args:
+        clock: Counts this process' processor time and the time that passes.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._at = clock.monotonic()
+        self._used = clock.cpu()
+
+    def percent(self) -> float:
+        """Percent of one processor core since the last reading; several busy threads make more than 100."""
+        at, used = self._clock.monotonic(), self._clock.cpu()
+        passed, worked = at - self._at, used - self._used
+        self._at, self._used = at, used
+        return round(100.0 * worked / passed, 2) if passed > 0 else 0.0
+
+
+def native_modules() -> list[str]:
+    """File names of the native modules that Python has loaded; no folders, which would tell the player's name."""
+    names = set()
+    for module in tuple(sys.modules.values()):
+        if isinstance(module, ModuleType):
+            # object's own look-up: asking a lazy module for an attribute would load it
+            file = object.__getattribute__(module, "__dict__").get("__file__")
+            if isinstance(file, str) and file.lower().endswith(_NATIVE):
+                names.add(os.path.basename(file))
+    return sorted(names)
+
+
+if sys.platform == "win32":
+
+    def memory_bytes() -> int:
+        """Memory in use by this process: its working set."""
+        import ctypes  # noqa: PLC0415 - only a monitor call needs it
+        from ctypes import wintypes  # noqa: PLC0415
+
+        class Counters(ctypes.Structure):
+            _fields_ = (
+                [("size", wintypes.DWORD), ("page_faults", wintypes.DWORD)]
+                + [
+                    (name, ctypes.c_size_t)
+                    for name in ("peak", "working_set", "quota_peak_paged", "quota_paged", "quota_peak_nonpaged")
+                ]
+                + [(name, ctypes.c_size_t) for name in ("quota_nonpaged", "page_file", "peak_page_file")]
+            )
+
+        kernel = ctypes.WinDLL("kernel32")
+        kernel.GetCurrentProcess.restype = wintypes.HANDLE
+        read: Any = kernel.K32GetProcessMemoryInfo
+        read.argtypes = (wintypes.HANDLE, ctypes.POINTER(Counters), wintypes.DWORD)
+        counters = Counters(size=ctypes.sizeof(Counters))
+        found = read(kernel.GetCurrentProcess(), ctypes.byref(counters), counters.size)
+        return int(counters.working_set) if found else 0
+
+elif sys.platform == "linux":
+
+    def memory_bytes() -> int:
+        """Memory in use by this process: its resident set."""
+        try:
+            with open("/proc/self/statm", "rb") as file:
+                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, ValueError, IndexError):
+            return 0
+
+else:
+
+    def memory_bytes() -> int:
+        """Memory in use by this process: its largest resident set so far; macOS tells a process no other."""
+        try:
+            import resource  # noqa: PLC0415 - there is none in a browser
+        except ImportError:
+            return 0
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return int(used) if sys.platform == "darwin" else int(used) * 1024

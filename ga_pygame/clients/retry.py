@@ -1,0 +1,56 @@
+"""How long to wait before a request is sent again.
+
+Source: Trophy's SDKs: `retry-after-ms`, `Retry-After` (seconds or a date), `X-RateLimit-Reset`, else one
+second, doubled each time; never more than a minute.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+from ga_pygame.exchange import Reply
+
+_FIRST_SECONDS = 1.0
+_LONGEST_SECONDS = 60.0
+
+
+def delay_before(attempt: int, reply: Reply, wall: float, chance: float) -> float:
+    """Seconds until the next attempt.
+
+    Args:
+        attempt: How many there were, 1 or more.
+        reply: The last one's answer.
+        wall: The time now, in seconds since 1970.
+        chance: A random number from 0 to 1, so that not all players come back in the same instant.
+    """
+    told = _asked_for(reply.headers, wall)
+    if told is not None and told > 0:
+        return min(told, _LONGEST_SECONDS)
+    reset = _number(reply.headers.get("x-ratelimit-reset"))
+    if reset is not None and reset > wall:
+        return min(reset - wall, _LONGEST_SECONDS) * (1 + 0.2 * chance)
+    return min(_FIRST_SECONDS * 2.0 ** (attempt - 1), _LONGEST_SECONDS) * (0.9 + 0.2 * chance)
+
+
+def _asked_for(headers: Mapping[str, str], wall: float) -> float | None:
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    text = headers.get("retry-after")
+    seconds = _number(text)
+    if text is None or seconds is not None:
+        return seconds
+    try:
+        return parsedate_to_datetime(text).timestamp() - wall
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,187 @@
+"""Signals, the mailbox and responses."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from ga_pygame.signals import Mailbox, Response, Signal
+from ga_pygame.testing import ManualClock
+
+
+def test_receivers_are_called_in_order_of_connection() -> None:
+    """What was connected first hears first, each time."""
+    signal: Signal[[int]] = Signal("test")
+    heard: list[str] = []
+    signal.connect(lambda n: heard.append(f"a{n}"))
+    signal.connect(lambda n: heard.append(f"b{n}"))
+    signal.emit(1)
+    signal.emit(2)
+    assert heard == ["a1", "b1", "a2", "b2"]
+    assert repr(signal) == "<Signal test: 2 receivers>"
+
+
+def test_connect_and_once_decorate() -> None:
+    """Both return the function, so that `@signal.connect` works."""
+    signal: Signal[[]] = Signal("test")
+
+    def receiver() -> None: ...
+
+    assert signal.connect(receiver) is receiver
+    assert signal.once(receiver) is receiver
+
+
+def test_once_and_disconnect() -> None:
+    """A receiver for once hears once; one that is disconnected hears no more; disconnecting twice is nothing."""
+    signal: Signal[[int]] = Signal("test")
+    heard: list[int] = []
+    signal.once(heard.append)
+    signal.emit(1)
+    signal.emit(2)
+    assert heard == [1]
+    signal.connect(heard.append)
+    signal.disconnect(heard.append)
+    signal.disconnect(heard.append)
+    signal.emit(3)
+    assert heard == [1]
+
+
+def test_a_receiver_that_raises_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """The exception is in the log, the other receivers hear."""
+    signal: Signal[[int]] = Signal("level_up")
+    heard: list[int] = []
+    signal.connect(lambda n: n // 0)
+    signal.connect(heard.append)
+    with caplog.at_level(logging.ERROR, "ga_pygame"):
+        signal.emit(1)
+    assert heard == [1]
+    assert "a receiver of level_up raised" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_receiver_may_disconnect_others_while_it_is_called() -> None:
+    """Who was disconnected by an earlier receiver does not hear that emission any more, and nothing fails."""
+    signal: Signal[[]] = Signal("test")
+    heard: list[str] = []
+
+    def later() -> None:
+        heard.append("later")
+
+    def first() -> None:
+        heard.append("first")
+        signal.disconnect(later)
+
+    signal.connect(first)
+    signal.once(later)
+    signal.connect(lambda: heard.append("last"))
+    signal.emit()
+    assert heard == ["first", "last"]
+
+
+def test_a_receiver_may_emit_again() -> None:
+    """A receiver for once is called once, even if the signal is emitted again by a receiver before it."""
+    signal: Signal[[int]] = Signal("test")
+    heard: list[int] = []
+
+    def again(number: int) -> None:
+        if number == 1:
+            signal.emit(2)
+
+    signal.connect(again)
+    signal.once(heard.append)
+    signal.emit(1)
+    assert heard == [2]
+
+
+def test_a_signal_can_be_awaited() -> None:
+    """An asyncio game gets the arguments of the next emission."""
+    signal: Signal[[str, int]] = Signal("test")
+
+    async def game() -> tuple[object, ...]:
+        async def emit() -> None:
+            signal.emit("a", 1)
+
+        task = asyncio.create_task(emit())
+        heard = await signal
+        await task
+        return heard
+
+    assert asyncio.run(game()) == ("a", 1)
+    assert repr(signal) == "<Signal test: 0 receivers>"
+
+
+def test_the_mailbox_delivers_what_was_posted_before_now() -> None:
+    """What a delivery posts waits for the next one: a frame never hangs in its mail."""
+    mailbox = Mailbox()
+    heard: list[int] = []
+
+    def first() -> None:
+        heard.append(1)
+        mailbox.post(lambda: heard.append(2))
+
+    mailbox.post(first)
+    assert mailbox
+    mailbox.deliver()
+    assert heard == [1]
+    mailbox.deliver()
+    assert heard == [1, 2]
+    assert not mailbox
+
+
+def test_a_receiver_may_deliver_the_rest() -> None:
+    """A receiver that draws a frame delivers what was posted after its own message; nothing is lost or twice."""
+    mailbox = Mailbox()
+    heard: list[int] = []
+
+    def draws_a_frame() -> None:
+        heard.append(1)
+        mailbox.deliver()
+
+    mailbox.post(draws_a_frame)
+    mailbox.post(lambda: heard.append(2))
+    mailbox.post(lambda: heard.append(3))
+    mailbox.deliver()
+    assert heard == [1, 2, 3]
+
+
+def test_a_response_finishes_once() -> None:
+    """The first result stays, and `finished` fires with it."""
+    response: Response[str] = Response("flush", ManualClock(), lambda: None)
+    heard: list[str] = []
+    response.finished.connect(heard.append)
+    assert not response.done
+    response.finish("a")
+    response.finish("b")
+    assert response.done
+    assert response.result == "a"
+    assert heard == ["a"]
+    assert response.wait(0) == "a"
+
+
+def test_waiting_pumps_and_ends_at_the_timeout() -> None:
+    """`wait` returns the result as soon as pumping brings it, `None` after the timeout."""
+    clock = ManualClock()
+    response: Response[str] = Response("flush", clock, lambda: clock.advance(0.4))
+    assert response.wait(1.0) is None
+    response = Response("flush", clock, lambda: response.finish("done"))
+    assert response.wait(1.0) == "done"
+
+
+def test_a_response_can_be_awaited() -> None:
+    """Awaiting pumps the game's tick meanwhile and lets the loop go on."""
+    frames: list[int] = []
+
+    def tick() -> None:
+        frames.append(1)
+        if len(frames) == 3:
+            response.finish("done")
+
+    response: Response[str] = Response("flush", ManualClock(), tick)
+
+    async def game() -> str:
+        return await response
+
+    assert asyncio.run(game()) == "done"
+    assert len(frames) == 3
