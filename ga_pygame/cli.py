@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ga_pygame import __version__
 
-_EXTRA = {"starlette", "uvicorn", "msgspec", "nicegui"}
+_EXTRA = {"starlette", "uvicorn", "msgspec", "nicegui", "tomli"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,6 +60,39 @@ def _parser() -> argparse.ArgumentParser:
     collect.add_argument("--configs", metavar="FILE", type=Path, help="JSON file with remote configs and A/B variants")
     collect.add_argument("--no-page", action="store_true", help="only collect, without the page in the browser")
 
+    emulators = collect.add_argument_group("POGR and Trophy")
+    emulators.add_argument(
+        "--pogr-client",
+        metavar="ID:BUILD",
+        action="append",
+        default=[],
+        help="a POGR client and build that may call, repeatable (default: any)",
+    )
+    emulators.add_argument(
+        "--pogr-unknown-session",
+        metavar="STATUS",
+        type=int,
+        choices=(401, 404),
+        default=401,
+        help="the code for an unknown or ended session, 401 or 404 (default: %(default)s)",
+    )
+    emulators.add_argument(
+        "--trophy-rules",
+        metavar="FILE",
+        type=Path,
+        help="TOML file with Trophy's metrics, achievements, points, boards",
+    )
+    emulators.add_argument(
+        "--print-trophy-rules",
+        action="store_true",
+        help="print the default rules, to begin a file of your own, and end",
+    )
+    emulators.add_argument(
+        "--lenient",
+        action="store_true",
+        help="take POGR's unknown tags and wrong times with a remark; let Trophy's concurrent events wait",
+    )
+
     export = commands.add_parser(
         "export",
         help="print the events that a collector has stored, one JSON object a line",
@@ -83,17 +116,34 @@ def _fail(message: str) -> int:
 
 
 def _collect(options: argparse.Namespace) -> int:
-    from ga_pygame.collector import configs, games, schema, server  # noqa: PLC0415 - an optional extra
+    from ga_pygame.collector import configs, games, pogr, schema, server, trophy_rules  # noqa: PLC0415 - an optional extra
 
+    if options.print_trophy_rules:
+        sys.stdout.write(trophy_rules.DEFAULT.read_text(encoding="utf-8"))
+        return 0
     try:
         allowed = [games.parse(text) for text in options.game]
     except ValueError as error:
         return _fail(f"--game: {error}")
     try:
+        clients = pogr.parse_clients(options.pogr_client)
+    except ValueError as error:
+        return _fail(f"--pogr-client: {error}")
+    try:
         return server.run(
-            server.Options(options.host, options.port, options.db, tuple(allowed), options.configs, not options.no_page)
+            server.Options(
+                host=options.host,
+                port=options.port,
+                database=options.db,
+                games=tuple(allowed),
+                configs=options.configs,
+                page=not options.no_page,
+                pogr=pogr.PogrOptions(clients, options.lenient, options.pogr_unknown_session),
+                trophy_rules=trophy_rules.load(options.trophy_rules),
+                lenient=options.lenient,
+            )
         )
-    except (server.CannotStart, schema.StoreError, configs.ConfigsError) as error:
+    except (server.CannotStart, schema.StoreError, configs.ConfigsError, trophy_rules.RulesError) as error:
         return _fail(str(error))
 
 

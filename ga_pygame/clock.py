@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from datetime import datetime, timezone
 from typing import Protocol
 
 
@@ -70,6 +71,11 @@ def wall_now() -> float:
 def sleep(seconds: float) -> None:
     """Wait; never called on the game thread except where the game asked to wait."""
     time.sleep(seconds)
+
+
+def iso(seconds: float) -> str:
+    """A time since 1970 as RFC 3339 in UTC with milliseconds, e.g. `2026-01-31T12:00:00.000Z`."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def new_id() -> str:

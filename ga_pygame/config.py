@@ -55,7 +55,7 @@ class Config:
         TypeError: There is no knob of that name.
     """
 
-    game_key: str | None = _knob(None, "the game's key", env="GAME_KEY")
+    game_key: str | None = _knob(None, "the game's key", env="GAME_KEY", secret=True)
     secret_key: str | None = _knob(None, "the game's secret key", env="SECRET_KEY", secret=True)
     build: str | None = _knob(None, "the game's version, on every event", env="BUILD")
     user_id: str | None = _knob(None, "your own id for the player; default: a random one, kept in the data folder")

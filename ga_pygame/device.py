@@ -6,6 +6,7 @@ The server knows a fixed list of platforms and refuses anything that does not fi
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from functools import cache
@@ -27,8 +28,15 @@ def os_version() -> str:
     import platform as system  # noqa: PLC0415 - called on the worker, not while importing
 
     text = {"mac_osx": lambda: system.mac_ver()[0], "windows": system.version}.get(platform(), system.release)()
-    found = re.match(r"\d{1,5}(\.\d{1,5}){0,2}", text)
+    found = re.match(r"[0-9]{1,5}(\.[0-9]{1,5}){0,2}", text)
     return f"{platform()} {found[0] if found else '0'}"
+
+
+@cache
+def time_zone() -> str | None:
+    """The player's time zone by its IANA name, e.g. `Europe/London`; `None` where the system does not say."""
+    named = os.environ.get("TZ", "").lstrip(":") or os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]
+    return named if re.fullmatch(r"[A-Za-z_+-]+(/[A-Za-z0-9_+-]+)*", named) else None
 
 
 @cache

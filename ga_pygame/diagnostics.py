@@ -178,6 +178,11 @@ def guard(method: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, 
 def game_call() -> str:
     """File and line of the game's call into this package, as `my_game.py:42`."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _is_ours(filename: str) -> bool:
+    """Whether a file lies between the game's call and a warning: this package, or the methods of a mapping."""
+    return filename.startswith(_PACKAGE) or "_collections_abc" in filename

@@ -108,7 +108,7 @@ class Business:
     def wire(self) -> dict[str, Any]:
         own: dict[str, Any] = {
             "category": "business",
-            "event_id": f"{self.item_type}:{self.item_id}",
+            "event_id": ":".join((self.item_type, self.item_id)),  # an f-string would take an enum's name
             "amount": self.amount_cents,
             "currency": self.currency,
         }
@@ -136,7 +136,7 @@ class Resource:
     def wire(self) -> dict[str, Any]:
         return {
             "category": "resource",
-            "event_id": f"{self.flow.value}:{self.currency}:{self.item_type}:{self.item_id}",
+            "event_id": ":".join((self.flow.value, self.currency, self.item_type, self.item_id)),
             "amount": self.amount if self.flow is Flow.SOURCE else -self.amount,
         }
 

@@ -9,14 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ga_pygame.clock import Clock
 from ga_pygame.diagnostics import Drop
 
 
 class StoredRecord(NamedTuple):
-    """A record as a destination gets it; ids grow in the order of recording."""
+    """A record as a destination gets it; ids grow in the order of recording.
+
+    Attributes:
+        client_ts: When it happened by the local clock, seconds since 1970.
+        clock_offset: Server time minus local time in seconds, where it was known then.
+        payload: The event's JSON under GameAnalytics' names, without `client_ts` and the opening brace.
+        extra: A JSON object of what GameAnalytics has no field for: `reason` of a session's end,
+            `duration_s` of an attempt.
+    """
 
     id: int
     session_id: str
@@ -24,6 +32,7 @@ class StoredRecord(NamedTuple):
     client_ts: float
     clock_offset: float | None
     payload: bytes
+    extra: str | None = None
 
     def json(self, offset: float | None) -> bytes:
         """The whole JSON object, its `client_ts` corrected by the record's own offset or else by `offset`."""
@@ -57,12 +66,48 @@ class Reply:
         status: The HTTP status, `None` where nothing (or only a part) came back.
         headers: Names in lower case.
         error: Why there is no answer.
+        maybe_handled: There is none, but the server may have got the request and done its work.
     """
 
     status: int | None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     error: str = ""
+    maybe_handled: bool = False
+
+
+class Pending(Protocol):
+    """A request on its way."""
+
+    def poll(self) -> Reply | None:
+        """The answer, or `None` while it is still open."""
+        ...
+
+
+class Transport(Protocol):
+    """Sends requests. Used by one uploader on one thread."""
+
+    def open(self) -> None:
+        """Load and build what takes time, before the first request."""
+        ...
+
+    def send(self, request: Request) -> Pending:
+        """Start a request; never raises, a failure is a `Reply` without a status."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request that is over."""
+
+    reply: Reply
+
+    def poll(self) -> Reply:
+        return self.reply
 
 
 class Outcome(Enum):
@@ -74,6 +119,8 @@ class Outcome(Enum):
     """The service will never have it; the verdict says why."""
     RETRY = "retry"
     """Nothing was decided: send it again later."""
+    AGAIN = "again"
+    """Send it again at once, after a new handshake. The destination sees to it that this ends."""
     SPLIT = "split"
     """The request was too large: send it again in smaller ones."""
     REFUSED = "refused"
@@ -107,12 +154,22 @@ class Standing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """The running session, for a handshake."""
+    """The running session, for a handshake.
+
+    Attributes:
+        next_record: The first of the records to be sent after it, which may belong to an earlier session;
+            `None` where there is nothing to send.
+    """
 
     session_id: str
     session_num: int
     user_id: str
     build: str | None
+    next_record: StoredRecord | None = None
+
+
+def _at_once(call: Callable[[], None]) -> None:
+    call()
 
 
 @dataclass(frozen=True)
@@ -125,6 +182,7 @@ class Host:
         remember: Keep a value across launches; `None` forgets it.
         publish_configs: Hand new remote configs to the game.
         warn_once: Tell the developer something once per cause.
+        post: Have something called on the game thread, e.g. a signal's `emit`.
     """
 
     clock: Clock
@@ -132,37 +190,62 @@ class Host:
     remember: Callable[[str, str | None], None]
     publish_configs: Callable[[Mapping[str, Any]], None]
     warn_once: Callable[[str, str], None]
+    post: Callable[[Callable[[], None]], None] = _at_once
 
 
 class Destination(Protocol):
     """A service that takes events. All methods run on the uploader's thread and do no I/O.
 
+    Subclass it: `name`, `encode` and `judge` are all that a simple destination needs.
+
     Attributes:
         name: Distinguishes it in the outbox and in counters; must not change between launches.
         max_events: Records in one request.
         max_bytes: Bytes of JSON in one request.
+        interval: Seconds between uploads, `None` for the tracker's own.
+        pace: The least time between two requests, in seconds.
+        transport: Carries its requests, `None` for HTTP.
     """
 
     name: str
-    max_events: int
-    max_bytes: int
+    max_events: int = 500
+    max_bytes: int = 900_000
+    interval: float | None = None
+    pace: float = 0.0
+    transport: Transport | None = None
+
+    def redirect(self, collector: str) -> None:
+        """Send to this collector instead of the service, where it speaks the service's language."""
 
     def open(self, host: Host) -> None:
         """Called once, before anything else."""
-        ...
 
-    def handshake(self, situation: Situation) -> Request | None:
-        """The request that must be answered before events are sent in this session, if any."""
-        ...
+    def handshake(self, situation: Situation) -> Request | None:  # noqa: ARG002 - a default
+        """The request that must be answered before the next record is sent, if any."""
+        return None
 
-    def welcome(self, reply: Reply) -> Standing:
+    def welcome(self, reply: Reply) -> Standing:  # noqa: ARG002 - a default
         """Judge the answer to the handshake."""
-        ...
+        return Standing.READY
 
     def encode(self, records: Sequence[StoredRecord]) -> Request:
         """Make one request of a batch."""
         ...
 
     def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> Sequence[Verdict]:
-        """One verdict for each record. `RETRY`, `SPLIT` and `REFUSED` must be the same for all."""
+        """One verdict for each record; all the same, but for `DELIVERED` and `DROPPED`, which mix."""
+        ...
+
+
+@runtime_checkable
+class SummingDestination(Destination, Protocol):
+    """A destination that takes sums instead of events.
+
+    The writer adds up what `amounts` says, in the transaction of the event. A lease gives one sum, frozen
+    under a key that stays the same until it is settled, as a record whose payload is
+    `"slot": …, "value": …, "key": …}`.
+    """
+
+    def amounts(self, event: Mapping[str, Any], user_id: str) -> Sequence[tuple[str, float]]:
+        """What an event adds to which slots. Called on the writer's thread; must be quick."""
         ...

@@ -59,6 +59,8 @@ class Recorder:
         if fields is not None:
             rules.custom_fields("custom_fields", fields)
             fields = dict(fields)
+            if shared := self.context.fields:
+                rules.custom_fields("custom_fields with tracker.fields", {**shared, **fields})
         self._put(Record(event, self.session, self.context, self._monotonic(), fields))
 
     def post_session(self, event: Event, session: SessionRef, at: float) -> None:

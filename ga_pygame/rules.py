@@ -272,6 +272,13 @@ def progression_levels(levels: tuple[object, ...]) -> None:
         event_part(f"progression{position}", part)
 
 
+def exception(field: str, value: object) -> None:
+    """Check that something can be reported with its traceback."""
+    if not isinstance(value, BaseException):
+        words = "must be an exception; report a text with tracker.error(severity, message)"
+        raise InvalidEvent(field, value, words, "ours", "wrong_type", private=True)
+
+
 def declared(field: str, value: object, names: Collection[str] | None) -> None:
     """Check a name against the list that the game declared; `None` means that it declared none."""
     if names is not None and value not in names:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol
 
 from ga_pygame import config as config_module
 from ga_pygame import rules
@@ -62,6 +62,18 @@ class FlushResult:
     def has_error(self) -> bool:
         """Whether something is still waiting."""
         return bool(self.error)
+
+
+class Node(Protocol):
+    """Something else that lives in the game's loop."""
+
+    def tick(self) -> None:
+        """Called every frame."""
+        ...
+
+    def close(self, timeout: float) -> None:
+        """Called when the game ends; must not take longer than `timeout` seconds."""
+        ...
 
 
 def _with_knobs(
@@ -131,6 +143,7 @@ class Tracker:
         self._delivery: Delivery | None = None
         self._is_started = False
         self._is_closed = False
+        self._nodes: list[Node] = []
 
         self.session_started: Signal[[str]] = Signal("session_started")
         self.session_ended: Signal[[str, int, str]] = Signal("session_ended")
@@ -209,8 +222,7 @@ class Tracker:
         warn = functools.partial(self._diagnostics.warn_once, "no calls", NO_CALLS)
         self._watch = Watch(focus, self._session, self._clock, is_seen=lambda: hook.seen, warn=warn)
         early = self._recorder.take_all()
-        if self.config.consent_required:
-            self.consent.load(wiring.kept_consent(self.config))
+        self.consent.load(wiring.kept_consent(self.config))
         if self.consent.state is ConsentState.GRANTED:
             self._open_delivery()
         elif self.consent.state is ConsentState.DENIED:
@@ -224,6 +236,8 @@ class Tracker:
         if self.config.capture_exceptions:
             self._crash_hook.install()
         atexit.register(self.close)
+        if self.consent.said:  # before start()
+            self._keep_consent()
         if self._delivery is not None:
             self._delivery.runner.start()
 
@@ -243,6 +257,7 @@ class Tracker:
             situation=self._situation,
             listener=_Announcer(self, self._mailbox),
             publish_configs=lambda answer: self._mailbox.post(lambda: self._take_configs(answer)),
+            post=self._mailbox.post,
         )
         kept = self._delivery.values
         self.dimensions.load((kept.get("custom_01"), kept.get("custom_02"), kept.get("custom_03")))
@@ -262,6 +277,7 @@ class Tracker:
         if not self._is_started or self._is_closed or os.getpid() != self._pid:
             return
         self._is_closed = True
+        deadline = self._monotonic() + self.config.shutdown_timeout
         self._leave("quit", final=True)
         self._recorder.closed = self._recorder.closed or Drop.NOT_RUNNING
         if self._hook is not None:
@@ -276,6 +292,8 @@ class Tracker:
         else:
             self._diagnostics.drop(Drop.NO_CONSENT, len(self._recorder.take_all()))
         self._mailbox.deliver()
+        for node in self._nodes:
+            node.close(max(0.0, deadline - self._monotonic()))
 
     def __enter__(self) -> Tracker:
         self.start()
@@ -306,6 +324,8 @@ class Tracker:
                 self._delivery.runner.tick(now)
             if self._mailbox:
                 self._mailbox.deliver()
+            for node in self._nodes:
+                node.tick()
         except Exception as error:  # noqa: BLE001 - the game is sacred
             self._diagnostics.defect("Tracker.tick", error)
 
@@ -332,6 +352,10 @@ class Tracker:
     def _flush_quietly(self) -> None:
         if self._delivery is not None and not self._recorder.closed:
             self._delivery.flush(lambda _destination, _error: None)
+
+    def attach(self, node: Node) -> None:
+        """Have `tick()` and `close()` look after another node too, such as a `POGRClient`."""
+        self._nodes.append(node)
 
     # --- events -----------------------------------------------------------------------------------------
 
@@ -388,6 +412,7 @@ class Tracker:
         self, error: BaseException, *, severity: Severity | str = Severity.ERROR, fields: Fields | None = None
     ) -> None:
         """An exception that the game caught, with its traceback; the same place is sent once a launch."""
+        rules.exception("error", error)
         rules.severity("severity", severity)
         if self._errors.admits(fingerprint(error)):
             self._post(Error(Severity(severity), describe(error)), fields)
@@ -494,24 +519,34 @@ class Tracker:
     def _on_granted(self) -> None:
         if not self._is_started or self._is_closed:
             return
+        if self._recorder.closed is not None:  # nothing of a session that was denied may come, nor its end
+            self._session.end(self._monotonic(), "quit")
         waiting = self._recorder.take_all()
         self._open_delivery()
         self._recorder.closed = None
         if self._delivery is not None:
             self._recorder.give_back(waiting)
             self._session.start(self._monotonic())
-            self._delivery.remember(CONSENT_KEY, ConsentState.GRANTED.value)
+            self._keep_consent()
             self._delivery.runner.start()
 
     def _on_denied(self) -> None:
         self._recorder.closed = Drop.NO_CONSENT
         self._session.end(self._monotonic(), "quit")
+        if self._is_started:
+            self._keep_consent()
         self._diagnostics.drop(Drop.NO_CONSENT, len(self._recorder.take_all()))
-        if self._delivery is None and self._is_started:
+
+    def _keep_consent(self) -> None:
+        """Have the next launch know; of a player who said no, nothing else stays on the disk."""
+        state = self.consent.state
+        if self._delivery is None:
             self._open_delivery()
-        if self._delivery is not None:
-            self._delivery.forget_all(CONSENT_KEY, ConsentState.DENIED.value)
+        if self._delivery is not None and state is ConsentState.DENIED:
+            self._delivery.forget_all(CONSENT_KEY, state.value)
             self._delivery = None
+        elif self._delivery is not None:
+            self._delivery.remember(CONSENT_KEY, state.value)
 
     # --- losses -----------------------------------------------------------------------------------------
 

@@ -13,22 +13,27 @@ from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_
 from ga_pygame.delivery.bookkeeping import Heartbeat
 from ga_pygame.delivery.outbox import Outbox, Transaction
 from ga_pygame.delivery.runner import Runner, ThreadRunner, Worker
-from ga_pygame.delivery.transport import RequestsTransport, Transport
+from ga_pygame.delivery.transport import RequestsTransport
 from ga_pygame.delivery.uploader import FlushDone, Listener, Uploader
 from ga_pygame.delivery.writer import Flush, Inbox, Remember, Writer
-from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation
+from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation, SummingDestination, Transport
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.consent import CONSENT_KEY, ConsentState
 
 Stages = Sequence[Sequence[Worker]]
-KEPT = ("user_id", "custom_01", "custom_02", "custom_03", "remote_configs", "consent")
-"""Values that the tracker reads at start."""
 
 
 class MakeOutbox(Protocol):
     """Opens an outbox; never raises."""
 
-    def __call__(self, path: Path, destinations: Sequence[str], clock: Clock, diagnostics: Diagnostics) -> Outbox: ...
+    def __call__(
+        self,
+        path: Path,
+        destinations: Sequence[str],
+        clock: Clock,
+        diagnostics: Diagnostics,
+        summing: Sequence[str] = (),
+    ) -> Outbox: ...
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Parts:
 def destinations(config: Config) -> Sequence[Destination]:
     """Where events go: the ones given, or GameAnalytics; none where there is neither key nor collector."""
     if config.destinations is not None:
+        for target in config.destinations if config.collector else ():
+            target.redirect(config.collector or "")
         return config.destinations
     keys = game_keys(config)
     if keys is None:
@@ -89,6 +96,7 @@ class Delivery:
         situation: Makes the running session's facts for a handshake, given a look-up of session numbers.
         listener: Hears what became of events.
         publish_configs: Takes new remote configs.
+        post: Has something called on the game thread.
     """
 
     def __init__(
@@ -104,14 +112,17 @@ class Delivery:
         situation: Callable[[Callable[[str], int]], Situation | None],
         listener: Listener,
         publish_configs: Callable[[Mapping[str, Any]], None],
+        post: Callable[[Callable[[], None]], None],
     ) -> None:
         targets = destinations(config)
         names = [target.name for target in targets]
         if len(set(names)) < len(names):
             raise ValueError(f"destinations need different names; there are {', '.join(names)}")
+        amounts = {target.name: target.amounts for target in targets if isinstance(target, SummingDestination)}
         make_outbox = parts.outbox or _failover_outbox
         self._inbox = inbox
-        self._outbox = make_outbox(outbox_path(config), names, clock, diagnostics)
+        taking_records = [name for name in names if name not in amounts]
+        self._outbox = make_outbox(outbox_path(config), taking_records, clock, diagnostics, tuple(amounts))
         self.values: Mapping[str, str] = self._outbox.transact(lambda transaction: _kept(transaction, parts.new_id))
         self._writer = Writer(
             inbox,
@@ -121,12 +132,13 @@ class Delivery:
             heartbeat=heartbeat,
             urge=self._urge,
             max_outbox_bytes=config.max_outbox_bytes,
+            amounts=amounts,
         )
-        host = Host(clock, self.values, self.remember, publish_configs, diagnostics.warn_once)
+        host = Host(clock, self.values, self.remember, publish_configs, diagnostics.warn_once, post)
         self._uploaders = [
             Uploader(
                 target,
-                parts.transport(config.request_timeout, clock),
+                target.transport or parts.transport(config.request_timeout, clock),
                 self._outbox,
                 host=host,
                 situation=lambda: situation(self._writer.session_num),
@@ -173,6 +185,8 @@ class Delivery:
 
     def forget_all(self, key: str, value: str) -> None:
         """Stop, delete what was recorded and not sent, keep one value: the player's no."""
+        for uploader in self._uploaders:
+            uploader.cease()
         self.runner.stop(0.2)
 
         def forget(transaction: Transaction) -> None:
@@ -194,15 +208,16 @@ def kept_consent(config: Config) -> ConsentState:
     return ConsentState(kept) if kept in set(ConsentState) else ConsentState.UNKNOWN
 
 
-def _failover_outbox(path: Path, destinations: Sequence[str], clock: Clock, diagnostics: Diagnostics) -> Outbox:
+def _failover_outbox(
+    path: Path, destinations: Sequence[str], clock: Clock, diagnostics: Diagnostics, summing: Sequence[str] = ()
+) -> Outbox:
     from ga_pygame.delivery.failover import FailoverOutbox  # noqa: PLC0415 - sqlite3 and filelock, 20 ms of imports
 
-    return FailoverOutbox(path, destinations, clock, diagnostics)
+    return FailoverOutbox(path, destinations, clock, diagnostics, summing)
 
 
-def _kept(transaction: Transaction, make_id: Callable[[], str]) -> dict[str, str]:
+def _kept(transaction: Transaction, make_id: Callable[[], str]) -> Mapping[str, str]:
     """What was kept across launches; the player's random id is made here, once in a data folder's life."""
     if transaction.value("user_id") is None:
         transaction.remember("user_id", make_id())
-    found = {key: transaction.value(key) for key in KEPT}
-    return {key: value for key, value in found.items() if value is not None}
+    return transaction.values()

@@ -22,7 +22,7 @@ from ga_pygame.exchange import Reply, Request
 from ga_pygame.signals import Mailbox, Response
 
 if TYPE_CHECKING:
-    from ga_pygame.delivery.transport import Pending, Transport
+    from ga_pygame.exchange import Pending, Transport
     from ga_pygame.wiring import Parts
 
 T = TypeVar("T")

@@ -106,16 +106,14 @@ async def _http_error(request: Request, error: Exception) -> Response:  # noqa: 
     return Response(msgspec.json.encode({"error": detail}), status, headers, media_type="application/json")
 
 
-def build(ingest: list[Route], api: Api, front: Route | None) -> tuple[Starlette, Callable[[str], bool]]:
+def build(ingest: list[Route], own: list[Route]) -> tuple[Starlette, Callable[[str], bool]]:
     """The application without its guard, and the test whether a path is one that games send to.
 
     Args:
         ingest: The routes of the services.
-        api: The page's data.
-        front: What stands at `/` where there is no page.
+        own: The collector's own ones, which the guard keeps.
     """
-    routes = [*ingest, *api.routes(), *([front] if front else [])]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+    app = Starlette(routes=[*ingest, *own], exception_handlers={HTTPException: _http_error})
     app.router.redirect_slashes = False
 
     def ingests(path: str) -> bool:

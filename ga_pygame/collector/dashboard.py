@@ -20,7 +20,10 @@ from starlette.applications import Starlette
 
 from ga_pygame import clock, rules
 from ga_pygame.collector import rows
+from ga_pygame.collector.emulation import Services
 from ga_pygame.collector.queries import Queries
+from ga_pygame.collector.sections import Sections
+from ga_pygame.collector.tables import LiveTable, Shown, box, code, table_card, text
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -62,30 +65,13 @@ _LEVEL_COLUMNS = [
 _COUNTERS = ("events per second", "accepted", "rejected", "duplicates", "sessions live")
 
 
-class LiveTable(ui.element, component="live_table.js"):
-    """A table in the browser; rows are pushed to it and not kept here."""
-
-    def __init__(self, columns: list[dict[str, str]], most: int, *, details: bool = False) -> None:
-        super().__init__()
-        self._props["columns"] = columns
-        self._props["most"] = most
-        self._props["details"] = details
-
-    def prepend(self, new: list[rows.Row]) -> None:
-        """Put rows on top; the oldest fall off at the bottom."""
-        self.run_method("prepend", new)
-
-    def replace(self, all_rows: list[rows.Row]) -> None:
-        """Show these rows only."""
-        self.run_method("replace", all_rows)
-
-
-def mount(app: Starlette, queries: Queries, address: str) -> None:
+def mount(app: Starlette, queries: Queries, services: Services, address: str) -> None:
     """Add the page at `/`.
 
     Args:
         app: The collector's application.
         queries: What to show.
+        services: The same of POGR and Trophy.
         address: What a game must be told, e.g. `http://127.0.0.1:8420`.
     """
     css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
@@ -93,7 +79,7 @@ def mount(app: Starlette, queries: Queries, address: str) -> None:
     @ui.page("/")
     def page() -> None:
         ui.add_css(css)
-        _Page(queries, address)
+        _Page(queries, services, address)
 
     ui.run_with(
         cast("FastAPI", app),
@@ -110,15 +96,16 @@ def mount(app: Starlette, queries: Queries, address: str) -> None:
 class _Page:
     """One open browser tab."""
 
-    def __init__(self, queries: Queries, address: str) -> None:
+    def __init__(self, queries: Queries, services: Services, address: str) -> None:
         self._queries = queries
+        self._services = services
         self._clock = clock.SystemClock()
         self._totals: deque[tuple[float, int]] = deque(maxlen=13)  # 5 s
         self._seen = 0
         self._category: str | None = None
         self._paused = False
         self._turn = 0
-        self._shown: dict[LiveTable, list[rows.Row]] = {}
+        self._shown = Shown()
         self._build(address)
         self._feed_anew()
         self._push()
@@ -127,33 +114,34 @@ class _Page:
     # --- what stands on it ------------------------------------------------------------------------------
 
     def _build(self, address: str) -> None:
-        with _box("top"):
-            _text("name", "ga_pygame collector")
-            _text("address", address)
-            with _box("links"):
+        with box("top"):
+            text("name", "ga_pygame collector")
+            text("address", address)
+            with box("links"):
                 ui.link("events as JSON lines", "/api/export")
                 ui.link("rejected", "/api/export?rejected=1")
         self._numbers = {}
-        with _box("counters"):
+        with box("counters"):
             for name in _COUNTERS:
-                card = _box("card counter").props(f'data-counter="{name}"')
+                card = box("card counter").props(f'data-counter="{name}"')
                 if name == "rejected":
                     self._rejected = card.classes("bad")
                 with card:
-                    _text("label", name)
-                    self._numbers[name] = _text("number", "0")
-        with _box("columns"):
-            with _box("card feed"):
+                    text("label", name)
+                    self._numbers[name] = text("number", "0")
+        with box("columns"):
+            with box("card feed"):
                 self._build_feed(address)
-            with _box("side"):
-                self._sessions, self._no_sessions = _table_card("Sessions", _SESSION_COLUMNS, SESSIONS_SHOWN)
-                self._levels, self._no_levels = _table_card("Progression", _LEVEL_COLUMNS, LEVELS_SHOWN)
+            with box("side"):
+                self._sessions = table_card("Sessions", "sessions", _SESSION_COLUMNS, SESSIONS_SHOWN)
+                self._levels = table_card("Progression", "progression", _LEVEL_COLUMNS, LEVELS_SHOWN)
+        self._sections = Sections(self._services)
 
     def _build_feed(self, address: str) -> None:
-        with _box("bar"):
-            _text("title", "Events")
-            self._hint = _text("hint", "")
-            with _box("controls"):
+        with box("bar"):
+            text("title", "Events")
+            self._hint = text("hint", "")
+            with box("controls"):
                 pick = ui.element("select").classes("pick").props('aria-label="category"')
                 with pick:
                     for value, name in (("", "all"), *((one, one) for one in ("rejected", *rules.CATEGORIES))):
@@ -162,15 +150,15 @@ class _Page:
                 pick.on("change", self._pick, js_handler="(event) => emit(event.target.value)")
                 self._pause = ui.element("button").classes("plain").props('type="button"')
                 with self._pause:
-                    self._pause_text = _text("", "Pause")
+                    self._pause_text = text("", "Pause")
                 self._pause.on("click", self._toggle)
-        self._empty = _box("empty")
+        self._empty = box("empty")
         with self._empty:
-            _text("lead", "No events yet")
-            _text("", "Add these three lines to your game, after pygame.init():")
-            _code('import ga_pygame\ntracker = ga_pygame.Tracker(build="0.1.0")\ntracker.start()')
-            _text("", "and start it with the address of this collector:")
-            _code(
+            text("lead", "No events yet")
+            text("", "Add these three lines to your game, after pygame.init():")
+            code('import ga_pygame\ntracker = ga_pygame.Tracker(build="0.1.0")\ntracker.start()')
+            text("", "and start it with the address of this collector:")
+            code(
                 f"GA_PYGAME_COLLECTOR={address} python my_game.py\n\n"
                 f"# PowerShell\n$env:GA_PYGAME_COLLECTOR = '{address}'; python my_game.py"
             )
@@ -220,43 +208,14 @@ class _Page:
                 self._feed.prepend([rows.event_row(one) for one in fresh])
         if self._turn % PUSHES_PER_TABLE == 0:
             sessions = [rows.session_row(one, now) for one in self._queries.sessions(SESSIONS_SHOWN)]
-            self._show(self._sessions, self._no_sessions, sessions)
+            self._shown.show(self._sessions, sessions)
             levels = [rows.level_row(one) for one in self._queries.progression(LEVELS_SHOWN)]
-            self._show(self._levels, self._no_levels, levels)
+            self._shown.show(self._levels, levels)
+            self._sections.push(summary)
         self._turn += 1
-
-    def _show(self, table: LiveTable, none: ui.element, found: list[rows.Row]) -> None:
-        if self._shown.get(table) != found:
-            self._shown[table] = found
-            table.replace(found)
-            table.set_visibility(bool(found))
-            none.set_visibility(not found)
 
     def _rate(self, total: int) -> float:
         now = self._clock.monotonic()
         self._totals.append((now, total))
         since, before = self._totals[0]
         return (total - before) / (now - since) if now > since else 0.0
-
-
-def _box(classes: str) -> ui.element:
-    return ui.element("div").classes(classes)
-
-
-def _text(classes: str, text: str) -> ui.label:
-    return ui.label(text).classes(classes)
-
-
-def _code(text: str) -> None:
-    with ui.element("pre"):
-        ui.label(text)
-
-
-def _table_card(title: str, columns: list[dict[str, str]], most: int) -> tuple[LiveTable, ui.element]:
-    with _box(f"card {title.lower()}"):
-        with _box("bar"):
-            _text("title", title)
-        none = _text("none", "none yet")
-        table = LiveTable(columns, most)
-        table.set_visibility(False)
-    return table, none

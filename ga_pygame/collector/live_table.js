@@ -39,7 +39,7 @@ export default {
       this.rows = rows.slice(0, this.most).map(Object.freeze);
     },
     time(seconds) {
-      return new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
+      return seconds === null ? "" : new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
     },
     async toggle(row) {
       if (!this.details) return;

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ga_pygame.collector import pogr_store, trophy_reads
 from ga_pygame.collector.schema import connect_to_read
 
 NEWEST_SCANNED = 20_000
@@ -70,7 +71,7 @@ class Queries:
         self._db.close()
 
     def summary(self) -> dict[str, Any]:
-        """Counts by category; duplicates and sessions as totals."""
+        """Counts by category; duplicates and sessions as totals; what POGR's and Trophy's routes took."""
         accepted: dict[str, int] = {}
         rejected: dict[str, int] = {}
         duplicates = 0
@@ -83,7 +84,14 @@ class Queries:
                 rejected[row[0]] = row[2]
             duplicates += row[3]
         (sessions,) = self._db.execute("SELECT count(*) FROM sessions").fetchone()
-        return {"accepted": accepted, "rejected": rejected, "duplicates": duplicates, "sessions": sessions}
+        return {
+            "accepted": accepted,
+            "rejected": rejected,
+            "duplicates": duplicates,
+            "sessions": sessions,
+            "pogr": pogr_store.summary(self._db),
+            "trophy": trophy_reads.summary(self._db),
+        }
 
     def live_sessions(self, since: float) -> int:
         """How many sessions have not ended and sent something after `since` (seconds since 1970)."""

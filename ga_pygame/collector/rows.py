@@ -35,11 +35,11 @@ def event_row(one: Arrival) -> Row:
         notes.append(["…", f"and {len(one.errors) - NOTES_SHOWN} more"])
     category = one.category
     if category == "unknown" and event.get("category") is not None:
-        category = _short(event["category"], 20)
+        category = short(event["category"], 20)
     return {
         "id": one.id,
         "tone": "rejected" if one.errors else "accepted",
-        "cells": [one.received_at, category, _what(event), _value(event), _short(event.get("user_id"), 13)],
+        "cells": [one.received_at, category, _what(event), _value(event), short(event.get("user_id"), 13)],
         "notes": notes,
     }
 
@@ -47,7 +47,7 @@ def event_row(one: Arrival) -> Row:
 def _note(error: dict[str, str]) -> list[str]:
     """Field and rule of one error."""
     field = error["path"].strip("/").replace("/", ".")
-    return [field or "event", _short(error["reason"].removeprefix(f"{field} ").removeprefix(f"{field}: "), 400)]
+    return [field or "event", short(error["reason"].removeprefix(f"{field} ").removeprefix(f"{field}: "), 400)]
 
 
 _SAYS = {
@@ -60,7 +60,7 @@ _SAYS = {
 def _what(event: dict[str, Any]) -> str:
     category = event.get("category")
     names = _SAYS.get(category, ("event_id",)) if isinstance(category, str) else ("event_id",)
-    return _short(" · ".join(_short(event.get(name), 120) for name in names if event.get(name) is not None), 120)
+    return short(" · ".join(short(event.get(name), 120) for name in names if event.get(name) is not None), 120)
 
 
 def _value(event: dict[str, Any]) -> str:
@@ -68,12 +68,13 @@ def _value(event: dict[str, Any]) -> str:
         value = event.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
             if event.get("category") == "business" and abs(value) < 2**53:
-                return f"{value / 100:,.2f} {_short(event.get('currency'), 3)}"
-            return _short(f"{value:,}{unit}", 24)
+                return f"{value / 100:,.2f} {short(event.get('currency'), 3)}"
+            return short(f"{value:,}{unit}", 24)
     return ""
 
 
-def _short(value: object, longest: int) -> str:
+def short(value: object, longest: int) -> str:
+    """A value as text, cut to a length."""
     text = value if isinstance(value, str) else "" if value is None else str(value)[: longest + 1]
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
@@ -82,7 +83,7 @@ def session_row(one: Session, now: float) -> Row:
     """A session and how it stands at `now`."""
     playing = not one.ended and now - one.received_at <= PLAYING_SECONDS
     state = "ended" if one.ended else "still playing" if playing else "no end came"
-    player = _short(one.user_id, 13)
+    player = short(one.user_id, 13)
     return {
         "id": f"{one.game_key}:{one.session_id}",
         "tone": "playing" if playing else "over",
@@ -104,6 +105,6 @@ def level_row(one: Level) -> Row:
     return {
         "id": one.level,
         "tone": "level",
-        "cells": [_short(one.level, 120), one.starts, one.fails, one.completes, share, mean],
+        "cells": [short(one.level, 120), one.starts, one.fails, one.completes, share, mean],
         "notes": [],
     }

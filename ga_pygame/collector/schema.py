@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 APPLICATION_ID = 0x67615F63  # "ga_c": marks the file as ours
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE games (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
@@ -76,6 +76,138 @@ CREATE TABLE levels (
 ) WITHOUT ROWID;
 """
 
+_EMULATORS = """
+CREATE TABLE service_counts (             -- what POGR's and Trophy's routes counted
+    service TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    number  REAL NOT NULL,
+    PRIMARY KEY (service, name)
+) WITHOUT ROWID;
+
+CREATE TABLE pogr_sessions (
+    id             INTEGER PRIMARY KEY,
+    session_id     TEXT NOT NULL UNIQUE,
+    client         TEXT NOT NULL,
+    build          TEXT NOT NULL,
+    association_id TEXT,
+    identity       TEXT NOT NULL,         -- how the player was named: association, jwt, steam, none
+    started        REAL NOT NULL,         -- seconds since 1970, as all times here
+    ended          REAL,
+    rows           INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE pogr_rows (
+    id           INTEGER PRIMARY KEY,
+    row_id       TEXT NOT NULL,           -- what the sender was told
+    session_id   TEXT,                    -- NULL for a row sent with keys instead of a session
+    kind         TEXT NOT NULL,           -- data, event, logs, metrics, monitor
+    received_at  REAL NOT NULL,
+    effective_at REAL NOT NULL,           -- override_timestamp, or when it came
+    notes        TEXT,                    -- JSON list of what a strict reader would object to
+    json         BLOB NOT NULL            -- as it was sent
+);
+
+CREATE TABLE trophy_users (
+    id            INTEGER PRIMARY KEY,
+    user_id       TEXT NOT NULL UNIQUE,
+    email         TEXT,
+    name          TEXT,
+    tz            TEXT,
+    sign_up_date  TEXT,
+    device_tokens TEXT,                   -- JSON list
+    subscribed    INTEGER NOT NULL DEFAULT 1,
+    attributes    TEXT NOT NULL DEFAULT '{}',
+    preferences   TEXT NOT NULL DEFAULT '{}',
+    created       REAL NOT NULL,
+    updated       REAL NOT NULL
+);
+
+CREATE TABLE trophy_metrics (             -- made up for events when auto_create is on
+    key TEXT PRIMARY KEY
+) WITHOUT ROWID;
+
+CREATE TABLE trophy_totals (
+    user_id TEXT NOT NULL,
+    metric  TEXT NOT NULL,
+    total   REAL NOT NULL,
+    PRIMARY KEY (user_id, metric)
+) WITHOUT ROWID;
+CREATE INDEX trophy_totals_ranked ON trophy_totals (metric, total);
+
+CREATE TABLE trophy_events (
+    id         INTEGER PRIMARY KEY,
+    event_id   TEXT NOT NULL,
+    user_id    TEXT NOT NULL,
+    metric     TEXT NOT NULL,
+    value      REAL NOT NULL,
+    attributes TEXT NOT NULL,
+    at         REAL NOT NULL,
+    day        TEXT NOT NULL              -- the player's date
+);
+CREATE INDEX trophy_events_days ON trophy_events (user_id, metric, day);
+
+CREATE TABLE trophy_replies (             -- events that carried an Idempotency-Key
+    user_id  TEXT NOT NULL,
+    metric   TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    PRIMARY KEY (user_id, metric, key)
+) WITHOUT ROWID;
+
+CREATE TABLE trophy_completions (
+    user_id       TEXT NOT NULL,
+    achievement   TEXT NOT NULL,
+    completion_id TEXT NOT NULL,
+    at            REAL NOT NULL,
+    PRIMARY KEY (user_id, achievement)
+) WITHOUT ROWID;
+CREATE INDEX trophy_completions_of ON trophy_completions (achievement);
+
+CREATE TABLE trophy_streaks (             -- a row per period that counted
+    user_id TEXT NOT NULL,
+    period  TEXT NOT NULL,                -- its first day
+    length  INTEGER NOT NULL,
+    started TEXT NOT NULL,                -- the day on which the streak began
+    at      REAL NOT NULL,
+    PRIMARY KEY (user_id, period)
+) WITHOUT ROWID;
+
+CREATE TABLE trophy_points (
+    user_id TEXT NOT NULL,
+    system  TEXT NOT NULL,
+    total   INTEGER NOT NULL,
+    PRIMARY KEY (user_id, system)
+) WITHOUT ROWID;
+CREATE INDEX trophy_points_ranked ON trophy_points (system, total);
+
+CREATE TABLE trophy_awards (
+    id       INTEGER PRIMARY KEY,
+    award_id TEXT NOT NULL,
+    user_id  TEXT NOT NULL,
+    system   TEXT NOT NULL,
+    awarded  INTEGER NOT NULL,
+    total    INTEGER NOT NULL,
+    cause    TEXT NOT NULL,               -- the trigger as JSON
+    at       REAL NOT NULL
+);
+CREATE INDEX trophy_awards_of ON trophy_awards (user_id, system);
+
+CREATE TABLE trophy_ranks (               -- when a player's own event moved them
+    id             INTEGER PRIMARY KEY,
+    user_id        TEXT NOT NULL,
+    board          TEXT NOT NULL,
+    at             REAL NOT NULL,
+    previous_rank  INTEGER,
+    rank           INTEGER,
+    previous_value INTEGER,
+    value          INTEGER
+);
+CREATE INDEX trophy_ranks_of ON trophy_ranks (user_id, board);
+"""
+
+_VERSIONS = (_SCHEMA, _EMULATORS)
+"""What each version added to the one before."""
+
 
 class StoreError(Exception):
     """The file cannot be used; the message says why and what to do."""
@@ -131,10 +263,11 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
             raise StoreError(f"{path} is a database of another program: choose another --db")
         if version > SCHEMA_VERSION:
             raise StoreError(f"{path} was written by a newer ga_pygame: update it or choose another --db")
-        if not tables:
-            for statement in _SCHEMA.split(";\n"):
-                if statement.strip():
-                    db.execute(statement)
+        if version < SCHEMA_VERSION:
+            for added in _VERSIONS[version:]:
+                for statement in added.split(";\n"):
+                    if statement.strip():
+                        db.execute(statement)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         db.execute("COMMIT")

@@ -20,12 +20,17 @@ from starlette.types import ASGIApp
 
 from ga_pygame.collector import app as application
 from ga_pygame.collector.configs import SettingsFile
+from ga_pygame.collector.emulation import Services, Switchboard
+from ga_pygame.collector.faults import Faults
 from ga_pygame.collector.gameanalytics import GameAnalytics
 from ga_pygame.collector.games import SANDBOX, Game
 from ga_pygame.collector.guard import Guard, is_loopback
+from ga_pygame.collector.pogr import Pogr, PogrOptions
 from ga_pygame.collector.queries import Queries
-from ga_pygame.collector.schema import StoreError, temporary_path
+from ga_pygame.collector.schema import StoreError, connect_to_read, temporary_path
 from ga_pygame.collector.store import Store
+from ga_pygame.collector.trophy import Trophy
+from ga_pygame.collector.trophy_rules import Rules
 
 DEFAULT_PORT = 8420
 KEEP_ALIVE_SECONDS = 75
@@ -48,6 +53,9 @@ class Options:
     games: tuple[Game, ...] = ()
     configs: Path | None = None
     page: bool = True
+    pogr: PogrOptions = PogrOptions()
+    trophy_rules: Rules = Rules()
+    lenient: bool = False
 
 
 def default_database(port: int) -> Path:
@@ -72,14 +80,40 @@ def run(options: Options) -> int:
         contextlib.closing(listener),
         _store(options) as store,
         contextlib.closing(Queries(store.path)) as queries,
+        contextlib.closing(connect_to_read(store.path)) as reader,
     ):
         port = listener.getsockname()[1]
         token = None if is_loopback(options.host) else secrets.token_urlsafe(24)
         games = {game.key: game for game in options.games or (SANDBOX,)}
         connections = _Connections()
-        routes = GameAnalytics(games, store, settings, connections.drop, tell).routes()
+        faults = Faults(connections.drop)
+        pogr = Pogr(store, options.pogr, faults, connections.drop, tell)
+        trophy = Trophy(
+            store,
+            reader,
+            options.trophy_rules,
+            lenient=options.lenient,
+            faults=faults,
+            drop=connections.drop,
+            tell=tell,
+        )
+        ingest = [
+            *GameAnalytics(games, store, settings, connections.drop, tell).routes(),
+            *pogr.routes(),
+            *trophy.routes(),
+        ]
+        services = Services(reader, options.trophy_rules)
+        switchboard = Switchboard(store, reader, services, faults, trophy)
         config = uvicorn.Config(
-            _application(options, port, token, routes, queries),
+            _application(
+                options,
+                port,
+                token=token,
+                ingest=ingest,
+                switchboard=switchboard,
+                queries=queries,
+                services=services,
+            ),
             log_config=None,
             log_level="error",
             access_log=False,
@@ -95,13 +129,24 @@ def run(options: Options) -> int:
     return 0
 
 
-def _application(options: Options, port: int, token: str | None, routes: list[Route], queries: Queries) -> ASGIApp:
-    front = None if options.page else Route("/", application.no_page)
-    app, ingests = application.build(routes, application.Api(queries), front)
+def _application(
+    options: Options,
+    port: int,
+    *,
+    token: str | None,
+    ingest: list[Route],
+    switchboard: Switchboard,
+    queries: Queries,
+    services: Services,
+) -> ASGIApp:
+    own = [*application.Api(queries).routes(), *switchboard.routes()]
+    if not options.page:
+        own.append(Route("/", application.no_page))
+    app, ingests = application.build(ingest, own)
     if options.page:
         from ga_pygame.collector import dashboard  # noqa: PLC0415 - NiceGUI takes 0.6 s that not everybody needs
 
-        dashboard.mount(app, queries, _near(options.host, port))
+        dashboard.mount(app, queries, services, _near(options.host, port))
     loopback_host = options.host if is_loopback(options.host) else None
     return Guard(app, ingests, loopback_host=loopback_host, token=token, cookie=f"ga_pygame_{port}")
 

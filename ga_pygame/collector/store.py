@@ -14,7 +14,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,21 @@ class Submission:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one request of another service writes.
+
+    Attributes:
+        write: Called on the writing thread inside a transaction, a second time if that has to be begun anew;
+            so it keeps nothing but what it writes, and what it returns. It does not raise for a request that
+            it turns down.
+        size: Bytes that this holds in memory.
+    """
+
+    write: Callable[[sqlite3.Connection], Any]
+    size: int
+
+
 class Store:
     """The write side of the file; `submit` from any thread, one thread writes."""
 
@@ -72,7 +87,7 @@ class Store:
         self._temporary = temporary
         self._db = connect(path)
         self._games: dict[str, int] = dict(self._db.execute("SELECT key, id FROM games"))
-        self._queue: queue.SimpleQueue[tuple[Submission, Future[None]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._waiting_bytes = 0
         self._lock = threading.Lock()
         self._closed = False
@@ -85,12 +100,23 @@ class Store:
         Raises:
             StoreFull: Too much waits already.
         """
-        future: Future[None] = Future()
+        return self._put(submission)
+
+    def change(self, change: Change) -> Future[Any]:
+        """Hand over another change; the future holds what its `write` returned once that is committed.
+
+        Raises:
+            StoreFull: Too much waits already.
+        """
+        return self._put(change)
+
+    def _put(self, what: Submission | Change) -> Future[Any]:
+        future: Future[Any] = Future()
         with self._lock:
-            if self._closed or self._waiting_bytes + submission.size > MAX_WAITING_BYTES:
+            if self._closed or self._waiting_bytes + what.size > MAX_WAITING_BYTES:
                 raise StoreFull
-            self._waiting_bytes += submission.size
-            self._queue.put((submission, future))
+            self._waiting_bytes += what.size
+            self._queue.put((what, future))
         return future
 
     def close(self) -> None:
@@ -111,16 +137,16 @@ class Store:
     def _run(self) -> None:
         going = True
         while going:
-            group = []
+            group: list[_Item] = []
             size = 0
             item = self._queue.get()
             while item is not None:
-                submission, future = item
+                what, future = item
                 with self._lock:
-                    self._waiting_bytes -= submission.size
+                    self._waiting_bytes -= what.size
                 if future.set_running_or_notify_cancel():
                     group.append(item)
-                    size += len(submission.accepted) + len(submission.rejected)
+                    size += len(what.accepted) + len(what.rejected) if isinstance(what, Submission) else 1
                 if size >= EVENTS_PER_COMMIT:
                     break
                 try:
@@ -131,9 +157,9 @@ class Store:
             if group:
                 self._settle(group)
 
-    def _settle(self, group: list[tuple[Submission, Future[None]]]) -> None:
+    def _settle(self, group: list[_Item]) -> None:
         try:
-            self._write([submission for submission, _ in group])
+            results = self._write([what for what, _ in group])
         except Exception as error:  # noqa: BLE001 - whatever it is, the sender must hear of it
             with contextlib.suppress(sqlite3.Error):
                 self._db.rollback()
@@ -143,11 +169,19 @@ class Store:
                 for one in group:
                     self._settle([one])
             return
-        for _, future in group:
-            future.set_result(None)
+        for (_, future), result in zip(group, results, strict=True):
+            future.set_result(result)
 
-    def _write(self, submissions: Iterable[Submission]) -> None:
+    def _write(self, group: Sequence[Submission | Change]) -> list[Any]:
         self._db.execute("BEGIN IMMEDIATE")
+        submissions = [one for one in group if isinstance(one, Submission)]
+        if submissions:
+            self._write_events(submissions)
+        results = [one.write(self._db) if isinstance(one, Change) else None for one in group]
+        self._db.execute("COMMIT")
+        return results
+
+    def _write_events(self, submissions: Sequence[Submission]) -> None:
         (next_id,) = self._db.execute(
             "SELECT 1 + max(ifnull((SELECT max(id) FROM events), 0), ifnull((SELECT max(id) FROM rejected), 0))"
         ).fetchone()
@@ -176,7 +210,6 @@ class Store:
             for row in refused:
                 tally.count(row[1], row[3], 1)
         tally.write(self._db)
-        self._db.execute("COMMIT")
 
     def _insert(self, rows: list[tuple[Any, ...]]) -> set[int] | None:
         """Insert what is new; return the ids that were, or `None` if all were.
@@ -200,6 +233,9 @@ class Store:
             (game_id,) = self._db.execute("SELECT id FROM games WHERE key = ?", (key,)).fetchone()
             self._games[key] = game_id
         return game_id
+
+
+_Item = tuple[Submission | Change, Future[Any]]
 
 
 def _insert_sql(rows: int) -> str:

@@ -12,7 +12,7 @@ when the commit succeeded.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +33,9 @@ from ga_pygame.events import (
     User,
     WalletChange,
 )
+
+Amounts = Callable[[Mapping[str, Any], str], Sequence[tuple[str, float]]]
+"""What an event of a player adds to which slots. See `exchange.SummingDestination`."""
 
 WALLET_SECONDS = 10.0
 _REMEMBERED_SESSIONS = 8
@@ -61,6 +64,7 @@ class Book:
         numbers: `session_num` of the last few sessions, by id.
         session: The running session's row.
         attempt: The level of the open progression attempt; it outlives a session that a pause ended.
+        attempt_since: When it began.
         last: The last record, whose context is the current one.
         wallet_since: When the first flow was put into an empty wallet.
     """
@@ -68,6 +72,7 @@ class Book:
     numbers: Mapping[str, int] = field(default_factory=dict)
     session: OpenSession | None = None
     attempt: str | None = None
+    attempt_since: float = 0.0
     last: Record | None = None
     wallet_since: float | None = None
 
@@ -77,10 +82,16 @@ class Book:
 
 
 class Encoder:
-    """Turns records into JSON, remembering what events share."""
+    """Turns records into JSON, remembering what events share.
 
-    def __init__(self, clock: Clock) -> None:
+    Args:
+        clock: For wall-clock times.
+        amounts: By summing destination, what an event adds to which of its sums.
+    """
+
+    def __init__(self, clock: Clock, amounts: Mapping[str, Amounts] | None = None) -> None:
         self.clock = clock
+        self._amounts = amounts or {}
         self._shared: dict[tuple[Context, str, int], bytes] = {}
 
     def shared(self, context: Context, session_id: str, session_num: int) -> bytes:
@@ -93,7 +104,15 @@ class Encoder:
             found = self._shared[key] = encode(_annotations(context, session_id, session_num))[1:-1]
         return found
 
-    def record(self, own: dict[str, Any], record: Record, session: SessionRef, session_num: int) -> NewRecord:
+    def add_to_sums(self, own: Mapping[str, Any], user_id: str, transaction: Transaction) -> None:
+        """Let an event count for the summing destinations."""
+        for destination, amounts in self._amounts.items():
+            for slot, amount in amounts(own, user_id):
+                transaction.add_to_sum(destination, slot, amount)
+
+    def record(
+        self, own: dict[str, Any], record: Record, session: SessionRef, session_num: int, extra: str | None
+    ) -> NewRecord:
         """An event's own fields and its record's stamp as a row of the outbox."""
         fields, shared_fields = record.fields, record.context.fields
         if fields and shared_fields:
@@ -101,7 +120,7 @@ class Encoder:
         elif fields or shared_fields:
             own["custom_fields"] = fields or shared_fields
         text = payload(own, self.shared(record.context, session.id, session_num))
-        return NewRecord(session.id, own["category"], self.clock.wall(record.at), self.clock.server_offset, text)
+        return NewRecord(session.id, own["category"], self.clock.wall(record.at), self.clock.server_offset, text, extra)
 
 
 class Page:
@@ -127,19 +146,23 @@ class Page:
         event = record.event
         kind = type(event)
         self._last = record
-        extra: dict[str, int] = {}
+        numbers: dict[str, int] = {}
+        extra = None
         if kind is WalletChange:
             self._put_in_wallet(event.change, record)  # type: ignore[attr-defined]  # kind says so
             return
         if isinstance(event, Progression):
-            extra = self._count_attempt(event, record)
+            extra = self._duration(event, record)
+            numbers = self._count_attempt(event, record)
         elif kind is Business:
-            extra = {"transaction_num": self._transaction.increment("transaction_num")}
+            numbers = {"transaction_num": self._transaction.increment("transaction_num")}
         elif kind is User:
             self._begin(record)
-        elif kind is SessionEnd and not self._end(record):
-            return
-        self._append(event, record, extra)
+        elif isinstance(event, SessionEnd):
+            if not self._end(record):
+                return
+            extra = json.dumps({"reason": event.reason})
+        self._append(event, record, numbers, extra)
 
     def close(self, now: float, heartbeat: Heartbeat | None) -> None:
         """Empty a wallet that is due, add the records, refresh the session's row."""
@@ -165,12 +188,14 @@ class Page:
         self.book = replace(self.book, session=session)
         self._transaction.save_session(session)
 
-    def _append(self, event: Event, record: Record, extra: Mapping[str, int]) -> None:
+    def _append(self, event: Event, record: Record, numbers: Mapping[str, int], extra: str | None = None) -> None:
         session = record.session
         if session is None:
             raise ValueError("a record without a session")
         number = self.book.numbers.get(session.id, 1)
-        self._records.append(self._encoder.record({**event.wire(), **extra}, record, session, number))
+        own = {**event.wire(), **numbers}
+        self._encoder.add_to_sums(own, record.context.user_id, self._transaction)
+        self._records.append(self._encoder.record(own, record, session, number, extra))
 
     def _begin(self, record: Record) -> None:
         session = record.session
@@ -197,7 +222,7 @@ class Page:
     def _count_attempt(self, event: Progression, record: Record) -> dict[str, int]:
         """Source: REST v2, Handling attempt_num."""
         if event.status is Status.START:
-            self.book = replace(self.book, attempt=event.level)
+            self.book = replace(self.book, attempt=event.level, attempt_since=record.at)
             return {}
         self._empty_wallet(record)
         if self.book.attempt == event.level:
@@ -205,6 +230,12 @@ class Page:
         number = self._transaction.attempts(event.level) + 1
         self._transaction.set_attempts(event.level, 0 if event.status is Status.COMPLETE else number)
         return {"attempt_num": number}
+
+    def _duration(self, event: Progression, record: Record) -> str | None:
+        """How long the attempt took, where its Start was seen."""
+        if event.status is Status.START or self.book.attempt != event.level:
+            return None
+        return json.dumps({"duration_s": round(record.at - self.book.attempt_since, 1)})
 
     def _put_in_wallet(self, change: Resource, record: Record) -> None:
         session = self.book.session
@@ -226,7 +257,7 @@ class Page:
             self._append(event, record._replace(fields=None), {})
 
 
-def end_lost(transaction: Transaction, session: OpenSession) -> None:
+def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -> None:
     """Add what a dead process could not: its wallet, the Fail of its open attempt, its session_end.
 
     Source: REST v2, Detecting missing session end on game launch.
@@ -239,11 +270,15 @@ def end_lost(transaction: Transaction, session: OpenSession) -> None:
         transaction.set_attempts(session.attempt, number)
         events.append((Progression(Status.FAIL, tuple(session.attempt.split(":"))), {"attempt_num": number}))
     events.append((SessionEnd(int(session.length), "lost"), {}))
+    user_id = json.loads(b"{" + session.annotations + b"}")["user_id"]
+    when = (session.client_ts, session.clock_offset)
     records = []
-    for event, extra in events:
-        own = {**event.wire(), **extra}
+    for event, numbers in events:
+        own = {**event.wire(), **numbers}
+        encoder.add_to_sums(own, user_id, transaction)
+        extra = json.dumps({"reason": event.reason}) if isinstance(event, SessionEnd) else None
         text = payload(own, session.annotations)
-        records.append(NewRecord(session.session_id, own["category"], session.client_ts, session.clock_offset, text))
+        records.append(NewRecord(session.session_id, own["category"], *when, text, extra))
     transaction.add(records)
 
 

@@ -38,17 +38,26 @@ class FailoverOutbox:
 
     Args:
         path: The database file.
-        destinations: Names under which uploaders lease.
+        destinations: Names that take records.
         clock: For the time between tries.
         diagnostics: Told of every change for the worse.
+        summing: Names that take sums.
     """
 
-    def __init__(self, path: Path, destinations: Sequence[str], clock: Clock, diagnostics: Diagnostics) -> None:
+    def __init__(
+        self,
+        path: Path,
+        destinations: Sequence[str],
+        clock: Clock,
+        diagnostics: Diagnostics,
+        summing: Sequence[str] = (),
+    ) -> None:
         self._path = path
         self._destinations = tuple(destinations)
+        self._summing = tuple(summing)
         self._clock = clock
         self._diagnostics = diagnostics
-        self._memory = MemoryOutbox(destinations)
+        self._memory = MemoryOutbox(destinations, summing)
         self._disk: SqliteOutbox | None = None
         self._in_memory = False
         self._moving = False
@@ -59,12 +68,12 @@ class FailoverOutbox:
 
     def _open(self) -> None:
         try:
-            self._disk = SqliteOutbox(self._path, self._destinations)
+            self._disk = SqliteOutbox(self._path, self._destinations, self._summing)
         except NewerSchemaError as error:
             self._path = self._path.with_name("outbox.older.sqlite3")
             self._say("newer", f"{error}; it is left as it is, and {self._path.name} is used beside it")
             with self._memory_on_error():
-                self._disk = SqliteOutbox(self._path, self._destinations)
+                self._disk = SqliteOutbox(self._path, self._destinations, self._summing)
         except DamagedError as error:
             self._replace_damaged(error)
         except OutboxError as error:
@@ -83,7 +92,7 @@ class FailoverOutbox:
                 part = self._path.with_name(self._path.name + suffix)
                 if part.exists():
                     part.replace(aside.with_name(aside.name + suffix))
-            self._disk = SqliteOutbox(self._path, self._destinations)
+            self._disk = SqliteOutbox(self._path, self._destinations, self._summing)
             saved = self._disk.transact(lambda transaction: _salvage(aside, own, transaction))
             self._say("damaged", f"{error}; set aside as {aside.name}, {saved} waiting events could be saved from it")
 
@@ -113,7 +122,7 @@ class FailoverOutbox:
             return False  # what is being sent now would be sent again
         try:
             if self._disk is None:
-                self._disk = SqliteOutbox(self._path, self._destinations)
+                self._disk = SqliteOutbox(self._path, self._destinations, self._summing)
             self._disk.transact(self._memory.pour)
         except (OutboxError, OSError):
             self._next_try = self._clock.monotonic() + _RETRY_SECONDS
@@ -220,12 +229,14 @@ def _salvage(path: Path, own: str, transaction: Transaction) -> int:
             with contextlib.suppress(ValueError, TypeError):
                 transaction.save_session(saved_session(row), None if row[-1] == own else row[-1])
         for order in ("ASC", "DESC"):  # from both ends up to the damage
-            columns = "id, session_id, category, client_ts, clock_offset, payload"
+            columns = "id, session_id, category, client_ts, clock_offset, payload, extra"
             query = f"SELECT {columns} FROM records ORDER BY id {order}"  # noqa: S608 - constants
             for record_id, *stamp in _readable(damaged, query):
                 record = NewRecord(*stamp)
                 if _is_whole(record):
                     records[record_id] = record
+        for destination, slot, amount in _readable(damaged, "SELECT destination, slot, value FROM sums"):
+            transaction.add_to_sum(destination, slot, amount)
     transaction.add([records[record_id] for record_id in sorted(records)])
     return len(records)
 

@@ -8,11 +8,13 @@ then settle or release it; a destination's lease is held by one uploader of one 
 from __future__ import annotations
 
 import contextlib
+import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
+from ga_pygame.clock import new_id
 from ga_pygame.diagnostics import Drop
 from ga_pygame.exchange import StoredRecord
 
@@ -40,6 +42,7 @@ class NewRecord(NamedTuple):
         clock_offset: Server time minus local time in seconds, where it was known.
         payload: The JSON object without `client_ts` and without its opening brace, so that the corrected
             time can be put in front without encoding anything again.
+        extra: See `StoredRecord`.
     """
 
     session_id: str
@@ -47,6 +50,7 @@ class NewRecord(NamedTuple):
     client_ts: float
     clock_offset: float | None
     payload: bytes
+    extra: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,10 @@ class Transaction(Protocol):
         """A value kept across launches."""
         ...
 
+    def values(self) -> Mapping[str, str]:
+        """All values kept across launches."""
+        ...
+
     def remember(self, key: str, value: str | None) -> None:
         """Keep a value across launches; `None` forgets it."""
         ...
@@ -114,6 +122,10 @@ class Transaction(Protocol):
 
     def add(self, records: Sequence[NewRecord], destinations: Sequence[str] | None = None) -> None:
         """Append records, to be delivered to these destinations, by default to all."""
+        ...
+
+    def add_to_sum(self, destination: str, slot: str, amount: float) -> None:
+        """Add to what a summing destination is going to get."""
         ...
 
     def save_session(self, session: OpenSession, launch: str | None = None) -> None:
@@ -150,7 +162,8 @@ class Outbox(Protocol):
     def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
         """The oldest undelivered records, or `None`: there are none, or somebody else is sending.
 
-        A `user` record always opens a batch, so that it is the first event of a session's first batch.
+        A `user` record always opens a batch, so that it is the first event of a session's first batch. A
+        summing destination gets one sum, frozen: see `SummingDestination`.
         """
         ...
 
@@ -183,11 +196,26 @@ def cut(records: Iterable[StoredRecord], max_events: int, max_bytes: int) -> lis
     return taken
 
 
-class MemoryOutbox:
-    """An outbox that ends with the process: for a disk that cannot be written, and for tests."""
+def sum_record(slot: str, value: float, key: str) -> StoredRecord:
+    """A frozen sum in the form of a record."""
+    text = json.dumps({"slot": slot, "value": value, "key": key})
+    return StoredRecord(0, "", "sum", 0.0, None, text.encode()[1:])
 
-    def __init__(self, destinations: Sequence[str]) -> None:
+
+class MemoryOutbox:
+    """An outbox that ends with the process: for a disk that cannot be written, and for tests.
+
+    Args:
+        destinations: Names that take records.
+        summing: Names that take sums.
+    """
+
+    def __init__(self, destinations: Sequence[str], summing: Sequence[str] = ()) -> None:
         self._destinations = tuple(destinations)
+        self._summing = frozenset(summing)
+        self._additions: deque[tuple[str, str, float]] = deque()  # by the writer, taken by the uploaders
+        self._sums: dict[tuple[str, str], float] = {}
+        self._frozen: dict[tuple[str, str], tuple[float, str]] = {}
         self._records: dict[int, StoredRecord] = {}
         self._waiting: dict[str, deque[int]] = {name: deque() for name in destinations}
         self._leased: set[str] = set()
@@ -214,6 +242,8 @@ class MemoryOutbox:
     def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
         if destination in self._leased:
             return None
+        if destination in self._summing:
+            return self._lease_sum(destination)
         present = (self._records.get(one) for one in tuple(self._waiting[destination]))
         records = cut((record for record in present if record is not None), max_events, max_bytes)
         if not records:
@@ -221,7 +251,31 @@ class MemoryOutbox:
         self._leased.add(destination)
         return Batch(destination, records, self)
 
+    def _lease_sum(self, destination: str) -> Batch | None:
+        self._add_up()
+        for place, value in tuple(self._sums.items()):
+            if place[0] == destination and place not in self._frozen:
+                del self._sums[place]
+                if value:
+                    self._frozen[place] = (value, new_id())
+        for place, (value, key) in self._frozen.items():
+            if place[0] == destination:
+                self._leased.add(destination)
+                return Batch(destination, [sum_record(place[1], value, key)], self)
+        return None
+
+    def _add_up(self) -> None:
+        for _ in range(len(self._additions)):
+            destination, slot, amount = self._additions.popleft()
+            self._sums[destination, slot] = self._sums.get((destination, slot), 0.0) + amount
+
     def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
+        if batch.destination in self._summing:
+            slot = json.loads(b"{" + batch.records[0].payload)["slot"]
+            self._frozen.pop((batch.destination, slot), None)
+            self.rejected.extend(rejected)
+            self.release(batch)
+            return
         done = {record.id for record in batch.records}
         waiting = self._waiting[batch.destination]
         for one in done:
@@ -253,6 +307,10 @@ class MemoryOutbox:
             self._waiting[name].append(self._next_id)
         self._next_id += 1
 
+    def add_to_sums(self, additions: Sequence[tuple[str, str, float]]) -> None:
+        """Take amounts in: destination, slot, amount."""
+        self._additions.extend(additions)
+
     def take_over(
         self, values: Mapping[str, str], attempts: Mapping[str, int], sessions: Mapping[str, OpenSession]
     ) -> None:
@@ -282,6 +340,11 @@ class MemoryOutbox:
         for record in tuple(self._records.values()):
             wanted = [name for name, queue in self._waiting.items() if record.id in queue]
             transaction.add([NewRecord(*record[1:])], wanted)
+        self._add_up()
+        for (destination, slot), amount in self._sums.items():
+            transaction.add_to_sum(destination, slot, amount)
+        for (destination, slot), (amount, _key) in self._frozen.items():
+            transaction.add_to_sum(destination, slot, amount)
 
     def forget(self) -> None:
         """Empty the outbox."""
@@ -289,6 +352,9 @@ class MemoryOutbox:
         for queue in self._waiting.values():
             queue.clear()
         self.sessions.clear()
+        self._additions.clear()
+        self._sums.clear()
+        self._frozen.clear()
         self.take_over(self.values, {}, {})
 
     def trim(self, max_bytes: int) -> int:
@@ -313,9 +379,13 @@ class _MemoryTransaction:
         self._attempts = Counter(outbox.attempts)
         self._sessions = dict(outbox.sessions)
         self._added: list[tuple[NewRecord, Sequence[str] | None]] = []
+        self._additions: list[tuple[str, str, float]] = []
 
     def value(self, key: str) -> str | None:
         return self._values.get(key)
+
+    def values(self) -> Mapping[str, str]:
+        return dict(self._values)
 
     def remember(self, key: str, value: str | None) -> None:
         if value is None:
@@ -337,6 +407,9 @@ class _MemoryTransaction:
     def add(self, records: Sequence[NewRecord], destinations: Sequence[str] | None = None) -> None:
         self._added.extend((record, destinations) for record in records)
 
+    def add_to_sum(self, destination: str, slot: str, amount: float) -> None:
+        self._additions.append((destination, slot, amount))
+
     def save_session(self, session: OpenSession, launch: str | None = None) -> None:  # noqa: ARG002 - ours die with us
         self._sessions[session.session_id] = session
 
@@ -346,7 +419,7 @@ class _MemoryTransaction:
         return known
 
     def clear(self) -> None:
-        self._values, self._attempts, self._added = {}, Counter(), []
+        self._values, self._attempts, self._added, self._additions = {}, Counter(), [], []
         self._sessions = dict.fromkeys(self._sessions)
         self._outbox.forget()
 
@@ -362,4 +435,5 @@ class _MemoryTransaction:
     def commit(self) -> None:
         outbox = self._outbox
         outbox.values, outbox.attempts, outbox.sessions = self._values, self._attempts, self._sessions
+        outbox.add_to_sums(self._additions)
         self._append()

@@ -20,15 +20,15 @@ from filelock import FileLock, Timeout
 from ga_pygame.clock import new_id
 from ga_pygame.delivery.outbox import (
     MAX_REJECTED,
-    PROTECTED,
     Batch,
-    NewRecord,
     OpenSession,
     OutboxError,
     Rejected,
     Transaction,
     cut,
+    sum_record,
 )
+from ga_pygame.delivery.sqlite_transaction import MANY, SqliteTransaction, grow
 from ga_pygame.exchange import StoredRecord
 
 T = TypeVar("T")
@@ -45,8 +45,12 @@ CREATE TABLE session_end (
 CREATE TABLE progression (progression_event_id TEXT PRIMARY KEY, attempt_num INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE records (
     id INTEGER PRIMARY KEY AUTOINCREMENT, session_id TEXT NOT NULL, category TEXT NOT NULL,
-    client_ts REAL NOT NULL, clock_offset REAL, payload BLOB NOT NULL
+    client_ts REAL NOT NULL, clock_offset REAL, payload BLOB NOT NULL, extra TEXT
 );
+CREATE TABLE sums (
+    destination TEXT NOT NULL, slot TEXT NOT NULL, idempotency_key TEXT NOT NULL, value REAL NOT NULL,
+    PRIMARY KEY (destination, idempotency_key, slot)
+) WITHOUT ROWID;
 CREATE TABLE destinations (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE deliveries (
     destination TEXT NOT NULL, record_id INTEGER NOT NULL, PRIMARY KEY (destination, record_id)
@@ -59,8 +63,6 @@ CREATE TABLE rejected (
 
 _MIGRATIONS: dict[int, str] = {}
 """From a schema version to the next one."""
-
-_MANY = 64  # records handled between two chances for the game thread to take the interpreter lock
 
 
 class NewerSchemaError(OutboxError):
@@ -76,16 +78,18 @@ class SqliteOutbox:
 
     Args:
         path: The database file; its folder is made where it is missing, readable by the user only.
-        destinations: Names under which uploaders lease.
+        destinations: Names that take records.
+        summing: Names that take sums.
 
     Raises:
         OutboxError: The file or folder cannot be used; the message says why.
     """
 
-    def __init__(self, path: Path, destinations: Sequence[str]) -> None:
+    def __init__(self, path: Path, destinations: Sequence[str], summing: Sequence[str] = ()) -> None:
         self.path = path
         self.launch = new_id()
         self._destinations = tuple(destinations)
+        self._summing = frozenset(summing)
         self._leases: dict[str, FileLock] = {}
         self._unsaved: dict[str, set[int]] = {name: set() for name in destinations}
         with _translated(path):
@@ -98,27 +102,16 @@ class SqliteOutbox:
                 raise
             self._launch_lock = self._lock_file(f"launch-{self.launch}")
             self._launch_lock.acquire(timeout=0)
-            self._readers = {name: self._connect() for name in self._destinations}
+            self._readers = {name: self._connect() for name in (*self._destinations, *summing)}
 
     # --- the writer's side ------------------------------------------------------------------------------
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
         with _translated(self.path):
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                transaction = _SqliteTransaction(self._writer, self._destinations, self.launch)
+            with _transaction(self._writer):
+                transaction = SqliteTransaction(self._writer, self._destinations, self.launch)
                 result = work(transaction)
                 transaction.flush()
-            except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
-            try:
-                self._writer.execute("COMMIT")
-            except sqlite3.Error:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
             return result
 
     def orphans(self) -> Sequence[OpenSession]:
@@ -172,7 +165,10 @@ class SqliteOutbox:
             except Timeout:
                 return None
             try:
-                records = cut(self._waiting(destination), max_events, max_bytes)
+                if destination in self._summing:
+                    records = self._frozen_sum(destination)
+                else:
+                    records = cut(self._waiting(destination), max_events, max_bytes)
             except BaseException:
                 lock.release()
                 raise
@@ -181,26 +177,61 @@ class SqliteOutbox:
                 return None
         return Batch(destination, records, self)
 
+    def _frozen_sum(self, destination: str) -> list[StoredRecord]:
+        """One sum under a key that is on the disk before anybody sends it."""
+        reader = self._readers[destination]
+        query = (
+            "SELECT slot, value, idempotency_key FROM sums WHERE destination = ? AND idempotency_key > '' LIMIT 1",
+            (destination,),
+        )
+        row = reader.execute(*query).fetchone()
+        if row is None:
+            with _transaction(reader):
+                reader.execute(
+                    "DELETE FROM sums WHERE destination = ? AND idempotency_key = '' AND value = 0", (destination,)
+                )
+                reader.execute(
+                    "UPDATE sums SET idempotency_key = ?2 WHERE destination = ?1 AND idempotency_key = '' AND slot ="
+                    " (SELECT slot FROM sums WHERE destination = ?1 AND idempotency_key = '' LIMIT 1)",
+                    (destination, new_id()),
+                )
+            row = reader.execute(*query).fetchone()
+        return [sum_record(*row)] if row else []
+
     def _waiting(self, destination: str) -> Iterator[StoredRecord]:
         done = self._unsaved[destination]
         rows = self._readers[destination].execute(
-            "SELECT r.id, r.session_id, r.category, r.client_ts, r.clock_offset, r.payload"
+            "SELECT r.id, r.session_id, r.category, r.client_ts, r.clock_offset, r.payload, r.extra"
             " FROM deliveries d JOIN records r ON r.id = d.record_id WHERE d.destination = ? ORDER BY d.record_id",
             (destination,),
         )
         with contextlib.closing(rows):
-            while some := rows.fetchmany(_MANY):
+            while some := rows.fetchmany(MANY):
                 for row in some:
                     if row[0] not in done:
                         yield StoredRecord(*row)
 
     def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
+        if batch.destination in self._summing:
+            self._settle_sum(batch, rejected)
+            return
         done = self._unsaved[batch.destination]
         done.update(record.id for record in batch.records)  # until the disk knows, not to be sent again
         try:
             with _translated(self.path):
                 _settle(self._readers[batch.destination], batch.destination, sorted(done), rejected)
                 done.clear()
+        finally:
+            self.release(batch)
+
+    def _settle_sum(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
+        reader = self._readers[batch.destination]
+        key = json.loads(b"{" + batch.records[0].payload)["key"]
+        try:
+            with _translated(self.path), _transaction(reader):
+                where = "destination = ? AND idempotency_key = ?"
+                reader.execute(f"DELETE FROM sums WHERE {where}", (batch.destination, key))  # noqa: S608 - constants
+                _keep_rejected(reader, batch.destination, rejected)
         finally:
             self.release(batch)
 
@@ -241,8 +272,7 @@ class SqliteOutbox:
 
     def _prepare(self) -> None:
         """Create or migrate the tables; another copy of the game may be doing the same."""
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
+        with _transaction(self._writer):
             version = self._writer.execute("PRAGMA user_version").fetchone()[0]
             if version > SCHEMA_VERSION:
                 raise NewerSchemaError(f"{self.path} was written by a newer version (schema {version})")
@@ -254,10 +284,6 @@ class SqliteOutbox:
             self._writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             names = [(name,) for name in self._destinations]
             self._writer.executemany("INSERT OR IGNORE INTO destinations VALUES (?)", names)
-            self._writer.execute("COMMIT")
-        except BaseException:
-            self._writer.execute("ROLLBACK")
-            raise
 
     def _lock_file(self, name: str) -> FileLock:
         return FileLock(self.path.parent / f"{name}.lock", thread_local=False)
@@ -273,132 +299,19 @@ def read_value(path: Path, key: str) -> str | None:
     return row[0] if row else None
 
 
-class _SqliteTransaction:
-    """The writer's statements inside one transaction."""
-
-    def __init__(self, connection: sqlite3.Connection, destinations: Sequence[str], launch: str) -> None:
-        self._connection = connection
-        self._destinations = destinations
-        self._launch = launch
-        self._grown = 0
-
-    def value(self, key: str) -> str | None:
-        row = self._connection.execute("SELECT value FROM key_value WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else None
-
-    def remember(self, key: str, value: str | None) -> None:
-        if value is None:
-            self._connection.execute("DELETE FROM key_value WHERE key = ?", (key,))
-        else:
-            self._connection.execute("INSERT OR REPLACE INTO key_value VALUES (?, ?)", (key, value))
-
-    def increment(self, key: str) -> int:
-        number = int(self.value(key) or 0) + 1
-        self.remember(key, str(number))
-        return number
-
-    def attempts(self, level: str) -> int:
-        found = self._connection.execute("SELECT attempt_num FROM progression WHERE progression_event_id = ?", (level,))
-        row = found.fetchone()
-        return int(row[0]) if row else 0
-
-    def set_attempts(self, level: str, number: int) -> None:
-        if number:
-            self._connection.execute("INSERT OR REPLACE INTO progression VALUES (?, ?)", (level, number))
-        else:
-            self._connection.execute("DELETE FROM progression WHERE progression_event_id = ?", (level,))
-
-    def add(self, records: Sequence[NewRecord], destinations: Sequence[str] | None = None) -> None:
-        if not records:
-            return
-        execute = self._connection.execute
-        last = execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
-        first_id = (last[0] if last else 0) + 1
-        rows = [(first_id + place, *record) for place, record in enumerate(records)]
-        self._connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", rows)
-        for destination in self._destinations if destinations is None else destinations:
-            execute(
-                "INSERT INTO deliveries SELECT ?, id FROM records WHERE id BETWEEN ? AND ?",
-                (destination, first_id, rows[-1][0]),
-            )
-        self._grown += sum(len(record.payload) for record in records)
-
-    def save_session(self, session: OpenSession, launch: str | None = None) -> None:
-        wallet = json.dumps([[*flow, amount] for flow, amount in session.wallet.items()])
-        self._connection.execute(
-            "INSERT OR REPLACE INTO session_end VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                session.session_id,
-                session.session_num,
-                session.session_start_ts,
-                session.client_ts,
-                session.clock_offset,
-                session.length,
-                session.annotations,
-                session.attempt,
-                wallet,
-                launch or self._launch,
-            ),
-        )
-
-    def delete_session(self, session_id: str) -> bool:
-        return self._connection.execute("DELETE FROM session_end WHERE session_id = ?", (session_id,)).rowcount == 1
-
-    def clear(self) -> None:
-        for table in ("records", "deliveries", "session_end", "progression", "rejected", "key_value"):
-            self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
-        self._grown = 0
-
-    def trim(self, max_bytes: int) -> int:
-        excess = int(self.value("outbox_bytes") or 0) + self._grown - max_bytes
-        dropped = 0
-        protected = ", ".join(f"'{category}'" for category in sorted(PROTECTED))
-        for which in (f"category NOT IN ({protected})", f"category IN ({protected})"):
-            while excess > 0:
-                # SQL is made of constants only
-                oldest = f"SELECT session_id FROM records WHERE {which} ORDER BY id LIMIT 1"  # noqa: S608
-                rows = self._connection.execute(
-                    f"SELECT id, length(payload) FROM records WHERE {which} AND session_id = ({oldest})"  # noqa: S608
-                    f" ORDER BY id LIMIT {_MANY}"
-                ).fetchall()
-                if not rows:
-                    break
-                doomed: list[tuple[int]] = []
-                for record_id, size in rows:
-                    if excess <= 0:
-                        break
-                    doomed.append((record_id,))
-                    excess -= size
-                    self._grown -= size
-                self._connection.executemany("DELETE FROM records WHERE id = ?", doomed)
-                self._connection.executemany(
-                    "DELETE FROM deliveries WHERE record_id = ? AND destination IN (SELECT name FROM destinations)",
-                    doomed,
-                )
-                dropped += len(doomed)
-        return dropped
-
-    def flush(self) -> None:
-        """Write down by how much the outbox has grown."""
-        if self._grown:
-            _grow(self._connection, self._grown)
-            self._grown = 0
-
-
-def _grow(connection: sqlite3.Connection, amount: int) -> None:
-    connection.execute(
-        "INSERT INTO key_value VALUES ('outbox_bytes', ?1)"
-        " ON CONFLICT (key) DO UPDATE SET value = MAX(0, CAST(value AS INTEGER) + ?1)",
-        (amount,),
-    )
-
-
 def _settle(
     connection: sqlite3.Connection, destination: str, done: Sequence[int], rejected: Sequence[Rejected]
 ) -> None:
+    with _transaction(connection):
+        _remove(connection, destination, done)
+        _keep_rejected(connection, destination, rejected)
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        _remove(connection, destination, done, rejected)
+        yield
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -406,9 +319,7 @@ def _settle(
         raise
 
 
-def _remove(
-    connection: sqlite3.Connection, destination: str, done: Sequence[int], rejected: Sequence[Rejected]
-) -> None:
+def _remove(connection: sqlite3.Connection, destination: str, done: Sequence[int]) -> None:
     ids = json.dumps(list(done))
     connection.execute(
         "DELETE FROM deliveries WHERE destination = ? AND record_id IN (SELECT value FROM json_each(?))",
@@ -424,7 +335,10 @@ def _remove(
     finished = json.dumps([record_id for record_id, _ in rows])
     connection.execute("DELETE FROM records WHERE id IN (SELECT value FROM json_each(?))", (finished,))
     size = sum(length for _, length in rows)
-    _grow(connection, -size)
+    grow(connection, -size)
+
+
+def _keep_rejected(connection: sqlite3.Connection, destination: str, rejected: Sequence[Rejected]) -> None:
     if rejected:
         connection.executemany(
             "INSERT INTO rejected (destination, reason, errors, client_ts, payload) VALUES (?, ?, ?, ?, ?)",

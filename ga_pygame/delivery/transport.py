@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ga_pygame.clock import Clock
-from ga_pygame.exchange import Reply, Request
+from ga_pygame.exchange import Answered, Reply, Request
 
 if TYPE_CHECKING:
     import requests
@@ -17,40 +16,6 @@ _MAX_ANSWER_BYTES = 8 * 2**20
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 _DIRECT = {"http": "", "https": ""}
 """No proxy, whatever the environment says: none could reach a collector on this machine."""
-
-
-class Pending(Protocol):
-    """A request on its way."""
-
-    def poll(self) -> Reply | None:
-        """The answer, or `None` while it is still open."""
-        ...
-
-
-class Transport(Protocol):
-    """Sends requests. Used by one uploader on one thread."""
-
-    def open(self) -> None:
-        """Load and build what takes time, before the first request."""
-        ...
-
-    def send(self, request: Request) -> Pending:
-        """Start a request; never raises, a failure is a `Reply` without a status."""
-        ...
-
-    def close(self) -> None:
-        """Let go of connections."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A request that is over."""
-
-    reply: Reply
-
-    def poll(self) -> Reply:
-        return self.reply
 
 
 class RequestsTransport:
@@ -97,7 +62,8 @@ class RequestsTransport:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Answered(Reply(response.status_code, headers, body))
         except (requests.RequestException, OSError, ValueError) as error:
-            return Answered(Reply(None, error=_reason(error, request.url)))
+            reason = _reason(error, request.url)
+            return Answered(Reply(None, error=reason, maybe_handled=not _is_before_sending(error)))
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
         """Read the body within bounds of size and time; a cut answer raises."""
@@ -121,6 +87,18 @@ def _reason(error: BaseException, url: str) -> str:
         deepest = cause
     why = getattr(deepest, "strerror", None) or type(deepest).__name__
     return f"no answer from {'/'.join(url.split('/')[:3])}: {why}"
+
+
+def _is_before_sending(error: BaseException | None) -> bool:
+    """Whether the failure lies before the first byte of the request: no name, no connection, no TLS."""
+    import urllib3.exceptions as lower  # noqa: PLC0415 - loaded with requests
+
+    before = (lower.NewConnectionError, lower.ConnectTimeoutError, lower.SSLError, lower.ProxyError)
+    while error is not None:
+        if isinstance(error, before):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _as_it_is(request: Any) -> Any:

@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from ga_pygame.delivery.outbox import Batch, Outbox, Rejected
-from ga_pygame.delivery.transport import Pending, Transport
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.exchange import Destination, Host, Outcome, Reply, Situation, Standing, StoredRecord, Verdict
+from ga_pygame.exchange import (
+    Destination,
+    Host,
+    Outcome,
+    Pending,
+    Reply,
+    Situation,
+    Standing,
+    StoredRecord,
+    Transport,
+    Verdict,
+)
 
 _POLL_SECONDS = 0.02
 _FIRST_BACKOFF_SECONDS = 1.0
@@ -81,7 +92,7 @@ class Uploader:
         self._situation = situation
         self._diagnostics = diagnostics
         self._listener = listener
-        self._interval = interval
+        self._interval = interval if destination.interval is None else destination.interval
         self._chance = chance
         self._opened = False
         self._finishing = False
@@ -90,6 +101,7 @@ class Uploader:
         self._flushes: deque[FlushDone] = deque()
         self._pending: tuple[Pending, Batch | None] | None = None
         self._next_upload = 0.0
+        self._paced_until = 0.0
         self._not_before = 0.0
         self._failures = 0
         self._is_lost = False
@@ -130,13 +142,24 @@ class Uploader:
         if self._ceased:
             self._answer_flushes("the player did not agree")
             return None
+        return self._start(now)
+
+    def _start(self, now: float) -> float | None:
+        """Start what is due; return seconds until something is."""
+        if now < self._paced_until:
+            return self._paced_until - now
         if now < self._not_before and not self._flushes:
             return None if self._finishing else self._not_before - now
         if not (self._urgent or self._flushes or now >= self._next_upload):
             return self._next_upload - now
+        self._urgent = False  # before the look: what is urged or asked meanwhile is seen by the next step
+        asked = len(self._flushes)
         if self._begin():
+            self._urgent = True
+            self._paced_until = now + self._destination.pace
             return 0.0
-        self._idle(now, "")
+        self._next_upload = now + self._interval
+        self._answer_flushes("", asked)
         return None if self._finishing else self._interval
 
     def _begin(self) -> bool:
@@ -147,17 +170,21 @@ class Uploader:
         if self._refused_in == situation.session_id:
             self._answer_flushes(f"{self.name} refuses this game's events")
             return False
-        request = self._destination.handshake(situation)
-        batch = None
-        if request is None:
-            batch = self._lease()
-            if batch is None:
-                return False
-            try:
-                request = self._destination.encode(batch.records)
-            except BaseException:
+        batch = self._lease()
+        try:
+            first = batch.records[0] if batch is not None else None
+            request = self._destination.handshake(replace(situation, next_record=first))
+            if request is not None and batch is not None:
                 self._outbox.release(batch)
-                raise
+                batch = None
+            elif request is None and batch is not None:
+                request = self._destination.encode(batch.records)
+        except BaseException:
+            if batch is not None:
+                self._outbox.release(batch)
+            raise
+        if request is None:
+            return False
         self._pending = (self._transport.send(request), batch)
         return True
 
@@ -192,6 +219,8 @@ class Uploader:
         if outcome is Outcome.SPLIT and len(batch.records) > 1:
             self._small = max(1, len(batch.records) // 2)
             self._small_until = batch.records[-1].id
+            self._outbox.release(batch)
+        elif outcome is Outcome.AGAIN:
             self._outbox.release(batch)
         elif outcome is Outcome.RETRY:
             self._outbox.release(batch)
@@ -241,15 +270,11 @@ class Uploader:
     def _refuse(self, now: float) -> None:
         situation = self._situation()
         self._refused_in = situation.session_id if situation else None
-        self._idle(now, f"{self.name} refuses this game's events")
-
-    def _idle(self, now: float, error: str) -> None:
-        self._urgent = False
         self._next_upload = now + self._interval
-        self._answer_flushes(error)
+        self._answer_flushes(f"{self.name} refuses this game's events")
 
-    def _answer_flushes(self, error: str) -> None:
-        while self._flushes:
+    def _answer_flushes(self, error: str, most: int | None = None) -> None:
+        for _ in range(len(self._flushes) if most is None else min(most, len(self._flushes))):
             self._flushes.popleft()(self.name, error)
 
 

@@ -7,12 +7,13 @@ that died.
 
 from __future__ import annotations
 
+import functools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ga_pygame.clock import Clock
-from ga_pygame.delivery.bookkeeping import Book, Encoder, Heartbeat, Page, end_lost
+from ga_pygame.delivery.bookkeeping import Amounts, Book, Encoder, Heartbeat, Page, end_lost
 from ga_pygame.delivery.outbox import Outbox, Transaction
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import Record
@@ -23,7 +24,7 @@ COMMIT_SECONDS = 0.04
 SLICE = 64
 """Records in one transaction; encoding them holds the interpreter lock for well under a millisecond."""
 
-HEARTBEAT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Writer:
         heartbeat: Tells how long the running session has lasted; `None` while there is none.
         urge: Called after a commit that should be sent now: a session's start or end.
         max_outbox_bytes: Room for records that wait.
+        amounts: By summing destination, what an event adds to which of its sums.
     """
 
     name = "writer"
@@ -70,6 +72,7 @@ class Writer:
         heartbeat: Callable[[float], Heartbeat | None],
         urge: Callable[[], None],
         max_outbox_bytes: int,
+        amounts: Mapping[str, Amounts] | None = None,
     ) -> None:
         self._inbox = inbox
         self._outbox = outbox
@@ -79,7 +82,7 @@ class Writer:
         self._urge = urge
         self._max_outbox_bytes = max_outbox_bytes
         self._book = Book()
-        self._encoder = Encoder(clock)
+        self._encoder = Encoder(clock, amounts)
         self._saved_at = 0.0
         self._recovered = False
         self._finishing = False
@@ -149,6 +152,7 @@ class Writer:
     def _recover(self) -> None:
         for session in self._outbox.orphans():
             try:
-                self._outbox.transact(lambda transaction, lost=session: end_lost(transaction, lost))  # type: ignore[misc]
+                end = functools.partial(end_lost, session=session, encoder=self._encoder)
+                self._outbox.transact(end)
             except Exception as error:  # noqa: BLE001 - a damaged row must not keep the game from recording
                 self._diagnostics.defect("the recovery of a session", error)

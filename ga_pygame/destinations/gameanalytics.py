@@ -22,14 +22,14 @@ from urllib.parse import urlencode
 from ga_pygame import device, rules
 from ga_pygame.config import SANDBOX_GAME_KEY
 from ga_pygame.diagnostics import Drop
-from ga_pygame.exchange import Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
+from ga_pygame.exchange import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
 
 PRODUCTION = "https://api.gameanalytics.com"
 SANDBOX = "https://sandbox-api.gameanalytics.com"
 CONFIGS_KEY = "remote_configs"
 
 
-class GameAnalytics:
+class GameAnalytics(Destination):
     """The destination that the tracker uses by default.
 
     Args:
@@ -65,6 +65,11 @@ class GameAnalytics:
 
     def __repr__(self) -> str:
         return f"<GameAnalytics at {self._endpoint}>"
+
+    def redirect(self, collector: str) -> None:
+        """Send to a collector instead, which drops doubles, so that nothing is lost to its errors either."""
+        self._endpoint = collector.rstrip("/")
+        self._resubmit = True
 
     def open(self, host: Host) -> None:
         self._host = host

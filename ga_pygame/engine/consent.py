@@ -30,6 +30,7 @@ class Consent:
     def __init__(self, state: ConsentState, changed: Callable[[ConsentState], None]) -> None:
         self._state = state
         self._changed = changed
+        self._said = False
 
     @property
     def state(self) -> ConsentState:
@@ -37,8 +38,9 @@ class Consent:
         return self._state
 
     def load(self, state: ConsentState) -> None:
-        """Take what was kept."""
-        self._state = state
+        """Take what was kept, unless the player has spoken in this launch."""
+        if state is not ConsentState.UNKNOWN and not self._said:
+            self._state = state
 
     def grant(self) -> None:
         """The player agrees: record from now on, with what happened in this launch."""
@@ -48,7 +50,13 @@ class Consent:
         """The player does not agree: forget what was not sent, record nothing, also in later launches."""
         self._set(ConsentState.DENIED)
 
+    @property
+    def said(self) -> bool:
+        """Whether the player has spoken in this launch."""
+        return self._said
+
     def _set(self, state: ConsentState) -> None:
+        self._said = True
         if state is not self._state:
             self._state = state
             self._changed(state)

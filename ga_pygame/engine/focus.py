@@ -24,12 +24,10 @@ def has_window() -> bool:
 
 
 def is_focused() -> bool:
-    """Whether any of the game's windows has the keyboard and is not hidden."""
+    """Whether any of the game's windows has the keyboard; none that is hidden or minimised has."""
     try:
-        if not pygame.key.get_focused():
-            return False
-        # get_active() knows of the window made by display.set_mode() only
-        return pygame.display.get_surface() is None or pygame.display.get_active()
+        # not display.get_active(): it knows one window only, which may be minimised while another is played in
+        return bool(pygame.key.get_focused())
     except pygame.error:  # pygame.quit() in between
         return False
 
@@ -54,6 +52,7 @@ class Focus:
         """Observe the state as it is. Any thread."""
         if not has_window():
             self._armed = False
+            self._session.no_window()
         elif is_focused():
             self._armed = True
             self._session.focus(now)

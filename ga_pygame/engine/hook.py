@@ -84,12 +84,12 @@ class Hook:
 
     def process(self, event: pygame.event.Event) -> None:
         """Observe one event."""
-        self.seen = True
         if event.type in _WATCHED:
             self._observe(event.type)
 
     def frame(self, now: float) -> None:
         """Look after what is due: the focus state four times a second."""
+        self.seen = True
         if now >= self._next_read:
             self._next_read = now + WATCH_SECONDS
             self._focus.read(now)
@@ -116,7 +116,6 @@ class Hook:
         self._wrapped.append((module, name, original, wrapper))
 
     def _seen_all(self, events: Iterable[pygame.event.Event]) -> None:
-        self.seen = True
         for event in events:
             if event.type in _WATCHED:
                 self._observe(event.type)
@@ -127,7 +126,6 @@ class Hook:
         self._tick()
 
     def _seen_frame(self, _nothing: object) -> None:
-        self.seen = True
         self._tick()
 
     def _observe(self, kind: int) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from threading import Lock
 
@@ -38,6 +38,7 @@ class State:
         session: The running session, or the last one.
         since: When the phase began.
         focused: Seconds focused before that.
+        left: The player left the game: a window that is still open and focused begins no session any more.
         final: The game is over; no session starts any more.
     """
 
@@ -45,6 +46,7 @@ class State:
     session: SessionRef | None = None
     since: float = 0.0
     focused: float = 0.0
+    left: bool = False
     final: bool = False
 
     def length(self, now: float) -> float:
@@ -98,6 +100,11 @@ class Session:
         """The player is elsewhere."""
         self._observe(lambda machine: machine._blur(at))
 
+    def no_window(self) -> None:
+        """There is no window: one that is focused later belongs to a game that goes on after `pygame.quit()`."""
+        if self.state.left:
+            self._observe(lambda machine: machine._no_window())
+
     def slept(self, fell_asleep: float, woke_up: float) -> None:
         """The machine slept: a pause, unless there was one already."""
 
@@ -115,7 +122,7 @@ class Session:
             self._observe(lambda machine: machine._time_out(now))
 
     def end(self, at: float, reason: str, *, final: bool = False) -> None:
-        """The player leaves; `final` lets no other session start."""
+        """The player leaves: focus begins no session before `no_window()`, and after `final` nothing does."""
         self._observe(lambda machine: machine._leave(at, reason, final=final))
 
     def _observe(self, observation: Observation) -> None:
@@ -140,7 +147,8 @@ class Session:
     def _focus(self, at: float) -> None:
         state = self.state
         if state.phase is Phase.CLOSED:
-            self._start(at)
+            if not state.left:
+                self._start(at)
         elif state.phase is Phase.PAUSED:
             pause = at - state.since
             if pause > self._pause_timeout:
@@ -163,8 +171,10 @@ class Session:
     def _leave(self, at: float, reason: str, *, final: bool) -> None:
         if self.state.phase is not Phase.CLOSED:
             self._end(self.state.since if self.state.phase is Phase.PAUSED else at, reason)
-        if final:
-            self.state = State(Phase.CLOSED, self.state.session, since=at, final=True)
+        self.state = replace(self.state, left=True, final=final or self.state.final)
+
+    def _no_window(self) -> None:
+        self.state = replace(self.state, left=False)
 
     def _end(self, at: float, reason: str) -> None:
         session = self.state.session

@@ -1,0 +1,257 @@
+"""The switchboard of POGR's and Trophy's emulators: `/_emu`, reached like the page's data.
+
+GET  /_emu/state                                    what both services hold
+POST /_emu/reset  {"service": "trophy"}             forget it (without a body: of both)
+POST /_emu/clock  {"days": 1}                       shift Trophy's clock; {"reset": true} sets it right again
+POST /_emu/fail   {"route": "pogr", "status": 500}  faults, see `faults`; DELETE forgets those that wait
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ga_pygame.collector import pogr_store, trophy_reads
+from ga_pygame.collector import trophy_users as users
+from ga_pygame.collector.faults import FaultError, Faults
+from ga_pygame.collector.store import Change, Store
+from ga_pygame.collector.trophy_rules import Rules
+from ga_pygame.collector.trophy_state import State, now_of, number
+
+MOST_SHOWN = 1000
+MOST_SHIFT_SECONDS = 3660 * 86400.0
+MOST_BODY_BYTES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A Trophy user with all that it has."""
+
+    user_id: str
+    name: str | None
+    tz: str | None
+    totals: dict[str, float | int]
+    streak: int
+    points: dict[str, int]
+    levels: dict[str, str]
+    achievements: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A leaderboard with its best."""
+
+    key: str
+    name: str
+    rankings: list[dict[str, Any]]
+
+
+class Services:
+    """What the two services hold, read for the page and for `/_emu/state`."""
+
+    def __init__(self, reader: sqlite3.Connection, rules: Rules) -> None:
+        self._db = reader
+        self._rules = rules
+
+    def pogr_sessions(self, limit: int) -> list[pogr_store.PogrSession]:
+        """The sessions that began last, newest first."""
+        return pogr_store.newest_sessions(self._db, limit)
+
+    def pogr_rows(self, limit: int) -> list[pogr_store.PogrRow]:
+        """The rows that came last, newest first."""
+        return pogr_store.newest_rows(self._db, limit)
+
+    def summary(self) -> dict[str, Any]:
+        """What was counted."""
+        return {"pogr": pogr_store.summary(self._db), "trophy": trophy_reads.summary(self._db)}
+
+    def players(self, limit: int) -> list[Player]:
+        """The users that changed last, newest first."""
+        state = State(self._db, self._rules)
+        achievements = {one.key: one.name for one in self._rules.all_achievements()}
+        found = []
+        query = "SELECT user_id, name, tz FROM trophy_users ORDER BY updated DESC, id DESC LIMIT ?"
+        for user_id, name, tz in self._db.execute(query, (limit,)).fetchall():
+            totals = self._db.execute(
+                "SELECT metric, total FROM trophy_totals WHERE user_id = ? ORDER BY 1", (user_id,)
+            )
+            points = {key: state.points.total(user_id, key) for key in self._rules.points}
+            levels = {key: system.level_at(points[key]) for key, system in self._rules.points.items()}
+            done = state.completions(user_id)
+            known = [key for key in achievements if key in done]
+            found.append(
+                Player(
+                    user_id=user_id,
+                    name=name,
+                    tz=tz,
+                    totals={metric: number(total) for metric, total in totals},
+                    streak=state.streak(user_id)["length"],
+                    points=points,
+                    levels={key: level.name for key, level in levels.items() if level is not None},
+                    achievements=[achievements[key] for key in sorted(known, key=lambda key: done[key][1])],
+                )
+            )
+        return found
+
+    def boards(self, limit: int) -> list[Board]:
+        """The leaderboards with their best."""
+        boards = State(self._db, self._rules).boards
+        return [
+            Board(key, board.name, boards.rankings(board, 0, min(limit, board.max_participants)))
+            for key, board in self._rules.leaderboards.items()
+        ]
+
+    def points_name(self, key: str) -> str:
+        """What a points system is called."""
+        return self._rules.points[key].name
+
+
+class _Forgets(Protocol):
+    def forget(self) -> None:
+        """Begin counting anew."""
+
+
+class Switchboard:
+    """The routes.
+
+    Args:
+        store: Where both services' state is.
+        reader: A connection to the same file, to read with.
+        services: The same, as the page shows it.
+        faults: Those that wait.
+        trophy: Whose count of requests a reset forgets.
+    """
+
+    def __init__(
+        self, store: Store, reader: sqlite3.Connection, services: Services, faults: Faults, trophy: _Forgets
+    ) -> None:
+        self._store = store
+        self._reader = reader
+        self._services = services
+        self._faults = faults
+        self._trophy = trophy
+
+    def routes(self) -> list[Route]:
+        """The four."""
+        return [
+            Route("/_emu/state", self._state, methods=["GET"]),
+            Route("/_emu/reset", self._reset, methods=["POST"]),
+            Route("/_emu/clock", self._clock, methods=["GET", "POST"]),
+            Route("/_emu/fail", self._fail, methods=["GET", "POST", "DELETE"]),
+        ]
+
+    async def _state(self, request: Request) -> Response:  # noqa: ARG002
+        summary = self._services.summary()
+        rows = [
+            {**dataclasses.asdict(row), "json": msgspec.Raw(row.json)} for row in self._services.pogr_rows(MOST_SHOWN)
+        ]
+        return _json(
+            {
+                "pogr": {
+                    **summary["pogr"],
+                    "newest_sessions": self._services.pogr_sessions(MOST_SHOWN),
+                    "newest_rows": rows,
+                },
+                "trophy": {
+                    **summary["trophy"],
+                    "newest_users": self._services.players(MOST_SHOWN),
+                    "leaderboards": self._services.boards(MOST_SHOWN),
+                },
+                "clock": self._now(),
+                "faults": self._faults.waiting(),
+            }
+        )
+
+    async def _reset(self, request: Request) -> Response:
+        service = (await _fields(request)).get("service")
+        if service not in (None, "pogr", "trophy"):
+            raise HTTPException(400, "service must be pogr or trophy")
+        if service != "trophy":
+            await self._change(pogr_store.reset)
+        if service != "pogr":
+            await self._change(trophy_reads.reset)
+            self._trophy.forget()
+        self._faults.clear(service)
+        return _json({"reset": service or "both"})
+
+    async def _clock(self, request: Request) -> Response:
+        if request.method == "POST":
+            said = await _fields(request)
+            wrong = said.keys() - {"days", "seconds", "reset"}
+            shift = 0.0
+            for name, length in (("days", 86400), ("seconds", 1)):
+                amount = said.get(name, 0)
+                if isinstance(amount, bool) or not isinstance(amount, int | float) or abs(amount) > MOST_SHIFT_SECONDS:
+                    wrong = wrong | {name}
+                    continue
+                shift += amount * length
+            if wrong:
+                raise HTTPException(400, "give days and seconds to shift by as numbers, or reset")
+
+            def write(db: sqlite3.Connection) -> bool:
+                if said.get("reset"):
+                    db.execute("DELETE FROM service_counts WHERE service = 'trophy' AND name = 'shift'")
+                pogr_store.count(db, "trophy", "shift", shift)
+                row = db.execute("SELECT number FROM service_counts WHERE name = 'shift'").fetchone()
+                fits = bool(abs(row[0]) <= MOST_SHIFT_SECONDS)
+                if not fits:
+                    pogr_store.count(db, "trophy", "shift", -shift)
+                return fits
+
+            if not await self._change(write):
+                raise HTTPException(400, "the clock can be shifted by ten years at most")
+        return _json(self._now())
+
+    async def _fail(self, request: Request) -> Response:
+        if request.method == "POST":
+            try:
+                self._faults.set(await _body(request))
+            except FaultError as error:
+                raise HTTPException(400, str(error)) from error
+        elif request.method == "DELETE":
+            self._faults.clear()
+        return _json({"faults": self._faults.waiting()})
+
+    def _now(self) -> dict[str, Any]:
+        now = now_of(self._reader)
+        row = self._reader.execute("SELECT number FROM service_counts WHERE name = 'shift'").fetchone()
+        return {"now": users.iso(now), "shift_seconds": row[0] if row else 0}
+
+    async def _change(self, write: Callable[[sqlite3.Connection], Any]) -> Any:
+        return await asyncio.wrap_future(self._store.change(Change(write, 0)))
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BODY_BYTES:
+            raise HTTPException(413, "that is too much")
+    return body
+
+
+async def _fields(request: Request) -> dict[str, Any]:
+    body = await _body(request)
+    if not body:
+        return {}
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise HTTPException(400, f"the body must be a JSON object: {error}") from error
+    if not isinstance(value, dict):
+        raise HTTPException(400, "the body must be a JSON object")
+    return value
+
+
+def _json(content: Any) -> Response:
+    return Response(msgspec.json.encode(content), media_type="application/json")

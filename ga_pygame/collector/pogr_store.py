@@ -1,0 +1,173 @@
+"""POGR's sessions and rows in the collector's file: how they are written, and how they are read again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ga_pygame import clock
+
+KINDS = ("data", "event", "logs", "metrics", "monitor")
+_COUNT = (
+    "INSERT INTO service_counts VALUES (?, ?, ?)"
+    " ON CONFLICT (service, name) DO UPDATE SET number = number + excluded.number"
+)
+_TABLES = ("pogr_sessions", "pogr_rows")
+
+
+def count(db: sqlite3.Connection, service: str, name: str, number: float = 1) -> None:
+    """Add to one of a service's counts."""
+    db.execute(_COUNT, (service, name, number))
+
+
+def counts(db: sqlite3.Connection, service: str) -> dict[str, int]:
+    """A service's counts by name."""
+    rows = db.execute("SELECT name, number FROM service_counts WHERE service = ?", (service,))
+    return {name: int(number) for name, number in rows}
+
+
+# --- writing: each of these makes a `Change.write` -------------------------------------------------------
+
+
+def begin(client: str, build: str, association_id: str | None, identity: str) -> Callable[[sqlite3.Connection], str]:
+    """Begin a session; returns its id."""
+    session_id = clock.new_id()
+    now = clock.wall_now()
+
+    def write(db: sqlite3.Connection) -> str:
+        db.execute(
+            "INSERT INTO pogr_sessions (session_id, client, build, association_id, identity, started)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (session_id, client, build, association_id, identity, now),
+        )
+        return session_id
+
+    return write
+
+
+def end(session_id: str) -> Callable[[sqlite3.Connection], str]:
+    """End a session; returns what is wrong with it, empty if nothing is."""
+    now = clock.wall_now()
+
+    def write(db: sqlite3.Connection) -> str:
+        problem = _problem(db, session_id)
+        if not problem:
+            db.execute("UPDATE pogr_sessions SET ended = ? WHERE session_id = ?", (now, session_id))
+        return problem
+
+    return write
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A row to write; `session_id` is `None` where keys took its place."""
+
+    row_id: str
+    session_id: str | None
+    kind: str
+    received_at: float
+    effective_at: float
+    notes: tuple[str, ...]
+    json: bytes
+
+
+def add(row: NewRow) -> Callable[[sqlite3.Connection], str]:
+    """Add a row; returns what is wrong with its session, empty if nothing is."""
+
+    def write(db: sqlite3.Connection) -> str:
+        problem = _problem(db, row.session_id) if row.session_id is not None else ""
+        if problem:
+            return problem
+        notes = json.dumps(row.notes) if row.notes else None
+        db.execute(
+            "INSERT INTO pogr_rows (row_id, session_id, kind, received_at, effective_at, notes, json)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (row.row_id, row.session_id, row.kind, row.received_at, row.effective_at, notes, row.json),
+        )
+        db.execute("UPDATE pogr_sessions SET rows = rows + 1 WHERE session_id = ?", (row.session_id,))
+        count(db, "pogr", row.kind)
+        return ""
+
+    return write
+
+
+def refuse(service: str) -> Callable[[sqlite3.Connection], None]:
+    """Count a request that was turned down."""
+    return lambda db: count(db, service, "refused")
+
+
+def reset(db: sqlite3.Connection) -> None:
+    """Forget everything that POGR's routes took."""
+    for table in _TABLES:
+        db.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+    db.execute("DELETE FROM service_counts WHERE service = 'pogr'")
+
+
+def _problem(db: sqlite3.Connection, session_id: str) -> str:
+    found = db.execute("SELECT ended FROM pogr_sessions WHERE session_id = ?", (session_id,)).fetchone()
+    if found is None:
+        return "this session is not known: call init first"
+    return "" if found[0] is None else "this session has ended: call init for a new one"
+
+
+# --- reading ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PogrSession:
+    """One session; `ended` is `None` while it is open."""
+
+    session_id: str
+    client: str
+    build: str
+    association_id: str | None
+    identity: str
+    started: float
+    ended: float | None
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class PogrRow:
+    """One row as it was sent."""
+
+    id: int
+    row_id: str
+    session_id: str | None
+    kind: str
+    received_at: float
+    effective_at: float
+    notes: list[str]
+    json: bytes
+
+
+def summary(db: sqlite3.Connection) -> dict[str, Any]:
+    """Sessions, rows by kind, refused requests."""
+    found = counts(db, "pogr")
+    (sessions,) = db.execute("SELECT count(*) FROM pogr_sessions").fetchone()
+    rows = {kind: found[kind] for kind in KINDS if kind in found}
+    return {"sessions": sessions, "rows": rows, "refused": found.get("refused", 0)}
+
+
+def newest_sessions(db: sqlite3.Connection, limit: int) -> list[PogrSession]:
+    """The sessions that began last, newest first."""
+    query = (
+        "SELECT session_id, client, build, association_id, identity, started, ended, rows FROM pogr_sessions"
+        " ORDER BY id DESC LIMIT ?"
+    )
+    return [PogrSession(*row) for row in db.execute(query, (limit,))]
+
+
+def newest_rows(db: sqlite3.Connection, limit: int) -> list[PogrRow]:
+    """The rows that came last, newest first."""
+    query = (
+        "SELECT id, row_id, session_id, kind, received_at, effective_at, notes, json FROM pogr_rows"
+        " ORDER BY id DESC LIMIT ?"
+    )
+    return [
+        PogrRow(row_id, sent_id, session_id, kind, received_at, at, json.loads(notes) if notes else [], bytes(body))
+        for row_id, sent_id, session_id, kind, received_at, at, notes, body in db.execute(query, (limit,))
+    ]

@@ -1,0 +1,218 @@
+"""Trophy's users: what a request may say about one, how they are kept and shown."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import sqlite3
+import zoneinfo
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
+_NOTIFICATIONS = ("achievement_completed", "recap", "reactivation", "streak_reminder")
+_CHANNELS = ("email", "push")
+MAX_ID = 512
+
+
+class Refused(Exception):
+    """A request that cannot be processed; the message is for the developer who sent it."""
+
+    def __init__(self, status: int, error: str) -> None:
+        super().__init__(error)
+        self.status = status
+
+
+@lru_cache(maxsize=512)
+def zone(name: str) -> dt.tzinfo | None:
+    """The time zone of an IANA name, `None` if there is none."""
+    if name == "UTC":
+        return dt.timezone.utc
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # unknown, no name at all, a folder of names
+        return None
+
+
+def iso(at: float) -> str:
+    """A moment as the service writes it."""
+    return dt.datetime.fromtimestamp(at, dt.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def check_strings(name: str, value: Any, known: Sequence[str]) -> None:
+    """Attributes: an object of strings, with keys that exist.
+
+    Raises:
+        Refused: It is not.
+    """
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        raise Refused(422, f"{name} must be an object with strings")
+    unknown = sorted(value.keys() - set(known))
+    if unknown:
+        raise Refused(422, f"{name}: there is no attribute {', '.join(key[:64] for key in unknown[:8])}")
+
+
+def check(user: Any, attributes: Sequence[str], user_id: str | None = None) -> tuple[str, dict[str, Any]]:
+    """The id of a user in a request, and what is said about it.
+
+    Args:
+        user: The object in the request.
+        attributes: The user attributes that exist.
+        user_id: The id, where the path names it.
+
+    Raises:
+        Refused: It breaks a rule.
+    """
+    if not isinstance(user, dict):
+        raise Refused(422, "user must be an object")
+    if user_id is None:
+        user_id = user.get("id")
+    if not isinstance(user_id, str) or not user_id:
+        raise Refused(422, "user.id must be a string that is not empty")
+    if len(user_id) > MAX_ID:
+        raise Refused(422, f"user.id is longer than {MAX_ID}")
+    for name in ("email", "name", "tz", "signUpDate"):
+        if not isinstance(user.get(name), str | None):
+            raise Refused(422, f"user.{name} must be a string")
+    if user.get("tz") is not None and zone(user["tz"]) is None:
+        raise Refused(422, f"user.tz {user['tz'][:64]!r} is no IANA time zone such as Europe/London")
+    if user.get("signUpDate") is not None and not _is_date(user["signUpDate"]):
+        raise Refused(422, "user.signUpDate must be a date such as 2026-01-31")
+    tokens = user.get("deviceTokens")
+    if tokens is not None and not (isinstance(tokens, list) and all(isinstance(one, str) for one in tokens)):
+        raise Refused(422, "user.deviceTokens must be a list of strings")
+    if not isinstance(user.get("subscribeToEmails"), bool | None):
+        raise Refused(422, "user.subscribeToEmails must be true or false")
+    if user.get("attributes") is not None:
+        check_strings("user.attributes", user["attributes"], attributes)
+    return user_id, user
+
+
+def _is_date(text: str) -> bool:
+    return date(text) is not None
+
+
+def date(text: str) -> dt.date | None:
+    """The date of `YYYY-MM-DD`, `None` if it is none."""
+    if not _DATE.match(text):
+        return None
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+# --- in the file ---------------------------------------------------------------------------------------------
+
+_COLUMNS = "user_id, email, name, tz, sign_up_date, device_tokens, subscribed, attributes, created, updated"
+
+
+def find(db: sqlite3.Connection, user_id: str) -> dict[str, Any] | None:
+    """A user as the service shows it, `None` if there is none."""
+    row = db.execute(f"SELECT {_COLUMNS} FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone()  # noqa: S608
+    if row is None:
+        return None
+    return {
+        "id": row[0],
+        "email": row[1],
+        "name": row[2],
+        "tz": row[3],
+        "signUpDate": row[4],
+        "deviceTokens": None if row[5] is None else json.loads(row[5]),
+        "subscribeToEmails": bool(row[6]),
+        "attributes": json.loads(row[7]),
+        "control": False,
+        "created": iso(row[8]),
+        "updated": iso(row[9]),
+    }
+
+
+def subscription_problem(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any]) -> str:
+    """Why a user cannot be subscribed to emails; empty if it can, or is not asked to."""
+    if said.get("subscribeToEmails") is not True or said.get("email"):
+        return ""
+    known = find(db, user_id)
+    if known and known["email"] and "email" not in said:
+        return ""
+    return "subscribeToEmails is true, but there is no email"
+
+
+def upsert(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any], now: float) -> bool:
+    """Create a user, or change what is said about it; returns whether it was created."""
+    known = find(db, user_id)
+    email = said["email"] if "email" in said else known and known["email"]
+    subscribed = said.get("subscribeToEmails")
+    if subscribed is None:
+        subscribed = known["subscribeToEmails"] if known else True
+    if not subscribed:
+        email = None  # the service does not keep it then
+    tokens = said["deviceTokens"] if "deviceTokens" in said else known and known["deviceTokens"]
+    values = {
+        "user_id": user_id,
+        "email": email,
+        "name": said["name"] if "name" in said else known and known["name"],
+        "tz": said["tz"] if "tz" in said else known and known["tz"],
+        "sign_up_date": said["signUpDate"] if "signUpDate" in said else known and known["signUpDate"],
+        "device_tokens": None if tokens is None else json.dumps(tokens),
+        "subscribed": int(subscribed),
+        "attributes": json.dumps({**(known["attributes"] if known else {}), **(said.get("attributes") or {})}),
+        "now": now,
+    }
+    db.execute(
+        f"INSERT INTO trophy_users ({_COLUMNS}) VALUES (:user_id, :email, :name, :tz, :sign_up_date, :device_tokens,"  # noqa: S608
+        " :subscribed, :attributes, :now, :now) ON CONFLICT (user_id) DO UPDATE SET email = excluded.email,"
+        " name = excluded.name, tz = excluded.tz, sign_up_date = excluded.sign_up_date,"
+        " device_tokens = excluded.device_tokens, subscribed = excluded.subscribed,"
+        " attributes = excluded.attributes, updated = excluded.updated",
+        values,
+    )
+    return known is None
+
+
+# --- preferences ---------------------------------------------------------------------------------------------
+
+
+def preferences(db: sqlite3.Connection, user_id: str) -> dict[str, Any] | None:
+    """A user's preferences, all channels on where nothing else was said; `None` if there is no such user."""
+    row = db.execute("SELECT preferences FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone()
+    if row is None:
+        return None
+    said = json.loads(row[0])
+    notifications = {name: list(_CHANNELS) for name in _NOTIFICATIONS} | said.get("notifications", {})
+    return {"notifications": notifications, "streak": {"enabled": True} | said.get("streak", {})}
+
+
+def check_preferences(said: Mapping[str, Any]) -> None:
+    """What a request may say about preferences.
+
+    Raises:
+        Refused: It breaks a rule.
+    """
+    notifications = said.get("notifications")
+    if notifications is not None:
+        if not isinstance(notifications, dict) or notifications.keys() - set(_NOTIFICATIONS):
+            raise Refused(422, f"notifications must be an object with {', '.join(_NOTIFICATIONS)}")
+        for name, channels in notifications.items():
+            if not isinstance(channels, list) or not all(one in _CHANNELS for one in channels):
+                raise Refused(422, f"notifications.{name} must be a list of email, push")
+    streak = said.get("streak")
+    if streak is not None and not (
+        isinstance(streak, dict) and streak.keys() <= {"enabled"} and isinstance(streak.get("enabled", True), bool)
+    ):
+        raise Refused(422, "streak may only be {'enabled': true or false} here: streaks are not customizable")
+
+
+def change_preferences(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any], now: float) -> bool:
+    """Change a user's preferences; returns whether there is such a user."""
+    row = db.execute("SELECT preferences FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone()
+    if row is None:
+        return False
+    kept = json.loads(row[0])
+    for name in ("notifications", "streak"):
+        kept[name] = {**kept.get(name, {}), **(said.get(name) or {})}
+    db.execute(
+        "UPDATE trophy_users SET preferences = ?, updated = ? WHERE user_id = ?", (json.dumps(kept), now, user_id)
+    )
+    return True

@@ -1,0 +1,49 @@
+"""A file as a destination, and the example of a destination: what a service must say, and how to reach it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ga_pygame.exchange import Answered, Destination, Outcome, Reply, Request, StoredRecord, Verdict
+
+
+class JsonLines(Destination):
+    """Appends each event to a file, a JSON object a line, under GameAnalytics' field names.
+
+    Args:
+        path: The file; it is made where it is missing. Its folder must exist.
+    """
+
+    name = "json_lines"
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path).absolute()
+        self.transport = AppendTransport()  # without this, requests go by HTTP
+
+    def encode(self, records: Sequence[StoredRecord]) -> Request:
+        lines = b"".join(record.json(None) + b"\n" for record in records)
+        return Request(str(self._path), lines, headers={})
+
+    def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> Sequence[Verdict]:
+        written = reply.status is not None  # else they stay in the outbox, and a later try brings them
+        return [Verdict(Outcome.DELIVERED if written else Outcome.RETRY)] * len(records)
+
+
+class AppendTransport:
+    """Carries a request into a file."""
+
+    def open(self) -> None:
+        pass
+
+    def send(self, request: Request) -> Answered:
+        try:
+            with open(request.url, "ab") as file:
+                file.write(request.body)
+        except OSError as error:
+            return Answered(Reply(None, error=str(error)))
+        return Answered(Reply(200))
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,183 @@
+"""A real window: an X server without a screen, a window manager, and games that are played in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Collector, Game, eventually
+
+PROGRAMS = ("Xvfb", "openbox", "xdotool", "wmctrl")
+DESKTOPS = 3
+
+_MANAGER = f"""<?xml version="1.0" encoding="UTF-8"?>
+<openbox_config xmlns="http://openbox.org/3.4/rc">
+  <focus><focusNew>yes</focusNew><followMouse>no</followMouse></focus>
+  <theme><animateIconify>no</animateIconify></theme>
+  <desktops><number>{DESKTOPS}</number><popupTime>0</popupTime></desktops>
+</openbox_config>
+"""
+
+_NEIGHBOUR = """
+    import pygame
+    pygame.display.init()
+    pygame.display.set_mode((200, 100))
+    pygame.display.set_caption("neighbour")
+    pygame.event.get()
+    print("open")
+    while pygame.event.wait().type != pygame.QUIT:
+        pass
+"""
+
+
+class Display:
+    """An X server with a window manager; windows go by the beginning of their titles."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        reader, writer = os.pipe()
+        command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", "1024x768x24", "-nolisten", "tcp", "-noreset"]
+        self._server = subprocess.Popen(
+            command, pass_fds=[writer], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        os.close(writer)
+        with os.fdopen(reader) as numbers:
+            number = numbers.readline().strip()
+        assert number, "Xvfb did not start"
+        self.name = f":{number}"
+        self._environment = {
+            **os.environ,
+            "DISPLAY": self.name,
+            **{f"XDG_{kind}_HOME": str(folder) for kind in ("CONFIG", "CACHE", "DATA")},
+        }
+        settings = folder / "rc.xml"
+        settings.write_text(_MANAGER)
+        self._manager = subprocess.Popen(
+            ["openbox", "--sm-disable", "--config-file", str(settings)],
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def wait_until_managed(self) -> None:
+        """Wait for the window manager."""
+        assert eventually(lambda: len(self.run("wmctrl", "-d").splitlines()) == DESKTOPS), "openbox did not start"
+
+    def stop(self) -> None:
+        """End both."""
+        for process in (self._manager, self._server):
+            process.terminate()
+            process.wait(10)
+
+    def run(self, *command: str) -> str:
+        """What a command prints that acts on this display."""
+        return subprocess.run(
+            command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
+        ).stdout
+
+    def find(self, title: str) -> int | None:
+        """The window whose title begins so, minimised ones and other desktops' included."""
+        for line in self.run("wmctrl", "-l").splitlines():
+            number, _desktop, _host, *words = line.split(maxsplit=3)
+            if words and words[0].startswith(title):
+                return int(number, 16)
+        return None
+
+    def window(self, title: str) -> str:
+        """Wait for that window."""
+        found = eventually(lambda: self.find(title))
+        assert found is not None, f"no window {title!r}: {self.run('wmctrl', '-l')}"
+        return hex(found)
+
+    def has_focus(self, title: str) -> bool:
+        """Whether that window gets the keys now."""
+        found = self.find(title)
+        return found is not None and self.run("xdotool", "getwindowfocus").strip() == str(found)
+
+    def focus(self, title: str) -> None:
+        """Click on the window in the task bar: it is restored where it was minimised, and gets the keys."""
+        self.run("wmctrl", "-i", "-a", self.window(title))
+        assert eventually(lambda: self.has_focus(title)), title
+
+    def minimise(self, title: str) -> None:
+        """Press the window's minimise button."""
+        self.run("xdotool", "windowminimize", self.window(title))
+        assert eventually(lambda: not self.has_focus(title)), title
+
+    def switch_desktop(self, number: int) -> None:
+        """Go to another desktop."""
+        self.run("wmctrl", "-s", str(number))
+        assert eventually(lambda: f"{number}  *" in self.run("wmctrl", "-d"))
+
+    def close(self, title: str) -> None:
+        """Press the window's close button."""
+        self.run("wmctrl", "-i", "-c", self.window(title))
+
+    def press(self, key: str) -> None:
+        """Press a key for the window that has the focus."""
+        self.run("xdotool", "key", key)
+
+
+@pytest.fixture
+def display(tmp_path: Path) -> Iterator[Display]:
+    """An X server of the test's own."""
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"a real window needs {', '.join(missing)}")
+    running = Display(tmp_path / "display")
+    try:
+        running.wait_until_managed()
+        yield running
+    finally:
+        running.stop()
+
+
+Play = Callable[..., Game]
+
+
+@pytest.fixture
+def play(display: Display, collector: Collector, game: Callable[..., Game]) -> Play:
+    """Start a game in a real window, as `game()` does."""
+
+    def start(code: str, **environment: str) -> Game:
+        settings = {
+            "DISPLAY": display.name,
+            "SDL_VIDEODRIVER": "x11",
+            "SDL_AUDIODRIVER": "dummy",
+            "GA_PYGAME_COLLECTOR": collector.url,
+        }
+        return game(code, **{**settings, **environment})
+
+    return start
+
+
+@pytest.fixture
+def neighbour(display: Display, game: Callable[..., Game]) -> str:
+    """Another program's window, open before the game's; its title."""
+    other = game(_NEIGHBOUR, DISPLAY=display.name, SDL_VIDEODRIVER="x11")
+    other.wait_for("open")
+    return "neighbour"
+
+
+def kinds(events: list[dict[str, Any]]) -> list[tuple[int, str]]:
+    """Of each event its session's number and its category; a session's id and number must belong together."""
+    pairs = {(event["session_id"], event["session_num"]) for event in events}
+    assert len(pairs) == len({session for session, _ in pairs}) == len({number for _, number in pairs}), pairs
+    return [(event["session_num"], event["category"]) for event in events]
+
+
+def lengths(events: list[dict[str, Any]]) -> list[int]:
+    """The sessions' lengths in their order."""
+    ends = sorted((event for event in events if event["category"] == "session_end"), key=lambda end: end["session_num"])
+    return [end["length"] for end in ends]
+
+
+def about(seconds: float) -> Any:
+    """A length in whole seconds that is right to a second."""
+    return pytest.approx(seconds - 0.5, abs=1.0)
