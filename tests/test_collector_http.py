@@ -270,6 +270,8 @@ def test_good_batch(fresh: Collector, packed: bool) -> None:
         "rejected": {},
         "duplicates": 0,
         "sessions": 1,
+        "pogr": {"sessions": 0, "rows": {}, "refused": 0},
+        "trophy": {"users": 0, "events": 0, "replays": 0, "achievements": 0, "refused": 0},
     }
 
 

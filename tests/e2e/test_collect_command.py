@@ -235,6 +235,9 @@ def test_mistakes_are_one_clear_line(tmp_path: Path) -> None:
             (("collect", "--port", "0", "--db", str(tmp_path / "no" / "x")), "does not exist"),
             (("collect", "--port", "0", "--host", "no.such.host.invalid"), "--host"),
             (("collect", "--port", "0", "--configs", str(text)), "settings file"),
+            (("collect", "--port", "0", "--trophy-rules", str(text)), "Trophy rules"),
+            (("collect", "--port", "0", "--trophy-rules", str(tmp_path / "none")), "cannot read"),
+            (("collect", "--port", "0", "--pogr-client", "no build"), "--pogr-client"),
             (("export", "--db", str(tmp_path / "none")), "no file"),
             (("export", "--db", str(text)), "cannot read"),
         ]
@@ -255,6 +258,21 @@ def test_missing_extra_is_explained(tmp_path: Path, arguments: tuple[str, ...]) 
     result = run(*arguments, PYTHONPATH=os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].endswith('pip install "ga-pygame[collector]"')
+
+
+def test_trophy_rules_can_be_printed_and_used(tmp_path: Path) -> None:
+    """The default rules are printed with their explanations, and what was printed is a file of rules."""
+    printed = run("collect", "--print-trophy-rules", PYTHONIOENCODING="ascii")
+    assert printed.returncode == 0
+    assert "--trophy-rules" in printed.stdout
+    path = tmp_path / "trophy.toml"
+    path.write_text(printed.stdout)
+    with Collector("--port", "0", "--no-page", "--trophy-rules", str(path)) as collector:
+        connection = http.client.HTTPConnection("127.0.0.1", collector.port)
+        connection.request("GET", "/v1/leaderboards", headers={"X-API-KEY": "app_x.y"})
+        assert json.loads(connection.getresponse().read())[0]["key"] == "most-stars"
+        connection.close()
+        assert collector.end(signal.SIGTERM)[0] == 0
 
 
 def test_version_and_help() -> None:

@@ -1,0 +1,414 @@
+"""What one transaction makes of records: numbers, attempts, wallets, the session's row, and the JSON itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from ga_pygame import rules
+from ga_pygame.delivery.bookkeeping import WALLET_SECONDS, Book, Encoder, Heartbeat, Page, encode, end_lost
+from ga_pygame.delivery.outbox import MemoryOutbox, OpenSession, Transaction
+from ga_pygame.events import (
+    Business,
+    Context,
+    Design,
+    Error,
+    Event,
+    Fields,
+    Flow,
+    Progression,
+    Record,
+    Resource,
+    SessionEnd,
+    SessionRef,
+    Severity,
+    Status,
+    User,
+    WalletChange,
+)
+from ga_pygame.testing import ManualClock
+
+SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
+OTHER = SessionRef("00000000-75b4-431b-adb2-eb6b9e546014", 2000.0)
+CONTEXT = Context(user_id="player", build="1.0")
+
+
+class Desk:
+    """Books kept in a memory outbox, one transaction after another."""
+
+    def __init__(self, outbox: MemoryOutbox | None = None) -> None:
+        self.clock = ManualClock(1000.0, 1_700_000_000.0)
+        self.outbox = MemoryOutbox(["test"]) if outbox is None else outbox
+        self.encoder = Encoder(self.clock)
+        self.book = Book()
+        self.urgent = False
+
+    def write(
+        self,
+        *events: Event,
+        session: SessionRef | None = SESSION,
+        context: Context = CONTEXT,
+        fields: Fields | None = None,
+        heartbeat: Heartbeat | None = None,
+        fails: bool = False,
+    ) -> list[dict[str, Any]]:
+        """One transaction; returns what it added."""
+        now = self.clock.monotonic()
+        records = [Record(event, session, context, now, fields) for event in events]
+
+        def work(transaction: Transaction) -> Page:
+            page = Page(self.book, transaction, self.encoder)
+            for record in records:
+                page.take(record)
+            page.close(now, heartbeat)
+            if fails:
+                raise ZeroDivisionError
+            return page
+
+        page = self.outbox.transact(work)
+        self.book = page.book
+        self.urgent = page.urgent
+        return self.take()
+
+    def take(self) -> list[dict[str, Any]]:
+        """What is new in the outbox, as its destination sees it."""
+        found: list[dict[str, Any]] = []
+        while batch := self.outbox.lease("test", 500, 10**7):
+            found += [json.loads(record.json(None)) for record in batch.records]
+            self.outbox.settle(batch)
+        return found
+
+    @property
+    def row(self) -> OpenSession | None:
+        return self.outbox.sessions.get(SESSION.id)
+
+
+def ids(events: Sequence[dict[str, Any]]) -> list[str]:
+    return [event.get("event_id", event["category"]) for event in events]
+
+
+def attempts(events: Sequence[dict[str, Any]]) -> list[tuple[str, int | None]]:
+    return [(event["event_id"], event.get("attempt_num")) for event in events]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    made = Desk()
+    made.write(User())
+    return made
+
+
+def test_an_event_carries_the_default_annotations(desk: Desk) -> None:
+    """Every required field, the session's number, the build, an own id; nothing that is unset."""
+    (event,) = desk.write(Design("a", 2.5))
+    assert list(rules.wire_errors(event)) == []
+    assert event["category"] == "design"
+    assert event["client_ts"] == 1_700_000_000
+    assert event["session_id"] == SESSION.id
+    assert event["session_num"] == 1
+    assert event["user_id"] == "player"
+    assert event["build"] == "1.0"
+    assert event["v"] == 2
+    assert event["sdk_version"] == "rest api v2"
+    assert not {"custom_01", "custom_fields", "user_id_ext", "engine_version", "jailbroken"} & set(event)
+    rules.uuid("event_uuid", event["event_uuid"])
+    assert desk.write(Design("a"))[0]["event_uuid"] != event["event_uuid"]
+
+
+def test_the_context_of_a_record_is_the_one_of_its_call(desk: Desk) -> None:
+    """Dimensions, second id, A/B ids and global fields are as they were when it happened."""
+    context = Context(
+        "player",
+        external_user_id="shop-7",
+        dimensions=("ninja", None, "red"),
+        fields={"seed": 1, "mode": "hard"},
+        extra={"ab_id": "t1"},
+    )
+    first, second = desk.write(Design("a"), context=context, fields={"seed": 2, "own": "x"}), desk.write(Design("b"))
+    assert first[0]["custom_fields"] == {"seed": 2, "mode": "hard", "own": "x"}
+    assert (first[0]["custom_01"], first[0]["custom_03"]) == ("ninja", "red")
+    assert "custom_02" not in first[0]
+    assert first[0]["user_id_ext"] == "shop-7"
+    assert first[0]["ab_id"] == "t1"
+    assert "custom_fields" not in second[0]
+    assert desk.write(Design("c"), context=context)[0]["custom_fields"] == {"seed": 1, "mode": "hard"}
+    assert desk.write(Design("c"), fields={"own": 1})[0]["custom_fields"] == {"own": 1}
+
+
+def test_sessions_are_numbered_and_keep_their_number() -> None:
+    """`session_num` counts the session being started, in the transaction of its `user` event; the first is 1."""
+    desk = Desk()
+    assert [event["session_num"] for event in desk.write(User(), Design("a"))] == [1, 1]
+    assert desk.urgent
+    assert desk.write(SessionEnd(5, "pause"))[0]["session_num"] == 1
+    assert desk.urgent
+    assert desk.write(User(), session=OTHER)[0]["session_num"] == 2
+    assert desk.write(Design("late"))[0]["session_num"] == 1
+    assert not desk.urgent
+
+
+def test_purchases_are_numbered(desk: Desk) -> None:
+    """`transaction_num` is a lifetime counter that starts at 1."""
+    found = desk.write(Business("USD", 1, "a", "b"), Business("USD", 1, "a", "b"))
+    assert [event["transaction_num"] for event in found] == [1, 2]
+
+
+def test_a_transaction_that_fails_moves_nothing(desk: Desk) -> None:
+    """The same records, written again, get the same numbers: no gap and no repeat."""
+    events = (User(), Business("USD", 1, "a", "b"), Progression(Status.FAIL, ("a",)))
+    with pytest.raises(ZeroDivisionError):
+        desk.write(*events, session=OTHER, fails=True)
+    assert desk.take() == []
+    user, business, fail = desk.write(*events, session=OTHER)
+    assert user["session_num"] == 2
+    assert business["transaction_num"] == 1
+    assert fail["attempt_num"] == 1
+
+
+def test_attempts_as_the_documentation_counts_them(desk: Desk) -> None:
+    """Fail 1, Fail 2, Complete 3, then from 1 again; each level for itself; Start and score as they should be."""
+    a, b = ("forest", "1"), ("forest",)
+    found = desk.write(
+        Progression(Status.START, a, 5),
+        Progression(Status.FAIL, a, 10),
+        Progression(Status.FAIL, b),
+        Progression(Status.FAIL, a),
+        Progression(Status.COMPLETE, a, 900),
+        Progression(Status.COMPLETE, a),
+        Progression(Status.FAIL, b),
+    )
+    assert attempts(found) == [
+        ("Start:forest:1", None),
+        ("Fail:forest:1", 1),
+        ("Fail:forest", 1),
+        ("Fail:forest:1", 2),
+        ("Complete:forest:1", 3),
+        ("Complete:forest:1", 1),
+        ("Fail:forest", 2),
+    ]
+    assert [event.get("score") for event in found] == [None, 10, None, None, 900, None, None]
+
+
+class AttemptWalk(RuleBasedStateMachine):
+    """Any story of attempts, failed transactions and restarts: the number persists until Complete resets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.desk = Desk()
+        self.desk.write(User())
+        self.fails: dict[str, int] = {}
+
+    @rule(level=st.sampled_from("abc"), status=st.sampled_from(Status), breaks=st.booleans())
+    def step(self, level: str, status: Status, breaks: bool) -> None:
+        event = Progression(status, (level,))
+        if breaks:
+            with pytest.raises(ZeroDivisionError):
+                self.desk.write(event, fails=True)
+            return
+        (found,) = self.desk.write(event)
+        if status is Status.START:
+            assert "attempt_num" not in found
+            return
+        assert found["attempt_num"] == self.fails.get(level, 0) + 1
+        self.fails[level] = 0 if status is Status.COMPLETE else found["attempt_num"]
+
+    @rule()
+    def restart(self) -> None:
+        """Another launch on the same data folder."""
+        self.desk = Desk(self.desk.outbox)
+
+
+TestAttemptWalk: Any = AttemptWalk.TestCase
+
+
+# --- wallets ------------------------------------------------------------------------------------------------
+
+
+def earn(amount: float, item: str = "coin") -> WalletChange:
+    return WalletChange(Resource(Flow.SOURCE, "gold", amount, "pickup", item))
+
+
+def spend(amount: float) -> WalletChange:
+    return WalletChange(Resource(Flow.SINK, "gold", amount, "boost", "shield"))
+
+
+def test_a_wallet_is_summed_and_sent_after_10_s(desk: Desk) -> None:
+    """One event for each flow instead of one for each coin."""
+    assert desk.write(earn(1), earn(2), spend(4), earn(1, "gem")) == []
+    desk.clock.advance(WALLET_SECONDS - 0.1)
+    assert desk.write(earn(1)) == []
+    desk.clock.advance(0.2)
+    found = desk.write()
+    assert sorted((event["event_id"], event["amount"]) for event in found) == [
+        ("Sink:gold:boost:shield", -4),
+        ("Source:gold:pickup:coin", 4),
+        ("Source:gold:pickup:gem", 1),
+    ]
+    desk.clock.advance(60)
+    assert desk.write() == []
+
+
+@pytest.mark.parametrize(
+    "end",
+    [Progression(Status.COMPLETE, ("a",)), Progression(Status.FAIL, ("a",)), SessionEnd(3, "quit")],
+)
+def test_a_wallet_is_sent_before_an_attempt_or_session_ends(desk: Desk, end: Event) -> None:
+    """The sums belong to the attempt in which they were earned, and are never behind the session's end."""
+    desk.write(earn(1))
+    found = desk.write(earn(2), end)
+    assert [event["category"] for event in found] == ["resource", end.wire()["category"]]
+    assert found[0]["amount"] == 3
+
+
+def test_a_wallets_sums_are_on_disk_with_the_session(desk: Desk) -> None:
+    """A crash loses no coin."""
+    desk.write(earn(1), earn(2))
+    assert desk.row is not None
+    assert dict(desk.row.wallet) == {("Source", "gold", "pickup", "coin"): 3}
+
+
+def test_a_flow_without_a_session_is_sent_at_once(desk: Desk) -> None:
+    """The session ended by a pause while the game went on; there is no row to keep the sum in."""
+    desk.write(SessionEnd(3, "pause"))
+    assert [event["amount"] for event in desk.write(earn(2))] == [2]
+
+
+@given(st.lists(st.integers(1, 1000), max_size=20), st.integers(0, 20))
+def test_no_coin_is_lost_or_doubled(amounts: list[int], cut: int) -> None:
+    """However the coins fall into transactions, what is sent adds up to what was earned."""
+    desk = Desk()
+    desk.write(User())
+    sent = []
+    for position, amount in enumerate(amounts):
+        sent += desk.write(earn(amount))
+        if position == cut:
+            desk.clock.advance(11)
+    sent += desk.write(SessionEnd(1, "quit"))
+    assert sum(event.get("amount", 0) for event in sent) == sum(amounts)
+
+
+# --- the session's row --------------------------------------------------------------------------------------
+
+
+def test_the_row_has_what_ends_the_session(desk: Desk) -> None:
+    """Number, start, length so far, the last event's annotations and the open attempt."""
+    context = Context("player", dimensions=("ninja", None, None), fields={"seed": 1})
+    desk.clock.advance(30)
+    desk.write(Progression(Status.START, ("forest", "1")), context=context, heartbeat=Heartbeat(SESSION, 28.5, 1029.0))
+    row = desk.row
+    assert row is not None
+    assert (row.session_num, row.session_start_ts, row.client_ts, row.length) == (1, 1.7e9, 1.7e9 + 29, 28.5)
+    assert row.attempt == "forest:1"
+    shared = json.loads(b"{" + row.annotations + b"}")
+    assert shared["custom_01"] == "ninja"
+    assert shared["custom_fields"] == {"seed": 1}
+    assert shared["session_id"] == SESSION.id
+
+
+def test_a_session_that_ended_has_no_row(desk: Desk) -> None:
+    """And a second end of it is none."""
+    assert ids(desk.write(SessionEnd(3, "quit"))) == ["session_end"]
+    assert desk.row is None
+    assert desk.write(SessionEnd(9, "quit")) == []
+
+
+def test_a_heartbeat_of_another_session_is_not_its_own(desk: Desk) -> None:
+    """The length of the session that begins is not written into the row of the one before."""
+    desk.write(Design("a"), heartbeat=Heartbeat(OTHER, 99.0, 1099.0))
+    assert desk.row is not None
+    assert desk.row.length == 0.0
+
+
+def test_a_lost_session_is_ended_as_it_was(desk: Desk) -> None:
+    """Its wallet, the Fail of its open attempt, its `session_end`: with the old session's ids, times and length."""
+    desk.clock.server_offset = 5.0
+    desk.write(Progression(Status.START, ("forest", "1")), earn(3))
+    desk.write(Design("a"), heartbeat=Heartbeat(SESSION, 61.9, 1061.0))
+    lost = desk.row
+    assert lost is not None
+    assert lost.session_id == SESSION.id
+    desk.outbox.transact(lambda transaction: end_lost(transaction, lost, desk.encoder))
+    found = desk.take()
+    assert ids(found) == ["Source:gold:pickup:coin", "Fail:forest:1", "session_end"]
+    resource, fail, end = found
+    assert resource["amount"] == 3
+    assert fail["attempt_num"] == 1
+    assert end["length"] == 61
+    assert {event["client_ts"] for event in found} == {1_700_000_000 + 61 + 5}
+    assert {event["session_id"] for event in found} == {SESSION.id}
+    assert all(list(rules.wire_errors(event)) == [] for event in found)
+    assert len({event["event_uuid"] for event in found}) == 3
+    desk.outbox.transact(lambda transaction: end_lost(transaction, lost, desk.encoder))
+    assert desk.take() == []
+    assert desk.outbox.transact(lambda transaction: transaction.attempts("forest:1")) == 1
+
+
+# --- every event that can be made passes the server's rules -------------------------------------------------
+
+PART = st.text(st.sampled_from("azAZ09 -_.()!?"), min_size=1, max_size=64)
+NUMBER = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
+POSITIVE = st.integers(1, 2**60) | st.floats(1e-6, 1e12)
+TEXT = st.text(max_size=32)
+EVENTS: st.SearchStrategy[Event] = st.one_of(
+    st.just(User()),
+    st.builds(Design, st.lists(PART, min_size=1, max_size=5).map(":".join), st.none() | NUMBER),
+    st.builds(
+        Business,
+        st.text(st.sampled_from("ABCXYZ"), min_size=3, max_size=3),
+        st.integers(0, 2**60),
+        PART,
+        PART,
+        st.none() | st.text(min_size=1, max_size=32),
+    ),
+    st.builds(
+        Resource, st.sampled_from(Flow), st.text(st.sampled_from("aZ"), min_size=1, max_size=64), POSITIVE, PART, PART
+    ),
+    st.builds(
+        Progression,
+        st.sampled_from(Status),
+        st.lists(PART, min_size=1, max_size=3).map(tuple),
+        st.none() | st.integers(-(2**60), 2**60),
+    ),
+    st.builds(Error, st.sampled_from(Severity), st.text(max_size=200)),
+    st.builds(SessionEnd, st.integers(0, 10**6), st.just("quit")),
+)
+FIELDS = st.none() | st.dictionaries(
+    st.text(st.sampled_from("aZ0_"), min_size=1, max_size=64), st.text(min_size=1, max_size=256) | NUMBER, max_size=25
+)
+CONTEXTS = st.builds(
+    Context,
+    st.text(min_size=1, max_size=64),
+    st.none() | st.text(min_size=1, max_size=64),
+    st.none() | st.text(min_size=1, max_size=32),
+    st.tuples(*[st.none() | st.text(min_size=1, max_size=32)] * 3),
+    FIELDS,
+    st.just({"ab_id": "t", "configurations": {"a": "1"}}),
+)
+
+
+@given(EVENTS, CONTEXTS, FIELDS)
+def test_what_the_game_can_report_passes_the_servers_rules(
+    event: Event, context: Context, fields: Fields | None
+) -> None:
+    """Whatever the event classes accept is valid JSON on the wire and breaks no rule of the table."""
+    desk = Desk()
+    begin = [] if isinstance(event, User) else [User()]
+    found = desk.write(*begin, event, context=context, fields=fields)
+    for one in found:
+        assert list(rules.wire_errors(one)) == []
+    assert found[-1]["category"] == event.wire()["category"]
+    if not isinstance(event, Error):
+        assert found[-1].items() >= event.wire().items()
+
+
+def test_half_a_surrogate_pair_does_not_break_a_batch() -> None:
+    """UTF-8 cannot say it; one odd player name must not cost the other events."""
+    assert encode({"a": "x\ud83dy"}) == b'{"a":"x?y"}'
+    with pytest.raises(ValueError, match="Out of range"):
+        encode({"a": float("nan")})

@@ -1,0 +1,51 @@
+"""The player's word by itself; what follows from it is tested with the tracker."""
+
+from __future__ import annotations
+
+import pytest
+
+from ga_pygame.engine.consent import Consent, ConsentState
+
+UNKNOWN, GRANTED, DENIED = ConsentState.UNKNOWN, ConsentState.GRANTED, ConsentState.DENIED
+
+
+@pytest.fixture
+def heard() -> list[ConsentState]:
+    return []
+
+
+def test_each_change_is_told_once(heard: list[ConsentState]) -> None:
+    """Saying the same again changes nothing."""
+    consent = Consent(UNKNOWN, heard.append)
+    for say in (consent.grant, consent.grant, consent.deny, consent.deny, consent.grant):
+        say()
+    assert heard == [GRANTED, DENIED, GRANTED]
+    assert consent.state is GRANTED
+
+
+def test_what_was_kept_is_taken_without_being_told(heard: list[ConsentState]) -> None:
+    """The answer of an earlier launch is the state of this one."""
+    consent = Consent(UNKNOWN, heard.append)
+    consent.load(DENIED)
+    assert consent.state is DENIED
+    assert heard == []
+
+
+def test_nothing_kept_changes_nothing(heard: list[ConsentState]) -> None:
+    """A game that does not ask is granted until somebody says no."""
+    consent = Consent(GRANTED, heard.append)
+    consent.load(UNKNOWN)
+    assert consent.state is GRANTED
+
+
+@pytest.mark.parametrize("kept", [GRANTED, DENIED])
+@pytest.mark.parametrize("start", [UNKNOWN, GRANTED])
+def test_this_launchs_word_wins_over_the_kept_one(
+    heard: list[ConsentState], start: ConsentState, kept: ConsentState
+) -> None:
+    """What the player says before `start()` is not overwritten by what was said last week."""
+    for word in (GRANTED, DENIED):
+        consent = Consent(start, heard.append)
+        (consent.grant if word is GRANTED else consent.deny)()
+        consent.load(kept)
+        assert consent.state is word

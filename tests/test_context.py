@@ -1,0 +1,103 @@
+"""Custom dimensions and global fields."""
+
+from __future__ import annotations
+
+import pytest
+
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.engine.context import Dimensions, DimensionTuple, GlobalFields
+from ga_pygame.events import Fields
+from ga_pygame.rules import InvalidEvent
+
+
+class Rig:
+    """Both mappings and what they told."""
+
+    def __init__(self, declared: dict[int, list[str]] | None = None, *, strict: bool = True) -> None:
+        self.told: list[tuple[DimensionTuple, int]] = []
+        self.fields_told: list[Fields | None] = []
+        self.diagnostics = Diagnostics(strict=strict)
+        self.dimensions = Dimensions(declared, lambda values, n: self.told.append((values, n)), self.diagnostics)
+        self.fields = GlobalFields(self.fields_told.append, self.diagnostics)
+
+
+def test_dimensions_are_set_and_cleared_each_for_itself() -> None:
+    """`dimensions[1] = "ninja"`; `None` clears; each change is told with all three."""
+    rig = Rig()
+    rig.dimensions[1] = "ninja"
+    rig.dimensions[3] = "red"
+    rig.dimensions[1] = None
+    assert rig.told == [(("ninja", None, None), 1), (("ninja", None, "red"), 3), ((None, None, "red"), 1)]
+    assert rig.dimensions[3] == "red"
+    assert rig.dimensions[1] is None
+    assert rig.dimensions.values == (None, None, "red")
+    assert repr(rig.dimensions) == "Dimensions(None, None, 'red')"
+
+
+@pytest.mark.parametrize(("number", "value"), [(0, "a"), (4, "a"), ("1", "a"), (1, ""), (1, "x" * 33), (1, 5)])
+def test_wrong_dimensions_are_refused(number: int, value: str) -> None:
+    """There are three, with values of 1 to 32 characters."""
+    rig = Rig()
+    with pytest.raises(InvalidEvent):
+        rig.dimensions[number] = value
+    assert rig.told == []
+
+
+def test_declared_values_are_checked_when_given() -> None:
+    """A declared dimension takes its values only; the others take any."""
+    rig = Rig({1: ["ninja", "wizard"]})
+    rig.dimensions[1] = "wizard"
+    rig.dimensions[2] = "anything"
+    with pytest.raises(InvalidEvent, match="custom_01 'dwarf': is not declared; declared are: ninja, wizard"):
+        rig.dimensions[1] = "dwarf"
+    assert rig.dimensions.values == ("wizard", "anything", None)
+
+
+def test_kept_dimensions_yield_to_new_ones_and_to_the_declared_list() -> None:
+    """What was kept fills what was not set in this launch; a value that is not declared any more is forgotten."""
+    rig = Rig({2: ["red"]})
+    rig.dimensions[1] = "ninja"
+    rig.dimensions.load(("wizard", "blue", "kept"))
+    assert rig.dimensions.values == ("ninja", None, "kept")
+    rig.dimensions.load(("x", "red", "y"))
+    assert rig.dimensions.values == ("ninja", "red", "kept")
+
+
+def test_global_fields_are_a_checked_mapping() -> None:
+    """They behave as a dict does, and each change is told with a copy of all."""
+    rig = Rig()
+    rig.fields["seed"] = 1234
+    rig.fields.update(mode="hard")
+    assert dict(rig.fields) == {"seed": 1234, "mode": "hard"}
+    del rig.fields["seed"]
+    assert rig.fields.pop("mode") == "hard"
+    assert len(rig.fields) == 0
+    assert rig.fields_told == [{"seed": 1234}, {"seed": 1234, "mode": "hard"}, {"mode": "hard"}, None]
+    with pytest.raises(KeyError):
+        rig.fields["gone"]
+
+
+@pytest.mark.parametrize(("key", "value"), [("a b", 1), ("", 1), ("a", ""), ("a", True), ("a", None), (5, 1)])
+def test_wrong_global_fields_are_refused(key: str, value: int) -> None:
+    """One wrong field would get every event refused."""
+    rig = Rig()
+    with pytest.raises(InvalidEvent):
+        rig.fields[key] = value
+    assert rig.fields_told == []
+
+
+def test_global_fields_are_at_most_fifty() -> None:
+    """The fifty-first is refused; changing one of the fifty is not."""
+    rig = Rig(strict=False)
+    for number in range(51):
+        rig.fields[f"k{number}"] = number
+    rig.fields["k0"] = 7
+    assert len(rig.fields) == 50
+    assert rig.fields["k0"] == 7
+    assert rig.diagnostics.stats(0).dropped == {"invalid": 1}
+
+
+def test_a_wrong_update_is_said_with_the_games_line(caplog: pytest.LogCaptureFixture) -> None:
+    """The line is the game's, though the standard library's `update` lies in between."""
+    Rig(strict=False).fields.update({"a b": 1})
+    assert caplog.records[0].getMessage().startswith(f"{__file__}:")

@@ -1,0 +1,144 @@
+"""Counters, drop reasons, warnings said once, and the guard around public calls."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+import pytest
+
+from ga_pygame import rules
+from ga_pygame.diagnostics import Diagnostics, Drop, guard
+
+
+class Area:
+    """Something with guarded calls."""
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self._diagnostics = Diagnostics(strict=strict)
+
+    @guard
+    def good(self, name: str) -> None:
+        """A call that may be wrong."""
+        rules.event_part("name", name)
+
+    @guard
+    def broken(self) -> None:
+        """A call with a defect of ours."""
+        raise ZeroDivisionError("ours")
+
+
+def test_counts_of_all_threads_are_added_up() -> None:
+    """No count is lost, though no thread waits for another."""
+    diagnostics = Diagnostics()
+
+    def work() -> None:
+        for _ in range(2000):
+            diagnostics.count("recorded")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert diagnostics.total("recorded") == 8000
+    assert diagnostics.stats(3).recorded == 8003
+
+
+def test_a_drop_is_counted_by_reason_and_told() -> None:
+    """Each loss has a reason that the developer can see; a loss of nothing is none."""
+    diagnostics = Diagnostics()
+    heard: list[tuple[Drop, int, str]] = []
+    diagnostics.on_drop = lambda reason, count, detail: heard.append((reason, count, detail))
+    diagnostics.drop(Drop.OUTBOX_FULL, 3)
+    diagnostics.drop(Drop.OUTBOX_FULL, 2, "more")
+    diagnostics.drop(Drop.TOO_LARGE, 0)
+    assert heard == [(Drop.OUTBOX_FULL, 3, ""), (Drop.OUTBOX_FULL, 2, "more")]
+    assert diagnostics.stats(0).dropped == {"outbox_full": 5}
+
+
+def test_stats_are_a_snapshot() -> None:
+    """What was read does not change, and cannot be changed."""
+    diagnostics = Diagnostics()
+    diagnostics.count("delivered.gameanalytics", 2)
+    stats = diagnostics.stats(0)
+    diagnostics.count("delivered.gameanalytics")
+    assert stats.delivered == {"gameanalytics": 2}
+    with pytest.raises(TypeError):
+        stats.delivered["x"] = 1  # type: ignore[index]
+
+
+def test_a_warning_is_said_once_per_cause(caplog: pytest.LogCaptureFixture) -> None:
+    """A cause is said again only after it was mended."""
+    diagnostics = Diagnostics()
+    for _ in range(3):
+        diagnostics.warn_once("disk", "the disk is full")
+    diagnostics.warn_once("keys", "wrong keys")
+    assert [record.getMessage() for record in caplog.records] == ["the disk is full", "wrong keys"]
+    diagnostics.forget("disk")
+    diagnostics.warn_once("disk", "full again")
+    assert caplog.records[-1].getMessage() == "full again"
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+def test_a_wrong_call_is_dropped_counted_and_said_once_with_its_place(caplog: pytest.LogCaptureFixture) -> None:
+    """The warning has file and line of the game's call, field, value, rule and fix; each place and rule once."""
+    area = Area()
+    for _ in range(3):
+        area.good("Level #1")  # this line
+    area.good("Level #2")
+    line = next(n for n, text in enumerate(Path(__file__).read_text().splitlines(), 1) if "# this line" in text)
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages[0].startswith(f"{__file__}:{line}: event dropped: name 'Level #1': '#' is not allowed (1 to 64 of")
+    assert len(messages) == 2
+    assert area._diagnostics.stats(0).dropped == {"invalid": 4}
+
+
+def test_wrong_arguments_are_the_games_fault(caplog: pytest.LogCaptureFixture) -> None:
+    """A call with too many or unknown arguments is dropped like an invalid event."""
+    area = Area()
+    area.good()  # type: ignore[call-arg]
+    area.good("a", nonsense=1)  # type: ignore[call-arg]
+    assert area._diagnostics.stats(0).dropped == {"invalid": 2}
+    assert f"{__file__}:" in caplog.text
+
+
+def test_a_defect_of_ours_is_said_once_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    """The game goes on; the log says whose fault it was."""
+    area = Area()
+    area.broken()
+    area.broken()
+    assert area._diagnostics.stats(0).dropped == {"internal": 2}
+    assert len(caplog.records) == 1
+    assert "Please report" in caplog.text
+    assert "ZeroDivisionError: ours" in caplog.text
+
+
+def test_strict_raises_at_the_call() -> None:
+    """In development and tests a wrong call is an exception where it stands."""
+    area = Area(strict=True)
+    with pytest.raises(rules.InvalidEvent):
+        area.good("#")
+    with pytest.raises(TypeError):
+        area.good()  # type: ignore[call-arg]
+    with pytest.raises(ZeroDivisionError):
+        area.broken()
+
+
+def test_the_guard_lets_ctrl_c_through() -> None:
+    """Only exceptions that mean an error are caught."""
+
+    class Stubborn(Area):
+        @guard
+        def good(self, name: str) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Stubborn().good("a")
+
+
+def test_root_logging_is_left_alone() -> None:
+    """The package logs under its own name and configures nothing."""
+    assert logging.getLogger("ga_pygame").level == logging.NOTSET
+    assert not logging.getLogger("ga_pygame").handlers

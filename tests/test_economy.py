@@ -1,0 +1,101 @@
+"""Resource flows and wallets, as far as the game thread goes; what becomes of a wallet's sums is bookkeeping."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.engine.economy import ResourceArea, Wallet
+from ga_pygame.events import Event, Fields, Resource, WalletChange
+from ga_pygame.rules import InvalidEvent
+
+
+class Rig:
+    """An area, a wallet and what they posted."""
+
+    def __init__(
+        self,
+        currencies: Collection[str] | None = None,
+        item_types: Collection[str] | None = None,
+        *,
+        strict: bool = True,
+    ) -> None:
+        self.posted: list[tuple[Event, Fields | None]] = []
+        self.diagnostics = Diagnostics(strict=strict)
+        self.area = ResourceArea(self._post, self.diagnostics, currencies, item_types)
+        self.wallet = Wallet(self.area, "gold", self._post, self.diagnostics)
+
+    def _post(self, event: Event, fields: Fields | None) -> None:
+        self.posted.append((event, fields))
+
+
+def test_amounts_are_given_positive_and_sent_negative_for_a_sink() -> None:
+    """The direction is the method's name; the sign is the wire's business."""
+    rig = Rig()
+    rig.area.source("gold", 5, "pickup", "coin", fields={"seed": 1})
+    rig.area.sink("gold", 100, "boost", "shield")
+    assert [(event.wire()["event_id"], event.wire()["amount"]) for event, _ in rig.posted] == [
+        ("Source:gold:pickup:coin", 5),
+        ("Sink:gold:boost:shield", -100),
+    ]
+    assert rig.posted[0][1] == {"seed": 1}
+
+
+@pytest.mark.parametrize("amount", [0, -5, float("nan"), float("inf"), True, "5"])
+def test_other_amounts_are_refused(amount: float) -> None:
+    """A negative amount would turn a gain into a loss without a word."""
+    rig = Rig()
+    for call in (rig.area.source, rig.area.sink):
+        with pytest.raises(InvalidEvent, match="amount"):
+            call("gold", amount, "a", "b")
+    for earn in (rig.wallet.earn, rig.wallet.spend):
+        with pytest.raises(InvalidEvent, match="amount"):
+            earn(amount, "a", "b")
+    assert rig.posted == []
+
+
+def test_declared_lists_are_checked_when_given() -> None:
+    """Undeclared currencies and item types are refused, in wallets too; without a list anything goes."""
+    rig = Rig(currencies=["gold"], item_types=["pickup"])
+    rig.area.source("gold", 1, "pickup", "coin")
+    rig.wallet.earn(1, "pickup", "coin")
+    with pytest.raises(InvalidEvent, match="currency 'gems': is not declared"):
+        rig.area.source("gems", 1, "pickup", "coin")
+    with pytest.raises(InvalidEvent, match="item_type 'boost': is not declared"):
+        rig.area.sink("gold", 1, "boost", "coin")
+    with pytest.raises(InvalidEvent, match="item_type"):
+        rig.wallet.spend(1, "boost", "coin")
+    assert len(rig.posted) == 2
+
+
+def test_currencies_have_letters_only() -> None:
+    """As the server's schema says, also for a wallet's."""
+    rig = Rig()
+    with pytest.raises(InvalidEvent, match="letters"):
+        rig.area.source("my_gold", 1, "a", "b")
+    wallet = Wallet(rig.area, "gold_2", rig._post, rig.diagnostics)
+    with pytest.raises(InvalidEvent, match="letters"):
+        wallet.earn(1, "a", "b")
+
+
+def test_a_wallets_flows_are_marked_for_summing() -> None:
+    """What a wallet reports carries its flow, to be summed up behind the game."""
+    rig = Rig()
+    rig.wallet.earn(2, "pickup", "coin")
+    rig.wallet.spend(1, "boost", "shield")
+    kinds = [event for event, _ in rig.posted]
+    assert all(isinstance(event, WalletChange) for event in kinds)
+    assert [event.change.wire()["amount"] for event in kinds if isinstance(event, WalletChange)] == [2, -1]
+    assert not any(isinstance(event, Resource) for event in kinds)
+
+
+def test_outside_strict_mode_a_wrong_flow_is_dropped_and_counted() -> None:
+    """The game goes on."""
+    rig = Rig(strict=False)
+    rig.area.source("gold", -1, "a", "b")
+    rig.wallet.earn(0, "a", "b")
+    rig.area.sink("gold")  # type: ignore[call-arg]
+    assert rig.posted == []
+    assert rig.diagnostics.stats(0).dropped == {"invalid": 3}

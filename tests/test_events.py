@@ -1,0 +1,147 @@
+"""Events as values: an invalid one cannot be made, and each says on the wire what the documentation asks for."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import Any
+
+import pytest
+
+from ga_pygame import events, rules
+from ga_pygame.events import (
+    Business,
+    Design,
+    Error,
+    Flow,
+    Progression,
+    Resource,
+    SessionEnd,
+    Severity,
+    Status,
+    User,
+    WalletChange,
+)
+
+KINDS = [User, SessionEnd, Business, Resource, WalletChange, Progression, Design, Error]
+
+
+@pytest.mark.parametrize(
+    ("event", "wire"),
+    [
+        (User(), {"category": "user"}),
+        (SessionEnd(7, "quit"), {"category": "session_end", "length": 7}),
+        (
+            Business("USD", 499, "pack", "gold_500"),
+            {"category": "business", "event_id": "pack:gold_500", "amount": 499, "currency": "USD"},
+        ),
+        (
+            Business("USD", 0, "a", "b", "shop"),
+            {"category": "business", "event_id": "a:b", "amount": 0, "currency": "USD", "cart_type": "shop"},
+        ),
+        (
+            Resource(Flow.SOURCE, "gold", 5, "pickup", "coin"),
+            {"category": "resource", "event_id": "Source:gold:pickup:coin", "amount": 5},
+        ),
+        (
+            Resource(Flow.SINK, "gold", 2.5, "boost", "shield"),
+            {"category": "resource", "event_id": "Sink:gold:boost:shield", "amount": -2.5},
+        ),
+        (Progression(Status.START, ("forest",), 5), {"category": "progression", "event_id": "Start:forest"}),
+        (
+            Progression(Status.FAIL, ("a", "b", "c"), 0),
+            {"category": "progression", "event_id": "Fail:a:b:c", "score": 0},
+        ),
+        (
+            Progression(Status.COMPLETE, ("a",), -1),
+            {"category": "progression", "event_id": "Complete:a", "score": -1},
+        ),
+        (Design("kill:slime"), {"category": "design", "event_id": "kill:slime"}),
+        (Design("kill:slime", 0), {"category": "design", "event_id": "kill:slime", "value": 0}),
+        (Error(Severity.WARNING, ""), {"category": "error", "severity": "warning", "message": ""}),
+    ],
+)
+def test_wire(event: events.Event, wire: dict[str, Any]) -> None:
+    """The fields, the sign of a sink, score only at the end of an attempt, absent values left out and zeros kept."""
+    assert event.wire() == wire
+    assert next(iter(event.wire())) == "category"
+
+
+def test_wallet_change_says_what_its_flow_says() -> None:
+    """A crumb that is sent at once looks like the resource event that it is."""
+    flow = Resource(Flow.SINK, "gold", 1, "a", "b")
+    assert WalletChange(flow).wire() == flow.wire()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SessionEnd(-1, "quit"),
+        lambda: SessionEnd(True, "quit"),
+        lambda: SessionEnd(1.5, "quit"),  # type: ignore[arg-type]
+        lambda: Business("usd", 1, "a", "b"),
+        lambda: Business("USD", -1, "a", "b"),
+        lambda: Business("USD", 4.99, "a", "b"),  # type: ignore[arg-type]
+        lambda: Business("USD", True, "a", "b"),
+        lambda: Business("USD", 1, "a:x", "b"),
+        lambda: Business("USD", 1, "a", ""),
+        lambda: Business("USD", 1, "a", "b", ""),
+        lambda: Business("USD", 1, "a", "b", "x" * 33),
+        lambda: Resource(Flow.SOURCE, "my_gold", 1, "a", "b"),
+        lambda: Resource(Flow.SOURCE, "gold", 0, "a", "b"),
+        lambda: Resource(Flow.SINK, "gold", -1, "a", "b"),
+        lambda: Resource(Flow.SINK, "gold", float("nan"), "a", "b"),
+        lambda: Resource(Flow.SINK, "gold", True, "a", "b"),
+        lambda: Resource(Flow.SINK, "gold", 1, "a\n", "b"),
+        lambda: Resource(Flow.SINK, "gold", 1, "a", "b:c"),
+        lambda: Progression(Status.START, ()),
+        lambda: Progression(Status.START, ("a", "b", "c", "d")),
+        lambda: Progression(Status.START, ("a", None)),  # type: ignore[arg-type]
+        lambda: Progression(Status.FAIL, ("a",), 1.5),  # type: ignore[arg-type]
+        lambda: Design("a::b"),
+        lambda: Design("a", float("inf")),
+        lambda: Design("a", True),
+        lambda: Design("a", "3"),  # type: ignore[arg-type]
+        lambda: Error(Severity.ERROR, "x" * 8193),
+        lambda: Error(Severity.ERROR, None),  # type: ignore[arg-type]
+    ],
+)
+def test_an_invalid_event_cannot_be_made(make: Any) -> None:
+    """Each argument is checked where the event is made, long before the wire."""
+    with pytest.raises(rules.InvalidEvent):
+        make()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_events_are_frozen_values(kind: type) -> None:
+    """Nobody can change an event between the game's call and the writer."""
+    assert dataclasses.is_dataclass(kind)
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert "__slots__" in vars(kind)
+
+
+def test_every_kind_of_event_is_listed_here() -> None:
+    """A new kind of event gets its tests."""
+    found = {
+        value
+        for value in vars(events).values()
+        if isinstance(value, type) and "wire" in vars(value) and value is not events.Event
+    }
+    assert found == set(KINDS)
+
+
+def test_names_may_be_a_games_own_enums() -> None:
+    """A str-enum stands for its value in every part of an id, on every version of Python."""
+
+    class Name(str, enum.Enum):
+        GOLD = "gold"
+        PACK = "pack"
+
+    assert Business("USD", 1, Name.PACK, Name.GOLD).wire()["event_id"] == "pack:gold"
+    assert Resource(Flow.SOURCE, Name.GOLD, 1, Name.PACK, Name.GOLD).wire()["event_id"] == "Source:gold:pack:gold"
+    assert Progression(Status.FAIL, (Name.PACK, Name.GOLD)).wire()["event_id"] == "Fail:pack:gold"
+
+
+def test_a_progressions_level_is_its_key() -> None:
+    """Attempts are counted under the parts joined by colons."""
+    assert Progression(Status.START, ("forest", "level_1")).level == "forest:level_1"

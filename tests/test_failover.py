@@ -1,0 +1,175 @@
+"""Disk as long as it works, memory while it does not, and nothing lost in between."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ga_pygame.delivery.failover import FailoverOutbox
+from ga_pygame.delivery.outbox import NewRecord, Transaction
+from ga_pygame.delivery.sqlite_outbox import SCHEMA_VERSION
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.testing import ManualClock
+
+NAMES = ("first", "second")
+
+
+class Rig:
+    """A failover outbox on a folder that can be broken and mended."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "game" / "outbox.sqlite3"
+        self.clock = ManualClock()
+        self.diagnostics = Diagnostics()
+        self.opened: list[FailoverOutbox] = []
+
+    def open(self) -> FailoverOutbox:
+        made = FailoverOutbox(self.path, NAMES, self.clock, self.diagnostics)
+        self.opened.append(made)
+        return made
+
+    def block(self) -> None:
+        """Put a file where the folder should be."""
+        self.path.parent.touch()
+
+    def unblock(self) -> None:
+        self.path.parent.unlink()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path)
+    yield made
+    for outbox in made.opened:
+        outbox.close()
+
+
+def add(outbox: FailoverOutbox, text: str, then: Callable[[Transaction], object] = lambda _: None) -> None:
+    def work(transaction: Transaction) -> None:
+        body = f'"n":"{text}"}}'.encode()
+        transaction.add([NewRecord("s1", "design", 1.7e9, None, body)])
+        then(transaction)
+
+    outbox.transact(work)
+
+
+def waiting(outbox: FailoverOutbox, name: str = "first") -> list[str]:
+    """Everything that waits, delivered."""
+    found = []
+    while batch := outbox.lease(name, 500, 10**6):
+        found += [record.payload.decode()[5:-2] for record in batch.records]
+        outbox.settle(batch)
+    return found
+
+
+def test_a_folder_that_cannot_be_used_means_memory_and_is_said_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """The game plays on, events are sent from memory."""
+    rig.block()
+    outbox = rig.open()
+    add(outbox, "a")
+    add(outbox, "b")
+    assert waiting(outbox) == ["a", "b"]
+    assert len(caplog.records) == 1
+    assert "events are kept in memory until the disk can be written" in caplog.text
+
+
+def test_what_was_kept_in_memory_moves_to_the_disk_when_that_works_again(rig: Rig) -> None:
+    """With its counters, for the destinations that do not have it yet."""
+    rig.block()
+    outbox = rig.open()
+    add(outbox, "a", lambda transaction: transaction.increment("session_num"))
+    assert waiting(outbox, "first") == ["a"]
+    rig.unblock()
+    rig.clock.advance(60)
+    add(outbox, "b", lambda transaction: transaction.set_attempts("forest", 2))
+    outbox.save()
+    outbox.close()
+    again = rig.open()
+    assert waiting(again, "first") == ["b"]
+    assert waiting(again, "second") == ["a", "b"]
+    assert again.transact(lambda t: (t.value("session_num"), t.attempts("forest"))) == ("1", 2)
+
+
+def test_the_last_try_is_at_the_end(rig: Rig) -> None:
+    """`save()` moves what memory holds, without waiting for the next regular try."""
+    rig.block()
+    outbox = rig.open()
+    add(outbox, "a")
+    rig.unblock()
+    outbox.save()
+    outbox.close()
+    assert waiting(rig.open()) == ["a"]
+
+
+def test_what_cannot_be_saved_at_the_end_is_counted_and_said(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is lost silently."""
+    rig.block()
+    outbox = rig.open()
+    add(outbox, "a")
+    add(outbox, "b")
+    outbox.save()
+    assert sum(rig.diagnostics.stats(0).dropped.values()) == 2
+    assert "2 events are lost" in caplog.text
+
+
+def test_a_damaged_file_is_set_aside_and_said(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """The new file works; the old one stays for who wants to look."""
+    rig.path.parent.mkdir()
+    rig.path.write_bytes(b"no database at all" * 100)
+    outbox = rig.open()
+    add(outbox, "a")
+    assert waiting(outbox) == ["a"]
+    aside = rig.path.with_name("outbox.damaged.sqlite3")
+    assert aside.read_bytes().startswith(b"no database")
+    assert "set aside as outbox.damaged.sqlite3" in caplog.text
+
+
+def test_what_can_be_read_of_a_damaged_file_is_saved(rig: Rig) -> None:
+    """Damage in the middle costs what it hit; counters and other records go on."""
+    outbox = rig.open()
+    add(outbox, "before", lambda transaction: transaction.increment("session_num"))
+    for number in range(200):
+        add(outbox, f"{number:03}" + "x" * 200)
+    outbox.close()
+    with closing(sqlite3.connect(rig.path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(rig.path.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 3 * 4096] = b"\xff" * (3 * 4096)
+    rig.path.write_bytes(bytes(content))
+    again = rig.open()
+    found = []
+    for _ in range(3):  # the damage is met by whoever reads it, and mended by the writer
+        found += waiting(again)
+        add(again, "after")
+    found += waiting(again)
+    assert again.transact(lambda transaction: transaction.value("session_num")) == "1"
+    assert "after" in found
+    assert len(found) > 20
+
+
+def test_a_newer_file_is_left_alone_and_another_is_used(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """An older build of the game beside a newer one records into a file of its own."""
+    rig.open().close()
+    with closing(sqlite3.connect(rig.path)) as newer:
+        newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    outbox = rig.open()
+    add(outbox, "a")
+    assert waiting(outbox) == ["a"]
+    assert rig.path.with_name("outbox.older.sqlite3").exists()
+    assert "newer version" in caplog.text
+
+
+def test_a_failed_transaction_of_the_writer_is_the_writers(rig: Rig) -> None:
+    """A defect in the work itself says nothing about the disk."""
+    outbox = rig.open()
+    with pytest.raises(ZeroDivisionError):
+        add(outbox, "a", lambda _: 1 // 0)
+    add(outbox, "b")
+    assert waiting(outbox) == ["b"]
+    assert rig.path.exists()
+    assert not rig.path.with_name("outbox.damaged.sqlite3").exists()

@@ -1,0 +1,392 @@
+"""GameAnalytics' protocol: both inits, signature, batches, and a verdict for every answer."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ga_pygame import rules
+from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
+from ga_pygame.destinations import GameAnalytics
+from ga_pygame.diagnostics import Drop
+from ga_pygame.exchange import Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
+from ga_pygame.testing import ManualClock
+
+KEY, SECRET = "0123456789abcdef" * 2, "0123456789" * 4
+SITUATION = Situation("de305d54-75b4-431b-adb2-eb6b9e546014", 7, "player", "1.0")
+DELIVERED, RETRY, SPLIT = Verdict(Outcome.DELIVERED), Verdict(Outcome.RETRY), Verdict(Outcome.SPLIT)
+
+
+class Rig:
+    """The destination, and what it used of its host."""
+
+    def __init__(self, kept: Mapping[str, str] | None = None, **options: Any) -> None:
+        self.clock = ManualClock()
+        self.remembered: dict[str, str | None] = {}
+        self.published: list[Mapping[str, Any]] = []
+        self.warnings: dict[str, str] = {}
+        self.service = GameAnalytics(KEY, SECRET, **options)
+        self.service.open(
+            Host(
+                self.clock,
+                kept or {},
+                self.remembered.__setitem__,
+                self.published.append,
+                lambda cause, message: self.warnings.setdefault(cause, message) and None,
+            )
+        )
+
+    def ask(self, situation: Situation = SITUATION) -> Request:
+        request = self.service.handshake(situation)
+        assert request is not None
+        return request
+
+    def welcome(self, status: int | None, answer: Any = None) -> Standing:
+        return self.service.welcome(reply(status, answer))
+
+
+def reply(status: int | None, answer: Any = None) -> Reply:
+    return Reply(status, {}, b"" if answer is None else json.dumps(answer).encode())
+
+
+def body(request: Request) -> Any:
+    return json.loads(gzip.decompress(request.body))
+
+
+def stored(number: int, offset: float | None = None, at: float = 1_700_000_000.9) -> StoredRecord:
+    payload = b'"category":"design","event_id":"e%d","event_uuid":"%s"}' % (number, uuid(number).encode())
+    return StoredRecord(number, SITUATION.session_id, "design", at, offset, payload)
+
+
+def uuid(number: int) -> str:
+    return f"{number:08x}-75b4-431b-adb2-eb6b9e546014"
+
+
+RECORDS = [stored(number) for number in range(3)]
+
+# --- the request --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("secret", "text", "signature"),
+    [
+        (SANDBOX_SECRET_KEY, '{"test": "test"}', "slnR8CKJtKtFDaESSrqnqQeUvp5FaVV7d5XHxt50N5A="),
+        ("test1", "test2", "E+sBF4BA9mLvVlfwHx53G2poUPwEUZ1f37oVrgHhOFQ="),
+        (
+            "test1",
+            '[{"v":2,"user_id":"test"},{"v":3,"user_id":"test2"}]',
+            "nibGyLotL7q+YIpUQydHZQsnhRX7RkXgxkJ67hSlDps=",
+        ),
+    ],
+)
+def test_known_answers_of_the_signature(secret: str, text: str, signature: str) -> None:
+    """The documentation's and the official SDKs' own examples; ours is the same over other bytes."""
+    assert base64.b64encode(hmac.digest(secret.encode(), text.encode(), "sha256")).decode() == signature
+    request = GameAnalytics(KEY, secret).encode(RECORDS)
+    expected = hmac.digest(secret.encode(), request.body, "sha256")
+    assert base64.b64decode(request.headers["Authorization"]) == expected
+
+
+def test_every_request_is_signed_over_the_zipped_bytes() -> None:
+    """Init too; a server that recomputes the signature over what it received agrees."""
+    rig = Rig()
+    for request in (rig.ask(), rig.service.encode(RECORDS)):
+        assert request.body[:2] == b"\x1f\x8b"
+        assert request.headers["Content-Encoding"] == "gzip"
+        assert request.headers["Content-Type"] == "application/json"
+        signature = base64.b64encode(hmac.digest(SECRET.encode(), request.body, "sha256")).decode()
+        assert request.headers["Authorization"] == signature
+        assert request.method == "POST"
+
+
+def test_events_are_a_list_at_the_games_address() -> None:
+    """Each record's bytes pass through, the time in front."""
+    request = Rig().service.encode(RECORDS)
+    assert request.url == f"https://api.gameanalytics.com/v2/{KEY}/events"
+    events = body(request)
+    assert [event["event_id"] for event in events] == ["e0", "e1", "e2"]
+    assert {event["client_ts"] for event in events} == {1_700_000_000}
+
+
+@pytest.mark.parametrize(
+    ("key", "endpoint", "host"),
+    [
+        (KEY, None, "https://api.gameanalytics.com"),
+        (SANDBOX_GAME_KEY, None, "https://sandbox-api.gameanalytics.com"),
+        (SANDBOX_GAME_KEY, "http://127.0.0.1:8420", "http://127.0.0.1:8420"),
+        (KEY, "http://127.0.0.1:8420/", "http://127.0.0.1:8420"),
+    ],
+)
+def test_where_it_goes(key: str, endpoint: str | None, host: str) -> None:
+    """Production, the sandbox for the sandbox's key, or where the developer says."""
+    service = GameAnalytics(key, SECRET, endpoint=endpoint)
+    assert service.encode(RECORDS).url == f"{host}/v2/{key}/events"
+
+
+def test_keys_are_in_no_repr() -> None:
+    """Neither the destination nor a request shows the secret."""
+    service = GameAnalytics(KEY, SECRET)
+    assert SECRET not in repr(service)
+    assert KEY not in repr(service)
+    request = service.encode(RECORDS)
+    assert SECRET not in repr(request)
+    assert request.headers["Authorization"] not in repr(request)
+
+
+def test_the_limits_of_a_batch() -> None:
+    """500 events and 900 kB of JSON stay below the server's 1 MB."""
+    assert GameAnalytics.max_events == 500
+    assert GameAnalytics.max_bytes == 900_000
+
+
+# --- init ---------------------------------------------------------------------------------------------------
+
+
+def test_the_init_request() -> None:
+    """Remote configs v1, with the facts that the server asks for, `session_num`, and no hash at first."""
+    request = Rig().ask()
+    address = urlsplit(request.url)
+    assert address.path == "/remote_configs/v1/init"
+    assert parse_qs(address.query) == {"game_key": [KEY], "interval_seconds": ["0"]}
+    sent = body(request)
+    assert sent["user_id"] == "player"
+    assert sent["session_num"] == 7
+    assert sent["build"] == "1.0"
+    assert sent["sdk_version"] == "rest api v2"
+    rules.platform("platform", sent["platform"])
+    rules.os_version("os_version", sent["os_version"])
+    assert "random_salt" in sent
+    assert "build" not in body(Rig().ask(Situation("s", 1, "u", None)))
+
+
+def test_init_is_asked_once_a_session() -> None:
+    """After a good answer events go; the next session asks again."""
+    rig = Rig()
+    rig.ask()
+    assert rig.welcome(201, {"server_ts": 1_700_000_000, "configs": []}) is Standing.READY
+    assert rig.service.handshake(SITUATION) is None
+    assert rig.service.handshake(Situation("other", 8, "player", None)) is not None
+
+
+def test_configs_are_published_and_kept_with_their_hash() -> None:
+    """A 201 has new ones; the next init names their hash, as long as the player is the same."""
+    rig = Rig()
+    rig.ask()
+    configs = [{"key": "gravity", "value": "9"}]
+    answer = {"server_ts": 1_700_000_000, "configs": configs, "configs_hash": "h1", "ab_id": "t", "ab_variant_id": "v"}
+    rig.welcome(201, answer)
+    assert rig.published[-1]["configs"] == configs
+    kept = rig.remembered["remote_configs"]
+    assert kept is not None
+    again = Rig({"remote_configs": kept})
+    assert parse_qs(urlsplit(again.ask().url).query)["configs_hash"] == ["h1"]
+    assert again.welcome(200, {"server_ts": 1_700_000_000}) is Standing.READY
+    assert again.published[-1]["configs"] == configs
+    assert again.published[-1]["ab_id"] == "t"
+    assert again.remembered == {}
+    assert "configs_hash" not in Rig({"remote_configs": kept}).ask(Situation("s", 1, "somebody else", None)).url
+
+
+@pytest.mark.parametrize("kept", ["", "{", "[]", "null", '{"configs_hash": 5, "user_id": "player"}'])
+def test_kept_configs_that_cannot_be_read_are_none(kept: str) -> None:
+    """A damaged value in the outbox does not keep the game from recording."""
+    rig = Rig({"remote_configs": kept})
+    rig.ask()
+    assert rig.welcome(200, {"server_ts": 1_700_000_000}) is Standing.READY
+
+
+def test_the_clock_offset_is_learned_and_applied() -> None:
+    """`server_ts` minus the local clock, in whole seconds; a record's own offset wins over it."""
+    rig = Rig()
+    rig.ask()
+    rig.welcome(201, {"server_ts": 1_700_000_100})
+    assert rig.clock.server_offset == 100
+    events = body(rig.service.encode([stored(1), stored(2, offset=-3.0), stored(3, offset=0.0)]))
+    assert [event["client_ts"] for event in events] == [1_700_000_100, 1_699_999_997, 1_700_000_000]
+
+
+@pytest.mark.parametrize("server_ts", [None, 0, -5, "1700000000", True, float("nan"), float("inf"), 10**400, 1e300, []])
+def test_a_server_time_that_is_none_is_not_taken(server_ts: object) -> None:
+    """The answer counts all the same."""
+    rig = Rig()
+    rig.ask()
+    assert rig.welcome(201, {"server_ts": server_ts}) is Standing.READY
+    assert rig.clock.server_offset is None
+
+
+def test_a_time_that_the_server_would_refuse_is_left_out() -> None:
+    """An event of a machine whose clock stands in 1970 is still collected."""
+    (event,) = body(Rig().service.encode([stored(1, at=5.0)]))
+    assert "client_ts" not in event
+
+
+def test_404_means_the_older_init() -> None:
+    """An older collector is asked the older way, at once; there `enabled` must be true."""
+    rig = Rig()
+    rig.ask()
+    assert rig.welcome(404) is Standing.AGAIN
+    request = rig.ask()
+    assert urlsplit(request.url).path == f"/v2/{KEY}/init"
+    assert set(body(request)) == {"platform", "os_version", "sdk_version"}
+    assert rig.welcome(200, {"enabled": True, "server_ts": 1_700_000_050, "flags": []}) is Standing.READY
+    assert rig.clock.server_offset == 50
+
+
+@pytest.mark.parametrize("answer", [{"enabled": False}, {"server_ts": 1}, {"enabled": "true"}])
+def test_the_older_init_must_say_enabled(answer: Any) -> None:
+    """Present and true, as the documentation says; else nothing is sent in this session."""
+    rig = Rig()
+    rig.ask()
+    rig.welcome(404)
+    rig.ask()
+    assert rig.welcome(200, answer) is Standing.REFUSED
+    assert "switched" in next(iter(rig.warnings.values()))
+
+
+def test_enabled_false_stops_the_newer_way_too() -> None:
+    """The kill switch works, which it does not in the official SDKs."""
+    rig = Rig()
+    rig.ask()
+    assert rig.welcome(201, {"enabled": False, "server_ts": 1}) is Standing.REFUSED
+
+
+def test_wrong_keys_at_init() -> None:
+    """401 refuses the session and says what to compare, without the keys."""
+    rig = Rig()
+    rig.ask()
+    assert rig.welcome(401, {}) is Standing.REFUSED
+    (message,) = rig.warnings.values()
+    assert "game_key and secret_key" in message
+    assert KEY not in message
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Reply(None, error="refused"),
+        Reply(500),
+        Reply(503, {}, b"{}"),
+        Reply(429),
+        Reply(302),
+        Reply(200, {}, b"<html>portal</html>"),
+        Reply(401, {}, b"<html>proxy</html>"),
+        Reply(200, {}, b"[]"),
+        Reply(200, {}, b""),
+        Reply(201, {}, b"\xff\xfe"),
+    ],
+)
+def test_other_answers_to_init_mean_later(answer: Reply) -> None:
+    """A portal, a proxy or a failing server decides nothing; nothing is sent meanwhile."""
+    rig = Rig()
+    rig.ask()
+    assert rig.service.welcome(answer) is Standing.RETRY
+    assert rig.service.handshake(SITUATION) is not None
+
+
+# --- answers to events --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "resubmits"),
+    [
+        (reply(200, []), DELIVERED, DELIVERED),
+        (reply(200, {}), DELIVERED, DELIVERED),
+        (reply(200), RETRY, RETRY),  # cut off: no server of theirs says nothing
+        (reply(201, []), DELIVERED, DELIVERED),
+        (reply(204), DELIVERED, DELIVERED),
+        (Reply(200, {}, b"<html>hotel</html>"), RETRY, RETRY),
+        (Reply(302), RETRY, RETRY),
+        (reply(413, {}), SPLIT, SPLIT),
+        (reply(413), SPLIT, SPLIT),
+        (Reply(413, {}, b"<html>nginx</html>"), SPLIT, SPLIT),
+        (Reply(None, error="timeout"), RETRY, RETRY),
+        (reply(403, {}), "dropped", RETRY),
+        (reply(404, {}), "dropped", RETRY),
+        (reply(429, {}), "dropped", RETRY),
+        (reply(500, {}), "dropped", RETRY),
+        (reply(500), "dropped", RETRY),
+        (reply(503, []), "dropped", RETRY),
+        (Reply(502, {}, b"<html>bad gateway</html>"), RETRY, RETRY),
+    ],
+)
+def test_the_verdict_of_every_answer(answer: Reply, verdict: Any, resubmits: Any) -> None:
+    """As the documentation says; what is not the collector's answer decides nothing; our own drops doubles."""
+    for resubmit, expected in ((False, verdict), (True, resubmits)):
+        verdicts = Rig(resubmit_on_server_error=resubmit).service.judge(answer, RECORDS)
+        dropped = Verdict(Outcome.DROPPED, Drop.SERVER_ERROR, f"HTTP {answer.status}")
+        assert verdicts == [dropped if expected == "dropped" else expected] * 3
+
+
+def test_wrong_keys_keep_the_events() -> None:
+    """401 ends the sending in this session; the next one asks again."""
+    rig = Rig()
+    rig.ask()
+    rig.welcome(200, {"server_ts": 1_700_000_000})
+    assert [verdict.outcome for verdict in rig.service.judge(reply(401, {}), RECORDS)] == [Outcome.REFUSED] * 3
+    assert rig.warnings
+    assert rig.service.handshake(SITUATION) is not None
+    foreign = Rig().service.judge(Reply(401, {}, b"<html>login</html>"), RECORDS)
+    assert [verdict.outcome for verdict in foreign] == [Outcome.RETRY] * 3
+
+
+def test_a_400_rejects_the_listed_events_with_their_reasons() -> None:
+    """The rest of the batch was collected and is never sent again."""
+    errors = [{"error_type": "wrong_type", "path": "/session_id"}]
+    answer = reply(400, [{"event": {"event_uuid": uuid(1), "category": "design"}, "errors": errors}])
+    verdicts = Rig().service.judge(answer, RECORDS)
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.DELIVERED, Outcome.DROPPED, Outcome.DELIVERED]
+    assert verdicts[1].reason is Drop.REJECTED
+    assert json.loads(verdicts[1].errors) == errors
+
+
+@pytest.mark.parametrize("answer", [reply(400), reply(400, {"error": "no list"}), reply(400, "bad")])
+def test_a_400_about_the_whole_body_is_narrowed_down(answer: Reply) -> None:
+    """A body that could not be read is halved until the event that spoils it is alone, and that is dropped."""
+    service = Rig().service
+    assert {verdict.outcome for verdict in service.judge(answer, RECORDS)} == {Outcome.SPLIT}
+    (alone,) = service.judge(answer, RECORDS[:1])
+    assert (alone.outcome, alone.reason) == (Outcome.DROPPED, Drop.REJECTED)
+
+
+STATUS = st.none() | st.integers(100, 599) | st.sampled_from([200, 201, 400, 401, 404, 413, 500])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["event", "errors", "event_uuid", "server_ts", "configs", "enabled", "configs_hash"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+BODIES = st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()) | st.just(b"[" * 100_000)
+REPLIES = st.builds(Reply, STATUS, st.just({}), BODIES)
+
+
+@given(REPLIES, st.integers(1, 3), st.booleans())
+def test_judging_never_raises(answer: Reply, count: int, resubmit: bool) -> None:
+    """Any status with any body gives one verdict for each record; those that concern all are the same for all."""
+    verdicts = Rig(resubmit_on_server_error=resubmit).service.judge(answer, RECORDS[:count])
+    assert len(verdicts) == count
+    outcomes = {verdict.outcome for verdict in verdicts}
+    assert len(outcomes) == 1 or outcomes <= {Outcome.DELIVERED, Outcome.DROPPED}
+
+
+@given(st.lists(REPLIES, min_size=1, max_size=3))
+def test_welcoming_never_raises(answers: list[Reply]) -> None:
+    """Any answer to init has a meaning, and what was learned from it can be sent."""
+    rig = Rig()
+    for answer in answers:
+        if rig.service.handshake(SITUATION) is not None:
+            assert isinstance(rig.service.welcome(answer), Standing)
+    rig.service.encode(RECORDS)

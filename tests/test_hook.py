@@ -1,0 +1,192 @@
+"""The hook around a real pygame with the dummy driver: transparent to the game, and gone after `remove()`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pygame
+import pytest
+
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.engine.focus import Focus
+from ga_pygame.engine.hook import Hook
+from ga_pygame.engine.session import Phase, Session
+from ga_pygame.testing import ManualClock
+
+WRAPPED = [
+    (pygame.event, "get"),
+    (pygame.event, "poll"),
+    (pygame.event, "wait"),
+    (pygame.display, "flip"),
+    (pygame.display, "update"),
+]
+ORIGINALS = [getattr(module, name) for module, name in WRAPPED]
+
+
+class Rig:
+    """A hook and what it called."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.calls: list[str] = []
+        self.fails = False
+        self.diagnostics = Diagnostics()
+        self.starts: list[str] = []
+        self.session = Session(
+            20.0,
+            new_id=lambda: "x",
+            post=lambda *_: None,
+            started=lambda _: self.starts.append("start"),
+            ended=lambda *_: None,
+        )
+        self.hook = Hook(
+            self.session,
+            Focus(self.session),
+            clock=self.clock,
+            diagnostics=self.diagnostics,
+            tick=self._tick,
+            flush=lambda: self.calls.append("flush"),
+            leave=self._leave,
+        )
+        self.session.start(self.clock.monotonic())
+
+    def _tick(self) -> None:
+        if self.fails:
+            raise ZeroDivisionError("ours")
+        self.hook.frame(self.clock.monotonic())
+        self.calls.append("tick")
+
+    def _leave(self) -> None:
+        if self.fails:
+            raise ZeroDivisionError("ours")
+        self.calls.append("leave")
+        self.session.end(self.clock.monotonic(), "quit")
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    pygame.display.init()
+    pygame.display.set_mode((16, 16))
+    pygame.event.get()
+    made = Rig()
+    made.hook.install()
+    yield made
+    made.hook.remove()
+    pygame.quit()
+    assert [getattr(module, name) for module, name in WRAPPED] == ORIGINALS
+
+
+def test_the_game_gets_what_it_would_get(rig: Rig) -> None:
+    """Arguments pass through, results come back unchanged, an event is observed and never taken."""
+    mine = pygame.event.Event(pygame.USEREVENT, seed=7)
+    other = pygame.event.Event(pygame.KEYDOWN, key=pygame.K_a)
+    for event in (mine, other):
+        pygame.event.post(event)
+    assert [event.seed for event in pygame.event.get(pygame.USEREVENT)] == [7]
+    assert [event.key for event in pygame.event.get(exclude=[pygame.USEREVENT])] == [pygame.K_a]
+    assert pygame.event.poll().type == pygame.NOEVENT
+    pygame.event.post(mine)
+    assert pygame.event.wait(timeout=10).seed == 7
+    assert pygame.display.flip() is None  # type: ignore[func-returns-value]
+    assert pygame.display.update(pygame.Rect(0, 0, 4, 4)) is None  # type: ignore[func-returns-value]
+    assert rig.calls.count("tick") == 6
+    assert pygame.event.get.__doc__ == ORIGINALS[0].__doc__
+
+
+def test_the_games_own_mistakes_come_back(rig: Rig) -> None:
+    """What pygame raises reaches the game as it is."""
+    with pytest.raises(TypeError):
+        pygame.event.get(nonsense=1)  # type: ignore[call-arg]
+    pygame.display.quit()
+    with pytest.raises(pygame.error):
+        pygame.display.flip()
+
+
+def test_our_failure_stays_ours(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """What fails in the hook is reported once and does not reach the game."""
+    rig.fails = True
+    pygame.event.get()
+    pygame.event.get()
+    pygame.display.flip()
+    pygame.quit()
+    assert sum("ga_pygame failed in pygame.get" in record.getMessage() for record in caplog.records) == 1
+    assert "pygame.quit" in caplog.text
+    pygame.display.init()
+    pygame.display.set_mode((16, 16))
+
+
+def test_quit_flushes_and_ends_nothing(rig: Rig) -> None:
+    """A game may ask "really quit?": QUIT sends what there is, the session goes on."""
+    pygame.event.post(pygame.event.Event(pygame.QUIT))
+    assert [event.type for event in pygame.event.get()] == [pygame.QUIT]
+    assert "flush" in rig.calls
+    assert rig.session.state.phase is Phase.ACTIVE
+
+
+def test_pygame_quit_leaves_and_a_new_window_comes_back(rig: Rig) -> None:
+    """`pygame.quit()` ends the session, each time; a game that opens a window again plays a new one."""
+    for round_trip in (1, 2):
+        pygame.quit()
+        assert rig.calls.count("leave") == round_trip
+        assert rig.session.state.phase is Phase.CLOSED
+        rig.clock.advance(1.0)
+        pygame.display.init()
+        pygame.display.set_mode((16, 16))
+        pygame.event.get()
+        assert rig.session.state.phase is Phase.ACTIVE
+        assert len(rig.starts) == 1 + round_trip
+
+
+def test_a_functions_later_wrapper_survives_remove(rig: Rig) -> None:
+    """Whoever wrapped pygame after us keeps his wrapper, and ours inside it is silent."""
+    inner = pygame.event.get
+
+    def outer(*args: Any, **kwargs: Any) -> Any:
+        return inner(*args, **kwargs)
+
+    pygame.event.get = outer
+    try:
+        rig.hook.remove()
+        assert pygame.event.get is outer
+        rig.calls.clear()
+        pygame.event.get()
+        assert rig.calls == []
+    finally:
+        pygame.event.get = ORIGINALS[0]
+
+
+def test_focus_events_count_where_the_state_says_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a driver that knows no focus, the events are all there is."""
+    monkeypatch.setattr(pygame.key, "get_focused", lambda: False)
+    for kind, phase in [
+        (pygame.WINDOWFOCUSLOST, Phase.PAUSED),
+        (pygame.WINDOWFOCUSGAINED, Phase.ACTIVE),
+        (pygame.WINDOWMINIMIZED, Phase.PAUSED),
+        (pygame.WINDOWRESTORED, Phase.ACTIVE),
+        (pygame.APP_WILLENTERBACKGROUND, Phase.PAUSED),
+        (pygame.APP_DIDENTERFOREGROUND, Phase.ACTIVE),
+    ]:
+        rig.hook.process(pygame.event.Event(kind))
+        assert rig.session.state.phase is phase
+
+
+def test_the_heartbeat_of_flip_reads_focus(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A game whose events are not seen still pauses: any frame reads the state, four times a second."""
+    pygame.display.flip()
+    monkeypatch.setattr(pygame.key, "get_focused", lambda: True)
+    rig.clock.advance(0.3)
+    pygame.display.flip()
+    monkeypatch.setattr(pygame.key, "get_focused", lambda: False)
+    pygame.display.flip()
+    assert rig.session.state.phase is Phase.ACTIVE
+    rig.clock.advance(0.3)
+    pygame.display.flip()
+    assert rig.session.state.phase is Phase.PAUSED
+
+
+def test_a_frame_of_the_game_is_seen(rig: Rig) -> None:
+    """Any call of the game counts, so that the warning about an unseen loop does not come."""
+    assert not rig.hook.seen
+    pygame.event.get()
+    assert rig.hook.seen

@@ -1,0 +1,434 @@
+"""One contract for every outbox: on disk, in memory, and the one that changes from one to the other."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from ga_pygame.delivery.failover import FailoverOutbox
+from ga_pygame.delivery.outbox import (
+    MAX_REJECTED,
+    PROTECTED,
+    Batch,
+    MemoryOutbox,
+    NewRecord,
+    OpenSession,
+    Outbox,
+    Rejected,
+    Transaction,
+    cut,
+)
+from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
+from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.exchange import StoredRecord
+from ga_pygame.testing import ManualClock
+
+NAMES = ("first", "second")
+Make = Callable[[Path], Outbox]
+
+
+def _failover(path: Path) -> Outbox:
+    return FailoverOutbox(path, NAMES, ManualClock(), Diagnostics())
+
+
+def _failover_without_disk(path: Path) -> Outbox:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir()  # no file can be opened there
+    return FailoverOutbox(path, NAMES, ManualClock(), Diagnostics())
+
+
+MAKERS: dict[str, Make] = {
+    "memory": lambda _: MemoryOutbox(NAMES),
+    "sqlite": lambda path: SqliteOutbox(path, NAMES),
+    "failover": _failover,
+    "failover without disk": _failover_without_disk,
+}
+
+
+@pytest.fixture(params=list(MAKERS))
+def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Outbox]:
+    made = MAKERS[request.param](tmp_path / "outbox.sqlite3")
+    yield made
+    made.close()
+
+
+def record(text: str, category: str = "design", session: str = "s1", at: float = 1.7e9) -> NewRecord:
+    return NewRecord(session, category, at, None, text.encode())
+
+
+def add(outbox: Outbox, *records: NewRecord, to: Sequence[str] | None = None) -> None:
+    outbox.transact(lambda transaction: transaction.add(records, to))
+
+
+def lease(outbox: Outbox, name: str = "first", max_events: int = 500, max_bytes: int = 10**6) -> Batch:
+    batch = outbox.lease(name, max_events, max_bytes)
+    assert batch is not None
+    return batch
+
+
+def texts(batch: Batch | None) -> list[str]:
+    return [one.payload.decode() for one in batch.records] if batch else []
+
+
+def waiting(outbox: Outbox, name: str) -> list[str]:
+    """All that waits for a destination, read without changing anything."""
+    batch = outbox.lease(name, 10**6, 10**9)
+    if batch is None:
+        return []
+    outbox.release(batch)
+    return texts(batch)
+
+
+def test_records_are_leased_in_the_order_of_recording(outbox: Outbox) -> None:
+    """Oldest first, with everything that was stored about them."""
+    add(outbox, NewRecord("s1", "user", 5.5, -3.0, b"a"), record("b"))
+    add(outbox, record("c"))
+    batch = lease(outbox)
+    assert texts(batch) == ["a", "b", "c"]
+    assert batch.records[0][1:6] == ("s1", "user", 5.5, -3.0, b"a")
+    assert batch.destination == "first"
+    ids = [one.id for one in batch.records]
+    assert ids == sorted(set(ids))
+
+
+def test_each_destination_gets_each_record_once(outbox: Outbox) -> None:
+    """What one destination has settled still waits for the other, and is gone after both."""
+    add(outbox, record("a"), record("b"))
+    outbox.settle(lease(outbox, "first"))
+    assert outbox.lease("first", 500, 10**6) is None
+    assert waiting(outbox, "second") == ["a", "b"]
+    outbox.settle(lease(outbox, "second"))
+    assert outbox.lease("second", 500, 10**6) is None
+
+
+def test_records_may_be_meant_for_one_destination(outbox: Outbox) -> None:
+    """A record moved from memory to disk goes only where it still has to."""
+    add(outbox, record("a"), to=["second"])
+    assert waiting(outbox, "first") == []
+    assert waiting(outbox, "second") == ["a"]
+
+
+def test_a_released_batch_comes_again(outbox: Outbox) -> None:
+    """Nothing is lost by a failed send."""
+    add(outbox, record("a"), record("b"))
+    batch = lease(outbox, max_events=1)
+    outbox.release(batch)
+    assert waiting(outbox, "first") == ["a", "b"]
+
+
+def test_one_lease_at_a_time_for_each_destination(outbox: Outbox) -> None:
+    """Two uploaders never send the same record; destinations do not wait for each other."""
+    add(outbox, record("a"))
+    batch = lease(outbox, "first")
+    assert outbox.lease("first", 500, 10**6) is None
+    assert texts(lease(outbox, "second")) == ["a"]
+    outbox.release(batch)
+    assert texts(lease(outbox, "first")) == ["a"]
+
+
+def test_what_is_recorded_meanwhile_is_not_settled(outbox: Outbox) -> None:
+    """Settling a batch forgets its records and no others."""
+    add(outbox, record("a"))
+    batch = lease(outbox)
+    add(outbox, record("b"))
+    outbox.settle(batch)
+    assert waiting(outbox, "first") == ["b"]
+
+
+def test_batches_are_bounded_by_count_and_bytes(outbox: Outbox) -> None:
+    """A record that is alone too large comes alone: it is for the server to refuse."""
+    add(outbox, *(record(str(n) * 100) for n in range(5)), record("x" * 5000), record("y"))
+    sizes = []
+    while batch := outbox.lease("first", 3, 300):
+        sizes.append([len(one.payload) for one in batch.records])
+        outbox.settle(batch)
+    assert sizes == [[100, 100], [100, 100], [100], [5000], [1]]
+
+
+def test_a_user_record_opens_a_batch(outbox: Outbox) -> None:
+    """It is the first event of a session's first batch, also when older sessions wait."""
+    add(outbox, record("user1", "user"), record("a"), record("user2", "user"), record("b"))
+    first = lease(outbox)
+    assert texts(first) == ["user1", "a"]
+    outbox.settle(first)
+    assert texts(lease(outbox)) == ["user2", "b"]
+
+
+def test_a_transaction_happens_wholly_or_not_at_all(outbox: Outbox) -> None:
+    """A counter never moves without the event that carries it."""
+
+    def work(transaction: Transaction) -> None:
+        transaction.increment("session_num")
+        transaction.remember("user_id", "u")
+        transaction.set_attempts("a", 3)
+        transaction.add([record("a")])
+        transaction.save_session(session("s1"))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        outbox.transact(work)
+
+    def look(transaction: Transaction) -> tuple[object, ...]:
+        known = transaction.delete_session("s1")
+        return transaction.value("session_num"), transaction.value("user_id"), transaction.attempts("a"), known
+
+    assert outbox.transact(look) == (None, None, 0, False)
+    assert waiting(outbox, "first") == []
+
+
+def test_values_counters_and_attempts(outbox: Outbox) -> None:
+    """Values are kept and forgotten, counters start at 1, an attempt set to 0 is as if there was none."""
+
+    def write(transaction: Transaction) -> list[object]:
+        transaction.remember("a", "x")
+        transaction.remember("a", "y")
+        transaction.remember("b", "gone")
+        transaction.remember("b", None)
+        transaction.remember("never", None)
+        transaction.set_attempts("l", 2)
+        transaction.set_attempts("m", 5)
+        transaction.set_attempts("m", 0)
+        return [transaction.increment("n"), transaction.increment("n"), transaction.attempts("l")]
+
+    assert outbox.transact(write) == [1, 2, 2]
+    assert outbox.transact(lambda t: [t.value(key) for key in ("a", "b", "n", "never")]) == ["y", None, "2", None]
+    assert outbox.transact(lambda t: [t.attempts("l"), t.attempts("m"), t.attempts("z")]) == [2, 0, 0]
+
+
+def session(name: str, **changes: Any) -> OpenSession:
+    wallet = {("Source", "gold", "pickup", "coin"): 5.0}
+    return OpenSession(name, 3, 1.7e9, 1.7e9 + 60, None, 60.5, b'"v":2', "forest:1", wallet, **changes)
+
+
+def test_a_session_is_ended_by_one(outbox: Outbox) -> None:
+    """`delete_session` tells whether it was still there, so that two who find a session end it once."""
+    outbox.transact(lambda transaction: transaction.save_session(session("s1")))
+    assert outbox.transact(lambda transaction: transaction.delete_session("s1"))
+    assert not outbox.transact(lambda transaction: transaction.delete_session("s1"))
+    assert not outbox.transact(lambda transaction: transaction.delete_session("never"))
+
+
+def test_the_own_session_is_no_orphan(outbox: Outbox) -> None:
+    """A process that lives does not end its own session."""
+    outbox.transact(lambda transaction: transaction.save_session(session("s1")))
+    assert list(outbox.orphans()) == []
+
+
+def test_clear_forgets_everything(outbox: Outbox) -> None:
+    """The player's no leaves nothing behind but what is written after it."""
+
+    def fill(transaction: Transaction) -> None:
+        transaction.increment("session_num")
+        transaction.set_attempts("a", 3)
+        transaction.add([record("a")])
+        transaction.save_session(session("s1"))
+
+    def forget(transaction: Transaction) -> None:
+        transaction.clear()
+        transaction.remember("consent", "denied")
+
+    outbox.transact(fill)
+    outbox.transact(forget)
+    assert waiting(outbox, "first") == waiting(outbox, "second") == []
+    found = outbox.transact(lambda t: (t.value("session_num"), t.value("consent"), t.attempts("a")))
+    assert found == (None, "denied", 0)
+    assert not outbox.transact(lambda transaction: transaction.delete_session("s1"))
+
+
+def test_room_is_made_oldest_first_and_protected_last(outbox: Outbox) -> None:
+    """The oldest session's events go first; `user`, `session_end` and `business` go last."""
+    for name in ("s1", "s2"):
+        add(outbox, *(record(f"{name} {kind:>8}", kind, name) for kind in ("user", "design", "error", "session_end")))
+    assert outbox.transact(lambda transaction: transaction.trim(10**6)) == 0
+    size = sum(len(f"{name} {kind:>8}") for name in ("s1", "s2") for kind in ("user", "design", "error", "session_end"))
+    assert outbox.transact(lambda transaction: transaction.trim(size - 22)) == 2
+    kinds = [text.split() for text in settle_all(outbox, "second")]
+    assert [kind for name, kind in kinds if name == "s1"] == ["user", "session_end"]
+    assert [kind for name, kind in kinds if name == "s2"] == ["user", "design", "error", "session_end"]
+    assert outbox.transact(lambda transaction: transaction.trim(0)) == 6
+    assert settle_all(outbox, "first") == []
+
+
+def settle_all(outbox: Outbox, name: str) -> list[str]:
+    """Everything that waits for a destination, delivered to it."""
+    found: list[str] = []
+    while batch := outbox.lease(name, 10**6, 10**9):
+        found += texts(batch)
+        outbox.settle(batch)
+    return found
+
+
+def test_rejected_events_are_settled(outbox: Outbox) -> None:
+    """A record that was refused is not sent again."""
+    add(outbox, *(record(str(n)) for n in range(3)))
+    batch = lease(outbox)
+    outbox.settle(batch, [Rejected(batch.records[1], Drop.REJECTED, "[]")])
+    assert waiting(outbox, "first") == []
+    assert waiting(outbox, "second") == ["0", "1", "2"]
+
+
+def test_rejected_events_are_kept_up_to_a_bound() -> None:
+    """The developer can look at the last ones; they do not fill the disk."""
+    memory = MemoryOutbox(NAMES)
+    for number in range(MAX_REJECTED + 50):
+        add(memory, record(str(number)))
+        batch = lease(memory)
+        memory.settle(batch, [Rejected(batch.records[0], Drop.REJECTED, "[]")])
+    assert len(memory.rejected) == MAX_REJECTED
+    assert memory.rejected[-1].record.payload == str(MAX_REJECTED + 49).encode()
+
+
+def test_save_and_close_of_an_empty_outbox(outbox: Outbox) -> None:
+    """Ending without anything to do is no special case."""
+    outbox.save()
+
+
+@pytest.mark.parametrize("max_events", [1, 3, 500])
+def test_cut_takes_the_longest_start(max_events: int) -> None:
+    """At least one; at most so many events and bytes; a `user` only in front."""
+    records = [
+        StoredRecord(n, "s", "user" if n % 7 == 0 else "design", 0.0, None, b"x" * (37 * n % 300)) for n in range(50)
+    ]
+    for start, max_bytes in itertools.product(range(49), (10, 500, 10**6)):
+        taken = cut(records[start:], max_events, max_bytes)
+        assert taken == records[start : start + len(taken)]
+        assert 1 <= len(taken) <= max_events
+        assert all(one.category != "user" for one in taken[1:])
+        assert len(taken) == 1 or sum(len(one.json(None)) + 1 for one in taken) + 2 <= max_bytes
+
+
+# --- against a model ----------------------------------------------------------------------------------------
+
+
+class OutboxWalk(RuleBasedStateMachine):
+    """Any order of additions, leases, verdicts, trims and restarts, against two plain lists."""
+
+    make: Make
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.outbox = self.open()
+        self.number = 0
+        self.session = 1
+        self.kinds: dict[str, str] = {}
+        self.waits: dict[str, list[str]] = {name: [] for name in NAMES}
+        self.leased: dict[str, Batch] = {}
+        self.counter = 0
+
+    def open(self) -> Outbox:
+        return type(self).make(self.folder / "outbox.sqlite3")
+
+    @rule(categories=st.lists(st.sampled_from(["design", "user", "business"]), max_size=4), fails=st.booleans())
+    def add(self, categories: list[str], fails: bool) -> None:
+        names = [f"{self.number + place:06}" for place in range(len(categories))]
+        self.number += len(names)
+
+        def work(transaction: Transaction) -> int:
+            pairs = zip(names, categories, strict=True)
+            transaction.add([record(name, kind, f"s{self.session}") for name, kind in pairs])
+            number = transaction.increment("counter")
+            if fails:
+                raise ZeroDivisionError
+            return number
+
+        if fails:
+            with pytest.raises(ZeroDivisionError):
+                self.outbox.transact(work)
+            return
+        self.counter += 1
+        assert self.outbox.transact(work) == self.counter
+        self.kinds.update(zip(names, categories, strict=True))
+        for queue in self.waits.values():
+            queue.extend(names)
+
+    @rule()
+    def next_session(self) -> None:
+        self.session += 1
+
+    @rule(name=st.sampled_from(NAMES), most=st.integers(1, 5))
+    def lease(self, name: str, most: int) -> None:
+        batch = self.outbox.lease(name, most, 10**6)
+        if name in self.leased:
+            assert batch is None
+            return
+        expected: list[str] = []
+        for one in self.waits[name]:
+            if expected and (self.kinds[one] == "user" or len(expected) == most):
+                break
+            expected.append(one)
+        assert texts(batch) == expected
+        if batch is not None:
+            self.leased[name] = batch
+
+    @precondition(lambda self: self.leased)
+    @rule(data=st.data(), settles=st.booleans(), rejects=st.booleans())
+    def end_lease(self, data: st.DataObject, settles: bool, rejects: bool) -> None:
+        name = data.draw(st.sampled_from(sorted(self.leased)))
+        batch = self.leased.pop(name)
+        if settles:
+            self.outbox.settle(batch, [Rejected(batch.records[0], Drop.REJECTED, "[]")] if rejects else ())
+            done = texts(batch)
+            self.waits[name] = [one for one in self.waits[name] if one not in done]
+        else:
+            self.outbox.release(batch)
+
+    @precondition(lambda self: not self.leased)
+    @rule(keep=st.integers(0, 20))
+    def trim(self, keep: int) -> None:
+        present = sorted({one for queue in self.waits.values() for one in queue})
+        order = sorted(present, key=lambda one: (self.kinds[one] in PROTECTED, one))
+        gone = order[: max(0, len(present) - keep)]
+        assert self.outbox.transact(lambda transaction: transaction.trim(6 * keep)) == len(gone)
+        for name in NAMES:
+            self.waits[name] = [one for one in self.waits[name] if one not in gone]
+
+    @invariant()
+    def nothing_is_lost_and_nothing_comes_twice(self) -> None:
+        for name in set(NAMES) - set(self.leased):
+            batch = self.outbox.lease(name, 1, 10**6)
+            assert texts(batch) == self.waits[name][:1]
+            if batch is not None:
+                self.outbox.release(batch)
+
+    def teardown(self) -> None:
+        for batch in self.leased.values():
+            self.outbox.release(batch)
+        for name in NAMES:
+            assert settle_all(self.outbox, name) == self.waits[name]
+        self.outbox.close()
+        shutil.rmtree(self.folder)
+
+
+class MemoryWalk(OutboxWalk):
+    make = MAKERS["memory"]
+
+
+class SqliteWalk(OutboxWalk):
+    make = MAKERS["sqlite"]
+
+    @rule()
+    def restart(self) -> None:
+        """The process ends in the middle of anything; the next one finds every record that was not settled."""
+        self.outbox.close()
+        self.leased.clear()
+        self.outbox = self.open()
+
+
+class FailoverWalk(SqliteWalk):
+    make = MAKERS["failover"]
+
+
+TestMemoryWalk: Any = MemoryWalk.TestCase
+TestSqliteWalk: Any = SqliteWalk.TestCase
+TestFailoverWalk: Any = FailoverWalk.TestCase
+TestSqliteWalk.settings = TestFailoverWalk.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)

@@ -1,0 +1,169 @@
+"""Attempts: the Fail that is added for an attempt left open, against a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.engine.progression import ProgressionArea
+from ga_pygame.events import Event, Fields, Progression, Status
+from ga_pygame.rules import InvalidEvent
+
+
+class Rig:
+    """An area and what it posted."""
+
+    def __init__(self, *, strict: bool = True) -> None:
+        self.diagnostics = Diagnostics(strict=strict)
+        self.posted: list[Progression] = []
+        self.fields: list[Fields | None] = []
+        self.area = ProgressionArea(self._post, self.diagnostics)
+
+    def _post(self, event: Event, fields: Fields | None) -> None:
+        if fields is not None and "bad" in fields:
+            raise InvalidEvent("custom_fields.bad", 1, "is bad", "test", "wrong_type")
+        assert isinstance(event, Progression)
+        self.posted.append(event)
+        self.fields.append(fields)
+
+    @property
+    def ids(self) -> list[str]:
+        return [f"{event.status.value}:{event.level}" for event in self.posted]
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_start_complete_and_fail(rig: Rig) -> None:
+    """Each call is one event with its score and fields; the attempt is open in between."""
+    rig.area.start("forest", "level_1", fields={"seed": 1})
+    assert rig.area.current == ("forest", "level_1")
+    rig.area.complete("forest", "level_1", score=900)
+    assert rig.area.current is None
+    rig.area.start("forest")
+    rig.area.fail("forest", score=0)
+    assert rig.ids == ["Start:forest:level_1", "Complete:forest:level_1", "Start:forest", "Fail:forest"]
+    assert [event.score for event in rig.posted] == [None, 900, None, 0]
+    assert rig.fields[0] == {"seed": 1}
+
+
+def test_start_while_another_attempt_is_open_first_fails_it(rig: Rig) -> None:
+    """As the documentation says; the added Fail has no score."""
+    rig.area.start("a")
+    rig.area.start("b")
+    assert rig.ids == ["Start:a", "Fail:a", "Start:b"]
+    assert rig.posted[1].score is None
+
+
+def test_restarting_the_same_level_fails_the_open_attempt_too(rig: Rig) -> None:
+    """ "Try again" is a failed attempt."""
+    rig.area.start("a")
+    rig.area.start("a")
+    assert rig.ids == ["Start:a", "Fail:a", "Start:a"]
+
+
+def test_leaving_fails_the_open_attempt_once(rig: Rig) -> None:
+    """Without an open attempt there is nothing to add."""
+    rig.area.abandon()
+    rig.area.start("a")
+    rig.area.abandon()
+    rig.area.abandon()
+    assert rig.ids == ["Start:a", "Fail:a"]
+
+
+def test_ending_another_level_leaves_the_attempt_open(rig: Rig) -> None:
+    """A side quest that ends does not end the level that is played."""
+    rig.area.start("a")
+    rig.area.complete("quest")
+    assert rig.area.current == ("a",)
+
+
+def test_an_invalid_start_leaves_the_open_attempt_alone() -> None:
+    """A wrong call changes nothing but the count of wrong calls."""
+    rig = Rig(strict=False)
+    rig.area.start("a")
+    rig.area.start("b#")
+    rig.area.start()
+    rig.area.complete("a", score=1.5)  # type: ignore[arg-type]
+    assert rig.ids == ["Start:a"]
+    assert rig.area.current == ("a",)
+    assert rig.diagnostics.stats(0).dropped == {"invalid": 3}
+
+
+def test_an_attempt_block_completes_or_fails(rig: Rig) -> None:
+    """Complete on normal exit, Fail on an exception, which goes on its way."""
+    with rig.area.attempt("a") as attempt:
+        attempt.score = 120
+
+    def crash() -> None:
+        with rig.area.attempt("b") as attempt:
+            attempt.score = 7
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        crash()
+    assert rig.ids == ["Start:a", "Complete:a", "Start:b", "Fail:b"]
+    assert [event.score for event in rig.posted] == [None, 120, None, 7]
+
+
+def test_an_attempt_ended_in_the_block_is_ended_once(rig: Rig) -> None:
+    """`attempt.fail()` and `attempt.complete()` are the end of it; leaving the block adds nothing."""
+    with rig.area.attempt("a") as attempt:
+        attempt.fail(fields={"by": "spikes"})
+        attempt.complete()
+    with rig.area.attempt("a") as attempt:
+        attempt.complete()
+        attempt.fail()
+    assert rig.ids == ["Start:a", "Fail:a", "Start:a", "Complete:a"]
+    assert rig.fields[1] == {"by": "spikes"}
+
+
+LEVELS = st.lists(st.sampled_from(["a", "b"]), min_size=1, max_size=2).map(tuple)
+
+
+class ProgressionWalk(RuleBasedStateMachine):
+    """Any order of calls, against the rule of the documentation in five lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rig = Rig()
+        self.expected: list[str] = []
+        self.open: tuple[str, ...] | None = None
+
+    def _leave(self) -> None:
+        if self.open is not None:
+            self.expected.append("Fail:" + ":".join(self.open))
+        self.open = None
+
+    @rule(level=LEVELS)
+    def start(self, level: tuple[str, ...]) -> None:
+        self.rig.area.start(*level)
+        self._leave()
+        self.expected.append("Start:" + ":".join(level))
+        self.open = level
+
+    @rule(level=LEVELS, status=st.sampled_from([Status.FAIL, Status.COMPLETE]))
+    def end(self, level: tuple[str, ...], status: Status) -> None:
+        (self.rig.area.fail if status is Status.FAIL else self.rig.area.complete)(*level, score=1)
+        self.expected.append(f"{status.value}:" + ":".join(level))
+        if self.open == level:
+            self.open = None
+
+    @rule()
+    def leave(self) -> None:
+        self.rig.area.abandon()
+        self._leave()
+
+    @invariant()
+    def agrees(self) -> None:
+        assert self.rig.ids == self.expected
+        assert self.rig.area.current == self.open
+
+
+TestProgressionWalk: Any = ProgressionWalk.TestCase

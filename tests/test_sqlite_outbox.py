@@ -1,0 +1,231 @@
+"""What only the outbox on disk has: files, locks, schema, other copies of the game, and dead ones."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ga_pygame.delivery.outbox import MAX_REJECTED, NewRecord, OpenSession, Rejected, Transaction
+from ga_pygame.delivery.sqlite_outbox import (
+    SCHEMA_VERSION,
+    DamagedError,
+    NewerSchemaError,
+    OutboxError,
+    SqliteOutbox,
+    read_value,
+)
+from ga_pygame.diagnostics import Drop
+
+NAMES = ("first", "second")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "game" / "outbox.sqlite3"
+
+
+@pytest.fixture
+def outbox(path: Path) -> Iterator[SqliteOutbox]:
+    made = SqliteOutbox(path, NAMES)
+    yield made
+    made.close()
+
+
+def add(outbox: SqliteOutbox, *texts: str, category: str = "design") -> None:
+    records = [NewRecord("s1", category, 1.7e9, None, text.encode()) for text in texts]
+    outbox.transact(lambda transaction: transaction.add(records))
+
+
+def texts(outbox: SqliteOutbox, name: str = "first") -> list[str]:
+    batch = outbox.lease(name, 500, 10**6)
+    if batch is None:
+        return []
+    outbox.release(batch)
+    return [record.payload.decode() for record in batch.records]
+
+
+SESSION = OpenSession(
+    "s1", 3, 1.7e9, 1.7e9 + 60, -2.0, 60.5, b'"v":2', "forest:1", {("Source", "gold", "pickup", "coin"): 5.0}
+)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_only_the_player_can_read_the_file(outbox: SqliteOutbox, path: Path) -> None:
+    """Other users of the machine learn nothing about the player."""
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_the_tables_follow_the_documentation(outbox: SqliteOutbox, path: Path) -> None:
+    """`key_value`, `session_end` and `progression` are as the service's pages draw them; the file is WAL."""
+    with closing(sqlite3.connect(path)) as looking:
+        names = {name for (name,) in looking.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert names >= {"key_value", "session_end", "progression", "records", "deliveries", "rejected"}
+        assert looking.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert looking.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+
+
+def test_everything_is_there_after_a_restart(path: Path) -> None:
+    """Values, attempts and records that were not settled; ids go on growing."""
+    first = SqliteOutbox(path, NAMES)
+
+    def fill(transaction: Transaction) -> None:
+        transaction.increment("session_num")
+        transaction.set_attempts("forest", 2)
+
+    first.transact(fill)
+    add(first, "a", "b")
+    batch = first.lease("first", 1, 10**6)
+    assert batch is not None
+    first.settle(batch)
+    first.lease("first", 1, 10**6)  # the process ends while it sends
+    first.close()
+    second = SqliteOutbox(path, NAMES)
+    try:
+        assert texts(second) == ["b"]
+        assert second.transact(lambda t: (t.increment("session_num"), t.attempts("forest"))) == (2, 2)
+        add(second, "c")
+        assert texts(second) == ["b", "c"]
+        assert texts(second, "second") == ["a", "b", "c"]
+    finally:
+        second.close()
+
+
+def test_two_copies_share_one_outbox_and_never_send_a_record_twice(outbox: SqliteOutbox, path: Path) -> None:
+    """What one leases the other does not get; counters have no gap and no repeat."""
+    add(outbox, "a")
+    other = SqliteOutbox(path, NAMES)
+    try:
+        add(other, "b")
+        batch = outbox.lease("first", 500, 10**6)
+        assert batch is not None
+        assert [record.payload for record in batch.records] == [b"a", b"b"]
+        assert other.lease("first", 500, 10**6) is None
+        outbox.settle(batch)
+        assert other.lease("first", 500, 10**6) is None
+        numbers = [one.transact(lambda t: t.increment("session_num")) for one in (outbox, other, outbox)]
+        assert numbers == [1, 2, 3]
+    finally:
+        other.close()
+
+
+def test_a_living_copys_session_is_no_orphan_and_a_dead_ones_is(outbox: SqliteOutbox, path: Path) -> None:
+    """A session is ended by others only when nobody holds the lock of its launch any more."""
+    other = SqliteOutbox(path, NAMES)
+    other.transact(lambda transaction: transaction.save_session(SESSION))
+    assert list(outbox.orphans()) == []
+    other.close()
+    assert list(outbox.orphans()) == [SESSION]
+    assert outbox.transact(lambda transaction: transaction.delete_session("s1"))
+    assert list(outbox.orphans()) == []
+
+
+def test_lock_files_of_the_dead_are_swept(outbox: SqliteOutbox, path: Path) -> None:
+    """An old launch's file that nobody holds goes; one just made may belong to a copy that is starting."""
+    old, fresh = path.parent / "launch-old.lock", path.parent / "launch-fresh.lock"
+    old.touch()
+    fresh.touch()
+    os.utime(old, (0, 0))
+    outbox.orphans()
+    assert not old.exists()
+    assert fresh.exists()
+
+
+def test_a_record_for_a_destination_that_is_not_configured_now_stays(path: Path) -> None:
+    """A game that drops a service for one release does not lose what waits for it."""
+    both = SqliteOutbox(path, NAMES)
+    add(both, "a")
+    both.close()
+    one = SqliteOutbox(path, ["first"])
+    batch = one.lease("first", 500, 10**6)
+    assert batch is not None
+    one.settle(batch)
+    one.close()
+    again = SqliteOutbox(path, NAMES)
+    assert texts(again, "first") == []
+    assert texts(again, "second") == ["a"]
+    again.close()
+
+
+def test_a_bounded_table_of_rejected_events(outbox: SqliteOutbox, path: Path) -> None:
+    """The last refused events stay, with destination, reason and what the server said."""
+    for number in range(MAX_REJECTED + 5):
+        add(outbox, str(number))
+        batch = outbox.lease("first", 1, 10**6)
+        assert batch is not None
+        outbox.settle(batch, [Rejected(batch.records[0], Drop.REJECTED, '[{"path":"/x"}]')])
+    with closing(sqlite3.connect(path)) as looking:
+        rows = looking.execute("SELECT destination, reason, errors, payload FROM rejected ORDER BY id").fetchall()
+    assert len(rows) == MAX_REJECTED
+    assert rows[-1] == ("first", "rejected", '[{"path":"/x"}]', str(MAX_REJECTED + 4).encode())
+
+
+def test_the_size_is_known_across_restarts_and_copies(path: Path) -> None:
+    """Room is made for what waits in the file, whoever put it there."""
+    one = SqliteOutbox(path, NAMES)
+    add(one, "x" * 100)
+    one.close()
+    two = SqliteOutbox(path, NAMES)
+    add(two, "y" * 100)
+    assert two.transact(lambda transaction: transaction.trim(150)) == 1
+    assert texts(two) == ["y" * 100]
+    for name in NAMES:
+        batch = two.lease(name, 500, 10**6)
+        assert batch is not None
+        two.settle(batch)
+    add(two, "z" * 100)
+    assert two.transact(lambda transaction: transaction.trim(100)) == 0
+    two.close()
+
+
+def test_many_small_records_are_trimmed_exactly(outbox: SqliteOutbox) -> None:
+    """Trimming stops when there is room, also across its slices."""
+    add(outbox, *(f"{number:04}" for number in range(300)))
+    assert outbox.transact(lambda transaction: transaction.trim(4 * 100)) == 200
+    assert texts(outbox) == [f"{number:04}" for number in range(200, 300)]
+
+
+def test_a_newer_file_is_not_touched(path: Path) -> None:
+    """An older version of a game says so instead of writing what it does not understand."""
+    SqliteOutbox(path, NAMES).close()
+    with closing(sqlite3.connect(path)) as newer:
+        newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    before = path.read_bytes()
+    with pytest.raises(NewerSchemaError, match="newer version"):
+        SqliteOutbox(path, NAMES)
+    assert path.read_bytes() == before
+
+
+def test_what_is_no_database_is_damaged(path: Path) -> None:
+    """The error says which file and that it is damaged."""
+    path.parent.mkdir()
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(DamagedError, match=r"outbox.sqlite3 is damaged"):
+        SqliteOutbox(path, NAMES)
+
+
+def test_a_folder_that_cannot_be_made_is_an_outbox_error(tmp_path: Path) -> None:
+    """What the system says comes as `OutboxError`, which the failover understands."""
+    (tmp_path / "file").touch()
+    with pytest.raises(OutboxError):
+        SqliteOutbox(tmp_path / "file" / "outbox.sqlite3", NAMES)
+
+
+def test_one_value_can_be_read_without_making_a_file(path: Path) -> None:
+    """Consent is looked up before anything may be written."""
+    assert read_value(path, "consent") is None
+    assert not path.exists()
+    made = SqliteOutbox(path, NAMES)
+    made.transact(lambda transaction: transaction.remember("consent", "denied"))
+    made.close()
+    assert read_value(path, "consent") == "denied"
+    assert read_value(path, "other") is None
+    path.write_bytes(b"damaged" * 1000)
+    assert read_value(path, "consent") is None

@@ -1,0 +1,790 @@
+"""The tracker with a clock that stands still, frames for threads and a service from a script."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pygame
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ga_pygame import ConsentState, InvalidEvent, Severity, Tracker
+from ga_pygame.delivery.runner import FrameRunner
+from ga_pygame.exchange import Reply, Request
+from ga_pygame.recorder import MAX_INBOX
+from ga_pygame.testing import ManualClock, ScriptedTransport
+from ga_pygame.wiring import Parts
+
+KEYS = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
+
+
+class World:
+    """One player's machine: a data folder, a clock, a service; any number of launches."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = ManualClock()
+        self.init = Reply(201, {}, json.dumps({"server_ts": 1_700_000_000, "configs": []}).encode())
+        self.answer = Reply(200, {}, b"[]")
+        self.requests: list[Request] = []
+        self.transport = ScriptedTransport([self._answer])
+        self.trackers: list[Tracker] = []
+
+    def _answer(self, request: Request) -> Reply:
+        self.requests.append(request)
+        return self.init if "init" in request.url else self.answer
+
+    def launch(self, **knobs: Any) -> Tracker:
+        """A tracker that is made and not started."""
+        parts = Parts(
+            clock=lambda: self.clock,
+            chance=lambda: 1.0,
+            transport=lambda _timeout, _clock: self.transport,
+            runner=FrameRunner,
+        )
+        tracker = Tracker.of(parts, **{**KEYS, "data_dir": self.folder, "strict": True, **knobs})
+        self.trackers.append(tracker)
+        return tracker
+
+    def start(self, **knobs: Any) -> Tracker:
+        tracker = self.launch(**knobs)
+        tracker.start()
+        return tracker
+
+    def play(self, tracker: Tracker, seconds: float = 1.0) -> None:
+        for _ in range(int(seconds * 20)):
+            self.clock.advance(0.05, cpu=0.01)
+            tracker.tick()
+
+    @property
+    def sent(self) -> list[dict[str, Any]]:
+        """Every event that the service acknowledged or refused, in order."""
+        bodies = [gzip.decompress(one.body) for one in self.requests if one.url.endswith("/events")]
+        return [event for body in bodies for event in json.loads(body)]
+
+    @property
+    def ids(self) -> list[str]:
+        return [event.get("event_id", event["category"]) for event in self.sent]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    pygame.quit()
+    made = World(tmp_path / "data")
+    yield made
+    for tracker in made.trackers:
+        tracker.close()
+    pygame.quit()
+
+
+# --- life ---------------------------------------------------------------------------------------------------
+
+
+def test_a_launch_from_start_to_close(world: World) -> None:
+    """`user` first and alone at once, the events in order, `session_end` with the length, nothing after it."""
+    tracker = world.start()
+    world.play(tracker, 1)
+    assert world.ids == ["user"]
+    tracker.design("kill:slime", 3)
+    tracker.business("USD", 499, "pack", "gold_500", cart_type="shop")
+    tracker.resource.source("gold", 5, "pickup", "coin")
+    world.play(tracker, 30)
+    tracker.close()
+    assert world.ids == ["user", "kill:slime", "pack:gold_500", "Source:gold:pickup:coin", "session_end"]
+    assert world.sent[-1]["length"] in (30, 31)
+    assert {event["session_num"] for event in world.sent} == {1}
+    stats = tracker.stats
+    assert (stats.recorded, stats.stored, stats.waiting, stats.delivered) == (5, 5, 0, {"gameanalytics": 5})
+    assert stats.dropped == {}
+
+
+def test_events_before_start_are_the_sessions_first(world: World) -> None:
+    """What a game reports while it sets up is not lost, and stamped with who plays."""
+    tracker = world.launch(build="0.3.1")
+    tracker.dimensions[1] = "ninja"
+    tracker.design("early")
+    assert tracker.session_id == tracker.user_id == ""
+    tracker.start()
+    assert tracker.session_id
+    tracker.close()
+    assert world.ids == ["user", "early", "session_end"]
+    early = world.sent[1]
+    assert early["user_id"] == tracker.user_id != ""
+    assert early["session_id"] == tracker.session_id
+    assert (early["build"], early["custom_01"]) == ("0.3.1", "ninja")
+
+
+def test_start_and_close_count_once(world: World) -> None:
+    """Later calls of anything do nothing and raise nothing; what they report is counted."""
+    tracker = world.start()
+    tracker.start()
+    tracker.close()
+    tracker.close()
+    tracker.start()
+    tracker.design("late")
+    tracker.tick()
+    assert world.ids == ["user", "session_end"]
+    assert tracker.stats.dropped == {"not_running": 1}
+    assert repr(tracker) == "<Tracker closed, session closed>"
+
+
+def test_the_with_block(world: World) -> None:
+    """It starts and closes; an exception in it is reported as a crash and goes on its way."""
+
+    def game() -> None:
+        with world.launch(capture_exceptions=False) as tracker:
+            tracker.design("a")
+            raise ZeroDivisionError("boom")
+
+    with pytest.raises(ZeroDivisionError):
+        game()
+    assert world.ids == ["user", "a", "error", "session_end"]
+    error = world.sent[2]
+    assert error["severity"] == "critical"
+    assert "ZeroDivisionError: boom" in error["message"]
+
+
+@pytest.mark.parametrize("leave", [KeyboardInterrupt, SystemExit])
+def test_leaving_by_ctrl_c_is_no_crash(world: World, leave: type[BaseException]) -> None:
+    """A player who quits does not make an error."""
+    with pytest.raises(leave), world.launch():
+        raise leave
+    assert world.ids == ["user", "session_end"]
+
+
+def test_uncaught_exceptions_are_heard_only_where_wanted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`capture_exceptions` hooks in and out; a crash ends the session, with the open attempt failed."""
+    before = sys.excepthook
+    quiet = world.start(capture_exceptions=False)
+    assert sys.excepthook is before
+    quiet.close()
+    monkeypatch.setattr(sys, "excepthook", lambda *_: None)
+    tracker = world.start(capture_exceptions=True)
+    ended: list[str] = []
+    tracker.session_ended.connect(lambda _id, _length, reason: ended.append(reason))
+    tracker.progression.start("forest")
+    sys.excepthook(ValueError, ValueError("x"), None)
+    tracker.close()
+    assert world.ids[-5:] == ["user", "Start:forest", "error", "Fail:forest", "session_end"]
+    assert ended == ["crash"]
+
+
+def test_without_keys_nothing_is_recorded_and_that_is_said_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """No keys, no collector: no file, no request, one line that says what to do."""
+    tracker = world.launch(game_key=None, secret_key=None)
+    tracker.design("early")
+    tracker.start()
+    tracker.design("a")
+    assert tracker.flush().wait(0) is not None
+    tracker.close()
+    assert not world.folder.exists()
+    assert world.requests == []
+    assert tracker.stats.dropped == {"not_running": 2}
+    assert [record.getMessage()[:45] for record in caplog.records] == ["no keys and no collector: nothing is recorded"]
+
+
+def test_enabled_off_turns_everything_off(world: World) -> None:
+    """No file, no request, no hook, not a word."""
+    tracker = world.start(enabled=False)
+    tracker.design("a")
+    world.play(tracker)
+    tracker.close()
+    assert not world.folder.exists()
+    assert world.requests == []
+    assert tracker.stats.dropped == {"not_running": 1}
+
+
+def test_a_start_that_fails_costs_the_game_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Two destinations of one name are the developer's mistake; the game plays on, strict raises."""
+    from ga_pygame.destinations import GameAnalytics  # noqa: PLC0415 - not by `import ga_pygame`
+
+    twins = [GameAnalytics(KEYS["game_key"], KEYS["secret_key"]) for _ in range(2)]
+    tracker = world.start(destinations=twins, strict=False)
+    tracker.design("a")
+    tracker.close()
+    assert "Tracker.start" in caplog.text
+    with pytest.raises(ValueError, match="different names"):
+        world.start(destinations=twins, strict=True)
+
+
+def test_a_child_process_does_not_close_its_parents_session(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a fork only the process that started the tracker ends its session."""
+    tracker = world.start()
+    monkeypatch.setattr(tracker, "_pid", -1)
+    tracker.close()
+    assert tracker.session_id
+    assert "started" in repr(tracker)
+
+
+def test_the_hook_is_a_knob(world: World) -> None:
+    """`hook=False` leaves pygame alone; the game calls `process` and `tick`."""
+    original = pygame.event.get
+    tracker = world.start(hook=False)
+    assert pygame.event.get is original
+    tracker.process(pygame.event.Event(pygame.QUIT))
+    world.play(tracker)
+    tracker.close()
+    hooked = world.start(hook=True)
+    assert pygame.event.get is not original
+    hooked.close()
+    assert pygame.event.get is original
+
+
+# --- wrong calls --------------------------------------------------------------------------------------------
+
+
+def test_strict_raises_at_the_call(world: World) -> None:
+    """In development a wrong event is an exception where it stands."""
+    tracker = world.start()
+    for call in (
+        lambda: tracker.design("a#b"),
+        lambda: tracker.resource.source("gold_1", 1, "a", "b"),
+        lambda: tracker.progression.start("a", "b", "c", "d"),
+        lambda: tracker.business("usd", 1, "a", "b"),
+        lambda: tracker.error("fatal", "x"),
+        lambda: tracker.design("a", fields={"a b": 1}),
+        lambda: tracker.wallet("gold").earn(-1, "a", "b"),
+    ):
+        with pytest.raises(InvalidEvent):
+            call()
+
+
+def test_a_wrong_call_is_dropped_counted_signalled_and_said(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Outside strict mode, with the line of the game's call."""
+    tracker = world.start(strict=False)
+    heard: list[tuple[str, int]] = []
+    tracker.event_dropped.connect(lambda reason, count, detail: heard.append((reason.value, count)))
+    for _ in range(3):
+        tracker.design("a#b")
+    tracker.tick()
+    assert heard == [("invalid", 1)] * 3
+    assert tracker.stats.dropped == {"invalid": 3}
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{__file__}:")
+
+
+GARBAGE: st.SearchStrategy[Any] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.just(10**400),
+    st.floats(),
+    st.text(max_size=70),
+    st.binary(max_size=3),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+    st.sampled_from(["USD", "gold", "a", "forest", Severity.ERROR, "warning", object(), ValueError("x"), int, ...]),
+)
+CALLS = [
+    "design",
+    "business",
+    "error",
+    "exception",
+    "resource.source",
+    "resource.sink",
+    "progression.start",
+    "progression.complete",
+    "progression.fail",
+    "wallet.earn",
+    "wallet.spend",
+]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@given(
+    calls=st.lists(
+        st.tuples(
+            st.sampled_from(CALLS),
+            st.lists(GARBAGE, max_size=6),
+            st.dictionaries(st.sampled_from(["fields", "score", "value", "severity", "nonsense"]), GARBAGE, max_size=2),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_no_call_raises_and_each_is_accounted_for(
+    tmp_path_factory: pytest.TempPathFactory, calls: list[tuple[str, list[Any], dict[str, Any]]]
+) -> None:
+    """Whatever a game passes in: nothing raises, and each call is recorded or dropped with a reason."""
+    world = World(tmp_path_factory.mktemp("data"))
+    tracker = world.start(strict=False)
+    areas = {
+        "": tracker,
+        "resource": tracker.resource,
+        "progression": tracker.progression,
+        "wallet": tracker.wallet("gold"),
+    }
+    made = 1  # the session's start
+    for name, arguments, keywords in calls:
+        area, _, method = name.rpartition(".")
+        was_open = tracker.progression.current
+        before = made_so_far(tracker)
+        assert getattr(areas[area], method)(*arguments, **keywords) is None
+        added_fail = name == "progression.start" and was_open is not None and tracker.progression.current != was_open
+        made += 1
+        after = made_so_far(tracker)
+        assert after - before in ((1, 2) if name == "progression.start" and was_open else (1,)), (name, added_fail)
+        made += after - before - 1
+    assert made_so_far(tracker) == made
+    world.play(tracker, 0.2)
+    tracker.close()
+    stats = tracker.stats
+    assert stats.waiting == 0
+    assert set(stats.dropped) <= {"invalid", "error_limit", "internal"}
+    assert all(event["category"] for event in world.sent)
+
+
+def made_so_far(tracker: Tracker) -> int:
+    return tracker.stats.recorded + sum(tracker.stats.dropped.values())
+
+
+@pytest.mark.parametrize("value", [5, "", "x" * 257, object()])
+def test_other_setters_do_not_raise_either(world: World, value: Any) -> None:
+    """Dimensions, fields, the second user id and `process` take garbage without a word to the game."""
+    tracker = world.start(strict=False)
+    tracker.external_user_id = value
+    tracker.dimensions[value] = value
+    tracker.dimensions[1] = value
+    tracker.fields["a b"] = value
+    tracker.fields[value] = 1
+    tracker.process(value)
+    assert tracker.remote_configs.get(value, 5) == 5
+    assert tracker.external_user_id is None
+    assert tracker.dimensions.values == (None, None, None)
+
+
+def test_the_inbox_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A game that reports without end before consent fills its own memory no further than that."""
+    monkeypatch.setattr("ga_pygame.recorder.MAX_INBOX", 5)
+    tracker = world.start(consent_required=True)
+    for _ in range(10):
+        tracker.design("a")
+    assert tracker.stats.dropped == {"inbox_full": 6}
+    assert MAX_INBOX == 100_000
+
+
+def test_event_and_global_fields_together_keep_the_limit(world: World) -> None:
+    """Fifty custom fields an event, whoever set them: 30 and 30 would be refused by the server."""
+    tracker = world.start(strict=False)
+    for number in range(30):
+        tracker.fields[f"global_{number}"] = number
+    tracker.design("a", fields={f"own_{number}": number for number in range(30)})
+    tracker.design("b", fields={f"own_{number}": number for number in range(20)})
+    tracker.design("c", fields={f"global_{number}": -1 for number in range(30)})
+    tracker.close()
+    assert tracker.stats.dropped == {"invalid": 1}
+    fields = {event["event_id"]: event["custom_fields"] for event in world.sent if event["category"] == "design"}
+    assert {name: len(found) for name, found in fields.items()} == {"b": 50, "c": 30}
+    assert set(fields["c"].values()) == {-1}
+
+
+def test_fields_are_taken_as_they_were_at_the_call(world: World) -> None:
+    """A dict that the game goes on changing does not change its event."""
+    tracker = world.start()
+    mine: dict[str, str | int | float] = {"seed": 1}
+    tracker.design("a", fields=mine)
+    mine["seed"] = 2
+    tracker.close()
+    assert world.sent[1]["custom_fields"] == {"seed": 1}
+
+
+def test_declared_lists_are_knobs(world: World) -> None:
+    """`currencies`, `item_types` and `dimension_values` are checked where they are given."""
+    tracker = world.start(currencies=["gold"], item_types=["pickup"], dimension_values={1: ["ninja"]})
+    tracker.resource.source("gold", 1, "pickup", "x")
+    tracker.dimensions[1] = "ninja"
+    for call in (
+        lambda: tracker.resource.source("gems", 1, "pickup", "x"),
+        lambda: tracker.wallet("gold").spend(1, "boost", "x"),
+        lambda: tracker.dimensions.__setitem__(1, "dwarf"),
+    ):
+        with pytest.raises(InvalidEvent, match="declared"):
+            call()
+
+
+# --- errors -------------------------------------------------------------------------------------------------
+
+
+def test_at_most_ten_distinct_errors_a_launch(world: World) -> None:
+    """Repeats are counted and not sent; messages are cut, severities may be words."""
+    tracker = world.start()
+    for number in range(15):
+        tracker.error("warning", f"{number % 12}")
+    for _ in range(3):
+        tracker.exception(ValueError("x"))
+    tracker.close()
+    assert [event["message"] for event in world.sent if event["category"] == "error"] == [str(n) for n in range(10)]
+    assert tracker.stats.dropped == {"error_limit": 8}
+
+
+def test_messages_are_cut(world: World) -> None:
+    """At 8,192 characters."""
+    tracker = world.start()
+    tracker.error(Severity.DEBUG, "x" * 10_000)
+    tracker.close()
+    assert len(world.sent[1]["message"]) == 8192
+
+
+def test_what_is_no_exception_is_the_games_mistake(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """`tracker.exception("text")` is a wrong call with its line, no defect of ours to be reported."""
+    tracker = world.start(strict=False)
+    tracker.exception("text")  # type: ignore[arg-type]
+    assert tracker.stats.dropped == {"invalid": 1}
+    assert caplog.records[0].getMessage().startswith(f"{__file__}:")
+
+
+def test_an_exceptions_traceback_is_sent(world: World) -> None:
+    """With the place in the game's code."""
+    tracker = world.start()
+    try:
+        raise KeyError("sword")
+    except KeyError as error:
+        tracker.exception(error, fields={"level": 3})
+    tracker.close()
+    assert "test_an_exceptions_traceback_is_sent" in world.sent[1]["message"]
+    assert world.sent[1]["custom_fields"] == {"level": 3}
+    assert world.sent[1]["severity"] == "error"
+
+
+# --- sessions -----------------------------------------------------------------------------------------------
+
+
+def test_leaving_with_an_open_attempt_fails_it_before_the_end(world: World) -> None:
+    """By `close()`, by `pygame.quit()`; once."""
+    tracker = world.start()
+    tracker.progression.start("forest")
+    pygame.quit()
+    tracker.close()
+    assert world.ids == ["user", "Start:forest", "Fail:forest", "session_end"]
+
+
+def test_a_pause_longer_than_the_knob_ends_the_session(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pause_timeout` seconds without focus: ended as of when focus was lost; back is a new session."""
+    focused = [True]
+    monkeypatch.setattr(pygame.key, "get_focused", lambda: focused[0])
+    pygame.display.init()
+    pygame.display.set_mode((8, 8))
+    tracker = world.start(pause_timeout=5)
+    first = tracker.session_id
+    heard: list[tuple[object, ...]] = []
+    tracker.session_started.connect(lambda one: heard.append(("start", one)))
+    tracker.session_ended.connect(lambda one, length, reason: heard.append(("end", one, length, reason)))
+    world.play(tracker, 10)
+    focused[0] = False
+    world.play(tracker, 3)
+    focused[0] = True
+    world.play(tracker, 10)
+    focused[0] = False
+    world.play(tracker, 60)
+    focused[0] = True
+    world.play(tracker, 3)
+    tracker.close()
+    assert [one[0] for one in heard] == ["start", "end", "start", "end"]
+    assert heard[1][1] == first
+    assert heard[1][2] in (19, 20, 21)
+    assert heard[1][3] == "pause"
+    assert heard[3][2] in (2, 3)
+    ends = [event for event in world.sent if event["category"] == "session_end"]
+    assert [event["session_num"] for event in ends] == [1, 2]
+    assert abs(ends[0]["client_ts"] - (1_700_000_000 + 23)) <= 1
+
+
+def test_dimensions_and_the_player_are_kept_across_launches(world: World) -> None:
+    """The random id is made once; a dimension lives until it is cleared; sessions are counted on."""
+    first = world.start()
+    first.dimensions[1] = "ninja"
+    first.dimensions[2] = "gone"
+    first.dimensions[2] = None
+    first.close()
+    second = world.start()
+    assert second.user_id == first.user_id
+    assert second.dimensions.values == ("ninja", None, None)
+    second.close()
+    assert [(e["category"], e["session_num"], e.get("custom_01")) for e in world.sent[2:]] == [
+        ("user", 2, "ninja"),
+        ("session_end", 2, "ninja"),
+    ]
+
+
+def test_an_own_user_id_and_a_second_one(world: World) -> None:
+    """`user_id` replaces the random id, `external_user_id` stands beside it from when it is set."""
+    tracker = world.start(user_id="steam:7")
+    tracker.external_user_id = "shop-9"
+    tracker.design("a")
+    tracker.external_user_id = None
+    tracker.close()
+    assert {event["user_id"] for event in world.sent} == {"steam:7"}
+    assert [event.get("user_id_ext") for event in world.sent] == [None, "shop-9", None]
+
+
+# --- delivery -----------------------------------------------------------------------------------------------
+
+
+def test_flush_tells_when_everything_arrived(world: World) -> None:
+    """The response is waited for, awaited or heard."""
+    tracker = world.start()
+    tracker.design("a")
+    heard: list[str] = []
+    response = tracker.flush()
+    response.finished.connect(lambda result: heard.append(result.error))
+    result = response.wait(1.0)
+    assert result is not None
+    assert not result.has_error()
+    assert heard == [""]
+    assert world.ids == ["user", "a"]
+
+    async def game() -> str:
+        tracker.design("b")
+        return (await tracker.flush()).error
+
+    assert asyncio.run(game()) == ""
+    assert world.ids[-1] == "b"
+
+
+def test_flush_tells_why_not(world: World) -> None:
+    """With the reason, in words; and after the end."""
+    world.init = Reply(None, error="no route")
+    tracker = world.start()
+    result = tracker.flush().wait(0.5)
+    assert result is not None
+    assert "no route" in result.error
+    tracker.close()
+    response = tracker.flush()
+    tracker.tick()
+    assert response.result is not None
+    assert "not running" in response.result.error
+
+
+def test_signals_tell_of_the_connection_and_of_batches(world: World) -> None:
+    """Each on the game thread, in order."""
+    world.init = Reply(None, error="no route")
+    tracker = world.start(upload_interval=2)
+    heard: list[tuple[object, ...]] = []
+    tracker.connection_lost.connect(lambda name, error: heard.append(("lost", name, error)))
+    tracker.connection_restored.connect(lambda name: heard.append(("restored", name)))
+    tracker.batch_delivered.connect(lambda name, count: heard.append(("delivered", name, count)))
+    world.play(tracker, 1)
+    world.init = Reply(201, {}, b'{"server_ts": 1700000000}')
+    world.play(tracker, 10)
+    assert heard == [
+        ("lost", "gameanalytics", "no route"),
+        ("restored", "gameanalytics"),
+        ("delivered", "gameanalytics", 1),
+    ]
+
+
+def test_a_rejected_event_is_signalled_with_its_reasons(world: World) -> None:
+    """The event as it was sent, and what the server said."""
+    tracker = world.start()
+    world.play(tracker)
+    heard: list[tuple[str, str]] = []
+    tracker.event_rejected.connect(lambda _name, event, errors: heard.append((event["event_id"], errors)))
+
+    def refuse(request: Request) -> Reply:
+        (event,) = json.loads(gzip.decompress(request.body))
+        errors = [{"error_type": "no_match", "path": "/event_id"}]
+        return Reply(400, {}, json.dumps([{"event": event, "errors": errors}]).encode())
+
+    world.transport._answers[0] = refuse
+    tracker.design("a")
+    tracker.flush().wait(0.5)
+    tracker.tick()
+    assert [(name, json.loads(errors)[0]["path"]) for name, errors in heard] == [("a", "/event_id")]
+    assert tracker.stats.dropped == {"rejected": 1}
+    world.transport._answers[0] = Reply(200, {}, b"[]")
+
+
+def test_what_was_not_sent_is_sent_by_the_next_launch(world: World) -> None:
+    """Once, with the first launch's session and ids."""
+    world.init = Reply(None, error="no route")
+    first = world.start()
+    first.design("a")
+    first.close()
+    assert world.sent == []
+    world.init = Reply(201, {}, b'{"server_ts": 1700000000}')
+    second = world.start()
+    world.play(second)
+    second.close()
+    assert world.ids == ["user", "a", "session_end", "user", "session_end"]
+    assert [event["session_num"] for event in world.sent] == [1, 1, 1, 2, 2]
+    assert {event["session_id"] for event in world.sent[:3]} == {first.session_id}
+
+
+@pytest.mark.parametrize(
+    ("knobs", "resubmits"),
+    [
+        ({}, False),
+        ({"resubmit_on_server_error": True}, True),
+        ({"collector": "http://127.0.0.1:1"}, True),
+        ({"collector": "http://127.0.0.1:1", "resubmit_on_server_error": False}, False),
+    ],
+)
+def test_resubmitting_after_a_server_error_is_a_knob(world: World, knobs: dict[str, Any], resubmits: bool) -> None:
+    """Off for the service, on for our own collector, or as the developer says."""
+    world.answer = Reply(500, {}, b"{}")
+    tracker = world.start(**knobs)
+    world.play(tracker)
+    assert tracker.stats.dropped == ({} if resubmits else {"server_error": 1})
+
+
+def test_remote_configs_come_with_init_and_are_kept(world: World) -> None:
+    """The signal fires, events carry them, and a launch without a connection has the last ones at once."""
+    configs = [{"key": "gravity", "value": "9.5"}]
+    answer = {"server_ts": 1_700_000_000, "configs": configs, "configs_hash": "h", "ab_id": "t", "ab_variant_id": "v"}
+    world.init = Reply(201, {}, json.dumps(answer).encode())
+    tracker = world.start()
+    updates: list[float] = []
+    tracker.remote_configs_updated.connect(lambda: updates.append(tracker.remote_configs.get("gravity", 80.0)))
+    assert tracker.remote_configs.get("gravity", 80.0) == 80.0
+    world.play(tracker)
+    tracker.design("a")
+    tracker.close()
+    assert updates == [9.5]
+    assert world.sent[1]["configurations"] == {"gravity": "9.5"}
+    assert (world.sent[1]["ab_id"], world.sent[1]["ab_variant_id"]) == ("t", "v")
+    world.init = Reply(None, error="no route")
+    again = world.start()
+    assert again.remote_configs.get("gravity", 80.0) == 9.5
+
+
+def test_a_full_outbox_makes_room(world: World) -> None:
+    """`max_outbox_bytes` bounds what waits; losses are counted, sessions are kept."""
+    world.init = Reply(None, error="no route")
+    tracker = world.start(max_outbox_bytes=5000)
+    for number in range(100):
+        tracker.design(f"e{number}")
+    world.play(tracker)
+    assert tracker.stats.dropped["outbox_full"] > 50
+    world.init = Reply(201, {}, b'{"server_ts": 1700000000}')
+    world.play(tracker, 30)
+    assert world.ids[0] == "user"
+    assert world.ids[-1] == "e99"
+
+
+def test_calls_from_any_thread(world: World) -> None:
+    """Events of four threads at once are all recorded."""
+    tracker = world.start()
+
+    def work() -> None:
+        for _ in range(500):
+            tracker.design("a")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    tracker.close()
+    assert tracker.stats.recorded == 2002
+    assert world.ids.count("a") == 2000
+
+
+# --- consent ------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_written_or_sent_before_consent(world: World) -> None:
+    """Not a file, not a request, not even init; then everything from the beginning."""
+    tracker = world.start(consent_required=True)
+    assert tracker.consent.state is ConsentState.UNKNOWN
+    tracker.design("a")
+    world.play(tracker, 60)
+    assert world.requests == []
+    assert not world.folder.exists()
+    tracker.consent.grant()
+    world.play(tracker)
+    assert world.ids == ["user", "a"]
+    assert world.sent[0]["user_id"]
+
+
+def test_consent_that_never_comes_leaves_nothing(world: World) -> None:
+    """The events of the launch are counted as dropped."""
+    tracker = world.start(consent_required=True)
+    tracker.design("a")
+    tracker.close()
+    assert not world.folder.exists()
+    assert tracker.stats.dropped == {"no_consent": 3}
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_no_stops_everything_now_and_in_later_launches(world: World, required: bool) -> None:
+    """What was not sent is deleted, nothing more is asked or sent, not even init; a later yes begins anew."""
+    world.init = Reply(None, error="no route")
+    tracker = world.start(consent_required=required)
+    if required:
+        tracker.consent.grant()
+    tracker.design("a")
+    world.play(tracker)
+    world.init = Reply(201, {}, b'{"server_ts": 1700000000}')
+    asked = len(world.requests)
+    tracker.consent.deny()
+    tracker.design("b")
+    world.play(tracker, 100)
+    tracker.close()
+    later = world.start(consent_required=required)
+    assert later.consent.state is ConsentState.DENIED
+    later.design("c")
+    world.play(later, 100)
+    assert len(world.requests) == asked
+    assert later.stats.recorded == 0
+    later.consent.grant()
+    later.design("d")
+    world.play(later)
+    later.close()
+    assert world.ids == ["user", "d", "session_end"]
+
+
+def test_a_no_sends_nothing_of_what_waits(world: World) -> None:
+    """Stopping the workers must not make them send the rest, as they do at the end of a game."""
+    tracker = world.start()
+    world.play(tracker)
+    assert world.ids == ["user"]
+    tracker.design("secret")
+    world.clock.advance(0.01)
+    tracker.consent.deny()
+    tracker.close()
+    assert world.ids == ["user"]
+
+
+def test_a_player_may_change_their_mind(world: World) -> None:
+    """No and yes in one launch: a session of its own, with its start and its end."""
+    tracker = world.start(consent_required=True)
+    tracker.consent.deny()
+    tracker.design("never")
+    tracker.consent.grant()
+    tracker.design("a")
+    world.play(tracker)
+    tracker.close()
+    assert world.ids == ["user", "a", "session_end"]
+
+
+@pytest.mark.parametrize("required", [True, False])
+@pytest.mark.parametrize("yes", [True, False])
+def test_a_word_before_start_counts(world: World, required: bool, yes: bool) -> None:
+    """A game that asks in its launcher starts with the answer, and the next launch knows it."""
+    tracker = world.launch(consent_required=required)
+    (tracker.consent.grant if yes else tracker.consent.deny)()
+    tracker.start()
+    tracker.design("a")
+    world.play(tracker)
+    tracker.close()
+    assert world.ids == (["user", "a", "session_end"] if yes else [])
+    assert bool(world.requests) is yes
+    again = world.start(consent_required=True)
+    assert again.consent.state is (ConsentState.GRANTED if yes else ConsentState.DENIED)
+
+
+def test_a_tracker_leaves_no_cycle_of_warnings(world: World) -> None:
+    """Nothing is left open after `close()`: no file, no thread, no warning when it is collected."""
+    world.start().close()
+    world.trackers.clear()
+    gc.collect()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ga_pygame")]

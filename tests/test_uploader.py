@@ -1,0 +1,441 @@
+"""The uploader against a destination and a service made for the test: when it sends, and what becomes of a batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from ga_pygame.delivery.outbox import MemoryOutbox, NewRecord
+from ga_pygame.delivery.uploader import Uploader
+from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.exchange import (
+    Answered,
+    Destination,
+    Host,
+    Outcome,
+    Pending,
+    Reply,
+    Request,
+    Situation,
+    Standing,
+    StoredRecord,
+    Verdict,
+)
+from ga_pygame.testing import ManualClock, ScriptedTransport
+
+INTERVAL = 20.0
+
+
+class Service(Destination):
+    """A destination whose language is: the status is the verdict."""
+
+    name = "test"
+    max_events = 8
+    max_bytes = 10**6
+
+    def __init__(self) -> None:
+        self.hosts: list[Host] = []
+        self.ready = ""
+        self.asked = ""
+
+    def open(self, host: Host) -> None:
+        self.hosts.append(host)
+
+    def handshake(self, situation: Situation) -> Request | None:
+        if self.ready == situation.session_id:
+            return None
+        self.asked = situation.session_id
+        return Request("init", b"", {})
+
+    def welcome(self, reply: Reply) -> Standing:
+        standing = {200: Standing.READY, 401: Standing.REFUSED, 404: Standing.AGAIN}.get(
+            reply.status or 0, Standing.RETRY
+        )
+        if standing is Standing.READY:
+            self.ready = self.asked
+        return standing
+
+    def encode(self, records: Sequence[StoredRecord]) -> Request:
+        return Request("events", b",".join(record.payload for record in records), {})
+
+    def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> Sequence[Verdict]:
+        if reply.status == 400:
+            bad = json.loads(reply.body)
+            dropped = Verdict(Outcome.DROPPED, Drop.REJECTED, "why")
+            return [dropped if one.payload.decode() in bad else Verdict(Outcome.DELIVERED) for one in records]
+        verdict = {
+            200: Verdict(Outcome.DELIVERED),
+            401: Verdict(Outcome.REFUSED),
+            413: Verdict(Outcome.SPLIT),
+            500: Verdict(Outcome.DROPPED, Drop.SERVER_ERROR, "HTTP 500"),
+        }
+        return [verdict.get(reply.status or 0, Verdict(Outcome.RETRY))] * len(records)
+
+
+OK = Reply(200, {}, b"[]")
+NOBODY = Reply(None, error="connection refused")
+
+
+class Rig:
+    """An uploader, its outbox and what it told."""
+
+    def __init__(self, *answers: Reply | Callable[[Request], Reply], transport: Any = None) -> None:
+        self.clock = ManualClock()
+        self.diagnostics = Diagnostics()
+        self.outbox = MemoryOutbox(["test"])
+        self.transport = transport or ScriptedTransport(answers or [OK])
+        self.service = Service()
+        self.told: list[tuple[object, ...]] = []
+        self.session = "s1"
+        self.situation: Situation | None = Situation("s1", 1, "u", None)
+        self.uploader = Uploader(
+            self.service,
+            self.transport,
+            self.outbox,
+            host=Host(self.clock, {}, lambda *_: None, lambda _: None, lambda *_: None),
+            situation=lambda: self.situation,
+            diagnostics=self.diagnostics,
+            listener=self,
+            interval=INTERVAL,
+            chance=lambda: 1.0,
+        )
+
+    def delivered(self, destination: str, count: int) -> None:
+        self.told.append(("delivered", destination, count))
+
+    def rejected(self, destination: str, record: StoredRecord, errors: str) -> None:
+        self.told.append(("rejected", destination, record.payload.decode(), errors))
+
+    def connection_lost(self, destination: str, error: str) -> None:
+        self.told.append(("lost", destination, error))
+
+    def connection_restored(self, destination: str) -> None:
+        self.told.append(("restored", destination))
+
+    def add(self, *names: str) -> None:
+        records = [NewRecord("s1", "design", 1.7e9, None, name.encode()) for name in names]
+        self.outbox.transact(lambda transaction: transaction.add(records))
+
+    def step(self) -> float | None:
+        return self.uploader.step(self.clock.monotonic())
+
+    def run(self, most: int = 60) -> float | None:
+        """Steps until the uploader wants to sleep."""
+        for _ in range(most):
+            delay = self.step()
+            if delay != 0.0:
+                return delay
+        raise AssertionError("it never sleeps")
+
+    @property
+    def batches(self) -> list[str]:
+        return [request.body.decode() for request in self.transport.sent if request.url == "events"]
+
+
+def init_then(*answers: Reply) -> tuple[Reply, ...]:
+    return (OK, *answers)
+
+
+def test_the_first_step_loads_what_takes_time() -> None:
+    """Before there is anything to send: library and TLS are ready when the first event is."""
+    rig = Rig()
+    rig.situation = None
+    rig.step()
+    assert rig.transport.is_open
+    assert len(rig.service.hosts) == 1
+    assert rig.transport.sent == []
+
+
+def test_nothing_is_sent_before_the_handshake_was_answered() -> None:
+    """Init first, then what waits, then sleep until the next interval."""
+    rig = Rig()
+    rig.add("a", "b")
+    assert rig.run() == INTERVAL
+    assert [request.url for request in rig.transport.sent] == ["init", "events"]
+    assert rig.batches == ["a,b"]
+    assert rig.told == [("delivered", "test", 2)]
+    assert rig.diagnostics.stats(0).delivered == {"test": 2}
+    assert len(rig.outbox) == 0
+
+
+def test_events_wait_for_the_next_interval() -> None:
+    """Every 20 s; at once when urged; without a second handshake in the same session."""
+    rig = Rig()
+    rig.run()
+    rig.add("a")
+    rig.clock.advance(INTERVAL - 1)
+    assert rig.run() == pytest.approx(1.0)
+    assert rig.batches == []
+    rig.clock.advance(1.0)
+    rig.run()
+    assert rig.batches == ["a"]
+    rig.add("b")
+    rig.uploader.urge()
+    rig.run()
+    assert rig.batches == ["a", "b"]
+    assert [request.url for request in rig.transport.sent].count("init") == 1
+
+
+def test_a_new_session_shakes_hands_again() -> None:
+    """Each session has its own init."""
+    rig = Rig()
+    rig.run()
+    rig.situation = Situation("s2", 2, "u", None)
+    rig.uploader.urge()
+    rig.run()
+    assert [request.url for request in rig.transport.sent] == ["init", "init"]
+
+
+def test_everything_that_waits_is_sent_in_batches() -> None:
+    """One after the other, each within the destination's bounds."""
+    rig = Rig()
+    rig.add(*"abcdefghijklmnopqrst")
+    rig.run()
+    assert [len(batch.split(",")) for batch in rig.batches] == [8, 8, 4]
+    assert ",".join(rig.batches) == ",".join("abcdefghijklmnopqrst")
+
+
+def test_no_answer_releases_and_waits_longer_each_time() -> None:
+    """Exponential, bounded; the events are kept; loss and return of the connection are told once."""
+    rig = Rig(*init_then(*[NOBODY] * 12, OK))
+    rig.add("a")
+    waits = []
+    for _ in range(12):
+        delay = rig.run()
+        assert delay is not None
+        waits.append(delay)
+        rig.clock.advance(delay)
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+    rig.run()
+    assert rig.batches == ["a"] * 13
+    assert rig.told == [("lost", "test", "connection refused"), ("restored", "test"), ("delivered", "test", 1)]
+    assert rig.diagnostics.stats(0).dropped == {}
+
+
+@pytest.mark.parametrize(("chance", "wait"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
+def test_the_backoff_has_jitter(chance: float, wait: float) -> None:
+    """Between half and all of it, so that a server that comes back is not run over."""
+    rig = Rig(NOBODY)
+    rig.uploader._chance = lambda: chance
+    assert rig.run() == wait
+
+
+@pytest.mark.parametrize(
+    ("header", "wait"),
+    [
+        ("7", 7.0),
+        ("0.2", 1.0),
+        ("-5", 1.0),
+        ("nan", 1.0),
+        ("inf", 3600.0),
+        ("1e999", 3600.0),
+        ("99999", 3600.0),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 1.0),
+        ("", 1.0),
+        ("\u0667", 7.0),
+        ("soon", 1.0),
+    ],
+)
+def test_retry_after_is_honoured_within_reason(header: str, wait: float) -> None:
+    """Seconds, at most an hour; anything else is as if it were not there."""
+    rig = Rig(Reply(503, {"retry-after": header}))
+    assert rig.run() == wait
+
+
+def test_a_handshake_that_gets_no_answer_keeps_everything() -> None:
+    """Nothing is sent, nothing is lost, the next try comes later."""
+    rig = Rig(NOBODY, OK)
+    rig.add("a")
+    delay = rig.run()
+    assert delay == 1.0
+    assert rig.batches == []
+    rig.clock.advance(delay)
+    rig.run()
+    assert rig.batches == ["a"]
+
+
+def test_another_handshake_comes_at_once() -> None:
+    """An older server that knows another init is asked without waiting."""
+    rig = Rig(Reply(404), OK)
+    rig.add("a")
+    rig.run()
+    assert [request.url for request in rig.transport.sent] == ["init", "init", "events"]
+
+
+@pytest.mark.parametrize("answers", [[Reply(401)], [OK, Reply(401)]])
+def test_refused_sends_nothing_more_in_this_session(answers: list[Reply]) -> None:
+    """Wrong keys: no event is lost, none is sent until the next session."""
+    rig = Rig(*answers, OK)
+    rig.add("a")
+    rig.run()
+    sent = len(rig.transport.sent)
+    rig.uploader.urge()
+    rig.clock.advance(1000)
+    rig.run()
+    assert len(rig.transport.sent) == sent
+    rig.service.ready = ""
+    rig.situation = Situation("s2", 2, "u", None)
+    rig.clock.advance(1000)
+    rig.run()
+    assert rig.batches[-1] == "a"
+    assert rig.told == [("delivered", "test", 1)]
+
+
+def test_rejected_events_are_told_and_never_sent_again() -> None:
+    """The others of the batch are delivered."""
+    rig = Rig(*init_then(Reply(400, {}, b'["b"]'), OK))
+    rig.add("a", "b", "c")
+    rig.run()
+    assert rig.batches == ["a,b,c"]
+    assert rig.told == [("delivered", "test", 2), ("rejected", "test", "b", "why")]
+    assert rig.diagnostics.stats(0).dropped == {"rejected": 1}
+
+
+def test_a_server_error_is_counted_as_dropped() -> None:
+    """Where the documentation forbids to send again, each event is counted."""
+    rig = Rig(*init_then(Reply(500), OK))
+    rig.add("a", "b")
+    rig.run()
+    assert rig.diagnostics.stats(0).dropped == {"server_error": 2}
+    assert rig.batches == ["a,b"]
+
+
+def test_too_large_is_sent_in_halves_and_a_giant_is_dropped_alone() -> None:
+    """Everything but the event that is too large by itself arrives, once, in order."""
+
+    def answer(request: Request) -> Reply:
+        return Reply(413) if b"G" in request.body or request.body.count(b",") >= 4 else OK
+
+    rig = Rig(OK, answer)
+    rig.add(*"abcdeGfghijkl")
+    rig.run()
+    delivered = [batch for batch in rig.batches if "G" not in batch and batch.count(",") < 4]
+    assert ",".join(delivered) == ",".join("abcdefghijkl")
+    assert rig.diagnostics.stats(0).dropped == {"too_large": 1}
+    assert ("rejected", "test", "G", "too large for the server, even alone") in rig.told
+    assert len(rig.outbox) == 0
+
+
+def test_a_flush_is_answered_when_everything_arrived() -> None:
+    """Also what is recorded while it is under way; the error is empty then."""
+    rig = Rig()
+    answers: list[tuple[str, str]] = []
+    rig.run()
+    rig.add(*"abcdefghijkl")
+    rig.uploader.flush(lambda name, error: answers.append((name, error)))
+    rig.run()
+    assert answers == [("test", "")]
+    assert len(rig.batches) == 2
+
+
+@pytest.mark.parametrize(("answer", "error"), [(NOBODY, "connection refused"), (Reply(503), "HTTP 503")])
+def test_a_flush_that_fails_says_why(answer: Reply, error: str) -> None:
+    """It is answered at the first failure, and tries also while a backoff is under way."""
+    rig = Rig(OK, answer)
+    rig.add("a")
+    rig.run()
+    answers: list[str] = []
+    rig.uploader.flush(lambda _name, error: answers.append(error))
+    before = len(rig.batches)
+    rig.run()
+    assert len(rig.batches) == before + 1
+    assert len(answers) == 1
+    assert error in answers[0]
+
+
+def test_a_flush_of_a_refused_game_says_so() -> None:
+    """The developer learns that the keys are wrong."""
+    rig = Rig(Reply(401))
+    answers: list[str] = []
+    rig.uploader.flush(lambda _name, error: answers.append(error))
+    rig.run()
+    rig.uploader.flush(lambda _name, error: answers.append(error))
+    rig.run()
+    assert ["refuses" in answer for answer in answers] == [True, True]
+
+
+def test_finishing_sends_what_there_is_and_ends() -> None:
+    """At the end of the game the rest goes out at once, whatever the interval."""
+    rig = Rig()
+    rig.run()
+    rig.add(*"abcdefghij")
+    rig.uploader.finish()
+    assert rig.run() is None
+    assert len(rig.batches) == 2
+
+
+def test_finishing_does_not_wait_for_a_server_that_is_down() -> None:
+    """What is left is sent at the next launch."""
+    rig = Rig(NOBODY)
+    rig.add("a")
+    rig.run()
+    rig.uploader.finish()
+    assert rig.run() is None
+    assert len(rig.outbox) == 1
+
+
+def test_after_the_players_no_nothing_is_begun() -> None:
+    """Also not while finishing; who waits for a flush is told."""
+    rig = Rig()
+    rig.run()
+    sent = len(rig.transport.sent)
+    rig.add("a")
+    answers: list[str] = []
+    rig.uploader.flush(lambda _name, error: answers.append(error))
+    rig.uploader.cease()
+    rig.uploader.finish()
+    assert rig.run() is None
+    assert len(rig.transport.sent) == sent
+    assert len(answers) == 1
+    assert answers[0]
+
+
+def test_a_request_under_way_is_polled() -> None:
+    """A transport that cannot answer at once, as in a browser, is asked again; no second request meanwhile."""
+
+    class Slow(ScriptedTransport):
+        """Answers at the third poll."""
+
+        def send(self, request: Request) -> Any:
+            answered: Pending = super().send(request)
+            polls = [None, None, answered.poll()]
+
+            class Open:
+                def poll(self) -> Reply | None:
+                    return polls.pop(0)
+
+            return Open()
+
+    transport = Slow([OK])
+    rig = Rig(transport=transport)
+    rig.add("a")
+    delays = [rig.step() for _ in range(4)]
+    assert delays[0] == 0.0
+    assert delays[1] == delays[2] == 0.02
+    assert len(transport.sent) == 1
+    while rig.step() != INTERVAL:
+        pass
+    assert rig.told == [("delivered", "test", 1)]
+
+
+@pytest.mark.parametrize("where", ["encode", "judge"])
+def test_a_defect_of_a_destination_loses_nothing(where: str) -> None:
+    """The batch is released, so that it comes again when the destination works."""
+    rig = Rig()
+    rig.add("a")
+    working = getattr(rig.service, where)
+
+    def broken(*_: object) -> Any:
+        raise ZeroDivisionError
+
+    setattr(rig.service, where, broken)
+    with pytest.raises(ZeroDivisionError):
+        rig.run()
+    setattr(rig.service, where, working)
+    rig.uploader.urge()
+    rig.run()
+    assert rig.told[-1] == ("delivered", "test", 1)
+    assert isinstance(Answered(OK).poll(), Reply)

@@ -1,0 +1,215 @@
+"""What a tracker is made of: which destinations, which folder, and more than one destination at once."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ga_pygame import Config, Tracker, wiring
+from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
+from ga_pygame.delivery.failover import FailoverOutbox
+from ga_pygame.delivery.outbox import MemoryOutbox
+from ga_pygame.delivery.runner import FrameRunner
+from ga_pygame.destinations import GameAnalytics, Reply, Request
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.engine.consent import ConsentState
+from ga_pygame.testing import ManualClock, ScriptedTransport
+from ga_pygame.wiring import Parts
+
+KEYS = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
+INIT = Reply(201, {}, b'{"server_ts": 1700000000}')
+
+
+class Second(GameAnalytics):
+    """A second service that happens to speak the same language."""
+
+    name = "second"
+
+
+class Services:
+    """One transport for each uploader, all answering as told by address."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.down: set[str] = set()
+        self.sent: list[Request] = []
+        self.timeouts: list[float] = []
+        self.trackers: list[Tracker] = []
+
+    def _answer(self, request: Request) -> Reply:
+        if any(request.url.startswith(one) for one in self.down):
+            return Reply(None, error="down")
+        self.sent.append(request)
+        return INIT if "init" in request.url else Reply(200, {}, b"[]")
+
+    def _transport(self, timeout: float, _clock: object) -> ScriptedTransport:
+        self.timeouts.append(timeout)
+        return ScriptedTransport([self._answer])
+
+    def start(self, **knobs: Any) -> Tracker:
+        parts = Parts(clock=lambda: self.clock, chance=lambda: 1.0, transport=self._transport, runner=FrameRunner)
+        tracker = Tracker.of(parts, **{"strict": True, "hook": False, **knobs})
+        self.trackers.append(tracker)
+        tracker.start()
+        return tracker
+
+    def events(self, host: str) -> list[str]:
+        found = []
+        for request in self.sent:
+            if request.url.startswith(host) and request.url.endswith("/events"):
+                found += [one.get("event_id", one["category"]) for one in json.loads(gzip.decompress(request.body))]
+        return found
+
+    def play(self, tracker: Tracker, seconds: float) -> None:
+        for _ in range(int(seconds * 10)):
+            self.clock.advance(0.1, cpu=0.05)
+            tracker.tick()
+
+
+@pytest.fixture
+def services() -> Iterator[Services]:
+    made = Services()
+    yield made
+    for tracker in made.trackers:
+        tracker.close()
+
+
+ONE, TWO = "http://one.test", "http://two.test"
+
+
+def both() -> list[GameAnalytics]:
+    return [GameAnalytics(**KEYS, endpoint=ONE), Second(**KEYS, endpoint=TWO)]
+
+
+def test_one_call_goes_to_all_destinations(services: Services, tmp_path: Path) -> None:
+    """Each gets every event once; stats count each for itself."""
+    tracker = services.start(destinations=both(), data_dir=tmp_path)
+    tracker.design("a")
+    tracker.close()
+    assert services.events(ONE) == services.events(TWO) == ["user", "a", "session_end"]
+    assert tracker.stats.delivered == {"gameanalytics": 3, "second": 3}
+
+
+def test_a_destination_that_is_down_delays_no_other(services: Services, tmp_path: Path) -> None:
+    """Its events wait, also for the next launch; the other's are not sent again."""
+    services.down.add(TWO)
+    tracker = services.start(destinations=both(), data_dir=tmp_path)
+    tracker.design("a")
+    services.play(tracker, 30)
+    tracker.close()
+    assert services.events(ONE) == ["user", "a", "session_end"]
+    services.down.clear()
+    services.start(destinations=both(), data_dir=tmp_path).close()
+    assert services.events(TWO) == ["user", "a", "session_end", "user", "session_end"]
+    assert services.events(ONE) == ["user", "a", "session_end", "user", "session_end"]
+
+
+def test_a_flush_waits_for_all_destinations(services: Services, tmp_path: Path) -> None:
+    """It is answered when each has answered, with the errors of those that failed."""
+    services.down.add(TWO)
+    tracker = services.start(destinations=both(), data_dir=tmp_path)
+    result = tracker.flush().wait(1.0)
+    assert result is not None
+    assert result.error == "down"
+    assert services.events(ONE) == ["user"]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "address"),
+    [
+        (KEYS, "https://api.gameanalytics.com"),
+        ({"game_key": SANDBOX_GAME_KEY, "secret_key": SANDBOX_SECRET_KEY}, "https://sandbox-api.gameanalytics.com"),
+        ({**KEYS, "endpoint": "https://example.org"}, "https://example.org"),
+        ({**KEYS, "collector": "http://127.0.0.1:1", "endpoint": "https://example.org"}, "http://127.0.0.1:1"),
+        ({"collector": "http://127.0.0.1:1"}, "http://127.0.0.1:1"),
+    ],
+)
+def test_where_events_go(knobs: dict[str, Any], address: str) -> None:
+    """A collector takes everything instead of the services, with the game's keys or the published ones."""
+    (found,) = wiring.destinations(Config(**knobs))
+    assert found.encode([]).url.startswith(f"{address}/v2/")
+    key = knobs.get("game_key", SANDBOX_GAME_KEY)
+    assert f"/{key}/" in found.encode([]).url
+
+
+def test_neither_keys_nor_collector_is_nowhere() -> None:
+    """An endpoint alone has no keys to sign with."""
+    assert wiring.destinations(Config()) == ()
+    assert wiring.destinations(Config(endpoint="https://example.org")) == ()
+
+
+def test_given_destinations_are_used_as_they_are() -> None:
+    """No other is added."""
+    given = both()
+    assert wiring.destinations(Config(**KEYS, destinations=given)) is given
+
+
+def test_each_game_and_a_collector_have_a_file_of_their_own(tmp_path: Path) -> None:
+    """Two games of one developer, and one game with and without a collector, never mix."""
+    other = {"game_key": "f" * 32, "secret_key": "e" * 40}
+    paths = {
+        wiring.outbox_path(Config(data_dir=tmp_path, **knobs))
+        for knobs in (KEYS, other, {**KEYS, "collector": "http://127.0.0.1:1"}, {"collector": "http://127.0.0.1:1"})
+    }
+    assert len(paths) == 4
+    assert {path.name for path in paths} == {"outbox.sqlite3"}
+
+
+def test_the_request_timeout_reaches_the_transport(services: Services, tmp_path: Path) -> None:
+    """One transport for each destination, with the knob's seconds."""
+    services.start(destinations=both(), data_dir=tmp_path, request_timeout=3.5)
+    assert services.timeouts == [3.5, 3.5]
+
+
+def test_the_shutdown_timeout_reaches_the_runner(tmp_path: Path) -> None:
+    """`close()` gives the workers that many seconds."""
+    given: list[float] = []
+
+    class Noting(FrameRunner):
+        def stop(self, timeout: float) -> bool:
+            given.append(timeout)
+            return super().stop(timeout)
+
+    parts = Parts(clock=ManualClock, runner=Noting, transport=lambda _timeout, _clock: ScriptedTransport([INIT]))
+    tracker = Tracker.of(parts, **KEYS, data_dir=tmp_path, shutdown_timeout=0.25, hook=False)
+    tracker.start()
+    tracker.close()
+    assert given == [0.25]
+
+
+def test_another_outbox_can_be_put_in(tmp_path: Path) -> None:
+    """Tests and builds without a disk keep events in memory."""
+    kept: list[MemoryOutbox] = []
+
+    def in_memory(_path: Path, names: Any, *_: object) -> MemoryOutbox:
+        kept.append(MemoryOutbox(names))
+        return kept[0]
+
+    parts = Parts(
+        clock=ManualClock,
+        runner=FrameRunner,
+        outbox=in_memory,
+        transport=lambda _timeout, _clock: ScriptedTransport([Reply(None, error="down")]),
+    )
+    tracker = Tracker.of(parts, **KEYS, data_dir=tmp_path / "data", hook=False)
+    tracker.start()
+    tracker.close()
+    assert len(kept[0]) == 2
+    assert not (tmp_path / "data").exists()
+
+
+def test_kept_consent_is_read_without_making_a_file(tmp_path: Path) -> None:
+    """Unknown where nothing was kept, or what was kept is no answer."""
+    config = Config(**KEYS, data_dir=tmp_path / "data")
+    assert wiring.kept_consent(config) is ConsentState.UNKNOWN
+    assert not (tmp_path / "data").exists()
+    outbox = FailoverOutbox(wiring.outbox_path(config), ["x"], ManualClock(), Diagnostics())
+    for kept, expected in (("denied", ConsentState.DENIED), ("perhaps", ConsentState.UNKNOWN)):
+        outbox.transact(lambda transaction, kept=kept: transaction.remember("consent", kept))
+        assert wiring.kept_consent(config) is expected
+    outbox.close()

@@ -1,0 +1,215 @@
+"""The writer: slices of the inbox into transactions, on time, and whatever goes wrong counted."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ga_pygame.delivery.bookkeeping import Heartbeat
+from ga_pygame.delivery.outbox import MemoryOutbox, Outbox, OutboxError
+from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
+from ga_pygame.delivery.writer import COMMIT_SECONDS, HEARTBEAT_SECONDS, SLICE, Flush, Inbox, Remember, Writer
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.events import Context, Design, Event, Progression, Record, SessionEnd, SessionRef, Status, User
+from ga_pygame.testing import ManualClock
+
+SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
+CONTEXT = Context(user_id="player")
+
+
+class Broken:
+    """An event with a defect."""
+
+    def wire(self) -> dict[str, Any]:
+        raise ZeroDivisionError
+
+
+class Rig:
+    """A writer between an inbox and an outbox."""
+
+    def __init__(self, outbox: Outbox | None = None, max_outbox_bytes: int = 10**6) -> None:
+        self.clock = ManualClock()
+        self.diagnostics = Diagnostics()
+        self.inbox: Inbox = deque()
+        self.outbox = MemoryOutbox(["test"]) if outbox is None else outbox
+        self.urged: list[float] = []
+        self.heartbeat: Heartbeat | None = None
+        self.writer = Writer(
+            self.inbox,
+            self.outbox,
+            clock=self.clock,
+            diagnostics=self.diagnostics,
+            heartbeat=lambda _now: self.heartbeat,
+            urge=lambda: self.urged.append(self.clock.monotonic()),
+            max_outbox_bytes=max_outbox_bytes,
+        )
+
+    def report(self, *events: Event) -> None:
+        for event in events:
+            self.inbox.append(Record(event, SESSION, CONTEXT, self.clock.monotonic()))
+
+    def step(self) -> float | None:
+        return self.writer.step(self.clock.monotonic())
+
+    def stored(self) -> list[dict[str, Any]]:
+        found = []
+        while batch := self.outbox.lease("test", 500, 10**7):
+            found += [json.loads(record.json(None)) for record in batch.records]
+            self.outbox.settle(batch)
+        return found
+
+
+def test_one_step_is_one_slice() -> None:
+    """A step is bounded, and the next one comes at once while there is more."""
+    rig = Rig()
+    rig.report(User(), *(Design(f"e{n}") for n in range(SLICE + 9)))
+    assert rig.step() == 0.0
+    assert len(rig.inbox) == 10
+    assert rig.step() == COMMIT_SECONDS
+    assert COMMIT_SECONDS < 0.05
+    assert [event.get("event_id", "user") for event in rig.stored()] == ["user", *(f"e{n}" for n in range(SLICE + 9))]
+    stats = rig.diagnostics.stats(len(rig.inbox))
+    assert (stats.recorded, stats.stored, stats.waiting) == (SLICE + 10, SLICE + 10, 0)
+
+
+def test_session_starts_and_ends_are_sent_at_once() -> None:
+    """After their commit the uploaders are urged; by nothing else."""
+    rig = Rig()
+    rig.report(User())
+    rig.step()
+    assert len(rig.urged) == 1
+    rig.report(Design("a"))
+    rig.step()
+    assert len(rig.urged) == 1
+    rig.report(SessionEnd(1, "quit"))
+    rig.step()
+    assert len(rig.urged) == 2
+
+
+def test_the_number_of_a_session_is_known_once_it_is_stored() -> None:
+    """A handshake names the number of the session, which only the outbox knows."""
+    rig = Rig()
+    assert rig.writer.session_num(SESSION.id) == 0
+    rig.report(User())
+    rig.step()
+    assert rig.writer.session_num(SESSION.id) == 1
+
+
+def test_a_flush_is_told_after_what_came_before_it() -> None:
+    """Its answer comes when everything reported before is committed."""
+    rig = Rig()
+    seen: list[int] = []
+    rig.report(User(), Design("a"))
+    rig.inbox.append(Flush(lambda: seen.append(len(rig.stored()))))
+    rig.step()
+    assert seen == [2]
+
+
+def test_values_are_remembered() -> None:
+    """Dimensions and configs outlive the launch."""
+    rig = Rig()
+    rig.inbox.append(Remember("custom_01", "ninja"))
+    rig.step()
+    assert rig.outbox.transact(lambda transaction: transaction.value("custom_01")) == "ninja"
+    assert rig.diagnostics.stats(0).recorded == 0
+
+
+def test_the_sessions_row_is_fresh_every_5_s() -> None:
+    """While nothing is reported, the length that the next launch would find is at most 5 s old."""
+    rig = Rig()
+    outbox = rig.outbox
+    assert isinstance(outbox, MemoryOutbox)
+    rig.report(User())
+    rig.step()
+    for seconds in range(1, 31):
+        now = rig.clock.advance(1.0)
+        rig.heartbeat = Heartbeat(SESSION, float(seconds), now)
+        rig.step()
+        row = outbox.sessions[SESSION.id]
+        assert row is not None
+        assert seconds - row.length <= HEARTBEAT_SECONDS <= 5.0
+
+
+def test_one_bad_record_does_not_take_others_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    """A defect costs the one event, which is counted and said."""
+    rig = Rig()
+    rig.report(User(), Design("a"), Broken(), Design("b"))
+    rig.step()
+    assert [event.get("event_id", "user") for event in rig.stored()] == ["user", "a", "b"]
+    assert rig.diagnostics.stats(0).dropped == {"internal": 1}
+    assert rig.diagnostics.stats(0).recorded == 4
+    assert "ga_pygame failed in the writer" in caplog.text
+
+
+def test_making_room_is_counted() -> None:
+    """Over `max_outbox_bytes` the oldest go, and the developer can see how many."""
+    rig = Rig(max_outbox_bytes=2000)
+    rig.report(User(), *(Design(f"e{n}") for n in range(20)))
+    rig.step()
+    stats = rig.diagnostics.stats(0)
+    kept = rig.stored()
+    assert kept[0]["category"] == "user"
+    assert kept[-1]["event_id"] == "e19"
+    assert stats.dropped == {"outbox_full": 21 - len(kept)}
+
+
+def test_finishing_stores_what_came_before() -> None:
+    """`None` comes only when the inbox is empty."""
+    rig = Rig()
+    rig.report(User(), *(Design("a") for _ in range(SLICE)))
+    rig.writer.finish()
+    assert rig.step() == 0.0
+    assert rig.step() is None
+    assert len(rig.stored()) == SLICE + 1
+
+
+def test_the_sessions_of_the_dead_are_ended_first(tmp_path: Path) -> None:
+    """At the next launch `session_end` comes before this launch's events, with the recorded length, once."""
+    path = tmp_path / "outbox.sqlite3"
+    before = Rig(SqliteOutbox(path, ["test"]))
+    before.report(User(), Progression(Status.START, ("forest",)))
+    before.heartbeat = Heartbeat(SESSION, 42.9, before.clock.advance(43))
+    before.step()
+    before.stored()
+    before.outbox.close()
+    for expected in (["Fail:forest", "session_end"], []):
+        after = Rig(SqliteOutbox(path, ["test"]))
+        after.step()
+        found = after.stored()
+        assert [event.get("event_id", event["category"]) for event in found] == expected
+        if found:
+            assert found[-1]["length"] == 42
+            assert found[-1]["session_id"] == SESSION.id
+            assert found[0]["attempt_num"] == 1
+        after.outbox.close()
+
+
+def test_a_session_that_cannot_be_recovered_does_not_stop_recording(caplog: pytest.LogCaptureFixture) -> None:
+    """A damaged row is reported; the game is recorded all the same."""
+
+    class Haunted(MemoryOutbox):
+        def orphans(self) -> Any:
+            return [None]
+
+    rig = Rig(Haunted(["test"]))
+    rig.report(User())
+    rig.step()
+    assert len(rig.stored()) == 1
+    assert "the recovery of a session" in caplog.text
+
+
+def test_an_outbox_that_fails_costs_counted_events(caplog: pytest.LogCaptureFixture) -> None:
+    """Should even the failover fail, nothing is lost silently."""
+
+    class Full(MemoryOutbox):
+        def transact(self, work: Any) -> Any:
+            raise OutboxError("full")
+
+    rig = Rig(Full(["test"]))
+    rig.report(User(), Design("a"))
+    rig.step()
+    assert rig.diagnostics.stats(0).dropped == {"internal": 2}
