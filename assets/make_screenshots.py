@@ -63,7 +63,8 @@ def photograph(url: str) -> None:
     """Take a picture of the live page."""
     options = webdriver.ChromeOptions()
     driver, binary = shutil.which("chromedriver"), shutil.which("chromium")
-    assert driver and binary, "apt-get install chromium chromium-driver"  # else selenium would look on the internet
+    if driver is None or binary is None:  # selenium would look for them on the internet
+        raise SystemExit("apt-get install chromium chromium-driver")
     options.binary_location = binary
     for flag in (*CHROMIUM_FLAGS.split(), f"--window-size={PAGE_SIZE[0]},{PAGE_SIZE[1] + 140}"):
         options.add_argument(flag)

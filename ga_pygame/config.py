@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ga_pygame import rules
+from ga_pygame.checks import InvalidEvent
 
 if TYPE_CHECKING:
     from ga_pygame.exchange import Destination
@@ -97,11 +98,12 @@ class Config:
     )
 
     def __post_init__(self) -> None:
+        for one in fields(self):
+            _check_type(one, getattr(self, one.name))
         if self.game_key is not None and self.game_key == self.secret_key:
             raise ValueError("game_key and secret_key are the same; see the game's settings for both keys")
-        for name, value in (("game_key", self.game_key), ("secret_key", self.secret_key)):
-            if value is not None:
-                _check_key(name, value)
+        _check_key("game_key", self.game_key)
+        _check_key("secret_key", self.secret_key)
         if (self.game_key is None) != (self.secret_key is None):
             raise ValueError("game_key and secret_key belong together: give both or none")
         if self.build is not None:
@@ -131,12 +133,31 @@ class Config:
                 rules.custom_dimension(f"dimension_values[{number}]", value)
 
 
+_KINDS: dict[Callable[[str], Any], tuple[tuple[type, ...], str]] = {
+    str: ((str,), "a string"),
+    int: ((int,), "a whole number"),
+    _seconds: ((int, float), "a number of seconds"),
+    _flag: ((bool,), "True or False"),
+}
+
+
+def _check_type(one: Field[Any], value: object) -> None:
+    """Say plainly which kind of value a knob takes that has an environment variable and so a simple one."""
+    if not one.metadata["env"] or value is None or one.name == "data_dir":
+        return
+    kinds, words = _KINDS[one.metadata["parse"]]
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise ValueError(f"{one.name}: must be {words}, not a {type(value).__name__}")
+
+
 def _check_key(name: str, value: object) -> None:
     """Check a key's form without ever showing it."""
+    if value is None:
+        return
     check = rules.game_key if name == "game_key" else rules.secret_key
     try:
         check(name, value)
-    except rules.InvalidEvent as error:
+    except InvalidEvent as error:
         size = f"has {len(value)} characters" if isinstance(value, str) else f"is a {type(value).__name__}"
         raise ValueError(f"{name}: {size}; must be {check.words} ({error.source})") from None
 

@@ -18,7 +18,7 @@ from threading import local
 from types import MappingProxyType
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from ga_pygame.rules import InvalidEvent
+from ga_pygame.checks import InvalidEvent
 
 _log = logging.getLogger("ga_pygame")
 _PACKAGE = str(Path(__file__).parent) + os.sep

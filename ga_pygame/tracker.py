@@ -404,8 +404,10 @@ class Tracker:
         """
         rules.severity("severity", severity)
         event = Error(Severity(severity), clipped(message))
-        if self._errors.admits(f"{event.severity.value}|{event.message}"):
+        key = f"{event.severity.value}|{event.message}"
+        if self._errors.admits(key):
             self._post(event, fields)
+            self._errors.remember(key)
 
     @guard
     def exception(
@@ -414,8 +416,10 @@ class Tracker:
         """An exception that the game caught, with its traceback; the same place is sent once a launch."""
         rules.exception("error", error)
         rules.severity("severity", severity)
-        if self._errors.admits(fingerprint(error)):
+        key = fingerprint(error)
+        if self._errors.admits(key):
             self._post(Error(Severity(severity), describe(error)), fields)
+            self._errors.remember(key)
 
     def wallet(self, currency: str) -> Wallet:
         """Flows of one currency, summed up and sent once per attempt or 10 s."""
@@ -565,7 +569,10 @@ class _Announcer:
         self._post(lambda: self._tracker.batch_delivered.emit(destination, count))
 
     def rejected(self, destination: str, record: StoredRecord, errors: str) -> None:
-        event = json.loads(record.json(None))
+        try:
+            event = json.loads(record.json(None))
+        except ValueError:  # the disk has spoiled it
+            event = {}
         self._post(lambda: self._tracker.event_rejected.emit(destination, event, errors))
 
     def connection_lost(self, destination: str, error: str) -> None:

@@ -15,18 +15,30 @@ PACKAGE = ROOT / "ga_pygame"
 MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
 OURS = [name for name in MODULES if not name.startswith("collector/")]
 
-VOCABULARY = {"clock", "config", "device", "diagnostics", "events", "exchange", "remote_configs", "rules", "signals"}
+VOCABULARY = {
+    "checks",
+    "clock",
+    "config",
+    "device",
+    "diagnostics",
+    "events",
+    "exchange",
+    "remote_configs",
+    "rules",
+    "signals",
+}
 """What all parts may speak of."""
 
 ANY = {"*"}
 ALLOWED: dict[str, set[str]] = {
     # part: the other parts of the package that it may import when it runs
-    "rules": set(),
+    "checks": set(),
+    "rules": {"checks"},
     "clock": set(),
     "events": {"rules"},
     "device": {"rules"},
-    "config": {"rules"},
-    "diagnostics": {"rules"},
+    "config": {"rules", "checks"},
+    "diagnostics": {"checks"},
     "signals": {"clock"},
     "remote_configs": {"diagnostics"},
     "exchange": {"clock", "diagnostics"},
@@ -36,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "destinations": VOCABULARY,
     "testing": VOCABULARY | {"delivery"},
     "clients": VOCABULARY | {"wiring"},
-    "collector": {"events", "rules", "clock"},
+    "collector": {"checks", "events", "rules", "clock"},
     "cli": {"collector", "__init__"},
     "__main__": {"cli"},
     "__init__": ANY,

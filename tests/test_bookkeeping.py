@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from ga_pygame import rules
 from ga_pygame.delivery.bookkeeping import WALLET_SECONDS, Book, Encoder, Heartbeat, Page, encode, end_lost
-from ga_pygame.delivery.outbox import MemoryOutbox, OpenSession, Transaction
+from ga_pygame.delivery.memory_outbox import MemoryOutbox
+from ga_pygame.delivery.outbox import OpenSession, Transaction
 from ga_pygame.events import (
     Business,
     Context,

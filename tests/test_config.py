@@ -102,7 +102,7 @@ def test_no_environment_raises(environment: dict[str, str]) -> None:
         ({"game_key": "short", "secret_key": KEYS["secret_key"]}, ValueError, "game_key: has 5 characters; must be 32"),
         ({"game_key": KEYS["game_key"]}, ValueError, "belong together"),
         ({"game_key": "a" * 32, "secret_key": "a" * 32}, ValueError, "are the same"),
-        ({"game_key": 5, "secret_key": 6}, ValueError, "is a int"),
+        ({"game_key": 5, "secret_key": 6}, ValueError, "not a int"),
         ({"build": ""}, ValueError, "build"),
         ({"user_id": "x" * 65}, ValueError, "user_id"),
         ({"collector": "localhost:8420"}, ValueError, "collector 'localhost:8420': must start with http://"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.context import Dimensions, DimensionTuple, GlobalFields
 from ga_pygame.events import Fields
-from ga_pygame.rules import InvalidEvent
 
 
 class Rig:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ga_pygame import rules
+from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics, Drop, guard
 
 
@@ -118,7 +119,7 @@ def test_a_defect_of_ours_is_said_once_with_its_traceback(caplog: pytest.LogCapt
 def test_strict_raises_at_the_call() -> None:
     """In development and tests a wrong call is an exception where it stands."""
     area = Area(strict=True)
-    with pytest.raises(rules.InvalidEvent):
+    with pytest.raises(InvalidEvent):
         area.good("#")
     with pytest.raises(TypeError):
         area.good()  # type: ignore[call-arg]

@@ -6,10 +6,10 @@ from collections.abc import Collection
 
 import pytest
 
+from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.economy import ResourceArea, Wallet
 from ga_pygame.events import Event, Fields, Resource, WalletChange
-from ga_pygame.rules import InvalidEvent
 
 
 class Rig:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ga_pygame import events, rules
+from ga_pygame import events
+from ga_pygame.checks import InvalidEvent
 from ga_pygame.events import (
     Business,
     Design,
@@ -108,7 +109,7 @@ def test_wallet_change_says_what_its_flow_says() -> None:
 )
 def test_an_invalid_event_cannot_be_made(make: Any) -> None:
     """Each argument is checked where the event is made, long before the wire."""
-    with pytest.raises(rules.InvalidEvent):
+    with pytest.raises(InvalidEvent):
         make()
 
 

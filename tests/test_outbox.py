@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from ga_pygame.delivery.failover import FailoverOutbox
+from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.outbox import (
     MAX_REJECTED,
     PROTECTED,
     Batch,
-    MemoryOutbox,
     NewRecord,
     OpenSession,
     Outbox,

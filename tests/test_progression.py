@@ -8,10 +8,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.progression import ProgressionArea
 from ga_pygame.events import Event, Fields, Progression, Status
-from ga_pygame.rules import InvalidEvent
 
 
 class Rig:

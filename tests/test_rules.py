@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ga_pygame import rules
-from ga_pygame.rules import InvalidEvent
+from ga_pygame import checks, rules
+from ga_pygame.checks import InvalidEvent
 
 NAMED_RULES = {
     name: rule
     for name, rule in vars(rules).items()
-    if isinstance(rule, rules.Pattern | rules.Text | rules.OneOf | rules.Integer | rules.Number)
+    if isinstance(rule, checks.Pattern | checks.Text | checks.OneOf | checks.Integer | checks.Number)
 }
 PART = re.compile(r"[A-Za-z0-9 \-_.()!?]{1,64}")
 
@@ -101,7 +101,7 @@ BAD: dict[str, list[object]] = {
 }
 
 
-def refused(rule: rules.Check, value: object) -> InvalidEvent:
+def refused(rule: checks.Check, value: object) -> InvalidEvent:
     with pytest.raises(InvalidEvent) as caught:
         rule("field", value)
     return caught.value
@@ -230,7 +230,7 @@ def test_declared_lists_are_optional_and_checked_when_given() -> None:
 
 def test_remembering_stays_bounded() -> None:
     """Names that never repeat do not fill the memory, and are still judged."""
-    rule = rules.Pattern("[0-9]+", "digits", "test")
+    rule = checks.Pattern("[0-9]+", "digits", "test")
     for number in range(5000):
         rule("field", str(number))
     assert len(rule._remembered) <= 4096

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.delivery.outbox import MemoryOutbox, NewRecord
+from ga_pygame.delivery.memory_outbox import MemoryOutbox
+from ga_pygame.delivery.outbox import NewRecord
 from ga_pygame.delivery.uploader import Uploader
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.exchange import (

@@ -13,7 +13,7 @@ import pytest
 from ga_pygame import Config, Tracker, wiring
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
 from ga_pygame.delivery.failover import FailoverOutbox
-from ga_pygame.delivery.outbox import MemoryOutbox
+from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.runner import FrameRunner
 from ga_pygame.destinations import GameAnalytics, Reply, Request
 from ga_pygame.diagnostics import Diagnostics

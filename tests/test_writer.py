@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ga_pygame.delivery.bookkeeping import Heartbeat
-from ga_pygame.delivery.outbox import MemoryOutbox, Outbox, OutboxError
+from ga_pygame.delivery.memory_outbox import MemoryOutbox
+from ga_pygame.delivery.outbox import Outbox, OutboxError
 from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
 from ga_pygame.delivery.writer import COMMIT_SECONDS, HEARTBEAT_SECONDS, SLICE, Flush, Inbox, Remember, Writer
 from ga_pygame.diagnostics import Diagnostics

@@ -24,6 +24,7 @@ from starlette.routing import Route
 from ga_pygame.collector import pogr_store, trophy_reads
 from ga_pygame.collector import trophy_users as users
 from ga_pygame.collector.faults import FaultError, Faults
+from ga_pygame.collector.service_calls import count
 from ga_pygame.collector.store import Change, Store
 from ga_pygame.collector.trophy_rules import Rules
 from ga_pygame.collector.trophy_state import State, now_of, number
@@ -201,11 +202,11 @@ class Switchboard:
             def write(db: sqlite3.Connection) -> bool:
                 if said.get("reset"):
                     db.execute("DELETE FROM service_counts WHERE service = 'trophy' AND name = 'shift'")
-                pogr_store.count(db, "trophy", "shift", shift)
+                count(db, "trophy", "shift", shift)
                 row = db.execute("SELECT number FROM service_counts WHERE name = 'shift'").fetchone()
                 fits = bool(abs(row[0]) <= MOST_SHIFT_SECONDS)
                 if not fits:
-                    pogr_store.count(db, "trophy", "shift", -shift)
+                    count(db, "trophy", "shift", -shift)
                 return fits
 
             if not await self._change(write):

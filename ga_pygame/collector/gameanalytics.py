@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ga_pygame import clock, rules
+from ga_pygame.checks import InvalidEvent
 from ga_pygame.collector import bodies, validation
 from ga_pygame.collector.configs import SettingsFile
 from ga_pygame.collector.games import Game
@@ -194,5 +195,5 @@ def _check_init(event: Mapping[str, Any], names: tuple[str, ...]) -> None:
             if event.get(name) is None:
                 raise bodies.BadBody(f"{name} is required")
             rules.ANNOTATIONS[name].check(name, event[name])
-    except rules.InvalidEvent as error:
+    except InvalidEvent as error:
         raise bodies.BadBody(str(error)) from error

@@ -8,6 +8,7 @@ import hmac
 from dataclasses import dataclass, field
 
 from ga_pygame import rules
+from ga_pygame.checks import InvalidEvent
 
 SANDBOX_KEY = "5c6bcb5402204249437fb5a7a80a4959"
 SANDBOX_SECRET = "16813a12f718bc5c620f56944e1abc3ea13ccbac"  # noqa: S105 - published, for everybody's tests
@@ -42,7 +43,7 @@ def parse(text: str) -> Game:
     try:
         rules.game_key("game key", key)
         rules.secret_key("secret key", secret)
-    except rules.InvalidEvent as error:
+    except InvalidEvent as error:
         digits = 32 if error.field == "game key" else 40
         raise ValueError(f"its {error.field} must be {digits} lower-case hexadecimal digits: KEY:SECRET") from None
     return Game(key, secret)

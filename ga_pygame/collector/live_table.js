@@ -10,6 +10,7 @@ export default {
           <tr>
             <td v-for="(cell, index) in row.cells" :class="columns[index].kind">
               <template v-if="columns[index].kind === 'time'">{{ time(cell) }}</template>
+              <template v-else-if="columns[index].kind === 'moment'">{{ moment(cell) }}</template>
               <span v-else-if="columns[index].kind === 'chip'" class="chip" :data-chip="cell">{{ cell }}</span>
               <template v-else-if="columns[index].kind === 'share'">
                 <span v-if="cell !== null" class="share"><i :style="{ width: cell + '%' }"></i></span>
@@ -40,6 +41,11 @@ export default {
     },
     time(seconds) {
       return seconds === null ? "" : new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
+    },
+    moment(seconds) {
+      const when = new Date(seconds * 1000);
+      const today = when.toDateString() === new Date().toDateString();
+      return (today ? "" : `${when.toLocaleDateString("sv")} `) + this.time(seconds);
     },
     async toggle(row) {
       if (!this.details) return;

@@ -9,8 +9,6 @@ A row is acknowledged after its commit. Bearer tokens, tickets and keys are not 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,10 +21,10 @@ from starlette.routing import Route
 from ga_pygame import clock
 from ga_pygame.collector import bodies, pogr_checks, pogr_store
 from ga_pygame.collector.faults import Faults
+from ga_pygame.collector.service_calls import METHODS, count_refused, preflight
 from ga_pygame.collector.store import Change, Store, StoreFull
 
 PREFIX = "/v1/intake"
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, OPTIONS",
@@ -36,7 +34,6 @@ HEADERS = {
 }
 _IDS = {"event": "event_id", "logs": "log_id", "metrics": "metric_id", "monitor": "monitor_id"}
 _KEY_PAIRS = (("access_key", "secret_key"), ("pogr_access", "pogr_secret"))
-MAX_NAME = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,17 +252,3 @@ def _try_later() -> Response:
     answer = _failure(503, "the collector cannot write now: try again")
     answer.headers["Retry-After"] = "5"
     return answer
-
-
-async def count_refused(store: Store, service: str) -> None:
-    """Count a request that was turned down; the sender hears its reason even if that cannot be written."""
-    with contextlib.suppress(StoreFull, sqlite3.Error):
-        await asyncio.wrap_future(store.change(Change(pogr_store.refuse(service), 0)))
-
-
-def preflight(request: Request, headers: Mapping[str, str]) -> Response:
-    """The answer to a browser that asks before it sends."""
-    allowed = {**headers, "Access-Control-Max-Age": "86400"}
-    if "access-control-request-private-network" in request.headers:
-        allowed["Access-Control-Allow-Private-Network"] = "true"
-    return Response(None, 204, allowed)

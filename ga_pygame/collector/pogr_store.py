@@ -9,24 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ga_pygame import clock
+from ga_pygame.collector.service_calls import count, counts
 
 KINDS = ("data", "event", "logs", "metrics", "monitor")
-_COUNT = (
-    "INSERT INTO service_counts VALUES (?, ?, ?)"
-    " ON CONFLICT (service, name) DO UPDATE SET number = number + excluded.number"
-)
 _TABLES = ("pogr_sessions", "pogr_rows")
-
-
-def count(db: sqlite3.Connection, service: str, name: str, number: float = 1) -> None:
-    """Add to one of a service's counts."""
-    db.execute(_COUNT, (service, name, number))
-
-
-def counts(db: sqlite3.Connection, service: str) -> dict[str, int]:
-    """A service's counts by name."""
-    rows = db.execute("SELECT name, number FROM service_counts WHERE service = ?", (service,))
-    return {name: int(number) for name, number in rows}
 
 
 # --- writing: each of these makes a `Change.write` -------------------------------------------------------
@@ -92,11 +78,6 @@ def add(row: NewRow) -> Callable[[sqlite3.Connection], str]:
         return ""
 
     return write
-
-
-def refuse(service: str) -> Callable[[sqlite3.Connection], None]:
-    """Count a request that was turned down."""
-    return lambda db: count(db, service, "refused")
 
 
 def reset(db: sqlite3.Connection) -> None:

@@ -24,7 +24,7 @@ _ROW_COLUMNS = [
     {"label": "time", "kind": "time"},
     {"label": "kind", "kind": "chip"},
     {"label": "what", "kind": "text"},
-    {"label": "took place", "kind": "time"},
+    {"label": "took place", "kind": "moment"},
 ]
 _PLAYER_COLUMNS = [
     {"label": "player", "kind": "text"},

@@ -64,14 +64,18 @@ def _facts(one: PogrRow) -> str:
 def _pairs(value: Any) -> list[str]:
     """Names and values of an object, the first few of them."""
     if not isinstance(value, dict):
-        return [short(value, 120)]
+        return [_shown(value, 120)]
     pairs = []
     for name, one in list(value.items())[:FACTS_SHOWN]:
         inner = ", ".join(_pairs(one)) if isinstance(one, dict) and len(one) < FACTS_SHOWN and not _deep(one) else one
-        pairs.append(f"{short(name, 40)} {short(inner, 60)}".strip())
+        pairs.append(f"{short(name, 40)} {_shown(inner, 60)}".strip())
     if len(value) > FACTS_SHOWN:
         pairs.append("…")
     return pairs
+
+
+def _shown(value: Any, longest: int) -> str:
+    return short(value if isinstance(value, str) else msgspec.json.encode(value).decode(), longest)
 
 
 def _deep(value: dict[str, Any]) -> bool:

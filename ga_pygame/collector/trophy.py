@@ -13,7 +13,6 @@ import math
 import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -26,10 +25,11 @@ from ga_pygame import clock
 from ga_pygame.collector import bodies
 from ga_pygame.collector import trophy_users as users
 from ga_pygame.collector.faults import Faults
-from ga_pygame.collector.pogr import METHODS, count_refused, preflight
+from ga_pygame.collector.service_calls import METHODS, count_refused, preflight
 from ga_pygame.collector.store import Change, Store, StoreFull
+from ga_pygame.collector.trophy_calls import READS, Call
 from ga_pygame.collector.trophy_points import MOST
-from ga_pygame.collector.trophy_reads import HISTORY_PERIODS, Reads
+from ga_pygame.collector.trophy_reads import Reads
 from ga_pygame.collector.trophy_rules import Rules
 from ga_pygame.collector.trophy_state import Event, State, now_of
 from ga_pygame.collector.trophy_users import Refused
@@ -45,56 +45,7 @@ HEADERS = {
 }
 MOST_NAME = 512
 
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One request that has been let in."""
-
-    request: Request
-    names: list[str]
-    body: bytes
-    only_user: str | None
-    delay: float
-
-    def fields(self) -> dict[str, Any]:
-        """The JSON object of the body; none at all is an empty one."""
-        if not self.body:
-            return {}
-        try:
-            unpacked = bodies.unpack(self.body, self.request.headers.get("content-encoding", ""))
-            unpacked.decode("utf-8")
-            value = bodies.decode(unpacked)
-        except (bodies.BadBody, bodies.TooLarge, bodies.Unreadable, UnicodeDecodeError) as error:
-            raise Refused(400, f"the body must be a JSON object: {error}") from error
-        if not isinstance(value, dict):
-            raise Refused(400, "the body must be a JSON object")
-        return value
-
-    def number(self, name: str, default: int) -> int:
-        """A whole number in the query."""
-        text = self.request.query_params.get(name)
-        if text is None:
-            return default
-        try:
-            number = int(text[:20])
-        except ValueError:
-            number = None
-        if number is None or abs(number) > 10**9:
-            raise Refused(422, f"{name} must be a whole number")
-        return number
-
-    def text(self, name: str) -> str:
-        """A text in the query."""
-        return str(self.request.query_params.get(name, ""))
-
-    def mine(self, user_id: str) -> str:
-        """The same user, if the key may speak for it."""
-        if self.only_user is not None and user_id != self.only_user:
-            raise Refused(403, "this application key belongs to another user")
-        return user_id
-
-
-_Handler = Callable[[_Call], Awaitable[Response]]
+_Handler = Callable[[Call], Awaitable[Response]]
 
 
 class Trophy:
@@ -139,7 +90,7 @@ class Trophy:
             ("PUT", ("users", "*"), self._identify),
             ("PATCH", ("users", "*"), self._update),
             ("PATCH", ("users", "*", "preferences"), self._prefer),
-            *(("GET", path, self._reading(read)) for path, read in _READS.items()),
+            *(("GET", path, self._reading(read)) for path, read in READS.items()),
         ]
 
     def forget(self) -> None:
@@ -177,7 +128,7 @@ class Trophy:
         try:
             only_user = self._let_in(request.headers.get("x-api-key", ""))
             handler, found = self._find(request.method, names)
-            return await handler(_Call(request, found, body, only_user, delay))
+            return await handler(Call(request, found, body, only_user, delay))
         except Refused as refused:
             return await self._refused(refused)
         except StoreFull:
@@ -213,7 +164,7 @@ class Trophy:
 
     # --- writing -----------------------------------------------------------------------------------------
 
-    async def _event(self, call: _Call) -> Response:
+    async def _event(self, call: Call) -> Response:
         (metric,) = call.names
         fields = call.fields()
         user_id, user = users.check(fields.get("user"), self._rules.attributes.user)
@@ -232,7 +183,7 @@ class Trophy:
         )
         return await self._one_at_a_time((user_id, metric), call, lambda db: State(db, self._rules).event(event))
 
-    async def _complete(self, call: _Call) -> Response:
+    async def _complete(self, call: Call) -> Response:
         (key,) = call.names
         user_id, user = users.check(call.fields().get("user"), self._rules.attributes.user)
         call.mine(user_id)
@@ -247,7 +198,7 @@ class Trophy:
             self._tell(f"Trophy: the metric {metric[:64]!r} is not in the rules and was made up (auto_create)")
 
     async def _one_at_a_time(
-        self, what: tuple[str, str], call: _Call, write: Callable[[sqlite3.Connection], tuple[int, dict[str, Any]]]
+        self, what: tuple[str, str], call: Call, write: Callable[[sqlite3.Connection], tuple[int, dict[str, Any]]]
     ) -> Response:
         if not self._lenient and what in self._in_flight:
             raise Refused(409, "another event of this user and metric is being processed: send one at a time")
@@ -271,20 +222,20 @@ class Trophy:
             raise Refused(429, f"more than {most} events in a second, over all users: put them together")
         self._recent.append(now)
 
-    async def _create(self, call: _Call) -> Response:
+    async def _create(self, call: Call) -> Response:
         user_id, user = users.check(call.fields(), self._rules.attributes.user)
         return await self._keep_user(call, user_id, user, 201)
 
-    async def _identify(self, call: _Call) -> Response:
+    async def _identify(self, call: Call) -> Response:
         user_id, user = users.check(call.fields(), self._rules.attributes.user, call.names[0])
         return await self._keep_user(call, user_id, user, 200)
 
-    async def _update(self, call: _Call) -> Response:
+    async def _update(self, call: Call) -> Response:
         user_id, user = users.check(call.fields(), self._rules.attributes.user, call.names[0])
         return await self._keep_user(call, user_id, user, 200, must_exist=True)
 
     async def _keep_user(
-        self, call: _Call, user_id: str, said: Mapping[str, Any], status: int, *, must_exist: bool = False
+        self, call: Call, user_id: str, said: Mapping[str, Any], status: int, *, must_exist: bool = False
     ) -> Response:
         call.mine(user_id)
 
@@ -302,7 +253,7 @@ class Trophy:
 
         return await self._finish(call, write)
 
-    async def _prefer(self, call: _Call) -> Response:
+    async def _prefer(self, call: Call) -> Response:
         user_id = call.mine(call.names[0])
         said = call.fields()
         users.check_preferences(said)
@@ -314,7 +265,7 @@ class Trophy:
 
         return await self._finish(call, write)
 
-    async def _finish(self, call: _Call, write: Callable[[sqlite3.Connection], tuple[int, dict[str, Any]]]) -> Response:
+    async def _finish(self, call: Call, write: Callable[[sqlite3.Connection], tuple[int, dict[str, Any]]]) -> Response:
         status, content = await self._write(write, len(call.body))
         await asyncio.sleep(call.delay)
         if status >= 400:
@@ -326,8 +277,8 @@ class Trophy:
 
     # --- reading -----------------------------------------------------------------------------------------
 
-    def _reading(self, read: Callable[[Reads, _Call], Any]) -> _Handler:
-        async def handler(call: _Call) -> Response:
+    def _reading(self, read: Callable[[Reads, Call], Any]) -> _Handler:
+        async def handler(call: Call) -> Response:
             content = read(Reads(self._reader, self._rules), call)
             await asyncio.sleep(call.delay)
             return _answer(200, content)
@@ -341,48 +292,6 @@ class Trophy:
         if refused.status == 429:
             answer.headers["Retry-After"] = "1"
         return answer
-
-
-def _user(call: _Call) -> str:
-    return call.mine(call.names[0])
-
-
-_READS: dict[tuple[str, ...], Callable[[Reads, _Call], Any]] = {
-    ("users", "*"): lambda reads, call: reads.user(_user(call)),
-    ("users", "*", "preferences"): lambda reads, call: reads.preferences(_user(call)),
-    ("users", "*", "metrics"): lambda reads, call: reads.metrics(_user(call)),
-    ("users", "*", "metrics", "*"): lambda reads, call: reads.metric(_user(call), call.names[1]),
-    ("users", "*", "metrics", "*", "event-summary"): lambda reads, call: reads.event_summary(
-        _user(call), call.names[1], call.text("aggregation"), call.text("startDate"), call.text("endDate")
-    ),
-    ("users", "*", "achievements"): lambda reads, call: reads.user_achievements(
-        _user(call), incomplete=call.text("includeIncomplete") == "true"
-    ),
-    ("users", "*", "streak"): lambda reads, call: reads.streak(
-        _user(call), call.number("historyPeriods", HISTORY_PERIODS)
-    ),
-    ("users", "*", "points", "*"): lambda reads, call: reads.user_points(
-        _user(call), call.names[1], max(0, call.number("awards", 5))
-    ),
-    ("users", "*", "points", "*", "boosts"): lambda reads, call: reads.boosts(call.names[1]),
-    ("users", "*", "leaderboards", "*"): lambda reads, call: reads.user_leaderboard(
-        _user(call), call.names[1], max(0, call.number("numEvents", 10))
-    ),
-    ("achievements",): lambda reads, _: reads.achievements(),
-    ("streaks",): lambda reads, call: reads.streaks(call.request.query_params.getlist("userIds")),
-    ("points", "*"): lambda reads, call: reads.points(call.names[0]),
-    ("points", "*", "boosts"): lambda reads, call: reads.boosts(call.names[0]),
-    ("points", "*", "levels"): lambda reads, call: reads.levels(call.names[0]),
-    ("points", "*", "level-summary"): lambda reads, call: reads.level_summary(call.names[0]),
-    ("points", "*", "summary"): lambda reads, call: reads.points_summary(call.names[0]),
-    ("leaderboards",): lambda reads, _: reads.leaderboards(),
-    ("leaderboards", "*"): lambda reads, call: reads.leaderboard(
-        call.names[0],
-        call.number("offset", 0),
-        max(0, call.number("limit", 10)),
-        call.request.query_params.get("userId"),
-    ),
-}
 
 
 def _answer(status: int, content: Any) -> Response:

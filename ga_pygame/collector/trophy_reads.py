@@ -8,7 +8,7 @@ import sqlite3
 from typing import Any
 
 from ga_pygame.collector import trophy_users as users
-from ga_pygame.collector.pogr_store import counts
+from ga_pygame.collector.service_calls import counts
 from ga_pygame.collector.trophy_points import award, level_view, system_view
 from ga_pygame.collector.trophy_rules import Rules, stable_id
 from ga_pygame.collector.trophy_state import State, number

@@ -13,9 +13,9 @@ from typing import Any
 
 from ga_pygame import clock
 from ga_pygame.collector import trophy_users as users
-from ga_pygame.collector.pogr_store import count
+from ga_pygame.collector.service_calls import count
 from ga_pygame.collector.trophy_boards import Boards, Standing
-from ga_pygame.collector.trophy_points import MOST, Points
+from ga_pygame.collector.trophy_points import MOST, Awards, Points
 from ga_pygame.collector.trophy_rules import Achievement, Rules, stable_id
 from ga_pygame.collector.trophy_streaks import Streaks, today
 
@@ -187,7 +187,7 @@ class State:
         ranks = self._ranks(user_id)
         users.upsert(self.db, user_id, user, self.now)
         before = self.completions(user_id).get(key)
-        awards = {}
+        awards: Awards = {}
         if before is None:
             self._mark(user_id, achievement)
             completed = [achievement, *self._composites(user_id)]

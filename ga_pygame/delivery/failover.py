@@ -14,16 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ga_pygame.clock import Clock
-from ga_pygame.delivery.outbox import (
-    Batch,
-    MemoryOutbox,
-    NewRecord,
-    OpenSession,
-    Outbox,
-    OutboxError,
-    Rejected,
-    Transaction,
-)
+from ga_pygame.delivery.memory_outbox import MemoryOutbox
+from ga_pygame.delivery.outbox import Batch, NewRecord, OpenSession, Outbox, OutboxError, Rejected, Transaction
 from ga_pygame.delivery.sqlite_outbox import DamagedError, NewerSchemaError, SqliteOutbox, saved_session
 from ga_pygame.diagnostics import Diagnostics, Drop
 

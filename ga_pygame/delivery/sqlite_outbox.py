@@ -360,10 +360,10 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorname.startswith("SQLITE_CORRUPT") if hasattr(error, "sqlite_errorname") else False:
-            raise DamagedError(f"{path} is damaged: {error}") from error
         raise OutboxError(f"{path}: {error}") from error
     except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:  # a subclass is a defect of ours, not of the file
+            raise
         raise DamagedError(f"{path} is damaged: {error}") from error
     except OSError as error:
         raise OutboxError(f"{path}: {error.strerror or error}") from error

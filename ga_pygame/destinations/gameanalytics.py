@@ -208,9 +208,10 @@ def _parsed(reply: Reply) -> Any:
 
 def _rejections(answer: Any, records: Sequence[StoredRecord]) -> list[Verdict]:
     """A 400 lists the events that broke a rule; the others were collected. Source: REST v2, 400."""
-    if not isinstance(answer, list):  # the list could not be read at all: halves find the event that spoils it
-        alone = Verdict(Outcome.DROPPED, Drop.REJECTED, json.dumps(answer))
-        return [alone if len(records) == 1 else Verdict(Outcome.SPLIT)] * len(records)
+    if not isinstance(answer, list):  # the body could not be read at all
+        if len(records) > 1 and not all(map(_is_readable, records)):
+            return [Verdict(Outcome.SPLIT)] * len(records)  # halves find the record that the disk has spoiled
+        return [Verdict(Outcome.DROPPED, Drop.REJECTED, json.dumps(answer))] * len(records)
     listed: dict[str, str] = {}
     for one in answer:
         if isinstance(one, dict) and isinstance(one.get("event"), dict):
@@ -218,6 +219,14 @@ def _rejections(answer: Any, records: Sequence[StoredRecord]) -> list[Verdict]:
     delivered = Verdict(Outcome.DELIVERED)
     uuids = map(_event_uuid, records)
     return [Verdict(Outcome.DROPPED, Drop.REJECTED, listed[uuid]) if uuid in listed else delivered for uuid in uuids]
+
+
+def _is_readable(record: StoredRecord) -> bool:
+    try:
+        json.loads(record.json(None))
+    except ValueError:
+        return False
+    return True
 
 
 def _event_uuid(record: StoredRecord) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 
 from ga_pygame import rules
+from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics, guard
 from ga_pygame.events import Fields, FieldValue
 
@@ -51,7 +52,7 @@ class Dimensions:
     def __setitem__(self, number: int, value: str | None) -> None:
         if number not in (1, 2, 3):
             words = "there are the custom dimensions 1, 2 and 3"
-            raise rules.InvalidEvent("dimension", number, words, "REST v2, Custom dimensions", "not_in_range")
+            raise InvalidEvent("dimension", number, words, "REST v2, Custom dimensions", "not_in_range")
         if value is not None:
             field = f"custom_0{number}"
             rules.custom_dimension(field, value)

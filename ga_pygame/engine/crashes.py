@@ -32,19 +32,27 @@ class ErrorLimit:
         if fingerprint in self._seen or len(self._seen) >= LIMIT:
             self._diagnostics.drop(Drop.ERROR_LIMIT)
             return False
-        self._seen.add(fingerprint)
         return True
+
+    def remember(self, fingerprint: str) -> None:
+        """An error was recorded: it is not new any more."""
+        self._seen.add(fingerprint)
 
 
 def describe(error: BaseException) -> str:
     """The traceback as text without the player's home folder; of one too long, the end, which says most."""
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return text.replace(str(Path.home()), "~")[-rules.MAX_ERROR_MESSAGE :]
+    return _sayable(text.replace(str(Path.home()), "~"))[-rules.MAX_ERROR_MESSAGE :]
 
 
 def clipped(message: str) -> str:
     """A message cut to the longest that the server takes."""
-    return str(message)[: rules.MAX_ERROR_MESSAGE]
+    return _sayable(str(message))[: rules.MAX_ERROR_MESSAGE]
+
+
+def _sayable(text: str) -> str:
+    """Text that UTF-8 can say: file names may hold what it cannot."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def fingerprint(error: BaseException) -> str:

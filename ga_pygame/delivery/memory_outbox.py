@@ -1,0 +1,276 @@
+"""An outbox that ends with the process: for a disk that cannot be written, and for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from ga_pygame.clock import new_id
+from ga_pygame.delivery.outbox import (
+    COUNTERS,
+    MAX_REJECTED,
+    PROTECTED,
+    Batch,
+    NewRecord,
+    OpenSession,
+    Rejected,
+    Transaction,
+    cut,
+    sum_record,
+)
+from ga_pygame.exchange import StoredRecord
+
+T = TypeVar("T")
+
+
+class MemoryOutbox:
+    """See the module.
+
+    Args:
+        destinations: Names that take records.
+        summing: Names that take sums.
+    """
+
+    def __init__(self, destinations: Sequence[str], summing: Sequence[str] = ()) -> None:
+        self._destinations = tuple(destinations)
+        self._summing = frozenset(summing)
+        self._additions: deque[tuple[str, str, float]] = deque()  # by the writer, taken by the uploaders
+        self._sums: dict[tuple[str, str], float] = {}
+        self._frozen: dict[tuple[str, str], tuple[float, str]] = {}
+        self._records: dict[int, StoredRecord] = {}
+        self._waiting: dict[str, deque[int]] = {name: deque() for name in destinations}
+        self._leased: set[str] = set()
+        self._next_id = 1
+        self.values: dict[str, str] = {}
+        self.attempts: Counter[str] = Counter()
+        self.sessions: dict[str, OpenSession | None] = {}  # None: ended here, perhaps open on the disk
+        self.rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
+        self._known_values: dict[str, str] = {}
+        self._known_attempts: dict[str, int] = {}
+        self._was_cleared = False
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        transaction = _MemoryTransaction(self)
+        result = work(transaction)
+        transaction.commit()
+        return result
+
+    def orphans(self) -> Sequence[OpenSession]:
+        return ()
+
+    def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
+        if destination in self._leased:
+            return None
+        if destination in self._summing:
+            return self._lease_sum(destination)
+        present = (self._records.get(one) for one in tuple(self._waiting[destination]))
+        records = cut((record for record in present if record is not None), max_events, max_bytes)
+        if not records:
+            return None
+        self._leased.add(destination)
+        return Batch(destination, records, self)
+
+    def _lease_sum(self, destination: str) -> Batch | None:
+        self._add_up()
+        for place, value in tuple(self._sums.items()):
+            if place[0] == destination and place not in self._frozen:
+                del self._sums[place]
+                if value:
+                    self._frozen[place] = (value, new_id())
+        for place, (value, key) in self._frozen.items():
+            if place[0] == destination:
+                self._leased.add(destination)
+                return Batch(destination, [sum_record(place[1], value, key)], self)
+        return None
+
+    def _add_up(self) -> None:
+        for _ in range(len(self._additions)):
+            destination, slot, amount = self._additions.popleft()
+            self._sums[destination, slot] = self._sums.get((destination, slot), 0.0) + amount
+
+    def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
+        if batch.destination in self._summing:
+            slot = json.loads(b"{" + batch.records[0].payload)["slot"]
+            self._frozen.pop((batch.destination, slot), None)
+            self.rejected.extend(rejected)
+            self.release(batch)
+            return
+        done = {record.id for record in batch.records}
+        waiting = self._waiting[batch.destination]
+        for one in done:
+            with contextlib.suppress(ValueError):  # trimmed or moved to the disk meanwhile
+                waiting.remove(one)  # in place: the writer may be appending
+            if not any(one in queue for queue in self._waiting.values()):
+                self._records.pop(one, None)
+        self.rejected.extend(rejected)
+        self.release(batch)
+
+    def release(self, batch: Batch) -> None:
+        self._leased.discard(batch.destination)
+
+    def save(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self._leased.clear()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch is being sent."""
+        return bool(self._leased)
+
+    def append(self, record: NewRecord, destinations: Sequence[str] | None = None) -> None:
+        """Take a record in."""
+        self._records[self._next_id] = StoredRecord(self._next_id, *record)
+        for name in destinations or self._destinations:
+            self._waiting[name].append(self._next_id)
+        self._next_id += 1
+
+    def add_to_sums(self, additions: Sequence[tuple[str, str, float]]) -> None:
+        """Take amounts in: destination, slot, amount."""
+        self._additions.extend(additions)
+
+    def take_over(
+        self, values: Mapping[str, str], attempts: Mapping[str, int], sessions: Mapping[str, OpenSession]
+    ) -> None:
+        """Go on from what another outbox knew."""
+        self.values, self._known_values = dict(values), dict(values)
+        self.attempts, self._known_attempts = Counter(attempts), dict(attempts)
+        self.sessions.update(sessions)
+
+    def pour(self, transaction: Transaction) -> None:
+        """Copy everything into another outbox, which may know more than when this one took over, or ever knew."""
+        if self._was_cleared:
+            transaction.clear()
+        self._pour_counters(transaction)
+        for session_id, session in self.sessions.items():
+            if session is None:
+                transaction.delete_session(session_id)
+            else:
+                transaction.save_session(session)
+        for record in tuple(self._records.values()):
+            wanted = [name for name, queue in self._waiting.items() if record.id in queue]
+            transaction.add([NewRecord(*record[1:])], wanted)
+        self._add_up()
+        for (destination, slot), amount in self._sums.items():
+            transaction.add_to_sum(destination, slot, amount)
+        for (destination, slot), (amount, _key) in self._frozen.items():
+            transaction.add_to_sum(destination, slot, amount)
+
+    def _pour_counters(self, transaction: Transaction) -> None:
+        for key in self._known_values.keys() - self.values.keys():
+            transaction.remember(key, None)
+        for key, value in self.values.items():
+            before, now = self._known_values.get(key), transaction.value(key)
+            if key in COUNTERS:
+                transaction.remember(key, str(int(now or 0) + int(value) - int(before or 0)))
+            elif value != before and not (key == "user_id" and now is not None):  # a player stays who they were
+                transaction.remember(key, value)
+        for level, number in self.attempts.items():
+            if number != self._known_attempts.get(level, 0):
+                transaction.set_attempts(level, number)
+
+    def clear(self) -> None:
+        """Empty the outbox, and the one that it is poured into."""
+        self.forget()
+        self.values = {}
+        self.take_over({}, {}, {})
+        self._was_cleared = True
+
+    def forget(self) -> None:
+        """Empty the outbox of what was poured into another one."""
+        self._records.clear()
+        for queue in self._waiting.values():
+            queue.clear()
+        self.sessions.clear()
+        self._additions.clear()
+        self._sums.clear()
+        self._frozen.clear()
+        self.take_over(self.values, {}, {})
+
+    def trim(self, max_bytes: int) -> int:
+        """See `Transaction.trim`."""
+        size = sum(len(record.payload) for record in tuple(self._records.values()))
+        dropped = 0
+        order = sorted(self._records.values(), key=lambda record: (record.category in PROTECTED, record.id))
+        for record in order:
+            if size <= max_bytes:
+                break
+            size -= len(record.payload)
+            dropped += self._records.pop(record.id, None) is not None  # else it was sent just now
+        return dropped
+
+
+class _MemoryTransaction:
+    """Changes held back until the work is done, so that a failure leaves nothing behind."""
+
+    def __init__(self, outbox: MemoryOutbox) -> None:
+        self._outbox = outbox
+        self._values = dict(outbox.values)
+        self._attempts = Counter(outbox.attempts)
+        self._sessions = dict(outbox.sessions)
+        self._added: list[tuple[NewRecord, Sequence[str] | None]] = []
+        self._additions: list[tuple[str, str, float]] = []
+
+    def value(self, key: str) -> str | None:
+        return self._values.get(key)
+
+    def values(self) -> Mapping[str, str]:
+        return dict(self._values)
+
+    def remember(self, key: str, value: str | None) -> None:
+        if value is None:
+            self._values.pop(key, None)
+        else:
+            self._values[key] = value
+
+    def increment(self, key: str) -> int:
+        number = int(self._values.get(key, "0")) + 1
+        self._values[key] = str(number)
+        return number
+
+    def attempts(self, level: str) -> int:
+        return self._attempts[level]
+
+    def set_attempts(self, level: str, number: int) -> None:
+        self._attempts[level] = number
+
+    def add(self, records: Sequence[NewRecord], destinations: Sequence[str] | None = None) -> None:
+        self._added.extend((record, destinations) for record in records)
+
+    def add_to_sum(self, destination: str, slot: str, amount: float) -> None:
+        self._additions.append((destination, slot, amount))
+
+    def save_session(self, session: OpenSession, launch: str | None = None) -> None:  # noqa: ARG002 - ours die with us
+        self._sessions[session.session_id] = session
+
+    def delete_session(self, session_id: str) -> bool:
+        known = self._sessions.get(session_id) is not None
+        self._sessions[session_id] = None
+        return known
+
+    def clear(self) -> None:
+        self._values, self._attempts, self._added, self._additions = {}, Counter(), [], []
+        self._sessions = dict.fromkeys(self._sessions)
+        self._outbox.clear()
+
+    def trim(self, max_bytes: int) -> int:
+        self._append()
+        return self._outbox.trim(max_bytes)
+
+    def _append(self) -> None:
+        for record, destinations in self._added:
+            self._outbox.append(record, destinations)
+        self._added = []
+
+    def commit(self) -> None:
+        outbox = self._outbox
+        outbox.values, outbox.attempts, outbox.sessions = self._values, self._attempts, self._sessions
+        outbox.add_to_sums(self._additions)
+        self._append()

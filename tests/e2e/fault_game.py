@@ -1,0 +1,183 @@
+"""The game of the fault suite: reports without pause, notes each call in a ledger, dies where its plan says.
+
+A script for a process of its own; its one argument is the plan as JSON (`fault_launch.Plan`). What it injects
+stands between the package and the libraries below it (SQLite, requests, the wall clock); no part of the package
+is replaced.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from typing import Any
+
+PLAN: dict[str, Any] = json.loads(sys.argv[1])
+LEDGER = os.open(PLAN["ledger"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+
+def note(word: str, *more: object) -> None:
+    """Write down what happened and when; the system keeps it whatever happens to this process."""
+    os.write(LEDGER, (json.dumps([PLAN["launch"], word, time.monotonic(), *more]) + "\n").encode())
+
+
+# --- dying at a point ------------------------------------------------------------------------------------
+
+
+def die() -> None:
+    """End as the system ends a process when memory is short: no code of it runs any more."""
+    note("died")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Point:
+    """Counts how often execution came by a point of the plan's name."""
+
+    reached = 0
+
+    @classmethod
+    def reach(cls, name: str) -> None:
+        if PLAN["die_at"] != name:
+            return
+        cls.reached += 1
+        if cls.reached != PLAN["die_after"]:
+            return
+        if PLAN["die_delay"]:  # in the midst of what comes next: SQLite and sockets release the interpreter lock
+            threading.Timer(PLAN["die_delay"], die).start()
+        else:
+            die()
+
+
+class Connection(sqlite3.Connection):
+    """SQLite with points before and after what it does, and a file that can become read-only."""
+
+    is_read_only = False
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        wanted = Disk.is_read_only
+        if wanted != self.is_read_only:
+            self.is_read_only = wanted
+            super().execute(f"PRAGMA query_only = {int(wanted)}")
+        Point.reach("statement")
+        if sql == "COMMIT":
+            Point.reach("commit")
+        cursor = super().execute(sql, parameters)
+        if sql == "COMMIT":
+            Point.reach("committed")
+        return cursor
+
+
+class Disk:
+    """Whether SQLite may write."""
+
+    is_read_only = False
+
+
+def around(owner: type, method: str, before: str, after: str) -> None:
+    """Points before and after a method."""
+    original = getattr(owner, method)
+
+    @functools.wraps(original)
+    def wrapped(*arguments: Any, **keywords: Any) -> Any:
+        Point.reach(before)
+        result = original(*arguments, **keywords)
+        Point.reach(after)
+        return result
+
+    setattr(owner, method, wrapped)
+
+
+connect = sqlite3.connect
+sqlite3.connect = functools.partial(connect, factory=Connection)  # type: ignore[assignment]
+
+# --- the wall clock --------------------------------------------------------------------------------------
+
+right_time = time.time
+clock_error = [float(PLAN["clock_error"])]
+time.time = lambda: right_time() + clock_error[0]
+
+# --- the game --------------------------------------------------------------------------------------------
+
+note("running")
+import pygame  # noqa: E402
+
+import ga_pygame  # noqa: E402
+from ga_pygame.delivery.sqlite_outbox import SqliteOutbox  # noqa: E402
+from ga_pygame.delivery.transport import RequestsTransport  # noqa: E402
+
+around(RequestsTransport, "send", "send", "sent")
+around(SqliteOutbox, "settle", "settle", "settled")
+around(SqliteOutbox, "lease", "lease", "leased")
+
+
+def report(tracker: ga_pygame.Tracker, number: int) -> str:
+    """One call, of a kind that its number decides."""
+    fields = {"n": number, "called": time.monotonic()}
+    place = number % 10
+    if place == 2:
+        tracker.progression.start("forest", "level_1", fields=fields)
+        return "start"
+    if place == 8:
+        if number // 10 % 4 == 3:
+            tracker.progression.complete("forest", "level_1", fields=fields)
+        else:
+            tracker.progression.fail("forest", "level_1", fields=fields)
+        return "attempt"
+    if place in (4, 9):
+        tracker.business("USD", 99, "pack", "gold", fields=fields)
+        return "business"
+    tracker.design(f"n:{number}", fields=fields)
+    return "design"
+
+
+def do(changes: list[tuple[float, str, Any]], age: float) -> None:
+    """Carry out the changes of the plan that are due."""
+    while changes and changes[0][0] <= age:
+        _, what, value = changes.pop(0)
+        if what == "clock":
+            clock_error[0] = value
+        elif what == "read_only":
+            Disk.is_read_only = value
+
+
+def main() -> None:
+    pygame.init()
+    pygame.display.set_mode((64, 48))
+    tracker = ga_pygame.Tracker()
+    tracker.fields["launch"] = PLAN["launch"]
+    note("starting")
+    tracker.start()
+    note("started", tracker.session_id)
+    gold = tracker.wallet("gold")
+    began = flushed = time.monotonic()
+    number = 0
+    changes = [tuple(change) for change in PLAN["changes"]]
+    while (now := time.monotonic()) - began < PLAN["seconds"]:
+        number += 1
+        kind = report(tracker, number)
+        note("call", number, kind)
+        if number % 5 == 0:
+            gold.earn(1, "pickup", "coin")
+            note("wallet")
+        if PLAN["flush_every"] and now - flushed >= PLAN["flush_every"]:
+            flushed = now
+            tracker.flush()
+        do(changes, now - began)  # type: ignore[arg-type]
+        pygame.event.get()
+        pygame.display.flip()
+        time.sleep(PLAN["pause"])
+    do(changes, float("inf"))  # type: ignore[arg-type]
+    if PLAN["wait_for_all"]:
+        result = tracker.flush().wait(PLAN["wait_for_all"])
+        note("flushed", "no answer" if result is None else result.error)
+    note("closing")
+    tracker.close()
+    note("closed", dict(tracker.stats.dropped))
+
+
+main()

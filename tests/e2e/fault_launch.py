@@ -1,0 +1,203 @@
+"""Launches of the fault suite's game: one data folder, one ledger, one collector behind one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import ROOT, Collector
+from tests.e2e.fault_ledger import ALL, Life, Promise, Result, read, verify
+from tests.e2e.fault_proxy import Proxy
+from tests.e2e.games import outbox, waiting
+from tests.e2e.servers import summary
+
+GAME = Path(__file__).with_name("fault_game.py")
+PATIENCE = 40.0
+"""Seconds after which a game that does not end has hung."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one launch does.
+
+    Attributes:
+        seconds: How long it reports.
+        pause: Between two calls, in seconds.
+        flush_every: Seconds between two flushes; 0 for none.
+        wait_for_all: Before it closes, wait so long for everything to be delivered.
+        die_at: The point of `fault_game` at which it kills itself, at the `die_after`th time, `die_delay` seconds
+            later.
+        clock_error: By how many seconds the wall clock is wrong at the start.
+        changes: After how many seconds what becomes how: `("clock", seconds)`, `("read_only", bool)`.
+    """
+
+    seconds: float = 0.8
+    pause: float = 0.003
+    flush_every: float = 0.0
+    wait_for_all: float = 0.0
+    die_at: str = ""
+    die_after: int = 0
+    die_delay: float = 0.0
+    clock_error: float = 0.0
+    changes: Sequence[tuple[float, str, Any]] = ()
+
+
+class Launch:
+    """A game that runs."""
+
+    def __init__(self, name: str, plan: Plan, ledger: Path, environment: dict[str, str]) -> None:
+        self.name = name
+        self.killed_at: float | None = None
+        self.suspended: list[tuple[float, float]] = []
+        self._ledger = ledger
+        self._said = ledger.with_name("said.txt")
+        told = json.dumps({"launch": name, "ledger": str(ledger), **asdict(plan)})
+        self.began = time.monotonic()
+        with self._said.open("a") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, str(GAME), told], stdout=said, stderr=said, cwd=ROOT, env=environment
+            )
+
+    def wait_until(self, word: str) -> None:
+        """Wait until it has noted that."""
+        deadline = time.monotonic() + PATIENCE
+        start = json.dumps([self.name, word])[:-1]
+        while not (self._ledger.exists() and start in self._ledger.read_text()):
+            assert self.process.poll() is None, self._said.read_text()[-2000:]
+            assert time.monotonic() < deadline, f"{self.name} hangs"
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """End it now, unless it has ended."""
+        if self.process.poll() is None:
+            self.killed_at = time.monotonic()
+            self.process.kill()
+        self.process.wait()
+
+    def suspend(self, seconds: float) -> None:
+        """Stop it as a machine's sleep does."""
+        self.process.send_signal(signal.SIGSTOP)
+        since = time.monotonic()
+        time.sleep(seconds)
+        self.suspended.append((since, time.monotonic()))
+        self.process.send_signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        """Wait until it ends by itself."""
+        try:
+            code = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"{self.name} hangs: {self._said.read_text()[-2000:]}") from None
+        assert code in (0, -signal.SIGKILL), self._said.read_text()[-4000:]
+
+    def limit_files(self, size: int) -> None:
+        """Have no file grow over that size from now on."""
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+class World:
+    """One player's machine, the line and the collector.
+
+    Args:
+        name: Stands in front of the launches' names.
+        folder: For the ledger and, by default, the game's data.
+        collector: Where all of it goes.
+        proxy: The line to it.
+        chance: Where the random numbers come from.
+        data: The game's data folder.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        collector: Collector,
+        proxy: Proxy,
+        chance: random.Random,
+        data: Path | None = None,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.name = name
+        self.collector = collector
+        self.proxy = proxy
+        self.chance = chance
+        self.data = data or folder / "data"
+        self._ledger = folder / "ledger.txt"
+        self._launches: list[Launch] = []
+
+    @property
+    def outbox(self) -> Path:
+        return outbox(self.data)
+
+    @property
+    def said(self) -> str:
+        """What the games said to their developer."""
+        return self._ledger.with_name("said.txt").read_text()
+
+    def launch(self, plan: Plan, **knobs: str) -> Launch:
+        """Start the game; `knobs` are environment variables of the tracker."""
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "GA_PYGAME_COLLECTOR": self.proxy.url,
+            "GA_PYGAME_DATA_DIR": str(self.data),
+            "GA_PYGAME_UPLOAD_INTERVAL": "0.1",
+            **{f"GA_PYGAME_{name.upper()}": value for name, value in knobs.items()},
+        }
+        launched = Launch(f"{self.name} {len(self._launches)}", plan, self._ledger, environment)
+        self._launches.append(launched)
+        return launched
+
+    def play(self, plan: Plan, **knobs: str) -> Launch:
+        """Start the game and wait until it ends."""
+        launched = self.launch(plan, **knobs)
+        launched.end()
+        return launched
+
+    def lives(self) -> list[Life]:
+        """What all launches did."""
+        lives = read(self._ledger)
+        for launched in self._launches:
+            life = lives.setdefault(launched.name, Life(launched.name))
+            life.suspended = launched.suspended
+            if launched.killed_at is not None and life.closed is None:
+                life.died = launched.killed_at
+        return [lives[launched.name] for launched in self._launches]
+
+    def drain(self) -> None:
+        """A last launch without faults, which has time to send everything."""
+        self.proxy.heal()
+        for _ in range(4):
+            self.play(Plan(seconds=0.0, wait_for_all=20.0))
+            if not waiting(self.outbox):
+                return
+
+    def verify(self, fault: str, rounds: int, promise: Promise = ALL) -> Result:
+        """Drain, then hold what arrived against the ledger."""
+        self.drain()
+        lives = self.lives()
+        names = {life.name for life in lives}
+        events = [event for event in self.collector.export() if event["custom_fields"]["launch"] in names]
+        result = verify(fault, rounds, lives, events, promise)
+        result.resent = summary(self.collector.url)["duplicates"]
+        if left := waiting(self.outbox):
+            result.wrong.append(f"{len(left)} events are still waiting")
+        if lives[-1].flushed != "":
+            result.wrong.append(f"the last launch could not send: {lives[-1].flushed}")
+        if locks := list(self.outbox.parent.glob("launch-*.lock")):
+            result.wrong.append(f"{len(locks)} lock files stay")
+        if rejected := self.collector.export("--rejected"):
+            result.wrong.append(f"the collector rejected {len(rejected)} events: {rejected[0]}")
+        return result

@@ -1,0 +1,253 @@
+"""What the games of the fault suite did, by their own ledger, held against what arrived at the collector."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ON_DISK_SECONDS = 0.05
+"""The promise: a call that returned this long before the process died is safe."""
+
+BUSY_MACHINE_SECONDS = 0.25
+"""What a machine that runs other tests beside this one may add before it lets the writer's thread work. A call
+that is lost although it was older than both together counts as lost; one in between counts as late."""
+
+LATE_SHARE = 0.25
+"""In how many of the kills a call may be late."""
+
+Event = dict[str, Any]
+
+
+@dataclass
+class Life:
+    """One launch of the game. Times in seconds of `time.monotonic`.
+
+    Attributes:
+        calls: When each call returned, by its number.
+        wallet: When each flow went into the wallet.
+        died: When it was killed, `None` where it ended by itself.
+        suspended: From when until when it was stopped.
+    """
+
+    name: str
+    session_id: str = ""
+    starting: float = 0.0
+    started: float = 0.0
+    calls: dict[int, float] = field(default_factory=dict)
+    wallet: list[float] = field(default_factory=list)
+    closing: float | None = None
+    closed: float | None = None
+    died: float | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    flushed: str | None = None
+    suspended: list[tuple[float, float]] = field(default_factory=list)
+
+
+def read(path: Path) -> dict[str, Life]:
+    """The lives in a ledger, in the order in which they began."""
+    lives: dict[str, Life] = {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        name, word, at, *more = json.loads(line)
+        life = lives.setdefault(name, Life(name))
+        if word == "starting":
+            life.starting = at
+        elif word == "started":
+            life.started, life.session_id = at, more[0]
+        elif word == "call":
+            life.calls[more[0]] = at
+        elif word == "wallet":
+            life.wallet.append(at)
+        elif word == "closing":
+            life.closing = at
+        elif word == "closed":
+            life.closed, life.dropped = at, more[0]
+        elif word == "flushed":
+            life.flushed = more[0]
+        elif word == "died":
+            life.died = at
+    return lives
+
+
+@dataclass
+class Result:
+    """What a fault cost.
+
+    Attributes:
+        fault: Its name.
+        rounds: How often it was met.
+        events: Calls that had to arrive.
+        lost: Of these, how many did not.
+        doubled: Events that arrived more than once.
+        kills: Processes that were killed.
+        late: Kills that cost a call older than `ON_DISK_SECONDS`.
+        oldest: The age of the oldest call that a kill cost, in seconds.
+        slowest_close: The longest `close()`, in seconds.
+        resent: Events that the collector got again and dropped as doubles.
+        wrong: What else is not as promised, in words.
+    """
+
+    fault: str
+    rounds: int
+    events: int = 0
+    lost: int = 0
+    doubled: int = 0
+    kills: int = 0
+    late: int = 0
+    oldest: float = 0.0
+    slowest_close: float = 0.0
+    resent: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Fail where a promise is broken."""
+        assert (self.lost, self.doubled) == (0, 0), self
+        assert not self.wrong, "\n".join(self.wrong)
+        assert self.late <= max(1, LATE_SHARE * self.kills), self
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a fault cannot break.
+
+    Attributes:
+        counters: No number has a gap or a repeat.
+        order: A session's events arrive in the order of the calls.
+        is_sequential: One launch after the other, so that session numbers rise with them.
+        is_lossless: Nothing may be lost but the last calls of a launch that was killed.
+    """
+
+    counters: bool = True
+    order: bool = True
+    is_sequential: bool = True
+    is_lossless: bool = True
+
+
+ALL = Promise()
+
+
+def verify(fault: str, rounds: int, lives: Sequence[Life], events: Sequence[Event], promise: Promise = ALL) -> Result:
+    """Hold what arrived against the ledger.
+
+    Args:
+        fault: Its name.
+        rounds: How often it was met.
+        lives: All launches that shared an outbox, the one that drained it last.
+        events: What the collector stored of them, in order of arrival.
+        promise: What to check.
+    """
+    result = Result(fault, rounds)
+    by_life: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        by_life[event["custom_fields"]["launch"]].append(event)
+    result.doubled += sum(times - 1 for times in Counter(event["event_uuid"] for event in events).values())
+    for life in lives:
+        _check_calls(life, by_life[life.name], result, promise)
+        _check_sessions(life, by_life[life.name], result, promise)
+        if life.dropped and promise.is_lossless:
+            result.wrong.append(f"{life.name}: dropped {life.dropped}")
+        if life.closing is not None and life.closed is not None:
+            result.slowest_close = max(result.slowest_close, life.closed - life.closing)
+    if promise.counters:
+        _check_counters(lives, events, result, promise)
+    return result
+
+
+def _check_calls(life: Life, own: Sequence[Event], result: Result, promise: Promise) -> None:
+    arrived = [event["custom_fields"]["n"] for event in own if "n" in event["custom_fields"]]
+    times = Counter(arrived)
+    result.doubled += sum(count - 1 for count in times.values())
+    if promise.order and arrived != sorted(arrived):
+        result.wrong.append(f"{life.name}: arrived out of order")
+    lost = [number for number in life.calls if number not in times]
+    flows = sum(event["amount"] for event in own if event["category"] == "resource")
+    if flows > len(life.wallet) + (life.died is not None):
+        result.wrong.append(f"{life.name}: {flows} in the wallet after {len(life.wallet)} flows")
+    if life.died is None:
+        result.events += len(life.calls)
+        result.lost += len(lost)
+        if promise.is_lossless and flows != len(life.wallet):
+            result.wrong.append(f"{life.name}: {flows} in the wallet after {len(life.wallet)} flows")
+        return
+    result.kills += 1
+    ages = [life.died - life.calls[number] for number in lost]
+    ages += [life.died - at for at in life.wallet[int(flows) :]]
+    result.events += sum(life.died - at > ON_DISK_SECONDS for at in life.calls.values())
+    result.lost += sum(age > ON_DISK_SECONDS + BUSY_MACHINE_SECONDS for age in ages)
+    result.late += any(age > ON_DISK_SECONDS for age in ages)
+    result.oldest = max([result.oldest, *ages])
+    if promise.is_lossless and lost and arrived and min(lost) < max(arrived):
+        result.wrong.append(f"{life.name}: {min(lost)} is missing before {max(arrived)}")
+
+
+def _check_sessions(life: Life, own: Sequence[Event], result: Result, promise: Promise) -> None:
+    sessions: dict[str, list[Event]] = defaultdict(list)
+    for event in own:
+        sessions[event["session_id"]].append(event)
+    if life.session_id and not sessions and (life.died is None or life.died - life.started > 0.3):
+        result.wrong.append(f"{life.name}: its session did not arrive")
+    for session_id, some in sessions.items():
+        categories = [event["category"] for event in some]
+        for category in ("user", "session_end"):
+            if categories.count(category) != 1:
+                result.wrong.append(f"{life.name}: session {session_id} has {categories.count(category)} {category}")
+        if promise.order and (categories[0], categories[-1]) != ("user", "session_end"):
+            result.wrong.append(f"{life.name}: {categories[0]} came first, {categories[-1]} last")
+        if promise.is_lossless:
+            starts = sum(str(event.get("event_id")).startswith("Start:") for event in some)
+            ends = categories.count("progression") - starts
+            if ends != starts:
+                result.wrong.append(f"{life.name}: {starts} attempts began, {ends} ended")
+    if len(sessions) == 1 and promise.is_lossless:
+        _check_length(life, own, result)
+
+
+def _check_length(life: Life, own: Sequence[Event], result: Result) -> None:
+    """Whole seconds, as of the last commit where the process was killed."""
+    numbers = [event["custom_fields"]["n"] for event in own if "n" in event["custom_fields"]]
+    known = [life.calls[number] for number in numbers if number in life.calls]
+    asleep = sum(until - since for since, until in life.suspended)
+    most = (life.closed or life.died or 0.0) - life.starting - asleep
+    if life.died is None and life.closing is not None:
+        least = life.closing - life.started - asleep
+    else:
+        least = max(known, default=life.started) - life.started - asleep
+    slack = 0.35 * len(life.suspended)  # a sleep is dated back to the last look, a quarter of a second before
+    for end in (event for event in own if event["category"] == "session_end"):
+        if not int(max(0.0, least - slack)) <= end["length"] <= int(most + slack):
+            result.wrong.append(f"{life.name}: length {end['length']}, played {least:.2f} to {most:.2f} s")
+
+
+def _check_counters(lives: Sequence[Life], events: Sequence[Event], result: Result, promise: Promise) -> None:
+    starts = [event for event in events if event["category"] == "user"]
+    numbers = [event["session_num"] for event in starts]
+    if sorted(numbers) != list(range(1, len(numbers) + 1)):
+        result.wrong.append(f"session numbers {_gaps(numbers)}")
+    if promise.is_sequential:
+        places = {life.name: place for place, life in enumerate(lives)}
+        order = [places[event["custom_fields"]["launch"]] for event in sorted(starts, key=lambda one: one["session_num"])]
+        if order != sorted(order):
+            result.wrong.append("session numbers do not rise with the launches")
+    ids = {event["session_id"]: event["session_num"] for event in starts}
+    if any(ids.get(event["session_id"]) != event["session_num"] for event in events):
+        result.wrong.append("an event has another session's number")
+    sales = [event["transaction_num"] for event in events if event["category"] == "business"]
+    if (sales if promise.order else sorted(sales)) != list(range(1, len(sales) + 1)):
+        result.wrong.append(f"transaction numbers {_gaps(sales)}")
+    if promise.order:
+        expected = 1
+        for event in events:
+            if event["category"] == "progression" and not event["event_id"].startswith("Start:"):
+                if event["attempt_num"] != expected:
+                    result.wrong.append(f"attempt {event['attempt_num']} instead of {expected}")
+                expected = 1 if event["event_id"].startswith("Complete:") else event["attempt_num"] + 1
+
+
+def _gaps(numbers: Iterable[int]) -> str:
+    found = Counter(numbers)
+    repeats = [number for number, times in found.items() if times > 1]
+    missing = [number for number in range(1, max(found, default=0) + 1) if number not in found]
+    return f"repeat {repeats[:5]}, miss {missing[:5]}"
