@@ -164,6 +164,8 @@ class FailoverOutbox:
                 batch = None
             if batch is not None:
                 return batch
+        if self._moving:
+            return None
         batch = self._memory.lease(destination, max_events, max_bytes)
         if batch is not None and self._moving:
             self._memory.release(batch)
@@ -227,8 +229,8 @@ def _salvage(path: Path, own: str, transaction: Transaction) -> int:
                 record = NewRecord(*stamp)
                 if _is_whole(record):
                     records[record_id] = record
-        for destination, slot, amount in _readable(damaged, "SELECT destination, slot, value FROM sums"):
-            transaction.add_to_sum(destination, slot, amount)
+        for one in _readable(damaged, "SELECT destination, slot, value, idempotency_key FROM sums"):
+            transaction.add_to_sum(*one)
     transaction.add([records[record_id] for record_id in sorted(records)])
     return len(records)
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from ga_pygame.clock import new_id
 from ga_pygame.delivery.outbox import (
     COUNTERS,
+    LEAST_SUM,
     MAX_REJECTED,
     PROTECTED,
     Batch,
@@ -77,17 +78,25 @@ class MemoryOutbox:
         return Batch(destination, records, self)
 
     def _lease_sum(self, destination: str) -> Batch | None:
+        frozen = [place for place in tuple(self._frozen) if place[0] == destination]
+        if not frozen:
+            frozen = self._freeze(destination)
+        if not frozen:
+            return None
+        self._leased.add(destination)
+        record = sum_record(frozen[0][1], *self._frozen[frozen[0]])
+        return Batch(destination, [record], self, more=len(frozen) > 1)
+
+    def _freeze(self, destination: str) -> list[tuple[str, str]]:
         self._add_up()
+        frozen = []
         for place, value in tuple(self._sums.items()):
-            if place[0] == destination and place not in self._frozen:
-                del self._sums[place]
-                if value:
-                    self._frozen[place] = (value, new_id())
-        for place, (value, key) in self._frozen.items():
             if place[0] == destination:
-                self._leased.add(destination)
-                return Batch(destination, [sum_record(place[1], value, key)], self)
-        return None
+                if abs(value) >= LEAST_SUM:
+                    self._frozen[place] = (value, new_id())
+                    frozen.append(place)
+                del self._sums[place]
+        return frozen
 
     def _add_up(self) -> None:
         for _ in range(len(self._additions)):
@@ -160,8 +169,8 @@ class MemoryOutbox:
         self._add_up()
         for (destination, slot), amount in self._sums.items():
             transaction.add_to_sum(destination, slot, amount)
-        for (destination, slot), (amount, _key) in self._frozen.items():
-            transaction.add_to_sum(destination, slot, amount)
+        for (destination, slot), (amount, key) in self._frozen.items():  # the service may have got it
+            transaction.add_to_sum(destination, slot, amount, key)
 
     def _pour_counters(self, transaction: Transaction) -> None:
         for key in self._known_values.keys() - self.values.keys():
@@ -244,7 +253,7 @@ class _MemoryTransaction:
     def add(self, records: Sequence[NewRecord], destinations: Sequence[str] | None = None) -> None:
         self._added.extend((record, destinations) for record in records)
 
-    def add_to_sum(self, destination: str, slot: str, amount: float) -> None:
+    def add_to_sum(self, destination: str, slot: str, amount: float, key: str = "") -> None:  # noqa: ARG002 - never here
         self._additions.append((destination, slot, amount))
 
     def save_session(self, session: OpenSession, launch: str | None = None) -> None:  # noqa: ARG002 - ours die with us

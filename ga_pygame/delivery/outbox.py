@@ -83,11 +83,17 @@ class Rejected(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """Records leased for one send."""
+    """Records leased for one send.
+
+    Attributes:
+        more: Whether more may be waiting. After the last of the sums that were frozen together there is not:
+            what was added since is summed up until the next interval.
+    """
 
     destination: str
     records: Sequence[StoredRecord]
     origin: Outbox = field(repr=False)
+    more: bool = True
 
 
 class Transaction(Protocol):
@@ -121,8 +127,8 @@ class Transaction(Protocol):
         """Append records, to be delivered to these destinations, by default to all."""
         ...
 
-    def add_to_sum(self, destination: str, slot: str, amount: float) -> None:
-        """Add to what a summing destination is going to get."""
+    def add_to_sum(self, destination: str, slot: str, amount: float, key: str = "") -> None:
+        """Add to what a summing destination is going to get; `key`: of a sum that another outbox has frozen."""
         ...
 
     def save_session(self, session: OpenSession, launch: str | None = None) -> None:
@@ -191,6 +197,10 @@ def cut(records: Iterable[StoredRecord], max_events: int, max_bytes: int) -> lis
             break
         taken.append(record)
     return taken
+
+
+LEAST_SUM = 1e-9
+"""A sum nearer to zero is nothing but the rounding of fractions."""
 
 
 def sum_record(slot: str, value: float, key: str) -> StoredRecord:

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from ga_pygame.clock import new_id
 from ga_pygame.delivery.outbox import (
+    LEAST_SUM,
     MAX_REJECTED,
     Batch,
     OpenSession,
@@ -92,6 +93,8 @@ class SqliteOutbox:
         self._summing = frozenset(summing)
         self._leases: dict[str, FileLock] = {}
         self._unsaved: dict[str, set[int]] = {name: set() for name in destinations}
+        self._unsaved_sums: dict[str, set[str]] = {name: set() for name in summing}
+        self._never_frozen = set(summing)
         with _translated(path):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._writer = self._connect()
@@ -165,38 +168,46 @@ class SqliteOutbox:
             except Timeout:
                 return None
             try:
-                if destination in self._summing:
-                    records = self._frozen_sum(destination)
-                else:
-                    records = cut(self._waiting(destination), max_events, max_bytes)
+                records, more = self._next(destination, max_events, max_bytes)
             except BaseException:
                 lock.release()
                 raise
             if not records:
                 lock.release()
                 return None
-        return Batch(destination, records, self)
+        return Batch(destination, records, self, more)
 
-    def _frozen_sum(self, destination: str) -> list[StoredRecord]:
-        """One sum under a key that is on the disk before anybody sends it."""
+    def _next(self, destination: str, max_events: int, max_bytes: int) -> tuple[list[StoredRecord], bool]:
+        """What a lease gives, and whether there may be more."""
+        if destination not in self._summing:
+            return cut(self._waiting(destination), max_events, max_bytes), True
+        sums = self._frozen_sums(destination)
+        return sums[:1], len(sums) > 1
+
+    def _frozen_sums(self, destination: str) -> list[StoredRecord]:
+        """Sums under keys that are on the disk before anybody sends them."""
         reader = self._readers[destination]
-        query = (
-            "SELECT slot, value, idempotency_key FROM sums WHERE destination = ? AND idempotency_key > '' LIMIT 1",
-            (destination,),
-        )
-        row = reader.execute(*query).fetchone()
-        if row is None:
-            with _transaction(reader):
-                reader.execute(
-                    "DELETE FROM sums WHERE destination = ? AND idempotency_key = '' AND value = 0", (destination,)
-                )
-                reader.execute(
-                    "UPDATE sums SET idempotency_key = ?2 WHERE destination = ?1 AND idempotency_key = '' AND slot ="
-                    " (SELECT slot FROM sums WHERE destination = ?1 AND idempotency_key = '' LIMIT 1)",
-                    (destination, new_id()),
-                )
-            row = reader.execute(*query).fetchone()
-        return [sum_record(*row)] if row else []
+        query = "SELECT slot, value, idempotency_key FROM sums WHERE destination = ? AND idempotency_key > ''"
+        done = self._unsaved_sums[destination]
+
+        def frozen() -> list[StoredRecord]:
+            return [sum_record(*row) for row in reader.execute(query, (destination,)).fetchall() if row[2] not in done]
+
+        sums = frozen()
+        if sums and destination not in self._never_frozen:
+            return sums
+        with _transaction(reader):
+            open_sums = "destination = ? AND idempotency_key = ''"
+            reader.execute(
+                f"DELETE FROM sums WHERE {open_sums} AND ABS(value) < ?",  # noqa: S608 - constants
+                (destination, LEAST_SUM),
+            )
+            reader.execute(
+                f"UPDATE sums SET idempotency_key = lower(hex(randomblob(16))) WHERE {open_sums}",  # noqa: S608
+                (destination,),
+            )
+        self._never_frozen.discard(destination)  # what an earlier launch has frozen goes together with the rest
+        return frozen()
 
     def _waiting(self, destination: str) -> Iterator[StoredRecord]:
         done = self._unsaved[destination]
@@ -226,12 +237,17 @@ class SqliteOutbox:
 
     def _settle_sum(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
         reader = self._readers[batch.destination]
-        key = json.loads(b"{" + batch.records[0].payload)["key"]
+        done = self._unsaved_sums[batch.destination]
+        done.add(json.loads(b"{" + batch.records[0].payload)["key"])  # until the disk knows, not to be sent again
         try:
-            with _translated(self.path), _transaction(reader):
-                where = "destination = ? AND idempotency_key = ?"
-                reader.execute(f"DELETE FROM sums WHERE {where}", (batch.destination, key))  # noqa: S608 - constants
-                _keep_rejected(reader, batch.destination, rejected)
+            with _translated(self.path):
+                with _transaction(reader):
+                    reader.execute(
+                        "DELETE FROM sums WHERE destination = ? AND idempotency_key IN (SELECT value FROM json_each(?))",
+                        (batch.destination, json.dumps(sorted(done))),
+                    )
+                    _keep_rejected(reader, batch.destination, rejected)
+                done.clear()
         finally:
             self.release(batch)
 

@@ -65,10 +65,10 @@ class SqliteTransaction:
             )
         self._grown += sum(len(record.payload) for record in records)
 
-    def add_to_sum(self, destination: str, slot: str, amount: float) -> None:
+    def add_to_sum(self, destination: str, slot: str, amount: float, key: str = "") -> None:
         self._connection.execute(
-            "INSERT INTO sums VALUES (?, ?, '', ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
-            (destination, slot, amount),
+            "INSERT INTO sums VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
+            (destination, slot, key, amount),
         )
 
     def save_session(self, session: OpenSession, launch: str | None = None) -> None:

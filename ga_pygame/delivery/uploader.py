@@ -98,6 +98,9 @@ class Uploader:
         self._finishing = False
         self._ceased = False
         self._urgent = False
+        self._goes_on = False
+        self._is_drained = False  # what there was when this round began has been sent
+        self._asked = 0
         self._flushes: deque[FlushDone] = deque()
         self._pending: tuple[Pending, Batch | None] | None = None
         self._next_upload = 0.0
@@ -150,16 +153,20 @@ class Uploader:
             return self._paced_until - now
         if now < self._not_before and not self._flushes:
             return None if self._finishing else self._not_before - now
-        if not (self._urgent or self._flushes or now >= self._next_upload):
+        if not (self._urgent or self._goes_on or self._flushes or now >= self._next_upload):
             return self._next_upload - now
-        self._urgent = False  # before the look: what is urged or asked meanwhile is seen by the next step
-        asked = len(self._flushes)
+        if not self._is_drained:
+            self._urgent = False  # before the look: what is urged or asked meanwhile is seen by the next round
+            self._asked = len(self._flushes)
         if self._begin():
-            self._urgent = True
+            self._goes_on = True
             self._paced_until = now + self._destination.pace
             return 0.0
+        self._goes_on = self._is_drained = False
         self._next_upload = now + self._interval
-        self._answer_flushes("", asked)
+        self._answer_flushes("", self._asked)
+        if self._urgent or self._flushes:
+            return 0.0
         return None if self._finishing else self._interval
 
     def _begin(self) -> bool:
@@ -170,7 +177,7 @@ class Uploader:
         if self._refused_in == situation.session_id:
             self._answer_flushes(f"{self.name} refuses this game's events")
             return False
-        batch = self._lease()
+        batch = None if self._is_drained else self._lease()
         try:
             first = batch.records[0] if batch is not None else None
             request = self._destination.handshake(replace(situation, next_record=first))
@@ -195,6 +202,7 @@ class Uploader:
         return self._outbox.lease(self.name, limit, self._destination.max_bytes)
 
     def _answered(self, reply: Reply, batch: Batch | None, now: float) -> None:
+        self._is_drained = False
         if reply.status is not None and self._is_lost:
             self._is_lost = False
             self._listener.connection_restored(self.name)
@@ -239,6 +247,7 @@ class Uploader:
             elif verdict.outcome is Outcome.DROPPED:
                 rejected.append(Rejected(record, verdict.reason, verdict.errors))
         self._outbox.settle(batch, rejected)
+        self._is_drained = not batch.more and not self._finishing
         self._succeeded()
         if self._small_until >= 0 and batch.records[-1].id >= self._small_until:
             self._small_until = -1
