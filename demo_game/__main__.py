@@ -83,6 +83,7 @@ def play(options: argparse.Namespace, url: str, fast: bool) -> None:
     from .controls import Controls  # noqa: PLC0415
     from .game import Game, Options  # noqa: PLC0415
     from .heroes import HEROES  # noqa: PLC0415
+    from .services import Services  # noqa: PLC0415
 
     seed = options.seed if options.seed is not None else 1 if options.bot else secrets.randbelow(1_000_000)
     after = [*options.after, *[10.0] * len(options.screenshot)]
@@ -101,10 +102,16 @@ def play(options: argparse.Namespace, url: str, fast: bool) -> None:
             pauses_unfocused=not options.bot,
             shots=list(zip(after, options.screenshot, strict=False)),
         )
+        services = Services(url) if url else None
         with ga_pygame.Tracker(
-            collector=url or None, build="1.0.0", currencies=COINS, item_types=ITEM_TYPES, dimension_values=classes
+            collector=url or None,
+            build="1.0.0",
+            destinations=services.destinations if services else None,
+            currencies=COINS,
+            item_types=ITEM_TYPES,
+            dimension_values=classes,
         ) as tracker:
-            Game(tracker, settings).run()
+            Game(tracker, settings, services).run()
         pygame.quit()
 
 

@@ -16,6 +16,7 @@ from .controls import Actions, Pilot
 from .heroes import HEROES, Hero
 from .levels import load_levels
 from .menus import QuitDialog, Title
+from .services import Services
 from .sound import Sounds
 from .sprites import Sprites
 from .ui import Screen
@@ -54,7 +55,7 @@ class Run:
 class Game:
     """Owns the window."""
 
-    def __init__(self, tracker: ga_pygame.Tracker, options: Options) -> None:
+    def __init__(self, tracker: ga_pygame.Tracker, options: Options, services: Services | None = None) -> None:
         self.tracker = tracker
         self.options = options
         pygame.display.init()
@@ -86,6 +87,17 @@ class Game:
             # which save files break, with the traceback, although the game goes on
             tracker.exception(problem)
         self.screens: list[Screen] = [Title(self)]
+        if services is not None:
+            self._connect(services)
+
+    def _connect(self, services: Services) -> None:
+        """Rewards come back from Trophy as toasts; a call of POGR's node says when it is done."""
+        services.trophy.achievement_completed.connect(lambda one: self.toast(f"Achievement: {one['name']}"))
+        services.trophy.streak_extended.connect(lambda one: self.toast(f"Streak: {one['length']} day(s)"))
+        self.tracker.attach(services.pogr)  # its signals fire in this game's loop, and it ends with it
+        # POGR's own calls are there too, for what no event says; here, that a session of the node begins
+        response = services.pogr.init(self.tracker.user_id)
+        response.finished.connect(lambda result: self.toast(result.error or "POGR is listening"))
 
     @property
     def seconds(self) -> float:
