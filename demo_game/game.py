@@ -93,7 +93,7 @@ class Game:
     def _connect(self, services: Services) -> None:
         """Rewards come back from Trophy as toasts; a call of POGR's node says when it is done."""
         services.trophy.achievement_completed.connect(lambda one: self.toast(f"Achievement: {one['name']}"))
-        services.trophy.streak_extended.connect(lambda one: self.toast(f"Streak: {one['length']} day(s)"))
+        services.trophy.streak_extended.connect(lambda one: self.toast(f"Streak: day {one['length']}"))
         self.tracker.attach(services.pogr)  # its signals fire in this game's loop, and it ends with it
         # POGR's own calls are there too, for what no event says; here, that a session of the node begins
         response = services.pogr.init(self.tracker.user_id)

@@ -35,8 +35,15 @@ def os_version() -> str:
 @cache
 def time_zone() -> str | None:
     """The player's time zone by its IANA name, e.g. `Europe/London`; `None` where the system does not say."""
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - called on the worker, not while importing
+
     named = os.environ.get("TZ", "").lstrip(":") or os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]
-    return named if re.fullmatch(r"[A-Za-z_+-]+(/[A-Za-z0-9_+-]+)*", named) else None
+    named = re.sub("^(posix|right)/", "", named)
+    try:
+        ZoneInfo(named)
+    except (ValueError, OSError, LookupError):  # a rule such as CET-1CEST, or a name that nobody else knows
+        return None
+    return named
 
 
 @cache

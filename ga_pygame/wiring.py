@@ -179,9 +179,22 @@ class Delivery:
     def stop(self, timeout: float) -> None:
         """Store what is left, send what can be sent in that time."""
         finished = self.runner.stop(timeout)
+        if self._writer.has_finished:
+            self._keep_last_words()
         self._outbox.save()
         if finished:  # else an uploader still waits for an answer and needs it
             self._outbox.close()
+
+    def _keep_last_words(self) -> None:
+        """Keep what uploaders asked to remember after the writer had finished: a session that they ended."""
+        items = [item for item in self._inbox if isinstance(item, Remember)]
+
+        def remember(transaction: Transaction) -> None:
+            for item in items:
+                transaction.remember(item.key, item.value)
+
+        if items:
+            self._outbox.transact(remember)
 
     def forget_all(self, key: str, value: str) -> None:
         """Stop, delete what was recorded and not sent, keep one value: the player's no."""

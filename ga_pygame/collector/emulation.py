@@ -21,10 +21,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ga_pygame.collector import pogr_store, trophy_reads
+from ga_pygame.collector import counts, pogr_store, trophy_reads
 from ga_pygame.collector import trophy_users as users
 from ga_pygame.collector.faults import FaultError, Faults
-from ga_pygame.collector.service_calls import count
 from ga_pygame.collector.store import Change, Store
 from ga_pygame.collector.trophy_rules import Rules
 from ga_pygame.collector.trophy_state import State, now_of, number
@@ -74,7 +73,7 @@ class Services:
 
     def summary(self) -> dict[str, Any]:
         """What was counted."""
-        return {"pogr": pogr_store.summary(self._db), "trophy": trophy_reads.summary(self._db)}
+        return {"pogr": counts.pogr(self._db), "trophy": counts.trophy(self._db)}
 
     def players(self, limit: int) -> list[Player]:
         """The users that changed last, newest first."""
@@ -202,11 +201,11 @@ class Switchboard:
             def write(db: sqlite3.Connection) -> bool:
                 if said.get("reset"):
                     db.execute("DELETE FROM service_counts WHERE service = 'trophy' AND name = 'shift'")
-                count(db, "trophy", "shift", shift)
+                counts.count(db, "trophy", "shift", shift)
                 row = db.execute("SELECT number FROM service_counts WHERE name = 'shift'").fetchone()
                 fits = bool(abs(row[0]) <= MOST_SHIFT_SECONDS)
                 if not fits:
-                    count(db, "trophy", "shift", -shift)
+                    counts.count(db, "trophy", "shift", -shift)
                 return fits
 
             if not await self._change(write):

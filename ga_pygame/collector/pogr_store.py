@@ -6,10 +6,9 @@ import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from ga_pygame import clock
-from ga_pygame.collector.service_calls import count, counts
+from ga_pygame.collector.counts import count
 
 KINDS = ("data", "event", "logs", "metrics", "monitor")
 _TABLES = ("pogr_sessions", "pogr_rows")
@@ -123,14 +122,6 @@ class PogrRow:
     effective_at: float
     notes: list[str]
     json: bytes
-
-
-def summary(db: sqlite3.Connection) -> dict[str, Any]:
-    """Sessions, rows by kind, refused requests."""
-    found = counts(db, "pogr")
-    (sessions,) = db.execute("SELECT count(*) FROM pogr_sessions").fetchone()
-    rows = {kind: found[kind] for kind in KINDS if kind in found}
-    return {"sessions": sessions, "rows": rows, "refused": found.get("refused", 0)}
 
 
 def newest_sessions(db: sqlite3.Connection, limit: int) -> list[PogrSession]:

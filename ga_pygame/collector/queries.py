@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ga_pygame.collector import pogr_store, trophy_reads
+from ga_pygame.collector import counts
 from ga_pygame.collector.schema import connect_to_read
 
 NEWEST_SCANNED = 20_000
@@ -89,8 +89,8 @@ class Queries:
             "rejected": rejected,
             "duplicates": duplicates,
             "sessions": sessions,
-            "pogr": pogr_store.summary(self._db),
-            "trophy": trophy_reads.summary(self._db),
+            "pogr": counts.pogr(self._db),
+            "trophy": counts.trophy(self._db),
         }
 
     def live_sessions(self, since: float) -> int:

@@ -1,4 +1,4 @@
-"""What POGR's and Trophy's routes have in common: preflights, and counts of what they did."""
+"""What POGR's and Trophy's routes have in common: preflights, and the count of refusals."""
 
 from __future__ import annotations
 
@@ -10,24 +10,10 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ga_pygame.collector.counts import count
 from ga_pygame.collector.store import Change, Store, StoreFull
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_COUNT = (
-    "INSERT INTO service_counts VALUES (?, ?, ?)"
-    " ON CONFLICT (service, name) DO UPDATE SET number = number + excluded.number"
-)
-
-
-def count(db: sqlite3.Connection, service: str, name: str, number: float = 1) -> None:
-    """Add to one of a service's counts."""
-    db.execute(_COUNT, (service, name, number))
-
-
-def counts(db: sqlite3.Connection, service: str) -> dict[str, int]:
-    """A service's counts by name."""
-    rows = db.execute("SELECT name, number FROM service_counts WHERE service = ?", (service,))
-    return {name: int(number) for name, number in rows}
 
 
 async def count_refused(store: Store, service: str) -> None:

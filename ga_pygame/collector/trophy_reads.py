@@ -8,7 +8,6 @@ import sqlite3
 from typing import Any
 
 from ga_pygame.collector import trophy_users as users
-from ga_pygame.collector.service_calls import counts
 from ga_pygame.collector.trophy_points import award, level_view, system_view
 from ga_pygame.collector.trophy_rules import Rules, stable_id
 from ga_pygame.collector.trophy_state import State, number
@@ -242,14 +241,6 @@ class Reads:
         rank, value = self._state.boards.standing(self._board(key), user_id)
         history = self._state.boards.history(key, user_id, min(events, 1000))
         return {**self._state.boards.view(key), "rank": rank, "value": value, "history": history}
-
-
-def summary(db: sqlite3.Connection) -> dict[str, int]:
-    """Users, events, replays, completions, refused requests."""
-    found = counts(db, "trophy")
-    (everybody,) = db.execute("SELECT count(*) FROM trophy_users").fetchone()
-    names = ("events", "replays", "achievements", "refused")
-    return {"users": everybody, **{name: found.get(name, 0) for name in names}}
 
 
 TABLES = "users metrics totals events replies completions streaks points awards ranks".split()  # each named trophy_…

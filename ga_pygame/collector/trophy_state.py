@@ -13,7 +13,7 @@ from typing import Any
 
 from ga_pygame import clock
 from ga_pygame.collector import trophy_users as users
-from ga_pygame.collector.service_calls import count
+from ga_pygame.collector.counts import count
 from ga_pygame.collector.trophy_boards import Boards, Standing
 from ga_pygame.collector.trophy_points import MOST, Awards, Points
 from ga_pygame.collector.trophy_rules import Achievement, Rules, stable_id

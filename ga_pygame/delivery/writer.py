@@ -61,6 +61,8 @@ class Writer:
     """
 
     name = "writer"
+    has_finished = False
+    """No step is to come: what is put into the inbox now stays there."""
 
     def __init__(
         self,
@@ -106,6 +108,7 @@ class Writer:
             self._store(items, now)
         if self._inbox:
             return 0.0
+        self.has_finished = finishing
         return None if finishing else COMMIT_SECONDS
 
     def _is_due(self, now: float) -> bool:

@@ -2,30 +2,34 @@
 
 POGR has no batches and no key against doubles, so an event goes alone, in order, and a failure that may
 have come after the server did its work is tried again a few times only; the event's own id travels in its
-data, where a warehouse can find doubles. What is sent late carries `override_timestamp`, the time when it
-happened.
+data, where a warehouse can find doubles. Each carries `override_timestamp`, the time when it happened, for
+it may be sent much later. A session is ended when its last event is done with; that of a process that died
+gets its last event at the next launch.
 
 The mapping stands in the README. Source: POGR's published clients; what they leave open is ours.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from email.utils import parsedate_to_datetime
+from enum import Enum
 from typing import Any
 
+from ga_pygame import rules
 from ga_pygame.clock import iso
 from ga_pygame.diagnostics import Drop
 from ga_pygame.exchange import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
 
 PRODUCTION = "https://api.pogr.io/v1/intake"
-SESSION_KEY = "pogr_session"
+SESSION_KEY = "pogr_session:"
+"""The beginning of the keys under which sessions are kept; a session's id follows."""
 MAX_UNSURE_TRIES = 3
 """Tries of a request that the server may have handled already."""
-
-_REFUSING = (401, 403, 404)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class PogrSession:
         session_id: The game's own session.
         intake_id: What POGR calls it.
         former: The intake id that POGR stopped accepting for the same session, "" for none.
-        is_over: Everything of it was delivered; it has to be ended.
+        is_over: Its last event is done with; it has to be ended.
     """
 
     session_id: str
@@ -74,9 +78,11 @@ class POGR(Destination):
         self._environment = environment
         self._service = service
         self._host: Host | None = None
-        self._session: PogrSession | None = None
-        self._asked: PogrSession | None = None  # the one to come; None while `end` is asked
-        self._unsure: Counter[int] = Counter()
+        self._sessions: dict[str, PogrSession] = {}
+        self._asked = PogrSession("", "")  # what the handshake is about
+        self._former: dict[str, str] = {}  # intake ids that POGR stopped accepting, by session
+        self._offset: float | None = None  # POGR's time minus ours, from the last init
+        self._unsure: Counter[int | str] = Counter()
 
     def __repr__(self) -> str:
         return f"<POGR at {self._url}>"
@@ -87,89 +93,113 @@ class POGR(Destination):
 
     def open(self, host: Host) -> None:
         self._host = host
-        try:
-            self._session = PogrSession(**json.loads(host.values.get(SESSION_KEY, "null")))
-        except (ValueError, TypeError):
-            self._session = None
+        for key, text in host.values.items():
+            if key.startswith(SESSION_KEY):
+                with contextlib.suppress(ValueError, TypeError):
+                    session = PogrSession(**json.loads(text))
+                    self._sessions[session.session_id] = session
 
     # --- the session's life -----------------------------------------------------------------------------
 
     def handshake(self, situation: Situation) -> Request | None:
-        known, record = self._session, situation.next_record
-        wanted = record.session_id if record is not None else None
-        if known is not None and (known.is_over or (wanted is not None and wanted != known.session_id)):
-            self._asked = None
-            return self._request("end", {}, {"INTAKE_SESSION_ID": known.intake_id})
-        if record is None or wanted is None or known is not None:
+        over = next((session for session in self._sessions.values() if session.is_over), None)
+        if over is not None:
+            self._asked = over
+            return self._request("end", {}, {"INTAKE_SESSION_ID": over.intake_id})
+        record = situation.next_record
+        if record is None or record.session_id in self._sessions:
             return None
-        former = self._asked.former if self._asked is not None and self._asked.session_id == wanted else ""
-        self._asked = PogrSession(wanted, "", former)
+        self._asked = PogrSession(record.session_id, "", self._former.get(record.session_id, ""))
         user_id = _event(record).get("user_id") or situation.user_id
         headers = {"POGR_CLIENT": self._client_id, "POGR_BUILD": self._build_id}
         return self._request("init", {"association_id": user_id}, headers)
 
     def welcome(self, reply: Reply) -> Standing:
-        answer = _answer(reply)
-        if self._session is not None:  # `end`: also one that POGR no longer knows is over
-            if answer is None and reply.status not in _REFUSING:
-                return Standing.RETRY
-            self._keep(None)
-            return Standing.AGAIN
-        intake_id = answer.get("session_id") if answer is not None else None
-        if isinstance(intake_id, str) and intake_id and self._asked is not None:
+        return self._ended(reply) if self._asked.is_over else self._begun(reply)
+
+    def _begun(self, reply: Reply) -> Standing:
+        intake_id = (_answer(reply) or {}).get("session_id")
+        if isinstance(intake_id, str) and intake_id:
+            self._offset = self._told_offset(reply)
             self._keep(replace(self._asked, intake_id=intake_id))
             return Standing.READY
-        if reply.status is not None and 400 <= reply.status < 500 and reply.status not in (408, 429):
+        if _meaning(reply) in (_Meaning.REFUSED, _Meaning.BAD):
             self._warn("init", f"POGR refuses this game ({_error(reply)}): compare client_id and build_id")
             return Standing.REFUSED
         return Standing.RETRY
 
-    def _keep(self, session: PogrSession | None) -> None:
-        self._session = session
+    def _ended(self, reply: Reply) -> Standing:
+        """A session that POGR no longer knows is over too; one that it fails to end must not hold up the others."""
+        meaning, tries = _meaning(reply), self._asked.intake_id
+        if meaning is _Meaning.UNSURE:
+            self._unsure[tries] += 1
+        if meaning is _Meaning.WAIT or 0 < self._unsure[tries] < MAX_UNSURE_TRIES:
+            return Standing.RETRY
+        del self._unsure[tries]
+        self._forget(self._asked)
+        return Standing.AGAIN
+
+    def _keep(self, session: PogrSession) -> None:
+        self._sessions[session.session_id] = session
         if self._host is not None:
-            self._host.remember(SESSION_KEY, json.dumps(asdict(session)) if session is not None else None)
+            self._host.remember(SESSION_KEY + session.session_id, json.dumps(asdict(session)))
+
+    def _forget(self, session: PogrSession) -> None:
+        self._sessions.pop(session.session_id, None)
+        if self._host is not None:
+            self._host.remember(SESSION_KEY + session.session_id, None)
+
+    def _told_offset(self, reply: Reply) -> float | None:
+        """Server time minus local time by the answer's `Date`: a player's clock may be days off."""
+        if self._host is None:
+            return None
+        try:
+            server = parsedate_to_datetime(reply.headers.get("date", "")).timestamp()
+        except (ValueError, TypeError):
+            return None
+        clock = self._host.clock
+        return server - clock.wall(clock.monotonic())
 
     # --- events -----------------------------------------------------------------------------------------
 
     def encode(self, records: Sequence[StoredRecord]) -> Request:
         record = records[0]
-        session = self._session
+        session = self._sessions.get(record.session_id, PogrSession("", ""))
         event = _event(record)
-        tags = {"override_timestamp": self._instant(record)}
-        if session is not None and session.former:
+        tags = self._instant(record)
+        if session.former:
             tags["pogr_game_session"] = session.former
         command, body = self._call(event, json.loads(record.extra or "{}"))
-        headers = {"INTAKE_SESSION_ID": session.intake_id if session is not None else ""}
-        return self._request(command, {**body, "tags": tags}, headers)
+        return self._request(command, {**body, "tags": tags}, {"INTAKE_SESSION_ID": session.intake_id})
 
     def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> Sequence[Verdict]:
-        record = records[0]
-        session = self._session
-        if _answer(reply) is not None:
-            self._unsure.pop(record.id, None)
-            if record.category == "session_end" and session is not None:
-                self._keep(replace(session, is_over=True))
-            return [Verdict(Outcome.DELIVERED)]
-        status = reply.status
-        if status in _REFUSING and session is not None:
-            return [self._refused(session, reply)]
-        if (status is None and not reply.maybe_handled) or status in (429, 503):
+        record, meaning = records[0], _meaning(reply)
+        session = self._sessions.get(record.session_id)
+        if meaning is _Meaning.WAIT:
             return [Verdict(Outcome.RETRY)]
-        if status is None or status >= 500 or (status == 200 and _error(reply) == ""):
+        if meaning is _Meaning.REFUSED and session is not None:
+            return [self._refused(session, reply)]
+        if meaning is _Meaning.UNSURE:
             self._unsure[record.id] += 1
             if self._unsure[record.id] < MAX_UNSURE_TRIES:
                 return [Verdict(Outcome.RETRY)]
-            del self._unsure[record.id]
-            return [Verdict(Outcome.DROPPED, Drop.SERVER_ERROR, reply.error or f"HTTP {status}")]
-        return [Verdict(Outcome.DROPPED, Drop.REJECTED, _error(reply) or f"HTTP {status}")]
+        del self._unsure[record.id]
+        if record.category == "session_end" and session is not None:
+            self._keep(replace(session, is_over=True))
+        if meaning is _Meaning.GOOD:
+            return [Verdict(Outcome.DELIVERED)]
+        if meaning is _Meaning.UNSURE:
+            return [Verdict(Outcome.DROPPED, Drop.SERVER_ERROR, reply.error or _error(reply))]
+        return [Verdict(Outcome.DROPPED, Drop.REJECTED, _error(reply))]
 
     def _refused(self, session: PogrSession, reply: Reply) -> Verdict:
-        """POGR does not know the session any more: begin it anew, once, tied to the old one."""
+        """POGR does not know the session any more: begin it anew, once in a launch, tied to the old one."""
+        self._forget(session)
         if session.former:
+            del self._former[session.session_id]
             self._warn("session", f"POGR refuses the session again ({_error(reply)})")
             return Verdict(Outcome.REFUSED)
-        self._asked = PogrSession(session.session_id, "", former=session.intake_id)
-        self._keep(None)
+        self._former[session.session_id] = session.intake_id
         return Verdict(Outcome.AGAIN)
 
     def _call(self, event: Mapping[str, Any], extra: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -192,11 +222,12 @@ class POGR(Destination):
         body: dict[str, Any] = dict(zip(names, words, strict=True))
         return "event", {**body, "event_type": "user-event", "event_data": _own_data(event, extra)}
 
-    def _instant(self, record: StoredRecord) -> str:
-        known = record.clock_offset
-        if known is None:
-            known = (self._host.clock.server_offset if self._host is not None else None) or 0.0
-        return iso(record.client_ts + known)
+    def _instant(self, record: StoredRecord) -> dict[str, str]:
+        """The tag that says when it happened; none where the player's clock is beyond reason."""
+        shared = self._host.clock.server_offset if self._host is not None else None
+        known = next((one for one in (record.clock_offset, shared, self._offset) if one is not None), 0.0)
+        at, (earliest, latest) = record.client_ts + known, rules.CLIENT_TS_RANGE
+        return {"override_timestamp": iso(at)} if earliest <= at <= latest else {}
 
     def _request(self, command: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Request:
         text = json.dumps(body, allow_nan=False).encode()
@@ -279,15 +310,36 @@ def _body(reply: Reply) -> dict[str, Any]:
 def _answer(reply: Reply) -> dict[str, Any] | None:
     """The payload of a success, `None` for anything else."""
     body = _body(reply)
-    if reply.status != 200 or body.get("success") is not True:
+    if reply.status is None or not 200 <= reply.status < 300 or body.get("success") is not True:
         return None
     payload = body.get("payload")
     return payload if isinstance(payload, dict) else {}
 
 
+class _Meaning(Enum):
+    """What a reply says about its request."""
+
+    GOOD = "good"
+    WAIT = "not handled, or somebody else's answer: try again"
+    UNSURE = "may have been handled, may not"
+    REFUSED = "the session or the game is not known"
+    BAD = "this request will never be taken"
+
+
+def _meaning(reply: Reply) -> _Meaning:
+    status, body = reply.status, _body(reply)
+    if _answer(reply) is not None:
+        return _Meaning.GOOD
+    if status is None:
+        return _Meaning.UNSURE if reply.maybe_handled else _Meaning.WAIT
+    is_page = reply.body.lstrip().startswith(b"<")  # of a portal or a proxy
+    if status in (429, 503) or 300 <= status < 400 or (is_page and status < 500):
+        return _Meaning.WAIT
+    if status >= 500 or status == 408 or (status < 300 and body.get("success") is not False):
+        return _Meaning.UNSURE
+    return _Meaning.REFUSED if status in (401, 403, 404) else _Meaning.BAD
+
+
 def _error(reply: Reply) -> str:
-    """What the server says went wrong, "" where it says nothing."""
-    body = _body(reply)
-    if reply.status is None or body.get("success") is not False:
-        return ""
-    return str(body.get("error") or f"HTTP {reply.status}")
+    """What the server says went wrong."""
+    return str(_body(reply).get("error") or f"HTTP {reply.status}")

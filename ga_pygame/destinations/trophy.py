@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ParamSpec
 from urllib.parse import quote
@@ -29,6 +30,18 @@ FEWEST_SECONDS = 5.0
 
 MetricSpec = str | tuple[str, float | str]
 """A metric's key, which counts 1 for each event; or with the amount: a number or the name of a field."""
+
+_PASSING = (408, 409, 425, 429)
+"""Refusals of the moment."""
+
+_NUMBERS = {
+    "session_end": ("length",),
+    "business": ("amount",),
+    "resource": ("amount",),
+    "progression": ("score", "attempt_num"),
+    "design": ("value",),
+}
+"""The fields of each category that can be summed up."""
 
 _CATEGORIES = ("user", "session_end", "business", "resource", "progression", "design", "error")
 
@@ -103,15 +116,18 @@ class Trophy(SummingDestination):
         found = []
         for category, parts, metric, amount in self._mapping:
             if category == event["category"] and _parts(event)[: len(parts)] == parts:
-                value = abs(event.get(amount) or 0) if isinstance(amount, str) else amount
-                found.append((json.dumps([metric, user_id]), value))
+                value = (event.get(amount) or 0) if isinstance(amount, str) else amount
+                if category == "resource" and isinstance(amount, str):
+                    value = abs(value)  # a sink's is negative: what was spent counts
+                if value:
+                    found.append((json.dumps([metric, user_id]), value))
         return found
 
     def encode(self, records: Sequence[StoredRecord]) -> Request:
         frozen = json.loads(b"{" + records[0].payload)
         metric, user_id = json.loads(frozen["slot"])
-        user = {"id": user_id, **({"tz": zone} if (zone := device.time_zone()) else {}), **self._user}
-        value = frozen["value"]
+        user = {**({"tz": zone} if (zone := device.time_zone()) else {}), **self._user, "id": user_id}
+        value = round(frozen["value"], 9)  # without the noise of adding fractions
         body = {"user": user, "value": int(value) if float(value).is_integer() else value}
         headers = {
             "X-API-KEY": self._api_key,
@@ -134,7 +150,7 @@ class Trophy(SummingDestination):
                 fix = "check the application key and that it belongs to this player; sums are kept"
                 self._host.warn_once("trophy:key", f"Trophy refuses the key ({status}): {fix}")
             return Verdict(Outcome.REFUSED)
-        if status in (400, 404, 422) and answer is not None:
+        if status is not None and 400 <= status < 500 and status not in _PASSING and answer is not None:
             return Verdict(Outcome.DROPPED, Drop.REJECTED, str(answer.get("error") or f"HTTP {status}"))
         return Verdict(Outcome.RETRY)  # under the same key, so that nothing counts twice
 
@@ -167,6 +183,8 @@ def _selector(selector: str) -> tuple[str, list[str]]:
     category, _, kind = head.partition(".")
     if category not in _CATEGORIES or (kind and category not in ("progression", "resource")):
         raise ValueError(f"metrics {selector!r}: must begin with one of {', '.join(_CATEGORIES)}")
+    if "" in parts or (parts and category in ("user", "session_end")):
+        raise ValueError(f"metrics {selector!r}: no event has an id that begins so")
     if category in ("progression", "resource"):
         kinds = ("start", "fail", "complete") if category == "progression" else ("source", "sink")
         if kind not in kinds:
@@ -177,8 +195,12 @@ def _selector(selector: str) -> tuple[str, list[str]]:
 
 def _spec(selector: str, spec: MetricSpec) -> tuple[str, float | str]:
     metric, amount = (spec, 1) if isinstance(spec, str) else spec
-    if isinstance(amount, str) and amount not in ("amount", "value", "score", "length", "attempt_num"):
-        raise ValueError(f"metrics {selector!r}: no event has a number {amount!r}")
+    if not metric:
+        raise ValueError(f"metrics {selector!r}: must name a metric")
+    if isinstance(amount, str) and amount not in _NUMBERS.get(selector.partition(":")[0].partition(".")[0], ()):
+        raise ValueError(f"metrics {selector!r}: such an event has no number {amount!r}")
+    if not isinstance(amount, str) and not math.isfinite(amount):
+        raise ValueError(f"metrics {selector!r}: {amount} cannot be added up")
     return metric, amount
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -181,3 +182,50 @@ def lengths(events: list[dict[str, Any]]) -> list[int]:
 def about(seconds: float) -> Any:
     """A length in whole seconds that is right to a second."""
     return pytest.approx(seconds - 0.5, abs=1.0)
+
+
+# --- the fault suite -------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of `test_faults.py`."""
+    group = parser.getgroup("faults", "fault suite (tests/e2e/test_faults.py)")
+    group.addoption("--long", action="store_true", help="play many rounds of each fault and print the table")
+    group.addoption("--fault-seed", type=int, default=1, metavar="N", help="other random numbers (default: 1)")
+    group.addoption("--fault-report", type=Path, metavar="FILE", help="write what each fault cost as JSON")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Many rounds take their time."""
+    for item in items:
+        if item.path.name == "test_faults.py" and config.getoption("--long", False):
+            item.add_marker(pytest.mark.timeout(900))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print the fault suite's table, collected from all workers."""
+    reports = [report for some in terminalreporter.stats.values() for report in some]
+    found = (dict(getattr(report, "user_properties", ())).get("fault") for report in reports)
+    rows = [row for row in found if row is not None]
+    if not rows:
+        return
+    file = config.getoption("--fault-report", None)
+    if file is not None:
+        file.write_text(json.dumps(rows, indent=1) + "\n")
+    if config.getoption("--long", False):
+        terminalreporter.write_line("")
+        for line in fault_table(rows):
+            terminalreporter.write_line(line)
+
+
+def fault_table(rows: list[dict[str, Any]]) -> list[str]:
+    """The README's table."""
+    names = ("rounds", "events", "lost", "doubled")
+    lines = ["| fault | rounds | events | lost | doubled |", "|---|---:|---:|---:|---:|"]
+    lines += [f"| {row['fault']} | {' | '.join(f'{row[name]:,}' for name in names)} |" for row in rows]
+    totals = [sum(row[name] for row in rows) for name in names]
+    lines.append(f"| **all** | {' | '.join(f'{total:,}' for total in totals)} |")
+    kills, late = (sum(row[name] for row in rows) for name in ("kills", "late"))
+    oldest = max(row["oldest"] for row in rows)
+    lines += ["", f"{kills} kills; {late} of them cost a call older than 0.05 s, the oldest {oldest:.3f} s"]
+    return lines

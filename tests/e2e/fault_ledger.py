@@ -228,7 +228,9 @@ def _check_counters(lives: Sequence[Life], events: Sequence[Event], result: Resu
         result.wrong.append(f"session numbers {_gaps(numbers)}")
     if promise.is_sequential:
         places = {life.name: place for place, life in enumerate(lives)}
-        order = [places[event["custom_fields"]["launch"]] for event in sorted(starts, key=lambda one: one["session_num"])]
+        order = [
+            places[event["custom_fields"]["launch"]] for event in sorted(starts, key=lambda one: one["session_num"])
+        ]
         if order != sorted(order):
             result.wrong.append("session numbers do not rise with the launches")
     ids = {event["session_id"]: event["session_num"] for event in starts}
