@@ -68,6 +68,28 @@ def wall_now() -> float:
     return time.time()
 
 
+class PastClock:
+    """The clock of a process that is gone, for the records that it left behind.
+
+    Args:
+        anchor: Its wall clock at monotonic 0, in seconds since 1970.
+        server_offset: What it knew of the server's time.
+    """
+
+    def __init__(self, anchor: float, server_offset: float | None) -> None:
+        self._anchor = anchor
+        self.server_offset = server_offset
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def wall(self, at: float) -> float:
+        return self._anchor + at
+
+    def cpu(self) -> float:
+        return 0.0
+
+
 def sleep(seconds: float) -> None:
     """Wait; never called on the game thread except where the game asked to wait."""
     time.sleep(seconds)

@@ -246,6 +246,7 @@ class Record(NamedTuple):
         session: `None` only for what was reported before `start()`.
         at: When it happened, in seconds of `Clock.monotonic`.
         fields: The event's own custom fields, checked, or `None`.
+        sequence: Its number in the journal, 0 where it is not noted there.
     """
 
     event: Event
@@ -253,3 +254,4 @@ class Record(NamedTuple):
     context: Context
     at: float
     fields: Fields | None = None
+    sequence: int = 0

@@ -214,11 +214,13 @@ class Destination(Protocol):
     pace: float = 0.0
     transport: Transport | None = None
 
-    def redirect(self, collector: str) -> None:
+    def redirect(self, collector: str) -> None:  # noqa: ARG002 - a default
         """Send to this collector instead of the service, where it speaks the service's language."""
+        return  # else type checkers take it for abstract
 
-    def open(self, host: Host) -> None:
+    def open(self, host: Host) -> None:  # noqa: ARG002 - a default
         """Called once, before anything else."""
+        return
 
     def handshake(self, situation: Situation) -> Request | None:  # noqa: ARG002 - a default
         """The request that must be answered before the next record is sent, if any."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from ga_pygame import rules
@@ -16,6 +17,7 @@ from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import Business, Context, Error, Event, Fields, Record, SessionEnd, SessionRef
 
 if TYPE_CHECKING:
+    from ga_pygame.delivery.journal import Journal
     from ga_pygame.delivery.writer import Inbox
 
 MAX_INBOX = 100_000
@@ -38,6 +40,7 @@ class Recorder:
         session: The running session or the last one; `None` before the first.
         closed: Why nothing is recorded, `None` while it is.
         write_now: Has the writer commit at once.
+        journal: Where records are noted against a kill, if anywhere.
 
     Args:
         context: The first context.
@@ -51,6 +54,8 @@ class Recorder:
         self.session: SessionRef | None = None
         self.closed: Drop | None = None
         self.write_now: Callable[[], None] = _nothing
+        self.journal: Journal | None = None
+        self._noting = Lock()
         self._monotonic = monotonic
         self._diagnostics = diagnostics
 
@@ -61,20 +66,27 @@ class Recorder:
             fields = dict(fields)
             if shared := self.context.fields:
                 rules.custom_fields("custom_fields with tracker.fields", {**shared, **fields})
-        self._put(Record(event, self.session, self.context, self._monotonic(), fields))
+        self._put(event, self.session, self._monotonic(), fields)
 
     def post_session(self, event: Event, session: SessionRef, at: float) -> None:
         """Record a session's start or end, which may lie in the past."""
-        self._put(Record(event, session, self.context, at))
+        self._put(event, session, at, None)
 
-    def _put(self, record: Record) -> None:
+    def _put(self, event: Event, session: SessionRef | None, at: float, fields: Fields | None) -> None:
         if self.closed is not None:
             self._diagnostics.drop(self.closed)
         elif len(self.inbox) >= MAX_INBOX:
             self._diagnostics.drop(Drop.INBOX_FULL)
         else:
-            self.inbox.append(record)
-            if type(record.event) in _AT_ONCE:
+            if self.journal is not None and self._noting.acquire(blocking=False):
+                try:
+                    sequence = self.journal.note(event, session, self.context, at, fields)
+                    self.inbox.append(Record(event, session, self.context, at, fields, sequence))
+                finally:
+                    self._noting.release()
+            else:  # another thread is at it: this one is on the disk in 0.05 s all the same
+                self.inbox.append(Record(event, session, self.context, at, fields))
+            if type(event) in _AT_ONCE:
                 self.write_now()
 
     def change(self, **changes: Any) -> None:

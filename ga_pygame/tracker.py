@@ -264,6 +264,7 @@ class Tracker:
         user_id = self.config.user_id or kept["user_id"]
         self._recorder.change(user_id=user_id, dimensions=self.dimensions.values)
         self._recorder.write_now = self._delivery.write_now
+        self._recorder.journal = self._delivery.journal
         try:
             self._take_configs(json.loads(kept.get("remote_configs", "{}")))
         except (ValueError, AttributeError):

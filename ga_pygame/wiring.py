@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from ga_pygame.clock import Clock, SystemClock, new_id
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_folder
 from ga_pygame.delivery.bookkeeping import Heartbeat
+from ga_pygame.delivery.journal import Journal
 from ga_pygame.delivery.outbox import Outbox, Transaction
 from ga_pygame.delivery.runner import Runner, ThreadRunner, Worker
 from ga_pygame.delivery.transport import RequestsTransport
@@ -83,7 +84,7 @@ def outbox_path(config: Config) -> Path:
 class Delivery:
     """Everything behind the inbox: outbox, writer, uploaders and what runs them.
 
-    The constructor opens the outbox and reads what was kept; `values` has it.
+    The constructor opens the outbox and reads what was kept; `values` has it, `journal` is where to note records.
 
     Args:
         config: The knobs.
@@ -124,6 +125,7 @@ class Delivery:
         taking_records = [name for name in names if name not in amounts]
         self._outbox = make_outbox(outbox_path(config), taking_records, clock, diagnostics, tuple(amounts))
         self.values: Mapping[str, str] = self._outbox.transact(lambda transaction: _kept(transaction, parts.new_id))
+        self.journal = _journal(self._outbox.journal_path(), clock) if config.journal else None
         self._writer = Writer(
             inbox,
             self._outbox,
@@ -133,6 +135,7 @@ class Delivery:
             urge=self._urge,
             max_outbox_bytes=config.max_outbox_bytes,
             amounts=amounts,
+            journal=self.journal,
         )
         host = Host(clock, self.values, self.remember, publish_configs, diagnostics.warn_once, post)
         self._uploaders = [
@@ -182,6 +185,8 @@ class Delivery:
         if self._writer.has_finished:
             self._keep_last_words()
         self._outbox.save()
+        if self.journal is not None and self._writer.is_finished:
+            self.journal.close()
         if finished:  # else an uploader still waits for an answer and needs it
             self._outbox.close()
 
@@ -207,6 +212,8 @@ class Delivery:
             transaction.remember(key, value)
 
         self._outbox.transact(forget)
+        if self.journal is not None:
+            self.journal.close()
         self._outbox.close()
 
 
@@ -227,6 +234,18 @@ def _failover_outbox(
     from ga_pygame.delivery.failover import FailoverOutbox  # noqa: PLC0415 - sqlite3 and filelock, 20 ms of imports
 
     return FailoverOutbox(path, destinations, clock, diagnostics, summing)
+
+
+def _journal(path: Path | None, clock: Clock) -> Journal | None:
+    """A journal, where there is a disk to have it on."""
+    if path is None:
+        return None
+    from ga_pygame.delivery.journal import Journal  # noqa: PLC0415 - mmap and zlib, when a tracker starts
+
+    try:
+        return Journal(path, clock)
+    except OSError:
+        return None
 
 
 def _kept(transaction: Transaction, make_id: Callable[[], str]) -> Mapping[str, str]:

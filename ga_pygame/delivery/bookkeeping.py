@@ -18,7 +18,8 @@ from typing import Any
 
 from ga_pygame import device
 from ga_pygame.clock import Clock, new_id
-from ga_pygame.delivery.outbox import NewRecord, OpenSession, Transaction
+from ga_pygame.delivery.journal import Rest
+from ga_pygame.delivery.outbox import NewRecord, OpenSession, Orphan, Transaction
 from ga_pygame.events import (
     Business,
     Context,
@@ -103,6 +104,10 @@ class Encoder:
                 self._shared.clear()
             found = self._shared[key] = encode(_annotations(context, session_id, session_num))[1:-1]
         return found
+
+    def of(self, clock: Clock) -> Encoder:
+        """The same for the records of another process."""
+        return Encoder(clock, self._amounts)
 
     def add_to_sums(self, own: Mapping[str, Any], user_id: str, transaction: Transaction) -> None:
         """Let an event count for the summing destinations."""
@@ -255,6 +260,33 @@ class Page:
         self.book = replace(self.book, session=replace(session, wallet={}))
         for event in _wallet_events(session):
             self._append(event, record._replace(fields=None), {})
+
+
+def replay(transaction: Transaction, orphan: Orphan, rest: Rest, encoder: Encoder) -> None:
+    """Add what a dead process recorded and its writer did not commit any more, then end its sessions."""
+    done = int(transaction.value(orphan.journal_key) or 0)
+    records = [record for sequence, record in rest.records if sequence > done]
+    transaction.remember(orphan.journal_key, str(rest.records[-1][0]) if rest.records else None)
+    sessions = {session.session_id: session for session in orphan.sessions}
+    if records:
+        first = records[0].session
+        running = sessions.pop(first.id, None) if first is not None else None
+        running = running or (sessions.popitem()[1] if sessions else None)
+        book = Book(attempt=running.attempt, session=running) if running is not None else Book()
+        if running is not None:
+            book = replace(book, numbers={running.session_id: running.session_num})
+            if running.wallet:
+                book = replace(book, wallet_since=float("inf"))
+        page = Page(book, transaction, encoder)
+        for record in records:
+            page.take(record)
+        last = records[-1]
+        page.close(last.at, None)
+        if page.book.session is not None:
+            seen = max(page.book.session.client_ts, encoder.clock.wall(last.at))
+            sessions[page.book.session.session_id] = replace(page.book.session, client_ts=seen)
+    for session in sessions.values():
+        end_lost(transaction, session, encoder)
 
 
 def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -> None:

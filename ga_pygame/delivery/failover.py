@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ga_pygame.clock import Clock
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
-from ga_pygame.delivery.outbox import Batch, NewRecord, OpenSession, Outbox, OutboxError, Rejected, Transaction
+from ga_pygame.delivery.outbox import Batch, NewRecord, Orphan, Outbox, OutboxError, Rejected, Transaction
 from ga_pygame.delivery.sqlite_outbox import DamagedError, NewerSchemaError, SqliteOutbox, saved_session
 from ga_pygame.diagnostics import Diagnostics, Drop
 
@@ -84,7 +84,7 @@ class FailoverOutbox:
                 part = self._path.with_name(self._path.name + suffix)
                 if part.exists():
                     part.replace(aside.with_name(aside.name + suffix))
-            self._disk = SqliteOutbox(self._path, self._destinations, self._summing)
+            self._disk = SqliteOutbox(self._path, self._destinations, self._summing, own or None)
             saved = self._disk.transact(lambda transaction: _salvage(aside, own, transaction))
             self._say("damaged", f"{error}; set aside as {aside.name}, {saved} waiting events could be saved from it")
 
@@ -148,7 +148,19 @@ class FailoverOutbox:
                 self._to_memory(error)
         return self._memory.transact(work)
 
-    def orphans(self) -> Sequence[OpenSession]:
+    @property
+    def launch(self) -> str:
+        return self._disk.launch if self._disk else self._memory.launch
+
+    def journal_path(self) -> Path | None:
+        return self._disk.journal_path() if self._disk else None
+
+    def bury(self, orphan: Orphan) -> None:
+        if self._disk is not None:
+            with contextlib.suppress(OutboxError):
+                self._disk.bury(orphan)
+
+    def orphans(self) -> Sequence[Orphan]:
         try:
             return self._disk.orphans() if self._disk else ()
         except OutboxError:
@@ -191,12 +203,20 @@ class FailoverOutbox:
 
     def save(self) -> None:
         self._closing = True
-        if self._in_memory and not self._to_disk() and (lost := len(self._memory)):
-            self._diagnostics.drop(Drop.OUTBOX_FULL, lost)
-            self._say("lost", f"{lost} events are lost: they were not sent, and the disk cannot be written")
+        if self._in_memory and not self._to_disk():
+            self._give_up()
         if self._disk is not None:
             with contextlib.suppress(OutboxError):
                 self._disk.save()
+
+    def _give_up(self) -> None:
+        """The disk could not be written to the end: count what is lost, and have no session ended again."""
+        if lost := len(self._memory):
+            self._diagnostics.drop(Drop.OUTBOX_FULL, lost)
+            self._say("lost", f"{lost} events are lost: they were not sent, and the disk cannot be written")
+        if self._disk is not None and self._memory.is_over:
+            with contextlib.suppress(OutboxError):
+                self._disk.mark_ended()
 
     def close(self) -> None:
         if self._disk is not None:

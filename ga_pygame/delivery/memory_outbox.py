@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from ga_pygame.clock import new_id
@@ -17,6 +18,7 @@ from ga_pygame.delivery.outbox import (
     Batch,
     NewRecord,
     OpenSession,
+    Orphan,
     Rejected,
     Transaction,
     cut,
@@ -52,6 +54,7 @@ class MemoryOutbox:
         self._known_values: dict[str, str] = {}
         self._known_attempts: dict[str, int] = {}
         self._was_cleared = False
+        self.launch = new_id()
 
     def __len__(self) -> int:
         return len(self._records)
@@ -62,8 +65,14 @@ class MemoryOutbox:
         transaction.commit()
         return result
 
-    def orphans(self) -> Sequence[OpenSession]:
+    def journal_path(self) -> Path | None:
+        return None
+
+    def orphans(self) -> Sequence[Orphan]:
         return ()
+
+    def bury(self, orphan: Orphan) -> None:
+        pass
 
     def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
         if destination in self._leased:
@@ -133,6 +142,12 @@ class MemoryOutbox:
     def busy(self) -> bool:
         """Whether a batch is being sent."""
         return bool(self._leased)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every session known here has ended, and its end was delivered."""
+        waiting = any(record.category == "session_end" for record in tuple(self._records.values()))
+        return not waiting and not any(self.sessions.values())
 
     def append(self, record: NewRecord, destinations: Sequence[str] | None = None) -> None:
         """Take a record in."""

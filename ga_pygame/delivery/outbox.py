@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from ga_pygame.diagnostics import Drop
@@ -71,6 +72,31 @@ class OpenSession:
     annotations: bytes
     attempt: str | None = None
     wallet: Mapping[tuple[str, str, str, str], float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """What a process left behind that died.
+
+    Attributes:
+        launch: Its name.
+        sessions: Those that it had open.
+        journal: Where it noted its records, if it did.
+    """
+
+    launch: str
+    sessions: Sequence[OpenSession]
+    journal: Path | None
+
+    @property
+    def journal_key(self) -> str:
+        """The value that says up to which number its journal is committed."""
+        return journal_key(self.launch)
+
+
+def journal_key(launch: str) -> str:
+    """See `Orphan.journal_key`."""
+    return f"journal:{launch}"
 
 
 class Rejected(NamedTuple):
@@ -158,8 +184,21 @@ class Outbox(Protocol):
         """Do `work` in one transaction; it may be called again from the start and must not remember."""
         ...
 
-    def orphans(self) -> Sequence[OpenSession]:
-        """Sessions whose process is dead."""
+    @property
+    def launch(self) -> str:
+        """This process's name, under which its sessions are kept."""
+        ...
+
+    def journal_path(self) -> Path | None:
+        """Where this launch may note its records; `None` where there is no disk."""
+        ...
+
+    def orphans(self) -> Sequence[Orphan]:
+        """What dead processes left behind; nobody else gets it until `bury`."""
+        ...
+
+    def bury(self, orphan: Orphan) -> None:
+        """What an orphan held is in the outbox: forget it."""
         ...
 
     def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:

@@ -23,6 +23,7 @@ from ga_pygame.delivery.outbox import (
     MAX_REJECTED,
     Batch,
     OpenSession,
+    Orphan,
     OutboxError,
     Rejected,
     Transaction,
@@ -81,17 +82,21 @@ class SqliteOutbox:
         path: The database file; its folder is made where it is missing, readable by the user only.
         destinations: Names that take records.
         summing: Names that take sums.
+        launch: This process's name, where it has one already.
 
     Raises:
         OutboxError: The file or folder cannot be used; the message says why.
     """
 
-    def __init__(self, path: Path, destinations: Sequence[str], summing: Sequence[str] = ()) -> None:
+    def __init__(
+        self, path: Path, destinations: Sequence[str], summing: Sequence[str] = (), launch: str | None = None
+    ) -> None:
         self.path = path
-        self.launch = new_id()
+        self.launch = launch or new_id()
         self._destinations = tuple(destinations)
         self._summing = frozenset(summing)
         self._leases: dict[str, FileLock] = {}
+        self._graves: dict[str, FileLock] = {}
         self._unsaved: dict[str, set[int]] = {name: set() for name in destinations}
         self._unsaved_sums: dict[str, set[str]] = {name: set() for name in summing}
         self._never_frozen = set(summing)
@@ -117,12 +122,63 @@ class SqliteOutbox:
                 transaction.flush()
             return result
 
-    def orphans(self) -> Sequence[OpenSession]:
+    def journal_path(self) -> Path | None:
+        return self._journal_of(self.launch)
+
+    def _journal_of(self, launch: str) -> Path:
+        return self.path.parent / f"journal-{launch}.ring"
+
+    def orphans(self) -> Sequence[Orphan]:
         with _translated(self.path):
             rows = self._writer.execute("SELECT * FROM session_end WHERE launch != ?", (self.launch,)).fetchall()
-            dead = {launch for launch in {row[-1] for row in rows} if self._is_dead(launch)}
+            journals = {path.stem.removeprefix("journal-") for path in self.path.parent.glob("journal-*.ring")}
+            launches = ({row[-1] for row in rows} | journals) - {self.launch}
+            dead = [launch for launch in sorted(launches) if self._take_lock_of(launch)]
+            for launch in tuple(dead):
+                if (mark := self._ended_mark(launch)).exists():
+                    self._writer.execute("DELETE FROM session_end WHERE launch = ?", (launch,))
+                    mark.unlink(missing_ok=True)
+                    rows = [row for row in rows if row[-1] != launch]
             self._sweep()
-        return [saved_session(row) for row in rows if row[-1] in dead]
+        orphans = []
+        for launch in dead:
+            sessions = [saved_session(row) for row in rows if row[-1] == launch]
+            journal = self._journal_of(launch)
+            if sessions or journal.exists():
+                orphans.append(Orphan(launch, sessions, journal if journal.exists() else None))
+            else:
+                self._release_lock_of(launch)
+        return orphans
+
+    def bury(self, orphan: Orphan) -> None:
+        with _translated(self.path):
+            self._journal_of(orphan.launch).unlink(missing_ok=True)
+            self._writer.execute("DELETE FROM key_value WHERE key = ?", (orphan.journal_key,))
+            self._release_lock_of(orphan.launch)
+
+    def _take_lock_of(self, launch: str) -> bool:
+        """Hold a dead launch's lock, so that one process alone picks up what it left; false where it lives."""
+        lock = self._lock_file(f"launch-{launch}")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        self._graves[launch] = lock
+        return True
+
+    def _release_lock_of(self, launch: str) -> None:
+        lock = self._graves.pop(launch)
+        lock.release()
+        with contextlib.suppress(OSError):
+            Path(lock.lock_file).unlink(missing_ok=True)
+
+    def mark_ended(self) -> None:
+        """Say beside the file, which cannot be written, that this launch's sessions are over and delivered."""
+        with _translated(self.path):
+            self._ended_mark(self.launch).touch(mode=0o600)  # an empty file finds room on a full disk
+
+    def _ended_mark(self, launch: str) -> Path:
+        return self.path.parent / f"ended-{launch}"
 
     def _sweep(self) -> None:
         """Remove lock files of launches that died without an open session.
@@ -131,8 +187,9 @@ class SqliteOutbox:
         """
         own = Path(self._launch_lock.lock_file).stat().st_mtime
         for stale in self.path.parent.glob("launch-*.lock"):
-            if stale.stat().st_mtime < own - 60:
-                self._is_dead(stale.stem.removeprefix("launch-"))
+            launch = stale.stem.removeprefix("launch-")
+            if stale.stat().st_mtime < own - 60 and launch not in self._graves and self._take_lock_of(launch):
+                self._release_lock_of(launch)
 
     def counters(self) -> tuple[dict[str, str], dict[str, int], dict[str, OpenSession]]:
         """Values, attempts and open sessions, for an outbox that has to go on elsewhere."""
@@ -141,20 +198,6 @@ class SqliteOutbox:
             attempts = dict(self._writer.execute("SELECT * FROM progression"))
             own = self._writer.execute("SELECT * FROM session_end WHERE launch = ?", (self.launch,))
             return values, attempts, {row[0]: saved_session(row) for row in own}
-
-    def _is_dead(self, launch: str) -> bool:
-        """Whether nobody holds the launch's lock; its file is removed then."""
-        if launch == self.launch:
-            return False
-        lock = self._lock_file(f"launch-{launch}")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return False
-        lock.release()
-        with contextlib.suppress(OSError):
-            Path(lock.lock_file).unlink(missing_ok=True)
-        return True
 
     # --- the uploaders' side ----------------------------------------------------------------------------
 
@@ -243,7 +286,8 @@ class SqliteOutbox:
             with _translated(self.path):
                 with _transaction(reader):
                     reader.execute(
-                        "DELETE FROM sums WHERE destination = ? AND idempotency_key IN (SELECT value FROM json_each(?))",
+                        "DELETE FROM sums WHERE destination = ?"
+                        " AND idempotency_key IN (SELECT value FROM json_each(?))",
                         (batch.destination, json.dumps(sorted(done))),
                     )
                     _keep_rejected(reader, batch.destination, rejected)
@@ -265,7 +309,7 @@ class SqliteOutbox:
         with contextlib.suppress(sqlite3.Error, OSError):
             for connection in (*self._readers.values(), self._writer):
                 connection.close()
-        for lock in (*self._leases.values(), self._launch_lock):
+        for lock in (*self._leases.values(), *self._graves.values(), self._launch_lock):
             with contextlib.suppress(OSError):
                 lock.release(force=True)
         with contextlib.suppress(OSError):

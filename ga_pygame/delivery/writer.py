@@ -12,9 +12,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ga_pygame.clock import Clock
-from ga_pygame.delivery.bookkeeping import Amounts, Book, Encoder, Heartbeat, Page, end_lost
-from ga_pygame.delivery.outbox import Outbox, Transaction
+from ga_pygame.clock import Clock, PastClock
+from ga_pygame.delivery.bookkeeping import Amounts, Book, Encoder, Heartbeat, Page, replay
+from ga_pygame.delivery.journal import Journal, Rest
+from ga_pygame.delivery.outbox import Outbox, Transaction, journal_key
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import Record
 
@@ -58,6 +59,10 @@ class Writer:
         urge: Called after a commit that should be sent now: a session's start or end.
         max_outbox_bytes: Room for records that wait.
         amounts: By summing destination, what an event adds to which of its sums.
+        journal: Where records are noted, to be told what is committed.
+
+    Attributes:
+        is_finished: Everything is stored, and nothing will be any more.
     """
 
     name = "writer"
@@ -75,6 +80,7 @@ class Writer:
         urge: Callable[[], None],
         max_outbox_bytes: int,
         amounts: Mapping[str, Amounts] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self._inbox = inbox
         self._outbox = outbox
@@ -83,11 +89,14 @@ class Writer:
         self._heartbeat = heartbeat
         self._urge = urge
         self._max_outbox_bytes = max_outbox_bytes
+        self._journal = journal
+        self._journal_key = journal_key(outbox.launch)
         self._book = Book()
         self._encoder = Encoder(clock, amounts)
         self._saved_at = 0.0
         self._recovered = False
         self._finishing = False
+        self.is_finished = False
 
     def finish(self) -> None:
         self._finishing = True
@@ -109,6 +118,7 @@ class Writer:
         if self._inbox:
             return 0.0
         self.has_finished = finishing
+        self.is_finished = finishing
         return None if finishing else COMMIT_SECONDS
 
     def _is_due(self, now: float) -> bool:
@@ -132,6 +142,8 @@ class Writer:
     def _commit(self, items: Sequence[Item], now: float) -> None:
         page, trimmed = self._outbox.transact(lambda transaction: self._write(transaction, items, now))
         self._book = page.book
+        if self._journal is not None and (noted := _last_noted(items)):
+            self._journal.committed(noted)
         self._saved_at = now
         self._diagnostics.count("stored", page.added)
         self._diagnostics.drop(Drop.OUTBOX_FULL, trimmed)
@@ -150,12 +162,23 @@ class Writer:
             elif isinstance(item, Remember):
                 transaction.remember(item.key, item.value)
         page.close(now, self._heartbeat(now))
+        if noted := _last_noted(items):
+            transaction.remember(self._journal_key, str(noted))
         return page, transaction.trim(self._max_outbox_bytes)
 
     def _recover(self) -> None:
-        for session in self._outbox.orphans():
+        for orphan in self._outbox.orphans():
             try:
-                end = functools.partial(end_lost, session=session, encoder=self._encoder)
-                self._outbox.transact(end)
+                rest = Rest(orphan.journal.read_bytes() if orphan.journal is not None else b"")
+                offset = orphan.sessions[0].clock_offset if orphan.sessions else None
+                encoder = self._encoder.of(PastClock(rest.anchor, offset))
+                work = functools.partial(replay, orphan=orphan, rest=rest, encoder=encoder)
+                self._outbox.transact(work)
+                self._outbox.bury(orphan)
             except Exception as error:  # noqa: BLE001 - a damaged row must not keep the game from recording
                 self._diagnostics.defect("the recovery of a session", error)
+
+
+def _last_noted(items: Sequence[Item]) -> int:
+    """The highest number in the journal of some records, 0 where none is noted."""
+    return max((item.sequence for item in items if isinstance(item, Record)), default=0)

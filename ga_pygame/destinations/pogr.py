@@ -130,12 +130,11 @@ class POGR(Destination):
 
     def _ended(self, reply: Reply) -> Standing:
         """A session that POGR no longer knows is over too; one that it fails to end must not hold up the others."""
-        meaning, tries = _meaning(reply), self._asked.intake_id
-        if meaning is _Meaning.UNSURE:
-            self._unsure[tries] += 1
-        if meaning is _Meaning.WAIT or 0 < self._unsure[tries] < MAX_UNSURE_TRIES:
+        meaning, intake_id = _meaning(reply), self._asked.intake_id
+        self._unsure[intake_id] += meaning is _Meaning.UNSURE
+        if meaning is _Meaning.WAIT or (meaning is _Meaning.UNSURE and self._unsure[intake_id] < MAX_UNSURE_TRIES):
             return Standing.RETRY
-        del self._unsure[tries]
+        del self._unsure[intake_id]
         self._forget(self._asked)
         return Standing.AGAIN
 
@@ -196,7 +195,7 @@ class POGR(Destination):
         """POGR does not know the session any more: begin it anew, once in a launch, tied to the old one."""
         self._forget(session)
         if session.former:
-            del self._former[session.session_id]
+            self._former.pop(session.session_id, None)
             self._warn("session", f"POGR refuses the session again ({_error(reply)})")
             return Verdict(Outcome.REFUSED)
         self._former[session.session_id] = session.intake_id
