@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -413,3 +413,26 @@ def test_half_a_surrogate_pair_does_not_break_a_batch() -> None:
     assert encode({"a": "x\ud83dy"}) == b'{"a":"x?y"}'
     with pytest.raises(ValueError, match="Out of range"):
         encode({"a": float("nan")})
+
+
+def test_an_event_counts_in_its_own_transaction() -> None:
+    """What summing destinations get is committed with the event, once, also where a transaction had to run again."""
+    desk = Desk(MemoryOutbox(["test"], ["sums"]))
+    asked: list[tuple[str, str]] = []
+
+    def amounts(event: Mapping[str, Any], user_id: str) -> list[tuple[str, float]]:
+        asked.append((event["category"], user_id))
+        return [(event["event_id"], event["value"])] if event["category"] == "design" else []
+
+    desk.encoder = Encoder(desk.clock, {"sums": amounts})
+    desk.write(User(), Design("kill", 2))
+    with pytest.raises(ZeroDivisionError):
+        desk.write(Design("kill", 100), fails=True)
+    desk.write(Design("kill", 3), Design("jump", 1))
+    found = {}
+    while (batch := desk.outbox.lease("sums", 1, 1)) is not None:
+        one = json.loads(b"{" + batch.records[0].payload)
+        found[one["slot"]] = one["value"]
+        desk.outbox.settle(batch)
+    assert found == {"kill": 5, "jump": 1}
+    assert asked[:2] == [("user", "player"), ("design", "player")]

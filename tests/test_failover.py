@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -11,7 +12,7 @@ import pytest
 
 from ga_pygame.delivery.failover import FailoverOutbox
 from ga_pygame.delivery.outbox import NewRecord, Transaction
-from ga_pygame.delivery.sqlite_outbox import SCHEMA_VERSION
+from ga_pygame.delivery.sqlite_outbox import SCHEMA_VERSION, DamagedError
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.testing import ManualClock
 
@@ -173,3 +174,74 @@ def test_a_failed_transaction_of_the_writer_is_the_writers(rig: Rig) -> None:
     assert waiting(outbox) == ["b"]
     assert rig.path.exists()
     assert not rig.path.with_name("outbox.damaged.sqlite3").exists()
+
+
+def summing(rig: Rig) -> FailoverOutbox:
+    made = FailoverOutbox(rig.path, (), rig.clock, rig.diagnostics, ["sums"])
+    rig.opened.append(made)
+    return made
+
+
+def put(outbox: FailoverOutbox, amount: float, slot: str = "a") -> None:
+    outbox.transact(lambda transaction: transaction.add_to_sum("sums", slot, amount))
+
+
+def sums_of(outbox: FailoverOutbox) -> list[tuple[str, float, str]]:
+    """Settle all sums; slot, value and key of each."""
+    found = []
+    while (batch := outbox.lease("sums", 1, 1)) is not None:
+        one = json.loads(b"{" + batch.records[0].payload)
+        found.append((one["slot"], one["value"], one["key"]))
+        outbox.settle(batch)
+    return sorted(found)
+
+
+def test_sums_move_from_memory_to_the_disk_under_their_keys(rig: Rig) -> None:
+    """One that was tried without an answer may have been counted: it is sent again under the same key."""
+    rig.block()
+    outbox = summing(rig)
+    put(outbox, 3)
+    batch = outbox.lease("sums", 1, 1)
+    assert batch is not None
+    tried = json.loads(b"{" + batch.records[0].payload)
+    outbox.release(batch)
+    put(outbox, 4)
+    put(outbox, 5, "b")
+    rig.unblock()
+    rig.clock.advance(10)
+    put(outbox, 1)
+    with closing(sqlite3.connect(rig.path)) as looking:
+        assert looking.execute("SELECT count(*) FROM sums").fetchone() == (3,)
+    found = sums_of(outbox)
+    assert ("a", 3, tried["key"]) in found
+    assert sorted(one[:2] for one in found) == [("a", 3), ("a", 5), ("b", 5)]
+
+
+def test_a_sum_that_is_being_sent_at_the_end_keeps_its_key(rig: Rig) -> None:
+    """The answer may come too late to be read; the next launch asks again and is told that it counted."""
+    rig.block()
+    outbox = summing(rig)
+    put(outbox, 3)
+    batch = outbox.lease("sums", 1, 1)
+    assert batch is not None
+    rig.unblock()
+    outbox.save()
+    outbox.close()
+    found = sums_of(summing(rig))
+    assert found == [("a", 3, json.loads(b"{" + batch.records[0].payload)["key"])]
+
+
+def test_sums_are_saved_from_a_damaged_file_under_their_keys(rig: Rig) -> None:
+    """What can still be read counts once."""
+    outbox = summing(rig)
+    put(outbox, 3)
+    batch = outbox.lease("sums", 1, 1)
+    assert batch is not None
+    key = json.loads(b"{" + batch.records[0].payload)["key"]
+    put(outbox, 4)
+    outbox.close()
+    later = summing(rig)
+    later._replace_damaged(DamagedError("a page is gone"))
+    found = sums_of(later)
+    assert [one[:2] for one in found] == [("a", 3), ("a", 4)]
+    assert found[0][2] == key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -432,3 +433,134 @@ TestMemoryWalk: Any = MemoryWalk.TestCase
 TestSqliteWalk: Any = SqliteWalk.TestCase
 TestFailoverWalk: Any = FailoverWalk.TestCase
 TestSqliteWalk.settings = TestFailoverWalk.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+
+
+# --- sums ---------------------------------------------------------------------------------------------------
+
+SUMMING = ("sums", "others")
+
+
+def _summing_failover(path: Path) -> Outbox:
+    return FailoverOutbox(path, NAMES, ManualClock(), Diagnostics(), SUMMING)
+
+
+def _summing_without_disk(path: Path) -> Outbox:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir()
+    return _summing_failover(path)
+
+
+SUMMING_MAKERS: dict[str, Make] = {
+    "memory": lambda _: MemoryOutbox(NAMES, SUMMING),
+    "sqlite": lambda path: SqliteOutbox(path, NAMES, SUMMING),
+    "failover": _summing_failover,
+    "failover without disk": _summing_without_disk,
+}
+
+
+@pytest.fixture(params=list(SUMMING_MAKERS))
+def sums(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Outbox]:
+    made = SUMMING_MAKERS[request.param](tmp_path / "outbox.sqlite3")
+    yield made
+    made.close()
+
+
+def put(outbox: Outbox, amount: float, slot: str = "a", name: str = "sums") -> None:
+    outbox.transact(lambda transaction: transaction.add_to_sum(name, slot, amount))
+
+
+def frozen(batch: Batch) -> tuple[str, float, str]:
+    """Slot, value and key of a leased sum."""
+    (one,) = batch.records
+    found = json.loads(b"{" + one.payload)
+    return found["slot"], found["value"], found["key"]
+
+
+def test_amounts_are_one_sum_until_it_is_leased(sums: Outbox) -> None:
+    """Per destination and slot; whoever takes records gets none of it."""
+    put(sums, 3)
+    put(sums, 4.5)
+    put(sums, 1, name="others")
+    add(sums, record("r"))
+    assert frozen(lease(sums, "sums"))[:2] == ("a", 7.5)
+    assert frozen(lease(sums, "others"))[:2] == ("a", 1)
+    assert waiting(sums, "first") == ["r"]
+
+
+def test_a_frozen_sum_stays_as_it_is_until_it_is_settled(sums: Outbox) -> None:
+    """The same value under the same key at each try; what is added meanwhile is another sum with another key."""
+    put(sums, 3)
+    tries = []
+    for _ in range(3):
+        batch = lease(sums, "sums")
+        tries.append(frozen(batch))
+        put(sums, 1)
+        sums.release(batch)
+    assert len(set(tries)) == 1
+    sums.settle(lease(sums, "sums"))
+    later = lease(sums, "sums")
+    assert frozen(later) not in tries
+    assert frozen(later)[:2] == ("a", 3)
+    sums.settle(later)
+    assert sums.lease("sums", 1, 1) is None
+
+
+def test_one_sum_at_a_time(sums: Outbox) -> None:
+    """A second lease waits for the first; another destination does not."""
+    put(sums, 1)
+    put(sums, 1, name="others")
+    batch = lease(sums, "sums")
+    assert sums.lease("sums", 1, 1) is None
+    sums.settle(lease(sums, "others"))
+    sums.settle(batch, [Rejected(batch.records[0], Drop.REJECTED, "no such slot")])
+    assert sums.lease("sums", 1, 1) is None
+
+
+def test_slots_take_turns(sums: Outbox) -> None:
+    """What is there at the first lease is sent before anything newer, and the last of it says so."""
+    for slot in "abc":
+        put(sums, 1, slot)
+    rounds: list[list[str]] = [[], []]
+    for slots in rounds:
+        more = True
+        while more:
+            batch = lease(sums, "sums")
+            more = batch.more
+            slots.append(frozen(batch)[0])
+            for slot in "abc":
+                put(sums, 1, slot)
+            sums.settle(batch)
+    assert [sorted(slots) for slots in rounds] == [["a", "b", "c"]] * 2
+
+
+@pytest.mark.parametrize("amounts", [[0], [2, -2], [0.1, 0.2, -0.3]])
+def test_a_sum_of_nought_is_no_sum(sums: Outbox, amounts: list[float]) -> None:
+    """It would be a request that says nothing."""
+    for amount in amounts:
+        put(sums, amount)
+    assert sums.lease("sums", 1, 1) is None
+    put(sums, -5)
+    assert frozen(lease(sums, "sums"))[1] == pytest.approx(-5)
+
+
+def test_a_failed_transaction_adds_nothing(sums: Outbox) -> None:
+    """An event and what it counts are there together or not at all."""
+
+    def fails(transaction: Transaction) -> None:
+        transaction.add_to_sum("sums", "a", 5)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        sums.transact(fails)
+    assert sums.lease("sums", 1, 1) is None
+    put(sums, 2)
+    assert frozen(lease(sums, "sums"))[1] == 2
+
+
+def test_clear_forgets_sums(sums: Outbox) -> None:
+    """Frozen or not: after the player's no nothing about them is sent."""
+    put(sums, 1)
+    sums.release(lease(sums, "sums"))
+    put(sums, 1, "b")
+    sums.transact(lambda transaction: transaction.clear())
+    assert sums.lease("sums", 1, 1) is None
