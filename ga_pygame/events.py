@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
 from ga_pygame import rules
+from ga_pygame.process import memory_bytes
 
 FieldValue = str | int | float
 Fields = Mapping[str, FieldValue]
@@ -206,6 +207,35 @@ class Error:
 
     def wire(self) -> dict[str, Any]:
         return {"category": "error", "severity": self.severity.value, "message": self.message}
+
+
+BUCKET_SECONDS = 0.00025
+"""The width of a frame time's bucket; the last bucket holds all that is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How smoothly the game ran for a while; for destinations that want it, GameAnalytics' REST API has none.
+
+    Attributes:
+        seconds: The time that the frames took together.
+        counts: Frames by their time, in buckets of `BUCKET_SECONDS`.
+    """
+
+    seconds: float
+    counts: tuple[int, ...]
+
+    def wire(self) -> dict[str, Any]:
+        frames = sum(self.counts)
+        beyond, p99 = frames * 0.99, 0
+        while p99 < len(self.counts) - 1 and sum(self.counts[: p99 + 1]) < beyond:
+            p99 += 1
+        return {
+            "category": "health",
+            "fps": round(frames / self.seconds, 1),
+            "frame_ms_p99": (p99 + 1) * BUCKET_SECONDS * 1000,
+            "mem_mb": round(memory_bytes() / 2**20, 1),
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

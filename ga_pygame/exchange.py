@@ -205,6 +205,7 @@ class Destination(Protocol):
         interval: Seconds between uploads, `None` for the tracker's own.
         pace: The least time between two requests, in seconds.
         transport: Carries its requests, `None` for HTTP.
+        wants_health: Also send it how smoothly the game runs, every 30 s.
     """
 
     name: str
@@ -213,6 +214,7 @@ class Destination(Protocol):
     interval: float | None = None
     pace: float = 0.0
     transport: Transport | None = None
+    wants_health: bool = False
 
     def redirect(self, collector: str) -> None:  # noqa: ARG002 - a default
         """Send to this collector instead of the service, where it speaks the service's language."""

@@ -20,6 +20,7 @@ from ga_pygame.engine.consent import CONSENT_KEY, Consent, ConsentState
 from ga_pygame.engine.context import Dimensions, DimensionTuple, GlobalFields
 from ga_pygame.engine.crashes import CrashHook, ErrorLimit, clipped, describe, fingerprint
 from ga_pygame.engine.economy import ResourceArea, Wallet
+from ga_pygame.engine.health import HealthSampler
 from ga_pygame.engine.progression import ProgressionArea
 from ga_pygame.engine.session import Phase, Session
 from ga_pygame.events import (
@@ -209,6 +210,7 @@ class Tracker:
             if self.config.enabled:
                 self._diagnostics.warn_once("no keys", _NO_KEYS)
             return
+        wants_health = any(target.wants_health for target in wiring.destinations(self.config))
         focus = Focus(self._session)
         self._hook = hook = Hook(
             self._session,
@@ -218,6 +220,7 @@ class Tracker:
             tick=self.tick,
             flush=self._flush_quietly,
             leave=lambda: self._leave("quit"),
+            health=HealthSampler(self._post) if wants_health else None,
         )
         warn = functools.partial(self._diagnostics.warn_once, "no calls", NO_CALLS)
         self._watch = Watch(focus, self._session, self._clock, is_seen=lambda: hook.seen, warn=warn)

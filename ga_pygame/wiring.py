@@ -136,6 +136,7 @@ class Delivery:
             max_outbox_bytes=config.max_outbox_bytes,
             amounts=amounts,
             journal=self.journal,
+            health_for=[target.name for target in targets if target.wants_health],
         )
         host = Host(clock, self.values, self.remember, publish_configs, diagnostics.warn_once, post)
         self._uploaders = [

@@ -24,6 +24,7 @@ VOCABULARY = {
     "events",
     "exchange",
     "remote_configs",
+    "process",
     "rules",
     "signals",
 }
@@ -35,7 +36,8 @@ ALLOWED: dict[str, set[str]] = {
     "checks": set(),
     "rules": {"checks"},
     "clock": set(),
-    "events": {"rules"},
+    "process": {"clock"},
+    "events": {"rules", "process"},
     "device": {"rules"},
     "config": {"rules", "checks"},
     "diagnostics": {"checks"},

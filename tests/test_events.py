@@ -15,6 +15,7 @@ from ga_pygame.events import (
     Design,
     Error,
     Flow,
+    Health,
     Progression,
     Resource,
     SessionEnd,
@@ -24,7 +25,7 @@ from ga_pygame.events import (
     WalletChange,
 )
 
-KINDS = [User, SessionEnd, Business, Resource, WalletChange, Progression, Design, Error]
+KINDS = [User, SessionEnd, Business, Resource, WalletChange, Progression, Design, Error, Health]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ga_pygame.clients import pogr_wire
 from ga_pygame.clients.caller import Call, Caller
 from ga_pygame.clients.pogr_wire import POGR_URL, POGRResult, checked_tags, to_json
-from ga_pygame.clients.process import CpuMeter, memory_bytes, native_modules
 from ga_pygame.exchange import Reply, Request
+from ga_pygame.process import CpuMeter, memory_bytes, native_modules
 from ga_pygame.signals import Response, Signal
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from ga_pygame.events import (
     Context,
     Event,
     Flow,
+    Health,
     Progression,
     Record,
     Resource,
@@ -88,10 +89,14 @@ class Encoder:
     Args:
         clock: For wall-clock times.
         amounts: By summing destination, what an event adds to which of its sums.
+        health_for: Destinations that want health samples.
     """
 
-    def __init__(self, clock: Clock, amounts: Mapping[str, Amounts] | None = None) -> None:
+    def __init__(
+        self, clock: Clock, amounts: Mapping[str, Amounts] | None = None, health_for: Sequence[str] = ()
+    ) -> None:
         self.clock = clock
+        self.health_for = health_for
         self._amounts = amounts or {}
         self._shared: dict[tuple[Context, str, int], bytes] = {}
 
@@ -107,7 +112,7 @@ class Encoder:
 
     def of(self, clock: Clock) -> Encoder:
         """The same for the records of another process."""
-        return Encoder(clock, self._amounts)
+        return Encoder(clock, self._amounts, self.health_for)
 
     def add_to_sums(self, own: Mapping[str, Any], user_id: str, transaction: Transaction) -> None:
         """Let an event count for the summing destinations."""
@@ -144,6 +149,7 @@ class Page:
         self._transaction = transaction
         self._encoder = encoder
         self._records: list[NewRecord] = []
+        self._samples: list[NewRecord] = []
         self._last = book.last
 
     def take(self, record: Record) -> None:
@@ -175,6 +181,8 @@ class Page:
         if last is not None and self.book.wallet_is_due(now):
             self._empty_wallet(last._replace(at=now))
         self._transaction.add(self._records)
+        if self._samples:
+            self._transaction.add(self._samples, self._encoder.health_for)
         self.added = len(self._records)
         self.book = replace(self.book, last=last)
         session = self.book.session
@@ -200,7 +208,8 @@ class Page:
         number = self.book.numbers.get(session.id, 1)
         own = {**event.wire(), **numbers}
         self._encoder.add_to_sums(own, record.context.user_id, self._transaction)
-        self._records.append(self._encoder.record(own, record, session, number, extra))
+        records = self._samples if isinstance(event, Health) else self._records
+        records.append(self._encoder.record(own, record, session, number, extra))
 
     def _begin(self, record: Record) -> None:
         session = record.session

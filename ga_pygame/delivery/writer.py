@@ -60,6 +60,7 @@ class Writer:
         max_outbox_bytes: Room for records that wait.
         amounts: By summing destination, what an event adds to which of its sums.
         journal: Where records are noted, to be told what is committed.
+        health_for: Destinations that want health samples.
 
     Attributes:
         is_finished: Everything is stored, and nothing will be any more.
@@ -81,6 +82,7 @@ class Writer:
         max_outbox_bytes: int,
         amounts: Mapping[str, Amounts] | None = None,
         journal: Journal | None = None,
+        health_for: Sequence[str] = (),
     ) -> None:
         self._inbox = inbox
         self._outbox = outbox
@@ -92,7 +94,7 @@ class Writer:
         self._journal = journal
         self._journal_key = journal_key(outbox.launch)
         self._book = Book()
-        self._encoder = Encoder(clock, amounts)
+        self._encoder = Encoder(clock, amounts, health_for)
         self._saved_at = 0.0
         self._recovered = False
         self._finishing = False

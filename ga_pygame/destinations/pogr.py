@@ -56,12 +56,13 @@ class POGR(Destination):
         client_id: From the game's client page.
         build_id: From the same page.
         pogr_url: Another server that speaks the protocol.
-        environment: On logs.
-        service: On logs.
+        environment: On logs and metrics.
+        service: On logs and metrics.
     """
 
     name = "pogr"
     max_events = 1
+    wants_health = True
 
     def __init__(
         self,
@@ -216,6 +217,9 @@ class POGR(Destination):
                 "log": event["message"],
                 "data": _own_data(event, extra),
             }
+        if category == "health":
+            numbers = {name: event[name] for name in ("fps", "frame_ms_p99", "mem_mb")}
+            return "metrics", {"service": self._service, "environment": self._environment, "metrics": numbers}
         words = _WORDS.get(category, _design)(event, extra)
         names = ("event", "sub_event", "event_key", "event_flag")
         body: dict[str, Any] = dict(zip(names, words, strict=True))

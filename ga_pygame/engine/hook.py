@@ -15,6 +15,7 @@ import pygame
 from ga_pygame.clock import Clock
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.focus import WATCH_SECONDS, Focus
+from ga_pygame.engine.health import HealthSampler
 from ga_pygame.engine.session import Session
 
 _LOST = frozenset({pygame.WINDOWFOCUSLOST, pygame.WINDOWMINIMIZED, pygame.APP_WILLENTERBACKGROUND})
@@ -38,6 +39,7 @@ class Hook:
         tick: Called in the game's own calls, a few times each frame.
         flush: Called when the player asks to quit; the game may still say no.
         leave: Called by `pygame.quit()`.
+        health: Told of each frame, if anybody wants to know.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Hook:
         tick: Callable[[], None],
         flush: Callable[[], None],
         leave: Callable[[], None],
+        health: HealthSampler | None = None,
     ) -> None:
         self._session = session
         self._focus = focus
@@ -58,6 +61,7 @@ class Hook:
         self._tick = tick
         self._flush = flush
         self._leave = leave
+        self._health = health
         self._next_read = 0.0
         self._wrapped: list[tuple[Any, str, Any, Any]] = []
         self._is_installed = False
@@ -126,6 +130,8 @@ class Hook:
         self._tick()
 
     def _seen_frame(self, _nothing: object) -> None:
+        if self._health is not None:
+            self._health.frame(self._clock.monotonic())
         self._tick()
 
     def _observe(self, kind: int) -> None:

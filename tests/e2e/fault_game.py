@@ -148,7 +148,7 @@ def do(changes: list[tuple[float, str, Any]], age: float) -> None:
 def main() -> None:
     pygame.init()
     pygame.display.set_mode((64, 48))
-    tracker = ga_pygame.Tracker()
+    tracker = ga_pygame.Tracker(journal=PLAN["journal"])
     tracker.fields["launch"] = PLAN["launch"]
     note("starting")
     tracker.start()
