@@ -214,6 +214,16 @@ def test_the_rest_of_a_session_goes_on_where_its_row_stopped(journal: Journal, p
     assert {event["session_num"] for event in found} == {5}
 
 
+@pytest.mark.parametrize(("row_at", "length"), [(1_700_000_000.4, 43), (1_699_999_000.0, 42)])
+def test_a_session_lasted_until_its_last_record(journal: Journal, path: Path, row_at: float, length: int) -> None:
+    """What was played since the row was saved counts; a pause since then does not."""
+    row = OpenSession(SESSION.id, 1, 1.6e9, row_at, None, 42.5, b'"user_id":"player"')
+    note(journal, Design("last"), at=1001.0)
+    found = recover(MemoryOutbox(["test"]), path, row)
+    assert found[-1]["length"] == length
+    assert found[-1]["client_ts"] == 1_700_000_001
+
+
 def test_what_the_outbox_has_is_not_added_again(journal: Journal, path: Path) -> None:
     """A kill between the commit and the note of it in the file doubles nothing."""
     numbers = [note(journal, Design(f"n:{number}")) for number in range(4)]

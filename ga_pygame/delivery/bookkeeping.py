@@ -40,6 +40,9 @@ Amounts = Callable[[Mapping[str, Any], str], Sequence[tuple[str, float]]]
 """What an event of a player adds to which slots. See `exchange.SummingDestination`."""
 
 WALLET_SECONDS = 10.0
+_UNSAVED_SECONDS = 2.0
+"""A session's row is refreshed every second: what was played since is less than this."""
+
 _REMEMBERED_SESSIONS = 8
 _REMEMBERED_CONTEXTS = 64
 
@@ -292,10 +295,18 @@ def replay(transaction: Transaction, orphan: Orphan, rest: Rest, encoder: Encode
         last = records[-1]
         page.close(last.at, None)
         if page.book.session is not None:
-            seen = max(page.book.session.client_ts, encoder.clock.wall(last.at))
-            sessions[page.book.session.session_id] = replace(page.book.session, client_ts=seen)
+            session = _seen_until(page.book.session, encoder.clock.wall(last.at))
+            sessions[session.session_id] = session
     for session in sessions.values():
         end_lost(transaction, session, encoder)
+
+
+def _seen_until(session: OpenSession, client_ts: float) -> OpenSession:
+    """A session that went on until its last record; after a longer gap it was paused, and the gap is no play."""
+    more = client_ts - session.client_ts
+    if more <= 0:
+        return session
+    return replace(session, client_ts=client_ts, length=session.length + (more if more <= _UNSAVED_SECONDS else 0.0))
 
 
 def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -> None:

@@ -204,8 +204,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the fault suite's table, collected from all workers."""
-    reports = [report for some in terminalreporter.stats.values() for report in some]
-    found = (dict(getattr(report, "user_properties", ())).get("fault") for report in reports)
+    reports = (report for some in terminalreporter.stats.values() for report in some)
+    played = (report for report in reports if getattr(report, "when", "") == "call")
+    found = (dict(report.user_properties).get("fault") for report in played)
     rows = [row for row in found if row is not None]
     if not rows:
         return

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import resource
 import signal
 import subprocess
 import sys
@@ -32,6 +30,7 @@ class Plan:
 
     Attributes:
         seconds: How long it reports.
+        journal: The tracker's knob.
         pause: Between two calls, in seconds.
         flush_every: Seconds between two flushes; 0 for none.
         wait_for_all: Before it closes, wait so long for everything to be delivered.
@@ -42,6 +41,7 @@ class Plan:
     """
 
     seconds: float = 0.8
+    journal: bool = True
     pause: float = 0.003
     flush_every: float = 0.0
     wait_for_all: float = 0.0
@@ -106,10 +106,6 @@ class Launch:
             raise AssertionError(f"{self.name} hangs: {self._said.read_text()[-2000:]}") from None
         assert code in (0, -signal.SIGKILL), self._said.read_text()[-4000:]
 
-    def limit_files(self, size: int) -> None:
-        """Have no file grow over that size from now on."""
-        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
 
 class World:
     """One player's machine, the line and the collector.
@@ -119,7 +115,6 @@ class World:
         folder: For the ledger and, by default, the game's data.
         collector: Where all of it goes.
         proxy: The line to it.
-        chance: Where the random numbers come from.
         data: The game's data folder.
     """
 
@@ -129,14 +124,12 @@ class World:
         folder: Path,
         collector: Collector,
         proxy: Proxy,
-        chance: random.Random,
         data: Path | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.name = name
         self.collector = collector
         self.proxy = proxy
-        self.chance = chance
         self.data = data or folder / "data"
         self._ledger = folder / "ledger.txt"
         self._launches: list[Launch] = []

@@ -58,7 +58,6 @@ class Proxy:
     def __init__(self, target: str) -> None:
         self._target = urlsplit(target).netloc
         self.choose: Choice = lambda: NONE
-        self.requests = 0
         self._over = threading.Event()
         self._alive: set[socket.socket] = set()
         self._fillers: list[socket.socket] = []
@@ -154,40 +153,30 @@ class Proxy:
 
     def _exchange(self, connection: socket.socket) -> bool:
         """One request; false where the connection is over."""
-        data = b""
-        while b"\r\n\r\n" not in data:
-            piece = connection.recv(65536)
-            if not piece:
-                return False
-            data += piece
-        self.requests += 1
+        head, _, body = _read(connection).partition(b"\r\n\r\n")
         fault = self.choose()
-        head, _, body = data.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         size = int(headers.get("content-length", "0"))
         wanted = size if fault.reset_after is None else int(size * fault.reset_after)
         while len(body) < wanted:
-            piece = connection.recv(min(65536, wanted - len(body)))
-            if not piece:
-                return False
-            body += piece
-        if fault.reset_after is not None:
-            _reset(connection)
-            return False
+            body += _piece(connection)
         if fault.silent:
             self._over.wait()
-            return False
-        answer = self._answer(fault, first.split()[1], headers, body)
+        elif fault.reset_after is not None:
+            _reset(connection)
+        else:
+            return self._hand_back(connection, fault, self._answer(fault, first.split()[1], headers, body))
+        return False
+
+    def _hand_back(self, connection: socket.socket, fault: Fault, answer: bytes) -> bool:
         self._over.wait(fault.delay)
         if fault.lose_answer:
             _reset(connection)
             return False
-        if fault.cut_after is not None:
-            connection.sendall(answer[: int(len(answer) * fault.cut_after)])
-            return False
-        connection.sendall(answer)
-        return True
+        kept = len(answer) if fault.cut_after is None else int(len(answer) * fault.cut_after)
+        connection.sendall(answer[:kept])
+        return kept == len(answer)
 
     def _answer(self, fault: Fault, path: str, headers: dict[str, str], body: bytes) -> bytes:
         if fault.refuse_above is not None and len(body) > fault.refuse_above and path.endswith("/events"):
@@ -237,6 +226,21 @@ class Flapping:
             self._over.wait(self._chance.uniform(0.02, 0.25))
             self._proxy.come_up()
             self._over.wait(self._chance.uniform(0.02, 0.25))
+
+
+def _read(connection: socket.socket) -> bytes:
+    """At least a request's head."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += _piece(connection)
+    return data
+
+
+def _piece(connection: socket.socket) -> bytes:
+    piece = connection.recv(65536)
+    if not piece:
+        raise ConnectionResetError
+    return piece
 
 
 def _reset(connection: socket.socket) -> None:
