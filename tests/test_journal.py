@@ -210,7 +210,7 @@ def test_the_rest_of_a_session_goes_on_where_its_row_stopped(journal: Journal, p
     assert [event["category"] for event in found] == ["business", "resource", "progression", "session_end"]
     assert found[1]["amount"] == 4
     assert (found[2]["event_id"], found[2]["attempt_num"]) == ("Complete:l:1", 1)
-    assert found[3]["length"] == 42
+    assert found[3]["length"] == 43
     assert {event["session_num"] for event in found} == {5}
 
 
