@@ -27,6 +27,10 @@ _AT_ONCE = frozenset({Error, Business, SessionEnd})
 """Kinds that are committed at once instead of within 0.05 s."""
 
 
+_new = tuple.__new__
+"""Makes a named tuple in 0.1 µs; its own constructor takes 0.4."""
+
+
 def _nothing() -> None:
     pass
 
@@ -55,7 +59,8 @@ class Recorder:
         self.closed: Drop | None = None
         self.write_now: Callable[[], None] = _nothing
         self.journal: Journal | None = None
-        self._noting = Lock()
+        noting = Lock()
+        self._begin_note, self._end_note = noting.acquire, noting.release
         self._monotonic = monotonic
         self._diagnostics = diagnostics
 
@@ -78,14 +83,15 @@ class Recorder:
         elif len(self.inbox) >= MAX_INBOX:
             self._diagnostics.drop(Drop.INBOX_FULL)
         else:
-            if self.journal is not None and self._noting.acquire(blocking=False):
+            journal, context = self.journal, self.context
+            if journal is not None and self._begin_note(False):
                 try:
-                    sequence = self.journal.note(event, session, self.context, at, fields)
-                    self.inbox.append(Record(event, session, self.context, at, fields, sequence))
+                    sequence = journal.note(event, session, context, at, fields)
+                    self.inbox.append(_new(Record, (event, session, context, at, fields, sequence)))
                 finally:
-                    self._noting.release()
+                    self._end_note()
             else:  # another thread is at it: this one is on the disk in 0.05 s all the same
-                self.inbox.append(Record(event, session, self.context, at, fields))
+                self.inbox.append(_new(Record, (event, session, context, at, fields, 0)))
             if type(event) in _AT_ONCE:
                 self.write_now()
 

@@ -49,6 +49,8 @@ _HEAD = struct.Struct("<16sdQ")  # magic, wall clock at monotonic 0, last commit
 _COMMITTED = struct.Struct("<Q")
 _COMMITTED_AT = 24
 _ENTRY = struct.Struct("<IIQ")  # length, checksum, sequence number
+_ENTRY_SIZE = _ENTRY.size
+_pack_entry, _dumps, _checksum = _ENTRY.pack_into, marshal.dumps, zlib.crc32  # looked up once: a call is counted
 _FIRST = 64
 _HALF = (SIZE - _FIRST) // 2
 _STARTS = (_FIRST, _FIRST + _HALF)
@@ -111,20 +113,22 @@ class Journal:
         self._committed = 0
         self._sequence = 0
         self._known: dict[SessionRef | Context, int] = {}
+        self._session: SessionRef | None = None  # of the last record, and its number; the same for the context
+        self._context: Context | None = None
+        self._stamp = (0, 0)
 
     def note(self, event: Event, session: SessionRef | None, context: Context, at: float, fields: Any) -> int:
         """Note a record; return its sequence number, or 0 where it could not be noted."""
         kind = _KINDS.get(type(event))
         if kind is None or session is None:
             return 0
-        own = (kind[0], kind[1](event))
-        known = self._known
+        number, values = kind
         try:
-            if session in known and context in known:
-                body = marshal.dumps((*own, known[session], known[context], at, fields))
-                if self._place + _ENTRY.size + len(body) <= self._end:
+            if session is self._session and context is self._context:
+                body = _dumps((number, values(event), *self._stamp, at, fields))
+                if self._place + _ENTRY_SIZE + len(body) <= self._end:
                     return self._write(body)
-            return self._note_with_stamp(own, session, context, at, fields)
+            return self._note_with_stamp((number, values(event)), session, context, at, fields)
         except ValueError:  # a subclass of str or float: marshal does not take it
             return 0
 
@@ -142,6 +146,7 @@ class Journal:
         if self._place + sum(_ENTRY.size + len(text) for text in texts) > self._end:
             return self._note_with_stamp(own, session, context, at, fields) if self._turn() else 0
         self._known = known
+        self._session, self._context, self._stamp = session, context, (known[session], known[context])
         return [self._write(text) for text in texts][-1]
 
     def _turn(self) -> bool:
@@ -149,20 +154,21 @@ class Journal:
         other = 1 - self._half
         if self._last_in_half[other] > self._committed or self._place == _STARTS[self._half]:
             return False
+        self._last_in_half[self._half] = self._sequence
         self._half = other
         self._place, self._end = _STARTS[other], _STARTS[other] + _HALF
         self._known = {}
+        self._session = None
         return True
 
     def _write(self, body: bytes) -> int:
         place = self._place
-        start = place + _ENTRY.size
-        end = start + len(body)
+        start = place + _ENTRY_SIZE
+        length = len(body)
+        self._place = end = start + length
         self._map[start:end] = body
         self._sequence = sequence = self._sequence + 1
-        _ENTRY.pack_into(self._map, place, len(body), zlib.crc32(body), sequence)  # last: it makes the entry count
-        self._place = end
-        self._last_in_half[self._half] = sequence
+        _pack_entry(self._map, place, length, _checksum(body), sequence)  # last: it makes the entry count
         return sequence
 
     def committed(self, sequence: int) -> None:
