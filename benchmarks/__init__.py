@@ -1,0 +1,1 @@
+"""What ga_pygame costs a game, side by side with what its developer would otherwise pick."""

@@ -1,0 +1,73 @@
+"""What every benchmark runs: nothing, the limit, this package. The others are in `peers`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+Report = Callable[[str, float], Any]
+
+
+class Peer:
+    """A contestant, used once in a process of its own.
+
+    Attributes:
+        is_ours: Whether its healthy server is the real collector.
+        marks: How often an event's name stands in what is sent of it.
+        module: What a game imports.
+    """
+
+    is_ours: ClassVar[bool] = False
+    marks: ClassVar[int] = 1
+    module: ClassVar[str] = ""
+
+    def start(self, url: str) -> Report:
+        """Begin; returns what reports one event: `report(name, value)`."""
+        raise NotImplementedError
+
+    def frame(self) -> None:
+        """Called every frame, for those who ask for it."""
+
+    def flush(self, timeout: float) -> None:
+        """Wait until everything was sent, or that long where it takes a time."""
+
+    def close(self) -> None:
+        """Shut down as its documentation says."""
+
+
+class NoTracker(Peer):
+    """A game without any."""
+
+    def start(self, url: str) -> Report:  # noqa: ARG002 - talks to nobody
+        return lambda _name, _value: None
+
+
+class Deque(Peer):
+    """The limit: an event put into a deque, as a tuple."""
+
+    def start(self, url: str) -> Report:  # noqa: ARG002 - talks to nobody
+        from collections import deque
+
+        append = deque[tuple[str, float]](maxlen=100_000).append
+        return lambda name, value: append((name, value))
+
+
+class GaPygame(Peer):
+    """This package, with room for more than the default 5 MiB, which a benchmark would overrun."""
+
+    module = "ga_pygame"
+    is_ours = True
+    knobs: ClassVar[dict[str, Any]] = {"max_outbox_bytes": 2**30}
+
+    def start(self, url: str) -> Report:
+        from ga_pygame import Tracker
+
+        self.tracker = Tracker(collector=url, **self.knobs)
+        self.tracker.start()
+        return self.tracker.design
+
+    def flush(self, timeout: float) -> None:
+        self.tracker.flush().wait(timeout)
+
+    def close(self) -> None:
+        self.tracker.close()
