@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,18 @@ from typing import Any
 
 import pytest
 
+from ga_pygame.delivery import journal
+
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def no_journals_left(tmp_path: Path) -> Iterator[None]:
+    """What a killed game left in shared memory goes with its data folder."""
+    yield
+    for outbox in tmp_path.rglob("outbox*.sqlite3"):
+        if (left := journal.folder(outbox.parent)) != outbox.parent:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -9,15 +9,22 @@ that it still holds is committed; if that is not so yet, records are not noted f
 from its start for as long as the sequence numbers rise by one and the checksums fit, so nothing needs to be
 wiped. Sessions and contexts are noted once in each half and referred to by number.
 
+A page of a mapped file for which the disk has no room left ends the process, and some file systems need new
+room even to change what is there. So the file lies in the system's shared memory where there is one (Linux),
+which outlives the process too, if not the machine; elsewhere its room is taken beforehand.
+
 Written by the thread that records, with a lock that is only tried: another thread that finds it taken does
 without a note.
 """
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import mmap
+import os
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from operator import attrgetter
@@ -86,6 +93,27 @@ _MAKERS: dict[int, Any] = {
 }
 
 
+def folder(data_folder: Path) -> Path:
+    """Where the journals of a data folder lie."""
+    if sys.platform == "linux":
+        shared = Path("/dev/shm")  # noqa: S108 - below it a folder of the user's own
+        if os.access(shared, os.W_OK):
+            return shared / f"ga_pygame-{os.getuid()}-{zlib.crc32(os.fsencode(data_folder.resolve())):08x}"
+    return data_folder
+
+
+def _make(path: Path) -> mmap.mmap:
+    """A file of the right size, with all its room taken, readable by the user only."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if path.parent.is_symlink() or (sys.platform != "win32" and path.parent.stat().st_uid != os.getuid()):
+        raise PermissionError(f"{path.parent} is somebody else's")
+    path.touch(mode=0o600)
+    with path.open("r+b") as file:
+        file.write(bytes(SIZE))
+        file.flush()
+        return mmap.mmap(file.fileno(), SIZE)
+
+
 class Journal:
     """The writing side; one process, one file.
 
@@ -99,10 +127,11 @@ class Journal:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
-        path.touch(mode=0o600)
-        with path.open("r+b") as file:
-            file.truncate(SIZE)
-            self._map = mmap.mmap(file.fileno(), SIZE)
+        try:
+            self._map = _make(path)
+        except OSError:
+            remove(path)
+            raise
         for place in range(0, SIZE, _PAGE):  # have every page now, so that no call pays for it
             self._map[place] = 0
         _HEAD.pack_into(self._map, 0, _MAGIC, clock.wall(0.0), 0)
@@ -179,7 +208,14 @@ class Journal:
     def close(self) -> None:
         """Remove the file; everything is committed."""
         self._map.close()
-        self._path.unlink(missing_ok=True)
+        remove(self._path)
+
+
+def remove(path: Path) -> None:
+    """Remove a journal, and its folder where that is empty then."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+        path.parent.rmdir()
 
 
 def _stamp(one: SessionRef | Context, number: int) -> tuple[Any, ...]:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from ga_pygame.clock import new_id
+from ga_pygame.delivery import journal
 from ga_pygame.delivery.outbox import (
     LEAST_SUM,
     MAX_REJECTED,
@@ -126,12 +127,14 @@ class SqliteOutbox:
         return self._journal_of(self.launch)
 
     def _journal_of(self, launch: str) -> Path:
-        return self.path.parent / f"journal-{launch}.ring"
+        return journal.folder(self.path.parent) / f"journal-{launch}.ring"
 
     def orphans(self) -> Sequence[Orphan]:
         with _translated(self.path):
             rows = self._writer.execute("SELECT * FROM session_end WHERE launch != ?", (self.launch,)).fetchall()
-            journals = {path.stem.removeprefix("journal-") for path in self.path.parent.glob("journal-*.ring")}
+            journals = {
+                path.stem.removeprefix("journal-") for path in journal.folder(self.path.parent).glob("journal-*.ring")
+            }
             launches = ({row[-1] for row in rows} | journals) - {self.launch}
             dead = [launch for launch in sorted(launches) if self._take_lock_of(launch)]
             for launch in tuple(dead):
@@ -143,16 +146,16 @@ class SqliteOutbox:
         orphans = []
         for launch in dead:
             sessions = [saved_session(row) for row in rows if row[-1] == launch]
-            journal = self._journal_of(launch)
-            if sessions or journal.exists():
-                orphans.append(Orphan(launch, sessions, journal if journal.exists() else None))
+            path = self._journal_of(launch)
+            if sessions or path.exists():
+                orphans.append(Orphan(launch, sessions, path if path.exists() else None))
             else:
                 self._release_lock_of(launch)
         return orphans
 
     def bury(self, orphan: Orphan) -> None:
         with _translated(self.path):
-            self._journal_of(orphan.launch).unlink(missing_ok=True)
+            journal.remove(self._journal_of(orphan.launch))
             self._writer.execute("DELETE FROM key_value WHERE key = ?", (orphan.journal_key,))
             self._release_lock_of(orphan.launch)
 

@@ -75,4 +75,5 @@ def test_without_a_journal_a_moment_may_be_lost(game: Callable[..., Any], collec
     stored = killed_and_again(game, collector, more=", journal=False")
     numbers = [event["value"] for event in stored if event["category"] == "design"]
     assert numbers == list(range(len(numbers)))
-    assert [event["category"] for event in stored].count("session_end") == 2
+    kinds = [event["category"] for event in stored]
+    assert kinds.count("session_end") == kinds.count("user") in (1, 2)
