@@ -186,7 +186,7 @@ class Delivery:
         if self._writer.has_finished:
             self._keep_last_words()
         self._outbox.save()
-        if self.journal is not None and self._writer.is_finished:
+        if self.journal is not None and self._writer.has_finished:
             self.journal.close()
         if finished:  # else an uploader still waits for an answer and needs it
             self._outbox.close()

@@ -165,17 +165,18 @@ class Journal:
         self, own: tuple[int, Any], session: SessionRef, context: Context, at: float, fields: Any
     ) -> int:
         """The rare way: in a new half, or with a session or context that this half does not know."""
-        known = dict(self._known)
-        texts = []
+        known = self._known
+        new: dict[SessionRef | Context, int] = {}
         for one in (session, context):
             if one not in known:
-                known[one] = len(known)
-                texts.append(marshal.dumps(_stamp(one, known[one])))
-        texts.append(marshal.dumps((*own, known[session], known[context], at, fields)))
-        if self._place + sum(_ENTRY.size + len(text) for text in texts) > self._end:
+                new[one] = len(known) + len(new)
+        stamp = tuple(new[one] if one in new else known[one] for one in (session, context))
+        texts = [marshal.dumps(_stamp(one, number)) for one, number in new.items()]
+        texts.append(marshal.dumps((*own, *stamp, at, fields)))
+        if self._place + sum(_ENTRY_SIZE + len(text) for text in texts) > self._end:
             return self._note_with_stamp(own, session, context, at, fields) if self._turn() else 0
-        self._known = known
-        self._session, self._context, self._stamp = session, context, (known[session], known[context])
+        known.update(new)
+        self._session, self._context, self._stamp = session, context, (stamp[0], stamp[1])
         return [self._write(text) for text in texts][-1]
 
     def _turn(self) -> bool:

@@ -63,7 +63,7 @@ class Writer:
         health_for: Destinations that want health samples.
 
     Attributes:
-        is_finished: Everything is stored, and nothing will be any more.
+        has_finished: Everything is stored, and nothing will be any more.
     """
 
     name = "writer"
@@ -98,7 +98,6 @@ class Writer:
         self._saved_at = 0.0
         self._recovered = False
         self._finishing = False
-        self.is_finished = False
 
     def finish(self) -> None:
         self._finishing = True
@@ -120,7 +119,6 @@ class Writer:
         if self._inbox:
             return 0.0
         self.has_finished = finishing
-        self.is_finished = finishing
         return None if finishing else COMMIT_SECONDS
 
     def _is_due(self, now: float) -> bool:
