@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -314,3 +315,35 @@ def test_the_key_is_on_the_disk_before_the_sum_is_sent(path: Path) -> None:
         row = looking.execute("SELECT slot, value, idempotency_key FROM sums").fetchone()
     assert row == (sent["slot"], sent["value"], sent["key"])
     outbox.close()
+
+
+OPENS = """
+import sys, time
+from pathlib import Path
+from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
+print("ready", flush=True)
+sys.stdin.readline()
+outbox = SqliteOutbox(Path(sys.argv[1]), ["first"])
+print(outbox.transact(lambda transaction: transaction.increment("session_num")))
+outbox.close()
+"""
+
+
+def test_copies_that_start_at_once_on_a_new_file_share_it(tmp_path: Path) -> None:
+    """Making the file meets nobody: no copy takes it for locked, and so no number comes twice."""
+    for place in range(5):
+        path = tmp_path / str(place) / "outbox.sqlite3"
+        copies = [
+            subprocess.Popen(
+                [sys.executable, "-c", OPENS, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            for _ in range(3)
+        ]
+        for copy in copies:
+            assert copy.stdout is not None
+            assert copy.stdout.readline() == "ready\n"
+        for copy in copies:
+            assert copy.stdin is not None
+            copy.stdin.write("go\n")
+            copy.stdin.flush()
+        assert sorted(copy.communicate()[0].strip() for copy in copies) == ["1", "2", "3"]

@@ -37,6 +37,7 @@ from ga_pygame.exchange import StoredRecord
 T = TypeVar("T")
 
 SCHEMA_VERSION = 1
+_OPEN_SECONDS = 2.0  # opening takes 5 ms, so nobody waits that long for another copy of the game
 
 _SCHEMA = """
 CREATE TABLE key_value (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -103,15 +104,20 @@ class SqliteOutbox:
         self._never_frozen = set(summing)
         with _translated(path):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._writer = self._connect()
-            try:
-                self._prepare()
-            except BaseException:
-                self._writer.close()
-                raise
-            self._launch_lock = self._lock_file(f"launch-{self.launch}")
-            self._launch_lock.acquire(timeout=0)
-            self._readers = {name: self._connect() for name in (*self._destinations, *summing)}
+            # One at a time: SQLite does not wait for another process that turns a new file to WAL, it gives up.
+            with self._lock_file("open").acquire(timeout=_OPEN_SECONDS):
+                self._open()
+
+    def _open(self) -> None:
+        self._writer = self._connect()
+        try:
+            self._prepare()
+        except BaseException:
+            self._writer.close()
+            raise
+        self._launch_lock = self._lock_file(f"launch-{self.launch}")
+        self._launch_lock.acquire(timeout=0)
+        self._readers = {name: self._connect() for name in (*self._destinations, *self._summing)}
 
     # --- the writer's side ------------------------------------------------------------------------------
 
