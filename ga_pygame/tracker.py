@@ -204,13 +204,14 @@ class Tracker:
         from ga_pygame.engine.focus import Focus, Watch  # noqa: PLC0415 - imports pygame
         from ga_pygame.engine.hook import NO_CALLS, Hook  # noqa: PLC0415 - imports pygame
 
-        if not self.config.enabled or not wiring.destinations(self.config):
+        targets = wiring.destinations(self.config) if self.config.enabled else ()
+        if not targets:
             self._recorder.closed = Drop.NOT_RUNNING
             self._diagnostics.drop(Drop.NOT_RUNNING, len(self._recorder.take_all()))
             if self.config.enabled:
                 self._diagnostics.warn_once("no keys", _NO_KEYS)
             return
-        wants_health = any(target.wants_health for target in wiring.destinations(self.config))
+        wants_health = any(target.wants_health for target in targets)
         focus = Focus(self._session)
         self._hook = hook = Hook(
             self._session,
