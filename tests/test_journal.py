@@ -154,7 +154,7 @@ def test_a_file_that_is_no_journal_is_empty(content: bytes) -> None:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(place=st.integers(64, 6000), junk=st.binary(min_size=1, max_size=40))
 def test_damage_ends_what_is_read_and_changes_nothing_before(tmp_path: Path, place: int, junk: bytes) -> None:
-    """After a power cut a page may be missing: what is read is a true beginning of what was noted."""
+    """Whatever stands in the file: what is read is a true beginning of what was noted."""
     path = tmp_path / "damaged.ring"
     made = Journal(path, ManualClock())
     for number in range(100):
@@ -164,6 +164,58 @@ def test_damage_ends_what_is_read_and_changes_nothing_before(tmp_path: Path, pla
     content[place : place + len(junk)] = junk
     found = [record.event for _, record in Rest(bytes(content)).records]
     assert found == [Design(f"n:{number}") for number in range(len(found))]
+
+
+@pytest.mark.parametrize("earlier", [0, 10, 20_000])
+def test_a_sector_that_did_not_reach_the_disk_ends_what_is_read(journal: Journal, path: Path, earlier: int) -> None:
+    """After a power cut some sectors are as they were before: zeros, or what an earlier lap left there."""
+    for number in range(earlier):
+        journal.committed(note(journal, Design(f"n:{number % 10}", float(number))))
+    before = path.read_bytes()
+    for number in range(100):
+        assert note(journal, Design(f"n:{number % 10}", float(number)))
+    after = path.read_bytes()
+    changed = [place for place in range(0, SIZE, 512) if before[place : place + 512] != after[place : place + 512]]
+    assert len(changed) > 10
+    for place in changed:
+        cut = after[:place] + before[place : place + 512] + after[place + 512 :]
+        found = [record.event for _, record in Rest(cut).records]
+        assert found == [Design(f"n:{number % 10}", float(number)) for number in range(len(found))]
+        assert len(found) < 100
+
+
+@pytest.mark.parametrize("value", [None, 0, -3, 2.5, 1e300, 2**53, 2**53 + 1, -(2**62)])
+def test_a_repeated_design_event_keeps_its_value(journal: Journal, path: Path, value: float | None) -> None:
+    """The short form says the same as the long one."""
+    for _ in range(3):
+        assert note(journal, Design("kill:slime", value))
+    assert [record.event for _, record in rest(path).records] == [Design("kill:slime", value)] * 3
+
+
+def test_the_short_form_belongs_to_its_session_and_context(journal: Journal, path: Path) -> None:
+    """Ids are known by number, and so is whom they belong to."""
+    other = SessionRef("ffffffff-75b4-431b-adb2-eb6b9e546014", 5.0)
+    for session in (SESSION, SESSION, other, other, SESSION, SESSION):
+        journal.note(Design("a", 1), session, CONTEXT, 7.0, None)
+    assert note(journal, Design("a", 1), fields={"x": 1})
+    found = [record for _, record in rest(path).records]
+    assert [record.session.started for record in found if record.session] == [1000, 1000, 5, 5, 1000, 1000, 1000]
+    assert [record.fields for record in found] == [None] * 6 + [{"x": 1}]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(place=st.integers(64, 6000), junk=st.binary(min_size=1, max_size=40))
+def test_damage_to_the_short_form_never_raises(tmp_path: Path, place: int, junk: bytes) -> None:
+    """It has no checksum; what makes no sense ends what is read."""
+    path = tmp_path / "damaged.ring"
+    made = Journal(path, ManualClock())
+    for number in range(100):
+        note(made, Design("a", float(number)))
+    content = bytearray(path.read_bytes())
+    made.close()
+    content[place : place + len(junk)] = junk
+    found = Rest(bytes(content)).records
+    assert [sequence for sequence, _ in found] == sorted(sequence for sequence, _ in found)
 
 
 # --- what the next launch makes of it -------------------------------------------------------------------

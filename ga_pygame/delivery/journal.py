@@ -2,12 +2,16 @@
 
 The writer commits 25 times a second, so a process that dies takes up to 0.05 s of calls with it. What is in
 a mapped file belongs to the system's page cache the moment it is written, and outlives the process. So each
-record is also noted here (0.9 µs); the next launch adds what the writer had not committed any more.
+record is also noted here; the next launch adds what the writer had not committed any more.
 
 The file has two halves of equal size. Records go into one until it is full, then into the other, once all
 that it still holds is committed; if that is not so yet, records are not noted for the moment. A half is read
-from its start for as long as the sequence numbers rise by one and the checksums fit, so nothing needs to be
-wiped. Sessions and contexts are noted once in each half and referred to by number.
+from its start for as long as the sequence numbers rise by one and the entries are whole, so nothing needs to
+be wiped. Sessions, contexts and the ids of design events are noted once in each half and referred to by number.
+
+There are two kinds of entries. Most are a value that `marshal` wrote, with a checksum. A design event whose
+id, session and context are known is a row of numbers, between its sequence number and the same once more,
+which is written last: that takes 0.15 µs where the other kind takes 0.7.
 
 A page of a mapped file for which the disk has no room left ends the process, and some file systems need new
 room even to change what is there. So the file lies in the system's shared memory where there is one (Linux),
@@ -21,6 +25,7 @@ from __future__ import annotations
 
 import contextlib
 import marshal
+import math
 import mmap
 import os
 import struct
@@ -55,15 +60,20 @@ _MAGIC = b"ga_pygame ring 1"
 _HEAD = struct.Struct("<16sdQ")  # magic, wall clock at monotonic 0, last committed sequence number
 _COMMITTED = struct.Struct("<Q")
 _COMMITTED_AT = 24
-_ENTRY = struct.Struct("<IIQ")  # length, checksum, sequence number
+_ENTRY = struct.Struct("<IIQ")  # length of the body, its checksum, sequence number
 _ENTRY_SIZE = _ENTRY.size
-_pack_entry, _dumps, _checksum = _ENTRY.pack_into, marshal.dumps, zlib.crc32  # looked up once: a call is counted
+_ROW = struct.Struct("<IIQIIIddQ")  # 0, 0, sequence number; session, context, id; time, value; sequence number
+_ROW_SIZE = _ROW.size
+_pack_entry, _pack_row, _dumps = _ENTRY.pack_into, _ROW.pack_into, marshal.dumps  # looked up once: a call is counted
+_NO_VALUE = math.nan  # no event has it
+_EXACT = 2**53  # whole numbers up to here are floats, too
+_MOST_KNOWN = 4096
 _FIRST = 64
 _HALF = (SIZE - _FIRST) // 2
 _STARTS = (_FIRST, _FIRST + _HALF)
 _PAGE = 4096
 
-_SESSION, _CONTEXT = 0, 1
+_SESSION, _CONTEXT, _ID, _ROW_KIND = 0, 1, 10, 11
 _resource = ("flow.value", "currency", "amount", "item_type", "item_id")
 _KINDS: dict[type, tuple[int, Any]] = {
     User: (2, lambda _event: ()),
@@ -89,6 +99,7 @@ _MAKERS: dict[int, Any] = {
     6: lambda *values: WalletChange(_flow(*values)),
     7: lambda status, levels, score: Progression(Status(status), levels, score),
     8: Design,
+    _ROW_KIND: Design,
     9: lambda severity, message: Error(Severity(severity), message),
 }
 
@@ -141,43 +152,48 @@ class Journal:
         self._last_in_half = [0, 0]
         self._committed = 0
         self._sequence = 0
-        self._known: dict[SessionRef | Context, int] = {}
+        self._known: dict[SessionRef | Context | str, int] = {}  # in this half
         self._session: SessionRef | None = None  # of the last record, and its number; the same for the context
         self._context: Context | None = None
-        self._stamp = (0, 0)
+        self._session_number = self._context_number = 0
 
     def note(self, event: Event, session: SessionRef | None, context: Context, at: float, fields: Any) -> int:
         """Note a record; return its sequence number, or 0 where it could not be noted."""
+        if type(event) is Design and fields is None and session is self._session and context is self._context:
+            place, id_number, value = self._place, self._known.get(event.event_id), event.value
+            if type(value) is not float:
+                value = _as_float(value)
+            if id_number is not None and value is not None and place + _ROW_SIZE <= self._end:
+                self._place = place + _ROW_SIZE
+                self._sequence = sequence = self._sequence + 1
+                first, second = self._session_number, self._context_number
+                _pack_row(self._map, place, 0, 0, sequence, first, second, id_number, at, value, sequence)
+                return sequence
+        return self._note_anything(event, session, context, at, fields)
+
+    def _note_anything(self, event: Event, session: SessionRef | None, context: Context, at: float, fields: Any) -> int:
         kind = _KINDS.get(type(event))
         if kind is None or session is None:
             return 0
         number, values = kind
+        known = self._known
+        stamps: list[SessionRef | Context | str] = [session, context]
+        if type(event) is Design and type(event.event_id) is str and len(known) < _MOST_KNOWN:
+            stamps.append(event.event_id)
+        new = [one for one in stamps if one not in known]
+        numbers = {one: len(known) + place for place, one in enumerate(new)}
+        session_number, context_number = (numbers.get(one, known.get(one)) for one in (session, context))
         try:
-            if session is self._session and context is self._context:
-                body = _dumps((number, values(event), *self._stamp, at, fields))
-                if self._place + _ENTRY_SIZE + len(body) <= self._end:
-                    return self._write(body)
-            return self._note_with_stamp((number, values(event)), session, context, at, fields)
+            bodies = [_dumps(_stamp(one, numbers[one])) for one in new]
+            bodies.append(_dumps((number, values(event), session_number, context_number, at, fields)))
         except ValueError:  # a subclass of str or float: marshal does not take it
             return 0
-
-    def _note_with_stamp(
-        self, own: tuple[int, Any], session: SessionRef, context: Context, at: float, fields: Any
-    ) -> int:
-        """The rare way: in a new half, or with a session or context that this half does not know."""
-        known = self._known
-        new: dict[SessionRef | Context, int] = {}
-        for one in (session, context):
-            if one not in known:
-                new[one] = len(known) + len(new)
-        stamp = tuple(new[one] if one in new else known[one] for one in (session, context))
-        texts = [marshal.dumps(_stamp(one, number)) for one, number in new.items()]
-        texts.append(marshal.dumps((*own, *stamp, at, fields)))
-        if self._place + sum(_ENTRY_SIZE + len(text) for text in texts) > self._end:
-            return self._note_with_stamp(own, session, context, at, fields) if self._turn() else 0
-        known.update(new)
-        self._session, self._context, self._stamp = session, context, (stamp[0], stamp[1])
-        return [self._write(text) for text in texts][-1]
+        if self._place + sum(_ENTRY_SIZE + len(body) for body in bodies) > self._end:
+            return self._note_anything(event, session, context, at, fields) if self._turn() else 0
+        known.update(numbers)
+        self._session, self._context = session, context
+        self._session_number, self._context_number = known[session], known[context]
+        return [self._write(body) for body in bodies][-1]
 
     def _turn(self) -> bool:
         """Go on in the other half, if all of it is committed and this one is not empty."""
@@ -198,7 +214,7 @@ class Journal:
         self._place = end = start + length
         self._map[start:end] = body
         self._sequence = sequence = self._sequence + 1
-        _pack_entry(self._map, place, length, _checksum(body), sequence)  # last: it makes the entry count
+        _pack_entry(self._map, place, length, zlib.crc32(body), sequence)  # last: it makes the entry count
         return sequence
 
     def committed(self, sequence: int) -> None:
@@ -219,7 +235,16 @@ def remove(path: Path) -> None:
         path.parent.rmdir()
 
 
-def _stamp(one: SessionRef | Context, number: int) -> tuple[Any, ...]:
+def _as_float(value: float | None) -> float | None:
+    """A design event's value in a row; `None` where a float cannot say it."""
+    if value is None:
+        return _NO_VALUE
+    return float(value) if type(value) is int and -_EXACT <= value <= _EXACT else None
+
+
+def _stamp(one: SessionRef | Context | str, number: int) -> tuple[Any, ...]:
+    if isinstance(one, str):
+        return (_ID, number, one)
     if isinstance(one, SessionRef):
         return (_SESSION, number, one.id, one.started)
     fields = dict(one.fields) if one.fields is not None else None
@@ -250,30 +275,46 @@ class Rest:
 
 
 def _records(content: bytes, start: int) -> Iterator[tuple[int, Record]]:
-    """The records of one half, up to the first entry that was not finished."""
+    """The records of one half, up to the first entry that is not whole or makes no sense."""
     known: dict[int, Any] = {}
-    for sequence, entry in _entries(content, start):
-        kind, *values = entry
-        if kind == _SESSION:
-            number, session_id, started = values
-            known[number] = SessionRef(session_id, started)
-        elif kind == _CONTEXT:
-            number, *facts = values
-            known[number] = Context(*facts)
-        else:
-            own, session, context, at, fields = values
-            made = _MAKERS[kind](*own)
-            yield sequence, Record(made, known[session], known[context], at, fields)
+    for sequence, (kind, *values) in _entries(content, start):
+        try:
+            if kind == _SESSION:
+                number, session_id, started = values
+                known[number] = SessionRef(session_id, started)
+            elif kind == _CONTEXT:
+                number, *facts = values
+                known[number] = Context(*facts)
+            elif kind == _ID:
+                known[values[0]] = values[1]
+            else:
+                own, session, context, at, fields = values
+                if kind == _ROW_KIND:
+                    own = (known[own[0]], None if math.isnan(own[1]) else own[1])
+                record = Record(_MAKERS[kind](*own), known[session], known[context], at, fields)
+                yield sequence, record
+        except (KeyError, ValueError):
+            return
 
 
 def _entries(content: bytes, start: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
     place, end, before = start, start + _HALF, None
-    while place + _ENTRY.size <= end:
+    while place + _ENTRY_SIZE <= end:
         length, checksum, sequence = _ENTRY.unpack_from(content, place)
-        body = content[place + _ENTRY.size : place + _ENTRY.size + length]
-        follows = before is None or sequence == before + 1
-        if not length or not follows or len(body) < length or zlib.crc32(body) != checksum:
+        if before is not None and sequence != before + 1:
             return
-        yield sequence, marshal.loads(body)  # noqa: S302 - our own file, in the user's own folder, checksummed
-        place += _ENTRY.size + length
+        if length:
+            body = content[place + _ENTRY_SIZE : place + _ENTRY_SIZE + length]
+            if len(body) < length or zlib.crc32(body) != checksum:
+                return
+            yield sequence, marshal.loads(body)  # noqa: S302 - our own file, in the user's own folder, checksummed
+            place += _ENTRY_SIZE + length
+        else:
+            if not sequence or place + _ROW_SIZE > end:
+                return
+            *_, session, context, event_id, at, value, again = _ROW.unpack_from(content, place)
+            if again != sequence or not math.isfinite(at):
+                return
+            yield sequence, (_ROW_KIND, (event_id, value), session, context, at, None)
+            place += _ROW_SIZE
         before = sequence
