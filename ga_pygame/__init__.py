@@ -1,12 +1,29 @@
 """Game analytics for pygame-ce: three lines in your game, and your events on your own screen in a minute."""
 
+from typing import TYPE_CHECKING
+
 from ga_pygame.checks import InvalidEvent
-from ga_pygame.config import Config
 from ga_pygame.diagnostics import Drop, Stats
 from ga_pygame.engine.consent import ConsentState
 from ga_pygame.events import Flow, Severity, Status
 from ga_pygame.signals import Response, Signal
 from ga_pygame.tracker import FlushResult, Tracker
+
+if TYPE_CHECKING:
+    from ga_pygame.config import Config
+else:
+
+    def __getattr__(name: str) -> object:
+        """Load `Config` when it is asked for: its dataclass and what that loads take 10 ms."""
+        if name != "Config":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from ga_pygame.config import Config  # noqa: PLC0415
+
+        return Config
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 __version__ = "0.1.0"
 

@@ -7,7 +7,6 @@ player may be.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -176,6 +175,8 @@ def load(knobs: Mapping[str, Any], environment: Mapping[str, str], warn: Callabl
     known = {one.name: one for one in fields(Config)}
     for name in knobs:
         if name not in known:
+            import difflib  # noqa: PLC0415 - 1 ms, for a wrong call only
+
             near = difflib.get_close_matches(name, known, 1)
             meant = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(known)}"
             raise TypeError(f"Tracker has no knob {name!r}{meant}")

@@ -6,22 +6,28 @@ Counting takes no lock: each thread counts in a tally of its own and readers add
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from threading import local
 from types import MappingProxyType
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from ga_pygame.checks import InvalidEvent
 
-_log = logging.getLogger("ga_pygame")
-_PACKAGE = str(Path(__file__).parent) + os.sep
+if TYPE_CHECKING:
+    import logging
+
+_PACKAGE = os.path.dirname(__file__) + os.sep
+
+
+def log() -> logging.Logger:
+    """The package's log."""
+    import logging  # noqa: PLC0415 - 4 ms that `import ga_pygame` need not cost
+
+    return logging.getLogger("ga_pygame")
 
 
 class Drop(str, Enum):
@@ -49,8 +55,7 @@ class Drop(str, Enum):
     """A defect of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(NamedTuple):
     """A snapshot of what happened to this launch's events, and to older ones sent by it.
 
     Attributes:
@@ -122,7 +127,7 @@ class Diagnostics:
         """Log a warning the first time that `cause` comes up."""
         if cause not in self._said:
             self._said.add(cause)
-            _log.warning("%s", message)
+            log().warning("%s", message)
 
     def forget(self, cause: str) -> None:
         """Let `warn_once` speak of that cause again: it was mended meanwhile."""
@@ -133,7 +138,7 @@ class Diagnostics:
         cause = f"defect:{where}:{type(error).__name__}"
         if cause not in self._said:
             self._said.add(cause)
-            _log.warning("ga_pygame failed in %s; the game goes on. Please report this.", where, exc_info=error)
+            log().warning("ga_pygame failed in %s; the game goes on. Please report this.", where, exc_info=error)
 
     def failed(self, call: str, error: Exception) -> None:
         """A public call failed: raise in strict mode, else drop, count and say once where and why."""

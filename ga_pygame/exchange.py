@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ga_pygame.clock import Clock
@@ -58,8 +59,7 @@ class Request:
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A server's answer, or the reason why there is none.
 
     Attributes:
@@ -70,7 +70,7 @@ class Reply:
     """
 
     status: int | None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     body: bytes = b""
     error: str = ""
     maybe_handled: bool = False
@@ -100,8 +100,7 @@ class Transport(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """A request that is over."""
 
     reply: Reply
@@ -172,8 +171,7 @@ def _at_once(call: Callable[[], None]) -> None:
     call()
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(NamedTuple):
     """What a destination may use of the package.
 
     Attributes:

@@ -11,8 +11,7 @@ published JSON schemas of its servers, "SDK" the behaviour of its official SDKs.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ga_pygame.checks import MISSING, Check, Flag, Integer, InvalidEvent, Number, OneOf, Pattern, Text
 
@@ -69,6 +68,9 @@ custom_field_key = Pattern(
 )
 custom_field_text = Text(256, _CUSTOM_FIELDS_SOURCE, shortest=1)
 custom_field_number = Number(_CUSTOM_FIELDS_SOURCE)
+
+PATTERNS_OF_CALLS = (event_part, design_id, resource_currency, business_currency, custom_field_key)
+"""What a game's calls are checked with; compiled by `Tracker.start()`, so that no frame waits for it."""
 
 
 def custom_field(key: object, value: object) -> None:
@@ -159,8 +161,7 @@ def _anything(field: str, value: object) -> None:
     """Seen in official SDKs, with no published rule."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One field of an event on the wire."""
 
     check: Check

@@ -6,17 +6,15 @@ thread. So a receiver may touch the game's objects.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from ga_pygame.clock import Clock, sleep
+from ga_pygame.diagnostics import log
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_log = logging.getLogger("ga_pygame")
 
 
 class Signal(Generic[P]):
@@ -57,7 +55,7 @@ class Signal(Generic[P]):
             try:
                 receiver(*args, **kwargs)
             except Exception:  # noqa: BLE001 - a game's receiver may raise anything
-                _log.exception("a receiver of %s raised", self.name)
+                log().exception("a receiver of %s raised", self.name)
 
     def __await__(self) -> Generator[Any, None, tuple[Any, ...]]:
         """Wait for the next emission in an asyncio game; the result is the tuple of its arguments."""

@@ -5,17 +5,13 @@ from __future__ import annotations
 import atexit
 import functools
 import json
-import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Protocol
 
-from ga_pygame import config as config_module
 from ga_pygame import rules
-from ga_pygame.config import Config
-from ga_pygame.diagnostics import Diagnostics, Drop, Stats, guard
+from ga_pygame.diagnostics import Diagnostics, Drop, Stats, guard, log
 from ga_pygame.engine.consent import CONSENT_KEY, Consent, ConsentState
 from ga_pygame.engine.context import Dimensions, DimensionTuple, GlobalFields
 from ga_pygame.engine.crashes import CrashHook, ErrorLimit, clipped, describe, fingerprint
@@ -39,6 +35,7 @@ from ga_pygame.signals import Mailbox, Response, Signal
 if TYPE_CHECKING:
     import pygame
 
+    from ga_pygame.config import Config
     from ga_pygame.delivery.bookkeeping import Heartbeat
     from ga_pygame.engine.focus import Watch
     from ga_pygame.engine.hook import Hook
@@ -47,11 +44,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-_log = logging.getLogger("ga_pygame")
 
-
-@dataclass(frozen=True, slots=True)
-class FlushResult:
+class FlushResult(NamedTuple):
     """What became of a flush.
 
     Attributes:
@@ -78,9 +72,12 @@ class Node(Protocol):
 
 
 def _with_knobs(
-    _config: Callable[P, Config],
+    _config: Callable[[], Callable[P, Config]],
 ) -> Callable[[Callable[..., None]], Callable[Concatenate[Tracker, P], None]]:
-    """Give a method the keywords of `Config`, so that each knob is declared once and still completed by editors."""
+    """Give a method the keywords of `Config`, so that each knob is declared once and still completed by editors.
+
+    Only type checkers look into the lambda: `Config` is loaded when a tracker is made.
+    """
     return lambda method: method
 
 
@@ -119,7 +116,7 @@ class Tracker:
 
     config: Config
 
-    @_with_knobs(Config)
+    @_with_knobs(lambda: Config)
     def __init__(self, **knobs: Any) -> None:
         from ga_pygame.wiring import Parts  # noqa: PLC0415 - what delivers is loaded when a tracker is made
 
@@ -133,8 +130,10 @@ class Tracker:
         return tracker
 
     def _assemble(self, parts: Parts, knobs: Mapping[str, Any]) -> None:
+        from ga_pygame import config  # noqa: PLC0415 - see __init__
+
         self._diagnostics = Diagnostics()
-        self.config = config_module.load(knobs, os.environ, self._diagnostics.warn_once)
+        self.config = config.load(knobs, os.environ, self._diagnostics.warn_once)
         self._diagnostics.strict = self.config.strict
         self._diagnostics.on_drop = self._dropped
         self._parts = parts
@@ -211,6 +210,8 @@ class Tracker:
             if self.config.enabled:
                 self._diagnostics.warn_once("no keys", _NO_KEYS)
             return
+        for pattern in rules.PATTERNS_OF_CALLS:
+            pattern.compile()
         wants_health = any(target.wants_health for target in targets)
         focus = Focus(self._session)
         self._hook = hook = Hook(
@@ -272,7 +273,7 @@ class Tracker:
         try:
             self._take_configs(json.loads(kept.get("remote_configs", "{}")))
         except (ValueError, AttributeError):
-            _log.debug("the remote configs that were kept cannot be read")
+            log().debug("the remote configs that were kept cannot be read")
 
     def close(self) -> None:
         """End the session, store everything, send what can be sent within `shutdown_timeout`; called at exit.

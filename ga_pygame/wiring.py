@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ga_pygame.clock import Clock, SystemClock, new_id
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_folder
@@ -37,8 +36,7 @@ class MakeOutbox(Protocol):
     ) -> Outbox: ...
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """The classes that a tracker is made of; tests put others in."""
 
     clock: Callable[[], Clock] = SystemClock

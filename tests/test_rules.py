@@ -233,8 +233,14 @@ def test_remembering_stays_bounded() -> None:
     rule = checks.Pattern("[0-9]+", "digits", "test")
     for number in range(5000):
         rule("field", str(number))
-    assert len(rule._remembered) <= 4096
+    assert len(rule.remembered) <= 4096
     refused(rule, "x")
+
+
+def test_what_never_repeats_is_not_remembered() -> None:
+    """An event's id takes no memory after its check."""
+    rules.uuid("event_uuid", "de305d54-75b4-431b-adb2-eb6b9e546014")
+    assert not rules.uuid.remembered
 
 
 # --- the wire -----------------------------------------------------------------------------------------------

@@ -6,11 +6,10 @@ do not hide the others.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -41,8 +40,10 @@ class ErrorLimit:
 
 def describe(error: BaseException) -> str:
     """The traceback as text without the player's home folder; of one too long, the end, which says most."""
+    import traceback  # noqa: PLC0415 - 2 ms that `import ga_pygame` need not cost
+
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return _sayable(text.replace(str(Path.home()), "~"))[-rules.MAX_ERROR_MESSAGE :]
+    return _sayable(text.replace(os.path.expanduser("~"), "~"))[-rules.MAX_ERROR_MESSAGE :]
 
 
 def clipped(message: str) -> str:
@@ -57,6 +58,8 @@ def _sayable(text: str) -> str:
 
 def fingerprint(error: BaseException) -> str:
     """The same for the same kind of error at the same place, whatever its message says."""
+    import traceback  # noqa: PLC0415 - see describe
+
     frames = traceback.extract_tb(error.__traceback__)
     places = [f"{frame.filename}:{frame.lineno}" for frame in frames[-5:]]
     return "|".join([type(error).__qualname__, *places])

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from enum import Enum
 from threading import Lock
+from typing import NamedTuple
 
 from ga_pygame.events import Event, SessionEnd, SessionRef, User
 
@@ -30,8 +30,7 @@ class Phase(Enum):
     PAUSED = "paused"
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """A session at one moment; times in seconds of `Clock.monotonic`.
 
     Attributes:
@@ -171,10 +170,10 @@ class Session:
     def _leave(self, at: float, reason: str, *, final: bool) -> None:
         if self.state.phase is not Phase.CLOSED:
             self._end(self.state.since if self.state.phase is Phase.PAUSED else at, reason)
-        self.state = replace(self.state, left=True, final=final or self.state.final)
+        self.state = self.state._replace(left=True, final=final or self.state.final)
 
     def _no_window(self) -> None:
-        self.state = replace(self.state, left=False)
+        self.state = self.state._replace(left=False)
 
     def _end(self, at: float, reason: str) -> None:
         session = self.state.session
