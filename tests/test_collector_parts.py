@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ga_pygame.collector import bodies, configs, games
+from ga_pygame import rules
+from ga_pygame.collector import bodies, configs, games, validation
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -34,6 +35,37 @@ def test_a_list_is_split_without_changing_its_parts(
     position = 0
     for part in parts:
         position = text.encode().index(bytes(part), position) + len(bytes(part))
+
+
+_EVENT: dict[str, Any] = {
+    "v": 2,
+    "user_id": "player",
+    "sdk_version": "rest api v2",
+    "os_version": "linux 6.8.0",
+    "manufacturer": "unknown",
+    "device": "unknown",
+    "platform": "linux",
+    "session_id": "de305d54-75b4-431b-adb2-eb6b9e546014",
+    "session_num": 1,
+    "category": "design",
+    "event_id": "a:b",
+}
+_TRICKY = st.sampled_from([None, True, False, 1, 1.0, 2, 2.0, "", "linux", "a:b", {"a": 1}, {"a": True}, {"a": []}])
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from([*rules.ANNOTATIONS, "category", "event_id", "value"]), _TRICKY, max_size=2)
+        | st.builds(lambda category: {"category": category, "length": 1}, st.sampled_from([*rules.CATEGORIES])),
+        max_size=12,
+    )
+)
+def test_an_event_is_judged_alone_whatever_came_before(changes: list[dict[str, Any]]) -> None:
+    """Looking only once at what repeats lets no event through that another one resembles."""
+    events = [{**_EVENT, **change} for change in changes]
+    accepted, rejected = validation.sort_out(json.dumps(events).encode())
+    assert [event for event, _ in accepted] == [event for event in events if not validation.broken_rules(event)]
+    assert [errors for _, _, errors in rejected] == [wrong for one in events if (wrong := validation.broken_rules(one))]
 
 
 @pytest.mark.parametrize("text", ["", "KEY", f"{'a' * 32}:", f"{'a' * 31}:{'b' * 40}", f"{'A' * 32}:{'b' * 40}"])

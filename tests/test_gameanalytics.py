@@ -148,6 +148,13 @@ def test_the_limits_of_a_batch() -> None:
     assert GameAnalytics.max_bytes == 900_000
 
 
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 200])
+def test_any_number_of_records_is_one_list(count: int) -> None:
+    """A batch's JSON is made in pieces; the server sees one list, in order."""
+    records = [RECORDS[0]._replace(id=number, payload=b'"value":%d}' % number) for number in range(count)]
+    assert [event["value"] for event in body(GameAnalytics(KEY, SECRET).encode(records))] == list(range(count))
+
+
 # --- init ---------------------------------------------------------------------------------------------------
 
 

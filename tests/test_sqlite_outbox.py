@@ -172,6 +172,28 @@ def test_a_record_for_a_destination_that_is_not_configured_now_stays(path: Path)
     again.close()
 
 
+def test_what_was_sent_while_the_disk_failed_is_not_sent_again(outbox: SqliteOutbox, path: Path) -> None:
+    """It cannot be removed then; the next batch that can be takes it along."""
+    add(outbox, "a", "b")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("ALTER TABLE key_value RENAME TO gone")
+        for name in NAMES:
+            batch = outbox.lease(name, 500, 10**6)
+            assert batch is not None
+            with pytest.raises(OutboxError):
+                outbox.settle(batch)
+        other.execute("ALTER TABLE gone RENAME TO key_value")
+        add(outbox, "c")
+        assert texts(outbox) == ["c"]
+        batch = outbox.lease("first", 500, 10**6)
+        assert batch is not None
+        outbox.settle(batch)
+        assert other.execute("SELECT count(*) FROM deliveries WHERE destination = 'first'").fetchone() == (0,)
+        outbox.save()
+        assert other.execute("SELECT payload FROM records").fetchall() == [(b"c",)]
+    assert texts(outbox, "second") == ["c"]
+
+
 def test_a_bounded_table_of_rejected_events(outbox: SqliteOutbox, path: Path) -> None:
     """The last refused events stay, with destination, reason and what the server said."""
     for number in range(MAX_REJECTED + 5):

@@ -414,7 +414,9 @@ def test_refused_keys_keep_the_sums_and_are_said_once() -> None:
     assert "application key" in rig.warnings["trophy:key"]
     rig.add(4)
     rig.session = SessionRef("s2", 0.0)
+    rig.clock.advance(100)
     rig.run()
+    rig.clock.advance(100)
     rig.run()
     assert rig.sent == [("m", 3), ("m", 3), ("m", 4)]
     assert rig.keys[0] == rig.keys[1] != rig.keys[2]

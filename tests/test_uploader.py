@@ -92,7 +92,12 @@ class Rig:
         self.told: list[tuple[object, ...]] = []
         self.session = "s1"
         self.situation: Situation | None = Situation("s1", 1, "u", None)
-        self.uploader = Uploader(
+        self.uploader = self.made()
+
+    def made(self, interval: float | None = None) -> Uploader:
+        """An uploader for the service with an interval of its own."""
+        self.service.interval = interval
+        return Uploader(
             self.service,
             self.transport,
             self.outbox,
@@ -178,6 +183,20 @@ def test_events_wait_for_the_next_interval() -> None:
     rig.run()
     assert rig.batches == ["a", "b"]
     assert [request.url for request in rig.transport.sent].count("init") == 1
+
+
+def test_a_destination_with_an_interval_of_its_own_is_not_hurried() -> None:
+    """There may be a limit to how often it is asked; the end of the game sends all the same."""
+    rig = Rig()
+    rig.uploader = rig.made(interval=60.0)
+    rig.run()
+    rig.add("a")
+    rig.uploader.urge()
+    rig.run()
+    assert rig.batches == []
+    rig.uploader.finish()
+    rig.run()
+    assert rig.batches == ["a"]
 
 
 def test_a_new_session_shakes_hands_again() -> None:

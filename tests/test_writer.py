@@ -13,7 +13,7 @@ from ga_pygame.delivery.bookkeeping import Heartbeat
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.outbox import Outbox, OutboxError
 from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
-from ga_pygame.delivery.writer import COMMIT_SECONDS, HEARTBEAT_SECONDS, SLICE, Flush, Inbox, Remember, Writer
+from ga_pygame.delivery.writer import COMMIT_SECONDS, HEARTBEAT_SECONDS, MANY, SLICE, Flush, Inbox, Remember, Writer
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import Context, Design, Event, Progression, Record, SessionEnd, SessionRef, Status, User
 from ga_pygame.testing import ManualClock
@@ -78,7 +78,7 @@ def test_one_step_is_one_slice() -> None:
 
 
 def test_session_starts_and_ends_are_sent_at_once() -> None:
-    """After their commit the uploaders are urged; by nothing else."""
+    """After their commit the uploaders are urged."""
     rig = Rig()
     rig.report(User())
     rig.step()
@@ -89,6 +89,20 @@ def test_session_starts_and_ends_are_sent_at_once() -> None:
     rig.report(SessionEnd(1, "quit"))
     rig.step()
     assert len(rig.urged) == 2
+
+
+def test_a_full_batch_is_sent_at_once() -> None:
+    """So that no more than one waits, however fast events come; each is urged once."""
+    rig = Rig()
+    rig.report(*(Design("a") for _ in range(MANY - 1)))
+    while rig.inbox:
+        rig.step()
+    assert rig.urged == []
+    for urged in (1, 1, 2):
+        rig.report(*(Design("a") for _ in range(MANY // 2)))
+        while rig.inbox:
+            rig.step()
+        assert len(rig.urged) == urged
 
 
 def test_the_number_of_a_session_is_known_once_it_is_stored() -> None:

@@ -230,7 +230,7 @@ def connect(path: Path) -> sqlite3.Connection:
         raise StoreError(f"the folder {path.parent} does not exist: create it or choose another --db")
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256)
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"cannot open {path}: {_reason(error)}. Choose another --db") from error
     try:

@@ -22,14 +22,16 @@ from typing import Any
 
 from ga_pygame.collector.schema import connect
 
-ROWS_PER_STATEMENT = 100
 EVENTS_PER_COMMIT = 20_000
 MAX_WAITING_BYTES = 64 * 2**20
 
 _EVENT_COLUMNS = (
     "id, game_id, received_at, client_ts, category, event_uuid, user_id, session_id, session_num, event_id, value, json"
 )
-_ROW = "(" + ", ".join("?" * len(_EVENT_COLUMNS.split(","))) + ")"
+_INSERT = (
+    f"INSERT INTO events ({_EVENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
+    " ON CONFLICT (game_id, event_uuid) DO NOTHING"
+)
 
 
 class StoreFull(Exception):
@@ -212,16 +214,11 @@ class Store:
         tally.write(self._db)
 
     def _insert(self, rows: list[tuple[Any, ...]]) -> set[int] | None:
-        """Insert what is new; return the ids that were, or `None` if all were.
-
-        Many rows a statement: the interpreter lock is given back and fetched once a statement, not once a row.
-        """
+        """Insert what is new; return the ids that were, or `None` if all were."""
         if not rows:
             return None
         before = self._db.total_changes
-        for start in range(0, len(rows), ROWS_PER_STATEMENT):
-            some = rows[start : start + ROWS_PER_STATEMENT]
-            self._db.execute(_insert_sql(len(some)), [value for row in some for value in row])
+        self._db.executemany(_INSERT, rows)
         if self._db.total_changes - before == len(rows):
             return None
         return {row[0] for row in self._db.execute("SELECT id FROM events WHERE id >= ?", (rows[0][0],))}
@@ -236,11 +233,6 @@ class Store:
 
 
 _Item = tuple[Submission | Change, Future[Any]]
-
-
-def _insert_sql(rows: int) -> str:
-    values = ", ".join([_ROW] * rows)
-    return f"INSERT INTO events ({_EVENT_COLUMNS}) VALUES {values} ON CONFLICT (game_id, event_uuid) DO NOTHING"  # noqa: S608
 
 
 def _row(row_id: int, game_id: int, received_at: float, event: Mapping[str, Any], raw: Any) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ga_pygame import device
-from ga_pygame.clock import Clock, new_id
+from ga_pygame.clock import Clock, new_id, new_ids
 from ga_pygame.delivery.journal import Rest
 from ga_pygame.delivery.outbox import NewRecord, OpenSession, Orphan, Transaction
 from ga_pygame.events import (
@@ -102,6 +102,7 @@ class Encoder:
         self.health_for = health_for
         self._amounts = amounts or {}
         self._shared: dict[tuple[Context, str, int], bytes] = {}
+        self._ids = new_ids()
 
     def shared(self, context: Context, session_id: str, session_num: int) -> bytes:
         """The fields that a context and a session give to all their events, as a JSON fragment."""
@@ -132,7 +133,7 @@ class Encoder:
             own["custom_fields"] = {**shared_fields, **fields}
         elif fields or shared_fields:
             own["custom_fields"] = fields or shared_fields
-        text = payload(own, self.shared(record.context, session.id, session_num))
+        text = payload(own, self.shared(record.context, session.id, session_num), next(self._ids))
         return NewRecord(session.id, own["category"], self.clock.wall(record.at), self.clock.server_offset, text, extra)
 
 
@@ -162,8 +163,8 @@ class Page:
         self._last = record
         numbers: dict[str, int] = {}
         extra = None
-        if kind is WalletChange:
-            self._put_in_wallet(event.change, record)  # type: ignore[attr-defined]  # kind says so
+        if isinstance(event, WalletChange):
+            self._put_in_wallet(event.change, record)
             return
         if isinstance(event, Progression):
             extra = self._duration(event, record)
@@ -178,15 +179,19 @@ class Page:
             extra = json.dumps({"reason": event.reason})
         self._append(event, record, numbers, extra)
 
+    def store(self) -> None:
+        """Add what was taken so far to the outbox."""
+        self.added += len(self._records)
+        self._transaction.add(self._records)
+        self._transaction.add(self._samples, self._encoder.health_for)
+        self._records, self._samples = [], []
+
     def close(self, now: float, heartbeat: Heartbeat | None) -> None:
         """Empty a wallet that is due, add the records, refresh the session's row."""
         last = self._last
         if last is not None and self.book.wallet_is_due(now):
             self._empty_wallet(last._replace(at=now))
-        self._transaction.add(self._records)
-        if self._samples:
-            self._transaction.add(self._samples, self._encoder.health_for)
-        self.added = len(self._records)
+        self.store()
         self.book = replace(self.book, last=last)
         session = self.book.session
         if session is None:
@@ -209,7 +214,8 @@ class Page:
         if session is None:
             raise ValueError("a record without a session")
         number = self.book.numbers.get(session.id, 1)
-        own = {**event.wire(), **numbers}
+        own = event.wire()
+        own.update(numbers)
         self._encoder.add_to_sums(own, record.context.user_id, self._transaction)
         records = self._samples if isinstance(event, Health) else self._records
         records.append(self._encoder.record(own, record, session, number, extra))
@@ -329,12 +335,22 @@ def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -
         own = {**event.wire(), **numbers}
         encoder.add_to_sums(own, user_id, transaction)
         extra = json.dumps({"reason": event.reason}) if isinstance(event, SessionEnd) else None
-        text = payload(own, session.annotations)
+        text = payload(own, session.annotations, new_id())
         records.append(NewRecord(session.session_id, own["category"], *when, text, extra))
     transaction.add(records)
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+def _json_encoder() -> Callable[[Any], str]:
+    """What `JSONEncoder.encode` does, without making its inner encoder anew each time: 1.7 µs instead of 2.9."""
+    made = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    make_inner = getattr(json.encoder, "c_make_encoder", None)
+    if make_inner is None:  # an interpreter without it
+        return made.encode
+    inner = make_inner(None, made.default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    return lambda value: "".join(inner(value, 0))
+
+
+_encode = _json_encoder()
 
 
 def encode(value: Mapping[str, Any]) -> bytes:
@@ -342,9 +358,9 @@ def encode(value: Mapping[str, Any]) -> bytes:
     return _encode(value).encode("utf-8", "replace")
 
 
-def payload(own: Mapping[str, Any], shared: bytes) -> bytes:
+def payload(own: Mapping[str, Any], shared: bytes, event_uuid: str) -> bytes:
     """An event's JSON without its opening brace: its own fields, the shared ones, its id."""
-    return encode(own)[1:-1] + b"," + shared + b',"event_uuid":"' + new_id().encode() + b'"}'
+    return encode(own)[1:-1] + b"," + shared + b',"event_uuid":"' + event_uuid.encode() + b'"}'
 
 
 def _annotations(context: Context, session_id: str, session_num: int) -> dict[str, Any]:

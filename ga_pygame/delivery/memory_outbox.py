@@ -119,13 +119,14 @@ class MemoryOutbox:
             self.rejected.extend(rejected)
             self.release(batch)
             return
-        done = {record.id for record in batch.records}
         waiting = self._waiting[batch.destination]
-        for one in done:
+        for record in batch.records:
             with contextlib.suppress(ValueError):  # trimmed or moved to the disk meanwhile
-                waiting.remove(one)  # in place: the writer may be appending
-            if not any(one in queue for queue in self._waiting.values()):
-                self._records.pop(one, None)
+                waiting.remove(record.id)  # in place: the writer may be appending
+        wanted = {one for queue in self._waiting.values() for one in tuple(queue)}
+        for record in batch.records:
+            if record.id not in wanted:
+                self._records.pop(record.id, None)
         self.rejected.extend(rejected)
         self.release(batch)
 

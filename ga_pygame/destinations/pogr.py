@@ -16,7 +16,6 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any
 
@@ -153,6 +152,8 @@ class POGR(Destination):
         """Server time minus local time by the answer's `Date`: a player's clock may be days off."""
         if self._host is None:
             return None
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - loads sockets, 6 ms of a game's start
+
         try:
             server = parsedate_to_datetime(reply.headers.get("date", "")).timestamp()
         except (ValueError, TypeError):
