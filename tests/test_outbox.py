@@ -300,7 +300,8 @@ def test_cut_takes_the_longest_start(max_events: int) -> None:
         StoredRecord(n, "s", "user" if n % 7 == 0 else "design", 0.0, None, b"x" * (37 * n % 300)) for n in range(50)
     ]
     for start, max_bytes in itertools.product(range(49), (10, 500, 10**6)):
-        taken = cut(records[start:], max_events, max_bytes)
+        taken, more = cut(records[start:], max_events, max_bytes)
+        assert more == (start + len(taken) < len(records))
         assert taken == records[start : start + len(taken)]
         assert 1 <= len(taken) <= max_events
         assert all(one.category != "user" for one in taken[1:])

@@ -10,6 +10,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -175,7 +176,7 @@ class FailoverOutbox:
                 self._note(error, disk, "events on the disk cannot be read now")
                 batch = None
             if batch is not None:
-                return batch
+                return replace(batch, more=True) if len(self._memory) else batch
         if self._moving:
             return None
         batch = self._memory.lease(destination, max_events, max_bytes)

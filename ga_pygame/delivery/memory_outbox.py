@@ -80,11 +80,11 @@ class MemoryOutbox:
         if destination in self._summing:
             return self._lease_sum(destination)
         present = (self._records.get(one) for one in tuple(self._waiting[destination]))
-        records = cut((record for record in present if record is not None), max_events, max_bytes)
+        records, more = cut((record for record in present if record is not None), max_events, max_bytes)
         if not records:
             return None
         self._leased.add(destination)
-        return Batch(destination, records, self)
+        return Batch(destination, records, self, more)
 
     def _lease_sum(self, destination: str) -> Batch | None:
         frozen = [place for place in tuple(self._frozen) if place[0] == destination]

@@ -112,8 +112,8 @@ class Batch:
     """Records leased for one send.
 
     Attributes:
-        more: Whether more may be waiting. After the last of the sums that were frozen together there is not:
-            what was added since is summed up until the next interval.
+        more: Whether more was waiting when this was leased (of sums: frozen together with this one). What comes
+            later waits for the next interval.
     """
 
     destination: str
@@ -226,16 +226,16 @@ class Outbox(Protocol):
         ...
 
 
-def cut(records: Iterable[StoredRecord], max_events: int, max_bytes: int) -> list[StoredRecord]:
-    """The longest start of `records` that may travel together; at least one record."""
+def cut(records: Iterable[StoredRecord], max_events: int, max_bytes: int) -> tuple[list[StoredRecord], bool]:
+    """The longest start of `records` that may travel together, at least one record; whether there are more."""
     taken: list[StoredRecord] = []
     size = 2
     for record in records:
         size += len(record.payload) + 28
         if taken and (len(taken) == max_events or size > max_bytes or record.category == "user"):
-            break
+            return taken, True
         taken.append(record)
-    return taken
+    return taken, False
 
 
 LEAST_SUM = 1e-9

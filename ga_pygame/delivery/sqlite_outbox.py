@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
-from ga_pygame.clock import new_id
+from ga_pygame.clock import breathe, new_id
 from ga_pygame.delivery import journal
 from ga_pygame.delivery.outbox import (
     LEAST_SUM,
@@ -234,7 +234,7 @@ class SqliteOutbox:
     def _next(self, destination: str, max_events: int, max_bytes: int) -> tuple[list[StoredRecord], bool]:
         """What a lease gives, and whether there may be more."""
         if destination not in self._summing:
-            return cut(self._waiting(destination), max_events, max_bytes), True
+            return cut(self._waiting(destination), max_events, max_bytes)
         sums = self._frozen_sums(destination)
         return sums[:1], len(sums) > 1
 
@@ -274,6 +274,7 @@ class SqliteOutbox:
         with contextlib.closing(rows):
             while some := rows.fetchmany(MANY):
                 yield from map(StoredRecord._make, some)
+                breathe()
 
     def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
         if batch.destination in self._summing:
