@@ -151,6 +151,7 @@ class Journal:
         self._end = _STARTS[0] + _HALF
         self._last_in_half = [0, 0]
         self._committed = 0
+        self._full_until = 0
         self._sequence = 0
         self._known: dict[SessionRef | Context | str, int] = {}  # in this half
         self._session: SessionRef | None = None  # of the last record, and its number; the same for the context
@@ -173,7 +174,7 @@ class Journal:
 
     def _note_anything(self, event: Event, session: SessionRef | None, context: Context, at: float, fields: Any) -> int:
         kind = _KINDS.get(type(event))
-        if kind is None or session is None:
+        if kind is None or session is None or self._full_until > self._committed:
             return 0
         number, values = kind
         known = self._known
@@ -199,6 +200,7 @@ class Journal:
         """Go on in the other half, if all of it is committed and this one is not empty."""
         other = 1 - self._half
         if self._last_in_half[other] > self._committed or self._place == _STARTS[self._half]:
+            self._full_until = self._last_in_half[other]
             return False
         self._last_in_half[self._half] = self._sequence
         self._half = other
