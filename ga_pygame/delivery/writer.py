@@ -176,7 +176,7 @@ class Writer:
                 transaction.remember(item.key, item.value)
             if place % _BREATH == 0:
                 page.store()
-                if len(items) <= SLICE:
+                if len(items) <= SLICE or place % SLICE == 0:
                     breathe()
         page.close(now, self._heartbeat(now))
         if noted := _last_noted(items):
