@@ -76,6 +76,8 @@ PATTERNS_OF_CALLS = (event_part, design_id, resource_currency, business_currency
 def custom_field(key: object, value: object) -> None:
     """Check one custom field: a key of 1 to 64 word characters, a string of 1 to 256 or a finite number."""
     custom_field_key("custom_fields key", key)
+    if type(value) is str and value.isascii() and 0 < len(value) <= custom_field_text.longest:
+        return  # nearly always; without the name 0.5 µs sooner
     name = f"custom_fields.{key}"
     if isinstance(value, str):
         custom_field_text(name, value)
@@ -88,7 +90,7 @@ def custom_field(key: object, value: object) -> None:
 
 def custom_fields(field: str, value: object) -> None:
     """Check all custom fields of one event: a mapping of at most 50."""
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         raise InvalidEvent(field, value, "must be a mapping", _CUSTOM_FIELDS_SOURCE, "wrong_type", private=True)
     if len(value) > MAX_CUSTOM_FIELDS:
         words = f"must have at most {MAX_CUSTOM_FIELDS} entries, has {len(value)}"
