@@ -42,11 +42,22 @@ def child(module: str, peer: str, arguments: dict[str, Any], timeout: float = 18
             text = stuck.stdout.decode() if isinstance(stuck.stdout, bytes) else ""
             return {**_read(text), "failed": f"not over after {timeout:.0f} s", "began": began, "ended": time.time()}
         ended = time.time()
+        if not arguments.get("dies"):  # then the next launch wants it
+            _remove_journals(Path(arguments.get("data") or home))
     measured = _read(done.stdout)
     if not measured and not arguments.get("dies"):
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         return {"failed": lines[-1], "began": began, "ended": ended}
     return {**measured, "began": began, "ended": ended}
+
+
+def _remove_journals(data: Path) -> None:
+    """Free the shared memory of ours that ended without `close()`."""
+    from benchmarks.growth import outbox_file
+    from ga_pygame.delivery import journal
+
+    for left in journal.folder(outbox_file(data).parent).glob("journal-*.ring"):
+        journal.remove(left)
 
 
 def _is_foreign(name: str) -> bool:
