@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from benchmarks.scene import EVENTS_PER_FRAME, NAMES, Scene
+
 Report = Callable[[str, float], Any]
 
 
@@ -33,6 +35,19 @@ class Peer:
 
     def close(self) -> None:
         """Shut down as its documentation says."""
+
+
+def game(contestant: Peer, report: Report, scene: Scene) -> Callable[[int], None]:
+    """A frame of a game that reports events in each."""
+
+    def frame(number: int) -> None:
+        first = number * EVENTS_PER_FRAME
+        for event in range(first, first + EVENTS_PER_FRAME):
+            report(NAMES[event & 63], event)
+        scene.frame()
+        contestant.frame()
+
+    return frame
 
 
 class NoTracker(Peer):

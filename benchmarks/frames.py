@@ -20,11 +20,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contestants import game
 from benchmarks.inside import leave, percentiles, tell
 from benchmarks.peers import CONTESTANTS, OURS, base_of, with_bases
 from benchmarks.process import child, chosen_peers, medians, parser, progress
 from benchmarks.report import Cell, Report
-from benchmarks.scene import EVENTS_PER_FRAME, NAMES, Scene, play
+from benchmarks.scene import Scene, play
 from benchmarks.servers import STATES, all_states
 
 _PERCENTILES = ("p50", "p99", "p99.9", "max")
@@ -37,14 +38,7 @@ def measure(options: dict[str, Any]) -> None:
     contestant = CONTESTANTS[options["peer"]]()
     scene = Scene()
     report = contestant.start(options["url"])
-
-    def frame(number: int) -> None:
-        first = number * EVENTS_PER_FRAME
-        for event in range(first, first + EVENTS_PER_FRAME):
-            report(NAMES[event & 63], event)
-        scene.frame()
-        contestant.frame()
-
+    frame = game(contestant, report, scene)
     opening = play(1.0, frame)
     profiler = _profile(options["profile"]) if options["profile"] else None
     times = play(options["seconds"], frame)

@@ -8,10 +8,10 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.contestants import GaPygame, Peer, Report
+from benchmarks.contestants import GaPygame, Peer, Report, game
 from benchmarks.inside import leave, tell
 from benchmarks.peers import CONTESTANTS
-from benchmarks.scene import EVENTS_PER_FRAME, NAMES, Scene, play
+from benchmarks.scene import NAMES, Scene, play
 
 _TIMEOUT = 120.0
 
@@ -88,17 +88,6 @@ def _drain(contestant: Peer, options: dict[str, Any]) -> None:
     leave()
 
 
-def _player(report: Report, scene: Scene, contestant: Peer) -> Any:
-    def frame(number: int) -> None:
-        first = number * EVENTS_PER_FRAME
-        for event in range(first, first + EVENTS_PER_FRAME):
-            report(NAMES[event & 63], event)
-        scene.frame()
-        contestant.frame()
-
-    return frame
-
-
 def _memory(contestant: Peer, options: dict[str, Any]) -> None:
     import psutil
 
@@ -108,7 +97,7 @@ def _memory(contestant: Peer, options: dict[str, Any]) -> None:
     before = process.memory_full_info()
     peak_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     report = contestant.start(options["url"])
-    play(5.0, _player(report, scene, contestant))
+    play(5.0, game(contestant, report, scene))
     contestant.flush(30)
     after = process.memory_full_info()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -135,7 +124,7 @@ def _startup(contestant: Peer, options: dict[str, Any]) -> None:
 def _exit(contestant: Peer, options: dict[str, Any]) -> None:
     scene = Scene()
     report = contestant.start(options["url"])
-    play(2.0, _player(report, scene, contestant))
+    play(2.0, game(contestant, report, scene))
     tell({"closing": time.time()})
     contestant.close()
 

@@ -20,6 +20,19 @@ from ga_pygame.delivery import journal
 
 ROOT = Path(__file__).parent.parent
 
+ANNOTATIONS: dict[str, Any] = {
+    "v": 2,
+    "user_id": "player",
+    "sdk_version": "rest api v2",
+    "os_version": "linux 6.8.0",
+    "manufacturer": "unknown",
+    "device": "unknown",
+    "platform": "linux",
+    "session_id": "de305d54-75b4-431b-adb2-eb6b9e546014",
+    "session_num": 1,
+}
+"""What every event on the wire has to carry."""
+
 
 @pytest.fixture(autouse=True)
 def no_journals_left(tmp_path: Path) -> Iterator[None]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ga_pygame import rules
 from ga_pygame.collector import bodies, configs, games, validation
+from tests.conftest import ANNOTATIONS
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -37,19 +38,7 @@ def test_a_list_is_split_without_changing_its_parts(
         position = text.encode().index(bytes(part), position) + len(bytes(part))
 
 
-_EVENT: dict[str, Any] = {
-    "v": 2,
-    "user_id": "player",
-    "sdk_version": "rest api v2",
-    "os_version": "linux 6.8.0",
-    "manufacturer": "unknown",
-    "device": "unknown",
-    "platform": "linux",
-    "session_id": "de305d54-75b4-431b-adb2-eb6b9e546014",
-    "session_num": 1,
-    "category": "design",
-    "event_id": "a:b",
-}
+_EVENT = {**ANNOTATIONS, "category": "design", "event_id": "a:b"}
 _TRICKY = st.sampled_from([None, True, False, 1, 1.0, 2, 2.0, "", "linux", "a:b", {"a": 1}, {"a": True}, {"a": []}])
 
 

@@ -70,6 +70,18 @@ def rest(path: Path) -> Rest:
     return Rest(path.read_bytes())
 
 
+def damaged(folder: Path, events: list[Design], place: int, junk: bytes) -> Rest:
+    """What is read of a journal of these events after something else was written into the file."""
+    path = folder / "damaged.ring"
+    made = Journal(path, ManualClock())
+    for event in events:
+        note(made, event)
+    content = bytearray(path.read_bytes())
+    made.close()
+    content[place : place + len(junk)] = junk
+    return Rest(bytes(content))
+
+
 def test_every_kind_of_event_comes_back_as_it_was(journal: Journal, path: Path) -> None:
     """Event, session, context, time and fields: nothing of a record is lost by the file."""
     for event in EVENTS:
@@ -155,14 +167,8 @@ def test_a_file_that_is_no_journal_is_empty(content: bytes) -> None:
 @given(place=st.integers(64, 6000), junk=st.binary(min_size=1, max_size=40))
 def test_damage_ends_what_is_read_and_changes_nothing_before(tmp_path: Path, place: int, junk: bytes) -> None:
     """Whatever stands in the file: what is read is a true beginning of what was noted."""
-    path = tmp_path / "damaged.ring"
-    made = Journal(path, ManualClock())
-    for number in range(100):
-        note(made, Design(f"n:{number}"))
-    content = bytearray(path.read_bytes())
-    made.close()
-    content[place : place + len(junk)] = junk
-    found = [record.event for _, record in Rest(bytes(content)).records]
+    events = [Design(f"n:{number}") for number in range(100)]
+    found = [record.event for _, record in damaged(tmp_path, events, place, junk).records]
     assert found == [Design(f"n:{number}") for number in range(len(found))]
 
 
@@ -207,14 +213,7 @@ def test_the_short_form_belongs_to_its_session_and_context(journal: Journal, pat
 @given(place=st.integers(64, 6000), junk=st.binary(min_size=1, max_size=40))
 def test_damage_to_the_short_form_never_raises(tmp_path: Path, place: int, junk: bytes) -> None:
     """It has no checksum; what makes no sense ends what is read."""
-    path = tmp_path / "damaged.ring"
-    made = Journal(path, ManualClock())
-    for number in range(100):
-        note(made, Design("a", float(number)))
-    content = bytearray(path.read_bytes())
-    made.close()
-    content[place : place + len(junk)] = junk
-    found = Rest(bytes(content)).records
+    found = damaged(tmp_path, [Design("a", float(number)) for number in range(100)], place, junk).records
     assert [sequence for sequence, _ in found] == sorted(sequence for sequence, _ in found)
 
 

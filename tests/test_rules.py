@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ga_pygame import checks, rules
 from ga_pygame.checks import InvalidEvent
+from tests.conftest import ANNOTATIONS
 
 NAMED_RULES = {
     name: rule
@@ -245,19 +246,7 @@ def test_what_never_repeats_is_not_remembered() -> None:
 
 # --- the wire -----------------------------------------------------------------------------------------------
 
-WIRE: dict[str, Any] = {
-    "category": "user",
-    "v": 2,
-    "user_id": "player",
-    "client_ts": 1_760_000_000,
-    "sdk_version": "rest api v2",
-    "os_version": "linux 6.8.0",
-    "manufacturer": "unknown",
-    "device": "unknown",
-    "platform": "linux",
-    "session_id": "de305d54-75b4-431b-adb2-eb6b9e546014",
-    "session_num": 1,
-}
+WIRE = {"category": "user", "client_ts": 1_760_000_000, **ANNOTATIONS}
 
 
 def errors(**changes: Any) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ga_pygame import device
-from ga_pygame.clock import Clock, new_id, new_ids
+from ga_pygame.clock import Clock, new_ids
 from ga_pygame.delivery.journal import Rest
 from ga_pygame.delivery.outbox import NewRecord, OpenSession, Orphan, Transaction
 from ga_pygame.events import (
@@ -124,6 +124,10 @@ class Encoder:
             for slot, amount in amounts(own, user_id):
                 transaction.add_to_sum(destination, slot, amount)
 
+    def payload(self, own: Mapping[str, Any], shared: bytes) -> bytes:
+        """An event's JSON without its opening brace: its own fields, the shared ones, a new id."""
+        return encode(own)[1:-1] + b"," + shared + b',"event_uuid":"' + next(self._ids).encode() + b'"}'
+
     def record(
         self, own: dict[str, Any], record: Record, session: SessionRef, session_num: int, extra: str | None
     ) -> NewRecord:
@@ -133,7 +137,7 @@ class Encoder:
             own["custom_fields"] = {**shared_fields, **fields}
         elif fields or shared_fields:
             own["custom_fields"] = fields or shared_fields
-        text = payload(own, self.shared(record.context, session.id, session_num), next(self._ids))
+        text = self.payload(own, self.shared(record.context, session.id, session_num))
         return NewRecord(session.id, own["category"], self.clock.wall(record.at), self.clock.server_offset, text, extra)
 
 
@@ -335,7 +339,7 @@ def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -
         own = {**event.wire(), **numbers}
         encoder.add_to_sums(own, user_id, transaction)
         extra = json.dumps({"reason": event.reason}) if isinstance(event, SessionEnd) else None
-        text = payload(own, session.annotations, new_id())
+        text = encoder.payload(own, session.annotations)
         records.append(NewRecord(session.session_id, own["category"], *when, text, extra))
     transaction.add(records)
 
@@ -356,11 +360,6 @@ _encode = _json_encoder()
 def encode(value: Mapping[str, Any]) -> bytes:
     """Compact JSON in UTF-8; half of a surrogate pair, which UTF-8 cannot say, becomes '?'."""
     return _encode(value).encode("utf-8", "replace")
-
-
-def payload(own: Mapping[str, Any], shared: bytes, event_uuid: str) -> bytes:
-    """An event's JSON without its opening brace: its own fields, the shared ones, its id."""
-    return encode(own)[1:-1] + b"," + shared + b',"event_uuid":"' + event_uuid.encode() + b'"}'
 
 
 def _annotations(context: Context, session_id: str, session_num: int) -> dict[str, Any]:

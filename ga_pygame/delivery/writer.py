@@ -151,9 +151,10 @@ class Writer:
             self._diagnostics.drop(Drop.INTERNAL, detail=type(getattr(item, "event", item)).__name__)
 
     def _commit(self, items: Sequence[Item], now: float) -> None:
-        page, trimmed = self._outbox.transact(lambda transaction: self._write(transaction, items, now))
+        noted = _last_noted(items)
+        page, trimmed = self._outbox.transact(lambda transaction: self._write(transaction, items, now, noted))
         self._book = page.book
-        if self._journal is not None and (noted := _last_noted(items)):
+        if self._journal is not None and noted:
             self._journal.committed(noted)
         self._saved_at = now
         self._diagnostics.count("stored", page.added)
@@ -166,7 +167,7 @@ class Writer:
             if isinstance(item, Flush):
                 item.stored()
 
-    def _write(self, transaction: Transaction, items: Sequence[Item], now: float) -> tuple[Page, int]:
+    def _write(self, transaction: Transaction, items: Sequence[Item], now: float, noted: int) -> tuple[Page, int]:
         """The work of one transaction; may run twice, so it changes nothing of the writer's."""
         page = Page(self._book, transaction, self._encoder)
         for place, item in enumerate(items, 1):
@@ -179,7 +180,7 @@ class Writer:
                 if len(items) <= SLICE or place % SLICE == 0:
                     breathe()
         page.close(now, self._heartbeat(now))
-        if noted := _last_noted(items):
+        if noted:
             transaction.remember(self._journal_key, str(noted))
         return page, transaction.trim(self._max_outbox_bytes)
 

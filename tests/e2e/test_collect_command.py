@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 import ga_pygame
+from tests.conftest import ANNOTATIONS
 
 if sys.platform == "linux":
     import resource
@@ -87,16 +88,8 @@ def design(**fields: Any) -> dict[str, Any]:
     return {
         "category": "design",
         "event_id": "kill:slime",
-        "v": 2,
-        "user_id": "player",
         "client_ts": 1_760_000_000,
-        "sdk_version": "rest api v2",
-        "os_version": "linux 6.8.0",
-        "manufacturer": "unknown",
-        "device": "unknown",
-        "platform": "linux",
-        "session_id": "de305d54-75b4-431b-adb2-eb6b9e546014",
-        "session_num": 1,
+        **ANNOTATIONS,
         "event_uuid": str(uuid.uuid4()),
         **fields,
     }

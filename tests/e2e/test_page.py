@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import ga_pygame
+from tests.conftest import ANNOTATIONS
 
 webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.webdriver.chrome.service import Service  # noqa: E402 - only where selenium is installed
@@ -43,16 +44,8 @@ def event(category: str = "design", **fields: Any) -> dict[str, Any]:
     own = {"design": {"event_id": "kill:slime"}, "session_end": {"length": 75}}.get(category, {})
     return {
         "category": category,
-        "v": 2,
-        "user_id": "player",
         "client_ts": 1_760_000_000,
-        "sdk_version": "rest api v2",
-        "os_version": "linux 6.8.0",
-        "manufacturer": "unknown",
-        "device": "unknown",
-        "platform": "linux",
-        "session_id": "de305d54-75b4-431b-adb2-eb6b9e546014",
-        "session_num": 1,
+        **ANNOTATIONS,
         "event_uuid": str(uuid.uuid4()),
         **own,
         **fields,
