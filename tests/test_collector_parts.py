@@ -57,6 +57,77 @@ def test_an_event_is_judged_alone_whatever_came_before(changes: list[dict[str, A
     assert [errors for _, _, errors in rejected] == [wrong for one in events if (wrong := validation.broken_rules(one))]
 
 
+_UUID = "de305d54-75b4-431b-adb2-eb6b9e546014"
+_GOOD = ({"client_ts": 10**9, "category": "design", "event_id": "a:b", "value": 1}, ANNOTATIONS, {"event_uuid": _UUID})
+
+
+def _written(own: dict[str, Any], shared: dict[str, Any], last: dict[str, Any]) -> str:
+    """An event as the tracker writes it: its time, what it shares with others, its own fields, its id."""
+    first = {name: value for name, value in own.items() if name in ("client_ts", "custom_01")}
+    parts = (first, shared, {name: value for name, value in own.items() if name not in first}, last)
+    return "{" + ",".join(json.dumps(part, separators=(",", ":"))[1:-1] for part in parts if part) + "}"
+
+
+def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != name}
+
+
+_ODD = [
+    *(
+        _written({**_GOOD[0], **own}, *_GOOD[1:])
+        for own in (
+            {"value": True},
+            {"value": 1.0},
+            {"value": None},
+            {"v": 3},
+            {"platform": "ios"},
+            {"custom_01": "{["},
+            {"custom_01": [{}]},
+        )
+    ),
+    *(_written({**_GOOD[0], "category": category}, *_GOOD[1:]) for category in ("user", "session_end", "sdk_error", 1)),
+    *(
+        _written({**_GOOD[0], "custom_fields": fields}, *_GOOD[1:])
+        for fields in ({"a": "}"}, {"a": {}}, {"a": ',"v":'})
+    ),
+    *(_written(_without(_GOOD[0], name), *_GOOD[1:]) for name in ("event_id", "category", "client_ts")),
+    *(
+        _written(_GOOD[0], {**ANNOTATIONS, **more}, _GOOD[2])
+        for more in ({"platform": "x"}, {"event_id": "#"}, {"k": 1})
+    ),
+    _written({**_without(_GOOD[0], "event_id"), "platform": "x"}, {**ANNOTATIONS, "event_id": "a:b"}, _GOOD[2]),
+    _written(*_GOOD[:2], {"other_uuid": _UUID}),
+    _written({"category": "session_end"}, {**ANNOTATIONS, "length": -1}, _GOOD[2]),
+    _written({"platform": "linux", **_GOOD[0]}, _without(ANNOTATIONS, "platform"), _GOOD[2]),
+    _written(_GOOD[0], _without(ANNOTATIONS, "session_id"), _GOOD[2]),
+    *(_written(*_GOOD[:2], {"event_uuid": wrong}) for wrong in ("x" * 36, "ü" * 18, "de305d54", None, "")),
+    *(_written(*_GOOD[:2], {}).replace("{", first, 1) + last for first, last in (('{"a":{', "}"), ('{"b":[{', "]}"))),
+    _written(*_GOOD).replace("{", '{"category":"design","event_id":"a:b","a":{', 1) + "}",
+    _written({**_GOOD[0], "text": "\ud83d"}, *_GOOD[1:]),
+    "1",
+]
+
+
+@pytest.mark.parametrize("odd", _ODD)
+def test_an_event_as_the_tracker_writes_it_is_judged_like_any_other(odd: str) -> None:
+    """Looking at what a run of events shares only once changes neither what is accepted nor what it says."""
+    good = _written(*_GOOD)
+    for texts in ([odd], [odd, odd], [good, odd, good], [good, good, odd], [odd, good, good], [good]):
+        accepted, rejected = validation.sort_out(f"[{','.join(texts)}]".encode())
+        assert [raw.decode() for _, raw in accepted] == [text for text in texts if not _alone(text)]
+        assert [raw.decode() for _, raw, _ in rejected] == [text for text in texts if _alone(text)]
+        assert [event for event, _ in accepted] == [json.loads(text) for text in texts if not _alone(text)]
+
+
+def _alone(text: str) -> bool:
+    """Whether an event breaks a rule."""
+    try:
+        event = bodies.decode(text.encode())
+    except bodies.Unreadable:
+        return True
+    return not isinstance(event, dict) or bool(validation.broken_rules(event))
+
+
 @pytest.mark.parametrize("text", ["", "KEY", f"{'a' * 32}:", f"{'a' * 31}:{'b' * 40}", f"{'A' * 32}:{'b' * 40}"])
 def test_bad_game_is_refused_without_repeating_it(text: str) -> None:
     """What was typed as keys is never repeated in an error."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.collector import queries, schema, store
+from ga_pygame.collector import queries, schema, seen, store
 
 KEY = "5c6bcb5402204249437fb5a7a80a4959"
 
@@ -113,7 +114,7 @@ def test_duplicates_move_no_counter(opened: store.Store, path: Path) -> None:
 def test_one_that_cannot_be_stored_does_not_take_others_along(path: Path) -> None:
     """An event that no column can hold fails alone; what was committed together with it is kept."""
     opened = store.Store(path)
-    bad = submission(design("bad", session_num=2**70))
+    bad = submission(design("bad", session_id="its own", session_num=2**70))
     futures: list[Future[None]] = []
     for number in range(30):
         futures.append(opened.submit(submission(design(f"g{number}"))))
@@ -123,6 +124,16 @@ def test_one_that_cannot_be_stored_does_not_take_others_along(path: Path) -> Non
     assert [problem is None for problem in problems] == [True, False] * 30
     reader = queries.Queries(path)
     assert reader.summary()["accepted"] == {"design": 30}
+    reader.close()
+
+
+def test_a_game_whose_first_event_cannot_be_stored_is_known_later(opened: store.Store, path: Path) -> None:
+    """What was undone with a failed transaction is not relied upon: the next events find their game."""
+    failed = opened.submit(submission(design("bad", session_num=2**70)))
+    assert failed.exception(timeout=20) is not None
+    put(opened, submission(design("good")))
+    reader = queries.Queries(path)
+    assert [one.game_key for one in reader.arrivals(0, 10)] == [KEY]
     reader.close()
 
 
@@ -171,6 +182,72 @@ def test_file_is_found_again(path: Path) -> None:
     assert len(list(reader.stored())) == 2
     reader.close()
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_doubles_are_known_after_a_restart_and_from_the_index(path: Path) -> None:
+    """What was stored once stays known: in memory, in the index, read again at a start, and for each game alone."""
+    opened = store.Store(path)
+    put(opened, submission(design("a"), design("b"), design(None)), submission(design("a"), key="other"))
+    opened.close()
+    db = schema.connect(path)
+    for known in (seen.Seen(db), seen.Seen(db, kept=2), seen.Seen(db)):
+        known.tidy()
+        assert known.among(1, {"a", "b", "c"}) == {"a", "b"}
+        assert known.among(2, {"a", "b", "c"}) == {"a"}
+    assert db.execute("SELECT count(*) FROM seen").fetchone() == (3,)
+    db.close()
+    opened = store.Store(path)
+    put(opened, submission(*(design(name) for name in ("a", "b", "c"))))
+    opened.close()
+    reader = queries.Queries(path)
+    assert reader.summary()["duplicates"] == 2
+    assert len(list(reader.stored())) == 5
+    reader.close()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_request_kept_whole_is_read_event_by_event(opened: store.Store, path: Path, packed: bool) -> None:
+    """The events of one body have ids, categories and bytes of their own, wherever reading begins and ends."""
+    events = [design(f"{number}", category="user" if number % 3 else "design") for number in range(7)]
+    raws = [json.dumps(event).encode() for event in events]
+    body = b"[" + b" , ".join(raws) + b"]"
+    accepted = list(zip(events, raws, strict=True))
+    put(opened, store.Submission(KEY, 1.0, accepted, (), len(body), gzip.compress(body) if packed else body))
+    put(opened, store.Submission(KEY, 2.0, [*accepted[:1], (design("new"), b'{"new":1}')], (), 1, body))
+    reader = queries.Queries(path)
+    assert list(reader.stored()) == [*raws, b'{"new":1}']
+    assert [one.id for one in reader.arrivals(2, 4)] == [3, 4, 5, 6]
+    assert [one.json for one in reader.arrivals(5, 10)] == [*raws[5:], b'{"new":1}']
+    assert [one.id for one in reader.newest(0, 4, "design")] == [8, 7, 4, 1]
+    assert [one.id for one in reader.newest(2, 10, "user")] == [6, 5, 3]
+    assert [(one.received_at, one.category) for one in reader.newest(6, 9)] == [(2.0, "design"), (1.0, "design")]
+    assert reader.newest_id() == 8
+    reader.close()
+
+
+def test_a_file_with_a_row_for_each_event_is_taken_over(path: Path) -> None:
+    """A file of an earlier version keeps its events, their order, and what is known as stored."""
+    raws = [b'{"category":"design","event_uuid":"a"}', b'{ "category" : "user", "text": "\xc3\xbc" }']
+    old = sqlite3.connect(path)
+    for version in schema._VERSIONS[:2]:
+        old.executescript(version)
+    old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    old.execute("PRAGMA user_version = 2")
+    old.execute("INSERT INTO games VALUES (1, ?)", (KEY,))
+    insert = "INSERT INTO events (id, game_id, received_at, category, event_uuid, json) VALUES (?, 1, 5, ?, ?, ?)"
+    old.executemany(insert, [(1, "design", "a", raws[0]), (3, "user", None, raws[1])])
+    old.commit()
+    old.close()
+    with pytest.raises(schema.StoreError, match="older"):
+        queries.Queries(path)
+    opened = store.Store(path)
+    put(opened, submission(design("a"), design("b")))
+    opened.close()
+    reader = queries.Queries(path)
+    assert list(reader.stored())[:2] == raws
+    assert [(one.id, one.category) for one in reader.arrivals(0, 9)] == [(1, "design"), (3, "user"), (4, "design")]
+    assert reader.summary()["duplicates"] == 1
+    reader.close()
 
 
 def test_temporary_file_is_removed() -> None:

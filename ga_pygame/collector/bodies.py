@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 1_000_000
 CLOSE_BEYOND_BYTES = 2_000_000
 MAX_UNPACKED_BYTES = 16 * 2**20
 
-_GZIP_MAGIC = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b"
 _FHCRC, _FEXTRA, _FNAME, _FCOMMENT = 2, 4, 8, 16
 
 
@@ -94,7 +94,7 @@ def unpack(body: bytes, encoding: str) -> bytes:
 
 
 def _gzip_header_length(body: bytes) -> int:
-    if len(body) < 10 or not body.startswith(_GZIP_MAGIC):
+    if len(body) < 10 or not body.startswith(GZIP_MAGIC):
         raise BadBody("the body is not gzip as its Content-Encoding says")
     flags = body[3]
     at = 10
@@ -140,7 +140,7 @@ def split(body: bytes) -> list[Any]:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        hint = "; it looks like gzip: send Content-Encoding: gzip" if body.startswith(_GZIP_MAGIC) else ""
+        hint = "; it looks like gzip: send Content-Encoding: gzip" if body.startswith(GZIP_MAGIC) else ""
         raise BadBody(f"the body is not UTF-8 (byte {error.start}){hint}") from error
     try:
         return list(_split(body))

@@ -129,6 +129,7 @@ class GameAnalytics:
                 accepted=accepted,
                 rejected=[Rejected(one[0], one[1], _encode(one[2]).decode()) for one in rejected],
                 size=len(unpacked),
+                body=b"" if rejected else body,
             )
             try:
                 await asyncio.wrap_future(self._store.submit(submission))

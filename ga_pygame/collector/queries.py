@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ga_pygame.collector import counts
+from ga_pygame.collector import batches, counts
 from ga_pygame.collector.schema import connect_to_read
 
 NEWEST_SCANNED = 20_000
@@ -65,6 +66,7 @@ class Queries:
 
     def __init__(self, path: Path) -> None:
         self._db = connect_to_read(path)
+        self._games: dict[int, str] = {}
 
     def close(self) -> None:
         """Close the connection."""
@@ -100,44 +102,39 @@ class Queries:
 
     def arrivals(self, after: int, limit: int) -> list[Arrival]:
         """The next `limit` events after an id, accepted and rejected, in order of arrival."""
-        query = (
-            "SELECT * FROM (SELECT e.id, received_at, key, category, json, NULL AS errors FROM events e"
-            " JOIN games g ON g.id = game_id WHERE e.id > :after ORDER BY e.id LIMIT :limit)"
-            " UNION ALL SELECT * FROM (SELECT r.id, received_at, key, category, json, errors FROM rejected r"
-            " JOIN games g ON g.id = game_id WHERE r.id > :after ORDER BY r.id LIMIT :limit)"
-            " ORDER BY 1 LIMIT :limit"
-        )
-        return [_arrival(row) for row in self._db.execute(query, {"after": after, "limit": limit})]
+        rows = self._db.execute(_both("ASC"), {"after": after})
+        found = (self._arrival(part) for row in rows for part in _parts(row) if part[0] > after)
+        return list(islice(found, limit))
 
     def newest(self, after: int, limit: int, category: str | None = None) -> list[Arrival]:
         """The newest `limit` events after an id, newest first; with a category, of that one only.
 
         The category `rejected` means those that broke a rule.
         """
-        newest = self.newest_id()
-        where = "id > :after AND (:category IS NULL OR category = :category)"
-        parts = [
-            f"SELECT * FROM (SELECT id, received_at, game_id, category, json, {errors} AS errors FROM {table}"  # noqa: S608
-            f" WHERE {where} ORDER BY id DESC LIMIT :limit)"
-            for table, errors in (("events", "NULL"), ("rejected", "errors"))
-            if not (table == "events" and category == "rejected")
-        ]
-        query = (
-            "SELECT a.id, received_at, key, category, json, errors FROM ("  # noqa: S608
-            + " UNION ALL ".join(parts)
-            + ") a JOIN games g ON g.id = game_id ORDER BY 1 DESC LIMIT :limit"
-        )
-        values = {
-            "after": after if category is None else max(after, newest - NEWEST_SCANNED),
-            "limit": limit,
-            "category": None if category == "rejected" else category,
-        }
-        return [_arrival(row) for row in self._db.execute(query, values)]
+        if category is not None:
+            after = max(after, self.newest_id() - NEWEST_SCANNED)
+        rows = self._db.execute(_both("DESC", category), {"after": after, "category": category})
+        found = (self._arrival(part) for row in rows for part in reversed(_parts(row)) if part[0] > after)
+        wanted = (one for one in found if category in (None, "rejected", one.category))
+        return list(islice(wanted, limit))
 
     def newest_id(self) -> int:
         """The id of the last event that arrived, 0 if none did."""
-        query = "SELECT max(ifnull((SELECT max(id) FROM events), 0), ifnull((SELECT max(id) FROM rejected), 0))"
+        query = "SELECT max(ifnull((SELECT max(id) FROM batches), 0), ifnull((SELECT max(id) FROM rejected), 0))"
         return int(self._db.execute(query).fetchone()[0])
+
+    def _arrival(self, part: _Part) -> Arrival:
+        row_id, received_at, game_id, categories, raw, errors = part
+        category = batches.about(raw).category if "," in categories else categories
+        return Arrival(row_id, received_at, self._game(game_id), category, raw, json.loads(errors) if errors else [])
+
+    def _game(self, game_id: int) -> str:
+        """A game's key; games are added while this reads, never changed."""
+        key = self._games.get(game_id)
+        if key is None:
+            self._games = dict(self._db.execute("SELECT id, key FROM games"))
+            key = self._games[game_id]
+        return key
 
     def sessions(self, limit: int = 100) -> list[Session]:
         """The sessions that sent something last, newest first."""
@@ -164,8 +161,8 @@ class Queries:
 
     def stored(self) -> Iterator[bytes]:
         """Every accepted event as it was sent, one line each, in order of arrival."""
-        for (raw,) in self._db.execute("SELECT json FROM events ORDER BY id"):
-            yield one_line(raw)
+        for (body,) in self._db.execute("SELECT body FROM batches ORDER BY id"):
+            yield from map(one_line, batches.split(body))
 
     def rejected(self) -> Iterator[bytes]:
         """Every rejected event with its errors, one line each, in order of arrival."""
@@ -178,9 +175,34 @@ def one_line(raw: bytes) -> bytes:
     return raw.replace(b"\n", b" ").replace(b"\r", b" ")
 
 
-def _arrival(row: tuple[Any, ...]) -> Arrival:
-    row_id, received_at, game_key, category, raw, errors = row
-    return Arrival(row_id, received_at, game_key, category, raw, json.loads(errors) if errors else [])
+def _both(direction: str, category: str | None = None) -> str:
+    """The question for rows of accepted and of rejected events after an id, by their ids.
+
+    It is answered row by row, from both tables at once: who has enough stops reading.
+    """
+    accepted = (
+        "SELECT id, number, received_at, game_id, categories, body, NULL AS errors FROM batches WHERE id > :after"
+    )
+    rejected = "SELECT id, 1, received_at, game_id, category, json, errors FROM rejected WHERE id > :after"
+    if category is not None:
+        accepted += " AND instr(',' || categories || ',', ',' || :category || ',')"
+    if category not in (None, "rejected"):
+        rejected += " AND category = :category"
+    parts = [rejected] if category == "rejected" else [accepted, rejected]
+    return " UNION ALL ".join(parts) + f" ORDER BY id {direction}"
+
+
+_Part = tuple[int, float, int, str, bytes, str | None]
+"""Of one event: id, when it was received, game id, the categories of its row, JSON, errors."""
+
+
+def _parts(row: tuple[Any, ...]) -> list[_Part]:
+    """The events of a row of `_both`, in order of arrival."""
+    last, number, received_at, game_id, categories, body, errors = row
+    raws = batches.split(body) if errors is None else [body]
+    return [
+        (row_id, received_at, game_id, categories, raw, errors) for row_id, raw in enumerate(raws, last - number + 1)
+    ]
 
 
 def _session(row: tuple[Any, ...]) -> Session:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 APPLICATION_ID = 0x67615F63  # "ga_c": marks the file as ours
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE games (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
@@ -205,7 +205,29 @@ CREATE TABLE trophy_ranks (               -- when a player's own event moved the
 CREATE INDEX trophy_ranks_of ON trophy_ranks (user_id, board);
 """
 
-_VERSIONS = (_SCHEMA, _EMULATORS)
+_BATCHES = """
+CREATE TABLE batches (                    -- accepted events, those of a request in one row
+    id          INTEGER PRIMARY KEY,      -- of its last event; order of arrival, shared with rejected
+    number      INTEGER NOT NULL,         -- of events; their ids end with the row's
+    game_id     INTEGER NOT NULL,
+    received_at REAL NOT NULL,            -- seconds since 1970, the collector's clock
+    categories  TEXT NOT NULL,            -- joined by ','
+    body        BLOB NOT NULL             -- JSON list as it was sent, mostly gzip
+);
+INSERT INTO batches SELECT id, 1, game_id, received_at, category, CAST('[' || json || ']' AS BLOB) FROM events;
+
+CREATE TABLE seen (                       -- the ids of the events up to the one below; see the module of this name
+    game_id    INTEGER NOT NULL,
+    event_uuid TEXT NOT NULL,
+    PRIMARY KEY (game_id, event_uuid)
+) WITHOUT ROWID;
+INSERT INTO seen SELECT game_id, event_uuid FROM events WHERE event_uuid IS NOT NULL ORDER BY 1, 2;
+CREATE TABLE seen_up_to (id INTEGER NOT NULL);
+INSERT INTO seen_up_to SELECT ifnull(max(id), 0) FROM events;
+DROP TABLE events;
+"""
+
+_VERSIONS = (_SCHEMA, _EMULATORS, _BATCHES)
 """What each version added to the one before."""
 
 
@@ -289,11 +311,19 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     try:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=30)
         (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
     except sqlite3.Error as error:
         if db is not None:
             db.close()
         raise StoreError(f"cannot read {path}: {error}") from error
+    problem = ""
     if application != APPLICATION_ID:
+        problem = "is not a collector's file"
+    elif version > SCHEMA_VERSION:
+        problem = "was written by a newer ga_pygame: update it"
+    elif version < SCHEMA_VERSION:
+        problem = "was written by an older ga_pygame: start the collector with this --db once, which takes it over"
+    if problem:
         db.close()
-        raise StoreError(f"{path} is not a collector's file")
+        raise StoreError(f"{path} {problem}")
     return db

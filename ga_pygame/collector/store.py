@@ -1,8 +1,9 @@
 """Where the collector keeps what it gets: one SQLite file, written by one thread.
 
-A submission is acknowledged after its commit; what waits together is committed together. Accepted and
-rejected events share one sequence of ids, the order of arrival. What the page counts (totals, sessions,
-levels) is kept in the same transaction as the events, so that a question costs the same after a million.
+A submission is acknowledged after its commit; what waits together is committed together. The accepted events
+of a request are one row, each rejected one is a row; they share one sequence of ids, the order of arrival. What
+the page counts (totals, sessions, levels) is kept in the same transaction as the events, so that a question
+costs the same after a million.
 
 An event that was stored before (same game, same `event_uuid`) is counted as a duplicate and not stored
 again: games re-send what they saw no answer for.
@@ -14,24 +15,22 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ga_pygame.collector import batches
 from ga_pygame.collector.schema import connect
+from ga_pygame.collector.seen import Seen
 
 EVENTS_PER_COMMIT = 20_000
 MAX_WAITING_BYTES = 64 * 2**20
 
-_EVENT_COLUMNS = (
-    "id, game_id, received_at, client_ts, category, event_uuid, user_id, session_id, session_num, event_id, value, json"
-)
-_INSERT = (
-    f"INSERT INTO events ({_EVENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
-    " ON CONFLICT (game_id, event_uuid) DO NOTHING"
-)
+_Accepted = tuple[Mapping[str, Any], bytes]
 
 
 class StoreFull(Exception):
@@ -57,13 +56,15 @@ class Submission:
         accepted: Each event decoded and as sent.
         rejected: The others.
         size: Bytes of JSON that this holds in memory.
+        body: The request's own list, if nothing of it was rejected; gzip or plain.
     """
 
     game_key: str
     received_at: float
-    accepted: Sequence[tuple[Mapping[str, Any], Any]]
+    accepted: Sequence[_Accepted]
     rejected: Sequence[Rejected]
     size: int
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class Store:
         self._temporary = temporary
         self._db = connect(path)
         self._games: dict[str, int] = dict(self._db.execute("SELECT key, id FROM games"))
+        self._seen = Seen(self._db)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._waiting_bytes = 0
         self._lock = threading.Lock()
@@ -165,6 +167,7 @@ class Store:
         except Exception as error:  # noqa: BLE001 - whatever it is, the sender must hear of it
             with contextlib.suppress(sqlite3.Error):
                 self._db.rollback()
+            self._games.clear()  # one that it added is not there any more
             if len(group) == 1:
                 group[0][1].set_exception(error)
             else:  # one that cannot be stored must not take the others with it
@@ -173,55 +176,68 @@ class Store:
             return
         for (_, future), result in zip(group, results, strict=True):
             future.set_result(result)
+        try:
+            self._seen.tidy()
+        except sqlite3.Error:  # nobody waits for it, and the next time may be better
+            with contextlib.suppress(sqlite3.Error):
+                self._db.rollback()
 
     def _write(self, group: Sequence[Submission | Change]) -> list[Any]:
         self._db.execute("BEGIN IMMEDIATE")
         submissions = [one for one in group if isinstance(one, Submission)]
-        if submissions:
-            self._write_events(submissions)
+        added, last = self._write_events(submissions) if submissions else ({}, 0)
         results = [one.write(self._db) if isinstance(one, Change) else None for one in group]
         self._db.execute("COMMIT")
+        self._seen.add(added, last)
         return results
 
-    def _write_events(self, submissions: Sequence[Submission]) -> None:
-        (next_id,) = self._db.execute(
-            "SELECT 1 + max(ifnull((SELECT max(id) FROM events), 0), ifnull((SELECT max(id) FROM rejected), 0))"
+    def _write_events(self, submissions: Sequence[Submission]) -> tuple[dict[int, set[str]], int]:
+        """Insert what is new and count everything; return the new ids by game, and the last batch's row id."""
+        self._seen.catch_up()
+        (last,) = self._db.execute(
+            "SELECT max(ifnull((SELECT max(id) FROM batches), 0), ifnull((SELECT max(id) FROM rejected), 0))"
         ).fetchone()
+        added: dict[int, set[str]] = {}
         rows: list[tuple[Any, ...]] = []
-        extras: list[Mapping[str, Any]] = []
         refused: list[tuple[Any, ...]] = []
+        tally = _Tally()
         for submission in submissions:
             game_id = self._game_id(submission.game_key)
             received_at = submission.received_at
-            for event, raw in submission.accepted:
-                rows.append(_row(next_id, game_id, received_at, event, raw))
-                extras.append(event)
-                next_id += 1
+            new = self._new(game_id, submission.accepted, added.setdefault(game_id, set()), tally)
+            if new:
+                last += len(new)
+                categories = tally.add(game_id, received_at, [event for event, _ in new])
+                whole = submission.body if len(new) == len(submission.accepted) else b""
+                body = whole or batches.join(raw for _, raw in new)
+                rows.append((last, len(new), game_id, received_at, ",".join(categories), body))
             for one in submission.rejected:
-                refused.append((next_id, game_id, received_at, one.category, one.errors, one.json))
-                next_id += 1
-        tally = _Tally()
-        fresh = self._insert(rows)
-        for row, event in zip(rows, extras, strict=True):
-            if fresh is None or row[0] in fresh:
-                tally.add(row, event)
-            else:
-                tally.count(row[1], row[4], 2)
-        if refused:
-            self._db.executemany("INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?)", refused)
-            for row in refused:
-                tally.count(row[1], row[3], 1)
+                last += 1
+                refused.append((last, game_id, received_at, one.category, one.errors, one.json))
+                tally.count(game_id, one.category, 1)
+        self._db.executemany("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._db.executemany("INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?)", refused)
         tally.write(self._db)
+        return added, rows[-1][0] if rows else 0
 
-    def _insert(self, rows: list[tuple[Any, ...]]) -> set[int] | None:
-        """Insert what is new; return the ids that were, or `None` if all were."""
-        if not rows:
-            return None
-        before = self._db.total_changes
-        self._db.executemany(_INSERT, rows)
-        if self._db.total_changes - before == len(rows):
-            return None
-        return {row[0] for row in self._db.execute("SELECT id FROM events WHERE id >= ?", (rows[0][0],))}
+    def _new(self, game_id: int, accepted: Sequence[_Accepted], added: set[str], tally: _Tally) -> Sequence[_Accepted]:
+        """What was not stored before; its ids are put to those that the transaction has `added`."""
+        uuids: list[str | None] = [event.get("event_uuid") for event, _ in accepted]
+        unique = {uuid for uuid in uuids if uuid is not None}
+        known = self._seen.among(game_id, unique) | (unique & added)
+        if len(unique) == len(accepted) and not known:  # nearly always
+            added |= unique
+            return accepted
+        new = []
+        for (event, raw), uuid in zip(accepted, uuids, strict=True):
+            if uuid in known:
+                tally.count(game_id, event["category"], 2)
+                continue
+            new.append((event, raw))
+            if uuid is not None:
+                known.add(uuid)
+        added |= unique
+        return new
 
     def _game_id(self, key: str) -> int:
         game_id = self._games.get(key)
@@ -235,44 +251,6 @@ class Store:
 _Item = tuple[Submission | Change, Future[Any]]
 
 
-def _row(row_id: int, game_id: int, received_at: float, event: Mapping[str, Any], raw: Any) -> tuple[Any, ...]:
-    get = event.get
-    value = get("amount")
-    if value is None:
-        value = get("value")
-        if value is None:
-            value = get("score")
-            if value is None:
-                value = get("length")
-    event_id = get("event_id")
-    return (
-        row_id,
-        game_id,
-        received_at,
-        get("client_ts"),
-        event["category"],
-        get("event_uuid"),
-        get("user_id"),
-        get("session_id"),
-        get("session_num"),
-        event_id if type(event_id) is str else None,
-        _column(value),
-        raw,
-    )
-
-
-def _column(value: object) -> float | None:
-    """A number that fits an SQL column; the JSON keeps what was sent."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        try:
-            return float(value)
-        except OverflowError:
-            return None
-    return value
-
-
 class _Tally:
     """What a group of events adds to the totals, sessions and levels."""
 
@@ -281,38 +259,47 @@ class _Tally:
         self._sessions: dict[tuple[int, str], list[Any]] = {}
         self._levels: dict[tuple[int, str], list[int]] = {}
 
-    def count(self, game_id: int, category: str, column: int) -> None:
+    def count(self, game_id: int, category: str, column: int, number: int = 1) -> None:
         """Column 0 is accepted, 1 rejected, 2 duplicates."""
-        counts = self._totals.get((game_id, category))
-        if counts is None:
-            counts = self._totals[game_id, category] = [0, 0, 0]
-        counts[column] += 1
+        counts = self._totals.setdefault((game_id, category), [0, 0, 0])
+        counts[column] += number
 
-    def add(self, row: tuple[Any, ...], event: Mapping[str, Any]) -> None:
-        """Count an accepted event."""
-        _, game_id, received_at, client_ts, category, _, user_id, session_id, session_num, event_id, _, _ = row
-        self.count(game_id, category, 0)
-        if session_id is not None:
-            at = received_at if client_ts is None else client_ts
-            session = self._sessions.get((game_id, session_id))
-            if session is None:
-                platform, build = event.get("platform"), event.get("build")
-                first = [user_id, session_num, platform, build, at, at, received_at, None, 0]
-                session = self._sessions[game_id, session_id] = first
-            session[4] = min(session[4], at)
-            session[5] = max(session[5], at)
-            session[6] = received_at
-            session[8] += 1
-            if category == "session_end":
+    def add(self, game_id: int, received_at: float, events: Sequence[Mapping[str, Any]]) -> Collection[str]:
+        """Count accepted events of one request; return their categories."""
+        categories = Counter([event["category"] for event in events])
+        for category, number in categories.items():
+            self.count(game_id, category, 0, number)
+        for session_id, some in groupby(events, lambda event: event.get("session_id")):
+            if session_id is not None:
+                self._add_to_session((game_id, session_id), received_at, list(some))
+        if "progression" in categories:
+            for event in events:
+                if event["category"] == "progression":
+                    self._add_to_level(game_id, event)
+        return categories
+
+    def _add_to_session(self, key: tuple[int, str], received_at: float, events: list[Mapping[str, Any]]) -> None:
+        times = [received_at if (at := event.get("client_ts")) is None else at for event in events]
+        session = self._sessions.get(key)
+        if session is None:
+            about = map(events[0].get, ("user_id", "session_num", "platform", "build"))
+            session = self._sessions[key] = [*about, times[0], times[0], received_at, None, 0]
+        session[4] = min(session[4], *times)
+        session[5] = max(session[5], *times)
+        session[6] = received_at
+        session[8] += len(events)
+        for event in events:
+            if event["category"] == "session_end":
                 session[7] = event["length"]
-        if category == "progression":
-            status, _, level = event_id.partition(":")
-            counts = self._levels.setdefault((game_id, level), [0, 0, 0, 0, 0])
-            counts[("Start", "Fail", "Complete").index(status)] += 1
-            attempt = event.get("attempt_num")
-            if status == "Complete" and attempt is not None:
-                counts[3] += min(attempt, 2**31)
-                counts[4] += 1
+
+    def _add_to_level(self, game_id: int, event: Mapping[str, Any]) -> None:
+        status, _, level = event["event_id"].partition(":")
+        counts = self._levels.setdefault((game_id, level), [0, 0, 0, 0, 0])
+        counts[("Start", "Fail", "Complete").index(status)] += 1
+        attempt = event.get("attempt_num")
+        if status == "Complete" and attempt is not None:
+            counts[3] += min(attempt, 2**31)
+            counts[4] += 1
 
     def write(self, db: sqlite3.Connection) -> None:
         """Add all this to the tables."""

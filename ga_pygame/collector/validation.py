@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ga_pygame import rules
@@ -11,36 +11,54 @@ from ga_pygame.collector import bodies
 
 Refused = tuple[str, bytes, list[dict[str, str]]]
 """Category, the event as sent, its broken rules."""
+Accepted = tuple[dict[str, Any], bytes]
+"""The event, and as sent."""
 
 
-def sort_out(body: bytes) -> tuple[list[tuple[dict[str, Any], Any]], list[Refused]]:
+def sort_out(body: bytes) -> tuple[list[Accepted], list[Refused]]:
     """Take a batch apart into what keeps the rules and what does not.
 
     Raises:
         BadBody: It is no JSON list.
     """
-    accepted: list[tuple[dict[str, Any], Any]] = []
+    accepted: list[Accepted] = []
     rejected: list[Refused] = []
-    for raw in bodies.split(body):
-        try:
-            event = bodies.decode(raw)
-        except bodies.Unreadable as error:
-            rejected.append(("unknown", bytes(raw), [_error("data_invalid", "", f"cannot be read: {error}")]))
-            continue
-        if type(event) is not dict:
-            rejected.append(("unknown", bytes(raw), [_error("wrong_type", "", "an event must be a JSON object")]))
-        elif not _surely_keeps_the_rules(event) and (errors := broken_rules(event)):
-            category = event.get("category")
-            known = isinstance(category, str) and category in rules.CATEGORIES
-            rejected.append((str(category) if known else "unknown", bytes(raw), errors))
+    raws = [bytes(raw) for raw in bodies.split(body)]
+    at = 0
+    while at < len(raws):
+        shared, rests = _run(raws, at)
+        run = raws[at : at + max(1, len(rests))]
+        events = _completed(shared, rests)
+        if events:
+            accepted.extend(zip(events, run, strict=True))
         else:
-            accepted.append((event, raw))
+            for raw in run:
+                _judge(raw, accepted, rejected)
+        at += len(run)
     return accepted, rejected
+
+
+def _judge(raw: bytes, accepted: list[Accepted], rejected: list[Refused]) -> None:
+    """Put one event where it belongs."""
+    try:
+        event = bodies.decode(raw)
+    except bodies.Unreadable as error:
+        rejected.append(("unknown", raw, [_error("data_invalid", "", f"cannot be read: {error}")]))
+        return
+    if type(event) is not dict:
+        rejected.append(("unknown", raw, [_error("wrong_type", "", "an event must be a JSON object")]))
+    elif not _surely_keeps_the_rules(event) and (errors := broken_rules(event)):
+        category = event.get("category")
+        known = isinstance(category, str) and category in rules.CATEGORIES
+        rejected.append((str(category) if known else "unknown", raw, errors))
+    else:
+        accepted.append((event, raw))
 
 
 _FIELDS: Mapping[str, Mapping[str, rules.Field]] = {
     category: {**rules.ANNOTATIONS, **own} for category, own in rules.CATEGORIES.items() if category != "sdk_error"
 }
+
 _REQUIRED = {
     category: {name for name, field in fields.items() if field.required} for category, fields in _FIELDS.items()
 }
@@ -70,6 +88,70 @@ def _surely_keeps_the_rules(event: Mapping[str, Any]) -> bool:
     except (InvalidEvent, ValueError, RecursionError):  # or null, which counts as absent
         return False
     return _REQUIRED[category] <= event.keys()
+
+
+def _run(raws: Sequence[bytes], start: int) -> tuple[bytes, list[bytes]]:
+    """What an event and those after it have in common, and the rests of these events; none where it is alone.
+
+    Our tracker writes the annotations from "v" on in one piece, the same for each event of a session. So they are
+    compared as bytes and checked once, and the rests are decoded and checked together: 4 µs an event instead of 10.
+    """
+    shared = _annotations(raws[start])
+    rests: list[bytes] = []
+    good = b""
+    if shared and start + 1 < len(raws) and shared in raws[start + 1]:
+        for number in range(start, len(raws)):
+            before, _, after = raws[number].partition(shared)
+            if before != good:  # it holds the time only, which repeats
+                if not after or not before.startswith(b"{") or before.count(b"{") > 1 or b"[" in before:
+                    break  # not there, or perhaps inside of another field
+                good = before
+            rests.append(before + after)
+    return shared, rests
+
+
+def _completed(shared: bytes, rests: Sequence[bytes]) -> list[dict[str, Any]]:
+    """The events of a run if all keep every rule; none also where it has to be found out one by one."""
+    try:
+        fields = bodies.decode(b"{" + shared[:-1] + b"}")
+        for name, value in fields.items():  # another name is no annotation: a category may have a rule for it
+            rules.ANNOTATIONS[name].check(name, value)
+        events: list[dict[str, Any]] = bodies.decode(b"[" + b",".join(rests) + b"]")
+        kinds: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        for event in events:
+            kinds.setdefault((event["category"], *event), []).append(event)
+        for (category, *names), alike in kinds.items():
+            if not (fields.keys().isdisjoint(names) and _REQUIRED[category] <= {*fields, *names}):
+                return []
+            _check(_FIELDS[category], names, alike)
+    except (bodies.Unreadable, LookupError, TypeError, ValueError, RecursionError):  # InvalidEvent is a ValueError
+        return []
+    for event in events:
+        event.update(fields)
+    return events
+
+
+def _annotations(raw: bytes) -> bytes:
+    """The text of an event from "v" to its own fields, with the last comma; empty if it has none like that."""
+    start = raw.find(b'"v":')
+    end = max(raw.find(b'"category":', start), 0) or raw.find(b'"event_uuid":', start)
+    return raw[start:end] if 0 <= start < end and raw[end - 1 : end] == b"," else b""
+
+
+def _check(fields: Mapping[str, rules.Field], names: Sequence[str], events: Sequence[Mapping[str, Any]]) -> None:
+    """Check events that have the same fields, what repeats once.
+
+    Raises:
+        InvalidEvent: A value breaks a rule.
+    """
+    for name in names:
+        field = fields.get(name)
+        if field is not None:
+            values: Collection[Any] = [event[name] for event in events]
+            if set(map(type, values)) in ({str}, {int}):  # else equal ones may differ: 1, 1.0 and true
+                values = set(values)
+            for value in values:
+                field.check(name, value)
 
 
 def broken_rules(event: Mapping[str, Any]) -> list[dict[str, str]]:
