@@ -67,6 +67,28 @@ class Deque(Peer):
         return lambda name, value: append((name, value))
 
 
+class BareRequests(Peer):
+    """What a POST with `requests` on a thread takes, which most contestants have to carry."""
+
+    module = "requests"
+
+    def start(self, url: str) -> Report:
+        import threading
+
+        def post() -> None:
+            import requests
+
+            with requests.Session() as session:
+                session.post(url, data=b"[]", timeout=5)
+
+        self.thread = threading.Thread(target=post, daemon=True)
+        self.thread.start()
+        return lambda _name, _value: None
+
+    def flush(self, timeout: float) -> None:
+        self.thread.join(timeout)
+
+
 class GaPygame(Peer):
     """This package, with room for more than the default 5 MiB, which a benchmark would overrun."""
 

@@ -30,7 +30,9 @@ from benchmarks.servers import running
 WAITING = (0, 10_000, 100_000)
 _DESTINATION = "gameanalytics"
 _FULL = "full"
-_PAYLOAD = b'"category":"design","event_id":"%s","value":1,' + b'"shared":"' + b"x" * 430 + b'","event_uuid":"%s"}'
+_SHARED = b'"shared":"' + b"x" * 430 + b'"'
+_OWN = b'"category":"design","event_id":"%s","value":1,"event_uuid":"%s"'
+_TO_BE_FULL = 50_000
 _STEP_SECONDS = 0.25
 
 
@@ -49,8 +51,8 @@ def records(count: int) -> list[Any]:
 
     made = []
     for number in range(count):
-        payload = _PAYLOAD % (NAMES[number & 63].encode(), new_id().encode())
-        made.append(NewRecord("session", "design", 1.7e9 + number, None, payload))
+        own = _OWN % (NAMES[number & 63].encode(), new_id().encode())
+        made.append(NewRecord("session", "design", 1.7e9 + number, None, _SHARED, own))
     return made
 
 
@@ -81,7 +83,7 @@ def measure_parts(options: dict[str, Any]) -> dict[str, float]:
     data, waiting = Path(options["data"]), options["waiting"]
     is_full = waiting == _FULL
     limit = 5 * 2**20 if is_full else 2**40
-    outbox = fill(data, 12_000 if is_full else waiting)
+    outbox = fill(data, _TO_BE_FULL if is_full else waiting)
     commits: list[float] = []
     leases: list[float] = []
     settles: list[float] = []

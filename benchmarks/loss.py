@@ -59,14 +59,16 @@ def play_and_die(options: dict[str, Any]) -> None:
 
 def come_back(options: dict[str, Any]) -> None:
     """In a process of its own: the next launch, and what it finds."""
+    from ga_pygame.delivery.sqlite_schema import SELECT, records
+
     contestant = GaPygame()
     contestant.knobs = {**contestant.knobs, **options["knobs"]}  # type: ignore[misc]  # this one only
     contestant.start(options["url"])
     time.sleep(0.3)
     contestant.close()
     with contextlib.closing(sqlite3.connect(outbox_file(Path(options["data"])))) as file:
-        payloads = [bytes(row[0]) for row in file.execute("SELECT payload FROM records WHERE category = 'design'")]
-    ids = [json.loads(b"{" + payload)["event_id"] for payload in payloads]
+        stored = [record for row in file.execute(SELECT) for record in records(row)]
+    ids = [json.loads(b"{" + record.payload)["event_id"] for record in stored if record.category == "design"]
     tell({"found": len(set(ids)), "doubled": len(ids) - len(set(ids))})
     leave()
 

@@ -6,7 +6,7 @@ crash capture); and `ROOM` events fit into a queue that can be told so, since a 
 
 from __future__ import annotations
 
-from benchmarks.contestants import Deque, GaPygame, NoTracker, Peer, Report
+from benchmarks.contestants import BareRequests, Deque, GaPygame, NoTracker, Peer, Report
 
 ROOM = 200_000
 
@@ -260,6 +260,7 @@ class Bugnet(Peer):
 CONTESTANTS: dict[str, type[Peer]] = {
     "none": NoTracker,
     "deque": Deque,
+    "bare requests": BareRequests,
     "ga_pygame": GaPygame,
     "posthog": Posthog,
     "segment": Segment,
@@ -274,7 +275,9 @@ CONTESTANTS: dict[str, type[Peer]] = {
     "none for bugnet": NoTracker,
 }
 OURS = "ga_pygame"
-PEERS = tuple(name for name in CONTESTANTS if not name.startswith("none") and name not in ("deque", OURS))
+PEERS = tuple(
+    name for name in CONTESTANTS if not name.startswith("none") and name not in ("deque", "bare requests", OURS)
+)
 
 
 def base_of(name: str) -> str:

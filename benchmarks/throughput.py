@@ -7,7 +7,9 @@ Parts, all of them or those named by `--parts`:
   the real collector, which checks and commits each event, the others to a sink that only answers 200.
 - `wire`: bytes for each event at the sink, ours included, of 5,000 and of 100 events at once, with what comes
   before them (the handshake, the session's start); 64 names repeat, ids and times do not.
-- `memory`: what a running game of 5 s at 1,200 events/s has more of than the same game without.
+- `memory`: what a running game of 5 s at 1,200 events/s has more of than the same game without; "bare requests" is
+  one POST with that library on a thread, which most contestants carry, ours too. What only this process has
+  ("unshared") depends on which others use the same libraries at that moment.
 - `import`, `startup` (from the process's start to its first frame), `exit` (from `close()` to the process's
   end, after 2 s of play): in seconds or milliseconds over the same without a tracker.
 """
@@ -59,6 +61,8 @@ class Run:
             "exit": (self._exit, self._show_exit),
         }[name]
         names = [OURS, *self._peers] if name in ("rate", "wire") else with_bases([OURS, *self._peers])
+        if name == "memory":
+            names.append("bare requests")
         found: Found = defaultdict(list)
         for round_ in range(self._chosen.rounds):
             for contestant in names:

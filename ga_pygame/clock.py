@@ -110,10 +110,10 @@ def new_id() -> str:
     return _some_ids(1)[0]
 
 
-def new_ids() -> Iterator[str]:
+def new_ids() -> Iterator[bytes]:
     """As many as one takes, made 64 at a time: 0.65 µs each, single ones cost 1.2. For one thread."""
     while True:
-        yield from _some_ids(64)
+        yield from ",".join(_some_ids(64)).encode().split(b",")
 
 
 def _some_ids(count: int) -> list[str]:

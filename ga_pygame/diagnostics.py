@@ -55,6 +55,9 @@ class Drop(str, Enum):
     """A defect of ours."""
 
 
+_DROPPED = {reason: f"dropped.{reason.value}" for reason in Drop}
+
+
 class Stats(NamedTuple):
     """A snapshot of what happened to this launch's events, and to older ones sent by it.
 
@@ -98,7 +101,7 @@ class Diagnostics:
     def drop(self, reason: Drop, amount: int = 1, detail: str = "") -> None:
         """Count a loss and tell whoever listens."""
         if amount:
-            self.count(f"dropped.{reason.value}", amount)
+            self.count(_DROPPED[reason], amount)
             self.on_drop(reason, amount, detail)
 
     def total(self, name: str) -> int:

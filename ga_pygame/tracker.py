@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Protocol
 
 from ga_pygame import rules
+from ga_pygame.announcer import Announcer
 from ga_pygame.diagnostics import Diagnostics, Drop, Stats, guard, log
 from ga_pygame.engine.consent import CONSENT_KEY, Consent, ConsentState
 from ga_pygame.engine.context import Dimensions, DimensionTuple, GlobalFields
@@ -28,7 +29,7 @@ from ga_pygame.events import (
     SessionRef,
     Severity,
 )
-from ga_pygame.recorder import Recorder
+from ga_pygame.recorder import Recorder, quick
 from ga_pygame.remote_configs import RemoteConfigs
 from ga_pygame.signals import Mailbox, Response, Signal
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from ga_pygame.delivery.bookkeeping import Heartbeat
     from ga_pygame.engine.focus import Watch
     from ga_pygame.engine.hook import Hook
-    from ga_pygame.exchange import Situation, StoredRecord
+    from ga_pygame.exchange import Situation
     from ga_pygame.wiring import Delivery, Parts
 
 P = ParamSpec("P")
@@ -135,7 +136,6 @@ class Tracker:
         self._diagnostics = Diagnostics()
         self.config = config.load(knobs, os.environ, self._diagnostics.warn_once)
         self._diagnostics.strict = self.config.strict
-        self._diagnostics.on_drop = self._dropped
         self._parts = parts
         self._clock = parts.clock()
         self._monotonic = self._clock.monotonic
@@ -154,6 +154,8 @@ class Tracker:
         self.connection_lost: Signal[[str, str]] = Signal("connection_lost")
         self.connection_restored: Signal[[str]] = Signal("connection_restored")
 
+        self._announcer = Announcer(self, self._mailbox.post)
+        self._diagnostics.on_drop = self._announcer.dropped
         context = Context(user_id=self.config.user_id or "", build=self.config.build)
         self._recorder = Recorder(context, self._monotonic, self._diagnostics)
         self._session = Session(
@@ -164,9 +166,10 @@ class Tracker:
             ended=self._on_session_ended,
         )
         self._post = post = self._recorder.post
+        self._repeat = repeat = self._recorder.inbox.repeat
         diagnostics = self._diagnostics
-        self.progression = ProgressionArea(post, diagnostics)
-        self.resource = ResourceArea(post, diagnostics, self.config.currencies, self.config.item_types)
+        self.progression = ProgressionArea(post, diagnostics, repeat)
+        self.resource = ResourceArea(post, diagnostics, self.config.currencies, self.config.item_types, repeat)
         self.dimensions = Dimensions(self.config.dimension_values, self._set_dimension, diagnostics)
         self.fields = GlobalFields(lambda fields: self._recorder.change(fields=fields), diagnostics)
         self.remote_configs = RemoteConfigs(diagnostics)
@@ -241,6 +244,7 @@ class Tracker:
         if self.config.capture_exceptions:
             self._crash_hook.install()
         atexit.register(self.close)
+        self._recorder.stop_in_children()
         if self.consent.said:  # before start()
             self._keep_consent()
         if self._delivery is not None:
@@ -260,7 +264,7 @@ class Tracker:
             watch=self._watch,
             heartbeat=self._heartbeat,
             situation=self._situation,
-            listener=_Announcer(self, self._mailbox),
+            listener=self._announcer,
             publish_configs=lambda answer: self._mailbox.post(lambda: self._take_configs(answer)),
             post=self._mailbox.post,
         )
@@ -269,7 +273,7 @@ class Tracker:
         user_id = self.config.user_id or kept["user_id"]
         self._recorder.change(user_id=user_id, dimensions=self.dimensions.values)
         self._recorder.write_now = self._delivery.write_now
-        self._recorder.journal = self._delivery.journal
+        self._recorder.attach(self._delivery.journal)
         try:
             self._take_configs(json.loads(kept.get("remote_configs", "{}")))
         except (ValueError, AttributeError):
@@ -365,6 +369,7 @@ class Tracker:
 
     # --- events -----------------------------------------------------------------------------------------
 
+    @quick
     @guard
     def design(self, event_id: str, value: float | None = None, *, fields: Fields | None = None) -> None:
         """Count anything: `"kill:slime"`, one to five parts, from the general to the particular.
@@ -397,7 +402,11 @@ class Tracker:
             cart_type: Where in the game it was bought; at most 32 characters.
             fields: Custom fields of this event.
         """
-        self._post(Business(currency, amount_cents, item_type, item_id, cart_type), fields)
+        key = ("business", currency, item_type, item_id, cart_type)
+        if fields is None and type(amount_cents) is int and self._repeat(key, amount_cents, 0):
+            self._recorder.write_now()
+        else:
+            self._post(Business(currency, amount_cents, item_type, item_id, cart_type), fields)
 
     @guard
     def error(self, severity: Severity | str, message: str, *, fields: Fields | None = None) -> None:
@@ -409,10 +418,10 @@ class Tracker:
             fields: Custom fields of this event.
         """
         rules.severity("severity", severity)
-        event = Error(Severity(severity), clipped(message))
-        key = f"{event.severity.value}|{event.message}"
+        level, message = Severity(severity), clipped(message)
+        key = (level._value_, message)
         if self._errors.admits(key):
-            self._post(event, fields)
+            self._post(Error(level, message), fields)
             self._errors.remember(key)
 
     @guard
@@ -429,14 +438,14 @@ class Tracker:
 
     def wallet(self, currency: str) -> Wallet:
         """Flows of one currency, summed up and sent once per attempt or 10 s."""
-        return Wallet(self.resource, currency, self._post, self._diagnostics)
+        return Wallet(self.resource, currency, self._post, self._diagnostics, self._repeat)
 
     # --- facts ------------------------------------------------------------------------------------------
 
     @property
     def stats(self) -> Stats:
         """What happened to this launch's events so far."""
-        return self._diagnostics.stats(self._recorder.waiting)
+        return self._diagnostics.stats(self._recorder.inbox.waiting)
 
     @property
     def session_id(self) -> str:
@@ -557,35 +566,6 @@ class Tracker:
             self._delivery = None
         elif self._delivery is not None:
             self._delivery.remember(CONSENT_KEY, state.value)
-
-    # --- losses -----------------------------------------------------------------------------------------
-
-    def _dropped(self, reason: Drop, count: int, detail: str) -> None:
-        self._mailbox.post(lambda: self.event_dropped.emit(reason, count, detail))
-
-
-class _Announcer:
-    """Turns what uploaders report into the tracker's signals, on the game thread."""
-
-    def __init__(self, tracker: Tracker, mailbox: Mailbox) -> None:
-        self._tracker = tracker
-        self._post = mailbox.post
-
-    def delivered(self, destination: str, count: int) -> None:
-        self._post(lambda: self._tracker.batch_delivered.emit(destination, count))
-
-    def rejected(self, destination: str, record: StoredRecord, errors: str) -> None:
-        try:
-            event = json.loads(record.json(None))
-        except ValueError:  # the disk has spoiled it
-            event = {}
-        self._post(lambda: self._tracker.event_rejected.emit(destination, event, errors))
-
-    def connection_lost(self, destination: str, error: str) -> None:
-        self._post(lambda: self._tracker.connection_lost.emit(destination, error))
-
-    def connection_restored(self, destination: str) -> None:
-        self._post(lambda: self._tracker.connection_restored.emit(destination))
 
 
 _NO_KEYS = (

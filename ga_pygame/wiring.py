@@ -15,10 +15,11 @@ from ga_pygame.delivery.outbox import Outbox, Transaction
 from ga_pygame.delivery.runner import Runner, ThreadRunner, Worker
 from ga_pygame.delivery.transport import RequestsTransport
 from ga_pygame.delivery.uploader import FlushDone, Listener, Uploader
-from ga_pygame.delivery.writer import Flush, Inbox, Remember, Writer
+from ga_pygame.delivery.writer import Writer
 from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation, SummingDestination, Transport
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.consent import CONSENT_KEY, ConsentState
+from ga_pygame.inbox import Flush, Inbox, Remember
 
 Stages = Sequence[Sequence[Worker]]
 
@@ -155,7 +156,7 @@ class Delivery:
 
     def remember(self, key: str, value: str | None) -> None:
         """Keep a value across launches. Any thread."""
-        self._inbox.append(Remember(key, value))
+        self._inbox.requests.append(Remember(key, value))
 
     def write_now(self) -> None:
         """Have the writer commit at once. Any thread; never blocks."""
@@ -169,7 +170,7 @@ class Delivery:
                 uploader.flush(done)
                 self.runner.wake(uploader.name)
 
-        self._inbox.append(Flush(stored))
+        self._inbox.requests.append(Flush(stored))
         self.write_now()
         return len(self._uploaders)
 
@@ -184,14 +185,14 @@ class Delivery:
         if self._writer.has_finished:
             self._keep_last_words()
         self._outbox.save()
-        if self.journal is not None and self._writer.has_finished:
-            self.journal.close()
+        if self._writer.has_finished:
+            self._close_journal()
         if finished:  # else an uploader still waits for an answer and needs it
             self._outbox.close()
 
     def _keep_last_words(self) -> None:
         """Keep what uploaders asked to remember after the writer had finished: a session that they ended."""
-        items = [item for item in self._inbox if isinstance(item, Remember)]
+        items = [request for request in self._inbox.requests if isinstance(request, Remember)]
 
         def remember(transaction: Transaction) -> None:
             for item in items:
@@ -211,9 +212,13 @@ class Delivery:
             transaction.remember(key, value)
 
         self._outbox.transact(forget)
-        if self.journal is not None:
-            self.journal.close()
+        self._close_journal()
         self._outbox.close()
+
+    def _close_journal(self) -> None:
+        if self.journal is not None:
+            self._inbox.detach()
+            self.journal.close()
 
 
 def kept_consent(config: Config) -> ConsentState:

@@ -33,6 +33,7 @@ VOCABULARY = {
 ANY = {"*"}
 ALLOWED: dict[str, set[str]] = {
     # part: the other parts of the package that it may import when it runs
+    "announcer": {"diagnostics", "signals"},
     "checks": set(),
     "rules": {"checks"},
     "clock": set(),
@@ -44,9 +45,10 @@ ALLOWED: dict[str, set[str]] = {
     "signals": {"clock", "diagnostics"},
     "remote_configs": {"diagnostics"},
     "exchange": {"clock", "diagnostics"},
-    "recorder": VOCABULARY,
-    "engine": VOCABULARY,
-    "delivery": VOCABULARY,
+    "inbox": {"diagnostics", "events"},
+    "recorder": VOCABULARY | {"inbox"},
+    "engine": VOCABULARY | {"inbox"},
+    "delivery": VOCABULARY | {"inbox"},
     "destinations": VOCABULARY,
     "testing": VOCABULARY | {"delivery"},
     "clients": VOCABULARY | {"wiring"},
@@ -62,7 +64,12 @@ FOREIGN: dict[str, set[str]] = {
     # library: the modules that may import it when they run
     "pygame": {"engine/focus.py", "engine/hook.py"},
     "requests": {"delivery/transport.py"},
-    "sqlite3": {"delivery/sqlite_outbox.py", "delivery/sqlite_transaction.py", "delivery/failover.py"},
+    "sqlite3": {
+        "delivery/sqlite_outbox.py",
+        "delivery/sqlite_schema.py",
+        "delivery/sqlite_transaction.py",
+        "delivery/failover.py",
+    },
     "time": {"clock.py"},
     "uuid": set(),
     "datetime": {"clock.py"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from ga_pygame.events import (
     Progression,
     Record,
     Resource,
+    Row,
     SessionEnd,
     SessionRef,
     Severity,
@@ -436,3 +438,67 @@ def test_an_event_counts_in_its_own_transaction() -> None:
         desk.outbox.settle(batch)
     assert found == {"kill": 5, "jump": 1}
     assert asked[:2] == [("user", "player"), ("design", "player")]
+
+
+NUMBERS = st.none() | st.integers(-(2**53), 2**53) | st.floats(-(2**53), 2**53)
+REPEATED: st.SearchStrategy[Event] = st.one_of(
+    st.builds(Design, PART, NUMBERS),
+    st.builds(
+        Resource, st.sampled_from(Flow), st.just("gold"), st.integers(1, 2**53) | st.floats(1e-6, 2**53), PART, PART
+    ),
+    st.builds(Progression, st.sampled_from(Status), st.tuples(PART), st.none() | st.integers(-(2**53), 2**53)),
+    st.builds(Business, st.just("USD"), st.integers(0, 2**53), PART, PART, st.none() | st.just("shop")),
+    st.builds(earn, st.integers(1, 2**53) | st.floats(1e-6, 2**53)),
+)
+
+
+@given(REPEATED, CONTEXTS)
+def test_a_row_becomes_the_json_that_its_record_becomes(event: Event, context: Context) -> None:
+    """The short form through the inbox changes nothing on the wire but the event's id."""
+    number = math.nan if event.number is None else float(event.number)
+    row = Row(1, event.with_number(1), number, SESSION, context, 1000.0)
+    assert row.record() == Record(event, SESSION, context, 1000.0)
+    found = []
+    for item in (Record(event, SESSION, context, 1000.0), row):
+        desk = Desk()
+        desk.write(User(), context=context)
+
+        def work(transaction: Transaction, desk: Desk = desk, item: Record | Row = item) -> None:
+            page = Page(desk.book, transaction, desk.encoder)
+            page.take(item)
+            page.take(Record(SessionEnd(1, "quit"), SESSION, context, 1000.0))
+            page.close(1000.0, None)
+
+        desk.outbox.transact(work)
+        (one, _end) = desk.take()
+        one.pop("event_uuid")
+        found.append(one)
+        assert list(rules.wire_errors({**one, "event_uuid": SESSION.id})) == []
+    assert found[0] == found[1]
+
+
+def test_a_row_whose_session_is_not_known_is_a_defect_of_its_own(desk: Desk) -> None:
+    """It does not become an event of another session."""
+    row = Row(1, Design("a"), 1.0, None, CONTEXT, 1000.0)
+    with pytest.raises(ValueError, match="without a session"):
+        desk.outbox.transact(lambda transaction: Page(desk.book, transaction, desk.encoder).take(row))
+    assert desk.take() == []
+
+
+def test_rows_count_for_summing_destinations() -> None:
+    """What is added up is added up whichever way it came."""
+    desk = Desk(MemoryOutbox(["test"], ["sums"]))
+    desk.encoder = Encoder(desk.clock, {"sums": lambda event, _user: [("a", event.get("value", 0))]})
+    desk.write(User())
+
+    def work(transaction: Transaction) -> None:
+        page = Page(desk.book, transaction, desk.encoder)
+        for number in (1.0, 2.5, math.nan):
+            page.take(Row(1, Design("a"), number, SESSION, CONTEXT, 1000.0))
+        page.close(1000.0, None)
+
+    desk.outbox.transact(work)
+    assert [event.get("value") for event in desk.take()] == [1, 2.5, None]
+    batch = desk.outbox.lease("sums", 1, 1)
+    assert batch is not None
+    assert json.loads(b"{" + batch.records[0].payload)["value"] == 3.5

@@ -21,6 +21,16 @@ def test_ids_are_lower_case_version_4_uuids() -> None:
         assert uuid.UUID(one).variant == uuid.RFC_4122
 
 
+def test_ids_made_many_at_a_time_are_the_same_kind() -> None:
+    """Each once, also across the portions in which they are made."""
+    endless = clock.new_ids()
+    made = [next(endless).decode() for _ in range(1000)]
+    assert len(set(made)) == 1000
+    for one in made:
+        rules.uuid("event_uuid", one)
+        assert uuid.UUID(one).version == 4
+
+
 def test_the_wall_clock_is_carried_by_the_monotonic_one() -> None:
     """A clock that the player changes during a launch cannot reorder its events."""
     system = clock.SystemClock()

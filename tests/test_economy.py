@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Any
 
 import pytest
 
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.economy import ResourceArea, Wallet
-from ga_pygame.events import Event, Fields, Resource, WalletChange
+from ga_pygame.events import Context, Event, Fields, Flow, Resource, WalletChange
+from ga_pygame.recorder import Recorder
+from ga_pygame.testing import ManualClock
 
 
 class Rig:
@@ -99,3 +102,63 @@ def test_outside_strict_mode_a_wrong_flow_is_dropped_and_counted() -> None:
     rig.area.sink("gold")  # type: ignore[call-arg]
     assert rig.posted == []
     assert rig.diagnostics.stats(0).dropped == {"invalid": 3}
+
+
+# --- with an inbox behind it --------------------------------------------------------------------------------
+
+
+class Recorded:
+    """An area and a wallet on a real recorder, so that calls that repeat themselves take the short way."""
+
+    def __init__(self, currencies: Collection[str] | None = None) -> None:
+        self.diagnostics = Diagnostics(strict=True)
+        self.recorder = Recorder(Context("player"), ManualClock().monotonic, self.diagnostics)
+        repeat = self.recorder.inbox.repeat
+        self.area = ResourceArea(self.recorder.post, self.diagnostics, currencies, None, repeat)
+        self.wallet = Wallet(self.area, "gold", self.recorder.post, self.diagnostics, repeat)
+
+    def events(self) -> list[Event]:
+        return [record.event for record in self.recorder.take_all()]
+
+
+@pytest.mark.parametrize("amount", [0, 0.0, -0.0, -5, float("nan"), float("inf"), True, "5", None, []])
+def test_a_wrong_amount_is_refused_after_right_ones_too(amount: Any) -> None:
+    """A flow that was right before is checked again for what differs, its amount."""
+    rig = Recorded()
+    calls: list[Callable[[Any], None]] = [
+        lambda amount: rig.area.source("gold", amount, "a", "b"),
+        lambda amount: rig.area.sink("gold", amount, "a", "b"),
+        lambda amount: rig.wallet.earn(amount, "a", "b"),
+        lambda amount: rig.wallet.spend(amount, "a", "b"),
+    ]
+    for call in calls:
+        call(1)
+        call(2)
+        with pytest.raises(InvalidEvent, match="amount"):
+            call(amount)
+    assert len(rig.events()) == 8
+
+
+def test_repeated_flows_are_what_the_calls_say() -> None:
+    """Source and sink, resource and wallet of the same currency and item are not taken for each other."""
+    rig = Recorded()
+    expected: list[Event] = []
+    for amount in (1, 2.5, 3, 1e-9, 2**53, 2**60):
+        for flow in Flow:
+            change = Resource(flow, "gold", amount, "a", "b")
+            expected += [change, WalletChange(change)]
+        rig.area.source("gold", amount, "a", "b")
+        rig.wallet.earn(amount, "a", "b")
+        rig.area.sink("gold", amount, "a", "b")
+        rig.wallet.spend(amount, "a", "b")
+    assert rig.events() == expected
+
+
+def test_undeclared_names_are_refused_however_they_are_written() -> None:
+    """The short way knows only what the lists allowed."""
+    rig = Recorded(currencies=["gold"])
+    rig.area.source("gold", 1, "a", "b")
+    for _ in range(2):
+        with pytest.raises(InvalidEvent, match="declared"):
+            rig.area.source("gems", 1, "a", "b")
+    assert len(rig.events()) == 1

@@ -154,3 +154,51 @@ def test_names_may_be_a_games_own_enums() -> None:
 def test_a_progressions_level_is_its_key() -> None:
     """Attempts are counted under the parts joined by colons."""
     assert Progression(Status.START, ("forest", "level_1")).level == "forest:level_1"
+
+
+REPEATED = [
+    Business("USD", 499, "pack", "gold_500", "shop"),
+    Resource(Flow.SINK, "gold", 2.5, "boost", "shield"),
+    WalletChange(Resource(Flow.SOURCE, "gold", 1, "pickup", "coin")),
+    Progression(Status.COMPLETE, ("a", "b"), 7),
+    Design("kill:slime", 3),
+]
+
+
+@pytest.mark.parametrize("event", REPEATED)
+def test_the_same_event_with_another_number(event: events.Event) -> None:
+    """It differs in its number and in nothing else, and the first one stays as it is."""
+    number = event.number
+    other = event.with_number(9)
+    assert (type(other), other.key, other.number, event.number) == (type(event), event.key, 9, number)
+    assert other != event
+    assert other.with_number(number) == event
+    assert hash(other.with_number(number)) == hash(event)
+    assert set(other.wire()) == set(event.wire())
+
+
+def test_events_that_differ_in_more_than_the_number_have_other_keys() -> None:
+    """A key stands for all that was checked; two kinds never share one."""
+    others = [
+        *REPEATED,
+        Business("EUR", 499, "pack", "gold_500", "shop"),
+        Business("USD", 499, "pack", "gold_500"),
+        Business("USD", 499, "pack", "gold_5", "shop"),
+        Resource(Flow.SOURCE, "gold", 2.5, "boost", "shield"),
+        Resource(Flow.SINK, "gems", 2.5, "boost", "shield"),
+        WalletChange(Resource(Flow.SINK, "gold", 2.5, "boost", "shield")),
+        Progression(Status.FAIL, ("a", "b"), 7),
+        Progression(Status.COMPLETE, ("a",), 7),
+        Progression(Status.COMPLETE, ("a", "b", "c"), 7),
+        Design("kill", 3),
+    ]
+    assert len({event.key for event in others}) == len(others)
+    assert None not in {event.key for event in others}
+
+
+@pytest.mark.parametrize("event", [User(), SessionEnd(1, "quit"), Error(Severity.ERROR, "x"), Health(1.0, (0, 60))])
+def test_what_a_game_does_not_repeat_has_no_key(event: events.Event) -> None:
+    """Sessions, errors and samples are each an event of its own."""
+    assert event.key is None
+    assert event.number is None
+    assert event.with_number(None) == event

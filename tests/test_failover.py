@@ -51,8 +51,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 def add(outbox: FailoverOutbox, text: str, then: Callable[[Transaction], object] = lambda _: None) -> None:
     def work(transaction: Transaction) -> None:
-        body = f'"n":"{text}"}}'.encode()
-        transaction.add([NewRecord("s1", "design", 1.7e9, None, body)])
+        transaction.add([NewRecord("s1", "design", 1.7e9, None, b"", f'"n":"{text}"'.encode())])
         then(transaction)
 
     outbox.transact(work)

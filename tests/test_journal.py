@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ga_pygame import events as events_module
 from ga_pygame.clock import PastClock
-from ga_pygame.delivery import journal as journal_module
 from ga_pygame.delivery.bookkeeping import Encoder, replay
 from ga_pygame.delivery.journal import SIZE, Journal, Rest
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.outbox import OpenSession, Orphan
+from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import (
     Business,
     Context,
@@ -24,8 +26,10 @@ from ga_pygame.events import (
     Error,
     Event,
     Flow,
+    Health,
     Progression,
     Resource,
+    Row,
     SessionEnd,
     SessionRef,
     Severity,
@@ -33,6 +37,7 @@ from ga_pygame.events import (
     User,
     WalletChange,
 )
+from ga_pygame.inbox import Inbox
 from ga_pygame.testing import ManualClock
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
@@ -47,7 +52,11 @@ EVENTS: list[Event] = [
     Progression(Status.COMPLETE, ("a", "b"), 7),
     Error(Severity.WARNING, "größer"),
     SessionEnd(12, "quit"),
+    Health(1.5, (0, 60, 3)),
 ]
+KINDS = 3 * 2**16
+HALF = 4 * 2**16
+"""Where the parts of the file lie."""
 
 
 @pytest.fixture
@@ -55,99 +64,149 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "journal-x.ring"
 
 
+class Noted:
+    """A journal that an inbox writes into, and what the writer knows."""
+
+    def __init__(self, path: Path, session: SessionRef = SESSION, context: Context = CONTEXT) -> None:
+        self.clock = ManualClock()
+        self.diagnostics = Diagnostics()
+        self.journal = Journal(path, self.clock)
+        self.inbox = Inbox(self.clock.monotonic, self.diagnostics)
+        self.inbox.attach(self.journal)
+        self.inbox.use(session, context)
+
+    def note(self, *events: Event, at: float = 1001.0, fields: Any = None) -> None:
+        for event in events:
+            self.inbox.record(event, self.inbox.stamp, at, fields)
+
+    def commit(self, most: int = 500) -> list[Event]:
+        """Take as the writer does; what comes is committed, and the file is told."""
+        items = self.inbox.take(most)
+        self.journal.committed(self.journal.position)
+        return [item.record().event if isinstance(item, Row) else item.event for item in items]
+
+    def commit_all(self) -> list[Event]:
+        found = []
+        while some := self.commit():
+            found += some
+        return found
+
+
 @pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    made = Journal(path, ManualClock())
+def noted(path: Path) -> Iterator[Noted]:
+    made = Noted(path)
     yield made
-    made.close()
-
-
-def note(journal: Journal, event: Event, at: float = 1001.0, fields: Any = None, context: Context = CONTEXT) -> int:
-    return journal.note(event, SESSION, context, at, fields)
+    made.journal.close()
 
 
 def rest(path: Path) -> Rest:
     return Rest(path.read_bytes())
 
 
-def damaged(folder: Path, events: list[Design], place: int, junk: bytes) -> Rest:
+def events_of(left: Rest) -> list[Event]:
+    return [record.event for _, record in left.records]
+
+
+def numbers(*values: int) -> list[Event]:
+    return [Design(f"n:{value}") for value in values]
+
+
+def damaged(folder: Path, events: Sequence[Event], place: int, junk: bytes, fields: Any = None) -> Rest:
     """What is read of a journal of these events after something else was written into the file."""
     path = folder / "damaged.ring"
-    made = Journal(path, ManualClock())
-    for event in events:
-        note(made, event)
+    made = Noted(path)
+    made.note(*events, fields=fields)
     content = bytearray(path.read_bytes())
-    made.close()
+    made.journal.close()
     content[place : place + len(junk)] = junk
     return Rest(bytes(content))
 
 
-def test_every_kind_of_event_comes_back_as_it_was(journal: Journal, path: Path) -> None:
+@pytest.mark.parametrize("fields", [None, {"a": 1, "b": "c"}])
+def test_every_kind_of_event_comes_back_as_it_was(noted: Noted, path: Path, fields: Any) -> None:
     """Event, session, context, time and fields: nothing of a record is lost by the file."""
-    for event in EVENTS:
-        assert note(journal, event, fields={"a": 1, "b": "c"})
+    noted.note(*EVENTS, fields=fields)
     found = [record for _, record in rest(path).records]
     assert [record.event for record in found] == EVENTS
     for record in found:
         assert record.session is not None
         assert (record.session.id, record.session.started) == (SESSION.id, SESSION.started)
         assert record.context.user_id == "player"
+        assert record.context.external_user_id == "shop-1"
+        assert record.context.build == "1.0"
         assert record.context.dimensions == CONTEXT.dimensions
         assert (record.context.fields, record.context.extra) == (CONTEXT.fields, CONTEXT.extra)
-        assert (record.at, record.fields) == (1001.0, {"a": 1, "b": "c"})
+        assert (record.at, record.fields) == (1001.0, fields)
 
 
 def test_every_kind_of_event_can_be_noted() -> None:
     """A new kind of event cannot be forgotten here."""
-    assert {type(event) for event in EVENTS} == set(journal_module._KINDS)
+    kinds = {
+        value
+        for value in vars(events_module).values()
+        if isinstance(value, type) and issubclass(value, Event) and value is not Event
+    }
+    assert {type(event) for event in EVENTS} == kinds
 
 
-def test_what_is_committed_does_not_come_back(journal: Journal, path: Path) -> None:
+def test_what_is_committed_does_not_come_back(noted: Noted, path: Path) -> None:
     """The file itself knows how far the writer came."""
-    numbers = [note(journal, Design(f"n:{number}")) for number in range(10)]
-    journal.committed(numbers[6])
-    assert [record.event for _, record in rest(path).records] == [Design(f"n:{number}") for number in (7, 8, 9)]
+    noted.note(*numbers(*range(10)))
+    assert noted.commit(7) == numbers(*range(7))
+    assert events_of(rest(path)) == numbers(7, 8, 9)
 
 
-def test_a_changed_context_is_noted_again(journal: Journal, path: Path) -> None:
+def test_what_is_taken_and_not_committed_comes_back(noted: Noted, path: Path) -> None:
+    """A kill in the middle of a transaction loses none of its records."""
+    noted.note(*numbers(*range(10)))
+    assert len(noted.inbox.take(7)) == 7
+    assert events_of(rest(path)) == numbers(*range(10))
+
+
+def test_a_changed_context_is_noted_again(noted: Noted, path: Path) -> None:
     """A record points to the context that was in force when it happened."""
-    note(journal, Design("a"))
-    note(journal, Design("b"), context=Context("other"))
-    note(journal, Design("c"))
+    noted.note(Design("a"))
+    noted.inbox.use(SESSION, Context("other"))
+    noted.note(Design("b"))
+    noted.inbox.use(SESSION, CONTEXT)
+    noted.note(Design("c"))
     assert [record.context.user_id for _, record in rest(path).records] == ["player", "other", "player"]
 
 
-def test_both_halves_are_used_over_and_over(journal: Journal, path: Path) -> None:
+@pytest.mark.parametrize("fields", [None, {"x": 1}])
+def test_both_halves_are_used_over_and_over(noted: Noted, path: Path, fields: Any) -> None:
     """A long session fits, as long as the writer keeps up; the last records are there wherever they lie."""
     for number in range(60_000):
-        sequence = note(journal, Design(f"n:{number}"))
-        assert sequence
+        noted.note(Design("n", number), fields=fields)
         if number % 500 == 499:
-            journal.committed(sequence)
-    for number in range(60_000, 60_250):
-        assert note(journal, Design(f"n:{number}"))
-    found = [record.event for _, record in rest(path).records]
-    assert found == [Design(f"n:{number}") for number in range(60_000, 60_250)]
+            noted.commit()
+    noted.note(*(Design("n", number) for number in range(60_000, 60_250)), fields=fields)
+    left = rest(path)
+    assert events_of(left) == [Design("n", number) for number in range(60_000, 60_250)]
+    assert {record.fields == fields and record.context.user_id for _, record in left.records} == {"player"}
     assert path.stat().st_size == SIZE
 
 
-def test_a_writer_that_falls_behind_costs_notes_not_records(journal: Journal, path: Path) -> None:
+def test_a_writer_that_falls_behind_costs_notes_not_records(noted: Noted, path: Path) -> None:
     """Nothing that is not committed is overwritten; the rest goes without a note, and is noted again later."""
-    numbers = [note(journal, Design(f"n:{number}")) for number in range(40_000)]
-    kept = [number for number, sequence in enumerate(numbers) if sequence]
-    assert kept == list(range(len(kept)))
-    assert len(kept) < 40_000
-    assert [record.event for _, record in rest(path).records] == [Design(f"n:{number}") for number in kept]
-    journal.committed(max(numbers))
-    assert note(journal, Design("again"))
-    assert [record.event for _, record in rest(path).records] == [Design("again")]
+    noted.note(*(Design("n", number) for number in range(40_000)))
+    kept = len(rest(path).records)
+    assert 10_000 < kept < 40_000
+    assert events_of(rest(path)) == [Design("n", number) for number in range(kept)]
+    assert noted.commit_all() == [Design("n", number) for number in range(40_000)]
+    noted.note(Design("again"))
+    assert events_of(rest(path)) == [Design("again")]
 
 
 @pytest.mark.parametrize("value", [type("Mine", (float,), {})(1.5), type("Mine", (int,), {})(3)])
-def test_a_value_that_cannot_be_noted_is_recorded_without(journal: Journal, value: Any) -> None:
-    """A number of some library is no reason to raise, or to lose the event."""
-    assert note(journal, Design("a", value)) == 0
-    assert note(journal, Design("a", 1))
+def test_a_value_of_some_library_is_noted_as_the_number_that_it_is(noted: Noted, path: Path, value: Any) -> None:
+    """A subclass of a number is no reason to raise, or to lose the event, with or without custom fields."""
+    noted.note(Design("a", value), Design("a", value))
+    noted.note(Design("a", value), fields={"mine": value})
+    noted.note(Design("a", 1))
+    left = rest(path)
+    assert events_of(left) == [Design("a", float(value))] * 3 + [Design("a", 1)]
+    assert left.records[2][1].fields == {"mine": float(value)}
 
 
 def test_closing_removes_the_file(path: Path) -> None:
@@ -163,58 +222,106 @@ def test_a_file_that_is_no_journal_is_empty(content: bytes) -> None:
     assert Rest(content).records == []
 
 
+def halves() -> st.SearchStrategy[int]:
+    """Places in the file that matter: the head, the first kinds, the first entries of each half."""
+    return st.sampled_from([0, 64, KINDS, KINDS + HALF]).flatmap(lambda start: st.integers(start, start + 6000))
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(place=st.integers(64, 6000), junk=st.binary(min_size=1, max_size=40))
+@given(place=st.integers(KINDS, KINDS + 9000), junk=st.binary(min_size=1, max_size=40))
 def test_damage_ends_what_is_read_and_changes_nothing_before(tmp_path: Path, place: int, junk: bytes) -> None:
     """Whatever stands in the file: what is read is a true beginning of what was noted."""
-    events = [Design(f"n:{number}") for number in range(100)]
-    found = [record.event for _, record in damaged(tmp_path, events, place, junk).records]
-    assert found == [Design(f"n:{number}") for number in range(len(found))]
+    events = numbers(*range(100))
+    assert (found := events_of(damaged(tmp_path, events, place, junk, fields={"a": 1}))) == events[: len(found)]
+
+
+def mixed(after: bytes, before: bytes, written: bytes) -> Iterator[list[Event]]:
+    """What is read where one sector of `after` that differs from `written` is as it was in `before`."""
+    for place in range(KINDS, SIZE, 512):
+        sector = slice(place, place + 512)
+        if written[sector] != after[sector]:
+            yield events_of(Rest(after[:place] + before[sector] + after[place + 512 :]))
 
 
 @pytest.mark.parametrize("earlier", [0, 10, 20_000])
-def test_a_sector_that_did_not_reach_the_disk_ends_what_is_read(journal: Journal, path: Path, earlier: int) -> None:
-    """After a power cut some sectors are as they were before: zeros, or what an earlier lap left there."""
+def test_a_sector_that_did_not_reach_the_disk_ends_what_is_read(noted: Noted, path: Path, earlier: int) -> None:
+    """After a power cut some sectors are as they were before."""
     for number in range(earlier):
-        journal.committed(note(journal, Design(f"n:{number % 10}", float(number))))
+        noted.note(Design(f"n:{number % 10}", float(number)))
+        noted.commit()
     before = path.read_bytes()
-    for number in range(100):
-        assert note(journal, Design(f"n:{number % 10}", float(number)))
-    after = path.read_bytes()
-    changed = [place for place in range(0, SIZE, 512) if before[place : place + 512] != after[place : place + 512]]
-    assert len(changed) > 10
-    for place in changed:
-        cut = after[:place] + before[place : place + 512] + after[place + 512 :]
-        found = [record.event for _, record in Rest(cut).records]
-        assert found == [Design(f"n:{number % 10}", float(number)) for number in range(len(found))]
-        assert len(found) < 100
+    new: list[Event] = [Design(f"n:{number % 10}", float(number)) for number in range(200)]
+    noted.note(*new)
+    cuts = list(mixed(path.read_bytes(), before, before))
+    assert len(cuts) > 10
+    for found in cuts:
+        assert found == new[: len(found)]
+        assert len(found) < 200
 
 
-@pytest.mark.parametrize("value", [None, 0, -3, 2.5, 1e300, 2**53, 2**53 + 1, -(2**62)])
-def test_a_repeated_design_event_keeps_its_value(journal: Journal, path: Path, value: float | None) -> None:
+def test_a_sector_of_an_earlier_lap_is_not_read_as_new(noted: Noted, path: Path) -> None:
+    """After a power cut a sector may be what it was before it was wiped: no old event comes twice by that."""
+    laps = []
+    for number in range(20_000):
+        noted.note(Design(f"n:{number % 10}", float(number)), at=noted.clock.advance(1 / 1200))
+        noted.commit()
+        if number % 4000 == 3999:
+            laps.append(path.read_bytes())
+    new: list[Event] = [Design(f"n:{number % 10}", -float(number)) for number in range(200)]
+    before = path.read_bytes()
+    noted.note(*new, at=noted.clock.monotonic())
+    for lap in laps:
+        for found in mixed(path.read_bytes(), lap, before):
+            assert found == new[: len(found)]
+
+
+@pytest.mark.parametrize("value", [None, 0, -3, 2.5, 1e300, 2**53, 2**53 + 1, -(2**62), -0.0, 5e-324, float(2**53)])
+def test_a_repeated_design_event_keeps_its_value(noted: Noted, path: Path, value: float | None) -> None:
     """The short form says the same as the long one."""
-    for _ in range(3):
-        assert note(journal, Design("kill:slime", value))
-    assert [record.event for _, record in rest(path).records] == [Design("kill:slime", value)] * 3
+    noted.note(*[Design("kill:slime", value)] * 3)
+    assert events_of(rest(path)) == [Design("kill:slime", value)] * 3
+    assert noted.commit_all() == [Design("kill:slime", value)] * 3
 
 
-def test_the_short_form_belongs_to_its_session_and_context(journal: Journal, path: Path) -> None:
+def test_the_short_form_belongs_to_its_session_and_context(noted: Noted, path: Path) -> None:
     """Ids are known by number, and so is whom they belong to."""
     other = SessionRef("ffffffff-75b4-431b-adb2-eb6b9e546014", 5.0)
     for session in (SESSION, SESSION, other, other, SESSION, SESSION):
-        journal.note(Design("a", 1), session, CONTEXT, 7.0, None)
-    assert note(journal, Design("a", 1), fields={"x": 1})
+        noted.inbox.record(Design("a", 1), noted.inbox.stamp_for(session, CONTEXT), 7.0, None)
+    noted.note(Design("a", 1), fields={"x": 1})
     found = [record for _, record in rest(path).records]
     assert [record.session.started for record in found if record.session] == [1000, 1000, 5, 5, 1000, 1000, 1000]
     assert [record.fields for record in found] == [None] * 6 + [{"x": 1}]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(place=st.integers(64, 6000), junk=st.binary(min_size=1, max_size=40))
+def test_a_row_that_was_half_written_is_none(noted: Noted, path: Path) -> None:
+    """A kill in the middle of an append: what is not whole was never recorded."""
+    noted.note(*(Design("a", number) for number in range(3)))
+    content = path.read_bytes()
+    end = content.rindex(struct.pack("<dQ", 2.0, 1)) + 16
+    assert len(events_of(Rest(content))) == 3
+    for missing in range(8, 33):
+        torn = content[: end - missing] + bytes(missing) + content[end:]
+        assert events_of(Rest(torn)) == [Design("a", 0), Design("a", 1)]
+
+
+def test_an_entry_that_was_half_written_is_none(noted: Noted, path: Path) -> None:
+    """The same for what is longer than a row."""
+    noted.note(*(Design("a", number) for number in range(3)), fields={"text": "x" * 100})
+    content = path.read_bytes()
+    assert len(events_of(Rest(content))) == 3
+    end = content.rindex(b"x" * 100) + 100
+    for missing in range(1, 160):
+        torn = content[: end - missing] + bytes(SIZE - end + missing)
+        assert events_of(Rest(torn)) == [Design("a", 0), Design("a", 1)]
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(place=halves(), junk=st.binary(min_size=1, max_size=40))
 def test_damage_to_the_short_form_never_raises(tmp_path: Path, place: int, junk: bytes) -> None:
     """It has no checksum; what makes no sense ends what is read."""
     found = damaged(tmp_path, [Design("a", float(number)) for number in range(100)], place, junk).records
-    assert [sequence for sequence, _ in found] == sorted(sequence for sequence, _ in found)
+    assert [position for position, _ in found] == sorted(position for position, _ in found)
 
 
 # --- what the next launch makes of it -------------------------------------------------------------------
@@ -235,10 +342,9 @@ def recover(outbox: MemoryOutbox, path: Path, *sessions: OpenSession) -> list[di
     return stored(outbox)
 
 
-def test_a_session_that_was_never_committed_is_whole(journal: Journal, path: Path) -> None:
+def test_a_session_that_was_never_committed_is_whole(noted: Noted, path: Path) -> None:
     """A game that is killed 10 ms after its start: its session starts, is numbered, and ends once."""
-    for event in (User(), Design("a"), Progression(Status.START, ("l", "1"))):
-        note(journal, event)
+    noted.note(User(), Design("a"), Progression(Status.START, ("l", "1")))
     found = recover(MemoryOutbox(["test"]), path)
     assert [event["category"] for event in found] == ["user", "design", "progression", "progression", "session_end"]
     assert {event["session_num"] for event in found} == {1}
@@ -249,14 +355,14 @@ def test_a_session_that_was_never_committed_is_whole(journal: Journal, path: Pat
     )
 
 
-def test_the_rest_of_a_session_goes_on_where_its_row_stopped(journal: Journal, path: Path) -> None:
+def test_the_rest_of_a_session_goes_on_where_its_row_stopped(noted: Noted, path: Path) -> None:
     """Numbers, wallet and the open attempt come from the row, the last events from the journal."""
     row = OpenSession(
         SESSION.id, 5, 1.7e9, 1.7e9, None, 42.0, b'"user_id":"player"', "l:1", {("Source", "gold", "pickup", "coin"): 3}
     )
-    note(journal, Business("USD", 1, "a", "b"))
-    note(journal, WalletChange(Resource(Flow.SOURCE, "gold", 1, "pickup", "coin")))
-    note(journal, Progression(Status.COMPLETE, ("l", "1"), 9))
+    noted.note(Business("USD", 1, "a", "b"))
+    noted.note(WalletChange(Resource(Flow.SOURCE, "gold", 1, "pickup", "coin")))
+    noted.note(Progression(Status.COMPLETE, ("l", "1"), 9))
     found = recover(MemoryOutbox(["test"]), path, row)
     assert [event["category"] for event in found] == ["business", "resource", "progression", "session_end"]
     assert found[1]["amount"] == 4
@@ -266,32 +372,32 @@ def test_the_rest_of_a_session_goes_on_where_its_row_stopped(journal: Journal, p
 
 
 @pytest.mark.parametrize(("row_at", "length"), [(1_700_000_000.4, 43), (1_699_999_000.0, 42)])
-def test_a_session_lasted_until_its_last_record(journal: Journal, path: Path, row_at: float, length: int) -> None:
+def test_a_session_lasted_until_its_last_record(noted: Noted, path: Path, row_at: float, length: int) -> None:
     """What was played since the row was saved counts; a pause since then does not."""
     row = OpenSession(SESSION.id, 1, 1.6e9, row_at, None, 42.5, b'"user_id":"player"')
-    note(journal, Design("last"), at=1001.0)
+    noted.note(Design("last"), at=1001.0)
     found = recover(MemoryOutbox(["test"]), path, row)
     assert found[-1]["length"] == length
     assert found[-1]["client_ts"] == 1_700_000_001
 
 
-def test_what_the_outbox_has_is_not_added_again(journal: Journal, path: Path) -> None:
+def test_what_the_outbox_has_is_not_added_again(noted: Noted, path: Path) -> None:
     """A kill between the commit and the note of it in the file doubles nothing."""
-    numbers = [note(journal, Design(f"n:{number}")) for number in range(4)]
+    noted.note(*numbers(*range(4)))
+    noted.inbox.take(2)
     outbox = MemoryOutbox(["test"])
-    outbox.values["journal:x"] = str(numbers[1])
+    outbox.values["journal:x"] = str(noted.journal.position)
     row = OpenSession(SESSION.id, 1, 1.7e9, 1.7e9, None, 1.0, b'"user_id":"player"')
     found = recover(outbox, path, row)
     assert [event.get("event_id") for event in found] == ["n:2", "n:3", None]
     assert recover(outbox, path) == []
 
 
-def test_a_session_that_had_ended_is_not_ended_again(journal: Journal, path: Path) -> None:
+def test_a_session_that_had_ended_is_not_ended_again(noted: Noted, path: Path) -> None:
     """The end may be among what was not committed."""
     row = OpenSession(SESSION.id, 1, 1.7e9, 1.7e9, None, 1.0, b'"user_id":"player"')
     outbox = MemoryOutbox(["test"])
     outbox.transact(lambda transaction: transaction.save_session(row))
-    note(journal, Design("last"))
-    note(journal, SessionEnd(7, "quit"))
+    noted.note(Design("last"), SessionEnd(7, "quit"))
     found = recover(outbox, path, row)
     assert [(event["category"], event.get("length")) for event in found] == [("design", None), ("session_end", 7)]

@@ -51,7 +51,8 @@ class Rig:
 
     def add(self, *names: str, offset: float | None = None) -> None:
         records = [
-            NewRecord("s1", "design", 1.7e9, offset, json.dumps({"event_id": name}).encode()[1:]) for name in names
+            NewRecord("s1", "design", 1.7e9, offset, b"", json.dumps({"event_id": name}).encode()[1:-1])
+            for name in names
         ]
         self.outbox.transact(lambda transaction: transaction.add(records))
 

@@ -29,6 +29,7 @@ from ga_pygame.delivery.outbox import (
     cut,
 )
 from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
+from ga_pygame.delivery.sqlite_schema import blocks
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.exchange import StoredRecord
 from ga_pygame.testing import ManualClock
@@ -63,7 +64,7 @@ def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Outbox]:
 
 
 def record(text: str, category: str = "design", session: str = "s1", at: float = 1.7e9) -> NewRecord:
-    return NewRecord(session, category, at, None, text.encode())
+    return NewRecord(session, category, at, None, b"", text.encode())
 
 
 def add(outbox: Outbox, *records: NewRecord, to: Sequence[str] | None = None) -> None:
@@ -77,7 +78,7 @@ def lease(outbox: Outbox, name: str = "first", max_events: int = 500, max_bytes:
 
 
 def texts(batch: Batch | None) -> list[str]:
-    return [one.payload.decode() for one in batch.records] if batch else []
+    return [one.payload.decode().removesuffix("}") for one in batch.records] if batch else []
 
 
 def waiting(outbox: Outbox, name: str) -> list[str]:
@@ -91,11 +92,12 @@ def waiting(outbox: Outbox, name: str) -> list[str]:
 
 def test_records_are_leased_in_the_order_of_recording(outbox: Outbox) -> None:
     """Oldest first, with everything that was stored about them."""
-    add(outbox, NewRecord("s1", "user", 5.5, -3.0, b"a"), record("b"))
+    add(outbox, NewRecord("s1", "user", 5.5, -3.0, b"", b"a", '{"x": 1}'), record("b"))
     add(outbox, record("c"))
     batch = lease(outbox)
     assert texts(batch) == ["a", "b", "c"]
-    assert batch.records[0][1:6] == ("s1", "user", 5.5, -3.0, b"a")
+    assert batch.records[0][1:] == ("s1", "user", 5.5, -3.0, b"a}", '{"x": 1}')
+    assert batch.records[1].extra is None
     assert batch.destination == "first"
     ids = [one.id for one in batch.records]
     assert ids == sorted(set(ids))
@@ -152,7 +154,7 @@ def test_batches_are_bounded_by_count_and_bytes(outbox: Outbox) -> None:
     while batch := outbox.lease("first", 3, 300):
         sizes.append([len(one.payload) for one in batch.records])
         outbox.settle(batch)
-    assert sizes == [[100, 100], [100, 100], [100], [5000], [1]]
+    assert sizes == [[101, 101], [101, 101], [101], [5001], [2]]
 
 
 def test_a_user_record_opens_a_batch(outbox: Outbox) -> None:
@@ -245,13 +247,24 @@ def test_clear_forgets_everything(outbox: Outbox) -> None:
     assert not outbox.transact(lambda transaction: transaction.delete_session("s1"))
 
 
-def test_room_is_made_oldest_first_and_protected_last(outbox: Outbox) -> None:
+def room_of(one: NewRecord, path: Path) -> int:
+    """The bytes that a record takes which was added alone: on the disk with its block, in memory as it is sent."""
+    (block,) = blocks([(one, None)], 1)
+    return block.size if path.is_file() else len(one.stored(1).payload)
+
+
+def test_room_is_made_oldest_first_and_protected_last(outbox: Outbox, tmp_path: Path) -> None:
     """The oldest session's events go first; `user`, `session_end` and `business` go last."""
+    sizes: dict[str, int] = {}
     for name in ("s1", "s2"):
-        add(outbox, *(record(f"{name} {kind:>8}", kind, name) for kind in ("user", "design", "error", "session_end")))
-    assert outbox.transact(lambda transaction: transaction.trim(10**6)) == 0
-    size = sum(len(f"{name} {kind:>8}") for name in ("s1", "s2") for kind in ("user", "design", "error", "session_end"))
-    assert outbox.transact(lambda transaction: transaction.trim(size - 22)) == 2
+        for kind in ("user", "design", "error", "session_end"):
+            one = record(f"{name} {kind:>8}", kind, name)
+            sizes[f"{name} {kind}"] = room_of(one, tmp_path / "outbox.sqlite3")
+            add(outbox, one)
+    size = sum(sizes.values())
+    assert outbox.transact(lambda transaction: transaction.trim(size)) == 0
+    two = sizes["s1 design"] + sizes["s1 error"]
+    assert outbox.transact(lambda transaction: transaction.trim(size - two)) == 2
     kinds = [text.split() for text in settle_all(outbox, "second")]
     assert [kind for name, kind in kinds if name == "s1"] == ["user", "session_end"]
     assert [kind for name, kind in kinds if name == "s2"] == ["user", "design", "error", "session_end"]
@@ -285,7 +298,7 @@ def test_rejected_events_are_kept_up_to_a_bound() -> None:
         batch = lease(memory)
         memory.settle(batch, [Rejected(batch.records[0], Drop.REJECTED, "[]")])
     assert len(memory.rejected) == MAX_REJECTED
-    assert memory.rejected[-1].record.payload == str(MAX_REJECTED + 49).encode()
+    assert memory.rejected[-1].record.payload == f"{MAX_REJECTED + 49}}}".encode()
 
 
 def test_save_and_close_of_an_empty_outbox(outbox: Outbox) -> None:
@@ -315,9 +328,12 @@ class OutboxWalk(RuleBasedStateMachine):
     """Any order of additions, leases, verdicts, trims and restarts, against two plain lists."""
 
     make: Make
+    step = 7
+    """About one record's room."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.units: list[tuple[str, ...]] = []
         self.folder = Path(tempfile.mkdtemp())
         self.outbox = self.open()
         self.number = 0
@@ -329,6 +345,14 @@ class OutboxWalk(RuleBasedStateMachine):
 
     def open(self) -> Outbox:
         return type(self).make(self.folder / "outbox.sqlite3")
+
+    def split(self, names: Sequence[str]) -> list[tuple[str, ...]]:
+        """What of one transaction's records goes together when room is made."""
+        return [(name,) for name in names]
+
+    def size(self, unit: tuple[str, ...]) -> int:
+        """The room that it takes, in bytes."""
+        return sum(len(name) + 1 for name in unit)
 
     @rule(categories=st.lists(st.sampled_from(["design", "user", "business"]), max_size=4), fails=st.booleans())
     def add(self, categories: list[str], fails: bool) -> None:
@@ -350,6 +374,7 @@ class OutboxWalk(RuleBasedStateMachine):
         self.counter += 1
         assert self.outbox.transact(work) == self.counter
         self.kinds.update(zip(names, categories, strict=True))
+        self.units += self.split(names)
         for queue in self.waits.values():
             queue.extend(names)
 
@@ -387,10 +412,17 @@ class OutboxWalk(RuleBasedStateMachine):
     @precondition(lambda self: not self.leased)
     @rule(keep=st.integers(0, 20))
     def trim(self, keep: int) -> None:
-        present = sorted({one for queue in self.waits.values() for one in queue})
-        order = sorted(present, key=lambda one: (self.kinds[one] in PROTECTED, one))
-        gone = order[: max(0, len(present) - keep)]
-        assert self.outbox.transact(lambda transaction: transaction.trim(6 * keep)) == len(gone)
+        waiting = {one for queue in self.waits.values() for one in queue}
+        present = [unit for unit in self.units if waiting & set(unit)]
+        order = sorted(present, key=lambda unit: (self.kinds[unit[0]] in PROTECTED, unit))
+        excess = sum(map(self.size, present)) - keep * self.step
+        gone: set[str] = set()
+        for unit in order:
+            if excess <= 0:
+                break
+            gone |= set(unit)
+            excess -= self.size(unit)
+        assert self.outbox.transact(lambda transaction: transaction.trim(keep * self.step)) == len(gone & waiting)
         for name in NAMES:
             self.waits[name] = [one for one in self.waits[name] if one not in gone]
 
@@ -417,6 +449,16 @@ class MemoryWalk(OutboxWalk):
 
 class SqliteWalk(OutboxWalk):
     make = MAKERS["sqlite"]
+    step = 30
+
+    def split(self, names: Sequence[str]) -> list[tuple[str, ...]]:
+        """Neighbours lie in one block where all or none of them are protected."""
+        groups = itertools.groupby(names, lambda name: self.kinds[name] in PROTECTED)
+        return [tuple(run) for _, run in groups]
+
+    def size(self, unit: tuple[str, ...]) -> int:
+        (block,) = blocks([(record(name, self.kinds[name]), None) for name in unit], 1)
+        return block.size
 
     @rule()
     def restart(self) -> None:

@@ -469,8 +469,9 @@ def test_a_crashed_launchs_session_ends_first(rig: Rig) -> None:
     kept = {key: value for key, value in rig.kept.items() if value}
     later = Rig(kept)
     later.service.open, later.service.inits = {"i1"}, 1
-    lost = b'"category":"session_end","length":9,"user_id":"player","event_uuid":"u"}'
-    row = NewRecord("s1", "session_end", later.clock.wall(0.0), None, lost, '{"reason": "lost"}')
+    lost = b'"category":"session_end","length":9,"event_uuid":"u"'
+    when = later.clock.wall(0.0)
+    row = NewRecord("s1", "session_end", when, None, b'"user_id":"player"', lost, '{"reason": "lost"}')
     later.outbox.transact(lambda transaction: transaction.add([row]))
     later.session = SessionRef("s2", later.clock.monotonic())
     later.report(User())

@@ -11,7 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.progression import ProgressionArea
-from ga_pygame.events import Event, Fields, Progression, Status
+from ga_pygame.events import Context, Event, Fields, Progression, Status
+from ga_pygame.recorder import Recorder
+from ga_pygame.testing import ManualClock
 
 
 class Rig:
@@ -167,3 +169,60 @@ class ProgressionWalk(RuleBasedStateMachine):
 
 
 TestProgressionWalk: Any = ProgressionWalk.TestCase
+
+
+# --- with an inbox behind it --------------------------------------------------------------------------------
+
+
+class RecordedRig(Rig):
+    """The same on a real recorder, so that steps that repeat themselves take the short way."""
+
+    def __init__(self, *, strict: bool = True) -> None:
+        super().__init__(strict=strict)
+        self.recorder = Recorder(Context("player"), ManualClock().monotonic, self.diagnostics)
+        self.area = ProgressionArea(self.recorder.post, self.diagnostics, self.recorder.inbox.repeat)
+
+    @property
+    def ids(self) -> list[str]:
+        for record in self.recorder.take_all():
+            assert isinstance(record.event, Progression)
+            self.posted.append(record.event)
+        return super().ids
+
+
+class RecordedWalk(ProgressionWalk):
+    """The same story told by repetitions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rig = RecordedRig()
+
+
+TestRecordedWalk: Any = RecordedWalk.TestCase
+
+
+@pytest.mark.parametrize("score", [1.5, True, "7", float("nan"), [], 2.0])
+def test_a_wrong_score_is_refused_after_right_ones_too(score: Any) -> None:
+    """A step that was right before is checked again for what differs; the attempt stays open."""
+    rig = RecordedRig()
+    for _ in range(2):
+        rig.area.start("a")
+        rig.area.complete("a", score=5)
+    rig.area.start("a")
+    with pytest.raises(InvalidEvent, match="score"):
+        rig.area.complete("a", score=score)
+    assert rig.area.current == ("a",)
+    assert rig.ids == ["Start:a", "Complete:a"] * 2 + ["Start:a"]
+
+
+def test_scores_of_repeated_steps_are_their_own() -> None:
+    """With and without, large and small: whole numbers as they were given."""
+    rig = RecordedRig()
+    scores = [None, 0, -1, 7, None, 2**53, 2**60, None]
+    for score in scores:
+        rig.area.start("a", "b")
+        rig.area.fail("a", "b", score=score)
+    assert rig.ids == ["Start:a:b", "Fail:a:b"] * len(scores)
+    found = [event.score for event in rig.posted if event.status is Status.FAIL]
+    assert found == scores
+    assert all(score is None or type(score) is int for score in found)

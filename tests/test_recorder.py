@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+from pathlib import Path
+
+import pytest
+
+from ga_pygame.delivery.journal import Journal, Rest
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import Business, Context, Design, Error, Record, SessionEnd, SessionRef, Severity, User
 from ga_pygame.recorder import Recorder
@@ -19,13 +25,16 @@ class Rig:
         self.recorder = Recorder(Context(user_id=""), self.clock.monotonic, self.diagnostics)
         self.commits = 0
         self.recorder.write_now = self._write_now
+        self._taken: list[Record] = []
 
     def _write_now(self) -> None:
         self.commits += 1
 
     @property
     def records(self) -> list[Record]:
-        return [item for item in self.recorder.inbox if isinstance(item, Record)]
+        """All that was recorded so far."""
+        self._taken += self.recorder.take_all()
+        return self._taken
 
 
 def test_a_record_has_the_stamp_of_its_moment() -> None:
@@ -37,12 +46,14 @@ def test_a_record_has_the_stamp_of_its_moment() -> None:
     rig.clock.advance(5)
     rig.recorder.change(build="2")
     rig.recorder.post(Design("b"), {"seed": 1})
+    assert rig.recorder.inbox.waiting == 2
     assert rig.records == [
         Record(Design("a"), SESSION, first, 1000.0, None),
         Record(Design("b"), SESSION, rig.recorder.context, 1005.0, {"seed": 1}),
     ]
     assert first.build is None
-    assert rig.recorder.waiting == 2
+    assert [record.context for record in rig.records] == [first, rig.recorder.context]
+    assert rig.recorder.inbox.waiting == 0
 
 
 def test_what_must_not_wait_is_committed_at_once() -> None:
@@ -73,7 +84,7 @@ def test_early_records_learn_who_plays_and_in_which_session() -> None:
     rig.recorder.change(dimensions=("own", None, None))
     rig.recorder.post(Design("b"), {"x": 1})
     early = rig.recorder.take_all()
-    assert rig.recorder.waiting == 0
+    assert rig.recorder.inbox.waiting == 0
     rig.recorder.change(user_id="player", dimensions=("kept", "kept2", None))
     rig.recorder.session = SESSION
     rig.recorder.give_back(early)
@@ -84,3 +95,75 @@ def test_early_records_learn_who_plays_and_in_which_session() -> None:
     assert {record.context.user_id for record in rig.records} == {"player"}
     assert {record.session for record in rig.records} == {SESSION}
     assert second.fields == {"x": 1}
+
+
+def test_while_closed_nothing_is_repeated_either() -> None:
+    """What was recorded before the end, or before the player's no, opens no way around it."""
+    rig = Rig()
+    rig.recorder.session = SESSION
+    rig.recorder.post(Design("a", 1), None)
+    assert rig.recorder.inbox.repeat("a", 2)
+    rig.recorder.closed = Drop.NO_CONSENT
+    assert not rig.recorder.inbox.repeat("a", 3)
+    assert [record.event for record in rig.records] == [Design("a", 1), Design("a", 2)]
+    rig.recorder.closed = None
+    assert not rig.recorder.inbox.repeat("a", 4)
+    rig.recorder.post(Design("a", 4), None)
+    assert rig.recorder.inbox.repeat("a", 5)
+    assert [record.event for record in rig.records][2:] == [Design("a", 4), Design("a", 5)]
+
+
+def test_the_end_of_the_journal_does_not_open_what_is_closed(tmp_path: Path) -> None:
+    """What the writer had left is kept, and a call that repeats it is still counted instead of recorded."""
+    rig = Rig()
+    journal = Journal(tmp_path / "x.ring", rig.clock)
+    rig.recorder.attach(journal)
+    rig.recorder.session = SESSION
+    rig.recorder.post(Design("a", 1), None)
+    rig.recorder.closed = Drop.NO_CONSENT
+    rig.recorder.inbox.detach()
+    journal.close()
+    assert not rig.recorder.inbox.repeat("a", 2)
+    assert [record.event for record in rig.records] == [Design("a", 1)]
+
+
+def test_records_given_back_are_safe_from_a_kill(tmp_path: Path) -> None:
+    """What was reported before consent or before `start()` goes into the journal with the player it then has."""
+    rig = Rig()
+    rig.recorder.post(Design("early", 1), None)
+    early = rig.recorder.take_all()
+    path = tmp_path / "x.ring"
+    journal = Journal(path, rig.clock)
+    rig.recorder.change(user_id="player")
+    rig.recorder.attach(journal)
+    rig.recorder.session = SESSION
+    rig.recorder.give_back(early)
+    rig.recorder.post(Design("late", 2), None)
+    found = [record for _, record in Rest(path.read_bytes()).records]
+    assert [record.event for record in found] == [Design("early", 1), Design("late", 2)]
+    assert [record.context.user_id for record in found] == ["player", "player"]
+    assert [record.session.id for record in found if record.session] == ["s1", "s1"]
+    rig.recorder.inbox.detach()
+    journal.close()
+
+
+@pytest.mark.parametrize("reason", [None, Drop.NOT_RUNNING])
+def test_a_tracker_that_nobody_takes_from_remembers_no_contexts(reason: Drop | None) -> None:
+    """A game that sets a field in every frame fills no memory, whether the tracker is off or not started yet."""
+    rig = Rig()
+    rig.recorder.closed = reason
+    for number in range(20_000):
+        rig.recorder.change(build=str(number % 100))
+    gc.collect()
+    assert sum(type(one) is Context for one in gc.get_objects()) < 1000
+
+
+def test_contexts_without_events_drop_nothing() -> None:
+    """Only events count as lost, and only events take the room of events."""
+    rig = Rig()
+    rig.recorder.session = SESSION
+    for number in range(110_000):
+        rig.recorder.change(build=str(number % 100))
+    rig.recorder.post(Design("a", 1), None)
+    assert rig.diagnostics.stats(0).dropped == {}
+    assert [record.event for record in rig.records] == [Design("a", 1)]

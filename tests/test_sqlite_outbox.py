@@ -24,6 +24,7 @@ from ga_pygame.delivery.sqlite_outbox import (
     SqliteOutbox,
     read_value,
 )
+from ga_pygame.delivery.sqlite_schema import MAX_BLOCK_BYTES, SELECT, blocks, records
 from ga_pygame.diagnostics import Drop
 
 NAMES = ("first", "second")
@@ -42,8 +43,12 @@ def outbox(path: Path) -> Iterator[SqliteOutbox]:
 
 
 def add(outbox: SqliteOutbox, *texts: str, category: str = "design") -> None:
-    records = [NewRecord("s1", category, 1.7e9, None, text.encode()) for text in texts]
+    records = [NewRecord("s1", category, 1.7e9, None, b"", text.encode()) for text in texts]
     outbox.transact(lambda transaction: transaction.add(records))
+
+
+ROOM = next(blocks([(NewRecord("s1", "design", 1.7e9, None, b"", b""), None)], 1)).size
+"""What a record of `add` takes besides its text, where it was added alone."""
 
 
 def texts(outbox: SqliteOutbox, name: str = "first") -> list[str]:
@@ -51,7 +56,7 @@ def texts(outbox: SqliteOutbox, name: str = "first") -> list[str]:
     if batch is None:
         return []
     outbox.release(batch)
-    return [record.payload.decode() for record in batch.records]
+    return [record.payload.decode().removesuffix("}") for record in batch.records]
 
 
 SESSION = OpenSession(
@@ -70,7 +75,7 @@ def test_the_tables_follow_the_documentation(outbox: SqliteOutbox, path: Path) -
     """`key_value`, `session_end` and `progression` are as the service's pages draw them; the file is WAL."""
     with closing(sqlite3.connect(path)) as looking:
         names = {name for (name,) in looking.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        assert names >= {"key_value", "session_end", "progression", "records", "deliveries", "rejected"}
+        assert names >= {"key_value", "session_end", "progression", "blocks", "destinations", "sums", "rejected"}
         assert looking.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert looking.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 
@@ -109,7 +114,7 @@ def test_two_copies_share_one_outbox_and_never_send_a_record_twice(outbox: Sqlit
         add(other, "b")
         batch = outbox.lease("first", 500, 10**6)
         assert batch is not None
-        assert [record.payload for record in batch.records] == [b"a", b"b"]
+        assert [record.payload for record in batch.records] == [b"a}", b"b}"]
         assert other.lease("first", 500, 10**6) is None
         outbox.settle(batch)
         assert other.lease("first", 500, 10**6) is None
@@ -188,9 +193,12 @@ def test_what_was_sent_while_the_disk_failed_is_not_sent_again(outbox: SqliteOut
         batch = outbox.lease("first", 500, 10**6)
         assert batch is not None
         outbox.settle(batch)
-        assert other.execute("SELECT count(*) FROM deliveries WHERE destination = 'first'").fetchone() == (0,)
+        assert texts(outbox) == []
+        assert dict(other.execute("SELECT name, done FROM destinations")) == {"first": 3, "second": 0}
         outbox.save()
-        assert other.execute("SELECT payload FROM records").fetchall() == [(b"c",)]
+        assert dict(other.execute("SELECT name, done FROM destinations")) == {"first": 3, "second": 2}
+        left = [one for row in other.execute(SELECT) for one in records(row)]
+        assert [(one.id, one.payload) for one in left] == [(3, b"c}")]
     assert texts(outbox, "second") == ["c"]
 
 
@@ -204,7 +212,7 @@ def test_a_bounded_table_of_rejected_events(outbox: SqliteOutbox, path: Path) ->
     with closing(sqlite3.connect(path)) as looking:
         rows = looking.execute("SELECT destination, reason, errors, payload FROM rejected ORDER BY id").fetchall()
     assert len(rows) == MAX_REJECTED
-    assert rows[-1] == ("first", "rejected", '[{"path":"/x"}]', str(MAX_REJECTED + 4).encode())
+    assert rows[-1] == ("first", "rejected", '[{"path":"/x"}]', f"{MAX_REJECTED + 4}}}".encode())
 
 
 def test_the_size_is_known_across_restarts_and_copies(path: Path) -> None:
@@ -214,22 +222,61 @@ def test_the_size_is_known_across_restarts_and_copies(path: Path) -> None:
     one.close()
     two = SqliteOutbox(path, NAMES)
     add(two, "y" * 100)
-    assert two.transact(lambda transaction: transaction.trim(150)) == 1
+    assert two.transact(lambda transaction: transaction.trim(2 * ROOM + 200)) == 0
+    assert two.transact(lambda transaction: transaction.trim(2 * ROOM + 199)) == 1
     assert texts(two) == ["y" * 100]
     for name in NAMES:
         batch = two.lease(name, 500, 10**6)
         assert batch is not None
         two.settle(batch)
     add(two, "z" * 100)
-    assert two.transact(lambda transaction: transaction.trim(100)) == 0
+    assert two.transact(lambda transaction: transaction.trim(ROOM + 100)) == 0
+    assert texts(two) == ["z" * 100]
     two.close()
 
 
 def test_many_small_records_are_trimmed_exactly(outbox: SqliteOutbox) -> None:
     """Trimming stops when there is room, also across its slices."""
-    add(outbox, *(f"{number:04}" for number in range(300)))
-    assert outbox.transact(lambda transaction: transaction.trim(4 * 100)) == 200
+    for number in range(300):
+        add(outbox, f"{number:04}")
+    assert outbox.transact(lambda transaction: transaction.trim((ROOM + 4) * 100)) == 200
     assert texts(outbox) == [f"{number:04}" for number in range(200, 300)]
+
+
+def test_records_of_one_transaction_are_trimmed_in_blocks(outbox: SqliteOutbox) -> None:
+    """No more goes than one block too many, and what is counted is what is gone."""
+    add(outbox, *(f"{number:04}" for number in range(1000)))
+    line = ROOM + len("0000\n")
+    left = 1000
+    for keep in (1000, 999, 700, 420):
+        left -= outbox.transact(lambda transaction, keep=keep: transaction.trim(line * keep))
+        assert keep - MAX_BLOCK_BYTES // line <= left <= keep
+        assert texts(outbox) == [f"{number:04}" for number in range(1000 - left, 1000)][:500]
+
+
+def test_what_arrived_is_not_counted_as_lost(outbox: SqliteOutbox) -> None:
+    """When a block goes to make room, only those of its records count that somebody still waits for."""
+    add(outbox, *(f"{number:04}" for number in range(10)))
+    for name in NAMES:
+        batch = outbox.lease(name, 9, 10**6)
+        assert batch is not None
+        outbox.settle(batch)
+    assert texts(outbox) == ["0009"]
+    assert outbox.transact(lambda transaction: transaction.trim(0)) == 1
+
+
+def test_the_size_is_what_waits(outbox: SqliteOutbox, path: Path) -> None:
+    """Nothing is counted for ever: when all have everything, the outbox takes no room."""
+    add(outbox, *(f"{number:04}" for number in range(200)))
+    add(outbox, "session", category="session_end")
+    for name in NAMES:
+        for most in (7, 64, 500):
+            batch = outbox.lease(name, most, 10**6)
+            assert batch is not None
+            outbox.settle(batch)
+    with closing(sqlite3.connect(path)) as looking:
+        assert looking.execute("SELECT count(*) FROM blocks").fetchone() == (0,)
+        assert looking.execute("SELECT value FROM key_value WHERE key = 'outbox_bytes'").fetchone() == ("0",)
 
 
 def test_a_newer_file_is_not_touched(path: Path) -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from ga_pygame import ConsentState, InvalidEvent, Severity, Tracker
 from ga_pygame.delivery.runner import FrameRunner
 from ga_pygame.exchange import Reply, Request
-from ga_pygame.recorder import MAX_INBOX
+from ga_pygame.inbox import MAX_SPILLED
 from ga_pygame.testing import ManualClock, ScriptedTransport
 from ga_pygame.wiring import Parts
 
@@ -265,8 +265,9 @@ def test_a_wrong_call_is_dropped_counted_signalled_and_said(world: World, caplog
     tracker.event_dropped.connect(lambda reason, count, detail: heard.append((reason.value, count)))
     for _ in range(3):
         tracker.design("a#b")
+    assert heard == []
     tracker.tick()
-    assert heard == [("invalid", 1)] * 3
+    assert heard == [("invalid", 3)]
     assert tracker.stats.dropped == {"invalid": 3}
     (record,) = caplog.records
     assert record.getMessage().startswith(f"{__file__}:")
@@ -347,6 +348,174 @@ def made_so_far(tracker: Tracker) -> int:
     return tracker.stats.recorded + sum(tracker.stats.dropped.values())
 
 
+class Unhashable:
+    """A key that nothing can be looked up by."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Hostile(str):
+    """A name that raises when it is looked up."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        raise ZeroDivisionError
+
+    def __eq__(self, other: object) -> bool:
+        raise ZeroDivisionError
+
+
+WRONG_DESIGNS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    ((), {}),
+    ((), {"value": 3}),
+    ((), {"fields": {"x": 1}}),
+    ((None,), {}),
+    ((None, 3), {}),
+    ((5,), {}),
+    ((b"known",), {}),
+    ((["known"],), {}),
+    (({"known": 1},), {}),
+    ((Unhashable(),), {}),
+    ((("known",),), {}),
+    ((("Source", "gold", "pickup", "coin"), 5), {}),
+    ((("progression", "Start", "forest"),), {}),
+    ((("wallet", "Source", "gold", "pickup", "coin"), 5), {}),
+    ((("business", "USD", "pack", "gold", None), 5), {}),
+    (("known", 1, 2), {}),
+    (("known", 1, None, 3), {}),
+    (("known", 1, {"x": 1}), {}),
+    (("known",), {"nonsense": 1}),
+    (("known",), {"event_id": "known"}),
+    (("known", 1), {"value": 2}),
+    (("known",), {"self": 1}),
+    (("known",), {"fields": 5}),
+    (("known",), {"fields": [("x", 1)]}),
+    (("known",), {"fields": {"a b": 1}}),
+    (("known", "3"), {}),
+    (("known", True), {}),
+    (("known", float("nan")), {}),
+    (("known", float("inf")), {}),
+    (("known", 10**400), {}),
+    (("known", []), {}),
+    (("known",), {"value": Unhashable()}),
+    (("",), {}),
+    (("known\n",), {}),
+]
+
+
+@pytest.mark.parametrize(("arguments", "keywords"), WRONG_DESIGNS)
+def test_a_wrong_call_of_design_is_counted_as_invalid(
+    world: World, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> None:
+    """Whether the event was recorded before or not; it raises in strict mode only, and records nothing."""
+    for strict in (False, True):
+        tracker = world.start(strict=strict)
+        tracker.design("known", 1)
+        tracker.resource.source("gold", 1, "pickup", "coin")
+        tracker.wallet("gold").earn(1, "pickup", "coin")
+        tracker.business("USD", 1, "pack", "gold")
+        tracker.progression.start("forest")
+        tracker.progression.complete("forest")
+        before = tracker.stats
+        if strict:
+            with pytest.raises((InvalidEvent, TypeError)):
+                tracker.design(*arguments, **keywords)
+            assert tracker.stats == before
+        else:
+            tracker.design(*arguments, **keywords)
+            assert tracker.stats.dropped == {"invalid": 1}
+            assert tracker.stats.recorded == before.recorded
+        tracker.close()
+
+
+def test_a_name_that_raises_costs_one_counted_event(world: World) -> None:
+    """An object of the game's own that fails inside our look-up is no exception in the game."""
+    tracker = world.start(strict=False)
+    tracker.design("known", 1)
+    before = tracker.stats.recorded
+    tracker.design(Hostile("known"), 1)
+    tracker.design(Hostile("other"), 1)
+    assert tracker.stats.recorded - before + sum(tracker.stats.dropped.values()) == 2
+
+
+@pytest.mark.parametrize("keywords", [{"event_id": "a", "value": 2}, {"event_id": "a", "value": 2, "fields": None}])
+def test_design_takes_keywords(world: World, keywords: dict[str, Any]) -> None:
+    """All of them, first and later; `fields=None` is none."""
+    tracker = world.start()
+    for _ in range(3):
+        tracker.design(**keywords)
+        tracker.design("a", value=2)
+        tracker.design("a", 2, fields=None)
+    tracker.close()
+    assert [event.get("value") for event in world.sent] == [None, *[2] * 9, None]
+
+
+@pytest.mark.parametrize("amount", [None, 0, -1, float("nan"), True, "5", []])
+@pytest.mark.parametrize("call", ["resource.source", "resource.sink", "wallet.earn", "wallet.spend", "business"])
+def test_an_amount_that_is_none_is_refused_however_often_the_call_was_right(
+    world: World, call: str, amount: Any
+) -> None:
+    """A repetition is checked for what differs: its number."""
+    tracker = world.start(strict=False)
+    area, _, method = call.rpartition(".")
+    areas = {"": tracker, "resource": tracker.resource, "wallet": tracker.wallet("gold")}
+    first = {"wallet": (), "resource": ("gold",), "": ("USD",)}[area]
+    expected = 0 if call == "business" and amount == 0 and type(amount) is int else 1
+    getattr(areas[area], method)(*first, 5, "a", "b")
+    before = tracker.stats.recorded
+    getattr(areas[area], method)(*first, amount, "a", "b")
+    assert tracker.stats.dropped == ({"invalid": 1} if expected else {})
+    assert tracker.stats.recorded == before + 1 - expected
+    tracker.close()
+
+
+def test_what_is_repeated_says_the_same_on_the_wire(world: World) -> None:
+    """Each kind of event, reported the same way three times, is the same three times but for ids and counters."""
+    tracker = world.start()
+    for _ in range(3):
+        tracker.design("kill:slime", 2.5)
+        tracker.design("kill:slime")
+        tracker.design("kill:slime", 3)
+        tracker.resource.source("gold", 5, "pickup", "coin")
+        tracker.resource.sink("gold", 2.5, "boost", "shield")
+        tracker.business("USD", 499, "pack", "gold_500", cart_type="shop")
+        tracker.progression.start("forest", "1")
+        tracker.progression.complete("forest", "1", score=7)
+        tracker.progression.fail("forest", "1")
+    tracker.close()
+    counted = {"event_uuid", "client_ts", "transaction_num", "attempt_num"}
+    plain = [{name: value for name, value in event.items() if name not in counted} for event in world.sent[1:-1]]
+    assert len(plain) == 27
+    assert plain[:9] == plain[9:18] == plain[18:]
+    assert [event.get("value") for event in plain[:3]] == [2.5, None, 3]
+    assert [event.get("amount") for event in plain[3:6]] == [5, -2.5, 499]
+    assert [event.get("score") for event in plain[6:9]] == [None, 7, None]
+    assert [event["transaction_num"] for event in world.sent if event["category"] == "business"] == [1, 2, 3]
+    numbers = [event.get("attempt_num") for event in world.sent if event["category"] == "progression"]
+    assert numbers == [None, 1, 1, None, 2, 1, None, 2, 1]
+
+
+@pytest.mark.parametrize("how", ["close", "deny", "disabled"])
+def test_a_repetition_after_the_end_is_counted_and_not_recorded(world: World, how: str) -> None:
+    """The quick way is shut together with the slow one."""
+    tracker = world.start(enabled=how != "disabled")
+    tracker.design("a", 1)
+    tracker.design("a", 1)
+    if how == "close":
+        tracker.close()
+    elif how == "deny":
+        tracker.consent.deny()
+    before = tracker.stats
+    for _ in range(3):
+        tracker.design("a", 1)
+        tracker.resource.source("gold", 1, "a", "b")
+    assert tracker.stats.recorded == before.recorded
+    assert sum(tracker.stats.dropped.values()) == sum(before.dropped.values()) + 6
+    tracker.close()
+    assert world.ids.count("a") <= 2
+
+
 @pytest.mark.parametrize("value", [5, "", "x" * 257, object()])
 def test_other_setters_do_not_raise_either(world: World, value: Any) -> None:
     """Dimensions, fields, the second user id and `process` take garbage without a word to the game."""
@@ -364,12 +533,14 @@ def test_other_setters_do_not_raise_either(world: World, value: Any) -> None:
 
 def test_the_inbox_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A game that reports without end before consent fills its own memory no further than that."""
-    monkeypatch.setattr("ga_pygame.recorder.MAX_INBOX", 5)
+    monkeypatch.setattr("ga_pygame.inbox.MAX_SPILLED", 5)
     tracker = world.start(consent_required=True)
     for _ in range(10):
         tracker.design("a")
-    assert tracker.stats.dropped == {"inbox_full": 6}
-    assert MAX_INBOX == 100_000
+    kept = tracker.stats.waiting
+    assert 1 <= kept <= 5
+    assert tracker.stats.dropped == {"inbox_full": 11 - kept}
+    assert MAX_SPILLED == 100_000
 
 
 def test_event_and_global_fields_together_keep_the_limit(world: World) -> None:

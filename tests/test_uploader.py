@@ -60,13 +60,13 @@ class Service(Destination):
         return standing
 
     def encode(self, records: Sequence[StoredRecord]) -> Request:
-        return Request("events", b",".join(record.payload for record in records), {})
+        return Request("events", ",".join(map(name_of, records)).encode(), {})
 
     def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> Sequence[Verdict]:
         if reply.status == 400:
             bad = json.loads(reply.body)
             dropped = Verdict(Outcome.DROPPED, Drop.REJECTED, "why")
-            return [dropped if one.payload.decode() in bad else Verdict(Outcome.DELIVERED) for one in records]
+            return [dropped if name_of(one) in bad else Verdict(Outcome.DELIVERED) for one in records]
         verdict = {
             200: Verdict(Outcome.DELIVERED),
             401: Verdict(Outcome.REFUSED),
@@ -74,6 +74,11 @@ class Service(Destination):
             500: Verdict(Outcome.DROPPED, Drop.SERVER_ERROR, "HTTP 500"),
         }
         return [verdict.get(reply.status or 0, Verdict(Outcome.RETRY))] * len(records)
+
+
+def name_of(record: StoredRecord) -> str:
+    """The word that `Rig.add` stored."""
+    return record.payload.decode().removesuffix("}")
 
 
 OK = Reply(200, {}, b"[]")
@@ -113,7 +118,7 @@ class Rig:
         self.told.append(("delivered", destination, count))
 
     def rejected(self, destination: str, record: StoredRecord, errors: str) -> None:
-        self.told.append(("rejected", destination, record.payload.decode(), errors))
+        self.told.append(("rejected", destination, name_of(record), errors))
 
     def connection_lost(self, destination: str, error: str) -> None:
         self.told.append(("lost", destination, error))
@@ -122,7 +127,7 @@ class Rig:
         self.told.append(("restored", destination))
 
     def add(self, *names: str) -> None:
-        records = [NewRecord("s1", "design", 1.7e9, None, name.encode()) for name in names]
+        records = [NewRecord("s1", "design", 1.7e9, None, b"", name.encode()) for name in names]
         self.outbox.transact(lambda transaction: transaction.add(records))
 
     def step(self) -> float | None:

@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ga_pygame.delivery.bookkeeping import Heartbeat
+from ga_pygame.delivery.journal import Journal, Rest
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.outbox import Outbox, OutboxError
 from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
-from ga_pygame.delivery.writer import COMMIT_SECONDS, HEARTBEAT_SECONDS, MANY, SLICE, Flush, Inbox, Remember, Writer
+from ga_pygame.delivery.writer import COMMIT_SECONDS, HEARTBEAT_SECONDS, MANY, SLICE, Writer
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.events import Context, Design, Event, Progression, Record, SessionEnd, SessionRef, Status, User
+from ga_pygame.events import Context, Design, Event, Progression, SessionEnd, SessionRef, Status, User
+from ga_pygame.inbox import Flush, Inbox, Remember
 from ga_pygame.testing import ManualClock
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
 CONTEXT = Context(user_id="player")
 
 
-class Broken:
-    """An event with a defect."""
-
-    def wire(self) -> dict[str, Any]:
-        raise ZeroDivisionError
-
-
 class Rig:
     """A writer between an inbox and an outbox."""
 
-    def __init__(self, outbox: Outbox | None = None, max_outbox_bytes: int = 10**6) -> None:
+    def __init__(
+        self, outbox: Outbox | None = None, max_outbox_bytes: int = 10**6, journal: Path | None = None
+    ) -> None:
         self.clock = ManualClock()
         self.diagnostics = Diagnostics()
-        self.inbox: Inbox = deque()
+        self.inbox = Inbox(self.clock.monotonic, self.diagnostics)
+        self.journal = Journal(journal, self.clock) if journal is not None else None
+        if self.journal is not None:
+            self.inbox.attach(self.journal)
+        self.inbox.use(SESSION, CONTEXT)
         self.outbox = MemoryOutbox(["test"]) if outbox is None else outbox
         self.urged: list[float] = []
         self.heartbeat: Heartbeat | None = None
@@ -47,11 +47,12 @@ class Rig:
             heartbeat=lambda _now: self.heartbeat,
             urge=lambda: self.urged.append(self.clock.monotonic()),
             max_outbox_bytes=max_outbox_bytes,
+            journal=self.journal,
         )
 
     def report(self, *events: Event) -> None:
         for event in events:
-            self.inbox.append(Record(event, SESSION, CONTEXT, self.clock.monotonic()))
+            self.inbox.record(event, self.inbox.stamp, self.clock.monotonic(), None)
 
     def step(self) -> float | None:
         return self.writer.step(self.clock.monotonic())
@@ -69,11 +70,11 @@ def test_one_step_is_one_slice() -> None:
     rig = Rig()
     rig.report(User(), *(Design(f"e{n}") for n in range(SLICE + 9)))
     assert rig.step() == 0.0
-    assert len(rig.inbox) == 10
+    assert rig.inbox.waiting == 10
     assert rig.step() == COMMIT_SECONDS
     assert COMMIT_SECONDS < 0.05
     assert [event.get("event_id", "user") for event in rig.stored()] == ["user", *(f"e{n}" for n in range(SLICE + 9))]
-    stats = rig.diagnostics.stats(len(rig.inbox))
+    stats = rig.diagnostics.stats(rig.inbox.waiting)
     assert (stats.recorded, stats.stored, stats.waiting) == (SLICE + 10, SLICE + 10, 0)
 
 
@@ -95,12 +96,12 @@ def test_a_full_batch_is_sent_at_once() -> None:
     """So that no more than one waits, however fast events come; each is urged once."""
     rig = Rig()
     rig.report(*(Design("a") for _ in range(MANY - 1)))
-    while rig.inbox:
+    while rig.inbox.waiting:
         rig.step()
     assert rig.urged == []
     for urged in (1, 1, 2):
         rig.report(*(Design("a") for _ in range(MANY // 2)))
-        while rig.inbox:
+        while rig.inbox.waiting:
             rig.step()
         assert len(rig.urged) == urged
 
@@ -119,7 +120,7 @@ def test_a_flush_is_told_after_what_came_before_it() -> None:
     rig = Rig()
     seen: list[int] = []
     rig.report(User(), Design("a"))
-    rig.inbox.append(Flush(lambda: seen.append(len(rig.stored()))))
+    rig.inbox.requests.append(Flush(lambda: seen.append(len(rig.stored()))))
     rig.step()
     assert seen == [2]
 
@@ -127,7 +128,7 @@ def test_a_flush_is_told_after_what_came_before_it() -> None:
 def test_values_are_remembered() -> None:
     """Dimensions and configs outlive the launch."""
     rig = Rig()
-    rig.inbox.append(Remember("custom_01", "ninja"))
+    rig.inbox.requests.append(Remember("custom_01", "ninja"))
     rig.step()
     assert rig.outbox.transact(lambda transaction: transaction.value("custom_01")) == "ninja"
     assert rig.diagnostics.stats(0).recorded == 0
@@ -152,7 +153,9 @@ def test_the_sessions_row_is_fresh_every_5_s() -> None:
 def test_one_bad_record_does_not_take_others_with_it(caplog: pytest.LogCaptureFixture) -> None:
     """A defect costs the one event, which is counted and said."""
     rig = Rig()
-    rig.report(User(), Design("a"), Broken(), Design("b"))
+    rig.report(User(), Design("a"))
+    rig.inbox.record(Design("broken"), rig.inbox.stamp_for(None, CONTEXT), rig.clock.monotonic(), None)
+    rig.report(Design("b"))
     rig.step()
     assert [event.get("event_id", "user") for event in rig.stored()] == ["user", "a", "b"]
     assert rig.diagnostics.stats(0).dropped == {"internal": 1}
@@ -228,3 +231,87 @@ def test_an_outbox_that_fails_costs_counted_events(caplog: pytest.LogCaptureFixt
     rig.report(User(), Design("a"))
     rig.step()
     assert rig.diagnostics.stats(0).dropped == {"internal": 2}
+
+
+# --- with a journal -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("events", [10, SLICE - 1, SLICE, 5000, 12_000, 40_000])
+def test_finishing_stores_all_that_the_journal_holds(tmp_path: Path, events: int) -> None:
+    """Wherever its entries lie: in one half, in both, or in memory because both are full."""
+    rig = Rig(max_outbox_bytes=10**8, journal=tmp_path / "x.ring")
+    rig.report(User(), *(Design("a", number) for number in range(events)))
+    rig.writer.finish()
+    while rig.step() is not None:
+        pass
+    assert rig.writer.has_finished
+    assert rig.inbox.waiting == 0
+    assert [event["value"] for event in rig.stored()[1:]] == list(range(events))
+    assert Rest((tmp_path / "x.ring").read_bytes()).records == []
+
+
+def test_a_flush_is_told_after_all_that_the_journal_holds(tmp_path: Path) -> None:
+    """However many steps that takes."""
+    rig = Rig(max_outbox_bytes=10**8, journal=tmp_path / "x.ring")
+    seen: list[int] = []
+    rig.report(User(), *(Design("a", number) for number in range(12_000)))
+    rig.inbox.requests.append(Flush(lambda: seen.append(len(rig.stored()))))
+    while rig.step() == 0.0:
+        pass
+    assert seen == [12_001]
+
+
+def test_what_is_committed_is_neither_lost_nor_doubled_by_a_kill(tmp_path: Path) -> None:
+    """After each step, the outbox and what the next launch reads of the journal are together what was recorded."""
+    path = tmp_path / "x.ring"
+    outbox = MemoryOutbox(["test"])
+    rig = Rig(outbox, journal=path)
+    rig.report(User(), *(Design("a", number) for number in range(10_000)))
+    stored: list[Any] = []
+    delay: float | None = 0.0
+    while delay == 0.0:
+        delay = rig.step()
+        stored += [event["value"] for event in rig.stored() if "value" in event]
+        done = int(next(value for key, value in outbox.values.items() if key.startswith("journal:")))
+        rest = [record.event for position, record in Rest(path.read_bytes()).records if position > done]
+        assert [Design("a", number) for number in range(len(stored), 10_000)] == rest
+    assert len(stored) == 10_000
+
+
+def test_a_commit_that_fails_leaves_the_position_behind(tmp_path: Path) -> None:
+    """What the outbox did not take is still in the journal for the next launch, however the commit failed."""
+
+    class Dies(MemoryOutbox):
+        dead = False
+
+        def transact(self, work: Any) -> Any:
+            if self.dead:
+                raise KeyboardInterrupt
+            return super().transact(work)
+
+    path = tmp_path / "x.ring"
+    outbox = Dies(["test"])
+    rig = Rig(outbox, journal=path)
+    rig.report(User(), Design("a", 1))
+    rig.step()
+    rig.report(Design("a", 2), Design("a", 3))
+    outbox.dead = True
+    with pytest.raises(KeyboardInterrupt):
+        rig.step()
+    done = int(next(value for key, value in outbox.values.items() if key.startswith("journal:")))
+    rest = [record.event for position, record in Rest(path.read_bytes()).records if position > done]
+    assert rest == [Design("a", 2), Design("a", 3)]
+
+
+def test_rows_and_records_of_a_session_have_its_number_and_context(tmp_path: Path) -> None:
+    """An event says the same on the wire whichever way it took through the inbox."""
+    rig = Rig(max_outbox_bytes=10**8, journal=tmp_path / "x.ring")
+    rig.report(User(), Design("a", 2))
+    assert rig.inbox.repeat("a", 2)
+    rig.inbox.record(Design("a", 2), rig.inbox.stamp, rig.clock.monotonic(), {"x": 1})
+    rig.step()
+    _, first, second, third = rig.stored()
+    assert third.pop("custom_fields") == {"x": 1}
+    for one in (first, second, third):
+        one.pop("event_uuid")
+    assert first == second == third

@@ -16,9 +16,11 @@ from typing import Any, TypeVar
 
 from ga_pygame.clock import Clock
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
-from ga_pygame.delivery.outbox import Batch, NewRecord, Orphan, Outbox, OutboxError, Rejected, Transaction
+from ga_pygame.delivery.outbox import Batch, Orphan, Outbox, OutboxError, Rejected, Transaction, taken_apart
 from ga_pygame.delivery.sqlite_outbox import DamagedError, NewerSchemaError, SqliteOutbox, saved_session
+from ga_pygame.delivery.sqlite_schema import SELECT, records
 from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.exchange import StoredRecord
 
 T = TypeVar("T")
 
@@ -232,7 +234,7 @@ def _salvage(path: Path, own: str, transaction: Transaction) -> int:
         own: The launch under which this process used it.
         transaction: Takes it.
     """
-    records: dict[int, NewRecord] = {}
+    found: dict[int, StoredRecord] = {}
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as damaged:
         damaged.execute("PRAGMA writable_schema = ON")  # else SQLite reads nothing from a file that was cut short
         for key, value in _readable(damaged, "SELECT key, value FROM key_value"):
@@ -243,28 +245,37 @@ def _salvage(path: Path, own: str, transaction: Transaction) -> int:
         for row in _readable(damaged, "SELECT * FROM session_end"):
             with contextlib.suppress(ValueError, TypeError):
                 transaction.save_session(saved_session(row), None if row[-1] == own else row[-1])
-        for order in ("ASC", "DESC"):  # from both ends up to the damage
-            columns = "id, session_id, category, client_ts, clock_offset, payload, extra"
-            query = f"SELECT {columns} FROM records ORDER BY id {order}"  # noqa: S608 - constants
-            for record_id, *stamp in _readable(damaged, query):
-                record = NewRecord(*stamp)
-                if _is_whole(record):
-                    records[record_id] = record
+        done = min((number for (number,) in _readable(damaged, "SELECT done FROM destinations")), default=0)
+        for row in _readable_blocks(damaged):
+            found |= {record.id: record for record in _whole(row) if record.id > done}
         for one in _readable(damaged, "SELECT destination, slot, value, idempotency_key FROM sums"):
             transaction.add_to_sum(*one)
-    transaction.add([records[record_id] for record_id in sorted(records)])
-    return len(records)
+    transaction.add([taken_apart(found[record_id]) for record_id in sorted(found)])
+    return len(found)
+
+
+def _readable_blocks(damaged: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
+    """Blocks from both ends up to the damage; one by one, since a cursor looks a row ahead before it gives one."""
+    for at, sign, order in ((0, ">", "ASC"), (2**63 - 1, "<", "DESC")):
+        query = f"{SELECT} WHERE last_id {sign} ? ORDER BY last_id {order} LIMIT 1"
+        with contextlib.suppress(sqlite3.Error):
+            while row := damaged.execute(query, (at,)).fetchone():
+                at = row[0]  # noqa: PLW2901 - from there on
+                yield row
+
+
+def _whole(row: tuple[Any, ...]) -> Iterator[StoredRecord]:
+    """The records of a block that can be read, each line for itself."""
+    last_id, count, *shared, lines = row
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
+        for place, line in enumerate(lines.split(b"\n"), last_id - count + 1):
+            with contextlib.suppress(ValueError, TypeError):
+                (record,) = records((place, 1, *shared, line))
+                json.loads(b"{" + record.payload)
+                yield record
 
 
 def _readable(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
     """The rows of a query up to the first that cannot be read."""
     with contextlib.suppress(sqlite3.Error):
         yield from damaged.execute(query)
-
-
-def _is_whole(record: NewRecord) -> bool:
-    try:
-        json.loads(b"{" + record.payload)
-    except (ValueError, TypeError):
-        return False
-    return isinstance(record.client_ts, float)

@@ -23,6 +23,7 @@ from ga_pygame.delivery.outbox import (
     Transaction,
     cut,
     sum_record,
+    taken_apart,
 )
 from ga_pygame.exchange import StoredRecord
 
@@ -152,7 +153,7 @@ class MemoryOutbox:
 
     def append(self, record: NewRecord, destinations: Sequence[str] | None = None) -> None:
         """Take a record in."""
-        self._records[self._next_id] = StoredRecord(self._next_id, *record)
+        self._records[self._next_id] = record.stored(self._next_id)
         for name in destinations or self._destinations:
             self._waiting[name].append(self._next_id)
         self._next_id += 1
@@ -181,7 +182,7 @@ class MemoryOutbox:
                 transaction.save_session(session)
         for record in tuple(self._records.values()):
             wanted = [name for name, queue in self._waiting.items() if record.id in queue]
-            transaction.add([NewRecord(*record[1:])], wanted)
+            transaction.add([taken_apart(record)], wanted)
         self._add_up()
         for (destination, slot), amount in self._sums.items():
             transaction.add_to_sum(destination, slot, amount)

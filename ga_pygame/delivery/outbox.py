@@ -38,8 +38,8 @@ class NewRecord(NamedTuple):
     Attributes:
         client_ts: When it happened by the local clock, seconds since 1970.
         clock_offset: Server time minus local time in seconds, where it was known.
-        payload: The JSON object without `client_ts` and without its opening brace, so that the corrected
-            time can be put in front without encoding anything again.
+        annotations: What it shares with its neighbours, as a JSON fragment; may be empty.
+        own: The rest, with `event_uuid` at the end, as a JSON fragment.
         extra: See `StoredRecord`.
     """
 
@@ -47,8 +47,24 @@ class NewRecord(NamedTuple):
     category: str
     client_ts: float
     clock_offset: float | None
-    payload: bytes
+    annotations: bytes
+    own: bytes
     extra: str | None = None
+
+    def stored(self, record_id: int) -> StoredRecord:
+        """The record as it is sent."""
+        session_id, category, client_ts, clock_offset, annotations, own, extra = self
+        return StoredRecord(record_id, session_id, category, client_ts, clock_offset, payload(annotations, own), extra)
+
+
+def payload(annotations: bytes, own: bytes) -> bytes:
+    """A JSON object without its opening brace, so that the corrected time can be put in front."""
+    return b"%b,%b}" % (annotations, own) if annotations else own + b"}"
+
+
+def taken_apart(record: StoredRecord) -> NewRecord:
+    """A record that was in another outbox."""
+    return NewRecord(*record[1:5], b"", record.payload[:-1], record.extra)
 
 
 @dataclass(frozen=True, slots=True)

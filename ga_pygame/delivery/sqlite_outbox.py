@@ -32,42 +32,15 @@ from ga_pygame.delivery.outbox import (
     cut,
     sum_record,
 )
-from ga_pygame.delivery.sqlite_transaction import MANY, SqliteTransaction, grow
+from ga_pygame.delivery.sqlite_schema import SCHEMA_VERSION, SELECT, SIZE, records, upgrade
+from ga_pygame.delivery.sqlite_transaction import SqliteTransaction, grow, last_id
 from ga_pygame.exchange import StoredRecord
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1
 _OPEN_SECONDS = 2.0  # opening takes 5 ms, so nobody waits that long for another copy of the game
-
-_SCHEMA = """
-CREATE TABLE key_value (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE session_end (
-    session_id TEXT PRIMARY KEY, session_num INTEGER NOT NULL, session_start_ts REAL NOT NULL,
-    client_ts REAL NOT NULL, clock_offset REAL, length REAL NOT NULL,
-    last_event_default_annotations BLOB NOT NULL, attempt TEXT, wallet TEXT NOT NULL, launch TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE progression (progression_event_id TEXT PRIMARY KEY, attempt_num INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE records (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, session_id TEXT NOT NULL, category TEXT NOT NULL,
-    client_ts REAL NOT NULL, clock_offset REAL, payload BLOB NOT NULL, extra TEXT
-);
-CREATE TABLE sums (
-    destination TEXT NOT NULL, slot TEXT NOT NULL, idempotency_key TEXT NOT NULL, value REAL NOT NULL,
-    PRIMARY KEY (destination, idempotency_key, slot)
-) WITHOUT ROWID;
-CREATE TABLE destinations (name TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE deliveries (
-    destination TEXT NOT NULL, record_id INTEGER NOT NULL, PRIMARY KEY (destination, record_id)
-) WITHOUT ROWID;
-CREATE TABLE rejected (
-    id INTEGER PRIMARY KEY, destination TEXT NOT NULL, reason TEXT NOT NULL, errors TEXT NOT NULL,
-    client_ts REAL NOT NULL, payload BLOB NOT NULL
-);
-"""
-
-_MIGRATIONS: dict[int, str] = {}
-"""From a schema version to the next one."""
+_FETCHED = 3
+"""Blocks read between two chances for the game thread to take the interpreter lock: 60 records, 0.2 ms."""
 
 
 class NewerSchemaError(OutboxError):
@@ -101,7 +74,7 @@ class SqliteOutbox:
         self._turn = Lock()  # to write: SQLite would have the uploader sleep, 35 ms at a time beside a busy writer
         self._leases: dict[str, FileLock] = {}
         self._graves: dict[str, FileLock] = {}
-        self._unsaved: dict[str, tuple[int, int]] = {}  # first and last id of what was sent and cannot be removed yet
+        self._unsaved: dict[str, int] = {}  # the last id of what was sent while the disk could not say so
         self._unsaved_sums: dict[str, set[str]] = {name: set() for name in summing}
         self._never_frozen = set(summing)
         with _translated(path):
@@ -264,37 +237,34 @@ class SqliteOutbox:
         return frozen()
 
     def _waiting(self, destination: str) -> Iterator[StoredRecord]:
-        _, done = self._unsaved.get(destination, (0, 0))
-        rows = self._readers[destination].execute(
-            "SELECT r.id, r.session_id, r.category, r.client_ts, r.clock_offset, r.payload, r.extra"
-            " FROM deliveries d JOIN records r ON r.id = d.record_id"
-            " WHERE d.destination = ? AND d.record_id > ? ORDER BY d.record_id",
-            (destination, done),
+        reader = self._readers[destination]
+        (done,) = reader.execute("SELECT done FROM destinations WHERE name = ?", (destination,)).fetchone()
+        done = max(done, self._unsaved.get(destination, 0))
+        rows = reader.execute(
+            f"{SELECT} WHERE last_id > ? AND (only IS NULL OR instr(only, ?)) ORDER BY last_id",
+            (done, f",{destination},"),
         )
         with contextlib.closing(rows):
-            while some := rows.fetchmany(MANY):
-                yield from map(StoredRecord._make, some)
+            while some := rows.fetchmany(_FETCHED):
+                for row in some:
+                    yield from records(row, done)
                 breathe()
 
     def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
         if batch.destination in self._summing:
             self._settle_sum(batch, rejected)
             return
-        # A batch is the oldest of what waits, and later records have higher ids: nobody else's lie between.
-        first, last = batch.records[0].id, batch.records[-1].id
-        first, _ = self._unsaved.get(batch.destination, (first, last))
-        self._unsaved[batch.destination] = first, last  # until the disk knows, not to be sent again
+        # A batch is the oldest of what waits: nothing before its last record is to be sent any more.
+        self._unsaved[batch.destination] = batch.records[-1].id  # until the disk knows, not to be sent again
         try:
             with _translated(self.path):
-                self._settle(self._readers[batch.destination], batch.destination, first, last, rejected)
+                self._settle(self._readers[batch.destination], batch.destination, rejected)
         finally:
             self.release(batch)
 
-    def _settle(
-        self, connection: sqlite3.Connection, destination: str, first: int, last: int, rejected: Sequence[Rejected]
-    ) -> None:
+    def _settle(self, connection: sqlite3.Connection, destination: str, rejected: Sequence[Rejected]) -> None:
         with self._turn, _transaction(connection):
-            _remove(connection, destination, first, last)
+            _be_done(connection, destination, self._unsaved[destination])
             _keep_rejected(connection, destination, rejected)
         self._unsaved.pop(destination, None)
 
@@ -320,8 +290,8 @@ class SqliteOutbox:
 
     def save(self) -> None:
         with _translated(self.path):
-            for destination, (first, last) in tuple(self._unsaved.items()):  # sent while the disk was full
-                self._settle(self._writer, destination, first, last, ())
+            for destination in tuple(self._unsaved):  # sent while the disk was full
+                self._settle(self._writer, destination, ())
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error, OSError):
@@ -343,6 +313,7 @@ class SqliteOutbox:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA secure_delete = FAST")
             connection.execute("PRAGMA cache_size = -256")  # KiB a connection; SQLite's own 2,000 cost 4 MB more
         except BaseException:
             connection.close()
@@ -355,14 +326,10 @@ class SqliteOutbox:
             version = self._writer.execute("PRAGMA user_version").fetchone()[0]
             if version > SCHEMA_VERSION:
                 raise NewerSchemaError(f"{self.path} was written by a newer version (schema {version})")
-            while version < SCHEMA_VERSION:
-                script = _MIGRATIONS[version] if version else _SCHEMA
-                for statement in filter(str.strip, script.split(";")):
-                    self._writer.execute(statement)
-                version = version + 1 if version else SCHEMA_VERSION
-            self._writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            names = [(name,) for name in self._destinations]
-            self._writer.executemany("INSERT OR IGNORE INTO destinations VALUES (?)", names)
+            upgrade(self._writer, version)
+            last = last_id(self._writer)  # what a new destination gets begins now
+            names = [(name, last) for name in self._destinations]
+            self._writer.executemany("INSERT OR IGNORE INTO destinations VALUES (?, ?)", names)
 
     def _lock_file(self, name: str) -> FileLock:
         return FileLock(self.path.parent / f"{name}.lock", thread_local=False)
@@ -390,22 +357,12 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _remove(connection: sqlite3.Connection, destination: str, first: int, last: int) -> None:
-    """Be done with what waited for a destination from the first to the last id."""
-    connection.execute(
-        "DELETE FROM deliveries WHERE destination = ? AND record_id BETWEEN ? AND ?", (destination, first, last)
-    )
-    # A record stays as long as any destination waits for it, also one that is not configured now. The CROSS
-    # JOIN has SQLite look up each destination's delivery of the record instead of scanning all deliveries.
-    finished = (
-        "FROM records WHERE id BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM destinations n"
-        " CROSS JOIN deliveries d ON d.destination = n.name AND d.record_id = records.id)"
-    )
-    (size,) = connection.execute(
-        f"SELECT ifnull(sum(length(payload)), 0) {finished}",
-        (first, last),
-    ).fetchone()
-    connection.execute(f"DELETE {finished}", (first, last))
+def _be_done(connection: sqlite3.Connection, destination: str, last: int) -> None:
+    """Be done with what waited for a destination up to an id, and with blocks that nobody waits for any more."""
+    connection.execute("UPDATE destinations SET done = max(done, ?) WHERE name = ?", (last, destination))
+    finished = "FROM blocks WHERE last_id <= (SELECT min(done) FROM destinations)"
+    (size,) = connection.execute(f"SELECT ifnull(sum({SIZE}), 0) {finished}").fetchone()
+    connection.execute(f"DELETE {finished}")
     grow(connection, -size)
 
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
 
-from ga_pygame.delivery.outbox import PROTECTED, NewRecord, OpenSession
+from ga_pygame.delivery.outbox import NewRecord, OpenSession
+from ga_pygame.delivery.sqlite_schema import INSERT, SIZE, Addition, blocks
 
-MANY = 64
-"""Rows handled between two chances for the game thread to take the interpreter lock."""
-
-_INSERT = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)"
-_INSERT_8 = _INSERT + 7 * ", (?, ?, ?, ?, ?, ?, ?)"
-"""2.1 µs a row where single ones take 2.7, and none of it with the interpreter lock."""
+_DOOMED = 64
+"""Blocks looked at in one go while room is made."""
 
 
 class SqliteTransaction:
@@ -22,11 +18,10 @@ class SqliteTransaction:
 
     def __init__(self, connection: sqlite3.Connection, destinations: Sequence[str], launch: str) -> None:
         self._connection = connection
-        self._destinations = destinations
+        self._destinations = frozenset(destinations)
         self._launch = launch
         self._grown = 0
-        self._next_id = 0
-        self._added: list[tuple[str, int, int]] = []  # destination, first and last id
+        self._added: list[Addition] = []
 
     def value(self, key: str) -> str | None:
         row = self._connection.execute("SELECT value FROM key_value WHERE key = ?", (key,)).fetchone()
@@ -58,22 +53,8 @@ class SqliteTransaction:
             self._connection.execute("DELETE FROM progression WHERE progression_event_id = ?", (level,))
 
     def add(self, records: Sequence[NewRecord], destinations: Sequence[str] | None = None) -> None:
-        if not records:
-            return
-        first = self._next_id or self._first_id()
-        self._next_id = first + len(records)
-        rows = [(first + place, *record) for place, record in enumerate(records)]
-        whole = len(rows) - len(rows) % 8
-        for place in range(0, whole, 8):
-            self._connection.execute(_INSERT_8, tuple(chain.from_iterable(rows[place : place + 8])))
-        self._connection.executemany(_INSERT, rows[whole:])
-        for destination in self._destinations if destinations is None else destinations:
-            self._added.append((destination, first, self._next_id - 1))
-        self._grown += sum(len(record.payload) for record in records)
-
-    def _first_id(self) -> int:
-        last = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
-        return (last[0] if last else 0) + 1
+        only = None if destinations is None or self._destinations <= set(destinations) else destinations
+        self._added.extend((record, only) for record in records)
 
     def add_to_sum(self, destination: str, slot: str, amount: float, key: str = "") -> None:
         self._connection.execute(
@@ -103,63 +84,57 @@ class SqliteTransaction:
         return self._connection.execute("DELETE FROM session_end WHERE session_id = ?", (session_id,)).rowcount == 1
 
     def clear(self) -> None:
-        for table in ("records", "deliveries", "session_end", "progression", "rejected", "sums", "key_value"):
+        self._connection.execute("PRAGMA secure_delete = ON")  # the player said no: overwrite it
+        for table in ("blocks", "session_end", "progression", "rejected", "sums", "key_value"):
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
         self._grown = 0
         self._added.clear()
 
     def trim(self, max_bytes: int) -> int:
+        self._store()
         excess = int(self.value("outbox_bytes") or 0) + self._grown - max_bytes
+        if excess <= 0:
+            return 0
+        (done,) = self._connection.execute("SELECT ifnull(min(done), 0) FROM destinations").fetchone()
         dropped = 0
-        protected = ", ".join(f"'{category}'" for category in sorted(PROTECTED))
-        for which in (f"category NOT IN ({protected})", f"category IN ({protected})"):
+        for protected in (False, True):
             while excess > 0:
-                # SQL is made of constants only
-                oldest = f"SELECT session_id FROM records WHERE {which} ORDER BY id LIMIT 1"  # noqa: S608
+                oldest = "SELECT session_id FROM blocks WHERE protected = ?1 ORDER BY last_id LIMIT 1"
                 rows = self._connection.execute(
-                    f"SELECT id, length(payload) FROM records WHERE {which} AND session_id = ({oldest})"  # noqa: S608
-                    f" ORDER BY id LIMIT {MANY}"
+                    f"SELECT last_id, records, {SIZE} FROM blocks"  # noqa: S608 - constants
+                    f" WHERE protected = ?1 AND session_id = ({oldest}) ORDER BY last_id LIMIT {_DOOMED}",
+                    (protected,),
                 ).fetchall()
                 if not rows:
                     break
-                doomed: list[tuple[int]] = []
-                for record_id, size in rows:
+                for last, records, size in rows:
                     if excess <= 0:
                         break
-                    doomed.append((record_id,))
+                    self._connection.execute("DELETE FROM blocks WHERE last_id = ?", (last,))
                     excess -= size
                     self._grown -= size
-                self._connection.executemany("DELETE FROM records WHERE id = ?", doomed)
-                self._connection.executemany(
-                    "DELETE FROM deliveries WHERE record_id = ? AND destination IN (SELECT name FROM destinations)",
-                    doomed,
-                )
-                dropped += len(doomed)
+                    dropped += max(0, min(records, last - done))  # some of them may have arrived everywhere
         return dropped
 
     def flush(self) -> None:
-        """Write down who is to get what was added, and by how much the outbox has grown."""
-        for destination, first, last in _joined(self._added):
-            self._connection.execute(
-                "INSERT INTO deliveries SELECT ?, id FROM records WHERE id BETWEEN ? AND ?", (destination, first, last)
-            )
-        self._added.clear()
+        """Write down what was added, and by how much the outbox has grown."""
+        self._store()
         if self._grown:
             grow(self._connection, self._grown)
             self._grown = 0
 
+    def _store(self) -> None:
+        if self._added:
+            made = list(blocks(self._added, last_id(self._connection) + 1))
+            self._connection.executemany(INSERT, made)
+            self._grown += sum(block.size for block in made)
+            self._added = []
 
-def _joined(added: Sequence[tuple[str, int, int]]) -> Iterator[tuple[str, int, int]]:
-    """Neighbouring ranges of a destination as one."""
-    for destination in dict.fromkeys(name for name, _, _ in added):
-        ranges = [(first, last) for name, first, last in added if name == destination]
-        begin, end = ranges[0]
-        for first, last in ranges[1:]:
-            if first > end + 1:
-                yield destination, begin, end
-                begin = first
-            end = last
-        yield destination, begin, end
+
+def last_id(connection: sqlite3.Connection) -> int:
+    """The highest id that a record ever had."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'blocks'").fetchone()
+    return int(row[0]) if row else 0
 
 
 def grow(connection: sqlite3.Connection, amount: int) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 5.0
 _MAX_ANSWER_BYTES = 8 * 2**20
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
-_DIRECT = {"http": "", "https": ""}
+_DIRECT: dict[str, Any] = {"proxies": {}, "verify": True, "cert": None}
 """No proxy, whatever the environment says: none could reach a collector on this machine."""
 
 
@@ -30,13 +30,12 @@ class RequestsTransport:
         self._timeout = timeout
         self._clock = clock
         self._session: requests.Session | None = None
+        self._settings: dict[str | None, dict[str, Any]] = {}  # by host, what the environment says
 
     def open(self) -> None:
         import requests  # noqa: PLC0415 - 150 ms, paid here on the worker while the game loads
 
         self._session = requests.Session()
-        # Without an auth of its own, requests would put a password from ~/.netrc into our Authorization header.
-        self._session.auth = _as_it_is
 
     def send(self, request: Request) -> Answered:
         import requests  # noqa: PLC0415 - loaded by open()
@@ -48,15 +47,14 @@ class RequestsTransport:
         deadline = self._clock.monotonic() + timeout
         timeouts = (min(_CONNECT_SECONDS, timeout), timeout)
         try:
-            with self._session.request(
-                request.method,
-                request.url,
-                data=request.body,
-                headers=dict(request.headers),
-                timeout=timeouts,
-                proxies=_DIRECT if urlsplit(request.url).hostname in _THIS_MACHINE else None,
-                allow_redirects=False,
-                stream=True,
+            # Prepared without the session, which would put a password from ~/.netrc into our Authorization header,
+            # add headers of its own and read the environment anew each time: 0.4 ms of 1.4.
+            prepared = requests.Request(
+                request.method, request.url, data=request.body, headers=dict(request.headers)
+            ).prepare()
+            settings = self._settings_for(self._session, request.url)
+            with self._session.send(
+                prepared, timeout=timeouts, stream=True, allow_redirects=False, **settings
             ) as response:
                 body = self._read(response, deadline)
                 headers = {name.lower(): value for name, value in response.headers.items()}
@@ -64,6 +62,16 @@ class RequestsTransport:
         except (requests.RequestException, OSError, ValueError) as error:
             reason = _reason(error, request.url)
             return Answered(Reply(None, error=reason, maybe_handled=not _is_before_sending(error)))
+
+    def _settings_for(self, session: requests.Session, url: str) -> dict[str, Any]:
+        """The player's proxies and certificates for a host."""
+        host = urlsplit(url).hostname
+        if host not in self._settings:
+            merged: Any = _DIRECT
+            if host not in _THIS_MACHINE:
+                merged = session.merge_environment_settings(url, {}, None, None, None)
+            self._settings[host] = {name: merged[name] for name in _DIRECT}
+        return self._settings[host]
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
         """Read the body within bounds of size and time; a cut answer raises."""
@@ -99,7 +107,3 @@ def _is_before_sending(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _as_it_is(request: Any) -> Any:
-    return request

@@ -10,50 +10,30 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from ga_pygame.clock import Clock, PastClock, breathe
 from ga_pygame.delivery.bookkeeping import Amounts, Book, Encoder, Heartbeat, Page, replay
 from ga_pygame.delivery.journal import Journal, Rest
 from ga_pygame.delivery.outbox import Outbox, Transaction, journal_key
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import Record
+from ga_pygame.inbox import Flush, Inbox, Item, Remember
 
 COMMIT_SECONDS = 0.04
 """Time between commits: with the commit itself, an event is on disk within 0.05 s."""
 
-SLICE = 64
-"""Records in one transaction, while the writer keeps up."""
+SLICE = 256
+"""Records in one transaction."""
 
-BURST = 256
-"""Records in one transaction when that many wait: 65,000 a second are stored instead of 55,000."""
-
-_BREATH = 8
+_BREATH = 16
 """Records between two breaths, while the writer keeps up."""
 
-MANY = 500 - SLICE
+_BUSY = 128
+"""With so many in a slice it does not: then it breathes once in that many."""
+
+MANY = 500 - 64
 """Records that are sent at once instead of at the next interval, so that no more wait at an exit: one batch."""
 
 HEARTBEAT_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Remember:
-    """A value to keep across launches, on its way from the game to the outbox."""
-
-    key: str
-    value: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Flush:
-    """A wish to have everything before it sent now; `stored` is called when it is committed."""
-
-    stored: Callable[[], None]
-
-
-Item = Record | Remember | Flush
-Inbox = deque[Item]
 
 
 class Writer:
@@ -102,6 +82,9 @@ class Writer:
         self._max_outbox_bytes = max_outbox_bytes
         self._journal = journal
         self._journal_key = journal_key(outbox.launch)
+        self._position = 0  # in the journal, of what is committed
+        self._remembers: deque[Remember] = deque()
+        self._flushes: deque[Flush] = deque()
         self._book = Book()
         self._encoder = Encoder(clock, amounts, health_for)
         self._unsent = 0  # stored since the uploaders were last urged
@@ -121,41 +104,60 @@ class Writer:
         if not self._recovered:
             self._recovered = True
             self._recover()
-        finishing = self._finishing  # read before the inbox: what came before finish() is stored
-        waiting = len(self._inbox)
-        items = [self._inbox.popleft() for _ in range(BURST if waiting >= BURST else min(SLICE, waiting))]
-        if items or self._is_due(now):
-            self._diagnostics.count("recorded", sum(isinstance(item, Record) for item in items))
+        finishing = self._finishing  # read before the inbox, as are requests: what came before them is stored
+        self._take_requests()
+        items = self._inbox.take(SLICE)
+        if items or self._remembers or self._is_due(now):
+            self._diagnostics.count("recorded", len(items))
             self._store(items, now)
-        if self._inbox:
+        if len(items) == SLICE:
             return 0.0
+        while self._flushes:
+            self._flushes.popleft().stored()
         self.has_finished = finishing
         return None if finishing else COMMIT_SECONDS
+
+    def _take_requests(self) -> None:
+        requests = self._inbox.requests
+        for _ in range(len(requests)):
+            request = requests.popleft()
+            if isinstance(request, Flush):
+                self._flushes.append(request)
+            else:
+                self._remembers.append(request)
 
     def _is_due(self, now: float) -> bool:
         beat = self._book.session is not None and now >= self._saved_at + HEARTBEAT_SECONDS
         return beat or self._book.wallet_is_due(now)
 
     def _store(self, items: Sequence[Item], now: float) -> None:
+        position = self._journal.position if self._journal is not None else 0
         try:
-            self._commit(items, now)
+            self._commit(items, now, position)
         except Exception as error:  # noqa: BLE001 - one bad record must not take the others with it
             self._diagnostics.defect("the writer", error)
-            for item in items:
-                self._store_alone(item, now)
+            for item in items[:-1]:
+                self._store_alone(item, now, self._position)
+            for item in items[-1:]:
+                self._store_alone(item, now, position)
 
-    def _store_alone(self, item: Item, now: float) -> None:
+    def _store_alone(self, item: Item, now: float, position: int) -> None:
         try:
-            self._commit([item], now)
+            self._commit([item], now, position)
         except Exception:  # noqa: BLE001 - reported by _store
-            self._diagnostics.drop(Drop.INTERNAL, detail=type(getattr(item, "event", item)).__name__)
+            self._diagnostics.drop(Drop.INTERNAL, detail=type(item.event).__name__)
 
-    def _commit(self, items: Sequence[Item], now: float) -> None:
-        noted = _last_noted(items)
-        page, trimmed = self._outbox.transact(lambda transaction: self._write(transaction, items, now, noted))
+    def _commit(self, items: Sequence[Item], now: float, position: int) -> None:
+        remembers = tuple(self._remembers)
+        page, trimmed = self._outbox.transact(
+            lambda transaction: self._write(transaction, items, remembers, now, position)
+        )
         self._book = page.book
-        if self._journal is not None and noted:
-            self._journal.committed(noted)
+        if self._journal is not None and position != self._position:
+            self._position = position
+            self._journal.committed(position)
+        for _ in remembers:
+            self._remembers.popleft()
         self._saved_at = now
         self._diagnostics.count("stored", page.added)
         self._diagnostics.drop(Drop.OUTBOX_FULL, trimmed)
@@ -163,25 +165,22 @@ class Writer:
         if page.urgent or self._unsent >= MANY:
             self._unsent = 0
             self._urge()
-        for item in items:
-            if isinstance(item, Flush):
-                item.stored()
 
-    def _write(self, transaction: Transaction, items: Sequence[Item], now: float, noted: int) -> tuple[Page, int]:
+    def _write(
+        self, transaction: Transaction, items: Sequence[Item], remembers: Sequence[Remember], now: float, position: int
+    ) -> tuple[Page, int]:
         """The work of one transaction; may run twice, so it changes nothing of the writer's."""
         page = Page(self._book, transaction, self._encoder)
+        pace = _BREATH if len(items) < _BUSY else _BUSY
         for place, item in enumerate(items, 1):
-            if isinstance(item, Record):
-                page.take(item)
-            elif isinstance(item, Remember):
-                transaction.remember(item.key, item.value)
-            if place % _BREATH == 0:
-                page.store()
-                if len(items) <= SLICE or place % SLICE == 0:
-                    breathe()
+            page.take(item)
+            if place % pace == 0:
+                breathe()
+        for wish in remembers:
+            transaction.remember(wish.key, wish.value)
         page.close(now, self._heartbeat(now))
-        if noted:
-            transaction.remember(self._journal_key, str(noted))
+        if position != self._position:
+            transaction.remember(self._journal_key, str(position))
         return page, transaction.trim(self._max_outbox_bytes)
 
     def _recover(self) -> None:
@@ -195,8 +194,3 @@ class Writer:
                 self._outbox.bury(orphan)
             except Exception as error:  # noqa: BLE001 - a damaged row must not keep the game from recording
                 self._diagnostics.defect("the recovery of a session", error)
-
-
-def _last_noted(items: Sequence[Item]) -> int:
-    """The highest number in the journal of some records, 0 where none is noted."""
-    return max((item.sequence for item in items if isinstance(item, Record)), default=0)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Hashable
 from types import TracebackType
 from typing import Any
 
@@ -24,16 +25,16 @@ class ErrorLimit:
 
     def __init__(self, diagnostics: Diagnostics) -> None:
         self._diagnostics = diagnostics
-        self._seen: set[str] = set()
+        self._seen: set[Hashable] = set()
 
-    def admits(self, fingerprint: str) -> bool:
+    def admits(self, fingerprint: Hashable) -> bool:
         """Whether this error is new and there is room for it; counts it where not."""
         if fingerprint in self._seen or len(self._seen) >= LIMIT:
             self._diagnostics.drop(Drop.ERROR_LIMIT)
             return False
         return True
 
-    def remember(self, fingerprint: str) -> None:
+    def remember(self, fingerprint: Hashable) -> None:
         """An error was recorded: it is not new any more."""
         self._seen.add(fingerprint)
 
@@ -56,13 +57,14 @@ def _sayable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def fingerprint(error: BaseException) -> str:
+def fingerprint(error: BaseException) -> Hashable:
     """The same for the same kind of error at the same place, whatever its message says."""
-    import traceback  # noqa: PLC0415 - see describe
-
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [f"{frame.filename}:{frame.lineno}" for frame in frames[-5:]]
-    return "|".join([type(error).__qualname__, *places])
+    places: deque[Hashable] = deque(maxlen=5)
+    trace = error.__traceback__
+    while trace is not None:
+        places.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
+        trace = trace.tb_next
+    return (type(error), *places)
 
 
 class CrashHook:

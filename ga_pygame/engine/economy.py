@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from ga_pygame import rules
 from ga_pygame.diagnostics import Diagnostics, guard
-from ga_pygame.events import Fields, Flow, Post, Resource, WalletChange
+from ga_pygame.events import ABOVE_ZERO, Fields, Flow, Post, Repeat, Resource, WalletChange, no_repeat
 
 
 class ResourceArea:
@@ -20,6 +20,7 @@ class ResourceArea:
         diagnostics: Takes what is wrong with a call.
         currencies: The ones that the game declared; `None` for any.
         item_types: The ones that the game declared; `None` for any.
+        repeat: Takes flows that differ from an earlier one in their amount only.
     """
 
     def __init__(
@@ -28,8 +29,10 @@ class ResourceArea:
         diagnostics: Diagnostics,
         currencies: Collection[str] | None,
         item_types: Collection[str] | None,
+        repeat: Repeat = no_repeat,
     ) -> None:
         self._post = post
+        self._repeat = repeat
         self._diagnostics = diagnostics
         self._currencies = frozenset(currencies) if currencies is not None else None
         self._item_types = frozenset(item_types) if item_types is not None else None
@@ -39,12 +42,16 @@ class ResourceArea:
         self, currency: str, amount: float, item_type: str, item_id: str, *, fields: Fields | None = None
     ) -> None:
         """The player got `amount` of a currency, by what `item_type` and `item_id` say."""
-        self._post(self.flow(Flow.SOURCE, currency, amount, item_type, item_id), fields)
+        key = ("Source", currency, item_type, item_id)
+        if fields is not None or not self._repeat(key, amount, ABOVE_ZERO):
+            self._post(self.flow(Flow.SOURCE, currency, amount, item_type, item_id), fields)
 
     @guard
     def sink(self, currency: str, amount: float, item_type: str, item_id: str, *, fields: Fields | None = None) -> None:
         """The player spent `amount` of a currency, on what `item_type` and `item_id` say."""
-        self._post(self.flow(Flow.SINK, currency, amount, item_type, item_id), fields)
+        key = ("Sink", currency, item_type, item_id)
+        if fields is not None or not self._repeat(key, amount, ABOVE_ZERO):
+            self._post(self.flow(Flow.SINK, currency, amount, item_type, item_id), fields)
 
     def flow(self, flow: Flow, currency: str, amount: float, item_type: str, item_id: str) -> Resource:
         """A checked flow, also against the lists that the game declared."""
@@ -60,18 +67,23 @@ class Wallet:
     The sums are on disk like events: a crash loses none.
     """
 
-    def __init__(self, area: ResourceArea, currency: str, post: Post, diagnostics: Diagnostics) -> None:
+    def __init__(
+        self, area: ResourceArea, currency: str, post: Post, diagnostics: Diagnostics, repeat: Repeat = no_repeat
+    ) -> None:
         self._area = area
         self._currency = currency
         self._post = post
         self._diagnostics = diagnostics
+        self._repeat = repeat
 
     @guard
     def earn(self, amount: float, item_type: str, item_id: str) -> None:
         """The player got `amount`, by what `item_type` and `item_id` say."""
-        self._post(WalletChange(self._area.flow(Flow.SOURCE, self._currency, amount, item_type, item_id)), None)
+        if not self._repeat(("wallet", "Source", self._currency, item_type, item_id), amount, ABOVE_ZERO):
+            self._post(WalletChange(self._area.flow(Flow.SOURCE, self._currency, amount, item_type, item_id)), None)
 
     @guard
     def spend(self, amount: float, item_type: str, item_id: str) -> None:
         """The player spent `amount`, on what `item_type` and `item_id` say."""
-        self._post(WalletChange(self._area.flow(Flow.SINK, self._currency, amount, item_type, item_id)), None)
+        if not self._repeat(("wallet", "Sink", self._currency, item_type, item_id), amount, ABOVE_ZERO):
+            self._post(WalletChange(self._area.flow(Flow.SINK, self._currency, amount, item_type, item_id)), None)

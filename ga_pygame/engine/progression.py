@@ -9,17 +9,23 @@ from __future__ import annotations
 from types import TracebackType
 
 from ga_pygame.diagnostics import Diagnostics, guard
-from ga_pygame.events import Fields, Post, Progression, Status
+from ga_pygame.events import Fields, Post, Progression, Repeat, Status, no_repeat
 
 
 class ProgressionArea:
     """`tracker.progression`. A level has one to three parts, outermost first: `"forest", "level_1"`.
 
     Game thread only.
+
+    Args:
+        post: Takes the events.
+        diagnostics: Takes what is wrong with a call.
+        repeat: Takes steps that differ from an earlier one in their score only.
     """
 
-    def __init__(self, post: Post, diagnostics: Diagnostics) -> None:
+    def __init__(self, post: Post, diagnostics: Diagnostics, repeat: Repeat = no_repeat) -> None:
         self._post = post
+        self._repeat = repeat
         self._diagnostics = diagnostics
         self._open: tuple[str, ...] | None = None
 
@@ -31,20 +37,21 @@ class ProgressionArea:
     @guard
     def start(self, *level: str, fields: Fields | None = None) -> None:
         """An attempt begins; one that is still open failed."""
-        event = Progression(Status.START, level)
-        self.abandon()
-        self._post(event, fields)
+        if fields is not None or self._open is not None or not self._repeat(("progression", "Start", *level), None):
+            event = Progression(Status.START, level)
+            self.abandon()
+            self._post(event, fields)
         self._open = level
 
     @guard
     def complete(self, *level: str, score: int | None = None, fields: Fields | None = None) -> None:
         """The level is done; `attempt_num` says at which attempt, and counting starts anew."""
-        self._end(Progression(Status.COMPLETE, level, score), fields)
+        self._end("Complete", level, score, fields)
 
     @guard
     def fail(self, *level: str, score: int | None = None, fields: Fields | None = None) -> None:
         """The attempt failed; `attempt_num` says the how-many-eth it was."""
-        self._end(Progression(Status.FAIL, level, score), fields)
+        self._end("Fail", level, score, fields)
 
     def attempt(self, *level: str) -> Attempt:
         """An attempt as a `with` block: Complete when it is left, Fail when it is left by an exception."""
@@ -56,9 +63,11 @@ class ProgressionArea:
             level, self._open = self._open, None
             self._post(Progression(Status.FAIL, level), None)
 
-    def _end(self, event: Progression, fields: Fields | None) -> None:
-        self._post(event, fields)
-        if self._open == event.levels:
+    def _end(self, status: str, level: tuple[str, ...], score: int | None, fields: Fields | None) -> None:
+        plain = fields is None and (score is None or type(score) is int)
+        if not plain or not self._repeat(("progression", status, *level), score):
+            self._post(Progression(Status(status), level, score), fields)
+        if self._open == level:
             self._open = None
 
 

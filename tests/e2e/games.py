@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ga_pygame.config import SANDBOX_GAME_KEY
+from ga_pygame.delivery.sqlite_schema import SELECT, records
 
 PUPPET = """
 import sys, time
@@ -47,5 +48,6 @@ def outbox(data: Path, folder: str = f"{SANDBOX_GAME_KEY}-collector") -> Path:
 def waiting(path: Path) -> list[dict[str, Any]]:
     """The events in an outbox, in order."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute("SELECT payload FROM records ORDER BY id").fetchall()
-    return [json.loads(b"{" + row[0]) for row in rows]
+        (done,) = connection.execute("SELECT min(done) FROM destinations").fetchone()
+        rows = connection.execute(f"{SELECT} ORDER BY last_id").fetchall()
+    return [json.loads(b"{" + record.payload) for row in rows for record in records(row, done)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,3 +78,37 @@ def test_without_a_journal_a_moment_may_be_lost(game: Callable[..., Any], collec
     assert numbers == list(range(len(numbers)))
     kinds = [event["category"] for event in stored]
     assert kinds.count("session_end") == kinds.count("user") in (1, 2)
+
+
+FORKS = """
+    import os
+    import pygame
+    import ga_pygame
+
+    pygame.display.init()
+    pygame.display.set_mode((10, 10))
+    with ga_pygame.Tracker(build="1") as tracker:
+        tracker.design("parent", value=0)
+        child = os.fork()
+        if not child:
+            for number in range(100):
+                tracker.design("parent", value=number)
+                tracker.design("child", value=number)
+            os._exit(0)
+        os.waitpid(child, 0)
+        for number in range(1, 100):
+            tracker.design("parent", value=number)
+        print("flushed", tracker.flush().wait(20), flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
+def test_a_forked_child_leaves_its_parents_events_alone(game: Callable[..., Any], collector: Any) -> None:
+    """What a forked child calls is not recorded, and overwrites nothing that its parent records."""
+    forking = game(FORKS, GA_PYGAME_COLLECTOR=collector.url)
+    forking.wait_for("flushed")
+    code, _, error = forking.end()
+    assert code == 0, error
+    designs = [event for event in collector.export() if event["category"] == "design"]
+    assert [(event["event_id"], event["value"]) for event in designs] == [("parent", number) for number in range(100)]
+    assert [event["category"] for event in collector.export()].count("session_end") == 1

@@ -1,0 +1,446 @@
+"""The way from the game to the writer: bytes that any thread appends without a lock.
+
+A game repeats itself: most calls say what an earlier one said, with another number and at another time. So an
+event of a kind is checked and encoded once and gets a kind number; each that repeats it is a row of 32 bytes,
+which takes 0.6 µs. What a row cannot say (custom fields, sessions, errors) is an entry with a body of its own.
+
+An append is one call into C, `Inbox.write`, which the interpreter lock makes whole. It goes into the journal's
+mapped memory, which outlives a kill, or, where there is none or it is full, into a deque. A row names its
+session and context by a stamp number, so that no order between threads matters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import marshal
+import math
+import struct
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, count
+from operator import attrgetter
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.events import (
+    Business,
+    Context,
+    Design,
+    Error,
+    Event,
+    Fields,
+    Flow,
+    Health,
+    Key,
+    Progression,
+    Record,
+    Resource,
+    Row,
+    SessionEnd,
+    SessionRef,
+    Severity,
+    Status,
+    User,
+    WalletChange,
+)
+
+if TYPE_CHECKING:
+    from mmap import mmap
+
+    from ga_pygame.delivery.journal import Journal
+
+MAX_SPILLED = 100_000
+"""Entries kept in memory until the writer takes them, or until consent; some 10 MB."""
+
+MAX_KINDS = 4096
+_KEPT_STAMPS = 64
+
+_ROW = struct.Struct("<IIddQ")  # kind, stamp, time, number; then, written last, that it is whole
+_HEAD = struct.Struct("<IIII")  # 0, length of the body, its checksum, what it is
+_pack_row, _unpack_row = _ROW.pack, _ROW.unpack_from
+_UNIT = _ROW.size
+_WHOLE = 1
+_NONE = math.nan  # no event has it as its number
+_LATEST = 2.0**40  # seconds: some time that no clock shows
+EXACT = 2**53
+"""Whole numbers up to here are floats, too."""
+
+
+EVENT, STAMP, KIND, TURN = 1, 2, 3, 4
+"""What the body of an entry is."""
+
+Item = Record | Row
+
+
+class Stamp(NamedTuple):
+    """What a record's stamp number stands for."""
+
+    session: SessionRef | None
+    context: Context
+
+
+class Remember(NamedTuple):
+    """A wish to keep a value across launches; `None` forgets it."""
+
+    key: str
+    value: str | None
+
+
+class Flush(NamedTuple):
+    """A wish to have everything before it sent now; `stored` is called when it is committed."""
+
+    stored: Callable[[], None]
+
+
+class Inbox:
+    """See the module. The writer alone calls `take`; everything else may be called by any thread.
+
+    Attributes:
+        numbers: The kind numbers of what may be repeated; empty while nothing is recorded.
+        stamp: The number of the running session and the context in force.
+        requests: What is asked of the writer besides.
+
+    Args:
+        monotonic: The clock of the stamps.
+        diagnostics: Counts what finds no room.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], diagnostics: Diagnostics) -> None:
+        self.numbers: dict[Key, int] = {}
+        self.stamp = 0
+        self.requests: deque[Remember | Flush] = deque()
+        self.write: Callable[[bytes], object] = self._spill
+        self._monotonic = monotonic
+        self._diagnostics = diagnostics
+        self._journal: Journal | None = None
+        self._turning = Lock()
+        self._spilled: deque[bytes] = deque()
+        self._events: dict[int, Event] = {}
+        self._stamps: dict[int, Stamp] = {}
+        self._stamp_entry = b""
+        self._next_kind, self._next_stamp = count(1).__next__, count(1).__next__
+
+    def attach(self, journal: Journal) -> None:
+        """Go on in a journal; kinds are numbered anew, so that it knows them."""
+        self._journal = journal
+        self.numbers.clear()
+        self._turn(self.write)
+
+    def detach(self) -> None:
+        """The journal ends; what the writer has left in it is kept in memory."""
+        journal, self._journal = self._journal, None
+        self.numbers.clear()
+        self.write = self._spill
+        left = journal.read(MAX_SPILLED) if journal is not None else []
+        self._spilled.extendleft(
+            _pack_row(*row) if body is None else entry(body.what, body.value) for row, body in reversed(left)
+        )
+
+    # --- appending --------------------------------------------------------------------------------------
+
+    def repeat(self, key: Key, number: float | None, least: float = -EXACT) -> bool:
+        """Record, as of now, an event of a kind that is known; false where that takes a closer look.
+
+        Args:
+            key: See `Event.key`; of anything that the game passed.
+            number: The event's number; whatever the game passed.
+            least: The lowest that it may be.
+        """
+        try:
+            if number is None:
+                if least > -EXACT:
+                    return False
+                number = _NONE
+            elif (type(number) is not float and type(number) is not int) or not least <= number <= EXACT:
+                return False
+            self.write(_pack_row(self.numbers[key], self.stamp, self._monotonic(), number, _WHOLE))
+        except Exception:  # noqa: BLE001 - whatever it is, `record` meets it again and says what
+            return False
+        return True
+
+    def repeat_with(self, key: Key, number: float | None, fields: Fields) -> bool:
+        """The same with checked custom fields."""
+        if number is not None and type(number) is not float and type(number) is not int:
+            return False
+        if number is not None and not -EXACT <= number <= EXACT:
+            return False
+        self.put(entry(EVENT, (-self.numbers[key], number, self.stamp, self._monotonic(), fields)))
+        return True
+
+    def record(self, event: Event, stamp: int, at: float, fields: Fields | None) -> None:
+        """Record a checked event."""
+        kind = self._kind(event) if fields is None else 0
+        if kind:
+            number = event.number
+            self.put(_pack_row(kind, stamp, at, _NONE if number is None else number, _WHOLE))
+        else:
+            if fields is not None and type(fields) is not dict:
+                fields = dict(fields)
+            self.put(entry(EVENT, (*_values(event), stamp, at, fields)))
+
+    def _kind(self, event: Event) -> int:
+        """The number of the event's kind, 0 where a row cannot say it."""
+        key, number = event.key, event.number
+        if key is None or not (number is None or -EXACT <= number <= EXACT):
+            return 0
+        kind = self.numbers.get(key, 0)
+        if not kind and len(self.numbers) < MAX_KINDS:
+            kind = self._next_kind()
+            if self._journal is not None and not self._journal.keep(entry(KIND, (kind, *_values(event)))):
+                return 0
+            self._events[kind] = event
+            self.numbers[key] = kind  # last: from now on it is repeated
+        return kind
+
+    def use(self, session: SessionRef | None, context: Context) -> None:
+        """Stamp what comes now with that session and context."""
+        number, self._stamp_entry = self._new_stamp(session, context)
+        self.stamp = number
+
+    def stamp_for(self, session: SessionRef | None, context: Context) -> int:
+        """A stamp number for records of another session or context than those in force."""
+        return self._new_stamp(session, context)[0]
+
+    def _new_stamp(self, session: SessionRef | None, context: Context) -> tuple[int, bytes]:
+        number = self._next_stamp()
+        self._stamps[number] = Stamp(session, context)
+        if self._journal is None or session is None:
+            self._forget_stamps()
+            return number, b""
+        text = entry(STAMP, (number, session.id, session.started, *_facts(context)))
+        self.put(text)
+        return number, text
+
+    def put(self, text: bytes) -> None:
+        """Append an entry."""
+        write = self.write
+        try:
+            write(text)
+        except ValueError:  # that half of the journal is full
+            self._turn(write, len(text))
+            try:
+                self.write(text)
+            except ValueError:  # another thread is turning
+                self._spill(text)
+
+    def _turn(self, full: Callable[[bytes], object], size: int = 0) -> None:
+        """Go on in the journal's other half, or in memory; one thread does it, none waits."""
+        journal = self._journal
+        if journal is not None and self._turning.acquire(blocking=False):
+            try:
+                if self.write is full:
+                    self.write = (journal.turn() if size <= journal.largest else None) or self._spill
+                    if size > journal.largest:
+                        journal.stop()  # what follows comes after it, in memory too
+                    if self._stamp_entry and self.write is not full:
+                        with contextlib.suppress(ValueError):  # larger than a half
+                            self.write(self._stamp_entry)
+            finally:
+                self._turning.release()
+
+    def _spill(self, text: bytes) -> None:
+        """Keep an entry in memory; once the writer has caught up, go back into the journal."""
+        journal = self._journal
+        if journal is not None and not self._spilled and journal.has_room and len(text) <= journal.largest:
+            self._turn(self.write)
+            if self.write != self._spill:
+                with contextlib.suppress(ValueError):  # others have filled it meanwhile
+                    self.write(text)
+                    return
+        if len(self._spilled) < MAX_SPILLED:
+            self._spilled.append(text)
+        else:
+            self._diagnostics.drop(Drop.INBOX_FULL)
+
+    # --- taking -----------------------------------------------------------------------------------------
+
+    def take(self, most: int) -> list[Item]:
+        """The next items; those of the call before are in the outbox. Fewer than `most`: there are no more."""
+        items: list[Item] = []
+        if self._journal is not None:
+            for row, body in self._journal.read(most):
+                self._add(items, row, body)
+        while self._spilled and len(items) < most:
+            for _, row, body in entries(self._spilled.popleft(), 0):
+                self._add(items, row, body)
+        if len(items) < most:  # nothing is left in the journal
+            self._forget_stamps()
+        return items
+
+    def _add(self, items: list[Item], row: RawRow, body: Body | None) -> None:
+        if body is None:
+            kind, stamp, at, number, _ = row
+            items.append(_new_row(Row, (kind, self._events[kind], number, *self._stamps[stamp], at)))
+        elif body.what == EVENT:
+            code, values, stamp, at, fields = body.value
+            items.append(Record(_event(code, values, self._events), *self._stamps[stamp], at, fields))
+
+    def _forget_stamps(self) -> None:
+        """Drop what stands in no entry any more; not the newest, for the calls that are just being made."""
+        if len(self._stamps) > 2 * (len(self._spilled) + _KEPT_STAMPS):
+            spilled = (found for text in tuple(self._spilled) for found in entries(text, 0))
+            used = {row[1] if body is None else body.value[2] for _, row, body in spilled}
+            for number in list(self._stamps)[:-_KEPT_STAMPS]:
+                if number not in used and number != self.stamp:
+                    del self._stamps[number]
+
+    @property
+    def waiting(self) -> int:
+        """Records that the writer has not taken."""
+        noted = self._journal.unread() if self._journal is not None else ()
+        spilled = (found for text in tuple(self._spilled) for found in entries(text, 0))
+        return sum(body is None or body.what == EVENT for _, _, body in chain(noted, spilled))
+
+
+# --- the form of entries ---------------------------------------------------------------------------------
+
+RawRow = tuple[int, int, float, float, int]
+
+
+class Body(NamedTuple):
+    """What an entry says that is no row.
+
+    Attributes:
+        what: `EVENT`, `STAMP`, `KIND` or `TURN`.
+    """
+
+    what: int
+    value: Any
+
+
+_new_row = tuple.__new__
+"""Makes a named tuple in 0.1 µs; its own constructor takes 0.4."""
+
+
+def entry(what: int, value: Any) -> bytes:
+    """An entry with a body, padded to the size of rows."""
+    try:
+        body = marshal.dumps(value)
+    except ValueError:  # a subclass of str, int or float
+        body = marshal.dumps(_plain(value))
+    room = -(_HEAD.size + len(body)) % _UNIT
+    return _HEAD.pack(0, len(body), zlib.crc32(body, what), what) + body + bytes(room)
+
+
+Entry = tuple[int, RawRow, Body | None]
+"""The place behind an entry; its row; its body, if it has one."""
+
+
+def entries(text: bytes | mmap, place: int) -> Iterator[Entry]:
+    """Entries from `place` on, each with the place behind it, up to the first that is not whole: zeros, mostly."""
+    last = len(text) - _UNIT
+    while place <= last:
+        row: RawRow = _unpack_row(text, place)
+        if row[0]:
+            if row[4] != _WHOLE:
+                return
+            place += _UNIT
+            yield place, row, None
+            continue
+        _, length, checksum, what = _HEAD.unpack_from(text, place)
+        start = place + _HEAD.size
+        body = text[start : start + length]
+        if not length or len(body) < length or zlib.crc32(body, what) != checksum:
+            return
+        place = start + length + -(_HEAD.size + length) % _UNIT
+        yield place, row, Body(what, marshal.loads(body))  # noqa: S302 - written by us, checksummed
+
+
+def _plain(value: Any) -> Any:
+    """The same of exact types."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, tuple | list):
+        return tuple(map(_plain, value))
+    if isinstance(value, dict):
+        return {_plain(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, float):
+        return float(value)
+    return int(value) if isinstance(value, int) else value
+
+
+def _facts(context: Context) -> tuple[Any, ...]:
+    fields = dict(context.fields) if context.fields is not None else None
+    extra = dict(context.extra) if context.extra is not None else None
+    return (context.user_id, context.external_user_id, context.build, context.dimensions, fields, extra)
+
+
+_flow = ("flow._value_", "currency", "amount", "item_type", "item_id")
+_CODES: dict[type, tuple[int, Callable[[Any], Any]]] = {
+    User: (2, lambda _event: ()),
+    SessionEnd: (3, attrgetter("length", "reason")),
+    Business: (4, attrgetter("currency", "amount_cents", "item_type", "item_id", "cart_type")),
+    Resource: (5, attrgetter(*_flow)),
+    WalletChange: (6, attrgetter(*(f"change.{name}" for name in _flow))),
+    Progression: (7, attrgetter("status._value_", "levels", "score")),
+    Design: (8, attrgetter("event_id", "value")),
+    Error: (9, attrgetter("severity._value_", "message")),
+    Health: (10, attrgetter("seconds", "counts")),
+}
+
+
+def _values(event: Event) -> tuple[int, Any]:
+    """An event as plain values."""
+    code, values = _CODES[type(event)]
+    return code, values(event)
+
+
+def _resource(flow: str, currency: str, amount: float, item_type: str, item_id: str) -> Resource:
+    return Resource(Flow(flow), currency, amount, item_type, item_id)
+
+
+_MAKERS: dict[int, Callable[..., Event]] = {
+    2: User,
+    3: SessionEnd,
+    4: Business,
+    5: _resource,
+    6: lambda *values: WalletChange(_resource(*values)),
+    7: lambda status, levels, score: Progression(Status(status), levels, score),
+    8: Design,
+    9: lambda severity, message: Error(Severity(severity), message),
+    10: Health,
+}
+
+
+def _event(code: int, values: Any, kinds: Mapping[int, Event]) -> Event:
+    """An event of plain values; of a kind with another number where the code is negative."""
+    return _MAKERS[code](*values) if code > 0 else kinds[-code].with_number(values)
+
+
+class Replay:
+    """Turns the entries that a dead process left behind into records.
+
+    Kinds and stamps are learned first, wherever they stand.
+    """
+
+    def __init__(self) -> None:
+        self._events: dict[int, Event] = {}
+        self._stamps: dict[int, Stamp] = {}
+
+    def learn(self, body: Body) -> None:
+        """Take in what an entry says of a kind or a stamp."""
+        if body.what == KIND:
+            kind, code, values = body.value
+            self._events[kind] = _event(code, values, {})
+        elif body.what == STAMP:
+            number, session_id, started, *facts = body.value
+            self._stamps[number] = Stamp(SessionRef(session_id, started), Context(*facts))
+
+    def record(self, row: RawRow, body: Body | None) -> Record | None:
+        """The record that an entry is, if it is one."""
+        if body is None:
+            kind, stamp, at, number, _ = row
+            if kind not in self._events or not 0 <= at < _LATEST:
+                return None
+            return Row(kind, self._events[kind], number, *self._stamp(stamp), at).record()
+        if body.what != EVENT:
+            return None
+        code, values, stamp, at, fields = body.value
+        return Record(_event(code, values, self._events), *self._stamp(stamp), at, fields)
+
+    def _stamp(self, number: int) -> Stamp:
+        """A stamp; in the place of one whose entry was overwritten meanwhile, the last that is known."""
+        found = self._stamps.get(number)
+        return found if found is not None else self._stamps[max(self._stamps)]

@@ -1,0 +1,833 @@
+"""The inbox: rows that say what records say, threads that meet in it, a ring that fills, spills and drains."""
+
+from __future__ import annotations
+
+import enum
+import math
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from ga_pygame import inbox as inbox_module
+from ga_pygame.delivery.journal import Journal, Rest
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.events import (
+    ABOVE_ZERO,
+    Business,
+    Context,
+    Design,
+    Error,
+    Event,
+    Flow,
+    Health,
+    Progression,
+    Record,
+    Resource,
+    Row,
+    SessionEnd,
+    SessionRef,
+    Severity,
+    Status,
+    User,
+    WalletChange,
+)
+from ga_pygame.inbox import EXACT, MAX_KINDS, MAX_SPILLED, Inbox, Item
+from ga_pygame.testing import ManualClock
+
+SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
+CONTEXT = Context("player")
+ROWS_OF_A_HALF = 4 * 2**16 // 32
+REPEATED: list[Callable[[Any], Event]] = [
+    lambda number: Design("kill:slime", number),
+    lambda number: Resource(Flow.SOURCE, "gold", number, "pickup", "coin"),
+    lambda number: Resource(Flow.SINK, "gold", number, "boost", "shield"),
+    lambda number: WalletChange(Resource(Flow.SOURCE, "gold", number, "pickup", "coin")),
+    lambda number: WalletChange(Resource(Flow.SINK, "gold", number, "boost", "shield")),
+    lambda number: Progression(Status.FAIL, ("forest", "level_1"), number),
+    lambda number: Progression(Status.COMPLETE, ("forest",), number),
+    lambda number: Business("USD", number, "pack", "gold_500"),
+    lambda number: Business("USD", number, "pack", "gold_500", "shop"),
+]
+"""Every kind of event that is repeated, with its number to be filled in."""
+
+NOT_REPEATED: list[Event] = [
+    User(),
+    SessionEnd(12, "quit"),
+    Error(Severity.WARNING, "größer"),
+    Health(1.5, (0, 60, 3)),
+]
+
+
+class Rig:
+    """An inbox, by itself or with a journal, and what came out of it."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.clock = ManualClock()
+        self.diagnostics = Diagnostics()
+        self.inbox = Inbox(self.clock.monotonic, self.diagnostics)
+        self.path = path
+        self.journal = Journal(path, self.clock) if path is not None else None
+        if self.journal is not None:
+            self.inbox.attach(self.journal)
+        self.inbox.use(SESSION, CONTEXT)
+
+    def record(self, *events: Event, fields: Any = None) -> None:
+        for event in events:
+            self.inbox.record(event, self.inbox.stamp, self.clock.monotonic(), fields)
+
+    def take(self, most: int = 256) -> list[Record]:
+        return [plain(item) for item in self.inbox.take(most)]
+
+    def take_all(self) -> list[Record]:
+        found = []
+        while some := self.take():
+            found += some
+        return found
+
+    def events(self) -> list[Event]:
+        return [record.event for record in self.take_all()]
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        return dict(self.diagnostics.stats(0).dropped)
+
+    def rest(self) -> list[Record]:
+        """What the next launch would find."""
+        assert self.path is not None
+        return [record for _, record in Rest(self.path.read_bytes()).records]
+
+
+def plain(item: Item) -> Record:
+    return item.record() if isinstance(item, Row) else item
+
+
+@pytest.fixture(params=["memory", "journal"])
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path / "x.ring" if request.param == "journal" else None)
+    yield made
+    if made.journal is not None:
+        made.journal.close()
+
+
+@pytest.fixture
+def noted(tmp_path: Path) -> Iterator[Rig]:
+    """With a journal, always."""
+    made = Rig(tmp_path / "x.ring")
+    yield made
+    assert made.journal is not None
+    made.journal.close()
+
+
+def key_of(event: Event) -> Any:
+    assert event.key is not None
+    return event.key
+
+
+def designs(start: int, stop: int) -> list[Event]:
+    return [Design("n", number) for number in range(start, stop)]
+
+
+# --- rows say what records say ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", REPEATED)
+@pytest.mark.parametrize("number", [1, 7, 5.0, 2.5, EXACT, EXACT - 1, float(EXACT), 1e-9, 5e-324])
+def test_a_repetition_equals_what_the_slow_way_records(rig: Rig, make: Callable[[Any], Event], number: Any) -> None:
+    """Event, number, session, context, time: the short way loses nothing and changes nothing."""
+    first = make(1)
+    rig.record(first)
+    if isinstance(first, Progression | Business) and type(number) is float:
+        assert number == 5.0 or number != int(number) or number == EXACT  # those that the calls never pass on
+        number = 5
+    rig.clock.advance(3.25)
+    assert rig.inbox.repeat(key_of(first), number)
+    rig.inbox.record(make(number), rig.inbox.stamp, rig.clock.monotonic(), {"slow": 1})
+    _, short, slow = rig.take_all()
+    assert slow.fields == {"slow": 1}
+    assert short == slow._replace(fields=None)
+    assert short.event.wire() == slow.event.wire()
+    assert (short.session, short.context, short.at) == (SESSION, CONTEXT, 1003.25)
+
+
+@pytest.mark.parametrize("make", [make for make in REPEATED if isinstance(make(1), Design | Progression)])
+def test_a_repetition_without_a_number(rig: Rig, make: Callable[[Any], Event]) -> None:
+    """What has no value or score stays without one, before and after one that has."""
+    rig.record(make(3))
+    assert rig.inbox.repeat(key_of(make(3)), None)
+    assert rig.inbox.repeat(key_of(make(3)), 0)
+    rig.record(make(None))
+    assert rig.events() == [make(3), make(None), make(0), make(None)]
+
+
+@pytest.mark.parametrize("number", [0, -1, -2.5, -EXACT, -float(EXACT), -0.0])
+def test_a_repetition_down_to_the_lowest_number(rig: Rig, number: float) -> None:
+    """A design event's value may be negative, an amount of currency may not."""
+    rig.record(Design("a", 1), Resource(Flow.SINK, "gold", 1, "a", "b"))
+    assert rig.inbox.repeat("a", number)
+    assert not rig.inbox.repeat(("Sink", "gold", "a", "b"), number, ABOVE_ZERO)
+    assert rig.events() == [Design("a", 1), Resource(Flow.SINK, "gold", 1, "a", "b"), Design("a", number)]
+
+
+class Mine(str):
+    """A string of the game's own."""
+
+    __slots__ = ()
+
+
+class Name(str, enum.Enum):
+    """Names as enums, as some games have them."""
+
+    SLIME = "kill:slime"
+
+
+class Scalar:
+    """What a library of numbers has: neither an int nor a float, but it compares and counts."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __le__(self, other: object) -> Any:
+        return Scalar(1)
+
+    __ge__ = __lt__ = __gt__ = __le__
+
+    def __bool__(self) -> bool:
+        return True
+
+
+class Raises:
+    """An object with which nothing can be done."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ZeroDivisionError
+
+    def __hash__(self) -> int:
+        return hash("kill:slime")
+
+    def __le__(self, other: object) -> bool:
+        raise ZeroDivisionError
+
+    __ge__ = __lt__ = __gt__ = __le__  # type: ignore[assignment]
+
+
+class Unhashable:
+    def __hash__(self) -> int:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        True,
+        False,
+        math.nan,
+        math.inf,
+        -math.inf,
+        EXACT + 1,
+        -EXACT - 1,
+        1e300,
+        10**400,
+        "3",
+        Mine("3"),
+        b"3",
+        [],
+        Scalar(3),
+        Raises(),
+        Unhashable(),
+        object(),
+        3j,
+        type("Int", (int,), {})(3),
+        type("Float", (float,), {})(3),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_unusual_number_takes_a_closer_look(rig: Rig, number: Any) -> None:
+    """Whatever the game passes: false and nothing recorded, never an exception."""
+    rig.record(Design("kill:slime", 1))
+    assert rig.inbox.repeat("kill:slime", number) is False
+    assert rig.events() == [Design("kill:slime", 1)]
+
+
+@pytest.mark.parametrize(
+    "key", [None, 5, b"kill:slime", [], {}, Raises(), Unhashable(), object(), ("kill:slime", Raises()), [Raises()]]
+)
+def test_an_unusual_key_takes_a_closer_look(rig: Rig, key: Any) -> None:
+    """The same for names: what cannot be looked up is not known, and no exception says so."""
+    rig.record(Design("kill:slime", 1))
+    assert rig.inbox.repeat(key, 1) is False
+    assert rig.events() == [Design("kill:slime", 1)]
+
+
+@pytest.mark.parametrize("name", [Mine("kill:slime"), Name.SLIME])
+def test_names_of_a_games_own_types_are_their_text(rig: Rig, name: Any) -> None:
+    """A subclass of `str` is repeated as the string that it is, whichever comes first."""
+    rig.record(Design(name, 1))
+    assert rig.inbox.repeat("kill:slime", 2)
+    assert rig.inbox.repeat(name, 3)
+    assert [event.wire()["value"] for event in rig.events()] == [1, 2, 3]
+    if rig.journal is not None:
+        rig.record(Design(Name.SLIME, 4), fields={"x": 1})
+        rig.record(Resource(Flow.SOURCE, Mine("gold"), 1, Mine("a"), Mine("b")))
+        last, flow = rig.rest()[-2:]
+        assert type(last.event.event_id) is str  # type: ignore[attr-defined]
+        assert last.event == Design("kill:slime", 4)
+        assert flow.event == Resource(Flow.SOURCE, "gold", 1, "a", "b")
+
+
+def test_what_was_not_recorded_before_is_not_repeated(rig: Rig) -> None:
+    """Only what was checked once is taken without a check."""
+    for make in REPEATED:
+        assert not rig.inbox.repeat(key_of(make(1)), 1)
+    assert rig.take_all() == []
+
+
+@pytest.mark.parametrize("event", NOT_REPEATED)
+def test_other_kinds_are_records_of_their_own(rig: Rig, event: Event) -> None:
+    """Sessions, errors and health samples have no kind number and come out as they went in."""
+    rig.record(event, event)
+    assert rig.inbox.numbers == {}
+    assert rig.events() == [event, event]
+
+
+@pytest.mark.parametrize("make", REPEATED)
+def test_fields_make_a_record_of_its_own(rig: Rig, make: Callable[[Any], Event]) -> None:
+    """What a row cannot say is not said by one, and does not make the next one a row with fields."""
+    rig.record(make(1))
+    rig.record(make(2), fields={"x": 1})
+    rig.record(make(3), fields={})
+    rig.record(make(4))
+    assert [(record.event, record.fields) for record in rig.take_all()] == [
+        (make(1), None),
+        (make(2), {"x": 1}),
+        (make(3), {}),
+        (make(4), None),
+    ]
+
+
+@pytest.mark.parametrize("number", [None, 0, 3, -3, 2.5, EXACT])
+def test_a_repetition_with_fields_equals_what_the_slow_way_records(rig: Rig, number: Any) -> None:
+    """Also for the next launch, and the fields are the call's own."""
+    rig.record(Design("a", 1))
+    mine = {"seed": 1, "mode": "größe"}
+    assert rig.inbox.repeat_with("a", number, mine)
+    rig.record(Design("a", number), fields=dict(mine))
+    mine["seed"] = 2
+    if rig.journal is not None:
+        _, short, slow = rig.rest()
+        assert (short.event, short.fields) == (slow.event, slow.fields) == (Design("a", number), {**mine, "seed": 1})
+    _, short, slow = rig.take_all()
+    assert short == slow
+    assert short.fields == {**mine, "seed": 1}
+
+
+@pytest.mark.parametrize("number", [True, math.nan, math.inf, EXACT + 1, "3", [], Scalar(3), object(), Mine("3")])
+def test_a_repetition_with_fields_and_an_unusual_number_takes_a_closer_look(rig: Rig, number: Any) -> None:
+    """As without fields."""
+    rig.record(Design("a", 1))
+    assert rig.inbox.repeat_with("a", number, {"x": 1}) is False
+    assert rig.events() == [Design("a", 1)]
+
+
+def test_fields_are_taken_as_they_were_at_the_call(rig: Rig) -> None:
+    """A dict that the game goes on changing does not change its record."""
+    mine = {"seed": 1}
+    rig.record(Design("a"), fields=mine)
+    mine["seed"] = 2
+    assert [record.fields for record in rig.take_all()] == [{"seed": 1}]
+
+
+@pytest.mark.parametrize("number", [EXACT + 1, -EXACT - 1, 2**60, 2**63 - 1, -(2**63)])
+def test_whole_numbers_beyond_floats_stay_exact(rig: Rig, number: int) -> None:
+    """A score or price that a float cannot say takes the long way."""
+    rig.record(Business("USD", abs(number) - 1, "a", "b"), Design("a", number), Design("a", 1), Design("a", number))
+    found = rig.events()
+    assert found == [
+        Business("USD", abs(number) - 1, "a", "b"),
+        Design("a", number),
+        Design("a", 1),
+        Design("a", number),
+    ]
+    assert found[1].number == number
+
+
+NUMBERS = st.none() | st.integers(-(2**54), 2**54) | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", "kill:größe slime"[:6], "c:d"]), NUMBERS, st.booleans()), max_size=30)
+)
+def test_any_calls_come_out_as_a_plain_list_has_them(calls: list[tuple[str, Any, bool]]) -> None:
+    """Whichever way each takes: the same events in the same order with equal values."""
+    rig = Rig()
+    for name, number, tries in calls:
+        if not tries or not rig.inbox.repeat(name, number):
+            rig.record(Design(name, number) if name.isascii() else Design("other", number))
+    expected = [Design(name if name.isascii() else "other", number) for name, number, _ in calls]
+    assert rig.events() == expected
+
+
+# --- sessions and contexts ----------------------------------------------------------------------------------
+
+
+def test_a_record_keeps_the_stamp_of_its_moment(rig: Rig) -> None:
+    """Session and context as they were, also where they changed before the writer came."""
+    stamps = [(SessionRef(str(number), float(number)), Context(f"player {number}")) for number in range(500)]
+    for number, (session, context) in enumerate(stamps):
+        rig.inbox.use(session, context)
+        rig.record(Design("a", number))
+        assert rig.inbox.repeat("a", number)
+    found = rig.take_all()
+    assert [(record.session, record.context) for record in found] == [pair for pair in stamps for _ in range(2)]
+    assert [record.event.number for record in found] == [number for number in range(500) for _ in range(2)]
+
+
+@pytest.mark.parametrize("before", [0, 1, 100, 255, 256, 257, 600])
+@pytest.mark.parametrize("after", [0, 1, 100, 255, 256, 257, 600])
+def test_changes_without_events_hide_none(rig: Rig, before: int, after: int) -> None:
+    """However often the context changes around a record: one step of the writer finds it, with its own context."""
+    contexts = [Context(str(number)) for number in range(before + after + 1)]
+    for number, context in enumerate(contexts):
+        rig.inbox.use(SESSION, context)
+        if number == before:
+            rig.record(Design("a", 1))
+    (found,) = rig.take(256)
+    assert (found.event, found.context) == (Design("a", 1), contexts[before])
+    assert rig.take(256) == []
+
+
+def test_old_stamps_are_forgotten(rig: Rig) -> None:
+    """A game that changes a field in every frame does not fill the memory; what is in force is kept."""
+    for number in range(5000):
+        rig.inbox.use(SESSION, Context(str(number)))
+        if number % 10 == 9:
+            rig.take()
+    assert len(rig.inbox._stamps) < 200
+    in_force = rig.inbox._stamps[rig.inbox.stamp].context
+    for number in range(1000):
+        rig.inbox.stamp_for(SESSION, Context(f"other {number}"))
+        rig.take()
+    rig.record(Design("a", 1))
+    (found,) = rig.take_all()
+    assert found.context is in_force
+    assert in_force.user_id == "4999"
+
+
+def test_a_take_tells_whether_there_is_more(rig: Rig) -> None:
+    """Fewer than asked for means that there are no more: the end of a game relies on it."""
+    for number in range(20_000):
+        if number % 1000 == 0:
+            rig.inbox.use(SESSION, Context(str(number)))
+        rig.record(Design("n", number))
+    sizes = []
+    while len(some := rig.take(300)) == 300:
+        sizes.append(len(some))
+    assert sum(sizes) + len(some) == 20_000
+    assert rig.inbox.waiting == 0
+
+
+# --- threads ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hurried() -> Iterator[None]:
+    """Threads take turns as often as the interpreter lets them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("pace", [64, 100_000])
+def test_threads_append_while_the_writer_takes(rig: Rig, pace: int) -> None:
+    """Nothing lost, nothing doubled, each with its own session and context, while the journal turns many times."""
+    threads, events = 4, 12_000
+    stamps = [(SessionRef(str(number), float(number)), Context(f"player {number}")) for number in range(threads)]
+    started, ended = threading.Barrier(threads + 1), threading.Event()
+    failures: list[BaseException] = []
+
+    def play(number: int) -> None:
+        try:
+            stamp = rig.inbox.stamp_for(*stamps[number])
+            started.wait()
+            for count in range(events):
+                event = Design(f"thread:{number}", count)
+                rig.inbox.record(event, stamp, float(count), {"x": 1} if count % 97 == 0 else None)
+        except BaseException as error:  # noqa: BLE001 - for the main thread to show
+            failures.append(error)
+
+    workers = [threading.Thread(target=play, args=(number,)) for number in range(threads)]
+    for worker in workers:
+        worker.start()
+    found: list[Record] = []
+
+    def write() -> None:
+        try:
+            while not ended.is_set():
+                found.extend(plain(item) for item in rig.inbox.take(pace))
+            found.extend(rig.take_all())
+        except BaseException as error:  # noqa: BLE001 - for the main thread to show
+            failures.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    started.wait()
+    for worker in workers:
+        worker.join()
+    ended.set()
+    writer.join()
+    assert failures == []
+    assert rig.dropped == {}
+    for number, (session, context) in enumerate(stamps):
+        own = [record for record in found if record.event.event_id == f"thread:{number}"]  # type: ignore[attr-defined]
+        assert sorted(record.at for record in own) == [float(count) for count in range(events)]
+        assert all(record.session is session and record.context is context for record in own)
+        assert all(record.event.number == record.at for record in own)
+        assert {record.at for record in own if record.fields} == {float(count) for count in range(0, events, 97)}
+    assert len(found) == threads * events
+
+
+@pytest.mark.usefixtures("hurried")
+def test_threads_change_the_context_while_others_repeat(rig: Rig) -> None:
+    """Each event has a context that was in force at its time, and the last change is the one that stays."""
+    rig.record(Design("a", 0))
+    contexts = [Context(str(number)) for number in range(2000)]
+    seen: list[tuple[int, int]] = []
+    at = [0]
+
+    def change() -> None:
+        for number, context in enumerate(contexts):
+            rig.inbox.use(SESSION, context)
+            at[0] = number
+
+    def repeat() -> None:
+        for number in range(1, 4000):
+            before = at[0]
+            if not rig.inbox.repeat("a", number):  # that half of the journal is full
+                rig.record(Design("a", number))
+            seen.append((before, at[0]))
+
+    threads = [threading.Thread(target=change), threading.Thread(target=repeat)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    _, *found = rig.take_all()
+    assert [record.event.number for record in found] == list(range(1, 4000))
+    for record, (before, after) in zip(found[5:], seen[5:], strict=True):
+        if record.context is not CONTEXT:
+            assert before <= int(record.context.user_id) <= after + 1
+    assert rig.inbox._stamps[rig.inbox.stamp].context is contexts[-1]
+
+
+# --- full ---------------------------------------------------------------------------------------------------
+
+
+def test_what_the_ring_has_no_room_for_waits_in_memory_in_order(noted: Rig) -> None:
+    """Both halves full: the next ones are kept, come after them, and nothing is dropped."""
+    noted.record(*designs(0, 40_000))
+    held = noted.rest()
+    assert [record.event for record in held] == designs(0, len(held))
+    assert 1.9 * ROWS_OF_A_HALF < len(held) < 2 * ROWS_OF_A_HALF
+    assert noted.inbox.waiting == 40_000
+    assert noted.events() == designs(0, 40_000)
+    assert noted.inbox.waiting == 0
+    assert noted.dropped == {}
+
+
+def test_once_it_is_drained_the_ring_is_used_again(noted: Rig) -> None:
+    """A writer that catches up makes calls safe from a kill again, in order, any number of times."""
+    expected: list[Event] = []
+    found: list[Event] = []
+    for lap in range(4):
+        more = designs(lap * 20_000, (lap + 1) * 20_000)
+        noted.record(*more)
+        expected += more
+        found += noted.events()
+        noted.record(Design("again", lap))
+        expected.append(Design("again", lap))
+        assert Design("again", lap) in [record.event for record in noted.rest()]
+    found += noted.events()
+    assert found == expected
+
+
+def test_repetitions_spill_too(noted: Rig) -> None:
+    """The short way meets the full half by itself, and the order of one thread's calls stays."""
+    noted.record(Design("n", 0))
+    for number in range(1, 40_000):
+        if not noted.inbox.repeat("n", number):
+            noted.record(Design("n", number))
+    assert noted.events() == designs(0, 40_000)
+
+
+@pytest.mark.parametrize("drained", [1, 100, ROWS_OF_A_HALF, 15_000])
+def test_what_comes_while_the_spill_drains_stays_in_order(noted: Rig, drained: int) -> None:
+    """The ring is not used before all is taken that waits in memory: a session's end never comes before its start."""
+    noted.record(*designs(0, 20_000))
+    found: list[Event] = []
+    number = 20_000
+    while number < 30_000:
+        found += [record.event for record in noted.take(drained)]
+        noted.record(*designs(number, number + 50))
+        number += 50
+    found += noted.events()
+    assert found == designs(0, 30_000)
+
+
+def test_an_entry_larger_than_the_ring_is_kept_in_memory(noted: Rig) -> None:
+    """No exception reaches the game, whatever its remote configs or its fields weigh."""
+    giant = Context("player", extra={"configurations": {"a": "x" * 300_000}})
+    expected: list[tuple[Event, Context]] = []
+    for lap in range(3):
+        noted.inbox.use(SESSION, giant)
+        noted.record(Design("n", lap))
+        noted.record(Design("n", lap), fields={"x": "y" * 300_000})
+        noted.inbox.use(SESSION, CONTEXT)
+        noted.record(*designs(0, 10_000))
+        expected += [(Design("n", lap), giant)] * 2 + [(event, CONTEXT) for event in designs(0, 10_000)]
+        if lap:
+            found = [(record.event, record.context) for record in noted.take_all()]
+            assert found == expected
+            expected.clear()
+
+
+def test_memory_is_bounded_and_what_it_has_no_room_for_is_counted(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a game reports while nobody takes it; the oldest stay."""
+    monkeypatch.setattr(inbox_module, "MAX_SPILLED", 50)
+    rig.record(Design("n", 0))
+    for number in range(1, 30_000):
+        if not rig.inbox.repeat("n", number):
+            rig.record(Design("n", number))
+    kept = rig.inbox.waiting
+    assert rig.dropped == {"inbox_full": 30_000 - kept}
+    assert 49 <= kept < 2 * ROWS_OF_A_HALF + 50
+    assert rig.events() == designs(0, kept)
+    rig.record(Design("n", 1))
+    assert rig.events() == [Design("n", 1)]
+    assert MAX_SPILLED == 100_000
+
+
+# --- kinds --------------------------------------------------------------------------------------------------
+
+
+def test_more_kinds_than_have_numbers_are_recorded_all_the_same(rig: Rig) -> None:
+    """An id with a value that never repeats costs speed, not events and not memory without end."""
+    for _ in range(2):
+        for number in range(MAX_KINDS + 500):
+            rig.record(Design(f"n:{number}", number))
+    assert len(rig.inbox.numbers) <= MAX_KINDS
+    assert not rig.inbox.repeat(f"n:{MAX_KINDS + 400}", 1)
+    assert rig.inbox.repeat("n:5", 1)
+    expected = [Design(f"n:{number}", number) for number in range(MAX_KINDS + 500)] * 2
+    assert rig.events() == [*expected, Design("n:5", 1)]
+
+
+def test_kinds_that_the_journal_has_no_room_for_are_recorded_all_the_same(noted: Rig) -> None:
+    """A row whose kind the next launch could not know is not written."""
+    names = [f"{number:04}:" + ":".join(["x" * 64] * 4) for number in range(1500)]
+    for _ in range(2):
+        noted.record(*(Design(name, 1) for name in names))
+    assert 100 < len(noted.inbox.numbers) < 1500
+    known = [Design(name, 1) for name in names] * 2
+    held = [record.event for record in noted.rest()]
+    assert held == known[: len(held)]
+    assert len(held) > 1500
+    assert noted.events() == known
+
+
+def test_a_journal_that_comes_later_learns_every_kind(tmp_path: Path) -> None:
+    """What was recorded before consent is numbered anew, so that the next launch can read its repetitions."""
+    rig = Rig()
+    rig.record(Design("a", 1))
+    assert rig.take_all()
+    journal = Journal(tmp_path / "x.ring", rig.clock)
+    rig.inbox.attach(journal)
+    rig.inbox.use(SESSION, CONTEXT)
+    assert not rig.inbox.repeat("a", 2)
+    rig.record(Design("a", 2))
+    assert rig.inbox.repeat("a", 3)
+    rest = [record for _, record in Rest((tmp_path / "x.ring").read_bytes()).records]
+    assert [record.event for record in rest] == [Design("a", 2), Design("a", 3)]
+    assert [record.session.id for record in rest if record.session] == [SESSION.id] * 2
+    journal.close()
+
+
+@pytest.mark.parametrize("events", [0, 5, 12_000, 30_000])
+def test_the_end_of_the_journal_keeps_what_is_left(noted: Rig, events: int) -> None:
+    """In order, each with its session, context, time and fields."""
+    other = SessionRef("other", 5.0)
+    noted.record(*designs(0, events))
+    noted.record(Design("with", 1), fields={"x": 1})
+    noted.inbox.record(Design("n", -1), noted.inbox.stamp_for(other, CONTEXT), 7.0, None)
+    assert [record.event for record in noted.take(100)] == [*designs(0, events), Design("with", 1), Design("n", -1)][
+        :100
+    ]
+    taken = min(100, events + 2)
+    noted.inbox.detach()
+    assert noted.inbox.waiting == events + 2 - taken
+    noted.record(Design("later", 1))
+    found = noted.take_all()
+    expected = [*designs(0, events), Design("with", 1), Design("n", -1)][taken:]
+    assert [record.event for record in found] == [*expected, Design("later", 1)]
+    if events > 100:
+        assert [(record.session, record.at, record.fields) for record in found[-3:]] == [
+            (SESSION, 1000.0, {"x": 1}),
+            (other, 7.0, None),
+            (SESSION, 1000.0, None),
+        ]
+    assert noted.dropped == {}
+
+
+# --- against a model ----------------------------------------------------------------------------------------
+
+
+class InboxWalk(RuleBasedStateMachine):
+    """Any order of calls, changes, steps of the writer and kills, against a plain list.
+
+    What the next launch reads of the file is, after every operation, what was recorded and not committed; but for
+    what waits in memory because the file is full.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.launches = 0
+        self.number = 0
+        self.launch()
+
+    def launch(self) -> None:
+        self.launches += 1
+        self.path = self.folder / f"{self.launches}.ring"
+        self.rig = Rig(self.path)
+        self.context, self.session = CONTEXT, SESSION
+        self.contexts = 0
+        self.recorded: list[Record] = []
+        self.taken = 0  # of those
+        self.committed = 0  # of those
+        self.in_file = True  # nothing waits in memory
+
+    def expect(self, event: Event, session: SessionRef, fields: Any = None) -> None:
+        self.recorded.append(Record(event, session, self.context, self.rig.clock.monotonic(), fields))
+        self.number += 1
+
+    @rule(
+        name=st.sampled_from(["a", "b", "fields"]),
+        many=st.sampled_from([1, 1, 1, 3, 2500]),
+        value=st.sampled_from([0, 0.5]),
+    )
+    def report(self, name: str, many: int, value: float) -> None:
+        for _ in range(many):
+            event = Design(name, self.number + value)
+            if not self.rig.inbox.repeat(name, self.number + value):
+                self.rig.record(event)
+            self.expect(event, self.session)
+
+    @rule(length=st.integers(0, 256), many=st.sampled_from([1, 1, 100]), again=st.booleans())
+    def report_with_fields(self, length: int, many: int, again: bool) -> None:
+        for _ in range(many):
+            fields = {"text": "x" * length, "number": self.number}
+            if not (again and "fields" in self.rig.inbox.numbers):
+                self.rig.record(Design("fields"), fields=fields)
+            else:
+                assert self.rig.inbox.repeat_with("fields", None, fields)
+            self.expect(Design("fields"), self.session, fields)
+
+    @rule(event=st.sampled_from([*NOT_REPEATED, *(make(3) for make in REPEATED)]))
+    def report_any(self, event: Event) -> None:
+        self.rig.record(event)
+        self.expect(event, self.session)
+
+    @rule(many=st.sampled_from([1, 1, 1, 300]))
+    def change(self, many: int) -> None:
+        for _ in range(many):
+            self.contexts += 1
+            self.context = Context(f"player {self.contexts}")
+            self.rig.inbox.use(self.session, self.context)
+
+    @rule()
+    def next_session(self) -> None:
+        """As `Recorder` does it: the start is recorded for the session before that is in force."""
+        self.contexts += 1
+        session = SessionRef(f"session {self.contexts}", self.rig.clock.monotonic())
+        self.rig.inbox.record(User(), self.rig.inbox.stamp_for(session, self.context), self.rig.clock.monotonic(), None)
+        self.expect(User(), session)
+        self.session = session
+        self.rig.inbox.use(self.session, self.context)
+
+    @rule(seconds=st.sampled_from([0.01, 1.0]))
+    def wait(self, seconds: float) -> None:
+        self.rig.clock.advance(seconds)
+
+    @rule(most=st.sampled_from([1, 2, 5, 256, 256, 10_000]), commits=st.booleans())
+    def take(self, most: int, commits: bool) -> None:
+        """A step of the writer; it takes again only when what it took before is committed."""
+        if self.taken > self.committed:
+            self.commit()
+        found = self.rig.take(most)
+        expected = self.recorded[self.taken : self.taken + most]
+        assert found == expected
+        self.taken += len(found)
+        if commits:
+            self.commit()
+
+    @precondition(lambda self: self.taken > self.committed)
+    @rule()
+    def commit(self) -> None:
+        assert self.rig.journal is not None
+        self.rig.journal.committed(self.rig.journal.position)
+        self.committed = self.taken
+
+    @rule()
+    def drain(self) -> None:
+        while self.taken < len(self.recorded):
+            self.take(1000, commits=True)
+        self.take(1000, commits=True)
+        self.in_file = True
+
+    @rule()
+    def kill(self) -> None:
+        """No code runs any more: only the file is left."""
+        self.nothing_is_lost_and_nothing_comes_twice()
+        assert self.rig.journal is not None
+        self.rig.journal.close()
+        self.launch()
+
+    @invariant()
+    def nothing_is_lost_and_nothing_comes_twice(self) -> None:
+        assert self.rig.inbox.waiting == len(self.recorded) - self.taken
+        self.in_file = self.in_file and not self.rig.inbox._spilled
+        rest = self.rig.rest()
+        expected = self.recorded[self.committed :]
+        if self.in_file:
+            assert len(rest) == len(expected)
+        for found, one in zip(rest, expected, strict=self.in_file):
+            assert found.session is not None
+            assert one.session is not None
+            assert found == one._replace(session=found.session, context=found.context)
+            assert (found.session.id, found.session.started) == (one.session.id, one.session.started)
+            assert found.context.user_id == one.context.user_id
+
+    def teardown(self) -> None:
+        self.drain()
+        assert self.rig.rest() == []
+        assert self.rig.dropped == {}
+        assert self.rig.journal is not None
+        self.rig.journal.close()
+        shutil.rmtree(self.folder, ignore_errors=True)  # the last journal takes its empty folder along
+
+
+TestInboxWalk: Any = InboxWalk.TestCase
+TestInboxWalk.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
