@@ -7,7 +7,7 @@ Parts, all of them or those named by `--parts`:
   the real collector, which checks and commits each event, the others to a sink that only answers 200.
 - `wire`: bytes for each event at the sink, ours included, of 5,000 and of 100 events at once, with what comes
   before them (the handshake, the session's start); 64 names repeat, ids and times do not.
-- `memory`: what a running game of 5 s at 1,200 events/s has more of than the same game without; "bare requests" is
+- `memory`: what a running game of 3 s at 1,200 events/s has more of than the same game without; "bare requests" is
   one POST with that library on a thread, which most contestants carry, ours too. What only this process has
   ("unshared") depends on which others use the same libraries at that moment.
 - `import`, `startup` (from the process's start to its first frame), `exit` (from `close()` to the process's

@@ -97,7 +97,7 @@ def _memory(contestant: Peer, options: dict[str, Any]) -> None:
     before = process.memory_full_info()
     peak_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     report = contestant.start(options["url"])
-    play(5.0, game(contestant, report, scene))
+    play(3.0, game(contestant, report, scene))
     contestant.flush(30)
     after = process.memory_full_info()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -98,7 +98,7 @@ class Inbox:
     """See the module. The writer alone calls `take`; everything else may be called by any thread.
 
     Attributes:
-        numbers: The kind numbers of what may be repeated; empty while nothing is recorded.
+        kinds: By key, the numbers of what may be repeated; empty while nothing is recorded.
         stamp: The number of the running session and the context in force.
         requests: What is asked of the writer besides.
 
@@ -108,7 +108,7 @@ class Inbox:
     """
 
     def __init__(self, monotonic: Callable[[], float], diagnostics: Diagnostics) -> None:
-        self.numbers: dict[Key, int] = {}
+        self.kinds: dict[Key, int] = {}
         self.stamp = 0
         self.requests: deque[Remember | Flush] = deque()
         self.write: Callable[[bytes], object] = self._spill
@@ -125,13 +125,13 @@ class Inbox:
     def attach(self, journal: Journal) -> None:
         """Go on in a journal; kinds are numbered anew, so that it knows them."""
         self._journal = journal
-        self.numbers.clear()
+        self.kinds.clear()
         self._turn(self.write)
 
     def detach(self) -> None:
         """The journal ends; what the writer has left in it is kept in memory."""
         journal, self._journal = self._journal, None
-        self.numbers.clear()
+        self.kinds.clear()
         self.write = self._spill
         left = journal.read(MAX_SPILLED) if journal is not None else []
         self._spilled.extendleft(
@@ -155,7 +155,7 @@ class Inbox:
                 number = _NONE
             elif (type(number) is not float and type(number) is not int) or not least <= number <= EXACT:
                 return False
-            self.write(_pack_row(self.numbers[key], self.stamp, self._monotonic(), number, _WHOLE))
+            self.write(_pack_row(self.kinds[key], self.stamp, self._monotonic(), number, _WHOLE))
         except Exception:  # noqa: BLE001 - whatever it is, `record` meets it again and says what
             return False
         return True
@@ -166,7 +166,7 @@ class Inbox:
             return False
         if number is not None and not -EXACT <= number <= EXACT:
             return False
-        self.put(entry(EVENT, (-self.numbers[key], number, self.stamp, self._monotonic(), fields)))
+        self.put(entry(EVENT, (-self.kinds[key], number, self.stamp, self._monotonic(), fields)))
         return True
 
     def record(self, event: Event, stamp: int, at: float, fields: Fields | None) -> None:
@@ -185,13 +185,13 @@ class Inbox:
         key, number = event.key, event.number
         if key is None or not (number is None or -EXACT <= number <= EXACT):
             return 0
-        kind = self.numbers.get(key, 0)
-        if not kind and len(self.numbers) < MAX_KINDS:
+        kind = self.kinds.get(key, 0)
+        if not kind and len(self.kinds) < MAX_KINDS:
             kind = self._next_kind()
             if self._journal is not None and not self._journal.keep(entry(KIND, (kind, *_values(event)))):
                 return 0
             self._events[kind] = event
-            self.numbers[key] = kind  # last: from now on it is repeated
+            self.kinds[key] = kind  # last: from now on it is repeated
         return kind
 
     def use(self, session: SessionRef | None, context: Context) -> None:

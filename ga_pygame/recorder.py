@@ -80,7 +80,7 @@ class Recorder:
             return
         self.inbox.record(event, stamp, at, fields)
         if self._closed is not None:  # meanwhile
-            self.inbox.numbers.clear()
+            self.inbox.kinds.clear()
         if type(event) in _AT_ONCE:
             self.write_now()
 
@@ -125,7 +125,7 @@ class Recorder:
     def closed(self, reason: Drop | None) -> None:
         self._closed = reason
         if reason is not None:
-            self.inbox.numbers.clear()  # so that nothing is recorded the short way
+            self.inbox.kinds.clear()  # so that nothing is recorded the short way
 
     def stop_in_children(self) -> None:
         """Have a forked child record nothing: it has no workers, and must not append to its parent's journal."""

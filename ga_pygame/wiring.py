@@ -11,7 +11,7 @@ from ga_pygame.clock import Clock, SystemClock, new_id
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_folder
 from ga_pygame.delivery.bookkeeping import Heartbeat
 from ga_pygame.delivery.journal import Journal
-from ga_pygame.delivery.outbox import Outbox, Transaction
+from ga_pygame.delivery.outbox import Outbox, Transaction, journal_key
 from ga_pygame.delivery.runner import Runner, ThreadRunner, Worker
 from ga_pygame.delivery.transport import RequestsTransport
 from ga_pygame.delivery.uploader import FlushDone, Listener, Uploader
@@ -219,6 +219,8 @@ class Delivery:
         if self.journal is not None:
             self._inbox.detach()
             self.journal.close()
+            key = journal_key(self._outbox.launch)  # last: as long as there is a file, it says what is done of it
+            self._outbox.transact(lambda transaction: transaction.remember(key, None))
 
 
 def kept_consent(config: Config) -> ConsentState:

@@ -297,7 +297,7 @@ def test_what_was_not_recorded_before_is_not_repeated(rig: Rig) -> None:
 def test_other_kinds_are_records_of_their_own(rig: Rig, event: Event) -> None:
     """Sessions, errors and health samples have no kind number and come out as they went in."""
     rig.record(event, event)
-    assert rig.inbox.numbers == {}
+    assert rig.inbox.kinds == {}
     assert rig.events() == [event, event]
 
 
@@ -628,7 +628,7 @@ def test_more_kinds_than_have_numbers_are_recorded_all_the_same(rig: Rig) -> Non
     for _ in range(2):
         for number in range(MAX_KINDS + 500):
             rig.record(Design(f"n:{number}", number))
-    assert len(rig.inbox.numbers) <= MAX_KINDS
+    assert len(rig.inbox.kinds) <= MAX_KINDS
     assert not rig.inbox.repeat(f"n:{MAX_KINDS + 400}", 1)
     assert rig.inbox.repeat("n:5", 1)
     expected = [Design(f"n:{number}", number) for number in range(MAX_KINDS + 500)] * 2
@@ -640,7 +640,7 @@ def test_kinds_that_the_journal_has_no_room_for_are_recorded_all_the_same(noted:
     names = [f"{number:04}:" + ":".join(["x" * 64] * 4) for number in range(1500)]
     for _ in range(2):
         noted.record(*(Design(name, 1) for name in names))
-    assert 100 < len(noted.inbox.numbers) < 1500
+    assert 100 < len(noted.inbox.kinds) < 1500
     known = [Design(name, 1) for name in names] * 2
     held = [record.event for record in noted.rest()]
     assert held == known[: len(held)]
@@ -739,7 +739,7 @@ class InboxWalk(RuleBasedStateMachine):
     def report_with_fields(self, length: int, many: int, again: bool) -> None:
         for _ in range(many):
             fields = {"text": "x" * length, "number": self.number}
-            if not (again and "fields" in self.rig.inbox.numbers):
+            if not (again and "fields" in self.rig.inbox.kinds):
                 self.rig.record(Design("fields"), fields=fields)
             else:
                 assert self.rig.inbox.repeat_with("fields", None, fields)

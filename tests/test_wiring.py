@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 
 from ga_pygame import Config, Tracker, wiring
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
+from ga_pygame.delivery import journal
 from ga_pygame.delivery.failover import FailoverOutbox
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.runner import FrameRunner
@@ -213,3 +216,18 @@ def test_kept_consent_is_read_without_making_a_file(tmp_path: Path) -> None:
         outbox.transact(lambda transaction, kept=kept: transaction.remember("consent", kept))
         assert wiring.kept_consent(config) is expected
     outbox.close()
+
+
+def test_a_launch_that_ended_well_leaves_nothing_but_what_is_kept(services: Services, tmp_path: Path) -> None:
+    """No record, no journal, no value of its own: a thousand launches do not make the outbox larger."""
+    kept = []
+    for _ in range(3):
+        tracker = services.start(destinations=both(), data_dir=tmp_path)
+        tracker.design("a")
+        tracker.close()
+        path = wiring.outbox_path(tracker.config)
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT count(*) FROM blocks").fetchone() == (0,)
+            kept.append({key for (key,) in connection.execute("SELECT key FROM key_value")})
+        assert not list(journal.folder(path.parent).glob("*.ring"))
+    assert kept[0] == kept[1] == kept[2] == {"user_id", "session_num", "outbox_bytes", "remote_configs"}

@@ -5,7 +5,7 @@ rounds, prints the README's table and writes it with `--fault-report FILE`; `--f
 
 What is not promised and so not asked for: the calls of the last 0.05 s before a kill; what is in memory when a
 process is killed whose disk is full; numbers that could not be written down because the disk stayed full to the
-end. No older schema exists yet, so that kills meet the making of the tables in the place of a migration.
+end. Kills while an older file is turned into today's stand in `tests/test_sqlite_schema.py`, at each statement.
 """
 
 from __future__ import annotations
