@@ -223,6 +223,7 @@ class Tracker:
             clock=self._clock,
             diagnostics=self._diagnostics,
             tick=self.tick,
+            shown=self._frame_shown,
             flush=self._flush_quietly,
             leave=lambda: self._leave("quit"),
             health=HealthSampler(self._post) if wants_health else None,
@@ -338,6 +339,10 @@ class Tracker:
                 node.tick()
         except Exception as error:  # noqa: BLE001 - the game is sacred
             self._diagnostics.defect("Tracker.tick", error)
+
+    def _frame_shown(self) -> None:
+        if self._delivery is not None:
+            self._delivery.frame_shown(self._monotonic())
 
     def flush(self) -> Response[FlushResult]:
         """Send now what has been recorded; the result says whether everything arrived."""

@@ -15,7 +15,7 @@ from ga_pygame.delivery.outbox import Outbox, Transaction, journal_key
 from ga_pygame.delivery.runner import Runner, ThreadRunner, Worker
 from ga_pygame.delivery.transport import RequestsTransport
 from ga_pygame.delivery.uploader import FlushDone, Listener, Uploader
-from ga_pygame.delivery.writer import Writer
+from ga_pygame.delivery.writer import FRAMES_SECONDS, Writer
 from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation, SummingDestination, Transport
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.consent import CONSENT_KEY, ConsentState
@@ -121,6 +121,7 @@ class Delivery:
         amounts = {target.name: target.amounts for target in targets if isinstance(target, SummingDestination)}
         make_outbox = parts.outbox or _failover_outbox
         self._inbox = inbox
+        self._next_commit = 0.0
         taking_records = [name for name in names if name not in amounts]
         self._outbox = make_outbox(outbox_path(config), taking_records, clock, diagnostics, tuple(amounts))
         self.values: Mapping[str, str] = self._outbox.transact(lambda transaction: _kept(transaction, parts.new_id))
@@ -161,6 +162,12 @@ class Delivery:
     def write_now(self) -> None:
         """Have the writer commit at once. Any thread; never blocks."""
         self.runner.wake(self._writer.name)
+
+    def frame_shown(self, now: float) -> None:
+        """Most games wait now for the next frame: a good moment for the writer, which else takes any. Game thread."""
+        if now >= self._next_commit:
+            self._next_commit = now + FRAMES_SECONDS
+            self.write_now()
 
     def flush(self, done: FlushDone) -> int:
         """Send everything now; `done` is called by each of as many uploaders as are returned."""

@@ -30,6 +30,7 @@ class Rig:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.calls: list[str] = []
+        self.shown: list[float] = []
         self.fails = False
         self.diagnostics = Diagnostics()
         self.starts: list[str] = []
@@ -46,6 +47,7 @@ class Rig:
             clock=self.clock,
             diagnostics=self.diagnostics,
             tick=self._tick,
+            shown=lambda: self.shown.append(self.clock.monotonic()),
             flush=lambda: self.calls.append("flush"),
             leave=self._leave,
         )
@@ -91,6 +93,7 @@ def test_the_game_gets_what_it_would_get(rig: Rig) -> None:
     assert pygame.display.flip() is None  # type: ignore[func-returns-value]
     assert pygame.display.update(pygame.Rect(0, 0, 4, 4)) is None  # type: ignore[func-returns-value]
     assert rig.calls.count("tick") == 6
+    assert len(rig.shown) == 2  # by flip and update only
     assert pygame.event.get.__doc__ == ORIGINALS[0].__doc__
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from ga_pygame.delivery import journal
 from ga_pygame.delivery.failover import FailoverOutbox
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.runner import FrameRunner
+from ga_pygame.delivery.writer import FRAMES_SECONDS
 from ga_pygame.destinations import GameAnalytics, Reply, Request
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.consent import ConsentState
@@ -231,3 +233,20 @@ def test_a_launch_that_ended_well_leaves_nothing_but_what_is_kept(services: Serv
             kept.append({key for (key,) in connection.execute("SELECT key FROM key_value")})
         assert not list(journal.folder(path.parent).glob("*.ring"))
     assert kept[0] == kept[1] == kept[2] == {"user_id", "session_num", "outbox_bytes", "remote_configs"}
+
+
+def test_the_writer_begins_when_a_frame_was_shown(services: Services, tmp_path: Path) -> None:
+    """Then most games wait, and no frame does; not at each frame, and in its own time where none is shown."""
+    tracker = services.start(destinations=both(), data_dir=tmp_path)
+    stored = []
+    for seconds, shown in ((0.05, False), (0.001, True), (0.001, True), (FRAMES_SECONDS, True), (0.039, False)):
+        tracker.design("a")
+        services.clock.advance(seconds)
+        if shown:
+            tracker._frame_shown()
+        tracker.tick()
+        stored.append(tracker.stats.stored)
+    assert [after - before for before, after in itertools.pairwise(stored)] == [1, 0, 2, 0]
+    services.clock.advance(0.002)
+    tracker.tick()
+    assert tracker.stats.stored == stored[-1] + 1

@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 _OPEN_SECONDS = 2.0  # opening takes 5 ms, so nobody waits that long for another copy of the game
 _FETCHED = 3
-"""Blocks read between two chances for the game thread to take the interpreter lock: 60 records, 0.2 ms."""
+"""Blocks read between two chances for the game thread to take the interpreter lock: some 20 records, 0.1 ms."""
 
 
 class NewerSchemaError(OutboxError):

@@ -21,6 +21,9 @@ from ga_pygame.inbox import Flush, Inbox, Item, Remember
 COMMIT_SECONDS = 0.04
 """Time between commits: with the commit itself, an event is on disk within 0.05 s."""
 
+FRAMES_SECONDS = 0.03
+"""Time between commits that begin when a frame was shown: before the writer's own time comes."""
+
 SLICE = 256
 """Records in one transaction."""
 

@@ -37,6 +37,7 @@ class Hook:
         clock: For the times of what is seen.
         diagnostics: Told of failures of ours.
         tick: Called in the game's own calls, a few times each frame.
+        shown: Called when a frame was shown.
         flush: Called when the player asks to quit; the game may still say no.
         leave: Called by `pygame.quit()`.
         health: Told of each frame, if anybody wants to know.
@@ -50,6 +51,7 @@ class Hook:
         clock: Clock,
         diagnostics: Diagnostics,
         tick: Callable[[], None],
+        shown: Callable[[], None],
         flush: Callable[[], None],
         leave: Callable[[], None],
         health: HealthSampler | None = None,
@@ -59,6 +61,7 @@ class Hook:
         self._clock = clock
         self._diagnostics = diagnostics
         self._tick = tick
+        self._shown = shown
         self._flush = flush
         self._leave = leave
         self._health = health
@@ -133,6 +136,7 @@ class Hook:
         if self._health is not None:
             self._health.frame(self._clock.monotonic())
         self._tick()
+        self._shown()
 
     def _observe(self, kind: int) -> None:
         now = self._clock.monotonic()
