@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -129,6 +128,8 @@ class Recorder:
 
     def stop_in_children(self) -> None:
         """Have a forked child record nothing: it has no workers, and must not append to its parent's journal."""
+        import weakref  # noqa: PLC0415 - 1 ms that `import ga_pygame` need not cost
+
         own = weakref.ref(self)
 
         def stop() -> None:
