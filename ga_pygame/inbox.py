@@ -166,19 +166,21 @@ class Inbox:
             return False
         if number is not None and not -EXACT <= number <= EXACT:
             return False
-        self.put(entry(EVENT, (-self.kinds[key], number, self.stamp, self._monotonic(), fields)))
+        self._put_again(self.kinds[key], number, self.stamp, self._monotonic(), fields)
         return True
 
     def record(self, event: Event, stamp: int, at: float, fields: Fields | None) -> None:
         """Record a checked event."""
-        kind = self._kind(event) if fields is None else 0
-        if kind:
-            number = event.number
+        kind, number = self._kind(event), event.number
+        if kind and fields is None:
             self.put(_pack_row(kind, stamp, at, _NONE if number is None else number, _WHOLE))
+        elif kind and fields is not None:
+            self._put_again(kind, number, stamp, at, fields)
         else:
-            if fields is not None and type(fields) is not dict:
-                fields = dict(fields)
-            self.put(entry(EVENT, (*_values(event), stamp, at, fields)))
+            self.put(entry(EVENT, (*_values(event), stamp, at, _exactly(fields))))
+
+    def _put_again(self, kind: int, number: float | None, stamp: int, at: float, fields: Fields) -> None:
+        self.put(entry(EVENT, (-kind, number, stamp, at, _exactly(fields))))
 
     def _kind(self, event: Event) -> int:
         """The number of the event's kind, 0 where a row cannot say it."""
@@ -231,9 +233,9 @@ class Inbox:
         if journal is not None and self._turning.acquire(blocking=False):
             try:
                 if self.write is full:
+                    journal.stop()
+                    # Of one too large, what follows comes after it, in memory too.
                     self.write = (journal.turn() if size <= journal.largest else None) or self._spill
-                    if size > journal.largest:
-                        journal.stop()  # what follows comes after it, in memory too
                     if self._stamp_entry and self.write is not full:
                         with contextlib.suppress(ValueError):  # larger than a half
                             self.write(self._stamp_entry)
@@ -346,6 +348,11 @@ def entries(text: bytes | mmap, place: int) -> Iterator[Entry]:
             return
         place = start + length + -(_HEAD.size + length) % _UNIT
         yield place, row, Body(what, marshal.loads(body))  # noqa: S302 - written by us, checksummed
+
+
+def _exactly(fields: Fields | None) -> dict[str, Any] | None:
+    """Custom fields as a `dict`, whatever mapping they are."""
+    return fields if fields is None or type(fields) is dict else dict(fields)
 
 
 def _plain(value: Any) -> Any:

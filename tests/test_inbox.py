@@ -340,6 +340,19 @@ def test_a_repetition_with_fields_and_an_unusual_number_takes_a_closer_look(rig:
     assert rig.events() == [Design("a", 1)]
 
 
+def test_what_always_has_fields_is_repeated_too(rig: Rig) -> None:
+    """A game that gives an id its fields at each call, from the first on, has the short way from the second on."""
+    rig.record(Design("kill:slime", 1), fields={"weapon": "bow"})
+    assert rig.inbox.repeat_with("kill:slime", 2, {"weapon": "axe"})
+    assert rig.inbox.repeat("kill:slime", 3)
+    found = [(record.event, record.fields) for record in rig.take_all()]
+    assert found == [
+        (Design("kill:slime", 1), {"weapon": "bow"}),
+        (Design("kill:slime", 2), {"weapon": "axe"}),
+        (Design("kill:slime", 3), None),
+    ]
+
+
 def test_fields_are_taken_as_they_were_at_the_call(rig: Rig) -> None:
     """A dict that the game goes on changing does not change its record."""
     mine = {"seed": 1}

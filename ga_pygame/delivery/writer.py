@@ -139,10 +139,8 @@ class Writer:
             self._commit(items, now, position)
         except Exception as error:  # noqa: BLE001 - one bad record must not take the others with it
             self._diagnostics.defect("the writer", error)
-            for item in items[:-1]:
-                self._store_alone(item, now, self._position)
-            for item in items[-1:]:
-                self._store_alone(item, now, position)
+            for number, item in enumerate(items, 1):
+                self._store_alone(item, now, position if number == len(items) else self._position)
 
     def _store_alone(self, item: Item, now: float, position: int) -> None:
         try:
