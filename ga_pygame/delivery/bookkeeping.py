@@ -43,7 +43,7 @@ Amounts = Callable[[Mapping[str, Any], str], Sequence[tuple[str, float]]]
 
 WALLET_SECONDS = 10.0
 _UNSAVED_SECONDS = 2.0
-"""A session's row is refreshed every second: what was played since is less than this."""
+"""A session's row is refreshed twice a second: what was played since is less than this, on a slow disk, too."""
 
 _REMEMBERED_SESSIONS = 8
 _REMEMBERED_CONTEXTS = 64

@@ -27,8 +27,8 @@ from operator import itemgetter
 from pathlib import Path
 
 from ga_pygame.clock import Clock
+from ga_pygame.entries import EVENT, KIND, STAMP, TURN, Body, Entry, RawRow, Replay, entries, entry
 from ga_pygame.events import Record, SessionEnd, User
-from ga_pygame.inbox import EVENT, KIND, STAMP, TURN, Body, Entry, RawRow, Replay, entries, entry
 
 _MAGIC = b"ga_pygame ring 2"
 _HEAD = struct.Struct("<16sdQ")  # magic, wall clock at monotonic 0, position up to which all is committed
