@@ -143,6 +143,18 @@ class Diagnostics:
             self._said.add(cause)
             log().warning("ga_pygame failed in %s; the game goes on. Please report this.", where, exc_info=error)
 
+    def foreign(self, part: str, error: Exception) -> None:
+        """Report once that a part which is not ours raised; the game and the other parts go on.
+
+        Args:
+            part: Whose code it is, for the developer: `the destination "archive"`, `the receiver of ...`.
+            error: What it raised.
+        """
+        cause = f"foreign:{part}:{type(error).__name__}"
+        if cause not in self._said:
+            self._said.add(cause)
+            log().warning("%s raised %s; the game goes on without it.", part, type(error).__name__, exc_info=error)
+
     def failed(self, call: str, error: Exception) -> None:
         """A public call failed: raise in strict mode, else drop, count and say once where and why."""
         if self.strict:
