@@ -8,11 +8,35 @@ Source: GameAnalytics REST v2, Init / Remote configs.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from ga_pygame import untrusted
 from ga_pygame.diagnostics import Diagnostics
+
+MAX_CONFIGS = 50
+"""Configs of a game. Source: GameAnalytics' documentation of remote configs."""
+MAX_KEY_LENGTH = 16
+"""Characters of a config's key. Source: the same."""
+MAX_VALUE_LENGTH = 2000
+"""Characters of a config's value that is text. Source: the same."""
+MAX_JSON_LENGTH = 10_000
+"""Characters of a config's value that is a list or an object."""
+MAX_JSON_ELEMENTS = 500
+"""Elements of such a value."""
+MAX_JSON_DEPTH = 8
+"""Levels of such a value."""
+MAX_AB_ID_LENGTH = 64
+"""Characters of an A/B test's id and of its group's."""
+MAX_ANNOTATED_LENGTH = 16_000
+"""Characters of JSON of all configs that each event carries; if there are more, events go without."""
+MAX_HASH_LENGTH = 64
+"""Characters of the hash by which the service knows the configs that we have."""
+
+_MAX_REFUSALS = 1000
+_HASH = re.compile(f"[0-9A-Za-z]{{1,{MAX_HASH_LENGTH}}}")
 
 T = TypeVar("T", bool, int, float, str, list, dict)  # type: ignore[type-arg]  # JSON's own types
 
@@ -55,29 +79,107 @@ class RemoteConfigs:
             answer: `configs`, `ab_id` and `ab_variant_id` of the reply, or of the one that was kept.
             now: Seconds since 1970 by the server's clock.
         """
-        configs = answer.get("configs")
-        values = {
-            config["key"]: config["value"]
-            for config in (configs if isinstance(configs, list) else [])
-            if isinstance(config, dict) and _is_in_force(config, now)
-        }
+        found = sound(answer, lambda why: self._diagnostics.warn_once("configs", f"remote configs: {why}"))
+        values = {config["key"]: config["value"] for config in found["configs"] if _is_in_force(config, now)}
         before = (self.values, self.ab_id, self.ab_variant_id)
         self.values = MappingProxyType(values)
-        self.ab_id = str(answer.get("ab_id") or "")
-        self.ab_variant_id = str(answer.get("ab_variant_id") or "")
+        self.ab_id = found["ab_id"]
+        self.ab_variant_id = found["ab_variant_id"]
         return before != (self.values, self.ab_id, self.ab_variant_id)
 
     def annotations(self) -> dict[str, Any]:
         """What events carry of it. Source: GameAnalytics SDKs."""
-        found = {"configurations": dict(self.values), "ab_id": self.ab_id, "ab_variant_id": self.ab_variant_id}
+        if len(json.dumps(dict(self.values))) > MAX_ANNOTATED_LENGTH:
+            why = f"more than {MAX_ANNOTATED_LENGTH} characters together; events go without them"
+            self._diagnostics.warn_once("configs:annotations", f"remote configs: {why}")
+            return {name: value for name, value in self._ab().items() if value}
+        found = {"configurations": dict(self.values), **self._ab()}
         return {name: value for name, value in found.items() if value}
+
+    def _ab(self) -> dict[str, str]:
+        return {"ab_id": self.ab_id, "ab_variant_id": self.ab_variant_id}
+
+
+def sound(answer: object, refused: Callable[[str], None] = lambda _why: None) -> dict[str, Any]:
+    """Take what is sound of an init answer, or of what was kept of one in an earlier launch.
+
+    What breaks a rule costs only itself. Every value has its place and type in the result: `configs` (a list of
+    objects with `key`, `value` and, where they are given, `start_ts` and `end_ts`), `configs_hash`, `ab_id`,
+    `ab_variant_id` and `user_id` (strings, "" for none). The result can be encoded as JSON in UTF-8.
+
+    Args:
+        answer: Any object.
+        refused: Called at most once, with what was left out and why.
+    """
+    given: Mapping[Any, Any] = answer if isinstance(answer, Mapping) else {}
+    refusals: list[str] = []
+    listed = given.get("configs")
+    configs: dict[str, dict[str, Any]] = {}
+    for config in listed[:_MAX_REFUSALS] if isinstance(listed, list) else ():
+        why = _refusal(config)
+        if not why and len(configs) == MAX_CONFIGS and config["key"] not in configs:
+            why = f"there are more than {MAX_CONFIGS}"
+        if why:
+            refusals.append(why)
+        else:
+            names = ("key", "value", "start_ts", "end_ts")
+            configs[config["key"]] = {name: config[name] for name in names if config.get(name) is not None}
+    found: dict[str, Any] = {"configs": list(configs.values())}
+    hash_ = given.get("configs_hash")
+    found["configs_hash"] = hash_ if isinstance(hash_, str) and _HASH.fullmatch(hash_) else ""
+    for name in ("ab_id", "ab_variant_id"):
+        found[name] = _ab_id(given.get(name))
+    user_id = given.get("user_id")
+    is_id = untrusted.is_within(user_id, elements=1, depth=0, characters=untrusted.MAX_TOKEN)
+    found["user_id"] = user_id if isinstance(user_id, str) and is_id else ""
+    refusals += [f"{name} is not taken" for name in _IDS if given.get(name) not in (None, "") and not found[name]]
+    if refusals:
+        more = f" ({len(refusals)} in all)" if len(refusals) > 1 else ""
+        refused(f"{refusals[0]}{more}; what the service sends beyond its own limits is not taken")
+    return found
+
+
+_IDS = ("configs_hash", "ab_id", "ab_variant_id")
+
+
+def _refusal(config: Any) -> str:
+    """Why a config is not taken; "" where it is."""
+    if not isinstance(config, dict) or not isinstance(key := config.get("key"), str) or not key:
+        return "a config without a key"
+    if not untrusted.is_within(key, elements=1, depth=0, characters=MAX_KEY_LENGTH):
+        return f"the key {key[:MAX_KEY_LENGTH]!r}… is longer than {MAX_KEY_LENGTH} characters"
+    problem = _value_problem(config.get("value"))
+    if problem:
+        return f"the value of {key!r} is {problem}"
+    for name in ("start_ts", "end_ts"):
+        if config.get(name) is not None and untrusted.number(config[name]) is None:
+            return f"{name} of {key!r} is no time"
+    return ""
+
+
+def _value_problem(value: Any) -> str:
+    if value is None:
+        return "missing"
+    if isinstance(value, list | dict):
+        within = {"elements": MAX_JSON_ELEMENTS, "depth": MAX_JSON_DEPTH, "characters": MAX_JSON_LENGTH}
+        return "" if untrusted.is_within(value, **within) else "too large, too deep, or no JSON"
+    if untrusted.is_within(value, elements=1, depth=0, characters=MAX_VALUE_LENGTH):
+        return ""
+    return f"longer than {MAX_VALUE_LENGTH} characters, or no finite number"
+
+
+def _ab_id(value: object) -> str:
+    """The id of an A/B test or of a group; "" for what is none."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
+        value = str(value) if value else ""
+    fits = isinstance(value, str) and len(value) <= MAX_AB_ID_LENGTH and value.isprintable()
+    return value if fits and isinstance(value, str) else ""
 
 
 def _is_in_force(config: Mapping[str, Any], now: float) -> bool:
+    """Whether a sound config holds at that time."""
     start, end = config.get("start_ts") or float("-inf"), config.get("end_ts") or float("inf")
-    if not isinstance(config.get("key"), str) or not config["key"] or config.get("value") is None:
-        return False
-    return isinstance(start, int | float) and isinstance(end, int | float) and start < now < end
+    return bool(start < now < end)
 
 
 def _converted(value: Any, kind: type) -> Any:

@@ -27,6 +27,7 @@ VOCABULARY = {
     "process",
     "rules",
     "signals",
+    "untrusted",
 }
 """What all parts may speak of."""
 
@@ -43,7 +44,8 @@ ALLOWED: dict[str, set[str]] = {
     "config": {"rules", "checks"},
     "diagnostics": {"checks"},
     "signals": {"clock", "diagnostics"},
-    "remote_configs": {"diagnostics"},
+    "remote_configs": {"diagnostics", "untrusted"},
+    "untrusted": {"clock"},
     "exchange": {"clock", "diagnostics"},
     "entries": {"events"},
     "inbox": {"diagnostics", "entries", "events"},
