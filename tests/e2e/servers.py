@@ -198,6 +198,162 @@ def _seen(handler: BaseHTTPRequestHandler, raw: bytes) -> Seen:
     return Seen(handler.path, path, headers, raw, content, headers.get("authorization") == signature, time.monotonic())
 
 
+# --- hostile ------------------------------------------------------------------------------------------------
+
+Say = Callable[[socket.socket, threading.Event], None]
+"""Writes the answer to one request onto its connection, until the event says that the server is over."""
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+DRIP_SECONDS = 0.1
+
+
+def endless(head: bytes, piece: bytes) -> Say:
+    """A head, then the same piece again and again: a body, a header or chunks without end."""
+
+    def say(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(head)
+        while not over.is_set():
+            connection.sendall(piece)
+
+    return say
+
+
+def dripping(head: bytes, piece: bytes) -> Say:
+    """The same, a piece now and then, each sooner than a timeout for one read would notice."""
+
+    def say(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(head)
+        while not over.wait(DRIP_SECONDS):
+            connection.sendall(piece)
+
+    return say
+
+
+def exactly(answer: bytes) -> Say:
+    """These bytes, then the end of the connection."""
+    return lambda connection, _over: connection.sendall(answer)
+
+
+def gzip_bomb(status: bytes = b"200 OK", megabytes: int = 1000) -> Say:
+    """A small body that unpacks to a thousand times as much."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    zeros = bytes(2**20)
+    packed = b"".join([packer.compress(zeros) for _ in range(megabytes)])
+    packed += packer.flush()
+    head = b"HTTP/1.1 %s\r\nLocation: /\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    return exactly(head % (status, len(packed)) + packed)
+
+
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+ENDLESS: dict[str, Say] = {
+    "body": endless(HEAD + b"\r\n", b" " * 65536),
+    "redirect": endless(b"HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", b" " * 65536),
+    "chunked redirect": endless(
+        b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /x\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"10000\r\n" + b" " * 65536 + b"\r\n",
+    ),
+    "error": endless(b"HTTP/1.1 500 Oops\r\n\r\n", b" " * 65536),
+    "chunks": endless(CHUNKED, b"10000\r\n" + b" " * 65536 + b"\r\n"),
+    "tiny chunks": endless(CHUNKED, b"1\r\n \r\n" * 8192),
+    "trailers": endless(CHUNKED + b"0\r\n", b"X: y\r\n" * 8192),
+    "headers": endless(HEAD, b"X-Y: z\r\n" * 8192),
+    "one header": endless(HEAD + b"X: ", b"x" * 65536),
+    "cookies": endless(HEAD, b"Set-Cookie: a=b\r\n" * 4096),
+    "interim answers": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 2048),
+    "status line": endless(b"HTTP/1.1 200 ", b"O" * 65536),
+}
+DRIPPING: dict[str, Say] = {
+    "body": dripping(HEAD + b"Content-Length: 100000\r\n\r\n", b" "),
+    "body of a redirect": dripping(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 100000\r\n\r\n", b" "),
+    "chunks": dripping(CHUNKED, b"1\r\n \r\n"),
+    "trailers": dripping(CHUNKED + b"0\r\n", b"X: y\r\n"),
+    "headers": dripping(HEAD, b"X-Y: z\r\n"),
+    "one header": dripping(HEAD + b"X: ", b"x"),
+    "interim answers": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "status line": dripping(b"HTTP/1.1 200 ", b"O"),
+}
+"""Answers by what never ends in them."""
+
+FOREIGN: dict[str, Answer] = {
+    "portal": Answer(200, HTML),
+    "empty 400": Answer(400, b""),
+    "a page with 400": Answer(400, HTML),
+    "another service's 400": Answer(400, b'{"message": "Bad Request"}'),
+    "another service's list": Answer(400, b'[{"code": 7}]'),
+    "403 of a firewall": Answer(403, HTML),
+    "403 of a gateway": Answer(403, b'{"message": "Forbidden"}'),
+    "404 of a web server": Answer(404, HTML),
+    "empty 404": Answer(404, b""),
+    "408 of a load balancer": Answer(408, HTML),
+    "429 of a gateway": Answer(429, b'{"message": "Too Many Requests"}'),
+    "empty 500": Answer(500, b""),
+    "502 of a proxy": Answer(502, HTML),
+}
+"""What something in between answers to events, and not GameAnalytics."""
+
+
+class RawServer:
+    """Reads a request and has `say` write onto its connection.
+
+    Attributes:
+        requests: The raw requests that came.
+    """
+
+    def __init__(self, say: Say) -> None:
+        self.say = say
+        self.requests: list[bytes] = []
+        self.came = threading.Event()
+        self._over = threading.Event()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def __enter__(self) -> RawServer:
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        for thread in self._threads:
+            thread.join(5)
+
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while not self._over.is_set():
+            with contextlib.suppress(OSError):
+                self._start(self._serve, self._socket.accept()[0])
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):  # whoever asked may have had enough
+            connection.settimeout(1)
+            data = b""
+            while not _is_whole(data):
+                piece = connection.recv(65536)
+                if not piece:
+                    return
+                data += piece
+            self.requests.append(data)
+            self.came.set()
+            self.say(connection, self._over)
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether a request is there with its body."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0].strip() or b"0"
+    return bool(end) and len(body) >= int(length)
+
+
 @contextlib.contextmanager
 def refusing() -> Iterator[str]:
     """The address of a port where nobody listens and nobody else will."""

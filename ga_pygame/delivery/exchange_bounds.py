@@ -1,0 +1,213 @@
+"""Bounds one HTTP exchange in time and size, below `requests`: at the socket, where nothing can go past.
+
+The timeouts of `requests` hold for one read. A server that sends a byte now and then, a header that never ends or a
+`100 Continue` again and again would hold the exchange for ever. So each read and each write of the socket waits only
+until the deadline of the whole exchange, and what is read is counted; this holds for status lines, headers, bodies,
+chunks, trailers and for what a proxy says before a tunnel begins.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from ga_pygame.clock import Clock
+
+MAX_HEAD_BYTES = 65536
+"""Bytes of an answer before its body: status line, headers, interim answers, a proxy's greeting."""
+MAX_ANSWER_BYTES = 4 * 2**20
+"""Bytes of an answer's body, as it came and unpacked."""
+MAX_AWAY_SECONDS = 1.0
+"""If a wait ends later than this after it should, the process was stopped or the machine slept."""
+GRACE_SECONDS = 1.0
+"""What an exchange gets then: an answer that came in time may still be on its way from the network card."""
+
+_PIECE = 65536
+_INFLATE_WBITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+
+
+class Exceeded(OSError):
+    """An answer that exceeds a bound; it is no answer."""
+
+
+class Budget:
+    """What is left of the exchange under way. One for each transport, on its thread.
+
+    Attributes:
+        is_sent: Whether a byte of the request itself may have left the machine.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._deadline = self._expected = 0.0
+        self._bytes = 0
+        self._had_grace = False
+        self.is_sent = False
+
+    def begin(self, seconds: float) -> None:
+        """Start an exchange of at most so many seconds."""
+        self._expected = self._clock.monotonic()
+        self._deadline = self._expected + seconds
+        self._had_grace = self.is_sent = False
+        self.allow(MAX_HEAD_BYTES)
+
+    def allow(self, count: int) -> None:
+        """Let so many more bytes be read."""
+        self._bytes = count
+
+    def left(self) -> float:
+        """Seconds until the exchange is over; 0 if only what is there already may be read."""
+        now = self._clock.monotonic()
+        if now - self._expected > MAX_AWAY_SECONDS and not self._had_grace:
+            self._had_grace = True
+            self._deadline = max(self._deadline, now + GRACE_SECONDS)
+        left = max(0.0, self._deadline - now)
+        self._expected = now + left
+        return left
+
+    def spend(self, count: int) -> None:
+        """Count what was read."""
+        self._bytes -= count
+        if self._bytes < 0:
+            raise Exceeded("the answer is too long")
+
+
+class _BoundedFile(io.RawIOBase):
+    """The reading end of a connection."""
+
+    def __init__(self, sock: socket.socket, budget: Budget) -> None:
+        self._sock = sock
+        self._file = sock.makefile("rb", buffering=0)  # keeps the socket open until it is closed itself
+        self._budget = budget
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._budget.left()
+        self._sock.settimeout(left)
+        try:
+            count = self._file.readinto(buffer)
+        except OSError:
+            if left:
+                raise
+            count = None
+        if count is None:
+            raise TimeoutError("timed out")
+        self._budget.spend(count)
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer that is read within the budget."""
+
+    def __init__(self, budget: Budget, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = io.BufferedReader(_BoundedFile(sock, budget))
+        self._budget = budget
+        budget.allow(MAX_HEAD_BYTES)
+
+    def begin(self) -> None:
+        super().begin()
+        self._budget.allow(MAX_ANSWER_BYTES + MAX_HEAD_BYTES)  # chunks have lines of their own
+
+
+def bounded(connection: type[Any], budget: Budget) -> type[Any]:
+    """A connection class like the given one whose exchanges keep to the budget."""
+    from urllib3.connection import HTTPConnection  # noqa: PLC0415 - loaded with requests
+
+    class Bounded(connection):  # type: ignore[misc]  # whichever class it is: plain, TLS, SOCKS
+        _is_connecting = False
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.response_class = lambda sock, *more, **named: _Answer(budget, sock, *more, **named)
+
+        def _new_conn(self) -> Any:
+            if connection._new_conn is not HTTPConnection._new_conn:
+                return super()._new_conn()  # of SOCKS: its proxy is one address
+            return _first(super()._new_conn, self, budget)
+
+        def connect(self) -> None:
+            self._is_connecting = True  # what is sent now is for a proxy, not for the server
+            try:
+                super().connect()
+            finally:
+                self._is_connecting = False
+
+        def send(self, data: Any) -> None:
+            if self.sock is None and self.auto_open:
+                self.connect()
+            for start in range(0, len(data), _PIECE):
+                if self.sock is not None:
+                    self.sock.settimeout(budget.left() or 0.001)
+                budget.is_sent = budget.is_sent or not self._is_connecting
+                super().send(data[start : start + _PIECE])
+
+    return Bounded
+
+
+def _first(connect: Callable[[], Any], connection: Any, budget: Budget) -> Any:
+    """Connect to the first address of a host that answers; eight silent ones must not take eight timeouts."""
+    name, timeout = connection._dns_host, connection.timeout
+    found = socket.getaddrinfo(name, connection.port, type=socket.SOCK_STREAM)
+    failure: Exception = OSError("the host has no address")
+    for address in dict.fromkeys(str(one[4][0]) for one in found):
+        left = budget.left()
+        if not left:
+            break
+        connection._dns_host, connection.timeout = address, min(timeout, left) if timeout else left
+        try:
+            return connect()
+        except Exception as error:  # noqa: BLE001 - the next address may do; the last reason is told
+            failure = error
+        finally:
+            connection._dns_host, connection.timeout = name, timeout
+    raise failure
+
+
+def body_of(raw: Any) -> bytes:
+    """Read and unpack a body.
+
+    Args:
+        raw: The answer of `urllib3`; its connection is kept for the next request if it was read to the end.
+
+    Raises:
+        Exceeded: It is longer than `MAX_ANSWER_BYTES`, packed or unpacked.
+        OSError: It is packed in another way than gzip or deflate, or damaged.
+    """
+    body = bytearray()
+    while piece := raw.read(_PIECE, decode_content=False):
+        body += piece
+        if len(body) > MAX_ANSWER_BYTES:
+            raise Exceeded("the answer is too long")
+    encoding = str(raw.headers.get("content-encoding", "")).strip().lower()
+    if not body or encoding in ("", "identity"):
+        return bytes(body)
+    if encoding not in _INFLATE_WBITS:
+        raise OSError("the answer is packed in a way that was not asked for")
+    return _inflated(bytes(body), _INFLATE_WBITS[encoding])
+
+
+def _inflated(packed: bytes, wbits: int) -> bytes:
+    inflater = zlib.decompressobj(wbits)
+    try:
+        found = inflater.decompress(packed, MAX_ANSWER_BYTES + 1)
+    except zlib.error:
+        if wbits != 15:
+            raise OSError("the answer is not packed as it says") from None
+        return _inflated(packed, -15)  # servers that send deflate without its header
+    if len(found) > MAX_ANSWER_BYTES:
+        raise Exceeded("the answer is too long")
+    if not inflater.eof:
+        raise OSError("the answer is cut off")
+    return found
