@@ -143,7 +143,7 @@ class Diagnostics:
             self._said.add(cause)
             log().warning("ga_pygame failed in %s; the game goes on. Please report this.", where, exc_info=error)
 
-    def foreign(self, part: str, error: Exception) -> None:
+    def foreign(self, part: str, error: BaseException) -> None:
         """Report once that a part which is not ours raised; the game and the other parts go on.
 
         Args:

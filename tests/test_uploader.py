@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +14,6 @@ from ga_pygame.delivery.outbox import NewRecord
 from ga_pygame.delivery.uploader import Uploader
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.exchange import (
-    Answered,
     Destination,
     Host,
     Outcome,
@@ -446,21 +446,333 @@ def test_a_request_under_way_is_polled() -> None:
     assert rig.told == [("delivered", "test", 1)]
 
 
-@pytest.mark.parametrize("where", ["encode", "judge"])
-def test_a_defect_of_a_destination_loses_nothing(where: str) -> None:
-    """The batch is released, so that it comes again when the destination works."""
+# --- a destination or a transport that raises -----------------------------------------------------------------
+
+
+class Odd(BaseException):
+    """What an `except Exception` does not catch."""
+
+
+RAISED = [ZeroDivisionError, SystemExit, GeneratorExit, Odd, RecursionError, MemoryError]
+
+
+def raising(kind: type[BaseException]) -> Callable[..., Any]:
+    def broken(*_: object, **__: object) -> Any:
+        raise kind
+
+    return broken
+
+
+def pass_time(rig: Rig, seconds: float) -> None:
+    """Steps as the worker makes them."""
+    end = rig.clock.monotonic() + seconds
+    while rig.clock.monotonic() < end:
+        delay = rig.step()
+        rig.clock.advance(delay or 0.001)
+
+
+@pytest.mark.parametrize("kind", RAISED)
+def test_a_judge_that_raises_costs_its_batch(kind: type[BaseException], caplog: pytest.LogCaptureFixture) -> None:
+    """Counted as `internal`, said once with the destination's name; the next batch goes on, none comes again."""
+    rig = Rig()
+    rig.add(*"abcdefghij")
+    rig.service.judge = raising(kind)  # type: ignore[method-assign]
+    pass_time(rig, 600)
+    assert rig.batches == ["a,b,c,d,e,f,g,h", "i,j"]
+    assert rig.diagnostics.stats(0).dropped == {"internal": 10}
+    assert len(rig.outbox) == 0
+    assert [record.getMessage().count('the destination "test"') for record in caplog.records] == [1]
+
+
+@pytest.mark.parametrize(
+    "verdicts",
+    [
+        [],
+        [Verdict(Outcome.DELIVERED)],
+        [Verdict(Outcome.DELIVERED)] * 3,
+        None,
+        5,
+        [None, None],
+        ["delivered", "delivered"],
+        [Outcome.DELIVERED, Outcome.DELIVERED],
+        [Verdict("delivered"), Verdict("delivered")],  # type: ignore[arg-type]
+        [Verdict(Outcome.DROPPED, "lost"), Verdict(Outcome.DELIVERED)],  # type: ignore[arg-type]
+        [Verdict(Outcome.RETRY), Verdict(Outcome.DELIVERED)],
+        [Verdict(Outcome.SPLIT), Verdict(Outcome.SPLIT), Verdict(Outcome.SPLIT)],
+        itertools.repeat(Verdict(Outcome.DELIVERED)),
+    ],
+    ids=lambda value: repr(value)[:50],
+)
+def test_verdicts_that_do_not_fit_the_batch_are_a_defect_of_the_destination(verdicts: Any) -> None:
+    """Too few, too many, another type: settled as `internal`, and the next batch goes on."""
+    rig = Rig()
+    rig.add("a", "b")
+    sound = rig.service.judge
+    rig.service.judge = lambda *_: verdicts  # type: ignore[method-assign]
+    pass_time(rig, 100)
+    assert rig.batches == ["a,b"]
+    assert rig.diagnostics.stats(0).dropped == {"internal": 2}
+    rig.service.judge = sound  # type: ignore[method-assign]
+    rig.add("c")
+    rig.uploader.urge()
+    pass_time(rig, 1)
+    assert rig.told[-1] == ("delivered", "test", 1)
+
+
+def test_what_a_service_says_of_an_event_is_cut() -> None:
+    """A kilobyte is enough for a reason; megabytes for each of 300 events would fill the data folder."""
+    rig = Rig()
+    rig.add("a")
+    rig.service.judge = lambda *_: [Verdict(Outcome.DROPPED, Drop.REJECTED, "x" * 10**6)]  # type: ignore[method-assign]
+    rig.run()
+    assert rig.told == [("rejected", "test", "a", "x" * 1000)]
+
+
+@pytest.mark.parametrize("kind", RAISED)
+@pytest.mark.parametrize("bad", ["a", "f", "h", "abc", "cgl", "abcdefghijkl"])
+def test_a_record_that_cannot_be_encoded_is_found_and_dropped(kind: type[BaseException], bad: str) -> None:
+    """Halves find it; all others are delivered, once and in order."""
+    rig = Rig()
+    rig.add(*"abcdefghijkl")
+    sound = rig.service.encode
+
+    def encode(records: Sequence[StoredRecord]) -> Request:
+        if any(name_of(record) in bad for record in records):
+            raise kind
+        return sound(records)
+
+    rig.service.encode = encode  # type: ignore[method-assign]
+    pass_time(rig, 10)
+    assert "".join(rig.batches).replace(",", "") == "".join(name for name in "abcdefghijkl" if name not in bad)
+    assert rig.diagnostics.stats(0).dropped == {"internal": len(bad)}
+    assert len(rig.outbox) == 0
+
+
+@pytest.mark.parametrize("request_", [None, 5, b"bytes", ("url", b"", {})], ids=repr)
+def test_an_encode_that_makes_no_request_is_a_defect(request_: Any) -> None:
+    """As if it had raised."""
+    rig = Rig()
+    rig.add("a", "b")
+    rig.service.encode = lambda _records: request_  # type: ignore[method-assign]
+    pass_time(rig, 10)
+    assert rig.diagnostics.stats(0).dropped == {"internal": 2}
+
+
+def sends_in(rig: Rig, seconds: float) -> int:
+    before = len(rig.transport.sent)
+    pass_time(rig, seconds)
+    return len(rig.transport.sent) - before
+
+
+class Failing(ScriptedTransport):
+    """Raises where it is told to.
+
+    Attributes:
+        fails: The method, "" for none.
+    """
+
+    def __init__(self, fails: str, kind: type[BaseException] = ZeroDivisionError, odd: Any = None) -> None:
+        super().__init__([OK])
+        self.fails = fails
+        self.kind = kind
+        self.odd = odd
+
+    def open(self) -> None:
+        self._maybe("open")
+        super().open()
+
+    def send(self, request: Request) -> Any:
+        answered = super().send(request)
+        self._maybe("send")
+        outer = self
+
+        class Open:
+            def poll(self) -> Any:
+                outer._maybe("poll")
+                return outer.odd if outer.fails == "odd reply" else answered.poll()
+
+        return outer.odd if self.fails == "odd pending" else Open()
+
+    def _maybe(self, where: str) -> None:
+        if where == self.fails:
+            raise self.kind
+
+
+@pytest.mark.parametrize("kind", RAISED)
+@pytest.mark.parametrize("where", ["open", "send", "poll"])
+def test_a_transport_that_raises_keeps_the_events(
+    where: str, kind: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Released, tried again with backoff, said once; delivered when the transport works again."""
+    transport = Failing(where, kind)
+    rig = Rig(transport=transport)
+    rig.add("a")
+    assert sends_in(rig, 600) < 15
+    assert rig.diagnostics.stats(0).dropped == {}
+    assert len([one for one in caplog.records if "transport" in one.getMessage()]) == 1
+    transport.fails = ""
+    pass_time(rig, 400)
+    assert rig.told == [("delivered", "test", 1)]
+
+
+ODD_REPLIES = [5, "200", b"", Reply("200"), Reply(True), Reply(200, {}, "text"), Reply(200, {}, None), ()]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("where", "odd"), [*(("odd reply", one) for one in ODD_REPLIES), ("odd pending", None)], ids=repr
+)
+def test_a_transport_that_answers_with_something_else(where: str, odd: Any) -> None:
+    """As if it had raised."""
+    transport = Failing(where, odd=odd)
+    rig = Rig(transport=transport)
+    rig.add("a")
+    assert sends_in(rig, 600) < 15
+    transport.fails = ""
+    pass_time(rig, 400)
+    assert rig.told == [("delivered", "test", 1)]
+
+
+def test_headers_that_are_none_are_no_headers() -> None:
+    """Names in any case, values of any type."""
+    rig = Rig(Reply(503, None), Reply(503, {"Retry-After": 40, 5: None}), OK)  # type: ignore[arg-type, dict-item]
+    assert rig.run() == 1.0
+    rig.clock.advance(1.0)
+    assert rig.run() == 40.0
+
+
+def test_a_transport_that_never_answers_gives_the_batch_back() -> None:
+    """`poll` says "not yet" for ever."""
+    transport = Failing("odd reply", odd=None)
+    rig = Rig(transport=transport)
+    rig.add("a")
+    pass_time(rig, 400)
+    transport.fails = ""
+    pass_time(rig, 10)
+    assert rig.told == [("delivered", "test", 1)]
+
+
+@pytest.mark.parametrize("kind", RAISED)
+def test_what_raises_once_in_open_is_opened_again(kind: type[BaseException]) -> None:
+    """Else the destination would never know the server's time; the transport is not opened twice."""
+    rig = Rig()
+    opened = rig.service.open
+    opens: list[str] = []
+
+    def once(host: Host) -> None:
+        opens.append("destination")
+        if len(opens) == 1:
+            raise kind
+        opened(host)
+
+    rig.service.open = once  # type: ignore[method-assign]
+    rig.add("a")
+    pass_time(rig, 30)
+    assert len(opens) == 2
+    assert len(rig.service.hosts) == 1
+    assert rig.told == [("delivered", "test", 1)]
+
+
+@pytest.mark.parametrize("where", ["handshake", "welcome"])
+@pytest.mark.parametrize("kind", RAISED)
+def test_a_handshake_that_raises_waits_longer_each_time(where: str, kind: type[BaseException]) -> None:
+    """Nothing is lost; when the destination works, all of it is delivered."""
     rig = Rig()
     rig.add("a")
     working = getattr(rig.service, where)
-
-    def broken(*_: object) -> Any:
-        raise ZeroDivisionError
-
-    setattr(rig.service, where, broken)
-    with pytest.raises(ZeroDivisionError):
-        rig.run()
+    setattr(rig.service, where, raising(kind))
+    assert sends_in(rig, 600) < 15
     setattr(rig.service, where, working)
-    rig.uploader.urge()
+    pass_time(rig, 400)
+    assert rig.told == [("delivered", "test", 1)]
+    assert rig.diagnostics.stats(0).dropped == {}
+
+
+def test_a_record_that_no_handshake_can_be_made_for_is_dropped() -> None:
+    """It must not hold up all others."""
+    rig = Rig()
+    rig.add("a", "b", "c")
+    working = rig.service.handshake
+
+    def handshake(situation: Situation) -> Request | None:
+        if situation.next_record is not None and name_of(situation.next_record) == "b":
+            raise KeyError("event_id")
+        return working(situation)
+
+    rig.service.handshake = handshake  # type: ignore[method-assign]
+    rig.service.max_events = 1
+    pass_time(rig, 10)
+    assert rig.batches == ["a", "c"]
+    assert rig.diagnostics.stats(0).dropped == {"internal": 1}
+
+
+@pytest.mark.parametrize("standing", [Standing.AGAIN, Standing.READY])
+def test_a_destination_that_only_shakes_hands_has_to_wait(standing: Standing) -> None:
+    """No request without an end at full speed."""
+    rig = Rig()
+    rig.add("a")
+    rig.service.handshake = lambda _situation: Request("init", b"", {})  # type: ignore[method-assign]
+    rig.service.welcome = lambda _reply: standing  # type: ignore[method-assign]
+    assert sends_in(rig, 60) <= 110
+    rig.service.judge = lambda _reply, records: [Verdict(Outcome.AGAIN)] * len(records)  # type: ignore[method-assign]
+    rig.service.handshake = lambda _situation: None  # type: ignore[method-assign]
+    assert sends_in(rig, 60) <= 110
+
+
+def test_a_lease_never_stays() -> None:
+    """Whatever fails where, the records can be leased afterwards."""
+    rig = Rig()
+    rig.add("a")
+    for where in ("handshake", "welcome", "encode", "judge"):
+        setattr(rig.service, where, raising(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            rig.run()
+        delattr(rig.service, where)
+        rig.uploader._pending = None
+        batch = rig.outbox.lease("test", 1, 1000)
+        assert batch is not None
+        rig.outbox.release(batch)
+        rig.uploader._leased = None
+
+
+@pytest.mark.parametrize("pace", [None, "slow", float("nan"), float("inf"), -5.0])
+def test_a_pace_that_is_none_does_not_matter(pace: Any) -> None:
+    """It is read from the game's own class."""
+    rig = Rig()
+    rig.service.pace = pace
+    rig.add(*"abcdefghij")
     rig.run()
-    assert rig.told[-1] == ("delivered", "test", 1)
-    assert isinstance(Answered(OK).poll(), Reply)
+    assert rig.told == [("delivered", "test", 8), ("delivered", "test", 2)]
+
+
+# --- the end, and what the developer hears ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fails", ["", "close"])
+def test_the_last_step_closes_the_transport(fails: str) -> None:
+    """No connection stays open until the process ends; one that cannot be closed is no matter."""
+    rig = Rig()
+    if fails:
+        rig.transport.close = raising(SystemExit)
+    rig.run()
+    rig.uploader.finish()
+    assert rig.run() is None
+    assert rig.transport.is_open is bool(fails)
+
+
+def test_a_silent_collector_is_said_once_until_it_answers(caplog: pytest.LogCaptureFixture) -> None:
+    """With what to do; after it answered, the next silence is said again."""
+    rig = Rig(NOBODY, Reply(503), OK, OK, NOBODY)
+    rig.uploader._advice = "is it running?"
+    rig.add("a")
+    pass_time(rig, 15)
+    assert [record.getMessage() for record in caplog.records] == ["connection refused; events are kept: is it running?"]
+    rig.add("b")
+    pass_time(rig, 60)
+    assert len(caplog.records) == 2
+
+
+def test_a_silent_service_is_not_said(caplog: pytest.LogCaptureFixture) -> None:
+    """A player can do nothing about it; `connection_lost` tells the game."""
+    rig = Rig(NOBODY)
+    pass_time(rig, 60)
+    assert caplog.records == []

@@ -7,11 +7,12 @@ same, so that a server that comes back is not run over.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Protocol
 
+from ga_pygame.delivery.foreign import Foreign, Misbehaved
 from ga_pygame.delivery.outbox import Batch, Outbox, Rejected
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.exchange import (
@@ -20,6 +21,7 @@ from ga_pygame.exchange import (
     Outcome,
     Pending,
     Reply,
+    Request,
     Situation,
     Standing,
     StoredRecord,
@@ -29,8 +31,14 @@ from ga_pygame.exchange import (
 
 _POLL_SECONDS = 0.02
 _FIRST_BACKOFF_SECONDS = 1.0
-_LONGEST_BACKOFF_SECONDS = 300.0
-_LONGEST_RETRY_AFTER_SECONDS = 3600.0
+MAX_BACKOFF_SECONDS = 300.0
+"""The longest wait after a failure that we choose ourselves."""
+MAX_RETRY_AFTER_SECONDS = 3600.0
+"""The longest wait that a server can ask for."""
+MAX_HANDSHAKES = 100
+"""Handshakes in a row without a batch in between; a destination that goes on asking has to wait."""
+MAX_PENDING_SECONDS = 300.0
+"""The longest wait for a transport that answers later; the batch is then sent again."""
 
 FlushDone = Callable[[str, str], None]
 """Called with the destination's name and an error, "" where everything was delivered."""
@@ -69,6 +77,8 @@ class Uploader:
         listener: Hears what became of events.
         interval: Seconds between uploads while nothing is urgent.
         chance: Random numbers from 0 to 1, for the backoff.
+        advice: What to do where the server does not answer, said once each time that it begins; "" says nothing,
+            since a player can do nothing about a service.
     """
 
     def __init__(
@@ -83,10 +93,12 @@ class Uploader:
         listener: Listener,
         interval: float,
         chance: Callable[[], float],
+        advice: str = "",
     ) -> None:
         self.name = destination.name
         self._destination = destination
-        self._transport = transport
+        self._foreign = Foreign(destination, transport, diagnostics)
+        self._advice = advice
         self._outbox = outbox
         self._host = host
         self._situation = situation
@@ -94,7 +106,6 @@ class Uploader:
         self._listener = listener
         self._interval = interval if destination.interval is None else destination.interval
         self._chance = chance
-        self._opened = False
         self._finishing = False
         self._ceased = False
         self._urgent = False
@@ -102,7 +113,9 @@ class Uploader:
         self._is_drained = False  # what there was when this round began has been sent
         self._asked = 0
         self._flushes: deque[FlushDone] = deque()
-        self._pending: tuple[Pending, Batch | None] | None = None
+        self._leased: Batch | None = None  # until it is settled or given back
+        self._pending: tuple[Pending, float] | None = None  # with the time when it was sent
+        self._handshakes = 0
         self._next_upload = 0.0
         self._paced_until = 0.0
         self._not_before = 0.0
@@ -134,22 +147,45 @@ class Uploader:
 
     def step(self, now: float) -> float | None:
         """Start, poll or finish one request; return seconds until the next step is due."""
-        if not self._opened:
-            self._opened = True
-            self._transport.open()
-            self._destination.open(self._host)
-        if self._pending is not None:
-            pending, batch = self._pending
-            reply = pending.poll()
-            if reply is None:
-                return _POLL_SECONDS
+        delay = self._step(now)
+        if delay is None:
+            self.close()
+        return delay
+
+    def close(self) -> None:
+        """Let go of connections. The last step does it; a worker that is still at work then comes here by itself."""
+        self._foreign.close()
+
+    def _step(self, now: float) -> float | None:
+        try:
+            if self._pending is not None:
+                return self._poll(*self._pending, now)
+            if self._ceased:
+                self._answer_flushes("the player did not agree")
+                return None
+            if now >= self._not_before or self._flushes:
+                self._foreign.open(self._host)
+            return self._start(now)
+        except Misbehaved as error:
             self._pending = None
-            self._answered(reply, batch, now)
+            self._give_back()
+            self._wait(str(error), 0.0, now)
             return 0.0
-        if self._ceased:
-            self._answer_flushes("the player did not agree")
-            return None
-        return self._start(now)
+        except BaseException:
+            if self._pending is None:
+                self._give_back()
+            raise
+
+    def _poll(self, pending: Pending, sent: float, now: float) -> float:
+        """Look whether the answer is there."""
+        reply = self._foreign.poll(pending)
+        if reply is None:
+            if now - sent <= MAX_PENDING_SECONDS:
+                return _POLL_SECONDS
+            raise Misbehaved(f"the transport of {self.name} never answers")
+        self._pending = None
+        self._answered(reply, now)
+        return 0.0
 
     def _start(self, now: float) -> float | None:
         """Start what is due; return seconds until something is."""
@@ -164,40 +200,66 @@ class Uploader:
             self._asked = len(self._flushes)
         if self._begin():
             self._goes_on = True
-            self._paced_until = now + self._destination.pace
+            self._paced_until = now + _seconds(self._destination.pace)
+            if self._pending is not None:
+                self._pending = (self._pending[0], now)
             return 0.0
         self._goes_on = self._is_drained = False
         self._next_upload = now + self._interval
         self._answer_flushes("", self._asked)
+        return self._until_next()
+
+    def _until_next(self) -> float | None:
         if self._urgent or self._flushes:
             return 0.0
         return None if self._finishing else self._interval
 
     def _begin(self) -> bool:
-        """Send what is next; false where there is nothing to send."""
+        """Send a handshake or else what is next; false if there is nothing to send."""
         situation = self._situation()
         if situation is None:
             return False
         if self._refused_in == situation.session_id:
             self._answer_flushes(f"{self.name} refuses this game's events")
             return False
-        batch = None if self._is_drained else self._lease()
-        try:
-            first = batch.records[0] if batch is not None else None
-            request = self._destination.handshake(replace(situation, next_record=first))
-            if request is not None and batch is not None:
-                self._outbox.release(batch)
-                batch = None
-            elif request is None and batch is not None:
-                request = self._destination.encode(batch.records)
-        except BaseException:
-            if batch is not None:
-                self._outbox.release(batch)
-            raise
-        if request is None:
+        batch = self._leased = None if self._is_drained else self._lease()
+        first = batch.records[0] if batch is not None else None
+        request, is_unfit = self._foreign.handshake(situation, first)
+        if request is not None:
+            self._give_back()
+        elif batch is None:
             return False
-        self._pending = (self._transport.send(request), batch)
+        else:
+            request = self._encoded(batch, is_unfit=is_unfit)
+            if request is None:
+                return True  # the outbox has changed: look anew
+        self._pending = (self._foreign.send(request), 0.0)
         return True
+
+    def _encoded(self, batch: Batch, *, is_unfit: bool) -> Request | None:
+        """The batch's request; `None` if it has none: halves find the record that is to blame, which is dropped."""
+        try:
+            if not is_unfit:
+                return self._foreign.encode(batch.records)
+        except Misbehaved:
+            is_unfit = True
+        if len(batch.records) > 1:
+            self._split(batch)
+        else:
+            self._settle(batch, [Verdict(Outcome.DROPPED, Drop.INTERNAL, "the destination cannot encode it")])
+        return None
+
+    def _give_back(self) -> None:
+        """Release the batch that is leased, if one is."""
+        batch, self._leased = self._leased, None
+        if batch is not None:
+            self._outbox.release(batch)
+
+    def _split(self, batch: Batch) -> None:
+        """Have half of the batch leased next."""
+        self._small = max(1, len(batch.records) // 2)
+        self._small_until = batch.records[-1].id
+        self._give_back()
 
     def _lease(self) -> Batch | None:
         limit = self._destination.max_events
@@ -205,40 +267,42 @@ class Uploader:
             limit = self._small
         return self._outbox.lease(self.name, limit, self._destination.max_bytes)
 
-    def _answered(self, reply: Reply, batch: Batch | None, now: float) -> None:
+    def _answered(self, reply: Reply, now: float) -> None:
         self._is_drained = False
         if reply.status is not None and self._is_lost:
             self._is_lost = False
             self._listener.connection_restored(self.name)
-        if batch is None:
-            standing = self._destination.welcome(reply)
-            if standing is Standing.RETRY:
-                self._back_off(reply, now)
-            elif standing is Standing.REFUSED:
-                self._refuse(now)
-            else:
-                self._succeeded()
+        if self._leased is not None:
+            self._judge(reply, self._leased, now)
+            return
+        standing = self._foreign.welcome(reply)
+        if standing is Standing.RETRY:
+            self._back_off(reply, now)
+        elif standing is Standing.REFUSED:
+            self._refuse(now)
         else:
-            self._judge(reply, batch, now)
+            self._handshake_again()
+            self._succeeded()
+
+    def _handshake_again(self) -> None:
+        """Count handshakes that no batch follows; a destination that only asks for further ones has to wait."""
+        self._handshakes += 1
+        if self._handshakes > MAX_HANDSHAKES:
+            raise Misbehaved(f"{self.name} asks for one handshake after the other")
 
     def _judge(self, reply: Reply, batch: Batch, now: float) -> None:
-        try:
-            verdicts = self._destination.judge(reply, batch.records)
-            outcome = verdicts[0].outcome
-        except BaseException:
-            self._outbox.release(batch)
-            raise
+        verdicts = self._foreign.judge(reply, batch.records)
+        outcome = verdicts[0].outcome
         if outcome is Outcome.SPLIT and len(batch.records) > 1:
-            self._small = max(1, len(batch.records) // 2)
-            self._small_until = batch.records[-1].id
-            self._outbox.release(batch)
+            self._split(batch)
         elif outcome is Outcome.AGAIN:
-            self._outbox.release(batch)
+            self._give_back()
+            self._handshake_again()
         elif outcome is Outcome.RETRY:
-            self._outbox.release(batch)
+            self._give_back()
             self._back_off(reply, now)
         elif outcome is Outcome.REFUSED:
-            self._outbox.release(batch)
+            self._give_back()
             self._refuse(now)
         else:
             self._settle(batch, verdicts)
@@ -249,7 +313,9 @@ class Uploader:
             for record, verdict in zip(batch.records, verdicts, strict=True)
             if verdict.outcome is not Outcome.DELIVERED
         ]
+        self._leased = None
         self._outbox.settle(batch, rejected)
+        self._handshakes = 0
         self._is_drained = not batch.more and not self._finishing
         self._succeeded()
         if self._small_until >= 0 and batch.records[-1].id >= self._small_until:
@@ -266,18 +332,26 @@ class Uploader:
         """A flush may get through while an earlier failure still made the others wait."""
         self._failures = 0
         self._not_before = 0.0
+        self._diagnostics.forget(f"unreachable:{self.name}")
 
     def _back_off(self, reply: Reply, now: float) -> None:
-        """Wait longer after each failure, between half and all of a doubling time."""
+        """No answer, or one that decides nothing."""
         if reply.status is None and not self._is_lost:
             self._is_lost = True
             self._listener.connection_lost(self.name, reply.error)
-        longest = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2**self._failures)
+        why = reply.error or f"{self.name} answered HTTP {reply.status}"
+        if self._advice:
+            self._diagnostics.warn_once(f"unreachable:{self.name}", f"{why}; events are kept: {self._advice}")
+        self._wait(why, _retry_after(reply), now)
+
+    def _wait(self, why: str, least: float, now: float) -> None:
+        """Wait longer after each failure, between half and all of a doubling time."""
+        longest = min(MAX_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2**self._failures)
         self._failures = min(self._failures + 1, 16)
         wait = longest * (0.5 + self._chance() / 2)
-        self._not_before = now + max(wait, _retry_after(reply))
+        self._not_before = now + max(wait, least)
         self._urgent = True
-        self._answer_flushes(reply.error or f"{self.name} answered HTTP {reply.status}")
+        self._answer_flushes(why)
 
     def _refuse(self, now: float) -> None:
         situation = self._situation()
@@ -296,10 +370,16 @@ def _rejection(record: StoredRecord, verdict: Verdict) -> Rejected:
     return Rejected(record, verdict.reason, verdict.errors)
 
 
+def _seconds(value: object) -> float:
+    """A wait that a destination asks for; 0 where it is none."""
+    is_one = isinstance(value, int | float) and math.isfinite(value)
+    return max(0.0, float(value)) if is_one and isinstance(value, int | float) else 0.0
+
+
 def _retry_after(reply: Reply) -> float:
     """Seconds that the server asks us to wait; 0 where it does not, or says it in another way."""
     try:
         seconds = float(reply.headers.get("retry-after", "0"))
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
-    return min(seconds, _LONGEST_RETRY_AFTER_SECONDS) if seconds > 0 else 0.0
+    return min(seconds, MAX_RETRY_AFTER_SECONDS) if seconds > 0 else 0.0

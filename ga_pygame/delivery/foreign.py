@@ -1,0 +1,161 @@
+"""A destination and its transport as the uploader asks them: whatever they do wrong becomes one exception.
+
+Both may be the game's own code. Each of their methods may raise anything, answer with something else or never end with
+an answer; each such case is reported once with the destination's name, and the uploader goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any, TypeVar
+
+from ga_pygame import untrusted
+from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.exchange import (
+    Destination,
+    Host,
+    Outcome,
+    Pending,
+    Reply,
+    Request,
+    Situation,
+    Standing,
+    StoredRecord,
+    Transport,
+    Verdict,
+)
+
+T = TypeVar("T")
+
+MAX_ERRORS_LENGTH = 1000
+"""Characters that are kept of what a service says of a rejected event."""
+_MIXED = frozenset({Outcome.DELIVERED, Outcome.DROPPED})
+
+
+class Misbehaved(Exception):
+    """A destination or a transport raised, or answered with what is no answer; it was reported already."""
+
+
+class Foreign:
+    """See the module.
+
+    Args:
+        destination: Speaks the service's language.
+        transport: Carries its requests.
+        diagnostics: Told once of each way in which they fail.
+    """
+
+    def __init__(self, destination: Destination, transport: Transport, diagnostics: Diagnostics) -> None:
+        self._destination = destination
+        self._transport = transport
+        self._diagnostics = diagnostics
+        self._is_transport_open = self._is_open = False
+        self._part = f'the destination "{destination.name}"'
+        self._carrier = f'the transport of the destination "{destination.name}"'
+
+    def open(self, host: Host) -> None:
+        """Open both; what raised is tried again by the next call, what is open is not opened twice."""
+        if not self._is_transport_open:
+            self._ask(self._carrier, self._transport.open)
+            self._is_transport_open = True
+        if not self._is_open:
+            self._ask(self._part, lambda: self._destination.open(host))
+            self._is_open = True
+
+    def close(self) -> None:
+        """Close the transport, once."""
+        if self._is_transport_open:
+            self._is_transport_open = False
+            try:
+                self._ask(self._carrier, self._transport.close)
+            except Misbehaved:
+                return
+
+    def send(self, request: Request) -> Pending:
+        """Start a request."""
+        return self._ask(self._carrier, lambda: self._transport.send(request))
+
+    def poll(self, pending: Pending) -> Reply | None:
+        """The reply, if it is there."""
+        return self._ask(self._carrier, lambda: _checked(pending.poll()))
+
+    def handshake(self, situation: Situation, record: StoredRecord | None) -> tuple[Request | None, bool]:
+        """The request that must be answered first, if any; and whether it is the record that it cannot be made for."""
+
+        def ask(about: StoredRecord | None) -> Request | None:
+            asked = replace(situation, next_record=about)
+            return self._ask(self._part, lambda: _of_kind(self._destination.handshake(asked), Request, or_none=True))
+
+        try:
+            return ask(record), False
+        except Misbehaved:
+            if record is None:
+                raise
+        request = ask(None)  # raises: then the record is not to blame
+        return request, request is None
+
+    def welcome(self, reply: Reply) -> Standing:
+        """Judge the answer to the handshake."""
+        return self._ask(self._part, lambda: _of_kind(self._destination.welcome(reply), Standing))
+
+    def encode(self, records: Sequence[StoredRecord]) -> Request:
+        """Make a request of a batch."""
+        return self._ask(self._part, lambda: _of_kind(self._destination.encode(records), Request))
+
+    def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> list[Verdict]:
+        """A sound verdict for each record; `internal` for all if the destination has not one for each."""
+        try:
+            return self._ask(self._part, lambda: _sound(self._destination.judge(reply, records), len(records)))
+        except Misbehaved:
+            return [Verdict(Outcome.DROPPED, Drop.INTERNAL, "the destination could not judge the answer")] * len(
+                records
+            )
+
+    def _ask(self, part: str, call: Callable[[], T]) -> T:
+        """Call foreign code. `SystemExit` and its like would end the worker; only Ctrl-C passes."""
+        try:
+            return call()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the worker must go on
+            self._diagnostics.foreign(part, error)
+            raise Misbehaved(f"{part} raised {type(error).__name__}") from None
+
+
+def _of_kind(value: Any, kind: type[Any], *, or_none: bool = False) -> Any:
+    if not (isinstance(value, kind) or (or_none and value is None)):
+        raise TypeError(f"must return a {kind.__name__}, not a {type(value).__name__}")
+    return value
+
+
+def _checked(reply: Any) -> Reply | None:
+    """A reply whose parts have their types, so that any destination can read it."""
+    if reply is None:
+        return None
+    status, headers, body, error, maybe_handled = _of_kind(reply, Reply)
+    if status is not None and (not isinstance(status, int) or isinstance(status, bool)):
+        raise TypeError(f"a reply's status must be a whole number or None, not a {type(status).__name__}")
+    if not isinstance(body, bytes | bytearray | memoryview):
+        raise TypeError(f"a reply's body must be bytes, not a {type(body).__name__}")
+    found = headers if isinstance(headers, Mapping) else {}
+    names = {str(name).lower(): str(value) for name, value in islice(found.items(), 1000)}
+    return Reply(status, names, bytes(body), str(error or ""), bool(maybe_handled))
+
+
+def _sound(verdicts: Any, count: int) -> list[Verdict]:
+    """The verdicts; raises where there is not one for each record, or they do not go together."""
+    found = list(islice(verdicts, count + 1))
+    if len(found) != count:
+        raise ValueError(f"must return a verdict for each of {count} records")
+    sound = [_verdict(one) for one in found]
+    outcomes = {one.outcome for one in sound}
+    if len(outcomes) > 1 and not outcomes <= _MIXED:
+        raise ValueError("the verdicts must be all the same, but for DELIVERED and DROPPED")
+    return sound
+
+
+def _verdict(verdict: Any) -> Verdict:
+    outcome, reason, errors = _of_kind(verdict, Verdict)
+    return Verdict(_of_kind(outcome, Outcome), _of_kind(reason, Drop), untrusted.text(errors, MAX_ERRORS_LENGTH))
