@@ -58,6 +58,11 @@ def reply(status: int | None, answer: Any = None) -> Reply:
     return Reply(status, {}, b"" if answer is None else json.dumps(answer).encode())
 
 
+def marked(status: int, answer: Any = None) -> Reply:
+    """A reply with the header that GameAnalytics and our own collector send."""
+    return reply(status, answer)._replace(headers={"x-ga-service": "collect"})
+
+
 def body(request: Request) -> Any:
     return json.loads(gzip.decompress(request.body))
 
@@ -290,6 +295,9 @@ def test_wrong_keys_at_init() -> None:
         Reply(200, {}, b"[]"),
         Reply(200, {}, b""),
         Reply(201, {}, b"\xff\xfe"),
+        Reply(200, {}, b'{"login": "required"}'),
+        Reply(201, {}, b"{}"),
+        Reply(201, {}, b'{"server_ts":' * 1000),
     ],
 )
 def test_other_answers_to_init_mean_later(answer: Reply) -> None:
@@ -314,14 +322,28 @@ def test_other_answers_to_init_mean_later(answer: Reply) -> None:
         (Reply(200, {}, b"<html>hotel</html>"), RETRY, RETRY),
         (Reply(302), RETRY, RETRY),
         (reply(413, {}), SPLIT, SPLIT),
+        (marked(413, {}), SPLIT, SPLIT),
         (reply(413), SPLIT, SPLIT),
         (Reply(413, {}, b"<html>nginx</html>"), SPLIT, SPLIT),
         (Reply(None, error="timeout"), RETRY, RETRY),
-        (reply(403, {}), "dropped", RETRY),
-        (reply(404, {}), "dropped", RETRY),
-        (reply(429, {}), "dropped", RETRY),
+        (marked(403, {}), "dropped", RETRY),
+        (marked(404), "dropped", RETRY),
+        (marked(408, {}), "dropped", RETRY),
+        (marked(429, {}), "dropped", RETRY),
+        (marked(503, "<html>"), "dropped", RETRY),
+        (marked(200, []), DELIVERED, DELIVERED),
+        (marked(200), RETRY, RETRY),
         (reply(500, {}), "dropped", RETRY),
-        (reply(500), "dropped", RETRY),
+        (reply(500), RETRY, RETRY),  # as the official SDKs
+        *((reply(status, body), RETRY, RETRY) for status in (402, 403, 404, 408, 418, 429) for body in (None, {}, [])),
+        *((Reply(status), RETRY, RETRY) for status in (-1, 0, 1, 99, 100, 199, 600, 999, 1000, 10**9)),
+        (reply(400), RETRY, RETRY),
+        (reply(400, {"message": "Bad Request"}), RETRY, RETRY),
+        (reply(400, "bad"), RETRY, RETRY),
+        (reply(400, []), RETRY, RETRY),
+        (reply(400, [{"code": 7}]), RETRY, RETRY),
+        (Reply(400, {}, b"<html>hotel</html>"), RETRY, RETRY),
+        (reply(202), RETRY, RETRY),
         (reply(503, []), "dropped", RETRY),
         (Reply(502, {}, b"<html>bad gateway</html>"), RETRY, RETRY),
     ],
@@ -356,7 +378,7 @@ def test_a_400_rejects_the_listed_events_with_their_reasons() -> None:
     assert json.loads(verdicts[1].errors) == errors
 
 
-@pytest.mark.parametrize("answer", [reply(400), reply(400, {"error": "no list"}), reply(400, "bad")])
+@pytest.mark.parametrize("answer", [marked(400), marked(400, {"error": "no list"}), marked(400, "bad")])
 def test_a_400_about_the_whole_body_is_narrowed_down(answer: Reply) -> None:
     """A body spoiled by one record is halved until that is alone; one that is sound is dropped, as documented."""
     service = Rig().service
@@ -367,7 +389,73 @@ def test_a_400_about_the_whole_body_is_narrowed_down(answer: Reply) -> None:
         assert {(one.outcome, one.reason) for one in verdicts} == {(Outcome.DROPPED, Drop.REJECTED)}
 
 
-STATUS = st.none() | st.integers(100, 599) | st.sampled_from([200, 201, 400, 401, 404, 413, 500])
+def test_a_400_of_somebody_else_drops_only_what_cannot_be_read() -> None:
+    """A record that the disk has spoiled would be refused for ever; halves find it."""
+    service = Rig().service
+    spoiled = RECORDS[0]._replace(payload=b'"category":{00}')
+    assert service.judge(reply(400), [spoiled, *RECORDS[1:]]) == [SPLIT] * 3
+    (verdict,) = service.judge(reply(400), [spoiled])
+    assert verdict.outcome is Outcome.DROPPED
+    assert service.judge(reply(400), RECORDS[1:]) == [RETRY] * 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "size", "verdict"),
+    [
+        (Reply(413, {}, b"<html>"), 100, RETRY),
+        (Reply(413, {}, b"<html>"), 9000, SPLIT),
+        (marked(413, {}), 100, SPLIT),
+    ],
+)
+def test_a_small_event_is_too_large_for_nobody(answer: Reply, size: int, verdict: Verdict) -> None:
+    """A portal that answers everything with 413 would empty the outbox, one event after the other."""
+    record = RECORDS[0]._replace(payload=b'"a":"%s"}' % (b"x" * size))
+    assert Rig().service.judge(answer, [record]) == [verdict]
+
+
+def test_megabytes_of_reasons_are_cut() -> None:
+    """Stored once for each event of a batch they were 600 MB in the data folder."""
+    many = [stored(number) for number in range(301)]
+    errors = [{"error_type": "x" * 5000, "path": "/"}]
+    answer = [{"event": {"event_uuid": uuid(number)}, "errors": errors} for number in range(301)]
+    for reply_ in (reply(400, answer), marked(400, {"error": "x" * 90_000})):
+        verdicts = Rig().service.judge(reply_, many)
+        assert {one.outcome for one in verdicts} == {Outcome.DROPPED}
+        assert max(len(one.errors) for one in verdicts) <= 1000
+
+
+@pytest.mark.parametrize("value", ["1e999", "NaN", "-Infinity", '"%s"' % ("x" * 300_000), "1" * 5000, '"\\ud800"'])
+@pytest.mark.parametrize("hash_", ['"\\ud800"', '"%s"' % ("9" * 300_000), '"a b"', "{}", "NaN", '"h1"'])
+def test_no_answer_to_init_ends_an_installs_analytics(value: str, hash_: str) -> None:
+    """What is wrong in it is neither kept nor sent: later launches against a good server deliver."""
+    rig = Rig()
+    rig.ask()
+    text = '{"server_ts":1700000000,"configs":[{"key":"a","value":%s},{"key":"b","value":"2"}],"configs_hash":%s}'
+    body_ = (text % (value, hash_)).encode()
+    standing = rig.service.welcome(Reply(201, {}, body_))
+    later = Rig({name: kept for name, kept in rig.remembered.items() if kept is not None})
+    request = later.ask()
+    assert len(request.url) < 300
+    assert later.welcome(200, {"server_ts": 1_700_000_000}) is Standing.READY
+    for published in rig.published + later.published:
+        json.dumps(published, allow_nan=False, ensure_ascii=False).encode()
+        assert len(json.dumps(published)) < 1000
+    if standing is Standing.READY:  # else a part of it was too large to be read, and init is asked again
+        assert [config["key"] for config in later.published[0]["configs"]][-1] == "b"
+
+
+def test_what_an_earlier_version_kept_is_checked() -> None:
+    """A value on the disk may be damaged, or kept by a version that believed everything."""
+    kept = json.dumps({"configs": [{"key": "a", "value": float("nan")}], "configs_hash": "\ud800", "user_id": "player"})
+    rig = Rig({"remote_configs": kept})
+    assert "configs_hash" not in rig.ask().url
+    for text in ("[" * 10**5, "\ud800", '{"configs_hash":"%s"}' % ("9" * 10**6)):
+        assert "configs_hash" not in Rig({"remote_configs": text}).ask().url
+
+
+STATUS = (
+    st.none() | st.integers(-1, 1100) | st.integers(100, 599) | st.sampled_from([200, 201, 400, 401, 404, 413, 500])
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
     lambda inner: (
@@ -379,7 +467,8 @@ JSON = st.recursive(
     max_leaves=8,
 )
 BODIES = st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()) | st.just(b"[" * 100_000)
-REPLIES = st.builds(Reply, STATUS, st.just({}), BODIES)
+HEADERS = st.dictionaries(st.sampled_from(["x-ga-service", "date", "retry-after", "x"]), st.text(), max_size=3)
+REPLIES = st.builds(Reply, STATUS, HEADERS, BODIES)
 
 
 @given(REPLIES, st.integers(1, 3), st.booleans())

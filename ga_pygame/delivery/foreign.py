@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from threading import current_thread, main_thread
 from typing import Any, TypeVar
 
 from ga_pygame import untrusted
@@ -114,12 +115,12 @@ class Foreign:
             )
 
     def _ask(self, part: str, call: Callable[[], T]) -> T:
-        """Call foreign code. `SystemExit` and its like would end the worker; only Ctrl-C passes."""
+        """Call foreign code. `SystemExit` and its like would end the worker; only the player's Ctrl-C passes."""
         try:
             return call()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - the worker must go on
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
+                raise
             self._diagnostics.foreign(part, error)
             raise Misbehaved(f"{part} raised {type(error).__name__}") from None
 

@@ -5,6 +5,14 @@ else is sent before it is answered. Events: `POST /v2/<key>/events`, a JSON list
 signed: base64 of HMAC-SHA256 with the secret key, over exactly the bytes that are sent. Answers: 200, all
 collected; 400, the listed events are refused and the rest collected; 401, wrong keys; 413, too large.
 
+Whose answer it is. The documentation demands to wipe the batch after any answer but "no connection" and 413, and that
+is done for GameAnalytics' own answers. But a portal, a proxy, a gateway or a web server in between answers too, and
+what is not GameAnalytics' answer is none: the events are kept and sent again with backoff. An answer is theirs if it
+
+- has the documented header `X-GA-Service` (our own collector sends it with each answer), or
+- is one that only they give: 2xx with JSON, 204, 400 with a list of `{"event": …, "errors": …}`, 401 and 5xx with
+  JSON. Official SDKs send again after a 5xx without a body.
+
 Source: GameAnalytics REST v2 documentation. Where it says nothing, what official SDKs do; where they lose
 events that could be saved (413, an answer of somebody in between), we do not follow them.
 """
@@ -19,7 +27,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from ga_pygame import device, rules
+from ga_pygame import device, remote_configs, rules, untrusted
 from ga_pygame.config import SANDBOX_GAME_KEY
 from ga_pygame.diagnostics import Drop
 from ga_pygame.exchange import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
@@ -29,6 +37,10 @@ SANDBOX = "https://sandbox-api.gameanalytics.com"
 CONFIGS_KEY = "remote_configs"
 _PIECE = 64
 """Records made JSON of at a time."""
+MAX_REASON_LENGTH = 1000
+"""Characters that are kept of what the service says of a rejected event."""
+MIN_TOO_LARGE_BYTES = 4096
+"""A single event smaller than this is too large for nobody: a 413 that is not GameAnalytics' is no answer then."""
 
 
 class GameAnalytics(Destination):
@@ -75,11 +87,8 @@ class GameAnalytics(Destination):
 
     def open(self, host: Host) -> None:
         self._host = host
-        try:
-            kept = json.loads(host.values.get(CONFIGS_KEY, "{}"))
-        except ValueError:
-            kept = {}
-        self._configs = kept if isinstance(kept, dict) else {}
+        kept = untrusted.parsed_object(host.values.get(CONFIGS_KEY, "{}").encode("utf-8", "replace"))
+        self._configs = remote_configs.sound(kept)
 
     # --- init -------------------------------------------------------------------------------------------
 
@@ -109,10 +118,11 @@ class GameAnalytics(Destination):
         if reply.status == 404 and not self._legacy:
             self._legacy = True
             return Standing.AGAIN
-        if reply.status == 401 and answer is not _FOREIGN:
+        if reply.status == 401 and (answer is not _FOREIGN or _is_marked(reply)):
             self._warn("401", f"{self._endpoint} does not know these keys (401): {_KEYS_FIX}")
             return Standing.REFUSED
-        if reply.status not in (200, 201) or not isinstance(answer, dict):
+        is_theirs = isinstance(answer, dict) and (_is_marked(reply) or not _INIT_FIELDS.isdisjoint(answer))
+        if reply.status not in (200, 201) or not is_theirs:
             self._legacy = False  # the 404 may have been somebody else's: ask for remote configs again
             return Standing.RETRY
         enabled = answer.get("enabled", None if self._legacy else True)
@@ -128,16 +138,15 @@ class GameAnalytics(Destination):
         host = self._host
         if host is None:
             return
-        server_ts = answer.get("server_ts")
-        earliest, latest = rules.CLIENT_TS_RANGE
-        if isinstance(server_ts, int | float) and earliest <= server_ts <= latest:
+        server_ts = untrusted.server_time(answer.get("server_ts"))
+        if server_ts is not None:
             now = host.clock.wall(host.clock.monotonic())
             host.clock.server_offset = round(server_ts - now)
         if is_new and not self._legacy:
-            names = ("configs", "configs_hash", "ab_id", "ab_variant_id")
-            self._configs = {name: answer[name] for name in names if answer.get(name) is not None}
-            if self._asked is not None:
-                self._configs["user_id"] = self._asked.user_id
+            self._configs = remote_configs.sound(
+                {**answer, "user_id": self._asked.user_id if self._asked else ""},
+                lambda why: self._warn("configs", f"{self._endpoint}, remote configs: {why}"),
+            )
             host.remember(CONFIGS_KEY, json.dumps(self._configs))
         host.publish_configs(self._configs)
 
@@ -149,31 +158,35 @@ class GameAnalytics(Destination):
 
     def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> Sequence[Verdict]:
         answer = _parsed(reply)
-        if reply.status == 400 and answer is not _FOREIGN:
+        if reply.status == 400 and (_is_marked(reply) or _lists_events(answer)):
             return _rejections(answer, records)
-        return [self._verdict(reply, answer)] * len(records)
+        return [self._verdict(reply, answer, records)] * len(records)
 
-    def _verdict(self, reply: Reply, answer: Any) -> Verdict:
-        """The verdict that all records of a batch share."""
-        status = reply.status
+    def _verdict(self, reply: Reply, answer: Any, records: Sequence[StoredRecord]) -> Verdict:
+        """The verdict that all records of a batch share; see the module for whose answer it is."""
+        status, is_marked = reply.status or 0, _is_marked(reply)
+        has_json = bool(reply.body) and answer is not _FOREIGN
         if status == 413:
-            return Verdict(Outcome.SPLIT)
-        # No answer, or not the collector's: a portal or a proxy; or its answer was cut off.
-        if status is None or 300 <= status < 400 or answer is _FOREIGN or (status == 200 and not reply.body):
-            return Verdict(Outcome.RETRY)
+            is_absurd = len(records) == 1 and len(records[0].payload) < MIN_TOO_LARGE_BYTES and not is_marked
+            return Verdict(Outcome.RETRY if is_absurd else Outcome.SPLIT)
         if 200 <= status < 300:
-            return Verdict(Outcome.DELIVERED)
-        if status == 401:
+            is_theirs = has_json or status == 204 or (is_marked and reply.body)
+            return Verdict(Outcome.DELIVERED if is_theirs else Outcome.RETRY)  # an empty 200 is an answer cut off
+        if status == 401 and (is_marked or answer is not _FOREIGN):
             self._warn("401", f"{self._endpoint} does not accept the signature (401): {_KEYS_FIX}")
             self._ready_for = ""
             return Verdict(Outcome.REFUSED)
-        if self._resubmit:
-            return Verdict(Outcome.RETRY)
-        return Verdict(Outcome.DROPPED, Drop.SERVER_ERROR, f"HTTP {status}")
+        if status == 400 and not all(map(_is_readable, records)):
+            return _spoiled(records)
+        is_theirs = status >= 400 and (is_marked or (500 <= status < 600 and has_json))
+        if is_theirs and not self._resubmit:
+            return Verdict(Outcome.DROPPED, Drop.SERVER_ERROR, f"HTTP {status}")
+        return Verdict(Outcome.RETRY)
 
     def _request(self, path: str, pieces: Iterable[bytes]) -> Request:
         compressor = zlib.compressobj(4, zlib.DEFLATED, 31)
-        zipped = b"".join([*map(compressor.compress, pieces), compressor.flush()])
+        zipped = b"".join(map(compressor.compress, pieces))
+        zipped += compressor.flush()  # a statement of its own: one expression leaves the order to the compiler
         signature = base64.b64encode(hmac.digest(self._secret, zipped, "sha256")).decode()
         headers = {
             "Authorization": signature,
@@ -207,28 +220,52 @@ def _json(value: dict[str, Any]) -> bytes:
     return json.dumps(value, allow_nan=False).encode()
 
 
+_INIT_FIELDS = frozenset({"server_ts", "enabled", "flags", "configs", "configs_hash"})
+
+
+def _is_marked(reply: Reply) -> bool:
+    """Whether the answer has the documented header. Source: REST v2, Init."""
+    return bool(reply.headers.get("x-ga-service"))
+
+
+def _lists_events(answer: Any) -> bool:
+    """Whether it is the documented list of refused events."""
+    return isinstance(answer, list) and any(
+        isinstance(one, dict) and isinstance(one.get("event"), dict) and "errors" in one for one in answer
+    )
+
+
 def _parsed(reply: Reply) -> Any:
     if not reply.body:
         return None
     try:
-        return json.loads(reply.body)
-    except (ValueError, RecursionError):
+        return untrusted.parsed(reply.body)
+    except untrusted.Unsound:
         return _FOREIGN
 
 
 def _rejections(answer: Any, records: Sequence[StoredRecord]) -> list[Verdict]:
     """A 400 lists the events that broke a rule; the others were collected. Source: REST v2, 400."""
     if not isinstance(answer, list):  # the body could not be read at all
-        if len(records) > 1 and not all(map(_is_readable, records)):
-            return [Verdict(Outcome.SPLIT)] * len(records)  # halves find the record that the disk has spoiled
-        return [Verdict(Outcome.DROPPED, Drop.REJECTED, json.dumps(answer))] * len(records)
+        if not all(map(_is_readable, records)):
+            return [_spoiled(records)] * len(records)
+        said = "" if answer is _FOREIGN else untrusted.excerpt(answer, MAX_REASON_LENGTH)
+        return [Verdict(Outcome.DROPPED, Drop.REJECTED, said)] * len(records)
     listed: dict[str, str] = {}
     for one in answer:
         if isinstance(one, dict) and isinstance(one.get("event"), dict):
-            listed[str(one["event"].get("event_uuid"))] = json.dumps(one.get("errors"))
+            uuid = str(one["event"].get("event_uuid"))[:64]
+            listed[uuid] = untrusted.excerpt(one.get("errors"), MAX_REASON_LENGTH)
     delivered = Verdict(Outcome.DELIVERED)
     uuids = map(_event_uuid, records)
     return [Verdict(Outcome.DROPPED, Drop.REJECTED, listed[uuid]) if uuid in listed else delivered for uuid in uuids]
+
+
+def _spoiled(records: Sequence[StoredRecord]) -> Verdict:
+    """For a batch with a record that the disk has spoiled: halves find it, and alone it is dropped."""
+    if len(records) > 1:
+        return Verdict(Outcome.SPLIT)
+    return Verdict(Outcome.DROPPED, Drop.REJECTED, "not readable any more")
 
 
 def _is_readable(record: StoredRecord) -> bool:
