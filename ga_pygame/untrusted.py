@@ -86,7 +86,7 @@ def is_json(body: bytes) -> bool:
 def excerpt(value: Any, most: int) -> str:
     """JSON of a value, cut to `most` characters without writing more of it."""
     found = ""
-    for piece in _pieces(value):
+    for piece in _pieces(value, (", ", ": ")):
         found += piece[: most + 1]
         if len(found) > most:
             return found[: most - 1] + "…"
@@ -94,8 +94,8 @@ def excerpt(value: Any, most: int) -> str:
 
 
 def written(value: Any) -> str:
-    """JSON of a value that came through `parsed`; a frame may begin meanwhile."""
-    return "".join(_pieces(value))
+    """Dense JSON of a value that came through `parsed`; a frame may begin meanwhile."""
+    return "".join(_pieces(value, (",", ":")))
 
 
 def text(value: object, most: int) -> str:
@@ -308,8 +308,8 @@ def _whole(text: str) -> str:
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
-def _pieces(value: Any) -> Iterator[str]:
-    for count, piece in enumerate(json.JSONEncoder(allow_nan=False).iterencode(value)):
+def _pieces(value: Any, separators: tuple[str, str]) -> Iterator[str]:
+    for count, piece in enumerate(json.JSONEncoder(allow_nan=False, separators=separators).iterencode(value)):
         if count % _PER_BREATH == _PER_BREATH - 1:
             breathe()
         yield piece

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ga_pygame import untrusted
 from ga_pygame.exchange import Reply, Request
 
 POGR_URL = "https://api.pogr.io/v1/intake"
@@ -71,16 +72,16 @@ class Answer:
 def read(command: str, reply: Reply) -> Answer:
     """Judge a reply, the service's own words before the bare status."""
     text = reply.body.decode("utf-8", "replace").strip()
-    answer = _parsed(text)
+    answer = _parsed(reply.body)
     error = reply.error if reply.status is None else _error_of(reply.status, text, answer)
     payload = None if error else answer.get("payload")
     session_id = ""
     if command == "init" and not error:
-        session_id = str(payload.get("session_id") or "") if isinstance(payload, dict) else ""
-        error = "" if session_id else "POGR began a session without a session_id"
+        session_id = untrusted.token(payload.get("session_id")) if isinstance(payload, dict) else ""
+        error = "" if session_id else "POGR began a session without a session_id that a header can carry"
     if error:
         return Answer(POGRResult(error, ""), error)
-    return Answer(POGRResult("", text), to_json(payload), session_id)
+    return Answer(POGRResult("", text), untrusted.written(payload), session_id)
 
 
 def _error_of(status: int, text: str, answer: Any) -> str:
@@ -92,10 +93,10 @@ def _error_of(status: int, text: str, answer: Any) -> str:
     return f"HTTP {status}: {text[:_LONGEST_ERROR] or 'empty body'}"
 
 
-def _parsed(text: str) -> Any:
+def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return untrusted.parsed(body)
+    except untrusted.Unsound:
         return None
 
 

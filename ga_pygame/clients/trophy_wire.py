@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
+from ga_pygame import untrusted
 from ga_pygame.clients.from_json import camel_case, from_json
 from ga_pygame.clients.trophy_answers import Answer
 from ga_pygame.exchange import Reply, Request
@@ -164,16 +165,16 @@ def read(kind: type[A], reply: Reply, wrap: str = "") -> A:
         reply: What came.
         wrap: The field that takes a list, for routes that answer with one.
     """
-    text = reply.body.decode("utf-8", "replace").strip()
+    text = reply.body[: 4 * _LONGEST_ERROR].decode("utf-8", "replace").strip()
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
+        data = untrusted.parsed(reply.body)
+    except untrusted.Unsound:
         data = None
     if reply.status is None:
         return kind(error=reply.error)
     if not 200 <= reply.status < 300:
-        said = data.get("error") if isinstance(data, Mapping) else None
-        shown = str(said or text)[:_LONGEST_ERROR] or "empty body"
+        said = untrusted.text(data.get("error"), _LONGEST_ERROR) if isinstance(data, Mapping) else ""
+        shown = (said or text)[:_LONGEST_ERROR] or "empty body"
         return kind(error=shown if said else f"HTTP {reply.status}: {shown}", http_status=reply.status)
     if isinstance(data, list) and wrap:
         data = {wrap: data}

@@ -6,6 +6,7 @@ an answer; each such case is reported once with the destination's name, and the 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -43,51 +44,48 @@ class Foreign:
     """See the module.
 
     Args:
-        destination: Speaks the service's language.
-        transport: Carries its requests.
+        name: The destination's.
         diagnostics: Told once of each way in which they fail.
     """
 
-    def __init__(self, destination: Destination, transport: Transport, diagnostics: Diagnostics) -> None:
-        self._destination = destination
-        self._transport = transport
+    def __init__(self, name: str, diagnostics: Diagnostics) -> None:
         self._diagnostics = diagnostics
         self._is_transport_open = self._is_open = False
-        self._part = f'the destination "{destination.name}"'
-        self._carrier = f'the transport of the destination "{destination.name}"'
+        self._part = f'the destination "{name}"'
+        self._carrier = f'the transport of the destination "{name}"'
 
-    def open(self, host: Host) -> None:
+    def open(self, destination: Destination, transport: Transport, host: Host) -> None:
         """Open both; what raised is tried again by the next call, what is open is not opened twice."""
         if not self._is_transport_open:
-            self._ask(self._carrier, self._transport.open)
+            self._ask(self._carrier, transport.open)
             self._is_transport_open = True
         if not self._is_open:
-            self._ask(self._part, lambda: self._destination.open(host))
+            self._ask(self._part, lambda: destination.open(host))
             self._is_open = True
 
-    def close(self) -> None:
+    def close(self, transport: Transport) -> None:
         """Close the transport, once."""
         if self._is_transport_open:
             self._is_transport_open = False
-            try:
-                self._ask(self._carrier, self._transport.close)
-            except Misbehaved:
-                return
+            with contextlib.suppress(Misbehaved):
+                self._ask(self._carrier, transport.close)
 
-    def send(self, request: Request) -> Pending:
+    def send(self, transport: Transport, request: Request) -> Pending:
         """Start a request."""
-        return self._ask(self._carrier, lambda: self._transport.send(request))
+        return self._ask(self._carrier, lambda: transport.send(request))
 
     def poll(self, pending: Pending) -> Reply | None:
         """The reply, if it is there."""
         return self._ask(self._carrier, lambda: _checked(pending.poll()))
 
-    def handshake(self, situation: Situation, record: StoredRecord | None) -> tuple[Request | None, bool]:
+    def handshake(
+        self, destination: Destination, situation: Situation, record: StoredRecord | None
+    ) -> tuple[Request | None, bool]:
         """The request that must be answered first, if any; and whether it is the record that it cannot be made for."""
 
         def ask(about: StoredRecord | None) -> Request | None:
             asked = replace(situation, next_record=about)
-            return self._ask(self._part, lambda: _of_kind(self._destination.handshake(asked), Request, or_none=True))
+            return self._ask(self._part, lambda: _of_kind(destination.handshake(asked), Request, or_none=True))
 
         try:
             return ask(record), False
@@ -97,18 +95,18 @@ class Foreign:
         request = ask(None)  # raises: then the record is not to blame
         return request, request is None
 
-    def welcome(self, reply: Reply) -> Standing:
+    def welcome(self, destination: Destination, reply: Reply) -> Standing:
         """Judge the answer to the handshake."""
-        return self._ask(self._part, lambda: _of_kind(self._destination.welcome(reply), Standing))
+        return self._ask(self._part, lambda: _of_kind(destination.welcome(reply), Standing))
 
-    def encode(self, records: Sequence[StoredRecord]) -> Request:
+    def encode(self, destination: Destination, records: Sequence[StoredRecord]) -> Request:
         """Make a request of a batch."""
-        return self._ask(self._part, lambda: _of_kind(self._destination.encode(records), Request))
+        return self._ask(self._part, lambda: _of_kind(destination.encode(records), Request))
 
-    def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> list[Verdict]:
+    def judge(self, destination: Destination, reply: Reply, records: Sequence[StoredRecord]) -> list[Verdict]:
         """A sound verdict for each record; `internal` for all if the destination has not one for each."""
         try:
-            return self._ask(self._part, lambda: _sound(self._destination.judge(reply, records), len(records)))
+            return self._ask(self._part, lambda: _sound(destination.judge(reply, records), len(records)))
         except Misbehaved:
             return [Verdict(Outcome.DROPPED, Drop.INTERNAL, "the destination could not judge the answer")] * len(
                 records

@@ -97,7 +97,8 @@ class Uploader:
     ) -> None:
         self.name = destination.name
         self._destination = destination
-        self._foreign = Foreign(destination, transport, diagnostics)
+        self._transport = transport
+        self._foreign = Foreign(destination.name, diagnostics)
         self._advice = advice
         self._outbox = outbox
         self._host = host
@@ -154,7 +155,7 @@ class Uploader:
 
     def close(self) -> None:
         """Let go of connections. The last step does it; a worker that is still at work then comes here by itself."""
-        self._foreign.close()
+        self._foreign.close(self._transport)
 
     def _step(self, now: float) -> float | None:
         try:
@@ -164,7 +165,7 @@ class Uploader:
                 self._answer_flushes("the player did not agree")
                 return None
             if now >= self._not_before or self._flushes:
-                self._foreign.open(self._host)
+                self._foreign.open(self._destination, self._transport, self._host)
             return self._start(now)
         except Misbehaved as error:
             self._pending = None
@@ -224,7 +225,7 @@ class Uploader:
             return False
         batch = self._leased = None if self._is_drained else self._lease()
         first = batch.records[0] if batch is not None else None
-        request, is_unfit = self._foreign.handshake(situation, first)
+        request, is_unfit = self._foreign.handshake(self._destination, situation, first)
         if request is not None:
             self._give_back()
         elif batch is None:
@@ -233,14 +234,14 @@ class Uploader:
             request = self._encoded(batch, is_unfit=is_unfit)
             if request is None:
                 return True  # the outbox has changed: look anew
-        self._pending = (self._foreign.send(request), 0.0)
+        self._pending = (self._foreign.send(self._transport, request), 0.0)
         return True
 
     def _encoded(self, batch: Batch, *, is_unfit: bool) -> Request | None:
         """The batch's request; `None` if it has none: halves find the record that is to blame, which is dropped."""
         try:
             if not is_unfit:
-                return self._foreign.encode(batch.records)
+                return self._foreign.encode(self._destination, batch.records)
         except Misbehaved:
             is_unfit = True
         if len(batch.records) > 1:
@@ -275,7 +276,7 @@ class Uploader:
         if self._leased is not None:
             self._judge(reply, self._leased, now)
             return
-        standing = self._foreign.welcome(reply)
+        standing = self._foreign.welcome(self._destination, reply)
         if standing is Standing.RETRY:
             self._back_off(reply, now)
         elif standing is Standing.REFUSED:
@@ -291,7 +292,7 @@ class Uploader:
             raise Misbehaved(f"{self.name} asks for one handshake after the other")
 
     def _judge(self, reply: Reply, batch: Batch, now: float) -> None:
-        verdicts = self._foreign.judge(reply, batch.records)
+        verdicts = self._foreign.judge(self._destination, reply, batch.records)
         outcome = verdicts[0].outcome
         if outcome is Outcome.SPLIT and len(batch.records) > 1:
             self._split(batch)

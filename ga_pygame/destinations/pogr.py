@@ -11,7 +11,6 @@ The mapping stands in the README. Source: POGR's published clients; what they le
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import Any
 
-from ga_pygame import rules
+from ga_pygame import rules, untrusted
 from ga_pygame.clock import iso
 from ga_pygame.diagnostics import Drop
 from ga_pygame.exchange import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
@@ -29,6 +28,10 @@ SESSION_KEY = "pogr_session:"
 """The beginning of the keys under which sessions are kept; a session's id follows."""
 MAX_UNSURE_TRIES = 3
 """Tries of a request that the server may have handled already."""
+MAX_SESSIONS = 100
+"""Sessions that are kept at a time; the oldest is ended for a further one."""
+MAX_REASON_LENGTH = 500
+"""Characters that are kept of what POGR says went wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,10 @@ class POGR(Destination):
         self._host = host
         for key, text in host.values.items():
             if key.startswith(SESSION_KEY):
-                with contextlib.suppress(ValueError, TypeError):
-                    session = PogrSession(**json.loads(text))
+                session = _kept(text)
+                if session is None or key != SESSION_KEY + session.session_id:
+                    host.remember(key, None)
+                else:
                     self._sessions[session.session_id] = session
 
     # --- the session's life -----------------------------------------------------------------------------
@@ -118,8 +123,8 @@ class POGR(Destination):
         return self._ended(reply) if self._asked.is_over else self._begun(reply)
 
     def _begun(self, reply: Reply) -> Standing:
-        intake_id = (_answer(reply) or {}).get("session_id")
-        if isinstance(intake_id, str) and intake_id:
+        intake_id = untrusted.token((_answer(reply) or {}).get("session_id"))  # goes into a header
+        if intake_id:
             self._offset = self._told_offset(reply)
             self._keep(replace(self._asked, intake_id=intake_id))
             return Standing.READY
@@ -139,6 +144,9 @@ class POGR(Destination):
         return Standing.AGAIN
 
     def _keep(self, session: PogrSession) -> None:
+        if session.session_id not in self._sessions and len(self._sessions) >= MAX_SESSIONS:
+            oldest = next(iter(self._sessions.values()))
+            self._sessions[oldest.session_id] = replace(oldest, is_over=True)
         self._sessions[session.session_id] = session
         if self._host is not None:
             self._host.remember(SESSION_KEY + session.session_id, json.dumps(asdict(session)))
@@ -155,10 +163,12 @@ class POGR(Destination):
         from email.utils import parsedate_to_datetime  # noqa: PLC0415 - loads sockets, 6 ms of a game's start
 
         try:
-            server = parsedate_to_datetime(reply.headers.get("date", "")).timestamp()
-        except (ValueError, TypeError):
+            told = parsedate_to_datetime(reply.headers.get("date", "")).timestamp()
+        except (ValueError, TypeError, OverflowError, AttributeError, IndexError):
             return None
-        clock = self._host.clock
+        server, clock = untrusted.server_time(told), self._host.clock
+        if server is None:
+            return None
         return server - clock.wall(clock.monotonic())
 
     # --- events -----------------------------------------------------------------------------------------
@@ -303,12 +313,17 @@ def _event(record: StoredRecord) -> dict[str, Any]:
     return event
 
 
+def _kept(text: str) -> PogrSession | None:
+    """A session that an earlier launch kept; `None` if the value is damaged."""
+    found = untrusted.parsed_object(text.encode("utf-8", "replace"))
+    session_id, intake_id = untrusted.token(found.get("session_id")), untrusted.token(found.get("intake_id"))
+    if not (session_id and intake_id):
+        return None
+    return PogrSession(session_id, intake_id, untrusted.token(found.get("former")), found.get("is_over") is True)
+
+
 def _body(reply: Reply) -> dict[str, Any]:
-    try:
-        found = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return untrusted.parsed_object(reply.body)
 
 
 def _answer(reply: Reply) -> dict[str, Any] | None:
@@ -337,13 +352,16 @@ def _meaning(reply: Reply) -> _Meaning:
     if status is None:
         return _Meaning.UNSURE if reply.maybe_handled else _Meaning.WAIT
     is_page = reply.body.lstrip().startswith(b"<")  # of a portal or a proxy
-    if status in (429, 503) or 300 <= status < 400 or (is_page and status < 500):
+    if status in (429, 503) or status < 200 or 300 <= status < 400 or (is_page and status < 500):
         return _Meaning.WAIT
     if status >= 500 or status == 408 or (status < 300 and body.get("success") is not False):
         return _Meaning.UNSURE
-    return _Meaning.REFUSED if status in (401, 403, 404) else _Meaning.BAD
+    if status in (401, 403, 404):
+        return _Meaning.REFUSED
+    is_theirs = not body or "success" in body or "error" in body  # else something in between said it
+    return _Meaning.BAD if is_theirs else _Meaning.WAIT
 
 
 def _error(reply: Reply) -> str:
     """What the server says went wrong."""
-    return str(_body(reply).get("error") or f"HTTP {reply.status}")
+    return untrusted.text(_body(reply).get("error"), MAX_REASON_LENGTH) or f"HTTP {reply.status}"

@@ -15,10 +15,11 @@ import functools
 import json
 import math
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, ParamSpec
 from urllib.parse import quote
 
-from ga_pygame import device
+from ga_pygame import device, untrusted
 from ga_pygame.diagnostics import Drop
 from ga_pygame.exchange import Host, Outcome, Reply, Request, StoredRecord, SummingDestination, Verdict
 from ga_pygame.signals import Signal
@@ -30,6 +31,11 @@ FEWEST_SECONDS = 5.0
 
 MetricSpec = str | tuple[str, float | str]
 """A metric's key, which counts 1 for each event; or with the amount: a number or the name of a field."""
+
+MAX_REASON_LENGTH = 500
+"""Characters that are kept of what Trophy says went wrong."""
+MAX_REWARDS = 100
+"""Rewards of one kind in an answer that are told to the game."""
 
 _PASSING = (408, 409, 425, 429)
 """Refusals of the moment."""
@@ -150,8 +156,10 @@ class Trophy(SummingDestination):
                 fix = "check the application key and that it belongs to this player; sums are kept"
                 self._host.warn_once("trophy:key", f"Trophy refuses the key ({status}): {fix}")
             return Verdict(Outcome.REFUSED)
-        if status is not None and 400 <= status < 500 and status not in _PASSING and answer is not None:
-            return Verdict(Outcome.DROPPED, Drop.REJECTED, str(answer.get("error") or f"HTTP {status}"))
+        is_theirs = answer is not None and (not answer or "error" in answer)  # else something in between said it
+        if status is not None and 400 <= status < 500 and status not in _PASSING and is_theirs:
+            error = untrusted.text((answer or {}).get("error"), MAX_REASON_LENGTH)
+            return Verdict(Outcome.DROPPED, Drop.REJECTED, error or f"HTTP {status}")
         return Verdict(Outcome.RETRY)  # under the same key, so that nothing counts twice
 
     def _announce(self, answer: Mapping[str, Any]) -> None:
@@ -162,13 +170,13 @@ class Trophy(SummingDestination):
         if isinstance(streak, dict) and streak.get("extended"):
             self._post(self.streak_extended, streak)
         for key, system in _items(answer, "points"):
-            total, added = system.get("total") or 0, system.get("added") or 0
+            total, added = untrusted.number(system.get("total")) or 0, untrusted.number(system.get("added")) or 0
             if added:
                 self._post(self.points_changed, key, total, added)
             if isinstance(level := system.get("level"), dict):
                 self._post(self.level_changed, key, level)
         for key, board in _items(answer, "leaderboards"):
-            rank, previous = board.get("rank"), board.get("previousRank")
+            rank, previous = _rank(board.get("rank")), _rank(board.get("previousRank"))
             if rank != previous:
                 self._post(self.rank_changed, key, rank, previous)
 
@@ -212,17 +220,22 @@ def _parts(event: Mapping[str, Any]) -> list[str]:
 
 def _body(reply: Reply) -> dict[str, Any] | None:
     try:
-        found = json.loads(reply.body)
-    except (ValueError, RecursionError):
+        found = untrusted.parsed(reply.body)
+    except untrusted.Unsound:
         return None
     return found if isinstance(found, dict) else None
 
 
+def _rank(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def _list(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     found = answer.get(name)
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [one for one in found[:MAX_REWARDS] if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def _items(answer: Mapping[str, Any], name: str) -> list[tuple[str, dict[str, Any]]]:
     found = answer.get(name)
-    return [(key, one) for key, one in found.items() if isinstance(one, dict)] if isinstance(found, dict) else []
+    items = islice(found.items(), MAX_REWARDS) if isinstance(found, dict) else ()
+    return [(key, one) for key, one in items if isinstance(one, dict)]
