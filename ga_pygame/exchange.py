@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -98,6 +99,31 @@ class Transport(Protocol):
     def close(self) -> None:
         """Let go of connections."""
         ...
+
+
+def of_kind(value: Any, kind: type[Any], *, or_none: bool = False) -> Any:
+    """Check what code that is not ours returned; raises `TypeError` for another type."""
+    if not (isinstance(value, kind) or (or_none and value is None)):
+        raise TypeError(f"must return a {kind.__name__}, not a {type(value).__name__}")
+    return value
+
+
+MAX_HEADERS = 200
+"""Headers of a reply that a destination gets to see."""
+
+
+def checked_reply(reply: Any) -> Reply | None:
+    """A transport's reply with parts of their types, so that any destination can read it; raises `TypeError`."""
+    if reply is None:
+        return None
+    status, headers, body, error, maybe_handled = of_kind(reply, Reply)
+    if status is not None and (not isinstance(status, int) or isinstance(status, bool)):
+        raise TypeError(f"a reply's status must be a whole number or None, not a {type(status).__name__}")
+    if not isinstance(body, bytes | bytearray | memoryview):
+        raise TypeError(f"a reply's body must be bytes, not a {type(body).__name__}")
+    found = headers if isinstance(headers, Mapping) else {}
+    names = {str(name).lower(): str(value) for name, value in islice(found.items(), MAX_HEADERS)}
+    return Reply(status, names, bytes(body), str(error or ""), bool(maybe_handled))
 
 
 class Answered(NamedTuple):

@@ -80,6 +80,9 @@ def outbox_path(config: Config) -> Path:
     return data_folder(config, keys[0] if keys else "game") / "outbox.sqlite3"
 
 
+_COLLECTOR_ADVICE = "is the collector running, and is that its address? It is started by: python -m ga_pygame collect"
+
+
 class Delivery:
     """Everything behind the inbox: outbox, writer, uploaders and what runs them.
 
@@ -150,6 +153,7 @@ class Delivery:
                 listener=listener,
                 interval=config.upload_interval,
                 chance=parts.chance,
+                advice=_COLLECTOR_ADVICE if config.collector and target.transport is None else "",
             )
             for target in targets
         ]

@@ -70,6 +70,89 @@ def test_calls_are_sent_in_order_and_answered_in_a_tick() -> None:
     assert heard == ["fine"] * 3
 
 
+class Odd(BaseException):
+    """What an `except Exception` does not catch."""
+
+
+@pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit, Odd])
+@pytest.mark.parametrize("where", ["send", "poll", "reply"])
+def test_a_transport_that_raises_costs_its_call(where: str, kind: type[BaseException]) -> None:
+    """The response says so, and the next call goes on."""
+    caller, transport, _ = make()
+    working = transport.send
+
+    class Pending:
+        def poll(self) -> Any:
+            if where == "poll":
+                raise kind
+            return "no reply"
+
+    def send(request: Request) -> Any:
+        if where == "send":
+            raise kind
+        return Pending()
+
+    transport.send = send  # type: ignore[method-assign]
+    bad, good = call(caller), call(caller)
+    heard: list[str] = []
+    for one in (bad, good):
+        one.response.finished.connect(heard.append)
+    caller.submit(bad)
+    ticks(caller)
+    transport.send = working  # type: ignore[method-assign]
+    caller.submit(good)
+    ticks(caller)
+    assert len(heard) == 2
+    assert heard[0].startswith("!ga_pygame failed")
+    assert heard[1] == "fine"
+
+
+def test_a_transport_that_cannot_be_opened_once_is_opened_again() -> None:
+    """The call waits for it; if it never can be, the call is answered."""
+    caller, transport, clock = make()
+    opens: list[int] = []
+
+    def broken() -> None:
+        opens.append(1)
+        raise SystemExit
+
+    working, transport.open = transport.open, broken  # type: ignore[method-assign]
+    heard: list[str] = []
+    first, second = call(caller), call(caller)
+    for one in (first, second):
+        one.response.finished.connect(heard.append)
+    caller.submit(first)
+    for _ in range(5):
+        clock.advance(10.0)
+        ticks(caller)
+    assert heard == ["!no connection can be made: SystemExit"]
+    assert len(opens) <= 6
+    transport.open = working  # type: ignore[method-assign]
+    caller.submit(second)
+    clock.advance(10.0)
+    ticks(caller)
+    assert heard[1:] == ["fine"]
+
+
+def test_a_transport_that_never_answers_is_given_up() -> None:
+    """A response does not stay open for ever."""
+    caller, transport, clock = make()
+
+    class Never:
+        def poll(self) -> None:
+            return None
+
+    transport.send = lambda _request: Never()  # type: ignore[method-assign, assignment, return-value]
+    one = call(caller)
+    heard: list[str] = []
+    one.response.finished.connect(heard.append)
+    caller.submit(one)
+    for _ in range(40):
+        clock.advance(10.0)
+        caller.tick()
+    assert heard == ["!no answer came"]
+
+
 def test_a_repeated_call_keeps_its_request_and_its_place_in_its_lane() -> None:
     """The same request goes out again after the wait; later calls of the lane wait, those of others do not."""
     caller, transport, clock = make(Reply(429, {"retry-after": "3"}), OK)

@@ -12,13 +12,14 @@ import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ga_pygame import config
 from ga_pygame.clients.retry import delay_before
 from ga_pygame.clock import Clock
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.exchange import Reply, Request
+from ga_pygame.exchange import Reply, Request, checked_reply
 from ga_pygame.signals import Mailbox, Response
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ T = TypeVar("T")
 MAX_WAITING = 1000
 """Calls in one client's queue; a game that never hears from the service must not fill its memory."""
 CLOSED = "the client is closed"
+MAX_OPENS = 3
+"""Tries to make the transport ready before the calls that wait are answered with an error."""
+MAX_PENDING_SECONDS = 300.0
+"""The longest wait for a transport that answers later."""
+_OPEN_AGAIN_SECONDS = 1.0
 _POLL_SECONDS = 0.01
 _IDLE_SECONDS = 3600.0  # submit() and close() wake the worker
 
@@ -186,41 +192,73 @@ class CallWorker:
         self._done = done
         self._chance = chance
         self._waiting: list[Call[Any]] = []
-        self._sent: tuple[Call[Any], Pending] | None = None
+        self._sent: tuple[Call[Any], Pending, float] | None = None  # with the time when it was sent
         self._is_finishing = False
         self._is_open = False
+        self._opens = 0
 
     def finish(self) -> None:
         self._is_finishing = True
 
     def step(self, now: float) -> float | None:
         """Start one call or look after the one on its way; return seconds until the next step."""
-        if not self._is_open:
-            self._is_open = True
-            self._transport.open()
+        if not self._is_open and not self._open():
+            return None if self._is_finishing else _OPEN_AGAIN_SECONDS * 2.0**self._opens
         if self._sent is None:
-            while self.inbox:
-                self._waiting.append(self.inbox.popleft())
+            self._take()
             call = self._next(now)
             if call is None:
                 return self._rest(now)
             self._waiting.remove(call)
-            self._guarded(call, self._send)
-        if self._sent is not None:
-            call, pending = self._sent
-            reply = pending.poll()
-            if reply is None:
-                return _POLL_SECONDS
+            self._guarded(call, lambda call: self._send(call, now))
+        if self._sent is not None and not self._guarded(self._sent[0], lambda _call: self._poll(now)):
             self._sent = None
-            self._guarded(call, lambda call: self._answered(call, reply))
-        return 0.0
+        return 0.0 if self._sent is None else _POLL_SECONDS
+
+    def _take(self) -> None:
+        while self.inbox:
+            self._waiting.append(self.inbox.popleft())
+
+    def _open(self) -> bool:
+        """Make the transport ready; after some tries the calls that wait are refused."""
+        try:
+            self._transport.open()
+        except BaseException as error:  # noqa: BLE001 - the worker must go on
+            _pass_ctrl_c(error)
+            self._diagnostics.foreign(f"the transport of {self.name}", error)
+            self._opens += 1
+            if self._opens >= MAX_OPENS or self._is_finishing:
+                self._opens = 0
+                self._take()
+                for call in self._waiting:
+                    self._done(call, call.refuse(f"no connection can be made: {type(error).__name__}"))
+                self._waiting.clear()
+            return False
+        self._is_open = True
+        return True
+
+    def _poll(self, now: float) -> None:
+        """Look whether the answer is there."""
+        if self._sent is None:
+            return
+        call, pending, sent = self._sent
+        reply = checked_reply(pending.poll())
+        if reply is None and now - sent > MAX_PENDING_SECONDS:
+            reply = Reply(None, error="no answer came", maybe_handled=True)
+        if reply is not None:
+            self._sent = None
+            self._answered(call, reply)
 
     def _rest(self, now: float) -> float | None:
         """How long there is nothing to do; `None` where it is all done for good."""
         if self._waiting:
             return max(0.0, min(call.due for call in self._waiting) - now)
         if self._is_finishing:
-            self._transport.close()
+            try:
+                self._transport.close()
+            except BaseException as error:  # noqa: BLE001 - the worker must go on
+                _pass_ctrl_c(error)
+                self._diagnostics.foreign(f"the transport of {self.name}", error)
             return None
         return _IDLE_SECONDS
 
@@ -233,7 +271,7 @@ class CallWorker:
             taken.add(call.lane)
         return None
 
-    def _send(self, call: Call[Any]) -> None:
+    def _send(self, call: Call[Any], now: float) -> None:
         if call.last_reply is not None and self._is_finishing:  # no time for another try
             self._done(call, call.judge(call.last_reply))
             return
@@ -244,7 +282,7 @@ class CallWorker:
                 return
             call.request = prepared
         call.attempts += 1
-        self._sent = (call, self._transport.send(call.request))
+        self._sent = (call, self._transport.send(call.request), now)
 
     def _answered(self, call: Call[Any], reply: Reply) -> None:
         if call.attempts <= call.max_retries and not self._is_finishing and call.may_repeat(reply):
@@ -255,9 +293,19 @@ class CallWorker:
         else:
             self._done(call, call.judge(reply))
 
-    def _guarded(self, call: Call[Any], action: Callable[[Call[Any]], None]) -> None:
+    def _guarded(self, call: Call[Any], action: Callable[[Call[Any]], None]) -> bool:
+        """Whether it went well; else the call is answered: a defect must not leave a response open for ever."""
         try:
             action(call)
-        except Exception as error:  # noqa: BLE001 - a defect of ours must not leave a response open for ever
-            self._diagnostics.defect(self.name, error)
+        except BaseException as error:  # noqa: BLE001 - the worker must go on
+            _pass_ctrl_c(error)
+            self._diagnostics.foreign(f"a part of {self.name}", error)
             self._done(call, call.refuse(f"ga_pygame failed: {type(error).__name__}"))
+            return False
+        return True
+
+
+def _pass_ctrl_c(error: BaseException) -> None:
+    """Raise what only the player can have caused; on a worker's thread it comes from a part that is not ours."""
+    if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
+        raise error

@@ -7,7 +7,7 @@ an answer; each such case is reported once with the destination's name, and the 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from threading import current_thread, main_thread
@@ -27,6 +27,8 @@ from ga_pygame.exchange import (
     StoredRecord,
     Transport,
     Verdict,
+    checked_reply,
+    of_kind,
 )
 
 T = TypeVar("T")
@@ -76,7 +78,7 @@ class Foreign:
 
     def poll(self, pending: Pending) -> Reply | None:
         """The reply, if it is there."""
-        return self._ask(self._carrier, lambda: _checked(pending.poll()))
+        return self._ask(self._carrier, lambda: checked_reply(pending.poll()))
 
     def handshake(
         self, destination: Destination, situation: Situation, record: StoredRecord | None
@@ -85,7 +87,7 @@ class Foreign:
 
         def ask(about: StoredRecord | None) -> Request | None:
             asked = replace(situation, next_record=about)
-            return self._ask(self._part, lambda: _of_kind(destination.handshake(asked), Request, or_none=True))
+            return self._ask(self._part, lambda: of_kind(destination.handshake(asked), Request, or_none=True))
 
         try:
             return ask(record), False
@@ -97,11 +99,11 @@ class Foreign:
 
     def welcome(self, destination: Destination, reply: Reply) -> Standing:
         """Judge the answer to the handshake."""
-        return self._ask(self._part, lambda: _of_kind(destination.welcome(reply), Standing))
+        return self._ask(self._part, lambda: of_kind(destination.welcome(reply), Standing))
 
     def encode(self, destination: Destination, records: Sequence[StoredRecord]) -> Request:
         """Make a request of a batch."""
-        return self._ask(self._part, lambda: _of_kind(destination.encode(records), Request))
+        return self._ask(self._part, lambda: of_kind(destination.encode(records), Request))
 
     def judge(self, destination: Destination, reply: Reply, records: Sequence[StoredRecord]) -> list[Verdict]:
         """A sound verdict for each record; `internal` for all if the destination has not one for each."""
@@ -123,26 +125,6 @@ class Foreign:
             raise Misbehaved(f"{part} raised {type(error).__name__}") from None
 
 
-def _of_kind(value: Any, kind: type[Any], *, or_none: bool = False) -> Any:
-    if not (isinstance(value, kind) or (or_none and value is None)):
-        raise TypeError(f"must return a {kind.__name__}, not a {type(value).__name__}")
-    return value
-
-
-def _checked(reply: Any) -> Reply | None:
-    """A reply whose parts have their types, so that any destination can read it."""
-    if reply is None:
-        return None
-    status, headers, body, error, maybe_handled = _of_kind(reply, Reply)
-    if status is not None and (not isinstance(status, int) or isinstance(status, bool)):
-        raise TypeError(f"a reply's status must be a whole number or None, not a {type(status).__name__}")
-    if not isinstance(body, bytes | bytearray | memoryview):
-        raise TypeError(f"a reply's body must be bytes, not a {type(body).__name__}")
-    found = headers if isinstance(headers, Mapping) else {}
-    names = {str(name).lower(): str(value) for name, value in islice(found.items(), 1000)}
-    return Reply(status, names, bytes(body), str(error or ""), bool(maybe_handled))
-
-
 def _sound(verdicts: Any, count: int) -> list[Verdict]:
     """The verdicts; raises where there is not one for each record, or they do not go together."""
     found = list(islice(verdicts, count + 1))
@@ -156,5 +138,5 @@ def _sound(verdicts: Any, count: int) -> list[Verdict]:
 
 
 def _verdict(verdict: Any) -> Verdict:
-    outcome, reason, errors = _of_kind(verdict, Verdict)
-    return Verdict(_of_kind(outcome, Outcome), _of_kind(reason, Drop), untrusted.text(errors, MAX_ERRORS_LENGTH))
+    outcome, reason, errors = of_kind(verdict, Verdict)
+    return Verdict(of_kind(outcome, Outcome), of_kind(reason, Drop), untrusted.text(errors, MAX_ERRORS_LENGTH))
