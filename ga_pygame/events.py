@@ -355,6 +355,13 @@ class SessionRef:
         self.started: Final = started
 
 
+AS_KEPT = ""
+"""The value of a dimension that nothing was said about in this launch, until the kept values are read.
+
+Not `None`, which says that the player has none: no dimension can be an empty string.
+"""
+
+
 class Context:
     """What all events share until it changes; replaced, never altered, so that a record can point to it.
 

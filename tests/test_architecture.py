@@ -27,6 +27,7 @@ VOCABULARY = {
     "process",
     "rules",
     "signals",
+    "traces",
 }
 """What all parts may speak of."""
 
@@ -41,12 +42,16 @@ ALLOWED: dict[str, set[str]] = {
     "events": {"rules", "process"},
     "device": {"rules"},
     "config": {"rules", "checks"},
-    "diagnostics": {"checks"},
-    "signals": {"clock", "diagnostics"},
+    "diagnostics": {"checks", "traces"},
+    "signals": {"clock", "diagnostics", "traces"},
+    "traces": set(),
+    "flushing": {"signals"},
+    "nodes": {"diagnostics", "traces"},
+    "active": {"diagnostics"},
     "remote_configs": {"diagnostics"},
     "exchange": {"clock", "diagnostics"},
     "entries": {"events"},
-    "inbox": {"diagnostics", "entries", "events"},
+    "inbox": {"diagnostics", "entries", "events", "traces"},
     "recorder": VOCABULARY | {"inbox"},
     "engine": VOCABULARY | {"inbox"},
     "delivery": VOCABULARY | {"entries", "inbox"},

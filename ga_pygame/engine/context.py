@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapp
 
 from ga_pygame import rules
 from ga_pygame.checks import InvalidEvent
-from ga_pygame.diagnostics import Diagnostics, guard
-from ga_pygame.events import Fields, FieldValue
+from ga_pygame.diagnostics import Diagnostics, setting
+from ga_pygame.events import AS_KEPT, Fields, FieldValue
 
 DimensionTuple = tuple[str | None, str | None, str | None]
 
@@ -27,28 +27,35 @@ class Dimensions:
         changed: Callable[[DimensionTuple, int], None],
         diagnostics: Diagnostics,
     ) -> None:
-        self._values: DimensionTuple = (None, None, None)
+        self._values: DimensionTuple = (AS_KEPT, AS_KEPT, AS_KEPT)
+        self._said: set[int] = set()
         self._declared = {number: frozenset(names) for number, names in (declared or {}).items()}
         self._changed = changed
         self._diagnostics = diagnostics
 
-    def load(self, values: DimensionTuple) -> None:
-        """Take the values of the last launch where none was set in this one, if they are still declared."""
+    def load(self, values: DimensionTuple) -> Mapping[int, str | None]:
+        """Take the values of the last launch where none was set in this one, if they are still declared.
+
+        Returns:
+            What was set in this launch, by number: it is to be kept now.
+        """
         first, second, third = (
-            own or (kept if number not in self._declared or kept in self._declared[number] else None)
+            own if own != AS_KEPT else kept if number not in self._declared or kept in self._declared[number] else None
             for number, (own, kept) in enumerate(zip(self._values, values, strict=True), 1)
         )
         self._values = (first, second, third)
+        return {number: self._values[number - 1] for number in sorted(self._said)}
 
     @property
     def values(self) -> DimensionTuple:
         """All three."""
-        return self._values
+        first, second, third = (value or None for value in self._values)
+        return first, second, third
 
     def __getitem__(self, number: int) -> str | None:
-        return self._values[number - 1] if number in (1, 2, 3) else None
+        return self._values[number - 1] or None if number in (1, 2, 3) else None
 
-    @guard
+    @setting
     def __setitem__(self, number: int, value: str | None) -> None:
         if number not in (1, 2, 3):
             words = "there are the custom dimensions 1, 2 and 3"
@@ -60,10 +67,11 @@ class Dimensions:
         values = list(self._values)
         values[number - 1] = value
         self._values = (values[0], values[1], values[2])
+        self._said.add(number)
         self._changed(self._values, number)
 
     def __repr__(self) -> str:
-        return f"Dimensions{self._values}"
+        return f"Dimensions{self.values}"
 
 
 class GlobalFields(MutableMapping[str, FieldValue]):
@@ -82,7 +90,7 @@ class GlobalFields(MutableMapping[str, FieldValue]):
     def __getitem__(self, key: str) -> FieldValue:
         return self._fields[key]
 
-    @guard
+    @setting
     def __setitem__(self, key: str, value: FieldValue) -> None:
         rules.custom_field(key, value)
         rules.custom_fields("custom_fields", {**self._fields, key: value})
