@@ -93,10 +93,10 @@ class Recorder:
         """The custom fields that keep the rules, together with those that all events carry."""
         shared = self._context.fields
         try:
-            rules.custom_fields("custom_fields", fields)
+            checked = rules.custom_fields("custom_fields", fields)
             if shared:
-                rules.custom_fields("custom_fields with tracker.fields", {**shared, **fields})
-            return fields
+                rules.custom_fields("custom_fields with tracker.fields", {**shared, **checked})
+            return checked
         except InvalidEvent as error:
             self._diagnostics.left_out(error)
             return self._sorted_out(fields)
@@ -116,12 +116,12 @@ class Recorder:
                 return None
             for key, value in islice(fields.items(), _MAX_LOOKED_AT):
                 try:
-                    rules.custom_field(key, value)
+                    name, exact = rules.custom_field(key, value)
                 except InvalidEvent:
                     continue
-                is_new = key not in sound and key not in shared
+                is_new = name not in sound and name not in shared
                 if room > 0 or not is_new:
-                    sound[key] = value
+                    sound[name] = exact
                     room -= is_new
         except Exception as error:
             if is_of_a_signal_handler(error):
@@ -134,8 +134,7 @@ class Recorder:
         try:
             if self._context.fields:  # together they may be too many
                 return False
-            rules.custom_fields("custom_fields", fields)
-            return self.inbox.repeat_with(key, number, fields)
+            return self.inbox.repeat_with(key, number, rules.custom_fields("custom_fields", fields))
         except Exception as error:
             if is_of_a_signal_handler(error):
                 raise

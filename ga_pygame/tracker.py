@@ -481,7 +481,7 @@ class Tracker:
     @setting
     def external_user_id(self, value: str | None) -> None:
         if value is not None:
-            rules.external_user_id("external_user_id", value)
+            value = rules.external_user_id("external_user_id", value)
         self._recorder.change(external_user_id=value)
 
     # --- changes ----------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ class Dimensions:
             raise InvalidEvent("dimension", number, words, "REST v2, Custom dimensions", "not_in_range")
         if value is not None:
             field = f"custom_0{number}"
-            rules.custom_dimension(field, value)
+            value = rules.custom_dimension(field, value)
             rules.declared(field, value, self._declared.get(number))
         values = list(self._values)
         values[number - 1] = value
@@ -92,7 +92,7 @@ class GlobalFields(MutableMapping[str, FieldValue]):
 
     @setting
     def __setitem__(self, key: str, value: FieldValue) -> None:
-        rules.custom_field(key, value)
+        key, value = rules.custom_field(key, value)
         rules.custom_fields("custom_fields", {**self._fields, key: value})
         self._fields[key] = value
         self._tell()

@@ -68,10 +68,10 @@ class ErrorReports:
 
     def error(self, severity: Severity | str, message: object, fields: Fields | None) -> None:
         """Record a message. Raises `InvalidEvent` for a wrong severity."""
-        rules.severity("severity", severity)
+        level = Severity(rules.severity("severity", severity))
         if self._limit.is_reached():
             return
-        level, text = Severity(severity), start_of(message, MAX_MESSAGE_READ)
+        text = start_of(message, MAX_MESSAGE_READ)
         key = (level._value_, text)
         if self._limit.admits(key):
             self._post(Error(level, clipped(text)), fields)
@@ -84,8 +84,7 @@ class ErrorReports:
             return
         level = Severity.ERROR
         try:
-            rules.severity("severity", severity)
-            level = Severity(severity)
+            level = Severity(rules.severity("severity", severity))
         except InvalidEvent as wrong:
             self._diagnostics.left_out(wrong)
         key = fingerprint(error)
