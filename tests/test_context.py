@@ -57,7 +57,7 @@ def test_kept_dimensions_yield_to_new_ones_and_to_the_declared_list() -> None:
     """What was kept fills what was not set in this launch; a value that is not declared any more is forgotten."""
     rig = Rig({2: ["red"]})
     rig.dimensions[1] = "ninja"
-    assert rig.dimensions.load(("wizard", "blue", "kept")) == {1: "ninja"}
+    assert rig.dimensions.load(("wizard", "blue", "kept")) == (("wizard", None, "kept"), {1: "ninja"})
     assert rig.dimensions.values == ("ninja", None, "kept")
 
 
@@ -67,7 +67,7 @@ def test_a_dimension_that_was_cleared_before_the_kept_ones_are_read_stays_cleare
     rig.dimensions[1] = None
     rig.dimensions[2] = "a"
     rig.dimensions[2] = None
-    assert rig.dimensions.load(("wizard", "blue", "kept")) == {1: None, 2: None}
+    assert rig.dimensions.load(("wizard", "blue", "kept")).said == {1: None, 2: None}
     assert rig.dimensions.values == (None, None, "kept")
 
 

@@ -87,7 +87,8 @@ def test_early_records_learn_who_plays_and_in_which_session() -> None:
     rig.recorder.change(dimensions=("own", AS_KEPT, None))
     rig.recorder.post(Design("b"), {"x": 1})
     assert (rig.recorder.inbox.waiting, rig.recorder.waiting) == (0, 2)
-    rig.recorder.change(user_id="player", dimensions=("kept", "kept2", "kept3"))
+    rig.recorder.kept_dimensions = ("kept", "kept2", "kept3")
+    rig.recorder.change(user_id="player", dimensions=("own", "kept2", None))
     rig.recorder.session = SESSION
     rig.recorder.release()
     first, second = rig.records
