@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.traces import pass_on
 
 if TYPE_CHECKING:
     from ga_pygame.tracker import Tracker
@@ -67,7 +68,8 @@ def is_helper_process() -> bool:
     try:
         own = process.current_process()
         return process.parent_process() is not None or bool(getattr(own, "_inheriting", False))
-    except Exception:  # noqa: BLE001 - a module of that name that is not Python's
+    except Exception as failure:  # noqa: BLE001 - a module of that name that is not Python's
+        pass_on(failure)
         return False
 
 

@@ -14,6 +14,8 @@ import operator
 import re
 from collections.abc import Callable, Collection
 
+from ga_pygame.traces import pass_on
+
 Check = Callable[[str, object], object]
 """Takes a field's name and value; returns the value as an exact built-in type, or raises `InvalidEvent`."""
 
@@ -45,7 +47,8 @@ def exact_whole(value: object) -> int | None:
         return None
     try:
         return int.__int__(operator.index(value))  # type: ignore[arg-type]  # it has `__index__`
-    except Exception:  # noqa: BLE001 - a foreign method: an array of several numbers, a tensor of floats
+    except Exception as failure:  # noqa: BLE001 - a foreign method: an array of several numbers, a tensor of floats
+        pass_on(failure)
         return None
 
 
@@ -65,7 +68,8 @@ def exact_number(value: object) -> int | float | None:
         return None
     try:
         return float.__float__(float(value))  # type: ignore[arg-type]  # it has `__float__`
-    except Exception:  # noqa: BLE001 - a foreign method
+    except Exception as failure:  # noqa: BLE001 - a foreign method
+        pass_on(failure)
         return None
 
 
@@ -104,7 +108,8 @@ class InvalidEvent(ValueError):
             return f" ({type(self.value).__name__}{size})"
         try:
             shown = repr(self.value if text is None else text[:_SHOWN_MAX])
-        except Exception:  # noqa: BLE001 - a foreign `__repr__`, or an int of more digits than Python shows
+        except Exception as failure:  # noqa: BLE001 - a foreign `__repr__`, or an int of more digits than Python shows
+            pass_on(failure)
             return f" ({type(self.value).__name__})"
         return f" {shown if len(shown) <= _SHOWN_MAX else shown[: _SHOWN_MAX - 3] + '…'}"
 

@@ -37,7 +37,7 @@ from ga_pygame.events import (
     User,
 )
 from ga_pygame.inbox import Inbox
-from ga_pygame.traces import is_of_a_signal_handler, type_name
+from ga_pygame.traces import pass_on, type_name
 
 if TYPE_CHECKING:
     from ga_pygame.delivery.journal import Journal
@@ -102,9 +102,8 @@ class Recorder:
         except InvalidEvent as error:
             self._diagnostics.left_out(error)
             return self._sorted_out(fields)
-        except Exception as error:
-            if is_of_a_signal_handler(error):
-                raise
+        except Exception as error:  # noqa: BLE001 - not our code
+            pass_on(error)
             self._diagnostics.left_out(_unreadable(fields, error))
             return None
 
@@ -125,9 +124,8 @@ class Recorder:
                 if room > 0 or not is_new:
                     sound[name] = exact
                     room -= is_new
-        except Exception as error:
-            if is_of_a_signal_handler(error):
-                raise
+        except Exception as error:  # noqa: BLE001 - not our code
+            pass_on(error)
             self._diagnostics.left_out(_unreadable(fields, error))
         return sound or None
 
@@ -137,9 +135,8 @@ class Recorder:
             if self._context.fields:  # together they may be too many
                 return False
             return self.inbox.repeat_with(key, number, rules.custom_fields("custom_fields", fields))
-        except Exception as error:
-            if is_of_a_signal_handler(error):
-                raise
+        except Exception as error:  # noqa: BLE001 - not our code
+            pass_on(error)
             return False
 
     def post_session(self, event: Event, session: SessionRef, at: float) -> None:

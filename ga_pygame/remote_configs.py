@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.traces import pass_on
 
 T = TypeVar("T", bool, int, float, str, list, dict)  # type: ignore[type-arg]  # JSON's own types
 
@@ -42,7 +43,8 @@ class RemoteConfigs:
         try:
             value = self.values.get(key)
             converted = default if value is None else _converted(value, type(default))
-        except Exception:  # noqa: BLE001 - a server may send anything, and the game is sacred
+        except Exception as failure:  # noqa: BLE001 - a server may send anything, and the game is sacred
+            pass_on(failure)
             kind = type(default).__name__
             self._diagnostics.warn_once(f"config:{key}", f"remote config {key!r} is no {kind}; its default is used")
             return default

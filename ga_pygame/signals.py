@@ -12,7 +12,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from ga_pygame.clock import Clock, sleep
 from ga_pygame.diagnostics import ERROR, say
-from ga_pygame.traces import is_of_a_signal_handler, type_name
+from ga_pygame.traces import pass_on, type_name
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,9 +58,8 @@ class Signal(Generic[P]):
                 self._receivers.remove(pair)
             try:
                 receiver(*args, **kwargs)
-            except Exception as error:
-                if is_of_a_signal_handler(error):  # `signal.signal`: an exception for the game, not of the receiver
-                    raise
+            except Exception as error:  # noqa: BLE001 - not our code
+                pass_on(error)
                 self._report(receiver, error)
 
     def _report(self, receiver: object, error: Exception) -> None:

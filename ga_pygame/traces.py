@@ -38,7 +38,8 @@ def text_of(thing: object, longest: int = MAX_TEXT) -> str:
     try:
         text = str(thing)
         return text if len(text) <= longest and type(text) is str else str.__getitem__(text, slice(-longest, None))
-    except Exception:  # noqa: BLE001 - a foreign `__str__`
+    except Exception as failure:  # noqa: BLE001 - a foreign `__str__`
+        pass_on(failure)
         return f"<{type_name(thing)} without text>"
 
 
@@ -47,7 +48,8 @@ def start_of(thing: object, longest: int) -> str:
     try:
         text = thing if isinstance(thing, str) else str(thing)
         return str.__getitem__(text, slice(longest))
-    except Exception:  # noqa: BLE001 - a foreign `__str__`
+    except Exception as failure:  # noqa: BLE001 - a foreign `__str__`
+        pass_on(failure)
         return f"<{type_name(thing)} without text>"
 
 
@@ -56,7 +58,8 @@ def type_name(thing: object) -> str:
     kind = type(thing)
     try:
         name, module = kind.__qualname__, kind.__module__
-    except Exception:  # noqa: BLE001 - a foreign metaclass
+    except Exception as failure:  # noqa: BLE001 - a foreign metaclass
+        pass_on(failure)
         return type.__dict__["__name__"].__get__(kind)[:MAX_NAME]  # type: ignore[no-any-return]  # it is a str
     if type(module) is not str or module in ("builtins", "__main__"):
         return name[:MAX_NAME]
@@ -104,7 +107,8 @@ def _chain(error: BaseException) -> tuple[list[tuple[BaseException, str]], bool]
             last = chain[-1][0]
             is_cause = last.__cause__ is not None
             before = last.__cause__ if is_cause else None if last.__suppress_context__ else last.__context__
-        except Exception:  # noqa: BLE001 - a foreign property
+        except Exception as failure:  # noqa: BLE001 - a foreign property
+            pass_on(failure)
             return chain, False
         if before is None or id(before) in seen:
             return chain, False
@@ -126,7 +130,8 @@ def _one(error: BaseException, room: _Room, depth: int) -> Iterator[str]:
         inner: Any = error.exceptions  # type: ignore[attr-defined]  # a group has them
         found = list(islice((one for one in inner if isinstance(one, BaseException)), MAX_IN_GROUP))
         more = len(inner) - len(found)
-    except Exception:  # noqa: BLE001 - no group, or a foreign one
+    except Exception as failure:  # noqa: BLE001 - no group, or a foreign one
+        pass_on(failure)
         return
     if depth < MAX_DEPTH:
         for number, one in enumerate(found, 1):
@@ -141,7 +146,8 @@ def _notes(error: BaseException) -> list[object]:
     try:
         notes = error.__notes__  # type: ignore[attr-defined]  # since Python 3.11
         return list(islice(notes, MAX_NOTES)) if isinstance(notes, list | tuple) else []
-    except Exception:  # noqa: BLE001 - none, or foreign ones
+    except Exception as failure:  # noqa: BLE001 - none, or foreign ones
+        pass_on(failure)
         return []
 
 
@@ -170,7 +176,8 @@ def _source(frame: FrameType, line: int) -> str:
 
         source = linecache.getline(frame.f_code.co_filename, line, frame.f_globals).strip()
         return source if len(source) <= MAX_SOURCE else ""  # not cut: half of a path would not be known as one
-    except Exception:  # noqa: BLE001 - a foreign loader, or the interpreter ends
+    except Exception as failure:  # noqa: BLE001 - a foreign loader, or the interpreter ends
+        pass_on(failure)
         return ""
 
 
@@ -193,3 +200,9 @@ def is_of_a_signal_handler(error: BaseException) -> bool:
         if any(given is interrupted and isinstance(number, int) for number, given in pairwise(values)):
             return True
     return False
+
+
+def pass_on(error: BaseException) -> None:
+    """Raise an exception again if a signal handler of the game raised it: to be called by whoever catches all."""
+    if is_of_a_signal_handler(error):
+        raise error

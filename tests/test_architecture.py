@@ -35,7 +35,7 @@ ANY = {"*"}
 ALLOWED: dict[str, set[str]] = {
     # part: the other parts of the package that it may import when it runs
     "announcer": {"diagnostics", "signals"},
-    "checks": set(),
+    "checks": {"traces"},
     "rules": {"checks"},
     "clock": set(),
     "process": {"clock"},
@@ -47,8 +47,8 @@ ALLOWED: dict[str, set[str]] = {
     "traces": set(),
     "flushing": {"signals"},
     "nodes": {"diagnostics", "traces"},
-    "active": {"diagnostics"},
-    "remote_configs": {"diagnostics"},
+    "active": {"diagnostics", "traces"},
+    "remote_configs": {"diagnostics", "traces"},
     "exchange": {"clock", "diagnostics"},
     "entries": {"events"},
     "inbox": {"diagnostics", "entries", "events", "traces"},

@@ -12,6 +12,8 @@ import os
 import re
 import sys
 
+from ga_pygame.traces import pass_on
+
 MIN_HOME_PARTS = 2
 """Parts of a home that is masked: `/root` names nobody, and a home of `/` would make every slash a `~`."""
 
@@ -81,7 +83,8 @@ def _home_of_the_system() -> str:
         import pwd  # noqa: PLC0415 - there is none on Windows
 
         return pwd.getpwuid(os.getuid()).pw_dir
-    except Exception:  # noqa: BLE001 - a user without an entry, a directory service that fails
+    except Exception as failure:  # noqa: BLE001 - a user without an entry, a directory service that fails
+        pass_on(failure)
         return ""
 
 

@@ -97,9 +97,10 @@ class Hook:
         self._wrapped = []
 
     def process(self, event: pygame.event.Event) -> None:
-        """Observe one event."""
-        if event.type in _WATCHED:
-            self._observe(event.type)
+        """Observe one event; a game may pass what is none."""
+        kind = getattr(event, "type", None)
+        if kind in _WATCHED:
+            self._observe(kind)
 
     def frame(self, now: float) -> None:
         """Look after what is due: the focus state four times a second."""
