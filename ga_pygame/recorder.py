@@ -61,6 +61,7 @@ class Recorder:
     Attributes:
         inbox: What the writer takes from.
         write_now: Has the writer commit at once.
+        kept_dimensions: Those of the last launch, for events of before any were set.
 
     Args:
         context: The first context.
@@ -71,6 +72,7 @@ class Recorder:
     def __init__(self, context: Context, monotonic: Callable[[], float], diagnostics: Diagnostics) -> None:
         self.inbox = Inbox(monotonic, diagnostics)
         self.write_now: Callable[[], None] = _nothing
+        self.kept_dimensions: tuple[str | None, str | None, str | None] = (None, None, None)
         self._monotonic = monotonic
         self._diagnostics = diagnostics
         self._session: SessionRef | None = None
@@ -218,12 +220,11 @@ class Recorder:
             session = record.session or self._session
             stamp = known.get((session, record.context))
             if stamp is None:
-                kept = self._context
                 first, second, third = (
                     last if own == AS_KEPT else own
-                    for own, last in zip(record.context.dimensions, kept.dimensions, strict=True)
+                    for own, last in zip(record.context.dimensions, self.kept_dimensions, strict=True)
                 )
-                context = record.context.changed(user_id=kept.user_id, dimensions=(first, second, third))
+                context = record.context.changed(user_id=self._context.user_id, dimensions=(first, second, third))
                 stamp = known[session, record.context] = self.inbox.stamp_for(session, context)
             self.inbox.record(record.event, stamp, record.at, record.fields)
 

@@ -260,11 +260,12 @@ class Tracker:
             post=self._mailbox.post,
         )
         kept = self._delivery.values
-        said = self.dimensions.load((kept.get("custom_01"), kept.get("custom_02"), kept.get("custom_03")))
+        loaded = self.dimensions.load((kept.get("custom_01"), kept.get("custom_02"), kept.get("custom_03")))
         if self.consent.state is ConsentState.GRANTED:
-            for number, value in said.items():
+            for number, value in loaded.said.items():
                 self._delivery.remember(f"custom_0{number}", value)
         user_id = self.config.user_id or kept["user_id"]
+        self._recorder.kept_dimensions = loaded.kept
         self._recorder.change(user_id=user_id, dimensions=self.dimensions.values)
         self._recorder.write_now = self._delivery.write_now
         self._recorder.attach(self._delivery.journal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+from typing import NamedTuple
 
 from ga_pygame import rules
 from ga_pygame.checks import InvalidEvent
@@ -10,6 +11,18 @@ from ga_pygame.diagnostics import Diagnostics, setting
 from ga_pygame.events import AS_KEPT, Fields, FieldValue
 
 DimensionTuple = tuple[str | None, str | None, str | None]
+
+
+class Loaded(NamedTuple):
+    """What `Dimensions.load` found.
+
+    Attributes:
+        kept: The values of the last launch that are still declared: of what was reported before others were set.
+        said: What was set in this launch, by number: it is to be kept now.
+    """
+
+    kept: DimensionTuple
+    said: Mapping[int, str | None]
 
 
 class Dimensions:
@@ -33,18 +46,16 @@ class Dimensions:
         self._changed = changed
         self._diagnostics = diagnostics
 
-    def load(self, values: DimensionTuple) -> Mapping[int, str | None]:
-        """Take the values of the last launch where none was set in this one, if they are still declared.
-
-        Returns:
-            What was set in this launch, by number: it is to be kept now.
-        """
+    def load(self, values: DimensionTuple) -> Loaded:
+        """Take the values of the last launch where none was set in this one, if they are still declared."""
         first, second, third = (
-            own if own != AS_KEPT else kept if number not in self._declared or kept in self._declared[number] else None
-            for number, (own, kept) in enumerate(zip(self._values, values, strict=True), 1)
+            kept if number not in self._declared or kept in self._declared[number] else None
+            for number, kept in enumerate(values, 1)
         )
+        kept = (first, second, third)
+        first, second, third = (last if own == AS_KEPT else own for own, last in zip(self._values, kept, strict=True))
         self._values = (first, second, third)
-        return {number: self._values[number - 1] for number in sorted(self._said)}
+        return Loaded(kept, {number: self._values[number - 1] for number in sorted(self._said)})
 
     @property
     def values(self) -> DimensionTuple:

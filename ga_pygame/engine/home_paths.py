@@ -118,6 +118,10 @@ def _real(path: str) -> str:
 
 def _spelled(part: str) -> str:
     """An expression for one part of a path in all its spellings."""
+    if not part.isascii():
+        import unicodedata  # noqa: PLC0415 - only for a name that is not ASCII
+
+        part = unicodedata.normalize("NFC", part)
     return "".join(_SPELLED.get(character) or _spelled_character(character) for character in part)
 
 
