@@ -18,6 +18,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ga_pygame import marshalled, rules
+from ga_pygame.checks import InvalidEvent
 from ga_pygame.events import (
     Business,
     Context,
@@ -295,5 +296,5 @@ def _context(*facts: Any) -> Context:
 def _or_none(check: Callable[[str, object], Any], field: str, value: Any) -> Any:
     try:
         return None if value is None else check(field, value)
-    except rules.InvalidEvent:
+    except InvalidEvent:
         return None

@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "exchange": {"clock", "diagnostics"},
     "forks": set(),
     "marshalled": set(),
-    "entries": {"events", "marshalled", "rules"},
+    "entries": {"checks", "events", "marshalled", "rules"},
     "inbox": {"diagnostics", "entries", "events", "traces"},
     "recorder": VOCABULARY | {"inbox"},
     "engine": VOCABULARY | {"inbox"},
