@@ -10,14 +10,12 @@ session ever comes into the inbox, whatever thread reports it and when.
 from __future__ import annotations
 
 import functools
-import os
-import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from ga_pygame import rules
+from ga_pygame import forks, rules
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import (
@@ -83,6 +81,7 @@ class Recorder:
         self._is_holding = True
         self._held: deque[Record] = deque()
         self._held_bytes = 0
+        self._others: Callable[[], Callable[[], None] | None] | None = None
         self._stamp()
 
     def post(self, event: Event, fields: Fields | None) -> None:
@@ -277,16 +276,18 @@ class Recorder:
         """
         import weakref  # noqa: PLC0415 - 1 ms that `import ga_pygame` need not cost
 
-        own, others = weakref.ref(self), weakref.WeakMethod(let_go)
+        self._others = weakref.WeakMethod(let_go)
+        forks.share(self)
 
-        def stop() -> None:
-            if (recorder := own()) is not None:
-                recorder.closed = Drop.NOT_RUNNING
-            if (let_go := others()) is not None:
-                let_go()
-
-        if sys.platform != "win32":
-            os.register_at_fork(after_in_child=stop)
+    def let_go(self) -> None:
+        """In a forked child: record nothing any more. What was recorded is the parent's."""
+        self._closed = Drop.NOT_RUNNING
+        self._held.clear()
+        self.write_now = _nothing
+        self.inbox.let_go()
+        others = self._others() if self._others is not None else None
+        if others is not None:
+            others()
 
     def attach(self, journal: Journal | None) -> None:
         """Note what is recorded against a kill, if there is a journal."""
