@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, deque
 from collections.abc import Callable
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ga_pygame.diagnostics import Drop
@@ -12,6 +13,13 @@ from ga_pygame.signals import Signal
 
 if TYPE_CHECKING:
     from ga_pygame.exchange import StoredRecord
+
+MAX_UNSUMMED_DROPS = 256
+"""Losses that wait to be summed up; more are summed at once, so that a game without `tick()` keeps no list of them."""
+MAX_DROP_DETAILS = 64
+"""Different details of losses that are told apart; further ones are told by their reason alone."""
+MAX_DETAIL = 500
+"""Characters of such a detail."""
 
 
 class Signals(Protocol):
@@ -36,6 +44,8 @@ class Announcer:
         self._signals = signals
         self._post = post
         self._drops: deque[tuple[Drop, int, str]] = deque()
+        self._sums: Counter[tuple[Drop, str]] = Counter()
+        self._summing = Lock()
         self._is_posted = False
 
     def delivered(self, destination: str, count: int) -> None:
@@ -57,15 +67,38 @@ class Announcer:
     def dropped(self, reason: Drop, count: int, detail: str) -> None:
         """Equal losses of one frame are told together: there may be thousands."""
         self._drops.append((reason, count, detail))
+        if len(self._drops) >= MAX_UNSUMMED_DROPS:
+            self._sum_up()
         if not self._is_posted:
             self._is_posted = True
             self._post(self._tell_drops)
 
+    def _sum_up(self) -> None:
+        """Add what waits to the sums. One thread does it, none waits."""
+        if self._summing.acquire(blocking=False):
+            try:
+                self._add_to_sums()
+            finally:
+                self._summing.release()
+
+    def _add_to_sums(self) -> None:
+        for _ in range(len(self._drops)):
+            reason, count, detail = self._drops.popleft()
+            key = (reason, detail[:MAX_DETAIL])
+            if key not in self._sums and len(self._sums) >= MAX_DROP_DETAILS:
+                key = (reason, "")
+            self._sums[key] += count
+
     def _tell_drops(self) -> None:
         self._is_posted = False  # first: what comes from now on is told now or posted again
-        sums: Counter[tuple[Drop, str]] = Counter()
-        while self._drops:
-            reason, count, detail = self._drops.popleft()
-            sums[reason, detail] += count
+        if not self._summing.acquire(blocking=False):  # another thread sums up: told at the next tick
+            self._is_posted = True
+            self._post(self._tell_drops)
+            return
+        try:
+            self._add_to_sums()
+            sums, self._sums = self._sums, Counter()
+        finally:
+            self._summing.release()
         for (reason, detail), count in sums.items():
             self._signals.event_dropped.emit(reason, count, detail)

@@ -1,18 +1,79 @@
 """The kinds of rules that there are: patterns, lengths, ranges; and the error that a broken one raises.
 
 Which field keeps which rule stands in `rules`. Any thread may call a check.
+
+A check returns the value as an exact `str`, `int` or `float`. A game may pass others: enums, numpy's scalars,
+subclasses with an `__eq__` or `__repr__` of their own. After the check they are plain, so nothing behind it (the
+journal, JSON, SQL) has to know them, and no code of theirs runs on a worker.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Callable, Collection
 
-Check = Callable[[str, object], None]
-"""Takes a field's name and value; returns nothing or raises `InvalidEvent`."""
+from ga_pygame.traces import pass_on
+
+Check = Callable[[str, object], object]
+"""Takes a field's name and value; returns the value as an exact built-in type, or raises `InvalidEvent`."""
 
 MISSING = object()
+
+
+def exact_text(value: object) -> str | None:
+    """Convert a string of any subclass to a `str`; `None` where it is none.
+
+    It asks the type, not `isinstance`, which a mock's `__class__` deceives.
+    """
+    kind = type(value)
+    if kind is str:
+        return value  # type: ignore[return-value]  # it is one
+    return str.__str__(value) if issubclass(kind, str) else None  # type: ignore[arg-type]  # it is one
+
+
+def exact_whole(value: object) -> int | None:
+    """Convert a whole number of any type to an `int`; `None` where it is none: bools, floats, text.
+
+    What has `__index__` is whole: that is what the method says, and how numpy's integers say it.
+    """
+    kind = type(value)
+    if kind is int:
+        return value  # type: ignore[return-value]  # it is one
+    if issubclass(kind, int):
+        return int.__int__(value) if kind is not bool else None  # type: ignore[arg-type]  # it is one
+    if not hasattr(kind, "__index__") or kind.__name__.startswith("bool"):  # numpy 1's bool_ has one
+        return None
+    try:
+        return int.__int__(operator.index(value))  # type: ignore[arg-type]  # it has `__index__`
+    except Exception as failure:  # noqa: BLE001 - a foreign method: an array of several numbers, a tensor of floats
+        pass_on(failure)
+        return None
+
+
+def exact_number(value: object) -> int | float | None:
+    """Convert a real number of any type to an `int` or `float`; `None` where it is none: bools, Decimals, text."""
+    kind = type(value)
+    if kind is int or kind is float:
+        return value  # type: ignore[return-value]  # it is one
+    if issubclass(kind, float):
+        return float.__float__(value)  # type: ignore[arg-type]  # it is one
+    whole = exact_whole(value)
+    if whole is not None or not hasattr(kind, "__float__"):
+        return whole
+    from numbers import Integral, Real  # noqa: PLC0415 - 1 ms; who has such numbers has loaded it already
+
+    if not issubclass(kind, Real) or issubclass(kind, Integral):  # numpy's timedelta64 says that it is integral
+        return None
+    try:
+        return float.__float__(float(value))  # type: ignore[arg-type]  # it has `__float__`
+    except Exception as failure:  # noqa: BLE001 - a foreign method
+        pass_on(failure)
+        return None
+
+
+_SHOWN_MAX = 80  # characters of a value in a message
 
 
 class InvalidEvent(ValueError):
@@ -41,11 +102,16 @@ class InvalidEvent(ValueError):
         """The value for a log line: names are shown, what a player may have typed is only measured."""
         if self.value is MISSING:
             return ""
+        text = exact_text(self.value)
         if self._private:
-            size = f" of {len(self.value)} characters" if isinstance(self.value, str) else ""
+            size = f" of {len(text)} characters" if text is not None else ""
             return f" ({type(self.value).__name__}{size})"
-        shown = repr(self.value)
-        return f" {shown if len(shown) <= 80 else shown[:77] + '…'}"
+        try:
+            shown = repr(self.value if text is None else text[:_SHOWN_MAX])
+        except Exception as failure:  # noqa: BLE001 - a foreign `__repr__`, or an int of more digits than Python shows
+            pass_on(failure)
+            return f" ({type(self.value).__name__})"
+        return f" {shown if len(shown) <= _SHOWN_MAX else shown[: _SHOWN_MAX - 3] + '…'}"
 
 
 _REMEMBERED_MAX = 4096
@@ -74,16 +140,18 @@ class Pattern:
         self._room = _REMEMBERED_MAX if repeats else 0
         self.remembered: set[str] = set()
 
-    def __call__(self, field: str, value: object) -> None:
+    def __call__(self, field: str, value: object) -> str:
         if type(value) is str and value in self.remembered:
-            return
-        if not isinstance(value, str):
+            return value
+        text = exact_text(value)
+        if text is None:
             raise InvalidEvent(field, value, f"must be a string: {self.words}", self._source, "wrong_type")
         compiled = self._compiled or self.compile()
-        if not compiled.fullmatch(value) or not (self._lines or value.isprintable()):
-            raise InvalidEvent(field, value, self._problem(value), self._source, "no_match")
-        if type(value) is str and len(self.remembered) < self._room:
-            self.remembered.add(value)
+        if not compiled.fullmatch(text) or not (self._lines or text.isprintable()):
+            raise InvalidEvent(field, value, self._problem(text), self._source, "no_match")
+        if len(self.remembered) < self._room:
+            self.remembered.add(text)
+        return text
 
     def compile(self) -> re.Pattern[str]:
         """Make it ready, 0.1 ms; else the first use does: with the whole table the import would take 2 ms longer."""
@@ -108,17 +176,19 @@ class Text:
         self._shortest = shortest
         self._source = source
 
-    def __call__(self, field: str, value: object) -> None:
+    def __call__(self, field: str, value: object) -> str:
         words = f"must be a string of {self._shortest} to {self.longest} characters"
-        if not isinstance(value, str):
+        text = exact_text(value)
+        if text is None:
             raise InvalidEvent(field, value, words, self._source, "wrong_type", private=True)
-        if not self._shortest <= len(value) <= self.longest:
+        if not self._shortest <= len(text) <= self.longest:
             raise InvalidEvent(field, value, words, self._source, "wrong_length", private=True)
         try:
-            value.isascii() or value.encode()
+            text.isascii() or text.encode()
         except UnicodeEncodeError:
             fix = "has half a surrogate pair, which UTF-8 cannot say; os.fsdecode() makes such strings"
             raise InvalidEvent(field, value, fix, self._source, "wrong_format", private=True) from None
+        return text
 
 
 class OneOf:
@@ -129,12 +199,14 @@ class OneOf:
         self._set = frozenset(values)
         self._source = source
 
-    def __call__(self, field: str, value: object) -> None:
-        if not isinstance(value, str):
+    def __call__(self, field: str, value: object) -> str:
+        text = exact_text(value)
+        if text is None:
             raise InvalidEvent(field, value, "must be a string", self._source, "wrong_type")
-        if value not in self._set:
+        if text not in self._set:
             known = ", ".join(self.values)
             raise InvalidEvent(field, value, f"must be one of: {known}", self._source, "not_in_enum")
+        return text
 
 
 class Integer:
@@ -146,11 +218,13 @@ class Integer:
         self._source = source
         self._words = words or f"must be a whole number of {least} or more"
 
-    def __call__(self, field: str, value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int):
+    def __call__(self, field: str, value: object) -> int:
+        whole = exact_whole(value)
+        if whole is None:
             raise InvalidEvent(field, value, self._words, self._source, "wrong_type")
-        if not self._least <= value <= self._most:
+        if not self._least <= whole <= self._most:
             raise InvalidEvent(field, value, self._words, self._source, "not_in_range")
+        return whole
 
 
 class Number:
@@ -160,22 +234,24 @@ class Number:
         self._positive = positive
         self._source = source
 
-    def __call__(self, field: str, value: object) -> None:
+    def __call__(self, field: str, value: object) -> int | float:
         if type(value) is int and -(2**53) < value < 2**53 and not self._positive:
-            return
-        if isinstance(value, bool) or not isinstance(value, int | float):
+            return value
+        number = exact_number(value)
+        if number is None:
             fix = "must be an int or a float; convert it, e.g. float(value)"
             raise InvalidEvent(field, value, fix, self._source, "wrong_type")
         try:
-            finite = math.isfinite(value)
+            finite = math.isfinite(number)
         except OverflowError:
             finite = False
         if not finite:
             fix = "must be a finite number; NaN and infinity have no JSON form"
             raise InvalidEvent(field, value, fix, self._source, "not_in_range")
-        if self._positive and value <= 0:
+        if self._positive and number <= 0:
             fix = "must be greater than 0; the sign on the wire comes from source or sink"
             raise InvalidEvent(field, value, fix, self._source, "not_in_range")
+        return number
 
 
 class Flag:
@@ -184,7 +260,8 @@ class Flag:
     def __init__(self, source: str) -> None:
         self._source = source
 
-    def __call__(self, field: str, value: object) -> None:
+    def __call__(self, field: str, value: object) -> bool:
         if value is not True:
             kind = "not_in_enum" if isinstance(value, bool) else "wrong_type"
             raise InvalidEvent(field, value, "must be true or left out", self._source, kind)
+        return True

@@ -109,9 +109,9 @@ class Config:
         if (self.game_key is None) != (self.secret_key is None):
             raise ValueError("game_key and secret_key belong together: give both or none")
         if self.build is not None:
-            rules.build("build", self.build)
+            object.__setattr__(self, "build", rules.build("build", self.build))
         if self.user_id is not None:
-            rules.user_id("user_id", self.user_id)
+            object.__setattr__(self, "user_id", rules.user_id("user_id", self.user_id))
         for url_name, url in (("collector", self.collector), ("endpoint", self.endpoint)):
             if url is not None and not url.startswith(("http://", "https://")):
                 raise ValueError(f"{url_name} {url!r}: must start with http:// or https://")

@@ -5,6 +5,7 @@ Counting takes no lock: each thread counts in a tally of its own and readers add
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -13,28 +14,68 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from threading import local
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from ga_pygame.checks import InvalidEvent
+from ga_pygame.traces import is_of_a_signal_handler, trace_of, type_name
 
 if TYPE_CHECKING:
     import logging
 
 _PACKAGE = os.path.dirname(__file__) + os.sep
 
+DEBUG, WARNING, ERROR = 10, 30, 40
+"""Levels of `logging`, which is not imported for them."""
+
+MAX_SAID = 1000
+"""Causes that are remembered as said. Further ones are counted and not said."""
+MAX_MESSAGE = 2000
+"""Characters of one line in the log, without a traceback."""
+
+_logger: logging.Logger | None = None
+
 
 def log() -> logging.Logger:
-    """The package's log."""
-    import logging  # noqa: PLC0415 - 4 ms that `import ga_pygame` need not cost
+    """The package's log; kept from the first call on, since nothing can be imported while Python ends."""
+    global _logger  # noqa: PLW0603 - a module is what all share
+    if _logger is None:
+        import logging  # noqa: PLC0415 - 4 ms that `import ga_pygame` need not cost
 
-    return logging.getLogger("ga_pygame")
+        _logger = logging.getLogger("ga_pygame")
+    return _logger
+
+
+def say(message: str, error: BaseException | None = None, *, level: int = WARNING) -> None:
+    """Log a line, with the traceback of an error. Never raises: what a log handler of the game raises stays here.
+
+    Such a failure is said on stderr, with the line that it cost.
+    """
+    try:
+        text = message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…"
+        log().log(level, "%s", text if error is None else f"{text}\n{trace_of(error)}".rstrip())
+    except Exception as failure:
+        if _is_the_games(failure):
+            raise
+        try:
+            if level >= WARNING and sys.stderr is not None:
+                kind = type(failure).__name__
+                sys.stderr.write(f"{message[:MAX_MESSAGE]} (said here: the log failed with {kind})\n")
+        except Exception:  # noqa: BLE001, S110 - the last guard has no way out
+            pass
+
+
+def _is_the_games(error: BaseException, _is: Callable[[BaseException], bool] = is_of_a_signal_handler) -> bool:
+    """Whether to raise an error again. The function is bound here: names of a module are `None` while Python ends."""
+    return _is(error)
 
 
 class Drop(str, Enum):
     """Why an event did not reach its destination."""
 
     INVALID = "invalid"
-    """It broke a rule at the call."""
+    """It broke a rule at the call; a setting that was refused counts here, too."""
+    PART = "part"
+    """An optional part of it (value, score, cart type, custom fields) broke a rule; the event came without it."""
     NOT_RUNNING = "not_running"
     """It came after `close()`, or the tracker is off."""
     INBOX_FULL = "inbox_full"
@@ -66,7 +107,8 @@ class Stats(NamedTuple):
         stored: Written to the outbox.
         waiting: Taken from the game and not yet written.
         delivered: Acknowledged, by destination.
-        dropped: Lost, by reason (see `Drop`); repeats of errors count here too.
+        dropped: Lost, by reason (see `Drop`); repeats of errors count here too. `part` counts parts of events that
+            were recorded without them.
     """
 
     recorded: int
@@ -76,11 +118,17 @@ class Stats(NamedTuple):
     dropped: Mapping[str, int]
 
 
+E = TypeVar("E")
+
+
 class Diagnostics:
     """The one place where losses are counted and said. Any thread.
 
     Args:
         strict: Raise what a guarded call would report.
+
+    Attributes:
+        unreported: Calls whose failure could not even be reported (the recursion limit); they count as `internal`.
     """
 
     def __init__(self, *, strict: bool = False) -> None:
@@ -88,6 +136,7 @@ class Diagnostics:
         self._own = local()
         self._tallies: list[Counter[str]] = []
         self._said: set[str] = set()
+        self.unreported = 0
         self.on_drop: Callable[[Drop, int, str], None] = lambda _reason, _count, _detail: None
 
     def count(self, name: str, amount: int = 1) -> None:
@@ -102,7 +151,8 @@ class Diagnostics:
         """Count a loss and tell whoever listens."""
         if amount:
             self.count(_DROPPED[reason], amount)
-            self.on_drop(reason, amount, detail)
+            with contextlib.suppress(RecursionError):  # it is counted; no receiver hears of it
+                self.on_drop(reason, amount, detail)
 
     def total(self, name: str) -> int:
         """The sum of a counter over all threads."""
@@ -113,6 +163,8 @@ class Diagnostics:
         totals: Counter[str] = Counter()
         for tally in tuple(self._tallies):
             totals.update(dict(tally))
+        if self.unreported:
+            totals[_DROPPED[Drop.INTERNAL]] += self.unreported
 
         def under(prefix: str) -> Mapping[str, int]:
             found = {name.removeprefix(prefix): count for name, count in totals.items() if name.startswith(prefix)}
@@ -128,46 +180,121 @@ class Diagnostics:
 
     def warn_once(self, cause: str, message: str) -> None:
         """Log a warning the first time that `cause` comes up."""
-        if cause not in self._said:
+        self._say_once(cause, message)
+
+    def _say_once(self, cause: str, message: str, error: BaseException | None = None) -> None:
+        cause = cause[:MAX_MESSAGE]
+        if cause in self._said:
+            return
+        if len(self._said) < MAX_SAID:
             self._said.add(cause)
-            log().warning("%s", message)
+            say(message, error)
+            return
+        if not self.total("unsaid"):
+            say(f"{MAX_SAID} different warnings were given; further ones are only counted, by reason in tracker.stats")
+        self.count("unsaid")
 
     def forget(self, cause: str) -> None:
         """Let `warn_once` speak of that cause again: it was mended meanwhile."""
         self._said.discard(cause)
 
     def defect(self, where: str, error: Exception) -> None:
-        """Report a defect of ours once, with its traceback; the game goes on."""
+        """Report a defect of ours once, with its traceback; the game goes on.
+
+        What a signal handler of the game raised while our code ran is no defect: it is raised again.
+        """
+        if _is_the_games(error):
+            raise error
         cause = f"defect:{where}:{type(error).__name__}"
-        if cause not in self._said:
-            self._said.add(cause)
-            log().warning("ga_pygame failed in %s; the game goes on. Please report this.", where, exc_info=error)
+        self._say_once(cause, f"ga_pygame failed in {where}; the game goes on. Please report this.", error)
 
     def foreign(self, part: str, error: BaseException) -> None:
         """Report once that a part which is not ours raised; the game and the other parts go on.
 
         Args:
             part: Whose code it is, for the developer: `the destination "archive"`, `the receiver of ...`.
-            error: What it raised.
+            error: What it raised. If a signal handler of the game did, it is raised again.
         """
-        cause = f"foreign:{part}:{type(error).__name__}"
-        if cause not in self._said:
-            self._said.add(cause)
-            log().warning("%s raised %s; the game goes on without it.", part, type(error).__name__, exc_info=error)
+        if _is_the_games(error):
+            raise error
+        kind = type_name(error)
+        self._say_once(f"foreign:{part}:{kind}", f"{part} raised {kind}; the game goes on without it.", error)
 
-    def failed(self, call: str, error: Exception) -> None:
-        """A public call failed: raise in strict mode, else drop, count and say once where and why."""
+    def left_out(self, error: InvalidEvent) -> None:
+        """Count and say once that an optional part is left out of its event; in strict mode raise it."""
         if self.strict:
             raise error
+        place = game_call()
+        self.drop(Drop.PART, detail=f"{place}: {error}")
+        self.warn_once(f"part:{place}:{_cause(error)}", f"{place}: left out of the event: {error}")
+
+    def failed(self, call: str, error: Exception, refused: str = "event dropped") -> bool:
+        """A public call failed: drop, count and say once where and why.
+
+        Args:
+            call: Its name.
+            error: What it raised.
+            refused: What became of a wrong call.
+
+        Returns:
+            Whether the error is to be raised: in strict mode, and if a signal handler of the game raised it.
+        """
+        if self.strict:
+            return True
+        try:
+            return self._failed(call, error, refused)
+        except Exception as second:
+            # A signal handler's exception is the game's; anything else means that reporting itself failed.
+            if _is_the_games(second):
+                raise
+            self.unreported += 1
+            return False
+
+    def _failed(self, call: str, error: Exception, refused: str) -> bool:
+        if _is_the_games(error):
+            return True
         is_wrong_call = isinstance(error, TypeError) and (trace := error.__traceback__) and trace.tb_next is None
         if isinstance(error, InvalidEvent) or is_wrong_call:
             place = game_call()
             self.drop(Drop.INVALID, detail=f"{place}: {error}")
-            cause = f"{error.field}:{error.rule}" if isinstance(error, InvalidEvent) else str(error)
-            self.warn_once(f"invalid:{place}:{cause}", f"{place}: event dropped: {error}")
+            self.warn_once(f"invalid:{place}:{_cause(error)}", f"{place}: {refused}: {error}")
+        elif isinstance(error, RecursionError):
+            self.drop(Drop.INTERNAL, detail=call)
+            self._say_recursion(call)
         else:
-            self.drop(Drop.INTERNAL, detail=f"{call}: {error}")
+            self.drop(Drop.INTERNAL, detail=f"{call}: {type_name(error)}")
             self.defect(call, error)
+        return False
+
+    def _say_recursion(self, call: str) -> None:
+        try:
+            self.warn_once("recursion", f"{call} was called where Python's recursion limit leaves no room; it is lost")
+        except RecursionError:  # it is counted, and said when there is room
+            self.forget("recursion")
+
+    def made(self, kind: Callable[..., E], *required: Any, **optional: Any) -> E:
+        """Make an event. An optional part that breaks a rule is left out, counted and said.
+
+        Args:
+            kind: The event's class.
+            required: Its first arguments; if one of them is wrong, the event is refused.
+            optional: The others, by name; their default is `None`.
+        """
+        while True:
+            try:
+                return kind(*required, **optional)
+            except InvalidEvent as error:  # classes check what is required first
+                if optional.get(error.field) is None:
+                    raise
+                self.left_out(error)
+                optional[error.field] = None
+
+
+def _cause(error: Exception) -> str:
+    """What is the same in all errors of a kind: no key of a custom field, which a game may make up without end."""
+    if isinstance(error, InvalidEvent):
+        return f"{error.field.partition('.')[0]}:{error.rule}"
+    return str(error)
 
 
 class Guarded(Protocol):
@@ -181,18 +308,35 @@ S = TypeVar("S", bound=Guarded)
 P = ParamSpec("P")
 
 
-def guard(method: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:
-    """Let nothing that a public call raises reach the game, except in strict mode."""
-    name = method.__qualname__
+def _guarded(
+    refused: str,
+) -> Callable[[Callable[Concatenate[S, P], None]], Callable[Concatenate[S, P], None]]:
+    def decorate(method: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:
+        name = method.__qualname__
 
-    @functools.wraps(method)
-    def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            method(self, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - the game is sacred
-            self._diagnostics.failed(name, error)
+        @functools.wraps(method)
+        def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                method(self, *args, **kwargs)
+            except Exception as error:
+                is_raised = False
+                try:
+                    is_raised = self._diagnostics.failed(name, error, refused)
+                except RecursionError:  # there is no room on the stack to report it
+                    self._diagnostics.unreported += 1
+                if is_raised:
+                    raise
 
-    return call
+        return call
+
+    return decorate
+
+
+guard = _guarded("event dropped")
+"""Let nothing that a public call raises reach the game, except in strict mode and from the game's signal handlers."""
+
+setting = _guarded("not set")
+"""The same for a call that sets something."""
 
 
 def game_call() -> str:

@@ -1,7 +1,10 @@
-"""The form of what lies in the inbox and in the journal: rows of 32 bytes, and entries with a body of `marshal`'s.
+"""The form of what lies in the inbox and in the journal: rows of 32 bytes, and entries with a body.
 
 An entry is padded to the size of rows, so that both can follow each other; zeros are no entry. A row ends with a
 mark that is written last, a body has a checksum: what a kill has cut short is seen.
+
+A body is written by `marshal`, the fastest way to turn plain values into bytes, in a form that `marshalled` can read
+without trust. `marshal` itself reads only what this process has written.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ga_pygame import marshalled, rules
+from ga_pygame.checks import InvalidEvent
 from ga_pygame.events import (
     Business,
     Context,
@@ -49,7 +54,7 @@ EXACT = 2**53
 """Whole numbers up to here are floats, too."""
 
 
-EVENT, STAMP, KIND, TURN = 1, 2, 3, 4
+UNREADABLE, EVENT, STAMP, KIND, TURN = 0, 1, 2, 3, 4
 """What the body of an entry is."""
 
 
@@ -67,7 +72,7 @@ class Body(NamedTuple):
     """What an entry says that is no row.
 
     Attributes:
-        what: `EVENT`, `STAMP`, `KIND` or `TURN`.
+        what: `EVENT`, `STAMP`, `KIND` or `TURN`; `UNREADABLE` where it holds no value.
     """
 
     what: int
@@ -81,9 +86,9 @@ new_row = tuple.__new__
 def entry(what: int, value: Any) -> bytes:
     """An entry with a body, padded to the size of rows."""
     try:
-        body = marshal.dumps(value)
+        body = marshal.dumps(value, marshalled.VERSION)
     except ValueError:  # a subclass of str, int or float
-        body = marshal.dumps(_plain(value))
+        body = marshal.dumps(_plain(value), marshalled.VERSION)
     room = -(_HEAD.size + len(body)) % _UNIT
     return _HEAD.pack(0, len(body), zlib.crc32(body, what), what) + body + bytes(room)
 
@@ -92,8 +97,14 @@ Entry = tuple[int, RawRow, Body | None]
 """The place behind an entry; its row; its body, if it has one."""
 
 
-def entries(text: bytes | mmap, place: int) -> Iterator[Entry]:
-    """Entries from `place` on, each with the place behind it, up to the first that is not whole: zeros, mostly."""
+def entries(text: bytes | mmap, place: int, loads: Callable[[bytes], Any] = marshal.loads) -> Iterator[Entry]:
+    """Entries from `place` on, each with the place behind it, up to the first that is not whole: zeros, mostly.
+
+    Args:
+        text: What holds them.
+        place: Where to begin.
+        loads: Reads a body; `marshalled.loads` where this process has not written it.
+    """
     last = len(text) - _UNIT
     while place <= last:
         row: RawRow = _unpack_row(text, place)
@@ -109,7 +120,33 @@ def entries(text: bytes | mmap, place: int) -> Iterator[Entry]:
         if not length or len(body) < length or zlib.crc32(body, what) != checksum:
             return
         place = start + length + -(_HEAD.size + length) % _UNIT
-        yield place, row, Body(what, marshal.loads(body))  # noqa: S302 - written by us, checksummed
+        try:
+            found = Body(what, loads(body))
+        except ValueError:
+            found = Body(UNREADABLE, None)
+        yield place, row, found
+
+
+def is_stamp(text: bytes) -> bool:
+    """Whether an entry says what a stamp number stands for."""
+    kind, _, _, what = _HEAD.unpack_from(text)
+    return not kind and bool(what == STAMP)
+
+
+def events_in(text: bytes | mmap, place: int) -> int:
+    """The number of events from `place` on, counted by their heads: nothing is decoded."""
+    count, last = 0, len(text) - _UNIT
+    while place <= last:
+        kind, length, _, what = _HEAD.unpack_from(text, place)
+        if kind:
+            count += 1
+            place += _UNIT
+        elif length:
+            count += what == EVENT
+            place += _HEAD.size + length + -(_HEAD.size + length) % _UNIT
+        else:
+            break
+    return count
 
 
 def exactly(fields: Fields | None) -> dict[str, Any] | None:
@@ -126,15 +163,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {_plain(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, float):
-        return float(value)
-    return int(value) if isinstance(value, int) else value
+        return float.__float__(value)
+    return int.__int__(value) if isinstance(value, int) and type(value) is not bool else value
 
 
 def facts(context: Context) -> tuple[Any, ...]:
     """A context as plain values, in the order of its arguments."""
     fields = dict(context.fields) if context.fields is not None else None
     extra = dict(context.extra) if context.extra is not None else None
-    return (context.user_id, context.external_user_id, context.build, context.dimensions, fields, extra)
+    given = (context.user_id, context.external_user_id, context.build, context.dimensions, fields, extra)
+    plain: tuple[Any, ...] = _plain(given)
+    return plain
 
 
 _flow = ("flow._value_", "currency", "amount", "item_type", "item_id")
@@ -170,8 +209,12 @@ _MAKERS: dict[int, Callable[..., Event]] = {
     7: lambda status, levels, score: Progression(Status(status), levels, score),
     8: Design,
     9: lambda severity, message: Error(Severity(severity), message),
-    10: Health,
+    10: lambda seconds, counts: Health(_more_than_zero(seconds), tuple(rules.count("counts", one) for one in counts)),
 }
+
+
+def _more_than_zero(seconds: Any) -> float:
+    return float(rules.positive("seconds", seconds))
 
 
 def event_of(code: int, values: Any, kinds: Mapping[int, Event]) -> Event:
@@ -182,7 +225,8 @@ def event_of(code: int, values: Any, kinds: Mapping[int, Event]) -> Event:
 class Replay:
     """Turns the entries that a dead process left behind into records.
 
-    Kinds and stamps are learned first, wherever they stand.
+    Kinds and stamps are learned first, wherever they stand. Nothing is believed: each value keeps the rules of the
+    calls, or the entry is refused.
     """
 
     def __init__(self) -> None:
@@ -190,27 +234,67 @@ class Replay:
         self._stamps: dict[int, Stamp] = {}
 
     def learn(self, body: Body) -> None:
-        """Take in what an entry says of a kind or a stamp."""
+        """Take in what an entry says of a kind or a stamp; raises any `Exception` where it makes no sense."""
         if body.what == KIND:
             kind, code, values = body.value
-            self._events[kind] = event_of(code, values, {})
+            if type(kind) is int and type(code) is int and code > 0:
+                self._events[kind] = event_of(code, values, {})
         elif body.what == STAMP:
             number, session_id, started, *facts = body.value
-            self._stamps[number] = Stamp(SessionRef(session_id, started), Context(*facts))
+            if type(number) is int:
+                self._stamps[number] = Stamp(SessionRef(_session_id(session_id), _time(started)), _context(*facts))
 
     def record(self, row: RawRow, body: Body | None) -> Record | None:
-        """The record that an entry is, if it is one."""
+        """The record that an entry is, if it is one; raises any `Exception` where it makes no sense."""
         if body is None:
             kind, stamp, at, number, _ = row
-            if kind not in self._events or not 0 <= at < _LATEST:
-                return None
-            return Row(kind, self._events[kind], number, *self._stamp(stamp), at).record()
+            record = Row(kind, self._events[kind], number, *self._stamp(stamp), _time(at)).record()
+            event_of(*values_of(record.event), {})  # a row has no checksum: its number may be anything
+            return record
+        if body.what == UNREADABLE:
+            raise ValueError("an entry that cannot be read")
         if body.what != EVENT:
             return None
         code, values, stamp, at, fields = body.value
-        return Record(event_of(code, values, self._events), *self._stamp(stamp), at, fields)
+        event = event_of(code, values, self._events)
+        if code < 0:
+            event_of(*values_of(event), {})  # another number has not been checked
+        checked = None if fields is None else rules.custom_fields("custom_fields", fields)
+        return Record(event, *self._stamp(stamp), _time(at), checked)
 
     def _stamp(self, number: int) -> Stamp:
         """A stamp; in the place of one whose entry was overwritten meanwhile, the last that is known."""
         found = self._stamps.get(number)
         return found if found is not None else self._stamps[max(self._stamps)]
+
+
+def _time(seconds: Any) -> float:
+    """A reading of the monotonic clock."""
+    if (type(seconds) is not float and type(seconds) is not int) or not 0 <= seconds < _LATEST:
+        raise ValueError("no time")
+    return float(seconds)
+
+
+def _session_id(text: Any) -> str:
+    return rules.user_id("session_id", text)  # an id is an id: 1 to 64 characters
+
+
+def _context(*facts: Any) -> Context:
+    """A context of which a part that makes no sense is left out."""
+    user_id, external_user_id, build, dimensions, fields, extra = facts
+    first, second, third = (_or_none(rules.custom_dimension, "dimension", one) for one in dimensions)
+    return Context(
+        rules.user_id("user_id", user_id),
+        _or_none(rules.external_user_id, "external_user_id", external_user_id),
+        _or_none(rules.build, "build", build),
+        (first, second, third),
+        _or_none(rules.custom_fields, "custom_fields", fields),
+        extra if type(extra) is dict and all(type(name) is str for name in extra) else None,
+    )
+
+
+def _or_none(check: Callable[[str, object], Any], field: str, value: Any) -> Any:
+    try:
+        return None if value is None else check(field, value)
+    except InvalidEvent:
+        return None

@@ -1,21 +1,22 @@
 """The way from the game to the writer: bytes that any thread appends without a lock.
 
-A game repeats itself: most calls say what an earlier one said, with another number and at another time. So an
-event of a kind is checked and encoded once and gets a kind number; each that repeats it is a row of 32 bytes,
-which takes 0.6 µs. What a row cannot say (custom fields, sessions, errors) is an entry with a body of its own.
+Most events repeat an earlier one and differ only in number and time. So an event of a kind is checked and encoded
+once and gets a kind number; each that repeats it is a row of 32 bytes, which takes 0.6 µs. What a row cannot say
+(custom fields, sessions, errors) is an entry with a body of its own.
 
-An append is one call into C, `Inbox.write`, which the interpreter lock makes whole. It goes into the journal's
-mapped memory, which outlives a kill, or, where there is none or it is full, into a deque. A row names its
-session and context by a stamp number, so that no order between threads matters.
+An append is one call into C, `Inbox.write`, which the GIL makes atomic; an interpreter that runs without a GIL gets a
+lock around it. It goes into the journal's mapped memory, which outlives a kill, or, where there is none or it is
+full, into a deque. A row names its session and context by a stamp number, so that no order between threads matters.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections import deque
 from collections.abc import Callable
-from itertools import chain, count
-from threading import Lock
+from itertools import count
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, NamedTuple
 
 from ga_pygame.diagnostics import Diagnostics, Drop
@@ -34,17 +35,22 @@ from ga_pygame.entries import (
     event_of,
     exactly,
     facts,
+    is_stamp,
     new_row,
     pack_row,
     values_of,
 )
 from ga_pygame.events import Context, Event, Fields, Key, Record, Row, SessionRef
+from ga_pygame.traces import is_of_a_signal_handler
 
 if TYPE_CHECKING:
     from ga_pygame.delivery.journal import Journal
 
 MAX_SPILLED = 100_000
-"""Entries kept in memory until the writer takes them, or until consent; some 10 MB."""
+"""Entries kept in memory until the writer takes them; some 10 MB of rows. Later ones are counted as `inbox_full`."""
+
+MAX_SPILLED_BYTES = 32 * 2**20
+"""Bytes of these entries: errors take up to 32 kB each."""
 
 MAX_KINDS = 4096
 _KEPT_STAMPS = 64
@@ -79,6 +85,9 @@ class Inbox:
     """
 
     def __init__(self, monotonic: Callable[[], float], diagnostics: Diagnostics) -> None:
+        has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
+        self._whole = None if has_gil() else RLock()
+        self._is_shared = False  # in a forked child
         self.kinds: dict[Key, int] = {}
         self.stamp = 0
         self.requests: deque[Remember | Flush] = deque()
@@ -87,7 +96,9 @@ class Inbox:
         self._diagnostics = diagnostics
         self._journal: Journal | None = None
         self._turning = Lock()
+        self._sorting = Lock()  # held while entries are taken from memory, or stamps are looked for there
         self._spilled: deque[bytes] = deque()
+        self._spilled_bytes = 0  # about: threads may add at once; right again whenever nothing is spilled
         self._events: dict[int, Event] = {}
         self._stamps: dict[int, Stamp] = {}
         self._stamp_entry = b""
@@ -104,10 +115,27 @@ class Inbox:
         journal, self._journal = self._journal, None
         self.kinds.clear()
         self.write = self._spill
-        left = journal.read(MAX_SPILLED) if journal is not None else []
+        left = self._read(journal, MAX_SPILLED) if journal is not None else []
         self._spilled.extendleft(
             pack_row(*row) if body is None else entry(body.what, body.value) for row, body in reversed(left)
         )
+
+    def let_go(self) -> None:
+        """In a forked child: record nothing any more, and leave what was recorded to the parent."""
+        self._is_shared = True
+        self.write = self._refuse
+        self.kinds.clear()
+        self.requests.clear()
+        self._spilled.clear()
+        self._stamps.clear()
+        self._turning, self._sorting = Lock(), Lock()  # a thread that is not here may have held them
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.let_go()
+
+    def _refuse(self, _text: bytes) -> None:
+        """Count what a forked child reports."""
+        self._diagnostics.drop(Drop.NOT_RUNNING)
 
     # --- appending --------------------------------------------------------------------------------------
 
@@ -127,7 +155,10 @@ class Inbox:
             elif (type(number) is not float and type(number) is not int) or not least <= number <= EXACT:
                 return False
             self.write(pack_row(self.kinds[key], self.stamp, self._monotonic(), number, WHOLE))
-        except Exception:  # noqa: BLE001 - whatever it is, `record` meets it again and says what
+        except Exception as error:
+            trace = error.__traceback__  # mostly of this call alone: a key that is not known yet
+            if trace is not None and trace.tb_next is not None and is_of_a_signal_handler(error):
+                raise
             return False
         return True
 
@@ -169,18 +200,26 @@ class Inbox:
 
     def use(self, session: SessionRef | None, context: Context) -> None:
         """Stamp what comes now with that session and context."""
+        if self._is_shared:
+            return
         number, self._stamp_entry = self._new_stamp(session, context)
         self.stamp = number
 
     def stamp_for(self, session: SessionRef | None, context: Context) -> int:
         """A stamp number for records of another session or context than those in force."""
+        if self._is_shared:
+            return 0
         return self._new_stamp(session, context)[0]
 
     def _new_stamp(self, session: SessionRef | None, context: Context) -> tuple[int, bytes]:
         number = self._next_stamp()
         self._stamps[number] = Stamp(session, context)
         if self._journal is None or session is None:
-            self._forget_stamps()
+            if len(self._stamps) > 2 * (len(self._spilled) + _KEPT_STAMPS) and self._sorting.acquire(blocking=False):
+                try:
+                    self._forget_stamps()
+                finally:
+                    self._sorting.release()
             return number, b""
         text = entry(STAMP, (number, session.id, session.started, *facts(context)))
         self.put(text)
@@ -198,6 +237,26 @@ class Inbox:
             except ValueError:  # another thread is turning
                 self._spill(text)
 
+    def _one_at_a_time(self, write: Callable[[bytes], object] | None) -> Callable[[bytes], object] | None:
+        """What appends to the journal; without a GIL with a lock, so that no two appends go to one place.
+
+        It is an RLock: a signal handler of the game may report something while its thread holds it.
+        """
+        lock = self._whole
+        if lock is None or write is None:
+            return write
+
+        def append(text: bytes) -> object:
+            with lock:
+                return write(text)
+
+        return append
+
+    def _read(self, journal: Journal, most: int) -> list[tuple[RawRow, Body | None]]:
+        """What the journal has; without a GIL nothing is read that is just being appended."""
+        with self._whole or contextlib.nullcontext():
+            return journal.read(most)
+
     def _turn(self, full: Callable[[bytes], object], size: int = 0) -> None:
         """Go on in the journal's other half, or in memory; one thread does it, none waits."""
         journal = self._journal
@@ -206,7 +265,7 @@ class Inbox:
                 if self.write is full:
                     journal.stop()
                     # Of one too large, what follows comes after it, in memory too.
-                    self.write = (journal.turn() if size <= journal.largest else None) or self._spill
+                    self.write = self._one_at_a_time(journal.turn() if size <= journal.largest else None) or self._spill
                     if self._stamp_entry and self.write is not full:
                         with contextlib.suppress(ValueError):  # larger than a half
                             self.write(self._stamp_entry)
@@ -214,7 +273,10 @@ class Inbox:
                 self._turning.release()
 
     def _spill(self, text: bytes) -> None:
-        """Keep an entry in memory; once the writer has caught up, go back into the journal."""
+        """Keep an entry in memory; once the writer has caught up, go back into the journal.
+
+        A stamp is kept beside in any case, so its entry is for the journal only.
+        """
         journal = self._journal
         if journal is not None and not self._spilled and journal.has_room and len(text) <= journal.largest:
             self._turn(self.write)
@@ -222,7 +284,10 @@ class Inbox:
                 with contextlib.suppress(ValueError):  # others have filled it meanwhile
                     self.write(text)
                     return
-        if len(self._spilled) < MAX_SPILLED:
+        if is_stamp(text):
+            return
+        if len(self._spilled) < MAX_SPILLED and self._spilled_bytes + len(text) <= MAX_SPILLED_BYTES:
+            self._spilled_bytes += len(text)
             self._spilled.append(text)
         else:
             self._diagnostics.drop(Drop.INBOX_FULL)
@@ -232,36 +297,61 @@ class Inbox:
     def take(self, most: int) -> list[Item]:
         """The next items; those of the call before are in the outbox. Fewer than `most`: there are no more."""
         items: list[Item] = []
-        if self._journal is not None:
-            for row, body in self._journal.read(most):
+        journal = self._journal
+        if journal is not None:
+            for row, body in self._read(journal, most):
                 self._add(items, row, body)
-        while self._spilled and len(items) < most:
-            for _, row, body in entries(self._spilled.popleft(), 0):
-                self._add(items, row, body)
-        if len(items) < most:  # nothing is left in the journal
-            self._forget_stamps()
+        with self._sorting:
+            while self._spilled and len(items) < most:
+                text = self._spilled.popleft()
+                self._spilled_bytes -= len(text)
+                for _, row, body in entries(text, 0):
+                    self._add(items, row, body)
+            if not self._spilled:
+                self._spilled_bytes = 0
+            if len(items) < most:  # nothing is left in the journal
+                self._forget_stamps()
         return items
 
     def _add(self, items: list[Item], row: RawRow, body: Body | None) -> None:
-        if body is None:
-            kind, stamp, at, number, _ = row
-            items.append(new_row(Row, (kind, self._events[kind], number, *self._stamps[stamp], at)))
-        elif body.what == EVENT:
-            code, values, stamp, at, fields = body.value
-            items.append(Record(event_of(code, values, self._events), *self._stamps[stamp], at, fields))
+        """Add what an entry says; one that cannot be understood takes no other along."""
+        try:
+            if body is None:
+                kind, stamp, at, number, _ = row
+                items.append(new_row(Row, (kind, self._events[kind], number, *self._stamp(stamp), at)))
+            elif body.what == EVENT:
+                code, values, stamp, at, fields = body.value
+                items.append(Record(event_of(code, values, self._events), *self._stamp(stamp), at, fields))
+        except Exception as error:  # noqa: BLE001 - the others are taken already, and nobody gives them again
+            self._diagnostics.drop(Drop.INTERNAL, detail=f"an entry of the inbox: {type(error).__name__}")
+            self._diagnostics.defect("the inbox", error)
+
+    def _stamp(self, number: int) -> Stamp:
+        """What a stamp number stands for; of one that is forgotten, the next that is known.
+
+        A thread may have read the number and then waited for the GIL until 64 others were newer.
+        """
+        found = self._stamps.get(number)
+        if found is None:
+            known = list(self._stamps)
+            found = self._stamps[min((one for one in known if one > number), default=max(known))]
+        return found
 
     def _forget_stamps(self) -> None:
-        """Drop what stands in no entry any more; not the newest, for the calls that are just being made."""
+        """Drop what stands in no entry any more; not the newest, for the calls that are just being made.
+
+        The caller holds `_sorting`: entries that another thread has just taken from memory are in no list, and would
+        lose their stamps.
+        """
         if len(self._stamps) > 2 * (len(self._spilled) + _KEPT_STAMPS):
             spilled = (found for text in tuple(self._spilled) for found in entries(text, 0))
             used = {row[1] if body is None else body.value[2] for _, row, body in spilled}
             for number in list(self._stamps)[:-_KEPT_STAMPS]:
                 if number not in used and number != self.stamp:
-                    del self._stamps[number]
+                    self._stamps.pop(number, None)
 
     @property
     def waiting(self) -> int:
-        """Records that the writer has not taken."""
-        noted = self._journal.unread() if self._journal is not None else ()
-        spilled = (found for text in tuple(self._spilled) for found in entries(text, 0))
-        return sum(body is None or body.what == EVENT for _, _, body in chain(noted, spilled))
+        """Records that the writer has not taken, counted without a look into them."""
+        journal = self._journal
+        return len(self._spilled) + (journal.waiting if journal is not None else 0)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from ga_pygame import untrusted
 from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.traces import pass_on
 
 MAX_CONFIGS = 50
 """Configs of a game. Source: GameAnalytics' documentation of remote configs."""
@@ -66,7 +67,8 @@ class RemoteConfigs:
         try:
             value = self.values.get(key)
             converted = default if value is None else _converted(value, type(default))
-        except Exception:  # noqa: BLE001 - a server may send anything, and the game is sacred
+        except Exception as failure:  # noqa: BLE001 - a server may send anything, and the game is sacred
+            pass_on(failure)
             kind = type(default).__name__
             self._diagnostics.warn_once(f"config:{key}", f"remote config {key!r} is no {kind}; its default is used")
             return default

@@ -11,7 +11,8 @@ from collections.abc import Callable, Generator
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from ga_pygame.clock import Clock, sleep
-from ga_pygame.diagnostics import log
+from ga_pygame.diagnostics import ERROR, say
+from ga_pygame.traces import pass_on, type_name
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -20,11 +21,14 @@ T = TypeVar("T")
 class Signal(Generic[P]):
     """Something that happens; receivers are held strongly and called in the order of connection.
 
-    A receiver that raises is reported in the log and does not stop the others.
+    A receiver that raises is reported in the log once and does not stop the others; the next emission calls it
+    again. What is no error (`SystemExit`, `KeyboardInterrupt`, a cancelled task) passes to the game.
+
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self._reported: set[tuple[str, str]] = set()
         self._receivers: list[tuple[Callable[P, object], bool]] = []
 
     def __repr__(self) -> str:
@@ -54,8 +58,18 @@ class Signal(Generic[P]):
                 self._receivers.remove(pair)
             try:
                 receiver(*args, **kwargs)
-            except Exception:  # noqa: BLE001 - a game's receiver may raise anything
-                log().exception("a receiver of %s raised", self.name)
+            except Exception as error:  # noqa: BLE001 - not our code
+                pass_on(error)
+                self._report(receiver, error)
+
+    def _report(self, receiver: object, error: Exception) -> None:
+        name, kind = getattr(receiver, "__qualname__", None), type_name(error)
+        cause = (name if isinstance(name, str) else type_name(receiver), kind)
+        if cause not in self._reported and len(self._reported) < MAX_REPORTED:
+            self._reported.add(cause)
+            say(
+                f"a receiver of {self.name} raised {kind} ({cause[0]}); the other receivers hear it", error, level=ERROR
+            )
 
     def __await__(self) -> Generator[Any, None, tuple[Any, ...]]:
         """Wait for the next emission in an asyncio game; the result is the tuple of its arguments."""
@@ -66,24 +80,50 @@ class Signal(Generic[P]):
         return heard[0]
 
 
+MAX_REPORTED = 50
+"""Failures of receivers that one signal reports, each receiver and kind once."""
+MAX_NOTICES = 1000
+"""Signals that wait for a `tick()`. The oldest make room; how many is counted."""
+MAX_ANSWERS = 10_000
+"""Answers to requests of the game that wait for a `tick()`; the oldest make room."""
+
+
 class Mailbox:
-    """What workers have to say, kept until the game thread comes by."""
+    """What workers have to say, kept until the game thread comes by.
+
+    Attributes:
+        left_out: How many notices made room for newer ones, since `tick()` did not come.
+    """
 
     def __init__(self) -> None:
-        self._posts: deque[Callable[[], None]] = deque()
+        self._answers: deque[Callable[[], None]] = deque(maxlen=MAX_ANSWERS)
+        self._notices: deque[Callable[[], None]] = deque(maxlen=MAX_NOTICES)
+        self.left_out = 0
 
     def post(self, deliver: Callable[[], None]) -> None:
-        """Have `deliver` called by the next `tick()`. Any thread; never blocks."""
-        self._posts.append(deliver)
+        """Have `deliver` called by the next `tick()`: an answer that somebody waits for. Any thread; never blocks."""
+        self.left_out += len(self._answers) == MAX_ANSWERS
+        self._answers.append(deliver)
+
+    def notify(self, deliver: Callable[[], None]) -> None:
+        """The same for a signal, of which there may be any number."""
+        self.left_out += len(self._notices) == MAX_NOTICES
+        self._notices.append(deliver)
 
     def deliver(self) -> None:
         """Call what was posted before now. Game thread only."""
-        for _ in range(len(self._posts)):
-            if self._posts:  # else a receiver delivered the rest by drawing a frame
-                self._posts.popleft()()
+        for posts in (self._answers, self._notices):
+            for _ in range(len(posts)):
+                if posts:  # else a receiver delivered the rest by drawing a frame
+                    posts.popleft()()
+
+    def clear(self) -> None:
+        """Forget everything: a forked child has none of the workers that posted it."""
+        self._answers.clear()
+        self._notices.clear()
 
     def __bool__(self) -> bool:
-        return bool(self._posts)
+        return bool(self._notices or self._answers)
 
 
 class Response(Generic[T]):

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import json
 import os
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Protocol
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
-from ga_pygame import rules
+from ga_pygame import active, rules
 from ga_pygame.announcer import Announcer
-from ga_pygame.diagnostics import Diagnostics, Drop, Stats, guard, log
+from ga_pygame.diagnostics import DEBUG, Diagnostics, Drop, Stats, guard, say, setting
 from ga_pygame.engine.consent import CONSENT_KEY, Consent, ConsentState
 from ga_pygame.engine.context import Dimensions, DimensionTuple, GlobalFields
-from ga_pygame.engine.crashes import CrashHook, ErrorLimit, clipped, describe, fingerprint
+from ga_pygame.engine.crash_hooks import CrashHooks
+from ga_pygame.engine.crashes import ErrorReports
 from ga_pygame.engine.economy import ResourceArea, Wallet
 from ga_pygame.engine.health import HealthSampler
 from ga_pygame.engine.progression import ProgressionArea
 from ga_pygame.engine.session import Phase, Session
-from ga_pygame.events import (
-    Business,
-    Context,
-    Design,
-    Error,
-    Fields,
-    SessionRef,
-    Severity,
-)
+from ga_pygame.events import AS_KEPT, Business, Context, Design, Fields, SessionRef, Severity
+from ga_pygame.flushing import FlushResult, flush_into
+from ga_pygame.nodes import Node, Nodes
 from ga_pygame.recorder import Recorder, quick
 from ga_pygame.remote_configs import RemoteConfigs
 from ga_pygame.signals import Mailbox, Response, Signal
@@ -44,32 +40,6 @@ if TYPE_CHECKING:
     from ga_pygame.wiring import Delivery, Parts
 
 P = ParamSpec("P")
-
-
-class FlushResult(NamedTuple):
-    """What became of a flush.
-
-    Attributes:
-        error: Why not everything was delivered, "" where it was.
-    """
-
-    error: str
-
-    def has_error(self) -> bool:
-        """Whether something is still waiting."""
-        return bool(self.error)
-
-
-class Node(Protocol):
-    """Something else that lives in the game's loop."""
-
-    def tick(self) -> None:
-        """Called every frame."""
-        ...
-
-    def close(self, timeout: float) -> None:
-        """Called when the game ends; must not take longer than `timeout` seconds."""
-        ...
 
 
 def _with_knobs(
@@ -143,7 +113,7 @@ class Tracker:
         self._delivery: Delivery | None = None
         self._is_started = False
         self._is_closed = False
-        self._nodes: list[Node] = []
+        self._nodes = Nodes(self._diagnostics)
 
         self.session_started: Signal[[str]] = Signal("session_started")
         self.session_ended: Signal[[str, int, str]] = Signal("session_ended")
@@ -154,9 +124,10 @@ class Tracker:
         self.connection_lost: Signal[[str, str]] = Signal("connection_lost")
         self.connection_restored: Signal[[str]] = Signal("connection_restored")
 
-        self._announcer = Announcer(self, self._mailbox.post)
+        self._announcer = Announcer(self, self._mailbox.notify)
         self._diagnostics.on_drop = self._announcer.dropped
-        context = Context(user_id=self.config.user_id or "", build=self.config.build)
+        unknown = (AS_KEPT, AS_KEPT, AS_KEPT)
+        context = Context(user_id=self.config.user_id or "", build=self.config.build, dimensions=unknown)
         self._recorder = Recorder(context, self._monotonic, self._diagnostics)
         self._session = Session(
             self.config.pause_timeout,
@@ -175,11 +146,13 @@ class Tracker:
         self.remote_configs = RemoteConfigs(diagnostics)
         state = ConsentState.UNKNOWN if self.config.consent_required else ConsentState.GRANTED
         self.consent = Consent(state, self._set_consent)
-        self._errors = ErrorLimit(diagnostics)
-        self._crash_hook = CrashHook(self._on_crash)
+        self._errors = ErrorReports(post, diagnostics)
+        self._crash_hooks = CrashHooks(self._on_crash)
         self._hook: Hook | None = None
         self._watch: Watch | None = None
         self._pid = os.getpid()
+        self._left_to_parent: Delivery | None = None
+        active.expect(self)
 
     def __repr__(self) -> str:
         state = "closed" if self._recorder.closed else "started" if self._is_started else "not started"
@@ -187,32 +160,45 @@ class Tracker:
 
     # --- life -------------------------------------------------------------------------------------------
 
+    @guard
     def start(self) -> None:
         """Begin the first session and watch the game from now on; call it once, before the loop.
 
-        Opens the data folder. What was reported before is recorded as the session's first events.
+        Opens the data folder. What was reported before is recorded as the session's first events. In a worker that
+        `multiprocessing` started it does nothing: such a process has a tracker only because it imports the game.
         """
+        if self._is_closed:
+            words = "start() after close() does nothing: nothing is recorded. Make a new Tracker for a new start"
+            self._diagnostics.warn_once("start after close", words)
         if self._is_started:
             return
         self._is_started = True
         try:
             self._start()
-        except Exception as error:  # noqa: BLE001 - the game is sacred
+        except BaseException:
             self._recorder.closed = Drop.INTERNAL
-            self._diagnostics.failed("Tracker.start", error)
+            self._diagnostics.drop(Drop.INTERNAL, self._recorder.forget())
+            raise
 
     def _start(self) -> None:
+        say("the tracker starts", level=DEBUG)  # so that the log is at hand when nothing can be imported any more
+        if active.is_helper_process():
+            active.enter(self, self._diagnostics, records=False)
+            self._turn_off()
+            say("this is a worker process of multiprocessing: nothing is recorded here", level=DEBUG)
+            return
         from ga_pygame import wiring  # noqa: PLC0415 - see __init__
         from ga_pygame.engine.focus import Focus, Watch  # noqa: PLC0415 - imports pygame
         from ga_pygame.engine.hook import NO_CALLS, Hook  # noqa: PLC0415 - imports pygame
 
         targets = wiring.destinations(self.config) if self.config.enabled else ()
         if not targets:
-            self._recorder.closed = Drop.NOT_RUNNING
-            self._diagnostics.drop(Drop.NOT_RUNNING, len(self._recorder.take_all()))
+            active.enter(self, self._diagnostics, records=False)
+            self._turn_off()
             if self.config.enabled:
                 self._diagnostics.warn_once("no keys", _NO_KEYS)
             return
+        active.enter(self, self._diagnostics, records=True)
         for pattern in rules.PATTERNS_OF_CALLS:
             pattern.compile()
         wants_health = any(target.wants_health for target in targets)
@@ -226,30 +212,34 @@ class Tracker:
             shown=self._frame_shown,
             flush=self._flush_quietly,
             leave=lambda: self._leave("quit"),
+            look_after=self._crash_hooks.look_after,
             health=HealthSampler(self._post) if wants_health else None,
         )
         warn = functools.partial(self._diagnostics.warn_once, "no calls", NO_CALLS)
         self._watch = Watch(focus, self._session, self._clock, is_seen=lambda: hook.seen, warn=warn)
-        early = self._recorder.take_all()
         self.consent.load(wiring.kept_consent(self.config))
         if self.consent.state is ConsentState.GRANTED:
             self._open_delivery()
         elif self.consent.state is ConsentState.DENIED:
             self._recorder.closed = Drop.NO_CONSENT
-            self._diagnostics.drop(Drop.NO_CONSENT, len(early))
-            early = []
+            self._diagnostics.drop(Drop.NO_CONSENT, self._recorder.forget())
         self._session.start(self._monotonic())
-        self._recorder.give_back(early)
+        if self._delivery is not None:
+            self._recorder.release()
         if self.config.hook:
             hook.install()
         if self.config.capture_exceptions:
-            self._crash_hook.install()
+            self._crash_hooks.install()
         atexit.register(self.close)
-        self._recorder.stop_in_children()
+        self._recorder.stop_in_children(self._let_go)
         if self.consent.said:  # before start()
             self._keep_consent()
         if self._delivery is not None:
             self._delivery.runner.start()
+
+    def _turn_off(self) -> None:
+        self._recorder.closed = Drop.NOT_RUNNING
+        self._diagnostics.drop(Drop.NOT_RUNNING, self._recorder.forget())
 
     def _open_delivery(self) -> None:
         from ga_pygame.wiring import Delivery  # noqa: PLC0415 - see __init__
@@ -270,41 +260,80 @@ class Tracker:
             post=self._mailbox.post,
         )
         kept = self._delivery.values
-        self.dimensions.load((kept.get("custom_01"), kept.get("custom_02"), kept.get("custom_03")))
+        loaded = self.dimensions.load((kept.get("custom_01"), kept.get("custom_02"), kept.get("custom_03")))
+        if self.consent.state is ConsentState.GRANTED:
+            for number, value in loaded.said.items():
+                self._delivery.remember(f"custom_0{number}", value)
         user_id = self.config.user_id or kept["user_id"]
+        self._recorder.kept_dimensions = loaded.kept
         self._recorder.change(user_id=user_id, dimensions=self.dimensions.values)
         self._recorder.write_now = self._delivery.write_now
         self._recorder.attach(self._delivery.journal)
         try:
             self._take_configs(json.loads(kept.get("remote_configs", "{}")))
         except (ValueError, AttributeError):
-            log().debug("the remote configs that were kept cannot be read")
+            say("the remote configs that were kept cannot be read", level=DEBUG)
 
+    @guard
     def close(self) -> None:
         """End the session, store everything, send what can be sent within `shutdown_timeout`; called at exit.
 
         Later calls of anything do nothing.
         """
+        self._say_if_never_started()
         if not self._is_started or self._is_closed or os.getpid() != self._pid:
             return
         self._is_closed = True
         deadline = self._monotonic() + self.config.shutdown_timeout
-        self._leave("quit", final=True)
-        self._recorder.closed = self._recorder.closed or Drop.NOT_RUNNING
+        active.leave(self)
+        for step in (self._end_game, self._close_delivery, self._mailbox.deliver):
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001 - what fails must not keep the rest from being stored
+                self._diagnostics.defect("Tracker.close", error)
+        self._nodes.close(lambda: deadline - self._monotonic())
+
+    def _end_game(self) -> None:
+        self._crash_hooks.remove()  # first: it may hear of an exception that ends the game
+        try:
+            self._leave("quit", final=True)
+        finally:
+            self._recorder.closed = self._recorder.closed or Drop.NOT_RUNNING
+            atexit.unregister(self.close)
+            if self._hook is not None:
+                self._hook.remove()
+
+    def _close_delivery(self) -> None:
+        if self._delivery is not None:
+            self._delivery.stop(self.config.shutdown_timeout)
+        else:
+            self._diagnostics.drop(Drop.NO_CONSENT, self._recorder.forget())
+
+    def _say_if_never_started(self) -> None:
+        if self._is_started or os.getpid() != self._pid or not (lost := self._recorder.forget()):
+            return
+        self._diagnostics.drop(Drop.NOT_RUNNING, lost)
+        if self.config.enabled and not active.is_helper_process():
+            words = f"Tracker.start() was never called: {lost} events are lost. Call it once, before the game's loop"
+            self._diagnostics.warn_once("never started", words)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):  # made in part only, or Python ends
+            self._say_if_never_started()
+
+    def _let_go(self) -> None:
+        """In a forked child: do nothing any more. What is shared with the parent is neither used nor closed."""
+        self._pid = -1
+        self._left_to_parent, self._delivery = self._delivery, None  # referenced: its files are not ours to close
+        self._watch = None
         if self._hook is not None:
             self._hook.remove()
-        self._crash_hook.remove()
+            self._hook = None
+        self._crash_hooks.let_go()
+        self._mailbox.clear()
+        self._nodes.clear()
+        active.leave(self)
         atexit.unregister(self.close)
-        if self._delivery is not None:
-            try:
-                self._delivery.stop(self.config.shutdown_timeout)
-            except Exception as error:  # noqa: BLE001 - the game is sacred
-                self._diagnostics.defect("Tracker.close", error)
-        else:
-            self._diagnostics.drop(Drop.NO_CONSENT, len(self._recorder.take_all()))
-        self._mailbox.deliver()
-        for node in self._nodes:
-            node.close(max(0.0, deadline - self._monotonic()))
 
     def __enter__(self) -> Tracker:
         self.start()
@@ -322,6 +351,8 @@ class Tracker:
         if self._hook is not None:
             try:
                 self._hook.process(event)
+            except RecursionError:  # no room on the stack, not even to report it
+                pass
             except Exception as error:  # noqa: BLE001 - the game is sacred
                 self._diagnostics.defect("Tracker.process", error)
 
@@ -335,8 +366,10 @@ class Tracker:
                 self._delivery.runner.tick(now)
             if self._mailbox:
                 self._mailbox.deliver()
-            for node in self._nodes:
-                node.tick()
+            if self._nodes:
+                self._nodes.tick()
+        except RecursionError:  # no room on the stack, not even to report it
+            pass
         except Exception as error:  # noqa: BLE001 - the game is sacred
             self._diagnostics.defect("Tracker.tick", error)
 
@@ -347,21 +380,8 @@ class Tracker:
     def flush(self) -> Response[FlushResult]:
         """Send now what has been recorded; the result says whether everything arrived."""
         response: Response[FlushResult] = Response("flush", self._clock, self.tick)
-        answers: list[str] = []
-        expected = 1
-
-        def answer(error: str) -> None:
-            answers.append(error)
-            if len(answers) == expected:
-                response.finish(FlushResult("; ".join(filter(None, answers))))
-
-        def done(_destination: str, error: str) -> None:
-            self._mailbox.post(lambda: answer(error))
-
-        if self._delivery is None or self._recorder.closed:
-            done("", "the tracker is not running")
-        else:
-            expected = self._delivery.flush(done)
+        delivery = None if self._recorder.closed else self._delivery
+        flush_into(response, self._mailbox, delivery.flush if delivery is not None else None)
         return response
 
     def _flush_quietly(self) -> None:
@@ -370,7 +390,7 @@ class Tracker:
 
     def attach(self, node: Node) -> None:
         """Have `tick()` and `close()` look after another node too, such as a `POGRClient`."""
-        self._nodes.append(node)
+        self._nodes.attach(node)
 
     # --- events -----------------------------------------------------------------------------------------
 
@@ -384,7 +404,7 @@ class Tracker:
             value: A number to sum up and average over.
             fields: Custom fields of this event.
         """
-        self._post(Design(event_id, value), fields)
+        self._post(self._diagnostics.made(Design, event_id, value=value), fields)
 
     @guard
     def business(
@@ -411,7 +431,8 @@ class Tracker:
         if fields is None and type(amount_cents) is int and self._repeat(key, amount_cents, 0):
             self._recorder.write_now()
         else:
-            self._post(Business(currency, amount_cents, item_type, item_id, cart_type), fields)
+            required = (currency, amount_cents, item_type, item_id)
+            self._post(self._diagnostics.made(Business, *required, cart_type=cart_type), fields)
 
     @guard
     def error(self, severity: Severity | str, message: str, *, fields: Fields | None = None) -> None:
@@ -422,24 +443,14 @@ class Tracker:
             message: Cut at 8,192 characters. Leave out what identifies the player.
             fields: Custom fields of this event.
         """
-        rules.severity("severity", severity)
-        level, message = Severity(severity), clipped(message)
-        key = (level._value_, message)
-        if self._errors.admits(key):
-            self._post(Error(level, message), fields)
-            self._errors.remember(key)
+        self._errors.error(severity, message, fields)
 
     @guard
     def exception(
         self, error: BaseException, *, severity: Severity | str = Severity.ERROR, fields: Fields | None = None
     ) -> None:
         """An exception that the game caught, with its traceback; the same place is sent once a launch."""
-        rules.exception("error", error)
-        rules.severity("severity", severity)
-        key = fingerprint(error)
-        if self._errors.admits(key):
-            self._post(Error(Severity(severity), describe(error)), fields)
-            self._errors.remember(key)
+        self._errors.exception(error, severity, fields)
 
     def wallet(self, currency: str) -> Wallet:
         """Flows of one currency, summed up and sent once per attempt or 10 s."""
@@ -450,7 +461,7 @@ class Tracker:
     @property
     def stats(self) -> Stats:
         """What happened to this launch's events so far."""
-        return self._diagnostics.stats(self._recorder.inbox.waiting)
+        return self._diagnostics.stats(self._recorder.waiting)
 
     @property
     def session_id(self) -> str:
@@ -468,13 +479,11 @@ class Tracker:
         return self._recorder.context.external_user_id
 
     @external_user_id.setter
+    @setting
     def external_user_id(self, value: str | None) -> None:
-        try:
-            if value is not None:
-                rules.external_user_id("external_user_id", value)
-            self._recorder.change(external_user_id=value)
-        except Exception as error:  # noqa: BLE001 - the game is sacred
-            self._diagnostics.failed("Tracker.external_user_id", error)
+        if value is not None:
+            value = rules.external_user_id("external_user_id", value)
+        self._recorder.change(external_user_id=value)
 
     # --- changes ----------------------------------------------------------------------------------------
 
@@ -493,10 +502,10 @@ class Tracker:
 
     def _on_session_started(self, session: SessionRef) -> None:
         self._recorder.session = session
-        self._mailbox.post(lambda: self.session_started.emit(session.id))
+        self._mailbox.notify(lambda: self.session_started.emit(session.id))
 
     def _on_session_ended(self, session: SessionRef, length: int, reason: str) -> None:
-        self._mailbox.post(lambda: self.session_ended.emit(session.id, length, reason))
+        self._mailbox.notify(lambda: self.session_ended.emit(session.id, length, reason))
 
     def _leave(self, reason: str, *, final: bool = False) -> None:
         """The player leaves the game: fail the open attempt, end the session."""
@@ -505,7 +514,7 @@ class Tracker:
 
     def _on_crash(self, error: BaseException, ends_game: bool) -> None:
         try:
-            if not isinstance(error, KeyboardInterrupt | SystemExit):
+            if isinstance(error, Exception):  # no Ctrl-C, exit, cancelled task or closed generator
                 self.exception(error, severity=Severity.CRITICAL)
             if ends_game:
                 self._leave("crash" if isinstance(error, Exception) else "quit")
@@ -531,35 +540,34 @@ class Tracker:
 
     # --- consent ----------------------------------------------------------------------------------------
 
+    @setting
     def _set_consent(self, state: ConsentState) -> None:
-        try:
-            if state is ConsentState.GRANTED:
-                self._on_granted()
-            else:
-                self._on_denied()
-        except Exception as error:  # noqa: BLE001 - the game is sacred
-            self._diagnostics.failed("Tracker.consent", error)
+        if state is ConsentState.GRANTED:
+            self._on_granted()
+        else:
+            self._on_denied()
 
     def _on_granted(self) -> None:
-        if not self._is_started or self._is_closed:
+        if not self._is_started or self._is_closed or self._watch is None:
             return
         if self._recorder.closed is not None:  # nothing of a session that was denied may come, nor its end
             self._session.end(self._monotonic(), "quit")
-        waiting = self._recorder.take_all()
+            self._diagnostics.drop(Drop.NO_CONSENT, self._recorder.forget())
         self._open_delivery()
         self._recorder.closed = None
         if self._delivery is not None:
-            self._recorder.give_back(waiting)
             self._session.start(self._monotonic())
+            self._recorder.release()
             self._keep_consent()
             self._delivery.runner.start()
 
     def _on_denied(self) -> None:
-        self._recorder.closed = Drop.NO_CONSENT
+        self._recorder.hold()
+        self._recorder.closed = self._recorder.closed or Drop.NO_CONSENT
         self._session.end(self._monotonic(), "quit")
         if self._is_started:
             self._keep_consent()
-        self._diagnostics.drop(Drop.NO_CONSENT, len(self._recorder.take_all()))
+        self._diagnostics.drop(Drop.NO_CONSENT, self._recorder.forget())
 
     def _keep_consent(self) -> None:
         """Have the next launch know; of a player who said no, nothing else stays on the disk."""

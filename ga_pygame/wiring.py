@@ -128,7 +128,7 @@ class Delivery:
         taking_records = [name for name in names if name not in amounts]
         self._outbox = make_outbox(outbox_path(config), taking_records, clock, diagnostics, tuple(amounts))
         self.values: Mapping[str, str] = self._outbox.transact(lambda transaction: _kept(transaction, parts.new_id))
-        self.journal = _journal(self._outbox.journal_path(), clock) if config.journal else None
+        self.journal = _journal(self._outbox.journal_path(), clock, diagnostics) if config.journal else None
         self._writer = Writer(
             inbox,
             self._outbox,
@@ -229,9 +229,9 @@ class Delivery:
     def _close_journal(self) -> None:
         if self.journal is not None:
             self._inbox.detach()
-            self.journal.close()
-            key = journal_key(self._outbox.launch)  # last: as long as there is a file, it says what is done of it
-            self._outbox.transact(lambda transaction: transaction.remember(key, None))
+            if self.journal.close():
+                key = journal_key(self._outbox.launch)  # last: as long as there is a file, it says what is done of it
+                self._outbox.transact(lambda transaction: transaction.remember(key, None))
 
 
 def kept_consent(config: Config) -> ConsentState:
@@ -253,15 +253,22 @@ def _failover_outbox(
     return FailoverOutbox(path, destinations, clock, diagnostics, summing)
 
 
-def _journal(path: Path | None, clock: Clock) -> Journal | None:
+def _journal(path: Path | None, clock: Clock, diagnostics: Diagnostics) -> Journal | None:
     """A journal, where there is a disk to have it on."""
     if path is None:
         return None
     from ga_pygame.delivery.journal import Journal  # noqa: PLC0415 - mmap and zlib, when a tracker starts
+    from ga_pygame.delivery.journal_files import shared_folder  # noqa: PLC0415
 
+    shared = shared_folder(path.parent)
+    if shared is not None and path.parent != shared and path.parent.parent != shared.parent:
+        words = f"{shared} cannot be used: another user made it. The last moments before a kill are noted on the disk"
+        diagnostics.warn_once("journal folder", words)
     try:
         return Journal(path, clock)
-    except OSError:
+    except OSError as error:
+        words = f"there is no journal: {error}. Up to 0.05 s of events are lost if the game is killed"
+        diagnostics.warn_once("journal", words)
         return None
 
 

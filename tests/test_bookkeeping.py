@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from ga_pygame import rules
-from ga_pygame.delivery.bookkeeping import WALLET_SECONDS, Book, Encoder, Heartbeat, Page, encode, end_lost
+from ga_pygame.delivery.bookkeeping import WALLET_SECONDS, Book, Encoder, Heartbeat, Page, encode
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.outbox import OpenSession, Transaction
+from ga_pygame.delivery.recovery import end_lost
 from ga_pygame.events import (
     Business,
     Context,
@@ -225,6 +226,7 @@ class AttemptWalk(RuleBasedStateMachine):
     def restart(self) -> None:
         """Another launch on the same data folder."""
         self.desk = Desk(self.desk.outbox)
+        self.desk.write(User())
 
 
 TestAttemptWalk: Any = AttemptWalk.TestCase

@@ -7,7 +7,7 @@ import pytest
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.context import Dimensions, DimensionTuple, GlobalFields
-from ga_pygame.events import Fields
+from ga_pygame.events import AS_KEPT, Fields
 
 
 class Rig:
@@ -27,7 +27,7 @@ def test_dimensions_are_set_and_cleared_each_for_itself() -> None:
     rig.dimensions[1] = "ninja"
     rig.dimensions[3] = "red"
     rig.dimensions[1] = None
-    assert rig.told == [(("ninja", None, None), 1), (("ninja", None, "red"), 3), ((None, None, "red"), 1)]
+    assert rig.told == [(("ninja", AS_KEPT, AS_KEPT), 1), (("ninja", AS_KEPT, "red"), 3), ((None, AS_KEPT, "red"), 1)]
     assert rig.dimensions[3] == "red"
     assert rig.dimensions[1] is None
     assert rig.dimensions.values == (None, None, "red")
@@ -57,10 +57,18 @@ def test_kept_dimensions_yield_to_new_ones_and_to_the_declared_list() -> None:
     """What was kept fills what was not set in this launch; a value that is not declared any more is forgotten."""
     rig = Rig({2: ["red"]})
     rig.dimensions[1] = "ninja"
-    rig.dimensions.load(("wizard", "blue", "kept"))
+    assert rig.dimensions.load(("wizard", "blue", "kept")) == (("wizard", None, "kept"), {1: "ninja"})
     assert rig.dimensions.values == ("ninja", None, "kept")
-    rig.dimensions.load(("x", "red", "y"))
-    assert rig.dimensions.values == ("ninja", "red", "kept")
+
+
+def test_a_dimension_that_was_cleared_before_the_kept_ones_are_read_stays_cleared() -> None:
+    """`None` says that the player has none; that is not the same as saying nothing."""
+    rig = Rig()
+    rig.dimensions[1] = None
+    rig.dimensions[2] = "a"
+    rig.dimensions[2] = None
+    assert rig.dimensions.load(("wizard", "blue", "kept")).said == {1: None, 2: None}
+    assert rig.dimensions.values == (None, None, "kept")
 
 
 def test_global_fields_are_a_checked_mapping() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ga_pygame import rules
 from ga_pygame.checks import InvalidEvent
-from ga_pygame.diagnostics import Diagnostics, Drop, guard
+from ga_pygame.diagnostics import MAX_MESSAGE, MAX_SAID, Diagnostics, Drop, guard, setting
 
 
 class Area:
@@ -137,6 +137,42 @@ def test_the_guard_lets_ctrl_c_through() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         Stubborn().good("a")
+
+
+def test_warnings_about_changing_keys_are_one() -> None:
+    """A key that the game makes up each time is no new cause."""
+    diagnostics = Diagnostics()
+    for number in range(3000):
+        error = InvalidEvent(f"custom_fields.key_{number}", 1, "is bad", "test", "wrong_type")
+        diagnostics.failed("call", error)
+        diagnostics.left_out(error)
+    assert len(diagnostics._said) == 2
+    assert diagnostics.stats(0).dropped == {"invalid": 3000, "part": 3000}
+
+
+def test_causes_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever they are made of: the rest is counted, and that is said once."""
+    diagnostics = Diagnostics()
+    for number in range(MAX_SAID + 500):
+        diagnostics.warn_once(f"cause {number}" + "x" * 10_000, "y" * 100_000)
+        diagnostics.foreign(f"part {number}", ValueError("z" * 10**6))
+    assert len(diagnostics._said) == MAX_SAID
+    assert len(caplog.records) == MAX_SAID + 1
+    assert "further ones are only counted" in caplog.records[-1].getMessage()
+    assert diagnostics.total("unsaid") == 2 * (MAX_SAID + 500) - MAX_SAID
+    assert max(map(len, diagnostics._said)) <= MAX_MESSAGE
+
+
+def test_what_a_game_sets_wrongly_is_not_set(caplog: pytest.LogCaptureFixture) -> None:
+    """A refused setting is no event."""
+
+    class Settings(Area):
+        @setting
+        def good(self, name: str) -> None:
+            rules.event_part("name", name)
+
+    Settings().good("#")
+    assert ": not set: name '#'" in caplog.text
 
 
 def test_root_logging_is_left_alone() -> None:

@@ -113,6 +113,7 @@ class Recorded:
     def __init__(self, currencies: Collection[str] | None = None) -> None:
         self.diagnostics = Diagnostics(strict=True)
         self.recorder = Recorder(Context("player"), ManualClock().monotonic, self.diagnostics)
+        self.recorder.release()
         repeat = self.recorder.inbox.repeat
         self.area = ResourceArea(self.recorder.post, self.diagnostics, currencies, None, repeat)
         self.wallet = Wallet(self.area, "gold", self.recorder.post, self.diagnostics, repeat)

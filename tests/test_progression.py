@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -86,16 +87,84 @@ def test_ending_another_level_leaves_the_attempt_open(rig: Rig) -> None:
     assert rig.area.current == ("a",)
 
 
-def test_an_invalid_start_leaves_the_open_attempt_alone() -> None:
-    """A wrong call changes nothing but the count of wrong calls."""
+def test_an_invalid_start_is_refused_and_the_attempt_before_it_is_over() -> None:
+    """The player left the open level, whatever the new one is called: later calls do not mean the old one."""
     rig = Rig(strict=False)
     rig.area.start("a")
     rig.area.start("b#")
+    assert rig.ids == ["Start:a", "Fail:a"]
+    assert rig.area.current is None
     rig.area.start()
-    rig.area.complete("a", score=1.5)  # type: ignore[arg-type]
-    assert rig.ids == ["Start:a"]
-    assert rig.area.current == ("a",)
-    assert rig.diagnostics.stats(0).dropped == {"invalid": 3}
+    rig.area.complete()
+    rig.area.complete("b#")
+    assert rig.ids == ["Start:a", "Fail:a"]
+    assert rig.diagnostics.stats(0).dropped == {"invalid": 4}
+
+
+@pytest.mark.parametrize("score", [12.5, "7", True, float("nan"), [], 10**30, object()])
+@pytest.mark.parametrize("step", ["complete", "fail"])
+def test_a_wrong_score_is_left_out_and_the_step_arrives(
+    step: str, score: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The level was completed: that is what the event says, and no Fail follows; the score is said and counted."""
+    rig = Rig(strict=False)
+    rig.area.start("a")
+    getattr(rig.area, step)("a", score=score)
+    rig.area.abandon()
+    assert rig.ids == ["Start:a", f"{step.capitalize()}:a"]
+    assert rig.posted[1].score is None
+    assert rig.diagnostics.stats(0).dropped == {"part": 1}
+    assert "left out of the event: score" in caplog.text
+
+
+@pytest.mark.parametrize("score", [7.25, "x"])
+def test_a_wrong_score_of_a_block_is_left_out_too(score: Any) -> None:
+    """`attempt.score = 7.25`: the block still completes its level."""
+    rig = Rig(strict=False)
+    with rig.area.attempt("a") as attempt:
+        attempt.score = score
+    rig.area.abandon()
+    assert rig.ids == ["Start:a", "Complete:a"]
+
+
+@pytest.mark.parametrize("leave", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
+def test_a_block_that_is_left_early_failed(rig: Rig, leave: type[BaseException]) -> None:
+    """By Ctrl-C, an exit, a cancelled task or a closed generator: the level was left, and nothing else is said."""
+    with pytest.raises(leave), rig.area.attempt("a"):
+        raise leave
+    assert rig.ids == ["Start:a", "Fail:a"]
+
+
+def test_a_block_may_have_fields_at_its_start(rig: Rig) -> None:
+    """They are the Start's."""
+    with rig.area.attempt("a", fields={"seed": 1}):
+        pass
+    assert rig.fields == [{"seed": 1}, None]
+
+
+def test_without_parts_the_open_attempt_is_meant(rig: Rig) -> None:
+    """A level is named once, where it starts."""
+    rig.area.start("a", "b")
+    rig.area.complete(score=5)
+    rig.area.start("a", "c")
+    rig.area.fail()
+    assert rig.ids == ["Start:a:b", "Complete:a:b", "Start:a:c", "Fail:a:c"]
+    for end in (rig.area.complete, rig.area.fail):
+        with pytest.raises(InvalidEvent, match="no attempt is open"):
+            end()
+
+
+def test_the_end_of_another_level_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """`complete("a")` while `a:b` is open is mostly a slip: a Fail of `a:b` will follow."""
+    rig = Rig(strict=False)
+    rig.area.start("a", "b")
+    for _ in range(3):
+        rig.area.complete("a")
+    assert rig.ids == ["Start:a:b", *["Complete:a"] * 3]
+    assert rig.area.current == ("a", "b")
+    (record,) = caplog.records
+    assert f"{__file__}:" in record.getMessage()
+    assert "'a' ends while the attempt at 'a:b' is open" in record.getMessage()
 
 
 def test_an_attempt_block_completes_or_fails(rig: Rig) -> None:
@@ -180,6 +249,7 @@ class RecordedRig(Rig):
     def __init__(self, *, strict: bool = True) -> None:
         super().__init__(strict=strict)
         self.recorder = Recorder(Context("player"), ManualClock().monotonic, self.diagnostics)
+        self.recorder.release()
         self.area = ProgressionArea(self.recorder.post, self.diagnostics, self.recorder.inbox.repeat)
 
     @property
@@ -203,7 +273,7 @@ TestRecordedWalk: Any = RecordedWalk.TestCase
 
 @pytest.mark.parametrize("score", [1.5, True, "7", float("nan"), [], 2.0])
 def test_a_wrong_score_is_refused_after_right_ones_too(score: Any) -> None:
-    """A step that was right before is checked again for what differs; the attempt stays open."""
+    """A step that was right before is checked again for what differs; in strict mode no Fail follows either."""
     rig = RecordedRig()
     for _ in range(2):
         rig.area.start("a")
@@ -211,7 +281,7 @@ def test_a_wrong_score_is_refused_after_right_ones_too(score: Any) -> None:
     rig.area.start("a")
     with pytest.raises(InvalidEvent, match="score"):
         rig.area.complete("a", score=score)
-    assert rig.area.current == ("a",)
+    assert rig.area.current is None
     assert rig.ids == ["Start:a", "Complete:a"] * 2 + ["Start:a"]
 
 

@@ -37,6 +37,7 @@ PUBLIC = [
     "Status",
     "Tracker",
     "__version__",
+    "current",
 ]
 TRACKER = """
     attach batch_delivered business close config connection_lost connection_restored consent design dimensions error

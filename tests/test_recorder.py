@@ -9,7 +9,7 @@ import pytest
 
 from ga_pygame.delivery.journal import Journal, Rest
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import Business, Context, Design, Error, Record, SessionEnd, SessionRef, Severity, User
+from ga_pygame.events import AS_KEPT, Business, Context, Design, Error, Record, SessionEnd, SessionRef, Severity, User
 from ga_pygame.recorder import Recorder
 from ga_pygame.testing import ManualClock
 
@@ -19,13 +19,15 @@ SESSION = SessionRef("s1", 1000.0)
 class Rig:
     """A recorder, and how often it asked for a commit."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, holding: bool = False) -> None:
         self.clock = ManualClock()
         self.diagnostics = Diagnostics()
         self.recorder = Recorder(Context(user_id=""), self.clock.monotonic, self.diagnostics)
         self.commits = 0
         self.recorder.write_now = self._write_now
         self._taken: list[Record] = []
+        if not holding:
+            self.recorder.release()
 
     def _write_now(self) -> None:
         self.commits += 1
@@ -79,18 +81,19 @@ def test_while_closed_every_event_is_counted_with_the_reason() -> None:
 
 def test_early_records_learn_who_plays_and_in_which_session() -> None:
     """Their own dimensions win over those kept from the last launch; the order stays; nothing else changes."""
-    rig = Rig()
+    rig = Rig(holding=True)
+    rig.recorder.change(dimensions=(AS_KEPT, AS_KEPT, AS_KEPT))
     rig.recorder.post(Design("a"), None)
-    rig.recorder.change(dimensions=("own", None, None))
+    rig.recorder.change(dimensions=("own", AS_KEPT, None))
     rig.recorder.post(Design("b"), {"x": 1})
-    early = rig.recorder.take_all()
-    assert rig.recorder.inbox.waiting == 0
-    rig.recorder.change(user_id="player", dimensions=("kept", "kept2", None))
+    assert (rig.recorder.inbox.waiting, rig.recorder.waiting) == (0, 2)
+    rig.recorder.kept_dimensions = ("kept", "kept2", "kept3")
+    rig.recorder.change(user_id="player", dimensions=("own", "kept2", None))
     rig.recorder.session = SESSION
-    rig.recorder.give_back(early)
+    rig.recorder.release()
     first, second = rig.records
     assert (first.event, second.event) == (Design("a"), Design("b"))
-    assert first.context.dimensions == ("kept", "kept2", None)
+    assert first.context.dimensions == ("kept", "kept2", "kept3")
     assert second.context.dimensions == ("own", "kept2", None)
     assert {record.context.user_id for record in rig.records} == {"player"}
     assert {record.session for record in rig.records} == {SESSION}
@@ -129,15 +132,14 @@ def test_the_end_of_the_journal_does_not_open_what_is_closed(tmp_path: Path) -> 
 
 def test_records_given_back_are_safe_from_a_kill(tmp_path: Path) -> None:
     """What was reported before consent or before `start()` goes into the journal with the player it then has."""
-    rig = Rig()
+    rig = Rig(holding=True)
     rig.recorder.post(Design("early", 1), None)
-    early = rig.recorder.take_all()
     path = tmp_path / "x.ring"
     journal = Journal(path, rig.clock)
     rig.recorder.change(user_id="player")
     rig.recorder.attach(journal)
     rig.recorder.session = SESSION
-    rig.recorder.give_back(early)
+    rig.recorder.release()
     rig.recorder.post(Design("late", 2), None)
     found = [record for _, record in Rest(path.read_bytes()).records]
     assert [record.event for record in found] == [Design("early", 1), Design("late", 2)]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 
 import pytest
 
-from ga_pygame.signals import Mailbox, Response, Signal
+from ga_pygame.signals import MAX_NOTICES, Mailbox, Response, Signal
 from ga_pygame.testing import ManualClock
 
 
@@ -59,6 +60,49 @@ def test_a_receiver_that_raises_stops_nobody(caplog: pytest.LogCaptureFixture) -
     assert heard == [1]
     assert "a receiver of level_up raised" in caplog.text
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_receiver_that_raises_each_time_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """And called again; another one, or another exception, is said, too."""
+    signal: Signal[[int]] = Signal("test")
+    heard: list[int] = []
+
+    def bad(number: int) -> None:
+        heard.append(number)
+        raise (ValueError if number < 3 else KeyError)
+
+    signal.connect(bad)
+    signal.connect(lambda n: n // 0)
+    for number in range(5):
+        signal.emit(number)
+    assert heard == [0, 1, 2, 3, 4]
+    assert len(caplog.records) == 3
+
+
+@pytest.mark.parametrize("leave", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+def test_a_receiver_may_end_the_game(leave: type[BaseException]) -> None:
+    """What is no error passes: `sys.exit()` in a receiver is meant."""
+    signal: Signal[[]] = Signal("test")
+
+    def ends() -> None:
+        raise leave
+
+    signal.connect(ends)
+    with pytest.raises(leave):
+        signal.emit()
+
+
+def test_a_mailbox_that_nobody_empties_is_bounded() -> None:
+    """The oldest notices make room, and are counted; an answer that somebody waits for is not among them."""
+    mailbox = Mailbox()
+    heard: list[int] = []
+    mailbox.post(lambda: heard.append(-1))
+    for number in range(MAX_NOTICES + 5):
+        mailbox.notify(functools.partial(heard.append, number))
+    assert mailbox.left_out == 5
+    mailbox.deliver()
+    assert heard == [-1, *range(5, MAX_NOTICES + 5)]
+    assert not mailbox
 
 
 def test_a_receiver_may_disconnect_others_while_it_is_called() -> None:

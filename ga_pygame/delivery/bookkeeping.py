@@ -18,8 +18,7 @@ from typing import Any
 
 from ga_pygame import device
 from ga_pygame.clock import Clock, new_ids
-from ga_pygame.delivery.journal import Rest
-from ga_pygame.delivery.outbox import NewRecord, OpenSession, Orphan, Transaction
+from ga_pygame.delivery.outbox import NewRecord, OpenSession, Transaction
 from ga_pygame.events import (
     Business,
     Context,
@@ -42,10 +41,7 @@ Amounts = Callable[[Mapping[str, Any], str], Sequence[tuple[str, float]]]
 """What an event of a player adds to which slots. See `exchange.SummingDestination`."""
 
 WALLET_SECONDS = 10.0
-_UNSAVED_SECONDS = 2.0
-"""A session's row is refreshed twice a second: what was played since is less than this, on a slow disk, too."""
-
-_REMEMBERED_SESSIONS = 8
+_REMEMBERED_SESSIONS = 64
 _REMEMBERED_CONTEXTS = 64
 
 
@@ -118,8 +114,17 @@ class Encoder:
             annotations = _annotations(context, session_id, session_num)
             if with_fields and context.fields:
                 annotations["custom_fields"] = context.fields
-            found = self._shared[key] = encode(annotations)[1:-1]
+            found = self._shared[key] = _encode_sound(annotations)[1:-1]
         return found
+
+    def can_tell(self, record: Record) -> bool:
+        """Whether a record can be encoded: of a journal that is damaged, perhaps one cannot."""
+        try:
+            encode(record.event.wire())
+            encode({"custom_fields": record.fields})
+            return record.session is not None
+        except Exception:  # noqa: BLE001 - whatever it is made of
+            return False
 
     def of(self, clock: Clock) -> Encoder:
         """The same for the records of another process."""
@@ -211,12 +216,18 @@ class Page:
         """Do what the record's kind of event asks for and encode it."""
         if isinstance(item, Row):
             session = item.session
-            record = self._encoder.row(item, self.book.numbers.get(session.id, 1)) if session is not None else None
+            number = self.book.numbers.get(session.id) if session is not None else None
+            record = self._encoder.row(item, number) if number is not None else None
             if record is not None:
                 self._records.append(record)
                 self._last = item
                 return
         self._take(item if isinstance(item, Record) else item.record())
+
+    def knows(self, record: Record) -> bool:
+        """Whether the number of a record's session is known, or comes with it."""
+        session = record.session
+        return session is not None and (session.id in self.book.numbers or type(record.event) is User)
 
     def _take(self, record: Record) -> None:
         event = record.event
@@ -271,7 +282,9 @@ class Page:
         session = record.session
         if session is None:
             raise ValueError("a record without a session")
-        number = self.book.numbers.get(session.id, 1)
+        number = self.book.numbers.get(session.id)
+        if number is None:  # a false one would be worse than none: it names another session
+            raise LookupError(f"a record of session {session.id}, of which no number is known")
         own = event.wire()
         own.update(numbers)
         self._encoder.add_to_sums(own, record.context.user_id, self._transaction)
@@ -334,68 +347,8 @@ class Page:
         if session is None or not session.wallet:
             return
         self.book = replace(self.book, session=replace(session, wallet={}))
-        for event in _wallet_events(session):
+        for event in wallet_events(session):
             self._append(event, record._replace(fields=None), {})
-
-
-def replay(transaction: Transaction, orphan: Orphan, rest: Rest, encoder: Encoder) -> None:
-    """Add what a dead process recorded and its writer did not commit any more, then end its sessions."""
-    done = int(transaction.value(orphan.journal_key) or 0)
-    records = [record for position, record in rest.records if position > done]
-    transaction.remember(orphan.journal_key, str(rest.records[-1][0]) if rest.records else None)
-    sessions = {session.session_id: session for session in orphan.sessions}
-    if records:
-        first = records[0].session
-        running = sessions.pop(first.id, None) if first is not None else None
-        running = running or (sessions.popitem()[1] if sessions else None)
-        book = Book(attempt=running.attempt, session=running) if running is not None else Book()
-        if running is not None:
-            book = replace(book, numbers={running.session_id: running.session_num})
-            if running.wallet:
-                book = replace(book, wallet_since=float("inf"))
-        page = Page(book, transaction, encoder)
-        for record in records:
-            page.take(record)
-        last = records[-1]
-        page.close(last.at, None)
-        if page.book.session is not None:
-            session = _seen_until(page.book.session, encoder.clock.wall(last.at))
-            sessions[session.session_id] = session
-    for session in sessions.values():
-        end_lost(transaction, session, encoder)
-
-
-def _seen_until(session: OpenSession, client_ts: float) -> OpenSession:
-    """A session that went on until its last record; after a longer gap it was paused, and the gap is no play."""
-    more = client_ts - session.client_ts
-    if more <= 0:
-        return session
-    return replace(session, client_ts=client_ts, length=session.length + (more if more <= _UNSAVED_SECONDS else 0.0))
-
-
-def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -> None:
-    """Add what a dead process could not: its wallet, the Fail of its open attempt, its session_end.
-
-    Source: REST v2, Detecting missing session end on game launch.
-    """
-    if not transaction.delete_session(session.session_id) or not session.annotations:
-        return
-    events: list[tuple[Event, dict[str, int]]] = [(event, {}) for event in _wallet_events(session)]
-    if session.attempt is not None:
-        number = transaction.attempts(session.attempt) + 1
-        transaction.set_attempts(session.attempt, number)
-        events.append((Progression(Status.FAIL, tuple(session.attempt.split(":"))), {"attempt_num": number}))
-    events.append((SessionEnd(int(session.length), "lost"), {}))
-    user_id = json.loads(b"{" + session.annotations + b"}")["user_id"]
-    when = (session.client_ts, session.clock_offset)
-    records = []
-    for event, numbers in events:
-        own = {**event.wire(), **numbers}
-        encoder.add_to_sums(own, user_id, transaction)
-        extra = json.dumps({"reason": event.reason}) if isinstance(event, SessionEnd) else None
-        text = encoder.own(own)
-        records.append(NewRecord(session.session_id, own["category"], *when, session.annotations, text, extra))
-    transaction.add(records)
 
 
 def _json_encoder() -> Callable[[Any], str]:
@@ -409,6 +362,22 @@ def _json_encoder() -> Callable[[Any], str]:
 
 
 _encode = _json_encoder()
+
+
+def _encode_sound(parts: Mapping[str, Any]) -> bytes:
+    """Compact JSON of all parts that have a JSON form: one that has none must not take the events along."""
+    try:
+        return encode(parts)
+    except (ValueError, TypeError, RecursionError):
+        return encode({name: value for name, value in parts.items() if _is_sound(name, value)})
+
+
+def _is_sound(name: str, value: Any) -> bool:
+    try:
+        encode({name: value})
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return True
 
 
 def encode(value: Mapping[str, Any]) -> bytes:
@@ -435,7 +404,8 @@ def _annotations(context: Context, session_id: str, session_num: int) -> dict[st
     }
 
 
-def _wallet_events(session: OpenSession) -> list[Resource]:
+def wallet_events(session: OpenSession) -> list[Resource]:
+    """The flows that a session's wallets still hold, as events."""
     return [
         Resource(Flow(flow), currency, amount, item_type, item_id)
         for (flow, currency, item_type, item_id), amount in session.wallet.items()

@@ -19,51 +19,64 @@ import contextlib
 import mmap
 import os
 import struct
-import sys
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
-from ga_pygame.clock import Clock
-from ga_pygame.entries import EVENT, KIND, STAMP, TURN, Body, Entry, RawRow, Replay, entries, entry
+from ga_pygame import marshalled
+from ga_pygame.clock import Clock, wall_now
+from ga_pygame.delivery import journal_files
+from ga_pygame.entries import (
+    EVENT,
+    KIND,
+    STAMP,
+    TURN,
+    Body,
+    Entry,
+    RawRow,
+    Replay,
+    entries,
+    entry,
+    events_in,
+)
 from ga_pygame.events import Record, SessionEnd, User
 
-_MAGIC = b"ga_pygame ring 2"
+_MAGIC = b"ga_pygame ring 3"
 _HEAD = struct.Struct("<16sdQ")  # magic, wall clock at monotonic 0, position up to which all is committed
-_POSITION = struct.Struct("<Q")
-_POSITION_AT = 24
 _FIRST = 64
 _GRAIN = 2**16  # a mapping begins at a multiple of this on Windows, of a page elsewhere
 _KINDS = 3 * _GRAIN
 _HALF = 4 * _GRAIN
 SIZE = _KINDS + 2 * _HALF
+"""Bytes of a journal's file; one of another size is none."""
 _PAGE = 4096
 _EARLIER_SECONDS = 2.0
 """What is older than its half by more was left there by an earlier turn: a power cut undid the wiping."""
-
-
-def folder(data_folder: Path) -> Path:
-    """Where the journals of a data folder lie."""
-    if sys.platform == "linux":
-        shared = Path("/dev/shm")  # noqa: S108 - below it a folder of the user's own
-        if os.access(shared, os.W_OK):
-            return shared / f"ga_pygame-{os.getuid()}-{zlib.crc32(os.fsencode(data_folder.resolve())):08x}"
-    return data_folder
+_MAX_TURN = 2**32  # twelve times a second for ten years
+_MAX_ANCHOR = 1e11
+"""Seconds since 1970: some time that no clock shows."""
 
 
 def _make(path: Path) -> list[mmap.mmap]:
     """A file of the right size, with all its room taken, readable by the user only: head and kinds, two halves."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    if path.parent.is_symlink() or (sys.platform != "win32" and path.parent.stat().st_uid != os.getuid()):
-        raise PermissionError(f"{path.parent} is somebody else's")
-    path.touch(mode=0o600)
-    with path.open("r+b") as file:
-        file.write(bytes(SIZE))
-        file.flush()
+    file = journal_files.make(path)
+    try:
+        for _ in range(SIZE // _GRAIN):
+            os.write(file, bytes(_GRAIN))
+        if os.fstat(file).st_size != SIZE:
+            raise OSError("no room for a journal")
         places = ((0, _KINDS), (_KINDS, _HALF), (_KINDS + _HALF, _HALF))
-        return [mmap.mmap(file.fileno(), size, offset=start) for start, size in places]
+        return [mmap.mmap(file, size, offset=start) for start, size in places]
+    except BaseException:
+        os.close(file)
+        file = -1
+        journal_files.remove(path)
+        raise
+    finally:
+        if file >= 0:
+            os.close(file)
 
 
 class Journal:
@@ -80,11 +93,7 @@ class Journal:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
-        try:
-            self._kinds, *self._halves = _make(path)
-        except OSError:
-            remove(path)
-            raise
+        self._kinds, *self._halves = _make(path)
         for part in (self._kinds, *self._halves):
             for place in range(0, len(part), _PAGE):  # have every page now, so that no call pays for it
                 part[place] = 0
@@ -163,72 +172,118 @@ class Journal:
                 self._over += 1
         return found
 
-    def unread(self) -> Iterator[Entry]:
-        """What `read` has still to give. Any thread."""
-        start = self._read_at
+    @property
+    def waiting(self) -> int:
+        """How many events `read` has still to give. Any thread."""
+        count, start = 0, self._read_at
         for turn in tuple(self._turns)[self._over :]:
-            yield from entries(self._halves[turn % 2], start)
+            count += events_in(self._halves[turn % 2], start)
             start = 0
+        return count
 
     def committed(self, position: int) -> None:
         """Everything up to that position is in the outbox."""
-        _POSITION.pack_into(self._kinds, _POSITION_AT, position)
+        journal_files.POSITION.pack_into(self._kinds, journal_files.POSITION_AT, position)
 
-    def close(self) -> None:
-        """Remove the file; everything is committed."""
+    def close(self) -> bool:
+        """Remove the file; everything is committed or unwanted. False where it is still there.
+
+        A file that cannot be removed (on Windows while a scanner has it open) says itself that nothing in it is
+        wanted, and a later launch removes it.
+        """
+        self.committed(journal_files.ALL)
+        self.let_go()
+        return journal_files.remove(self._path)
+
+    def let_go(self) -> None:
+        """Unmap the file and leave it as it is: in a forked child, whose parent goes on with it."""
         for part in (self._kinds, *self._halves):
-            part.close()
-        remove(self._path)
-
-
-def remove(path: Path) -> None:
-    """Remove a journal, and its folder where that is empty then."""
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
-        path.parent.rmdir()
+            with contextlib.suppress(BufferError):
+                part.close()
 
 
 class Rest:
-    """What a journal of a dead process still holds.
+    """What a journal of a dead process still holds. Nothing in it is believed; what makes no sense is counted.
 
     Attributes:
         anchor: The wall clock at the dead process's monotonic 0, in seconds since 1970.
         committed: The position up to which the file knows everything to be committed.
         records: The records after that, each with the position behind it.
+        end: The position behind all that was found.
+        unreadable: How many entries were there and could not be read.
     """
 
     def __init__(self, content: bytes) -> None:
         self.anchor = 0.0
         self.committed = 0
+        self.end = 0
+        self.unreadable = 0
         self.records: list[tuple[int, Record]] = []
         if len(content) != SIZE:
             return
         magic, self.anchor, self.committed = _HEAD.unpack_from(content)
-        if magic == _MAGIC:
-            self.records = [pair for pair in _records(content) if pair[0] > self.committed]
+        if magic != _MAGIC:
+            self.unreadable += content.strip(b"\0") != b""
+            return
+        if self.committed >= journal_files.ALL:
+            return
+        for position, record in self._read(content):
+            self.end = max(self.end, position)
+            if record is not None and position > self.committed:
+                self.records.append((position, record))
+        if not 0 < self.anchor < _MAX_ANCHOR:  # damaged: as if the last of it were just now
+            self.anchor = wall_now() - (self.records[-1][1].at if self.records else 0.0)
 
-
-def _records(content: bytes) -> Iterator[tuple[int, Record]]:
-    """The records of both halves in the order in which they were filled."""
-    starts = (_KINDS, _KINDS + _HALF)
-    halves = sorted((half for start in starts for half in _half(content[start : start + _HALF])), key=itemgetter(0))
-    replay = Replay()
-    for _, _, body in (*entries(content[:_KINDS], _FIRST), *(found for *_, half in halves for found in half)):
-        if body is not None and body.what in (KIND, STAMP):
-            replay.learn(body)
-    for turn, since, half in halves:
-        for place, row, body in half:
-            with contextlib.suppress(KeyError, ValueError):  # makes no sense: not what was written
-                record = replay.record(row, body)
+    def _read(self, content: bytes) -> Iterator[tuple[int, Record | None]]:
+        """The records of both halves in the order in which they were filled; `None` in the place of a lost one."""
+        starts = (_KINDS, _KINDS + _HALF)
+        parts = [content[start : start + _HALF] for start in starts]
+        halves = sorted((half for part in parts for half in _half(part)), key=itemgetter(0))
+        replay = Replay()
+        for _, _, body in (*_entries(content[:_KINDS], _FIRST), *(found for *_, half in halves for found in half)):
+            if body is not None and body.what in (KIND, STAMP):
+                with contextlib.suppress(Exception):  # whatever it is: who needs it is counted
+                    replay.learn(body)
+        for turn, since, half in halves:
+            for place, row, body in half:
+                position = turn * _HALF + place
+                try:
+                    record = replay.record(row, body)
+                except Exception:  # noqa: BLE001 - it makes no sense: not what was written
+                    self.unreadable += position > self.committed
+                    yield position, None
+                    continue
                 if record is not None and record.at < since and not isinstance(record.event, User | SessionEnd):
                     break
                 if record is not None:
-                    yield turn * _HALF + place, record
+                    yield position, record
 
 
 def _half(content: bytes) -> Iterator[tuple[int, float, list[Entry]]]:
     """A half's turn, its time and its entries; nothing where it is empty."""
-    _, _, head = next(entries(content, 0), (0, None, None))
+    found = list(_entries(content, 0))
+    head = found[0][2] if found else None
     if head is not None and head.what == TURN:
-        turn, since = head.value
-        yield turn, since, list(entries(content, 0))
+        with contextlib.suppress(TypeError, ValueError):
+            turn, since = head.value
+            if type(turn) is int and 0 <= turn < _MAX_TURN and type(since) is float:
+                yield turn, since, found[1:]
+
+
+def _entries(content: bytes, place: int) -> Iterator[Any]:
+    return entries(content, place, marshalled.loads)
+
+
+MAX_JOURNALS = journal_files.MAX_JOURNALS
+folder, launches, where, remove, mark_done = (
+    journal_files.folder,
+    journal_files.launches,
+    journal_files.where,
+    journal_files.remove,
+    journal_files.mark_done,
+)
+
+
+def read(path: Path) -> bytes:
+    """The content of a dead launch's journal; raises what `journal_files.read` does."""
+    return journal_files.read(path, SIZE)

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
+from ga_pygame import forks
 from ga_pygame.clock import breathe, new_id
 from ga_pygame.delivery import journal
 from ga_pygame.delivery.outbox import (
@@ -30,6 +32,7 @@ from ga_pygame.delivery.outbox import (
     Rejected,
     Transaction,
     cut,
+    journal_key,
     sum_record,
 )
 from ga_pygame.delivery.sqlite_schema import SCHEMA_VERSION, SELECT, SIZE, records, upgrade
@@ -82,6 +85,26 @@ class SqliteOutbox:
             # One at a time: SQLite does not wait for another process that turns a new file to WAL, it gives up.
             with self._lock_file("open").acquire(timeout=_OPEN_SECONDS):
                 self._open()
+        forks.share(self)
+
+    def let_go(self) -> None:
+        """In a forked child: never use these connections and locks, and never close them.
+
+        SQLite forbids to carry a connection over a fork: the child's copy believes to hold locks that are the
+        parent's (POSIX locks are not inherited), so closing it might checkpoint and remove a WAL that others use,
+        once the parent is gone. That would also happen when the interpreter ends, so the connections are kept from
+        that. What the child lets go of is the descriptors of the locks: an flock lives as long as any process has its
+        description open, so a child that outlives the parent would keep it, and nobody could recover the parent's
+        sessions. They are closed, not unlocked: that would free the parent's.
+        """
+        forks.never_finalise([self._writer, *self._readers.values()])
+        for lock in (*self._leases.values(), *self._graves.values(), self._launch_lock):
+            context = lock._context
+            file, context.lock_file_fd = context.lock_file_fd, None
+            context.lock_counter = 0
+            if file is not None:
+                with contextlib.suppress(OSError):
+                    os.close(file)
 
     def _open(self) -> None:
         self._writer = self._connect()
@@ -108,14 +131,13 @@ class SqliteOutbox:
         return self._journal_of(self.launch)
 
     def _journal_of(self, launch: str) -> Path:
-        return journal.folder(self.path.parent) / f"journal-{launch}.ring"
+        return journal.where(self.path.parent, launch)
 
     def orphans(self) -> Sequence[Orphan]:
         with _translated(self.path):
             rows = self._writer.execute("SELECT * FROM session_end WHERE launch != ?", (self.launch,)).fetchall()
-            journals = {
-                path.stem.removeprefix("journal-") for path in journal.folder(self.path.parent).glob("journal-*.ring")
-            }
+            journals = set(journal.launches(self.path.parent))
+            self._sweep_positions(journals)
             launches = ({row[-1] for row in rows} | journals) - {self.launch}
             dead = [launch for launch in sorted(launches) if self._take_lock_of(launch)]
             for launch in tuple(dead):
@@ -136,9 +158,19 @@ class SqliteOutbox:
 
     def bury(self, orphan: Orphan) -> None:
         with _translated(self.path):
-            journal.remove(self._journal_of(orphan.launch))
-            self._writer.execute("DELETE FROM key_value WHERE key = ?", (orphan.journal_key,))
+            path = self._journal_of(orphan.launch)
+            journal.mark_done(path)
+            if journal.remove(path):  # else its position has to outlive it: see `_sweep_positions`
+                self._writer.execute("DELETE FROM key_value WHERE key = ?", (orphan.journal_key,))
             self._release_lock_of(orphan.launch)
+
+    def _sweep_positions(self, journals: Collection[str]) -> None:
+        """Forget positions in journals that are gone; some could not be removed when their launch was buried."""
+        known = self._writer.execute("SELECT key FROM key_value WHERE key GLOB 'journal:*'").fetchall()
+        kept = {journal_key(launch) for launch in (*journals, self.launch)}
+        gone = [(key,) for (key,) in known if key not in kept]
+        if gone and len(journals) < journal.MAX_JOURNALS:  # else some journals were not looked at
+            self._writer.executemany("DELETE FROM key_value WHERE key = ?", gone)
 
     def _take_lock_of(self, launch: str) -> bool:
         """Hold a dead launch's lock, so that one process alone picks up what it left; false where it lives."""

@@ -7,14 +7,14 @@ that died.
 
 from __future__ import annotations
 
-import functools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from ga_pygame.clock import Clock, PastClock, breathe
-from ga_pygame.delivery.bookkeeping import Amounts, Book, Encoder, Heartbeat, Page, replay
-from ga_pygame.delivery.journal import Journal, Rest
+from ga_pygame.clock import Clock, breathe
+from ga_pygame.delivery.bookkeeping import Amounts, Book, Encoder, Heartbeat, Page
+from ga_pygame.delivery.journal import Journal
 from ga_pygame.delivery.outbox import Outbox, Transaction, journal_key
+from ga_pygame.delivery.recovery import recover
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.inbox import Flush, Inbox, Item, Remember
 
@@ -107,7 +107,7 @@ class Writer:
         """Store one slice of the inbox, or do what is due when there is none."""
         if not self._recovered:
             self._recovered = True
-            self._recover()
+            recover(self._outbox, self._encoder, self._diagnostics)
         finishing = self._finishing  # read before the inbox, as are requests: what came before them is stored
         self._take_requests()
         items = self._inbox.take(SLICE)
@@ -184,15 +184,3 @@ class Writer:
         if position != self._position:
             transaction.remember(self._journal_key, str(position))
         return page, transaction.trim(self._max_outbox_bytes)
-
-    def _recover(self) -> None:
-        for orphan in self._outbox.orphans():
-            try:
-                rest = Rest(orphan.journal.read_bytes() if orphan.journal is not None else b"")
-                offset = orphan.sessions[0].clock_offset if orphan.sessions else None
-                encoder = self._encoder.of(PastClock(rest.anchor, offset))
-                work = functools.partial(replay, orphan=orphan, rest=rest, encoder=encoder)
-                self._outbox.transact(work)
-                self._outbox.bury(orphan)
-            except Exception as error:  # noqa: BLE001 - a damaged row must not keep the game from recording
-                self._diagnostics.defect("the recovery of a session", error)

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+from typing import NamedTuple
 
 from ga_pygame import rules
 from ga_pygame.checks import InvalidEvent
-from ga_pygame.diagnostics import Diagnostics, guard
-from ga_pygame.events import Fields, FieldValue
+from ga_pygame.diagnostics import Diagnostics, setting
+from ga_pygame.events import AS_KEPT, Fields, FieldValue
 
 DimensionTuple = tuple[str | None, str | None, str | None]
+
+
+class Loaded(NamedTuple):
+    """What `Dimensions.load` found.
+
+    Attributes:
+        kept: The values of the last launch that are still declared: of what was reported before others were set.
+        said: What was set in this launch, by number: it is to be kept now.
+    """
+
+    kept: DimensionTuple
+    said: Mapping[int, str | None]
 
 
 class Dimensions:
@@ -27,43 +40,49 @@ class Dimensions:
         changed: Callable[[DimensionTuple, int], None],
         diagnostics: Diagnostics,
     ) -> None:
-        self._values: DimensionTuple = (None, None, None)
+        self._values: DimensionTuple = (AS_KEPT, AS_KEPT, AS_KEPT)
+        self._said: set[int] = set()
         self._declared = {number: frozenset(names) for number, names in (declared or {}).items()}
         self._changed = changed
         self._diagnostics = diagnostics
 
-    def load(self, values: DimensionTuple) -> None:
+    def load(self, values: DimensionTuple) -> Loaded:
         """Take the values of the last launch where none was set in this one, if they are still declared."""
         first, second, third = (
-            own or (kept if number not in self._declared or kept in self._declared[number] else None)
-            for number, (own, kept) in enumerate(zip(self._values, values, strict=True), 1)
+            kept if number not in self._declared or kept in self._declared[number] else None
+            for number, kept in enumerate(values, 1)
         )
+        kept = (first, second, third)
+        first, second, third = (last if own == AS_KEPT else own for own, last in zip(self._values, kept, strict=True))
         self._values = (first, second, third)
+        return Loaded(kept, {number: self._values[number - 1] for number in sorted(self._said)})
 
     @property
     def values(self) -> DimensionTuple:
         """All three."""
-        return self._values
+        first, second, third = (value or None for value in self._values)
+        return first, second, third
 
     def __getitem__(self, number: int) -> str | None:
-        return self._values[number - 1] if number in (1, 2, 3) else None
+        return self._values[number - 1] or None if number in (1, 2, 3) else None
 
-    @guard
+    @setting
     def __setitem__(self, number: int, value: str | None) -> None:
         if number not in (1, 2, 3):
             words = "there are the custom dimensions 1, 2 and 3"
             raise InvalidEvent("dimension", number, words, "REST v2, Custom dimensions", "not_in_range")
         if value is not None:
             field = f"custom_0{number}"
-            rules.custom_dimension(field, value)
+            value = rules.custom_dimension(field, value)
             rules.declared(field, value, self._declared.get(number))
         values = list(self._values)
         values[number - 1] = value
         self._values = (values[0], values[1], values[2])
+        self._said.add(number)
         self._changed(self._values, number)
 
     def __repr__(self) -> str:
-        return f"Dimensions{self._values}"
+        return f"Dimensions{self.values}"
 
 
 class GlobalFields(MutableMapping[str, FieldValue]):
@@ -82,9 +101,9 @@ class GlobalFields(MutableMapping[str, FieldValue]):
     def __getitem__(self, key: str) -> FieldValue:
         return self._fields[key]
 
-    @guard
+    @setting
     def __setitem__(self, key: str, value: FieldValue) -> None:
-        rules.custom_field(key, value)
+        key, value = rules.custom_field(key, value)
         rules.custom_fields("custom_fields", {**self._fields, key: value})
         self._fields[key] = value
         self._tell()

@@ -1,23 +1,28 @@
-"""Errors that the game reports and those that nobody caught.
+"""Errors that the game reports, as text, and the limit of how many a launch sends.
 
 Source: GameAnalytics REST v2, Error: at most 10 a launch, each kind once, so that a thousand repeats of one
-do not hide the others.
+do not hide the others. How errors are heard that nobody caught stands in `crash_hooks`.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 from collections import deque
-from collections.abc import Callable, Hashable
-from types import TracebackType
-from typing import Any
+from collections.abc import Hashable
 
 from ga_pygame import rules
+from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.engine.home_paths import masked_end, masked_start
+from ga_pygame.events import Error, Fields, Post, Severity
+from ga_pygame.traces import start_of, trace_of
 
 LIMIT = 10
+"""Distinct errors that a launch sends."""
+
+_PLACES = 5  # of a traceback, in a fingerprint
+
+MAX_MESSAGE_READ = 2 * rules.MAX_ERROR_MESSAGE
+"""Characters of a message of any length that are looked at: enough to see where a path ends at the limit."""
 
 
 class ErrorLimit:
@@ -27,9 +32,18 @@ class ErrorLimit:
         self._diagnostics = diagnostics
         self._seen: set[Hashable] = set()
 
+    def is_reached(self) -> bool:
+        """Whether no error is sent any more, asked before an error becomes text; counts the error if so."""
+        if len(self._seen) >= LIMIT:
+            self._diagnostics.drop(Drop.ERROR_LIMIT)
+            return True
+        return False
+
     def admits(self, fingerprint: Hashable) -> bool:
-        """Whether this error is new and there is room for it; counts it where not."""
-        if fingerprint in self._seen or len(self._seen) >= LIMIT:
+        """Whether this error is new and there is room for it; counts it if not."""
+        if self.is_reached():
+            return False
+        if fingerprint in self._seen:
             self._diagnostics.drop(Drop.ERROR_LIMIT)
             return False
         return True
@@ -39,65 +53,67 @@ class ErrorLimit:
         self._seen.add(fingerprint)
 
 
+class ErrorReports:
+    """What is behind `tracker.error()` and `tracker.exception()`. Any thread.
+
+    Args:
+        post: Takes the events.
+        diagnostics: Counts what is not sent.
+    """
+
+    def __init__(self, post: Post, diagnostics: Diagnostics) -> None:
+        self._post = post
+        self._diagnostics = diagnostics
+        self._limit = ErrorLimit(diagnostics)
+
+    def error(self, severity: Severity | str, message: object, fields: Fields | None) -> None:
+        """Record a message. Raises `InvalidEvent` for a wrong severity."""
+        level = Severity(rules.severity("severity", severity))
+        if self._limit.is_reached():
+            return
+        text = start_of(message, MAX_MESSAGE_READ)
+        key = (level._value_, text)
+        if self._limit.admits(key):
+            self._post(Error(level, clipped(text)), fields)
+            self._limit.remember(key)
+
+    def exception(self, error: BaseException, severity: Severity | str, fields: Fields | None) -> None:
+        """Record an exception. A wrong severity is left out: it is an error."""
+        rules.exception("error", error)
+        if self._limit.is_reached():
+            return
+        level = Severity.ERROR
+        try:
+            level = Severity(rules.severity("severity", severity))
+        except InvalidEvent as wrong:
+            self._diagnostics.left_out(wrong)
+        key = fingerprint(error)
+        if self._limit.admits(key):
+            self._post(Error(level, describe(error)), fields)
+            self._limit.remember(key)
+
+
 def describe(error: BaseException) -> str:
-    """The traceback as text without the player's home folder; of one too long, the end, which says most."""
-    import traceback  # noqa: PLC0415 - 2 ms that `import ga_pygame` need not cost
-
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return _sayable(text.replace(os.path.expanduser("~"), "~"))[-rules.MAX_ERROR_MESSAGE :]
+    """The traceback as text without the player's home folder. Long ones keep their end, which says most."""
+    return masked_end(_sayable(trace_of(error)), rules.MAX_ERROR_MESSAGE)
 
 
-def clipped(message: str) -> str:
-    """A message cut to the longest that the server takes."""
-    return _sayable(str(message))[: rules.MAX_ERROR_MESSAGE]
+def clipped(message: object) -> str:
+    """A message without the player's home folder, cut to the longest that the server takes. Takes anything."""
+    text = start_of(message, MAX_MESSAGE_READ)  # before it is encoded
+    return masked_start(_sayable(text), rules.MAX_ERROR_MESSAGE)
 
 
 def _sayable(text: str) -> str:
-    """Text that UTF-8 can say: file names may hold what it cannot."""
-    return text.encode("utf-8", "replace").decode()
+    """Replace lone surrogates (of `os.fsdecode`), which UTF-8 cannot encode."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def fingerprint(error: BaseException) -> Hashable:
     """The same for the same kind of error at the same place, whatever its message says."""
-    places: deque[Hashable] = deque(maxlen=5)
+    places: deque[Hashable] = deque(maxlen=_PLACES)
     trace = error.__traceback__
     while trace is not None:
         places.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
         trace = trace.tb_next
-    return (type(error), *places)
-
-
-class CrashHook:
-    """Hears of exceptions that nobody caught, on the main thread and on others, and passes them on.
-
-    Args:
-        crashed: Called with an exception that ends the game, and with one that ends a thread only.
-    """
-
-    def __init__(self, crashed: Callable[[BaseException, bool], None]) -> None:
-        self._crashed = crashed
-        self._previous: Callable[[type[BaseException], BaseException, TracebackType | None], Any] | None = None
-        self._previous_thread: Callable[[Any], Any] | None = None
-
-    def install(self) -> None:
-        """Chain into `sys.excepthook` and `threading.excepthook`."""
-        self._previous, sys.excepthook = sys.excepthook, self._on_exception
-        self._previous_thread, threading.excepthook = threading.excepthook, self._on_thread_exception
-
-    def remove(self) -> None:
-        """Put the old hooks back, except where somebody chained in after us."""
-        if self._previous is not None and sys.excepthook == self._on_exception:
-            sys.excepthook = self._previous
-        if self._previous_thread is not None and threading.excepthook == self._on_thread_exception:
-            threading.excepthook = self._previous_thread
-
-    def _on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        self._crashed(error, True)
-        if self._previous is not None:
-            self._previous(kind, error, trace)
-
-    def _on_thread_exception(self, args: threading.ExceptHookArgs) -> None:
-        if args.exc_value is not None:
-            self._crashed(args.exc_value, False)
-        if self._previous_thread is not None:
-            self._previous_thread(args)
+    return (id(type(error)), *places)

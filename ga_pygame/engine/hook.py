@@ -28,6 +28,10 @@ NO_CALLS = (
 )
 
 
+def _nothing() -> None:
+    pass
+
+
 class Hook:
     """Watches the game's loop.
 
@@ -40,6 +44,7 @@ class Hook:
         shown: Called when a frame was shown.
         flush: Called when the player asks to quit; the game may still say no.
         leave: Called by `pygame.quit()`.
+        look_after: Called four times a second.
         health: Told of each frame, if anybody wants to know.
     """
 
@@ -54,6 +59,7 @@ class Hook:
         shown: Callable[[], None],
         flush: Callable[[], None],
         leave: Callable[[], None],
+        look_after: Callable[[], None] = _nothing,
         health: HealthSampler | None = None,
     ) -> None:
         self._session = session
@@ -64,6 +70,7 @@ class Hook:
         self._shown = shown
         self._flush = flush
         self._leave = leave
+        self._look_after = look_after
         self._health = health
         self._next_read = 0.0
         self._wrapped: list[tuple[Any, str, Any, Any]] = []
@@ -90,9 +97,10 @@ class Hook:
         self._wrapped = []
 
     def process(self, event: pygame.event.Event) -> None:
-        """Observe one event."""
-        if event.type in _WATCHED:
-            self._observe(event.type)
+        """Observe one event; a game may pass what is none."""
+        kind = getattr(event, "type", None)
+        if kind in _WATCHED:
+            self._observe(kind)
 
     def frame(self, now: float) -> None:
         """Look after what is due: the focus state four times a second."""
@@ -100,6 +108,7 @@ class Hook:
         if now >= self._next_read:
             self._next_read = now + WATCH_SECONDS
             self._focus.read(now)
+            self._look_after()
             if self._is_installed and not self._quit_registered and pygame.display.get_init():
                 self._register_quit()
                 self._session.start(now)  # the game went on after pygame.quit()
@@ -115,6 +124,8 @@ class Hook:
             if self._is_installed:
                 try:
                     seen(result)
+                except RecursionError:  # no room on the stack, not even to report it
+                    pass
                 except Exception as error:  # noqa: BLE001 - the game is sacred
                     self._diagnostics.defect(f"pygame.{name}", error)
             return result

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from ga_pygame.diagnostics import Diagnostics, guard
+from ga_pygame.checks import MISSING, InvalidEvent
+from ga_pygame.diagnostics import Diagnostics, game_call, guard
 from ga_pygame.events import Fields, Post, Progression, Repeat, Status, no_repeat
 
 
@@ -36,26 +37,40 @@ class ProgressionArea:
 
     @guard
     def start(self, *level: str, fields: Fields | None = None) -> None:
-        """An attempt begins; one that is still open failed."""
+        """An attempt begins; one that is still open failed, also if this call is refused."""
         if fields is not None or self._open is not None or not self._repeat(("progression", "Start", *level), None):
-            event = Progression(Status.START, level)
-            self.abandon()
+            try:
+                event = Progression(Status.START, level)
+            finally:
+                self.abandon()  # the player left it, whatever the new one is called
+            level = event.levels
             self._post(event, fields)
         self._open = level
 
     @guard
     def complete(self, *level: str, score: int | None = None, fields: Fields | None = None) -> None:
-        """The level is done; `attempt_num` says at which attempt, and counting starts anew."""
+        """The level is done; `attempt_num` says at which attempt, and counting starts anew.
+
+        Args:
+            level: Its parts; none: the open attempt's.
+            score: A whole number. A wrong one is left out, and said.
+            fields: Custom fields of this event.
+        """
         self._end("Complete", level, score, fields)
 
     @guard
     def fail(self, *level: str, score: int | None = None, fields: Fields | None = None) -> None:
-        """The attempt failed; `attempt_num` says the how-many-eth it was."""
+        """The attempt failed; `attempt_num` counts the attempts so far. Arguments as for `complete`."""
         self._end("Fail", level, score, fields)
 
-    def attempt(self, *level: str) -> Attempt:
-        """An attempt as a `with` block: Complete when it is left, Fail when it is left by an exception."""
-        return Attempt(self, level)
+    def attempt(self, *level: str, fields: Fields | None = None) -> Attempt:
+        """An attempt as a `with` block: Complete when it is left, Fail when it is left by an exception.
+
+        Args:
+            level: Its parts.
+            fields: Custom fields of its Start.
+        """
+        return Attempt(self, level, fields)
 
     def abandon(self) -> None:
         """Fail the open attempt, if there is one."""
@@ -64,28 +79,47 @@ class ProgressionArea:
             self._post(Progression(Status.FAIL, level), None)
 
     def _end(self, status: str, level: tuple[str, ...], score: int | None, fields: Fields | None) -> None:
+        if not level:
+            if self._open is None:
+                words = "no attempt is open; name the level: complete('forest', 'level_1')"
+                raise InvalidEvent("progression", MISSING, words, "ours", "wrong_length")
+            level = self._open
         plain = fields is None and (score is None or type(score) is int)
-        if not plain or not self._repeat(("progression", status, *level), score):
-            self._post(Progression(Status(status), level, score), fields)
+        if plain and self._repeat(("progression", status, *level), score):
+            self._close(level)
+            return
+        level = Progression(Status(status), level).levels  # a wrong level refuses the call
+        self._close(level)  # before what may still be refused: the attempt is over all the same
+        self._post(self._diagnostics.made(Progression, Status(status), level, score=score), fields)
+
+    def _close(self, level: tuple[str, ...]) -> None:
         if self._open == level:
             self._open = None
+        elif self._open is not None:
+            ended, still = ":".join(level), ":".join(self._open)
+            self._diagnostics.warn_once(
+                "progression: another level",
+                f"{game_call()}: {ended!r} ends while the attempt at {still!r} is open, which becomes a Fail when it "
+                "is left; complete() and fail() without parts end the open one",
+            )
 
 
 class Attempt:
     """One attempt at a level, to be used in a `with` statement.
 
     Attributes:
-        score: Sent with Complete or Fail; a whole number.
+        score: Sent with Complete or Fail; a whole number. A wrong one is left out, and said.
     """
 
-    def __init__(self, area: ProgressionArea, level: tuple[str, ...]) -> None:
+    def __init__(self, area: ProgressionArea, level: tuple[str, ...], fields: Fields | None = None) -> None:
         self._area = area
         self._level = level
+        self._fields = fields
         self._is_over = False
         self.score: int | None = None
 
     def __enter__(self) -> Attempt:
-        self._area.start(*self._level)
+        self._area.start(*self._level, fields=self._fields)
         return self
 
     def fail(self, *, fields: Fields | None = None) -> None:
@@ -105,5 +139,5 @@ class Attempt:
     ) -> None:
         if kind is None:
             self.complete()
-        else:
+        else:  # of any kind: the player left the level, be it by Ctrl-C, a cancelled task or a closed generator
             self.fail()

@@ -1,0 +1,94 @@
+"""Which trackers run in this process, and whether it is a process that should have one.
+
+A game of several modules asks `ga_pygame.current()` instead of handing its tracker around. Any thread may ask.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.traces import pass_on
+
+if TYPE_CHECKING:
+    from ga_pygame.tracker import Tracker
+
+_running: tuple[Tracker, ...] = ()
+"""In the order of `start()`. Replaced, never altered, so that any thread can read it."""
+
+
+def current() -> Tracker | None:
+    """The tracker that runs in this process: the one whose `start()` was called and whose `close()` was not.
+
+    Any thread may call it; the tracker's own rules on threads hold. A tracker that is off (`enabled=False`, no keys)
+    is given too: its calls do nothing. With several, the one that was started first.
+
+    Returns:
+        The tracker; `None` before `start()`, after `close()`, and in a forked child process.
+    """
+    running = _running
+    return running[0] if running else None
+
+
+def enter(tracker: Tracker, diagnostics: Diagnostics, *, records: bool) -> None:
+    """A tracker starts.
+
+    Args:
+        tracker: Which one.
+        diagnostics: Where to say that there is another one already.
+        records: Whether it is on; only two that record count a player twice.
+    """
+    global _running  # noqa: PLW0603 - a module is what a process has one of
+    if records and any(other.session_id for other in _running):
+        diagnostics.warn_once(
+            "second tracker",
+            "a second Tracker is started while another one runs: each has its own session, so the player is counted "
+            "twice. Start one only; ga_pygame.current() gives it to every module of the game",
+        )
+    _running = (*_running, tracker)
+
+
+def leave(tracker: Tracker) -> None:
+    """A tracker is closed."""
+    global _running  # noqa: PLW0603 - see `enter`
+    _running = tuple(other for other in _running if other is not tracker)
+
+
+def is_helper_process() -> bool:
+    """Whether this is a worker that `multiprocessing` started, for the game or for a library of it.
+
+    Such a process imports the game's main module, with a tracker at its top, before it knows its parent: while that
+    import runs, the process is marked as inheriting.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    if process is None:
+        return False
+    try:
+        own = process.current_process()
+        return process.parent_process() is not None or bool(getattr(own, "_inheriting", False))
+    except Exception as failure:  # noqa: BLE001 - a module of that name that is not Python's
+        pass_on(failure)
+        return False
+
+
+def expect(tracker: Tracker) -> None:
+    """A tracker is made: say at exit if it was given events and never started."""
+    if not _expected:
+        import atexit  # noqa: PLC0415 - with `weakref`, when a tracker is made
+
+        atexit.register(_look_for_forgotten)
+    import weakref  # noqa: PLC0415 - 1 ms that `import ga_pygame` need not cost
+
+    _expected[:] = [one for one in _expected if one() is not None]
+    _expected.append(weakref.ref(tracker))
+
+
+_expected: list[Callable[[], Tracker | None]] = []
+
+
+def _look_for_forgotten() -> None:
+    for one in tuple(_expected):
+        if (tracker := one()) is not None:
+            tracker._say_if_never_started()

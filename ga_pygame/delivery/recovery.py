@@ -1,0 +1,173 @@
+"""What dead launches left behind becomes records: the rest of their journals, the ends of their sessions.
+
+Each launch is picked up once and closed, whatever state it is in. What cannot be read or told is counted and said;
+it takes neither the rest of its launch along nor other launches.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ga_pygame.clock import PastClock, breathe
+from ga_pygame.delivery import journal
+from ga_pygame.delivery.bookkeeping import Book, Encoder, Page, encode, wallet_events
+from ga_pygame.delivery.journal import Rest
+from ga_pygame.delivery.journal_files import NotOurs
+from ga_pygame.delivery.outbox import NewRecord, OpenSession, Orphan, Outbox, OutboxError, Transaction
+from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.events import Event, Progression, SessionEnd, Status
+
+_UNSAVED_SECONDS = 2.0
+"""A session's row is refreshed twice a second: what was played since is less than this, on a slow disk, too."""
+
+_BREATH = 64
+"""Records of a dead launch between two chances for a frame to begin."""
+
+_NOTHING = Rest(b"")
+
+
+def recover(outbox: Outbox, encoder: Encoder, diagnostics: Diagnostics) -> None:
+    """Pick up what dead launches left, each by itself."""
+    for orphan in outbox.orphans():
+        try:
+            _recover(outbox, orphan, encoder, diagnostics)
+        except OutboxError as error:  # the disk fails: the next launch finds all of it
+            diagnostics.warn_once("recovery", f"a launch that was killed is not recovered now: {error}")
+        except Exception as error:  # noqa: BLE001 - a damaged launch must not keep the game from recording
+            diagnostics.defect("the recovery of a session", error)
+            diagnostics.drop(Drop.INTERNAL, detail="a launch that was killed cannot be recovered")
+
+
+def _recover(outbox: Outbox, orphan: Orphan, encoder: Encoder, diagnostics: Diagnostics) -> None:
+    rest = _rest(orphan.journal, diagnostics)
+    if rest is None:
+        return
+    offset = orphan.sessions[0].clock_offset if orphan.sessions else None
+    past = encoder.of(PastClock(rest.anchor, offset))
+    lost = rest.unreadable
+    try:
+        lost += outbox.transact(functools.partial(replay, orphan=orphan, rest=rest, encoder=past))
+    except OutboxError:
+        raise
+    except Exception as error:  # noqa: BLE001 - all of it together cannot be told: end its sessions at least
+        diagnostics.defect("the recovery of a journal", error)
+        lost += len(rest.records)
+        outbox.transact(functools.partial(end_sessions, sessions=orphan.sessions, encoder=past))
+    outbox.bury(orphan)
+    if lost:
+        diagnostics.drop(Drop.INTERNAL, lost, "the journal of a launch that was killed is damaged")
+        words = f"{lost} events of a launch that was killed are lost: its journal is damaged"
+        diagnostics.warn_once("journal damaged", words)
+
+
+def _rest(path: Path | None, diagnostics: Diagnostics) -> Rest | None:
+    """What a journal holds; nothing where it cannot be read, `None` where that may be possible later."""
+    if path is None:
+        return _NOTHING
+    try:
+        return Rest(journal.read(path))
+    except FileNotFoundError:
+        return _NOTHING
+    except NotOurs as error:
+        diagnostics.warn_once("journal foreign", f"what lies in the place of a journal is not read: {error}")
+    except OSError as error:
+        if sys.platform == "win32" and isinstance(error, PermissionError):
+            return None  # a scanner has it open
+        diagnostics.drop(Drop.INTERNAL, detail=f"a journal cannot be read: {error}")
+        diagnostics.warn_once("journal unreadable", f"the journal of a launch that was killed cannot be read: {error}")
+    return _NOTHING
+
+
+def replay(transaction: Transaction, orphan: Orphan, rest: Rest, encoder: Encoder) -> int:
+    """Add what a dead process recorded and its writer did not commit any more, then end its sessions.
+
+    Returns how many of the records cannot be told.
+    """
+    done = _position(transaction.value(orphan.journal_key))
+    records = [record for position, record in rest.records if position > done]
+    end = max(rest.end, done)
+    transaction.remember(orphan.journal_key, str(end) if end else None)
+    sessions = {session.session_id: session for session in orphan.sessions}
+    lost = 0
+    if records:
+        first = records[0].session
+        running = sessions.pop(first.id, None) if first is not None else None
+        running = running or (sessions.popitem()[1] if sessions else None)
+        book = Book(attempt=running.attempt, session=running) if running is not None else Book()
+        book = replace(book, numbers={session.session_id: session.session_num for session in orphan.sessions})
+        if running is not None and running.wallet:
+            book = replace(book, wallet_since=float("inf"))
+        page = Page(book, transaction, encoder)
+        for place, record in enumerate(records, 1):
+            if encoder.can_tell(record) and page.knows(record):
+                page.take(record)
+            else:
+                lost += 1
+            if place % _BREATH == 0:
+                breathe()
+        last = records[-1]
+        page.close(last.at, None)
+        if page.book.session is not None:
+            session = _seen_until(page.book.session, encoder.clock.wall(last.at))
+            sessions[session.session_id] = session
+    end_sessions(transaction, list(sessions.values()), encoder)
+    return lost
+
+
+def end_sessions(transaction: Transaction, sessions: Sequence[OpenSession], encoder: Encoder) -> None:
+    """End what a dead process had open; a session of which that cannot be told is forgotten."""
+    for session in sessions:
+        try:
+            json.loads(b"{" + session.annotations + b"}")["user_id"]
+            for event in wallet_events(session):
+                encode(event.wire())
+            if session.attempt is not None:
+                Progression(Status.FAIL, tuple(session.attempt.split(":")))
+            SessionEnd(int(session.length), "lost")
+        except (ValueError, TypeError, LookupError, OverflowError, RecursionError, AttributeError):
+            if session.annotations:
+                session = replace(session, annotations=b"")  # noqa: PLW2901 - it is deleted then
+        end_lost(transaction, session, encoder)
+
+
+def _position(text: str | None) -> int:
+    """A position in a journal that was kept; 0 where it makes no sense."""
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 20 else 0
+
+
+def _seen_until(session: OpenSession, client_ts: float) -> OpenSession:
+    """A session that went on until its last record; after a longer gap it was paused, and the gap is no play."""
+    more = client_ts - session.client_ts
+    if more <= 0:
+        return session
+    return replace(session, client_ts=client_ts, length=session.length + (more if more <= _UNSAVED_SECONDS else 0.0))
+
+
+def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -> None:
+    """Add what a dead process could not: its wallet, the Fail of its open attempt, its session_end.
+
+    Source: REST v2, Detecting missing session end on game launch.
+    """
+    if not transaction.delete_session(session.session_id) or not session.annotations:
+        return
+    events: list[tuple[Event, dict[str, int]]] = [(event, {}) for event in wallet_events(session)]
+    if session.attempt is not None:
+        number = transaction.attempts(session.attempt) + 1
+        transaction.set_attempts(session.attempt, number)
+        events.append((Progression(Status.FAIL, tuple(session.attempt.split(":"))), {"attempt_num": number}))
+    events.append((SessionEnd(int(session.length), "lost"), {}))
+    user_id = json.loads(b"{" + session.annotations + b"}")["user_id"]
+    when = (session.client_ts, session.clock_offset)
+    records = []
+    for event, numbers in events:
+        own = {**event.wire(), **numbers}
+        encoder.add_to_sums(own, user_id, transaction)
+        extra = json.dumps({"reason": event.reason}) if isinstance(event, SessionEnd) else None
+        text = encoder.own(own)
+        records.append(NewRecord(session.session_id, own["category"], *when, session.annotations, text, extra))
+    transaction.add(records)

@@ -1,0 +1,156 @@
+"""Hears of exceptions that nobody caught, and passes them on: the previous hook is always called.
+
+Python asks four hooks: `sys.excepthook` on the main thread, `threading.excepthook` on others, `sys.unraisablehook`
+where an exception cannot go anywhere (`__del__`), and an asyncio loop's `call_exception_handler` for tasks, futures
+and callbacks whose exception nobody took. A game may set a hook of its own later, which does not call ours: so
+`look_after()` puts ours around it, a few times a second.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+Heard = Callable[[BaseException, bool], None]
+"""Takes an exception and whether it ends the game."""
+
+MAX_REHOOKS = 8
+"""Times that a hook is put around one that was set later: two parts that both insist must not build a tower."""
+
+_ASYNCIO = "asyncio.base_events"
+
+
+class _Hook:
+    """One of the interpreter's hooks.
+
+    Args:
+        owner: What has the hook as an attribute.
+        name: The attribute.
+        hear: Called with the hook's arguments, before the previous hook.
+        default: What Python calls if the attribute is `None`.
+    """
+
+    def __init__(
+        self, owner: Any, name: str, hear: Callable[..., None], default: Callable[..., Any] | None = None
+    ) -> None:
+        self._owner = owner
+        self._name = name
+        self._hear = hear
+        self._default = default
+        self._left = MAX_REHOOKS
+        self._installed: list[tuple[Any, Any]] = []  # ours, and what it calls
+        self._busy = threading.local()
+        self._is_on = True
+        self.install()
+
+    def install(self) -> None:
+        """Put ours around what is there, unless that is ours."""
+        found = getattr(self._owner, self._name)
+        if self._left <= 0 or (self._installed and found is self._installed[-1][0]):
+            return
+        self._left -= 1
+        previous = found if found is not None else self._default
+
+        def hook(*args: Any, **kwargs: Any) -> Any:
+            # A hook that was set later may call an earlier one of ours, which it found: the error is heard once.
+            hears = self._is_on and not getattr(self._busy, "now", False)
+            self._busy.now = hears or getattr(self._busy, "now", False)
+            try:
+                try:
+                    if hears:
+                        self._hear(*args, **kwargs)
+                finally:
+                    answer = previous(*args, **kwargs) if previous is not None else None
+                return answer
+            finally:
+                if hears:
+                    self._busy.now = False
+
+        self._installed.append((hook, found))
+        setattr(self._owner, self._name, hook)
+
+    def remove(self) -> None:
+        """Put the previous one back, except where somebody chained in after us: then ours only passes on."""
+        self._is_on = False
+        while self._installed and getattr(self._owner, self._name) is self._installed[-1][0]:
+            setattr(self._owner, self._name, self._installed.pop()[1])
+
+
+class CrashHooks:
+    """See the module.
+
+    Args:
+        heard: Called with each exception, and whether it ends the game.
+    """
+
+    def __init__(self, heard: Heard) -> None:
+        self._heard = heard
+        self._hooks: list[_Hook] = []
+        self._has_asyncio = False
+        self._ended_by: BaseException | None = None
+        self._before = _last_error()
+
+    def install(self) -> None:
+        """Chain into the interpreter's hooks."""
+        self._before = _last_error()
+        self._hooks = [
+            _Hook(sys, "excepthook", self._on_exception, sys.__excepthook__),
+            _Hook(threading, "excepthook", self._on_argument, threading.__excepthook__),
+            _Hook(sys, "unraisablehook", self._on_argument, sys.__unraisablehook__),
+        ]
+        self._look_for_asyncio()
+
+    def look_after(self) -> None:
+        """Put ours around hooks that were set meanwhile. Cheap; called a few times a second."""
+        if self._hooks:
+            for hook in self._hooks:
+                hook.install()
+            self._look_for_asyncio()
+
+    def remove(self) -> None:
+        """Put the previous hooks back. An exception that ended the game and passed by ours is heard now."""
+        if not self._hooks:
+            return
+        last = _last_error()
+        if last is not None and last is not self._before and last is not self._ended_by:
+            self._heard(last, True)
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
+        self._ended_by = self._before = None
+
+    def let_go(self) -> None:
+        """In a forked child: hear nothing any more."""
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
+
+    def _look_for_asyncio(self) -> None:
+        """Asyncio takes 40 ms to import, so it is hooked once the game has imported it."""
+        if not self._has_asyncio and (module := sys.modules.get(_ASYNCIO)) is not None:
+            loop = getattr(module, "BaseEventLoop", None)  # missing while it is being imported
+            if loop is not None:
+                self._has_asyncio = True
+                self._hooks.append(_Hook(loop, "call_exception_handler", self._on_loop))
+
+    def _on_exception(self, _kind: object, error: BaseException, _trace: object) -> None:
+        if error is not self._ended_by:
+            self._ended_by = error  # Python keeps it in `sys.last_value`, too
+            self._heard(error, True)
+
+    def _on_argument(self, args: Any) -> None:
+        if isinstance(args.exc_value, BaseException):
+            self._heard(args.exc_value, False)
+
+    def _on_loop(self, _loop: object, context: Any) -> None:
+        error = context.get("exception") if isinstance(context, dict) else None
+        if isinstance(error, BaseException):
+            self._heard(error, False)
+
+
+def _last_error() -> BaseException | None:
+    """The exception that Python could not pass on to anybody, kept since then; `None` if there was none."""
+    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    return error if isinstance(error, BaseException) else None

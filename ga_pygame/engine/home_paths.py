@@ -1,0 +1,162 @@
+"""The player's name in paths: an error message shows `~` in place of the home folder, however it is spelled.
+
+A path comes as it is, as its `repr` (backslashes doubled), as a `file://` address, with slashes of either kind, in
+another case, through a link, or with bytes that are no UTF-8. All are matched by one expression, made once for a
+home. Any thread.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sys
+
+from ga_pygame.traces import pass_on
+
+MIN_HOME_PARTS = 2
+"""Parts of a home that is masked: `/root` names nobody, and a home of `/` would make every slash a `~`."""
+
+_LONGEST_SPELLING = 4096  # characters of a home in a text: each may take six, as in \\u00e9
+
+_ROOTS = r"(?:home|homes|users|user|profiles|media|mnt|documents and settings|documents%20and%20settings)"
+"""Folders whose entries are named after users."""
+
+_SEPARATOR = r"(?:[\\/]{1,8}|%5c|%2f)"
+_END = r"(?![\w+@-]|\.\w)"
+"""What may not follow: `/home/ann` is no part of `/home/annabel`, `/home/ann-2` or `/home/ann.old`."""
+
+
+def masked(text: str) -> str:
+    """Replace the home folder by `~`, and the player's name in other folders of users, such as `/media/ann`."""
+    pattern = _pattern(_homes(), _account())
+    return pattern.sub(_replaced, text) if pattern is not None else text
+
+
+def masked_start(text: str, longest: int) -> str:
+    """The first `longest` characters of the masked text; a home that is cut in two is left out whole."""
+    if len(text) > longest:
+        cut = _straddled(text, longest)
+        text = text[: cut[0] if cut else longest]
+    return masked(text)[:longest]
+
+
+def masked_end(text: str, longest: int) -> str:
+    """The last `longest` characters of the masked text; a home that is cut in two is left out whole."""
+    if len(text) > longest:
+        cut = _straddled(text, len(text) - longest)
+        text = text[cut[1] if cut else len(text) - longest :]
+    return masked(text)[-longest:]
+
+
+def _straddled(text: str, place: int) -> tuple[int, int] | None:
+    """Where a home begins and ends that a cut at that place would halve."""
+    pattern = _pattern(_homes(), _account())
+    if pattern is not None:
+        for found in pattern.finditer(text, max(0, place - _LONGEST_SPELLING), place + _LONGEST_SPELLING):
+            if found.start() < place < found.end():
+                return found.span()
+    return None
+
+
+def _replaced(found: re.Match[str]) -> str:
+    return f"{found['root']}~" if found["root"] is not None else "~"
+
+
+def _homes() -> tuple[str, ...]:
+    """The home folder as the environment, the system and its links name it."""
+    named = [os.environ.get(name) for name in ("HOME", "USERPROFILE")]
+    named.append(os.environ.get("HOMEDRIVE", "") + os.environ.get("HOMEPATH", ""))
+    return tuple(dict.fromkeys(home for home in (*named, _home_of_the_system()) if home))
+
+
+def _account() -> str:
+    """The name of the player's account, "" if the environment does not say it."""
+    return next(filter(None, map(os.environ.get, ("USERNAME", "USER", "LOGNAME"))), "")
+
+
+@functools.lru_cache(maxsize=1)
+def _home_of_the_system() -> str:
+    if sys.platform == "win32":
+        return os.path.expanduser("~")
+    try:
+        import pwd  # noqa: PLC0415 - there is none on Windows
+
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except Exception as failure:  # noqa: BLE001 - a user without an entry, a directory service that fails
+        pass_on(failure)
+        return ""
+
+
+@functools.lru_cache(maxsize=8)
+def _pattern(homes: tuple[str, ...], account: str) -> re.Pattern[str] | None:
+    """What matches every spelling of these homes; `None` if all are too short."""
+    spellings: dict[str, None] = {}
+    names: dict[str, None] = {_spelled(account): None} if len(account) > 1 else {}
+    for home in homes:
+        for path in (home, _real(home)):
+            parts = [part for part in re.split(r"[\\/]+", path) if part and not part.endswith(":")]
+            if len(parts) < MIN_HOME_PARTS or not re.match(r"[\\/]|[A-Za-z]:[\\/]", path):
+                continue
+            drive = re.match(r"[A-Za-z]:", path)
+            # /c/Users/ann is how Unix shells on Windows write C:\Users\ann
+            start = rf"(?:{drive[0]}|{_SEPARATOR}{drive[0][0]}|{drive[0][0]}%3a)" if drive else ""
+            spellings[start + "".join(_SEPARATOR + _spelled(part) for part in parts)] = None
+            names[_spelled(parts[-1])] = None
+    if not spellings:
+        return None
+    longest_first = "|".join(sorted(spellings, key=len, reverse=True))
+    users = rf"(?P<root>{_SEPARATOR}{_ROOTS}{_SEPARATOR})(?:{'|'.join(names)})"
+    # A home at the start of a path is `~`; in the middle of another, such as /backup/home/ann, the name is.
+    ways = rf"(?<![\w.-])(?:{longest_first})|{users}|(?:{longest_first})"
+    return re.compile(rf"(?:{ways}){_END}", re.IGNORECASE)
+
+
+def _real(path: str) -> str:
+    try:
+        return os.path.realpath(path) if os.path.isabs(path) else path
+    except (OSError, ValueError):
+        return path
+
+
+def _spelled(part: str) -> str:
+    """An expression for one part of a path in all its spellings."""
+    if not part.isascii():
+        import unicodedata  # noqa: PLC0415 - only for a name that is not ASCII
+
+        part = unicodedata.normalize("NFC", part)
+    return "".join(_SPELLED.get(character) or _spelled_character(character) for character in part)
+
+
+_SPELLED = {" ": r"(?: |%20|\+)"}
+
+
+def _spelled_character(character: str) -> str:
+    if character.isascii():
+        plain = re.escape(character)
+        return plain if character.isalnum() else rf"(?:{plain}|%{ord(character):02x})"
+    import unicodedata  # noqa: PLC0415 - only for a name that is not ASCII
+
+    code = ord(character)
+    raw = character.encode("utf-8", "surrogateescape") if _is_escaped(character) else _utf8(character)
+    ways = [
+        re.escape(character),
+        re.escape(unicodedata.normalize("NFD", character)),
+        "".join(rf"\\+x{byte:02x}" for byte in raw),
+        "".join(f"%{byte:02x}" for byte in raw),
+        re.escape(raw.decode("latin-1")),
+        rf"\\+u{code:04x}" if code < 0x10000 else rf"\\+U{code:08x}",
+        rf"\\+x{code:02x}" if code < 0x100 else "",
+        r"\?{1,4}",
+        "\ufffd{1,4}",
+    ]
+    return f"(?:{'|'.join(filter(None, ways))})"
+
+
+def _is_escaped(character: str) -> bool:
+    """Whether a character stands for a byte that is no UTF-8, as `os.fsdecode` writes it."""
+    return "\udc80" <= character <= "\udcff"
+
+
+def _utf8(character: str) -> bytes:
+    return character.encode("utf-8", "replace")

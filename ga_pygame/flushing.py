@@ -1,0 +1,49 @@
+"""What `tracker.flush()` gives: the answers of all destinations, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ga_pygame.signals import Mailbox, Response
+
+
+class FlushResult(NamedTuple):
+    """What became of a flush.
+
+    Attributes:
+        error: Why not everything was delivered, "" where it was.
+    """
+
+    error: str
+
+    def has_error(self) -> bool:
+        """Whether something is still waiting."""
+        return bool(self.error)
+
+
+def flush_into(
+    response: Response[FlushResult], mailbox: Mailbox, begin: Callable[[Callable[[str, str], None]], int] | None
+) -> None:
+    """Ask for a flush and finish the response once every destination has answered.
+
+    Args:
+        response: What the game waits for.
+        mailbox: Brings the answers to the game thread.
+        begin: Has each destination call the function once; returns how many there are. `None`: nothing runs.
+    """
+    answers: list[str] = []
+    expected = 1
+
+    def answer(error: str) -> None:
+        answers.append(error)
+        if len(answers) == expected:
+            response.finish(FlushResult("; ".join(filter(None, answers))))
+
+    def done(_destination: str, error: str) -> None:
+        mailbox.post(lambda: answer(error))
+
+    if begin is None:
+        done("", "the tracker is not running")
+    else:
+        expected = begin(done)

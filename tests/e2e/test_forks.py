@@ -1,0 +1,191 @@
+"""Forks at any moment: the parent's events all arrive, once, whatever the child does and however it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import eventually
+from tests.e2e.games import SEND, outbox
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no fork")
+
+FORKING = """
+    import multiprocessing, os, subprocess, sys, time
+    import pygame
+    import ga_pygame
+
+    def child():
+        {child}
+
+    pygame.display.init()
+    pygame.display.set_mode((10, 10))
+    tracker = ga_pygame.Tracker(build="1")
+    tracker.start()
+    for number in range(20):
+        tracker.design("before:fork", value=number)
+    {fork}
+    for number in range(300):
+        tracker.design("after:fork", value=number, fields={{"n": number}} if number % 7 == 0 else None)
+        if number % 50 == 0:
+            tracker.dimensions[1] = f"d{{number}}"
+            tracker.tick()
+    print("flushed", tracker.flush().wait(20), flush=True)
+    tracker.close()
+"""
+
+FORK = """
+    pid = os.fork()
+    if not pid:
+        child()
+        {end}
+    os.waitpid(pid, 0)
+"""
+
+CALLS = {
+    "fields": "tracker.fields['a'] = 1",
+    "dimension": "tracker.dimensions[1] = 'child'",
+    "id": "tracker.external_user_id = 'child'",
+    "quit": "pygame.quit()",
+    "close": "tracker.close()",
+    "flush": "tracker.flush()",
+    "grant": "tracker.consent.grant()",
+    "deny": "tracker.consent.deny()",
+    "error": "tracker.error('error', 'of the child')",
+    "business": "tracker.business('USD', 1, 'child', 'child')",
+    "all": "\n".join(
+        [
+            "for number in range(200):",
+            "    tracker.fields['a'] = number",
+            "    tracker.dimensions[2] = f'c{number}'",
+            "    tracker.design('of:child', number, fields={'x': number})",
+            "    tracker.design('after:fork', number)",
+            "    tracker.tick()",
+            "tracker.stats",
+            "tracker.start()",
+        ]
+    ),
+}
+
+
+def lines(text: str, **parts: str) -> str:
+    """A script with parts put in, each line of them as far in as the place is."""
+    for name, part in parts.items():
+        place = "{" + name + "}"
+        indent = next(line for line in text.splitlines() if place in line).partition(place)[0]
+        text = text.replace(place, ("\n" + indent).join(part.strip().splitlines()))
+    return text.replace("{{", "{").replace("}}", "}")
+
+
+def designs(collector: Any) -> list[tuple[str, int]]:
+    events = [event for event in collector.export() if event["category"] == "design"]
+    return [(event["event_id"], event["value"]) for event in events]
+
+
+EXPECTED = [("before:fork", number) for number in range(20)] + [("after:fork", number) for number in range(300)]
+
+
+def check(game: Callable[..., Any], collector: Any, child: str, fork: str) -> None:
+    fork = "\n".join(line[4:] if line.startswith("    ") else line for line in fork.splitlines())
+    forking = game(lines(FORKING, child=child, fork=fork), GA_PYGAME_COLLECTOR=collector.url)
+    forking.wait_for("flushed")
+    code, _, error = forking.end()
+    assert code == 0, error
+    assert "Traceback" not in error
+    assert designs(collector) == EXPECTED
+    exported = collector.export()
+    assert [event["category"] for event in exported].count("session_end") == 1
+    assert [event["category"] for event in exported].count("user") == 1
+    assert not any("child" in str(event.get("event_id", "")) or "child" in str(event) for event in exported)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("end", ["os._exit(0)", "sys.exit()"])
+def test_a_childs_calls_reach_nothing(call: str, end: str, game: Callable[..., Any], collector: Any) -> None:
+    """Neither the journal nor the outbox nor the locks of its parent, nor does its way to end."""
+    check(game, collector, CALLS[call], FORK.replace("{end}", end))
+
+
+POOL = """
+    with multiprocessing.get_context("fork").Pool(3) as pool:
+        pool.apply(child)
+        pool.map(str, range(50))
+"""
+PREEXEC = "subprocess.run([sys.executable, '-c', 'pass'], preexec_fn=child, check=True)"
+TWICE = """
+    pid = os.fork()
+    if not pid:
+        child()
+        again = os.fork()
+        if not again:
+            child()
+            sys.exit()
+        os.waitpid(again, 0)
+        sys.exit()
+    os.waitpid(pid, 0)
+"""
+
+
+@pytest.mark.parametrize("fork", [POOL, PREEXEC, TWICE], ids=["pool", "preexec", "twice"])
+def test_other_ways_to_fork(fork: str, game: Callable[..., Any], collector: Any) -> None:
+    """Pools, `preexec_fn` and grandchildren are forks as well."""
+    check(game, collector, CALLS["all"], fork)
+
+
+SURVIVES = """
+    import os, sys, time
+    import pygame
+    import ga_pygame
+
+    pygame.display.init()
+    pygame.display.set_mode((10, 10))
+    tracker = ga_pygame.Tracker(build="1")
+    tracker.start()
+    pid = os.fork()
+    if not pid:
+        while not os.path.exists(sys.argv[0] + ".stop"):
+            tracker.design("of:child")
+            tracker.fields["a"] = 1
+            time.sleep(0.01)
+        {end}
+    print("child", pid, flush=True)
+    for number in range(300):
+        tracker.design("of:parent", value=number)
+    print("reported", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "sys.exit()"])
+def test_a_child_that_outlives_its_parent_keeps_nothing(
+    end: str, game: Callable[..., Any], collector: Any, tmp_path: Path
+) -> None:
+    """The next launch recovers the parent's session while the child still runs, and the child's end harms nothing."""
+    parent = game(SURVIVES.replace("{end}", end), GA_PYGAME_COLLECTOR=collector.url, GA_PYGAME_UPLOAD_INTERVAL="60")
+    child = int(parent.wait_for("child"))
+    parent.wait_for("reported")
+    parent.kill()
+    stop = next(tmp_path.glob("game_*.py"))
+    try:
+        os.kill(child, 0)
+        assert "error=''" in game(SEND, GA_PYGAME_COLLECTOR=collector.url).wait_for("flushed")
+
+        def of_parent() -> list[int]:
+            return [value for name, value in designs(collector) if name == "of:parent"]
+
+        assert eventually(lambda: len(of_parent()) >= 300)
+        assert of_parent() == list(range(300))
+        os.kill(child, 0)
+    finally:
+        stop.with_name(stop.name + ".stop").touch()
+    assert eventually(lambda: not Path(f"/proc/{child}").exists() or not Path("/proc").exists())
+    assert "error=''" in game(SEND, GA_PYGAME_COLLECTOR=collector.url).wait_for("flushed")
+    exported = collector.export()
+    assert eventually(lambda: [event["category"] for event in collector.export()].count("session_end") == 3)
+    assert not any(event.get("event_id") == "of:child" for event in exported)
+    assert outbox(tmp_path / "data").exists()
