@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ga_pygame import marshalled
 from ga_pygame.clock import Clock, wall_now
@@ -240,11 +240,12 @@ class Rest:
         parts = [content[start : start + _HALF] for start in starts]
         halves = sorted((half for part in parts for half in _half(part)), key=itemgetter(0))
         replay = Replay()
-        for _, _, body in (*_entries(content[:_KINDS], _FIRST), *(found for *_, half in halves for found in half)):
+        for _, _, body in (*_entries(content[:_KINDS], _FIRST), *(found for *_, half, _ in halves for found in half)):
             if body is not None and body.what in (KIND, STAMP):
                 with contextlib.suppress(Exception):  # whatever it is: who needs it is counted
                     replay.learn(body)
-        for turn, since, half in halves:
+        for turn, since, half, rest in halves:
+            self.unreadable += _behind_damage(rest, turn, self.committed)
             for place, row, body in half:
                 position = turn * _HALF + place
                 try:
@@ -259,7 +260,20 @@ class Rest:
                     yield position, record
 
 
-def _half(content: bytes) -> Iterator[tuple[int, float, list[Entry]]]:
+class _Unread(NamedTuple):
+    """A half, and the place behind the last entry that could be read."""
+
+    content: bytes
+    place: int
+
+
+def _behind_damage(rest: _Unread, turn: int, committed: int) -> int:
+    """About how many events stand behind an entry that is not whole; the last one of all was cut short by the kill."""
+    lost = events_in(rest.content, max(rest.place, min(committed - turn * _HALF, _HALF)))
+    return lost if lost > 1 else 0
+
+
+def _half(content: bytes) -> Iterator[tuple[int, float, list[Entry], _Unread]]:
     """A half's turn, its time and its entries; nothing where it is empty."""
     found = list(_entries(content, 0))
     head = found[0][2] if found else None
@@ -267,7 +281,7 @@ def _half(content: bytes) -> Iterator[tuple[int, float, list[Entry]]]:
         with contextlib.suppress(TypeError, ValueError):
             turn, since = head.value
             if type(turn) is int and 0 <= turn < _MAX_TURN and type(since) is float:
-                yield turn, since, found[1:]
+                yield turn, since, found[1:], _Unread(content, found[-1][0])
 
 
 def _entries(content: bytes, place: int) -> Iterator[Any]:

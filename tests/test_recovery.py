@@ -1,0 +1,326 @@
+"""A dead launch is picked up once and closed, whatever state its journal is in and whether or not it can be removed."""
+
+from __future__ import annotations
+
+import json
+import marshal
+import os
+import random
+import sqlite3
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ga_pygame import marshalled
+from ga_pygame.clock import PastClock
+from ga_pygame.delivery import journal
+from ga_pygame.delivery.bookkeeping import Encoder
+from ga_pygame.delivery.journal import SIZE, Rest
+from ga_pygame.delivery.memory_outbox import MemoryOutbox
+from ga_pygame.delivery.outbox import OpenSession, Orphan
+from ga_pygame.delivery.recovery import recover, replay
+from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.entries import EVENT, entry
+from ga_pygame.events import (
+    Business,
+    Context,
+    Design,
+    Error,
+    Flow,
+    Progression,
+    Resource,
+    Severity,
+    Status,
+    User,
+)
+from ga_pygame.testing import ManualClock
+from tests.test_journal import SESSION, Noted, numbers
+
+ANNOTATIONS = b'"user_id":"player","session_id":"de305d54-75b4-431b-adb2-eb6b9e546014","session_num":4'
+ROW = OpenSession(SESSION.id, 4, 1.7e9, 1.7e9, None, 42.0, ANNOTATIONS)
+MIXED = [
+    User(),
+    Design("kill:slime", 3),
+    Design("kill:slime", 4),
+    Business("USD", 499, "pack", "gold", "shop"),
+    Resource(Flow.SINK, "gold", 2.5, "shop", "hat"),
+    Progression(Status.START, ("a", "b")),
+    Error(Severity.WARNING, "größer"),
+    Design("plain"),
+]
+
+
+class Machine:
+    """A data folder, and launches that come one after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "outbox.sqlite3"
+        self.diagnostics = Diagnostics()
+        self.sent: list[dict[str, Any]] = []
+
+    def dies(self, *events: Any, row: OpenSession | None = None) -> Path:
+        """A launch that notes some events and is killed."""
+        outbox = SqliteOutbox(self.path, ["test"])
+        path = outbox.journal_path()
+        assert path is not None
+        made = Noted(path)
+        made.note(*events)
+        made.journal.let_go()
+        if row is not None:
+            outbox.transact(lambda transaction: transaction.save_session(row))
+        outbox._launch_lock.release(force=True)  # as the system does
+        for connection in (outbox._writer, *outbox._readers.values()):
+            connection.close()
+        return path
+
+    def launch(self) -> list[dict[str, Any]]:
+        """A launch that recovers what is there and sends everything; what it sent."""
+        outbox = SqliteOutbox(self.path, ["test"])
+        recover(outbox, Encoder(ManualClock()), self.diagnostics)
+        found = []
+        while batch := outbox.lease("test", 500, 10**7):
+            found += [json.loads(record.json(None)) for record in batch.records]
+            outbox.settle(batch)
+        outbox.close()
+        self.sent += found
+        return found
+
+    @property
+    def positions(self) -> list[str]:
+        with sqlite3.connect(self.path) as connection:
+            return [key for (key,) in connection.execute("SELECT key FROM key_value WHERE key GLOB 'journal:*'")]
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        return dict(self.diagnostics.stats(0).dropped)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    made = Machine(tmp_path)
+    yield made
+    for one in journal.launches(tmp_path):
+        journal.remove(journal.where(tmp_path, one))
+
+
+def refuse_to_remove_journals(patched: pytest.MonkeyPatch) -> None:
+    """As Windows does while a scanner has a file open."""
+    unlink = os.unlink
+
+    def refuse(path: Any, **more: Any) -> None:
+        if str(path).endswith(".ring"):
+            raise PermissionError("in use")
+        unlink(path, **more)
+
+    patched.setattr(os, "unlink", refuse)
+
+
+def test_a_journal_that_cannot_be_removed_comes_once(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many launches there are until it can, also at a server that does not drop doubles."""
+    path = machine.dies(*MIXED)
+    with monkeypatch.context() as patched:
+        refuse_to_remove_journals(patched)
+        first = machine.launch()
+        assert path.exists()
+        for _ in range(3):
+            assert machine.launch() == []
+    assert [event["category"] for event in first][-1] == "session_end"
+    assert machine.launch() == []
+    assert not path.exists()
+    assert machine.launch() == []
+    assert machine.positions == []
+    assert max(Counter(event["event_uuid"] for event in machine.sent).values()) == 1
+    assert machine.dropped == {}
+
+
+@pytest.mark.parametrize("what", ["head", "outbox"])
+def test_either_word_that_a_journal_is_done_is_enough(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Its head where the outbox was replaced; the outbox where the file cannot be written either."""
+    path = machine.dies(*numbers(1, 2, 3), row=ROW)
+    with monkeypatch.context() as patched:
+        refuse_to_remove_journals(patched)
+        if what == "outbox":
+            patched.setattr(journal, "mark_done", lambda _path: None)
+        assert len(machine.launch()) == 4
+        assert path.exists()
+        if what == "head":
+            for part in machine.path.parent.glob("outbox*"):
+                part.unlink()
+        assert machine.launch() == []
+        assert machine.launch() == []
+
+
+def test_two_launches_recover_a_journal_once(machine: Machine) -> None:
+    """The second one finds the dead launch locked, and afterwards nothing."""
+    machine.dies(*numbers(1, 2, 3), row=ROW)
+    first, second = SqliteOutbox(machine.path, ["test"]), SqliteOutbox(machine.path, ["test"])
+    assert len(first.orphans()) == 1
+    recover(second, Encoder(ManualClock()), machine.diagnostics)
+    assert second.lease("test", 500, 10**7) is None
+    first.close()
+    recover(second, Encoder(ManualClock()), machine.diagnostics)
+    second.close()
+    assert len(machine.launch()) == 4
+    assert machine.launch() == []
+
+
+def test_an_entry_that_makes_no_sense_costs_only_itself(tmp_path: Path, machine: Machine) -> None:
+    """The others come, the session ends, it is counted, and never tried again."""
+    path = machine.dies(User(), Design("a"), row=None)
+    made = Noted(tmp_path / "source.ring")
+    made.note(User(), Design("before", 1))
+    for body in (
+        (8, ("no:valid:id:\n", 1), 1, 1001.0, None),
+        (8, ("a", float("nan")), 1, 1001.0, None),
+        (99, (), 1, 1001.0, None),
+        (-77, 3, 1, 1001.0, None),
+        (8, ("a", 1), 1, float("inf"), None),
+        (8, ("a", 1), 1, 1001.0, {"a": None}),
+        "nothing",
+        (8, ("a",) * 50, 1, 1001.0, None),
+    ):
+        made.inbox.put(entry(EVENT, body))
+    made.note(Design("after", 2))
+    made.journal.let_go()
+    path.write_bytes((tmp_path / "source.ring").read_bytes())
+    found = machine.launch()
+    assert [event.get("event_id", event["category"]) for event in found] == ["user", "before", "after", "session_end"]
+    assert machine.dropped == {"internal": 8}
+    assert machine.launch() == []
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "annotations", [b"", b'"user_id":', b'"user_id":7', b"\xff\xfe", b'"other":1', b'"user_id":"a"' + b"[" * 9]
+)
+def test_a_session_row_that_makes_no_sense_ends_nothing_and_keeps_nobody(machine: Machine, annotations: bytes) -> None:
+    """It is gone after one launch, and so is its journal."""
+    row = OpenSession(SESSION.id, 4, 1.7e9, 1.7e9, None, 42.0, annotations, "no level\n", {("?", "1", "", ""): -1.0})
+    path = machine.dies(*numbers(1, 2), row=row)
+    found = machine.launch()
+    assert [event["event_id"] for event in found if event["category"] == "design"] == ["n:1", "n:2"]
+    assert machine.launch() == []
+    assert not path.exists()
+
+
+def test_events_of_a_session_without_a_number_are_counted(machine: Machine) -> None:
+    """A false number would name another session: rather none than that."""
+    machine.dies(*numbers(1, 2, 3))
+    assert machine.launch() == []
+    assert machine.dropped == {"internal": 3}
+
+
+def test_what_stands_behind_damage_is_counted(tmp_path: Path) -> None:
+    """Nothing is lost silently: rows behind one that is not whole are told by their number."""
+    path = tmp_path / "journal-x.ring"
+    made = Noted(path)
+    made.note(*[Design("a", number) for number in range(100)])
+    content = bytearray(path.read_bytes())
+    made.journal.close()
+    place = content.index(struct.pack("<dQ", 40.0, 1))
+    content[place + 8] = 3
+    damaged = Rest(bytes(content))
+    assert [record.event.number for _, record in damaged.records] == list(range(40))
+    assert damaged.unreadable == 60
+
+
+def flipped(content: bytes, places: list[int], chance: random.Random, times: int) -> bytes:
+    damaged = bytearray(content)
+    for _ in range(times):
+        place = chance.choice(places) if chance.random() < 0.9 else chance.randrange(SIZE)
+        damaged[place] ^= 1 << chance.randrange(8)
+    return bytes(damaged)
+
+
+def test_a_bit_that_flips_anywhere_costs_little(tmp_path: Path) -> None:
+    """Over real journals: nothing raises, no more comes than was noted, and the launch is always closed."""
+    path = tmp_path / "journal-x.ring"
+    made = Noted(path)
+    made.note(*MIXED)
+    made.note(*MIXED[1:], fields={"seed": 1, "mode": "größe", "ratio": 2.5})
+    made.inbox.use(SESSION, Context("other"))
+    made.note(*numbers(*range(20)))
+    content = path.read_bytes()
+    made.journal.close()
+    whole = len(Rest(content).records)
+    assert whole == 2 * len(MIXED) - 1 + 20
+    chance = random.Random(7)
+    places = [place for place in range(SIZE) if content[place]]
+    for number in range(300):
+        damaged = Rest(flipped(content, places, chance, 1 + number % 4))
+        assert len(damaged.records) <= whole
+        outbox = MemoryOutbox(["test"])
+        sound = [session for session in (ROW,) if number % 2]
+        _recover_from(outbox, damaged, sound)
+        assert not outbox.sessions or not any(outbox.sessions.values())
+
+
+def _recover_from(outbox: MemoryOutbox, rest: Rest, sessions: list[OpenSession]) -> None:
+    for session in sessions:
+        outbox.transact(lambda transaction, session=session: transaction.save_session(session))
+    encoder = Encoder(PastClock(rest.anchor, None))
+    orphan = Orphan("x", sessions, None)
+    outbox.transact(lambda transaction: replay(transaction, orphan, rest, encoder))
+    while batch := outbox.lease("test", 500, 10**7):
+        for record in batch.records:
+            json.loads(record.json(None))
+        outbox.settle(batch)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200))
+def test_the_decoder_takes_any_bytes(data: bytes) -> None:
+    """It gives a plain value or says that there is none."""
+    try:
+        value = marshalled.loads(data)
+    except ValueError:
+        return
+    json.dumps(value, default=str, skipkeys=True)
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4).map(tuple) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(PLAIN)
+def test_the_decoder_reads_what_is_written(value: Any) -> None:
+    """All that an entry may hold."""
+    data = marshal.dumps(value, marshalled.VERSION)
+    assert marshal.dumps(marshalled.loads(data), marshalled.VERSION) == data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"(" + b"\xff\xff\xff\x7f",
+        b"(\x01\0\0\0" * 5000 + b"N",
+        b"[\x01\0\0\0" * 100_000,
+        b"{" * 100_000,
+        b"l\xff\xff\xff\x7f",
+        b"u\xff\xff\xff\x7f",
+        b"\xa9\x01r\0\0\0\0",
+        b"0",
+        b"{N0",
+        b"",
+        b"NN",
+        b"c",
+        b"{(\0\0\0\0N0N",
+    ],
+)
+def test_forged_values_are_refused(data: bytes) -> None:
+    """Sizes beyond the data, endless depth, references to itself, code."""
+    with pytest.raises(ValueError):  # noqa: PT011 - any of its messages
+        marshalled.loads(data)
