@@ -16,6 +16,7 @@ MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob
 OURS = [name for name in MODULES if not name.startswith("collector/")]
 
 VOCABULARY = {
+    "addresses",
     "checks",
     "clock",
     "config",
@@ -40,7 +41,10 @@ ALLOWED: dict[str, set[str]] = {
     "process": {"clock"},
     "events": {"rules", "process"},
     "device": {"rules"},
-    "config": {"rules", "checks"},
+    "addresses": set(),
+    "forms": {"addresses", "checks", "exchange", "rules"},
+    "program": set(),
+    "config": {"checks", "forms", "program", "rules"},
     "diagnostics": {"checks"},
     "signals": {"clock", "diagnostics"},
     "remote_configs": {"diagnostics"},

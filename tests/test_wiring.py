@@ -151,7 +151,7 @@ def test_neither_keys_nor_collector_is_nowhere() -> None:
 def test_given_destinations_are_used_as_they_are() -> None:
     """No other is added."""
     given = both()
-    assert wiring.destinations(Config(**KEYS, destinations=given)) is given
+    assert list(wiring.destinations(Config(**KEYS, destinations=given))) == given
 
 
 def test_each_game_and_a_collector_have_a_file_of_their_own(tmp_path: Path) -> None:
