@@ -62,10 +62,10 @@ def _read(text: str, *, path: bool) -> tuple[str, str]:  # noqa: PLR0911 - one l
         return "is no address: an IPv6 address needs both its brackets, as in http://[::1]:8420", ""
     if "@" in parts.netloc or "@" in text:
         return "must have no user name and no password in it; keys are given by game_key and secret_key", ""
-    if not parts.hostname:
-        return "names no server; a whole address is http://127.0.0.1:8420", ""
     if "[" not in parts.netloc and parts.netloc.count(":") > 1:
         return "an IPv6 address needs brackets, as in http://[::1]:8420", ""
+    if not parts.hostname:
+        return "names no server; a whole address is http://127.0.0.1:8420", ""
     try:
         port = parts.port
     except ValueError:

@@ -223,7 +223,7 @@ def several(name: str, value: object, example: str) -> tuple[Any, ...]:
     """Read a list, a set, a generator, … once; refuse what Python counts as one by accident, such as a string."""
     if isinstance(value, str | bytes | bytearray | Mapping):
         raise wrong(name, value, f"must be a list such as {example}, not a {_kind(value)}")
-    if isinstance(value, type) or not isinstance(value, Iterable):
+    if not isinstance(value, Iterable):  # a class may be: one of `Enum`
         what = f"the class {value.__name__}" if isinstance(value, type) else f"a {_kind(value)}"
         raise wrong(name, value, f"must be a list such as {example}, not {what}")
     found = tuple(islice(value, MAX_ENTRIES + 1))
