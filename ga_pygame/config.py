@@ -38,7 +38,7 @@ SANDBOX_GAME_KEY = "5c6bcb5402204249437fb5a7a80a4959"
 SANDBOX_SECRET_KEY = "16813a12f718bc5c620f56944e1abc3ea13ccbac"  # noqa: S105 - published for everyone
 """GameAnalytics' published sandbox pair. Source: REST v2, Sandbox keys."""
 
-OTHER_VARIABLES = frozenset({"GA_PYGAME_BENCH"})
+OTHER_VARIABLES = frozenset({"GA_PYGAME_BENCH", "GA_PYGAME_GAMES"})
 """Variables of our own that are no knobs of a tracker."""
 
 _UPLOAD_SECONDS = 20.0

@@ -97,11 +97,15 @@ def adopt(config: Config) -> None:
         return
     from ga_pygame.delivery.journal import folder  # noqa: PLC0415 - mmap and zlib, when a tracker starts
 
-    rings = folder(path.parent)
+    before = folder(path.parent)
     with contextlib.suppress(OSError):
         path.parent.rename(own)
-        if rings != path.parent and rings.is_dir() and not folder(own).exists():
-            rings.rename(folder(own))
+        after = folder(own)
+        if before not in (path.parent, after) and before.is_dir():  # in shared memory, named after the folder
+            after.mkdir(mode=0o700, exist_ok=True)
+            for ring in before.glob("*.ring"):
+                ring.rename(after / ring.name)
+            before.rmdir()
 
 
 _OUTBOX = "outbox.sqlite3"

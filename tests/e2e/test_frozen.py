@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -81,6 +83,10 @@ def build(tool: Tool, folder: Path) -> Path:
     """Build the game; skip where the tool is missing."""
     if importlib.util.find_spec(tool.module) is None:
         pytest.skip(f"{tool.module} is not installed")
+    for name in ("typing", "dataclasses", "enum34", "pathlib"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            importlib.metadata.distribution(name)
+            pytest.skip(f"an old copy of {name} is installed, with which PyInstaller refuses to work: remove it")
     if missing := [program for program in tool.needs if shutil.which(program) is None]:
         pytest.skip(f"{tool.module} needs {', '.join(missing)}")
     script = folder / "tiny.py"
