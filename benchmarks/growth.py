@@ -41,7 +41,7 @@ def outbox_file(data: Path) -> Path:
     from ga_pygame.config import Config
     from ga_pygame.wiring import outbox_path
 
-    return outbox_path(Config(collector="http://127.0.0.1:1", data_dir=data))
+    return outbox_path(Config(collector="http://127.0.0.1:1", data_dir=data, game="benchmark"))
 
 
 def records(count: int) -> list[Any]:

@@ -27,6 +27,7 @@ def child(module: str, peer: str, arguments: dict[str, Any], timeout: float = 18
             **kept,
             "HOME": home,
             "GA_PYGAME_DATA_DIR": str(arguments.get("data") or home),
+            "GA_PYGAME_GAME": "benchmark",
             "PYTHONPATH": str(environment.ROOT),
             "SDL_VIDEODRIVER": "dummy",
             "SDL_AUDIODRIVER": "dummy",

@@ -9,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ga_pygame.addresses import address
+
 INSTALL = 'pip install -e ".[collector]"'
 COINS = ["coins"]
 ITEM_TYPES = ["pickup", "boost", "pack"]
@@ -48,7 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     from .local_collector import LocalCollector, fetch_summary, print_summary  # noqa: PLC0415 - after the environment
 
-    url = os.environ.get("GA_PYGAME_COLLECTOR", "")
+    try:
+        given = os.environ.get("GA_PYGAME_COLLECTOR", "").strip()
+        url = address("GA_PYGAME_COLLECTOR", given, path=False) if given else ""
+    except ValueError as error:
+        print(error)
+        return 2
     local = LocalCollector()
     try:
         if not url and not options.no_collector:
@@ -73,6 +80,17 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _save_path(fallback: Path) -> Path:
+    """Where the player's progress is kept; in a folder that goes with the game where the system has none for us."""
+    import pygame  # noqa: PLC0415 - the environment chooses its drivers
+
+    try:
+        return Path(pygame.system.get_pref_path("ga_pygame", "sky_hopper"), "save.json")
+    except (OSError, pygame.error) as problem:
+        print(f"Progress is not kept: {problem}")
+        return fallback / "save.json"
+
+
 def play(options: argparse.Namespace, url: str, fast: bool) -> None:
     """Open the game with its tracker, and play until it is quit."""
     import pygame  # noqa: PLC0415 - the environment chooses its drivers
@@ -90,9 +108,7 @@ def play(options: argparse.Namespace, url: str, fast: bool) -> None:
     classes = {1: [hero.name for hero in HEROES]}
     with tempfile.TemporaryDirectory() as folder:
         # The bot's save file is a folder: it can be neither read nor written, so the demo has errors to show.
-        save_path = (
-            Path(folder) if options.bot else Path(pygame.system.get_pref_path("ga_pygame", "sky_hopper"), "save.json")
-        )
+        save_path = Path(folder) if options.bot else _save_path(Path(folder))
         settings = Options(
             pilot=Bot(seed) if options.bot else Controls(),
             save_path=save_path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,9 @@ from .world import DT, TICKS_PER_SECOND
 FRAMES_PER_SECOND = 60
 FAST_TICKS = 20  # per frame, when nobody watches
 LIVES = 3
+TOAST_PLACE = (VIEW[0] / 2, VIEW[1] - 16)  # below the lowest line and button of every screen
+TOAST_SECONDS = 2.5
+MAX_TOASTS = 5
 
 
 @dataclass(slots=True)
@@ -52,6 +56,14 @@ class Run:
     magnet: bool = False
 
 
+def _open_window(options: Options) -> pygame.Surface:
+    """Open a window of any size that shows the same picture; one of just its size where nothing can scale it."""
+    if not options.fast:
+        with contextlib.suppress(pygame.error):
+            return pygame.display.set_mode(VIEW, pygame.SCALED | pygame.RESIZABLE)
+    return pygame.display.set_mode(VIEW)
+
+
 class Game:
     """Owns the window."""
 
@@ -60,9 +72,9 @@ class Game:
         self.options = options
         pygame.display.init()
         pygame.font.init()
-        pygame.joystick.init()
-        flags = 0 if options.fast else pygame.SCALED | pygame.RESIZABLE
-        self.window = pygame.display.set_mode(VIEW, flags)
+        with contextlib.suppress(pygame.error):  # keyboard and mouse are enough
+            pygame.joystick.init()
+        self.window = _open_window(options)
         pygame.display.set_caption("Sky Hopper")
         self.sprites = Sprites()
         pygame.display.set_icon(self.sprites.heroes[1]["ninja"][0])
@@ -72,7 +84,9 @@ class Game:
         self.run_state = Run()
         self.ticks = 0
         self.running = True
-        self._toasts: list[tuple[str, int]] = []
+        self._toast = ""
+        self._toast_until = 0
+        self._toasts: list[str] = []  # those that come after it
         self._shots = sorted(options.shots)
 
         # which runs of the game belong together: every event from now on carries the seed
@@ -119,8 +133,10 @@ class Game:
             self.screens.pop()
 
     def toast(self, text: str) -> None:
-        """Show a line at the bottom for three seconds."""
-        self._toasts = [*self._toasts[-2:], (text[:90], self.ticks + 3 * TICKS_PER_SECOND)]
+        """Show a line at the bottom for some seconds; several come one after another."""
+        line = "".join(one if one.isprintable() else " " for one in text[:90]).strip()
+        if line:
+            self._toasts = [*self._toasts, line][-MAX_TOASTS:]
 
     def keep_progress(self) -> None:
         """Write the save file; a player whose disk is full can still play."""
@@ -175,12 +191,16 @@ class Game:
         first = max((index for index, screen in enumerate(self.screens) if screen.covers), default=0)
         for screen in self.screens[first:]:
             screen.draw(self.window)
-        self._toasts = [toast for toast in self._toasts if toast[1] > self.ticks]
-        for index, (text, _) in enumerate(reversed(self._toasts)):
-            write(
-                self.window, text, (VIEW[0] / 2, VIEW[1] - 22 - 26 * index), 22, CORAL if "refused" in text else WHITE
-            )
+        if self.ticks >= self._toast_until:
+            self._toast = self._toasts.pop(0) if self._toasts else ""
+            self._toast_until = self.ticks + (int(TOAST_SECONDS * TICKS_PER_SECOND) if self._toast else 0)
+        if self._toast:
+            write(self.window, self._toast, TOAST_PLACE, 22, CORAL if "refused" in self._toast else WHITE)
 
     def _take_shots(self) -> None:
         while self._shots and self.seconds >= self._shots[0][0]:
-            pygame.image.save(self.window, self._shots.pop(0)[1])
+            _, file = self._shots.pop(0)
+            try:
+                pygame.image.save(self.window, file)
+            except (OSError, pygame.error) as problem:
+                self.toast(f"no picture: {problem}")

@@ -54,10 +54,10 @@ class Title:
         write(
             surface,
             "arrows or WASD, space to jump  -  mouse: hold left to run, right to jump  -  gamepad",
-            (480, 486),
+            (480, 472),
             22,
         )
-        write(surface, "P pause  -  M mute  -  F11 full screen", (480, 512), 22)
+        write(surface, "P pause  -  M mute  -  F11 full screen", (480, 496), 22)
         if game.progress.best_score:
             write(surface, f"best {game.progress.best_score}", (940, 24), 28, GOLD, "midright")
 

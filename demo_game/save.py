@@ -15,6 +15,14 @@ class Progress:
     best_score: int = 0
 
 
+MAX_COUNT = 10**9
+
+
+def _count(value: float) -> int:
+    """A number that can be shown: the file may have been changed by hand, or by the disk."""
+    return min(MAX_COUNT, max(0, int(value)))
+
+
 def load(path: Path) -> Progress:
     """Read the file; a missing one is a new player.
 
@@ -26,8 +34,8 @@ def load(path: Path) -> Progress:
         return Progress()
     data = json.loads(path.read_text(encoding="utf-8"))
     try:
-        return Progress(coins=int(data["coins"]), best_score=int(data["best_score"]))
-    except (KeyError, TypeError) as error:
+        return Progress(coins=_count(data["coins"]), best_score=_count(data["best_score"]))
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"the save file has no {error}") from error
 
 

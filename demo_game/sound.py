@@ -81,9 +81,10 @@ class Sounds:
         self._sounds: dict[str, pygame.mixer.Sound] = {}
         try:
             pygame.mixer.init(RATE, -16, 1)
-        except pygame.error as error:
+            device = pygame.mixer.get_init()
+        except (pygame.error, NotImplementedError) as error:  # no device, or a pygame without a mixer
             self.problem = str(error) or "no audio device"
-        device = pygame.mixer.get_init()
+            return
         if not device:
             return
         stereo = device[2] == 2

@@ -14,7 +14,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ga_pygame import rules
-from ga_pygame.checks import InvalidEvent
+from ga_pygame.checks import InvalidEvent, Pattern
+from ga_pygame.forms import (
+    MAX_DECLARED,
+    Address,
+    Destinations,
+    DimensionValues,
+    Flag,
+    Folder,
+    Form,
+    Names,
+    Seconds,
+    Size,
+    Word,
+    from_text,
+    wrong,
+)
 
 if TYPE_CHECKING:
     from ga_pygame.exchange import Destination
@@ -23,25 +38,17 @@ SANDBOX_GAME_KEY = "5c6bcb5402204249437fb5a7a80a4959"
 SANDBOX_SECRET_KEY = "16813a12f718bc5c620f56944e1abc3ea13ccbac"  # noqa: S105 - published for everyone
 """GameAnalytics' published sandbox pair. Source: REST v2, Sandbox keys."""
 
-_TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"0", "false", "no", "off"}
+OTHER_VARIABLES = frozenset({"GA_PYGAME_BENCH", "GA_PYGAME_GAMES"})
+"""Variables of our own that are no knobs of a tracker."""
+
+_UPLOAD_SECONDS = 20.0
+_UPLOAD_SECONDS_TO_COLLECTOR = 1.0
+_GAME = Pattern("[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - or _", "ours: it names a folder", allowed="[\\w-]")
+_MAX_UNKNOWN = 5
 
 
-def _flag(text: str) -> bool:
-    word = text.strip().lower()
-    if word not in _TRUE | _FALSE:
-        raise ValueError("must be 1 or 0")
-    return word in _TRUE
-
-
-def _seconds(text: str) -> float:
-    return float(text)
-
-
-def _knob(
-    default: Any, text: str, *, unit: str = "", env: str = "", parse: Callable[[str], Any] = str, secret: bool = False
-) -> Any:
-    metadata = {"doc": text, "unit": unit, "env": f"GA_PYGAME_{env}" if env else "", "parse": parse}
+def _knob(default: Any, text: str, form: Form, *, unit: str = "", env: str = "", secret: bool = False) -> Any:
+    metadata = {"doc": text, "unit": unit, "env": f"GA_PYGAME_{env}" if env else "", "form": form}
     return field(default=default, repr=not secret, metadata=metadata)
 
 
@@ -55,101 +62,106 @@ class Config:
         TypeError: There is no knob of that name.
     """
 
-    game_key: str | None = _knob(None, "the game's key", env="GAME_KEY", secret=True)
-    secret_key: str | None = _knob(None, "the game's secret key", env="SECRET_KEY", secret=True)
-    build: str | None = _knob(None, "the game's version, on every event", env="BUILD")
-    user_id: str | None = _knob(None, "your own id for the player; default: a random one, kept in the data folder")
-    collector: str | None = _knob(None, "send everything to this collector instead of the services", env="COLLECTOR")
+    game_key: str | None = _knob(None, "the game's key", Word(private=True), env="GAME_KEY", secret=True)
+    secret_key: str | None = _knob(None, "the game's secret key", Word(private=True), env="SECRET_KEY", secret=True)
+    build: str | None = _knob(None, "the game's version, on every event", Word(rules.build), env="BUILD")
+    user_id: str | None = _knob(
+        None,
+        "your own id for the player; default: a random one, kept in the data folder",
+        Word(rules.user_id, private=True),
+    )
+    collector: str | None = _knob(
+        None, "send everything to this collector instead of the services", Address(path=False), env="COLLECTOR"
+    )
     endpoint: str | None = _knob(
-        None, "GameAnalytics' server; default: production, or the sandbox with the sandbox keys", env="ENDPOINT"
+        None,
+        "GameAnalytics' server; default: production, or the sandbox with the sandbox keys",
+        Address(path=True),
+        env="ENDPOINT",
     )
     data_dir: str | os.PathLike[str] | None = _knob(
-        None, "where events wait; default: the user's data folder for this system", env="DATA_DIR"
+        None, "where events wait; default: the user's data folder for this system", Folder(), env="DATA_DIR"
     )
-    enabled: bool = _knob(True, "off: nothing is recorded, written or sent", env="ENABLED", parse=_flag)
-    strict: bool = _knob(False, "raise `InvalidEvent` at a wrong call (development, tests)", env="STRICT", parse=_flag)
-    consent_required: bool = _knob(False, "write and send nothing before `consent.grant()`")
-    hook: bool = _knob(True, "watch pygame by itself; off: call `process(event)` and `tick()` yourself")
-    capture_exceptions: bool = _knob(True, "report uncaught exceptions as errors")
-    currencies: Collection[str] | None = _knob(None, "the virtual currencies there are; default: any")
-    item_types: Collection[str] | None = _knob(None, "the item types there are, of resources; default: any")
+    game: str | None = _knob(
+        None,
+        "names the data folder of a game without keys of its own; default: its main program's name and place",
+        Word(_GAME),
+        env="GAME",
+    )
+    enabled: bool = _knob(True, "off: nothing is recorded, written or sent", Flag(), env="ENABLED")
+    strict: bool = _knob(False, "raise `InvalidEvent` at a wrong call (development, tests)", Flag(), env="STRICT")
+    consent_required: bool = _knob(False, "write and send nothing before `consent.grant()`", Flag())
+    hook: bool = _knob(True, "watch pygame by itself; off: call `process(event)` and `tick()` yourself", Flag())
+    capture_exceptions: bool = _knob(True, "report uncaught exceptions as errors", Flag())
+    currencies: Collection[str] | None = _knob(
+        None,
+        "the virtual currencies there are; default: any",
+        Names(rules.resource_currency, MAX_DECLARED, '["gold", "gems"]'),
+    )
+    item_types: Collection[str] | None = _knob(
+        None,
+        "the item types there are, of resources; default: any",
+        Names(rules.event_part, MAX_DECLARED, '["boost", "skin"]'),
+    )
     dimension_values: Mapping[int, Collection[str]] | None = _knob(
-        None, "the values there are of custom dimensions 1 to 3; default: any"
+        None, "the values there are of custom dimensions 1 to 3, at most 20 of each; default: any", DimensionValues()
     )
-    destinations: Sequence[Destination] | None = _knob(None, "where events go; default: GameAnalytics with these keys")
-    pause_timeout: float = _knob(20.0, "a longer pause ends the session", unit="s", env="PAUSE_TIMEOUT", parse=_seconds)
-    upload_interval: float = _knob(20.0, "time between uploads", unit="s", env="UPLOAD_INTERVAL", parse=_seconds)
+    destinations: Sequence[Destination] | None = _knob(
+        None, "where events go; default: GameAnalytics with these keys", Destinations()
+    )
+    pause_timeout: float = _knob(
+        20.0, "a longer pause ends the session", Seconds(zero=True), unit="s", env="PAUSE_TIMEOUT"
+    )
+    upload_interval: float | None = _knob(
+        None, "seconds between uploads; default: 20, to a collector 1", Seconds(zero=False), env="UPLOAD_INTERVAL"
+    )
     request_timeout: float = _knob(
-        10.0, "the longest wait for a server's answer", unit="s", env="REQUEST_TIMEOUT", parse=_seconds
+        10.0, "the longest wait for a server's answer", Seconds(zero=False), unit="s", env="REQUEST_TIMEOUT"
     )
     shutdown_timeout: float = _knob(
-        1.0, "the longest wait when the game ends", unit="s", env="SHUTDOWN_TIMEOUT", parse=_seconds
+        1.0, "the longest wait when the game ends", Seconds(zero=True), unit="s", env="SHUTDOWN_TIMEOUT"
     )
     journal: bool = _knob(
-        True, "note each event where it outlives a kill at the very next moment; off: up to 0.05 s may be lost"
+        True, "note each event where it outlives a kill at the very next moment; off: up to 0.05 s may be lost", Flag()
     )
     max_outbox_bytes: int = _knob(
         5 * 2**20,
         "room for events that wait; over it the oldest session's go first",
+        Size(),
         unit="bytes",
         env="MAX_OUTBOX_BYTES",
-        parse=int,
     )
     resubmit_on_server_error: bool | None = _knob(
-        None, "send again after a server error; default: only to our own collector, which drops doubles"
+        None, "send again after a server error; default: only to our own collector, which drops doubles", Flag()
     )
 
     def __post_init__(self) -> None:
         for one in fields(self):
-            _check_type(one, getattr(self, one.name))
+            object.__setattr__(self, one.name, _formed(one, getattr(self, one.name)))
         if self.game_key is not None and self.game_key == self.secret_key:
             raise ValueError("game_key and secret_key are the same; see the game's settings for both keys")
         _check_key("game_key", self.game_key)
         _check_key("secret_key", self.secret_key)
         if (self.game_key is None) != (self.secret_key is None):
             raise ValueError("game_key and secret_key belong together: give both or none")
-        if self.build is not None:
-            object.__setattr__(self, "build", rules.build("build", self.build))
-        if self.user_id is not None:
-            object.__setattr__(self, "user_id", rules.user_id("user_id", self.user_id))
-        for url_name, url in (("collector", self.collector), ("endpoint", self.endpoint)):
-            if url is not None and not url.startswith(("http://", "https://")):
-                raise ValueError(f"{url_name} {url!r}: must start with http:// or https://")
-        self._check_declared()
-        for name in ("pause_timeout", "shutdown_timeout"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"{name}: must be 0 s or more")
-        for name in ("upload_interval", "request_timeout", "max_outbox_bytes"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name}: must be more than 0")
 
-    def _check_declared(self) -> None:
-        for currency in self.currencies or ():
-            rules.resource_currency("currencies", currency)
-        for item_type in self.item_types or ():
-            rules.event_part("item_types", item_type)
-        for number, values in (self.dimension_values or {}).items():
-            if number not in (1, 2, 3):
-                raise ValueError(f"dimension_values {number!r}: there are the custom dimensions 1, 2 and 3")
-            for value in values:
-                rules.custom_dimension(f"dimension_values[{number}]", value)
+    @property
+    def upload_seconds(self) -> float:
+        """Seconds between uploads: a developer with a collector wants to see what happens, a service is spared."""
+        if self.upload_interval is not None:
+            return self.upload_interval
+        return _UPLOAD_SECONDS_TO_COLLECTOR if self.collector else _UPLOAD_SECONDS
 
 
-_KINDS: dict[Callable[[str], Any], tuple[tuple[type, ...], str]] = {
-    str: ((str,), "a string"),
-    int: ((int,), "a whole number"),
-    _seconds: ((int, float), "a number of seconds"),
-    _flag: ((bool,), "True or False"),
-}
-
-
-def _check_type(one: Field[Any], value: object) -> None:
-    """Say plainly which kind of value a knob takes that has an environment variable and so a simple one."""
-    if not one.metadata["env"] or value is None or one.name == "data_dir":
-        return
-    kinds, words = _KINDS[one.metadata["parse"]]
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise ValueError(f"{one.name}: must be {words}, not a {type(value).__name__}")
+def _formed(one: Field[Any], value: object) -> Any:
+    """A knob's value in its exact type; idempotent, so that a generator is read once and its tuple kept."""
+    form: Form = one.metadata["form"]
+    if value is not None:
+        return form(one.name, value)
+    if one.default is None:
+        return None
+    default = f"{one.default} {one.metadata['unit']}".rstrip()
+    raise wrong(one.name, value, f"must be {form.words}; leave it out for the default, {default}")
 
 
 def _check_key(name: str, value: object) -> None:
@@ -180,11 +192,13 @@ def load(knobs: Mapping[str, Any], environment: Mapping[str, str], warn: Callabl
             near = difflib.get_close_matches(name, known, 1)
             meant = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(known)}"
             raise TypeError(f"Tracker has no knob {name!r}{meant}")
-    chosen = {name: value for name, value in knobs.items() if not (value is None and known[name].default is None)}
+    given = {name: value for name, value in knobs.items() if not (value is None and known[name].default is None)}
+    chosen = {name: _formed(known[name], value) for name, value in given.items()}
+    _warn_of_unknown(environment, known, warn)
     from_environment = {}
     for one in known.values():
         text = environment.get(one.metadata["env"], "") if one.metadata["env"] else ""
-        if text and one.name not in chosen:
+        if text.strip() and one.name not in chosen:
             value = _parse(one, text, warn)
             if value is not MISSING:
                 from_environment[one.name] = value
@@ -202,19 +216,64 @@ def load(knobs: Mapping[str, Any], environment: Mapping[str, str], warn: Callabl
 
 def _parse(one: Field[Any], text: str, warn: Callable[[str, str], None]) -> Any:
     """Read and check one environment value; `MISSING` where it is wrong."""
+    variable = one.metadata["env"]
     try:
-        value = one.metadata["parse"](text)
-        if not one.name.endswith("_key"):
-            Config(**{one.name: value})
+        value = _formed(one, from_text(one.metadata["form"], text))
+        if one.name.endswith("_key"):
+            _check_key(one.name, value)
     except ValueError as error:
-        shown = "" if one.name.endswith("_key") else f" {text!r}"
-        warn(one.metadata["env"], f"{one.metadata['env']}{shown} is not used: {error}")
+        is_named = str(error).startswith(one.name)
+        warn(variable, f"{variable} is not used: {error if is_named else wrong(one.name, text, str(error))}")
         return MISSING
     return value
 
 
+def _warn_of_unknown(
+    environment: Mapping[str, str], known: Mapping[str, Field[Any]], warn: Callable[[str, str], None]
+) -> None:
+    """Say once which `GA_PYGAME_*` variables nobody reads: most are a slip of the keyboard."""
+    variables = {one.metadata["env"]: one.name for one in known.values() if one.metadata["env"]}
+    ours = OTHER_VARIABLES | variables.keys()
+    unknown = sorted(name for name in environment if name.upper().startswith("GA_PYGAME_") and name not in ours)
+    if not unknown:
+        return
+    import difflib  # noqa: PLC0415 - 1 ms, for a wrong variable only
+
+    said = []
+    for name in unknown[:_MAX_UNKNOWN]:
+        plain = name.upper()
+        near = difflib.get_close_matches(plain, ours, 1, 0.8)
+        knob = plain.removeprefix("GA_PYGAME_").lower()
+        if knob in known and plain not in variables:
+            hint = f" ({knob} is set in the code only: Tracker({knob}=\u2026))"
+        else:
+            hint = f" (did you mean {near[0]}?)" if near else ""
+        said.append(f"{name!r:.60}{hint}")
+    more = f", and {len(unknown) - _MAX_UNKNOWN} more" if len(unknown) > _MAX_UNKNOWN else ""
+    warn("unknown variables", f"variables that are not known, and not used: {', '.join(said)}{more}")
+
+
+NO_KEYS = "game"
+"""Stands for the key of a game that has none: one with destinations of its own."""
+
+
 def data_folder(config: Config, game_key: str) -> Path:
-    """The folder of one game; a collector's events have their own, so that none ever reaches a service."""
+    """The folder of one game; a collector's events have their own, so that none ever reaches a service.
+
+    Keys of its own tell a game from others. Of one without them the program is asked: two games that share the
+    published sandbox pair must share neither the player's id nor the events that wait.
+    """
+    shared = shared_folder(config, game_key)
+    if game_key not in (NO_KEYS, SANDBOX_GAME_KEY):
+        return shared
+    from ga_pygame import program  # noqa: PLC0415 - not for a game with keys
+
+    kind = "collector" if config.collector else NO_KEYS if game_key == NO_KEYS else "sandbox"
+    return shared.with_name(f"{kind}-{config.game or program.name()}")
+
+
+def shared_folder(config: Config, game_key: str) -> Path:
+    """The folder of all games with the same key, which earlier versions used for games without keys, too."""
     import platformdirs  # noqa: PLC0415 - 4 ms that `import ga_pygame` need not cost
 
     root = Path(config.data_dir) if config.data_dir else platformdirs.user_data_path("ga_pygame", appauthor=False)

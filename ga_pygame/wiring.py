@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ga_pygame.clock import Clock, SystemClock, new_id
-from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_folder
+from ga_pygame.config import NO_KEYS, SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_folder, shared_folder
 from ga_pygame.delivery.bookkeeping import Heartbeat
 from ga_pygame.delivery.journal import Journal
 from ga_pygame.delivery.outbox import Outbox, Transaction, journal_key
@@ -75,9 +76,39 @@ def game_keys(config: Config) -> tuple[str, str] | None:
 
 
 def outbox_path(config: Config) -> Path:
-    """The database file of this game."""
+    """The database file of this game; what an earlier version left is used until `adopt` has moved it."""
     keys = game_keys(config)
-    return data_folder(config, keys[0] if keys else "game") / "outbox.sqlite3"
+    key = keys[0] if keys else NO_KEYS
+    own, shared = data_folder(config, key), shared_folder(config, key)
+    folder = own if own == shared or own.exists() or not (shared / _OUTBOX).exists() else shared
+    return folder / _OUTBOX
+
+
+def adopt(config: Config) -> None:
+    """Move the folder that games without keys shared in earlier versions to the first of them that starts.
+
+    Its waiting events are delivered as before. A rename has one winner where two games start at once. Where it
+    fails (on Windows if a game of an earlier version runs), the folder is used where it is, until a later start.
+    """
+    path = outbox_path(config)
+    keys = game_keys(config)
+    own = data_folder(config, keys[0] if keys else NO_KEYS)
+    if path.parent == own:
+        return
+    from ga_pygame.delivery.journal import folder  # noqa: PLC0415 - mmap and zlib, when a tracker starts
+
+    before = folder(path.parent)
+    with contextlib.suppress(OSError):
+        path.parent.rename(own)
+        after = folder(own)
+        if before not in (path.parent, after) and before.is_dir():  # in shared memory, named after the folder
+            after.mkdir(mode=0o700, exist_ok=True)
+            for ring in before.glob("*.ring"):
+                ring.rename(after / ring.name)
+            before.rmdir()
+
+
+_OUTBOX = "outbox.sqlite3"
 
 
 _COLLECTOR_ADVICE = "is the collector running, and is that its address? It is started by: python -m ga_pygame collect"
@@ -119,10 +150,9 @@ class Delivery:
     ) -> None:
         targets = destinations(config)
         names = [target.name for target in targets]
-        if len(set(names)) < len(names):
-            raise ValueError(f"destinations need different names; there are {', '.join(names)}")
         amounts = {target.name: target.amounts for target in targets if isinstance(target, SummingDestination)}
         make_outbox = parts.outbox or _failover_outbox
+        adopt(config)
         self._inbox = inbox
         self._next_commit = 0.0
         taking_records = [name for name in names if name not in amounts]
@@ -151,7 +181,7 @@ class Delivery:
                 situation=lambda: situation(self._writer.session_num),
                 diagnostics=diagnostics,
                 listener=listener,
-                interval=config.upload_interval,
+                interval=config.upload_seconds,
                 chance=parts.chance,
                 advice=_COLLECTOR_ADVICE if config.collector and target.transport is None else "",
             )

@@ -50,6 +50,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith("GA_PYGAME_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("GA_PYGAME_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("GA_PYGAME_GAME", "tests")  # the launches of a test are scripts of different names
     for name in ("SDL_VIDEODRIVER", "SDL_AUDIODRIVER"):
         monkeypatch.setenv(name, "dummy")
     monkeypatch.setenv("PYGAME_HIDE_SUPPORT_PROMPT", "1")

@@ -16,6 +16,7 @@ MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob
 OURS = [name for name in MODULES if not name.startswith("collector/")]
 
 VOCABULARY = {
+    "addresses",
     "checks",
     "clock",
     "config",
@@ -43,7 +44,6 @@ ALLOWED: dict[str, set[str]] = {
     "process": {"clock"},
     "events": {"rules", "process"},
     "device": {"rules"},
-    "config": {"rules", "checks"},
     "diagnostics": {"checks", "traces"},
     "signals": {"clock", "diagnostics", "traces"},
     "traces": set(),
@@ -52,6 +52,10 @@ ALLOWED: dict[str, set[str]] = {
     "nodes": {"diagnostics", "traces"},
     "active": {"diagnostics", "traces"},
     "remote_configs": {"diagnostics", "traces", "untrusted"},
+    "addresses": set(),
+    "forms": {"addresses", "checks", "exchange", "rules"},
+    "program": set(),
+    "config": {"checks", "forms", "program", "rules"},
     "exchange": {"clock", "diagnostics"},
     "forks": set(),
     "marshalled": set(),

@@ -22,6 +22,7 @@ from tests.test_collector_http import Answer, Collector
 trophy_rules = pytest.importorskip("ga_pygame.collector.trophy_rules")
 
 KEY = "app_test.secret"
+NO_SDK = "the official SDK is not installed; as in .ci/run: pip install --no-deps 'trophy>=1.27,<2'"
 DEFAULT = trophy_rules.DEFAULT.read_text(encoding="utf-8")
 UNLIMITED = DEFAULT.replace("events_per_second = 5", "events_per_second = 0")
 BOARDS = """
@@ -827,7 +828,7 @@ def test_missing_and_default_rules(tmp_path: Path) -> None:
 @contextlib.contextmanager
 def official(collector: Collector, prefix: str = "/v1", key: str = KEY, retries: int = 0) -> Iterator[Any]:
     """Trophy's own Python SDK, pointed at the collector."""
-    package = pytest.importorskip("trophy")
+    package = pytest.importorskip("trophy", reason=NO_SDK)
     environment = pytest.importorskip("trophy.environment").TrophyApiEnvironment
     address = f"http://127.0.0.1:{collector.port}{prefix}"
     with pytest.importorskip("httpx").Client(timeout=30) as connection:
@@ -865,12 +866,12 @@ def test_sdk_events(sdk: Any, player: str) -> None:
 
 
 def sdk_user(player: str, **fields: Any) -> Any:
-    return pytest.importorskip("trophy").UpsertedUser(id=player, **fields)
+    return pytest.importorskip("trophy", reason=NO_SDK).UpsertedUser(id=player, **fields)
 
 
 def test_sdk_users(sdk: Any, player: str) -> None:
     """Create, identify, read, update, preferences."""
-    trophy = pytest.importorskip("trophy")
+    trophy = pytest.importorskip("trophy", reason=NO_SDK)
     made = sdk.users.create(id=player, name="Ann", sign_up_date="2026-01-01", device_tokens=["t"])
     assert (made.id, made.sign_up_date, made.control) == (player, "2026-01-01", False)
     assert sdk.users.identify(id=player, tz="Asia/Tokyo").tz == "Asia/Tokyo"
@@ -929,7 +930,7 @@ def test_sdk_reads(sdk: Any, player: str) -> None:
 
 def test_sdk_errors(free: Collector, sdk: Any, player: str) -> None:
     """Refusals arrive as the SDK's own errors, with the reason."""
-    package = pytest.importorskip("trophy")
+    package = pytest.importorskip("trophy", reason=NO_SDK)
     with pytest.raises(package.UnprocessableEntityError) as caught:
         sdk.metrics.event(key="x", user=sdk_user(player, tz="Nowhere"), value=1)
     assert "tz" in caught.value.body["error"]

@@ -13,13 +13,17 @@ from typing import Any
 import pygame
 import pytest
 
+from demo_game.art import VIEW
 from demo_game.bot import Bot
 from demo_game.controls import Actions, Controls
-from demo_game.game import Game, Options
+from demo_game.game import TOAST_SECONDS, Game, Options
 from demo_game.heroes import HEROES
 from demo_game.levels import load_levels
+from demo_game.menus import ClassChoice, Ending, Pause, QuitDialog, Results, Title
 from demo_game.planner import Planner
-from demo_game.world import World
+from demo_game.play import Play
+from demo_game.shop import Shop
+from demo_game.world import TICKS_PER_SECOND, World
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo_game"
@@ -201,3 +205,54 @@ def test_no_display_lets_the_bot_play(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     if sys.platform.startswith("linux"):
         assert done.stdout.startswith("No display here")
+
+
+class Canvas(pygame.Surface):
+    """A surface that remembers where texts, buttons and boards were drawn on it."""
+
+    def __init__(self) -> None:
+        super().__init__(VIEW)
+        self.boxes: list[pygame.Rect] = []
+
+    def blit(self, source: pygame.Surface, dest: Any = (0, 0), *more: Any, **others: Any) -> Any:
+        box = pygame.Rect(dest[:2], source.get_size())
+        if box.width < VIEW[0] * 0.9 and box.height < VIEW[1] * 0.8:  # else a backdrop
+            self.boxes.append(box)
+        return super().blit(source, dest, *more, **others)
+
+
+@pytest.mark.parametrize("name", ["title", "class", "results", "shop", "pause", "quit", "won", "lost"])
+def test_a_toast_covers_nothing(name: str, tmp_path: Path) -> None:
+    """It is drawn beside the help lines and buttons of each screen, one line at a time, whatever a service says."""
+    recorder: Any = Recorder()
+    game = Game(recorder, Options(Bot(1), tmp_path / "save.json", fast=True))
+    play = Play(game)
+    screen: Any = {
+        "title": lambda: Title(game),
+        "class": lambda: ClassChoice(game),
+        "results": lambda: Results(game, play, [("Time", "1 s"), ("Coins", "1"), ("Falls", "0"), ("Score", "9")]),
+        "shop": lambda: Shop(game),
+        "pause": lambda: Pause(game),
+        "quit": lambda: QuitDialog(game),
+        "won": lambda: Ending(game, won=True),
+        "lost": lambda: Ending(game, won=False),
+    }[name]()
+    game.window = canvas = Canvas()
+    game.show(screen)
+    game._draw()
+    drawn = list(canvas.boxes)
+    assert drawn
+    for text in ("", "\0\n", "Achievement: a\0b\nc " + "x" * 200, "Streak: day 2"):
+        game.toast(text)
+    seen = []
+    for _ in range(8):
+        canvas.boxes.clear()
+        game._draw()
+        seen += canvas.boxes[len(drawn) :]
+        game.ticks += int(TOAST_SECONDS * TICKS_PER_SECOND / 2)
+    assert {box.center for box in seen} == {(480, 524)}
+    assert len({box.size for box in seen}) == 2
+    for box in seen:
+        assert canvas.get_rect().top <= box.top
+        assert box.bottom <= canvas.get_rect().bottom
+        assert not [other for other in drawn if other.colliderect(box)]

@@ -193,3 +193,19 @@ def test_a_frame_of_the_game_is_seen(rig: Rig) -> None:
     assert not rig.hook.seen
     pygame.event.get()
     assert rig.hook.seen
+
+
+def test_classic_pygame_is_told_and_works(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It lies under the same name; beside pygame-ce each has overwritten files of the other."""
+    monkeypatch.delattr(pygame, "IS_CE")
+    assert not caplog.text
+    rig = Rig()
+    assert "not pygame-ce" in caplog.text
+    assert "pip uninstall -y pygame pygame-ce && pip install pygame-ce" in caplog.text
+    rig.hook.install()
+    pygame.event.get()
+    rig.hook.remove()
+    assert rig.calls
+    assert caplog.text.count("not pygame-ce") == 1

@@ -151,7 +151,7 @@ def test_neither_keys_nor_collector_is_nowhere() -> None:
 def test_given_destinations_are_used_as_they_are() -> None:
     """No other is added."""
     given = both()
-    assert wiring.destinations(Config(**KEYS, destinations=given)) is given
+    assert list(wiring.destinations(Config(**KEYS, destinations=given))) == given
 
 
 def test_each_game_and_a_collector_have_a_file_of_their_own(tmp_path: Path) -> None:
@@ -250,3 +250,53 @@ def test_the_writer_begins_when_a_frame_was_shown(services: Services, tmp_path: 
     services.clock.advance(0.002)
     tracker.tick()
     assert tracker.stats.stored == stored[-1] + 1
+
+
+def test_the_first_game_adopts_what_games_without_keys_shared(tmp_path: Path) -> None:
+    """Events that wait there are delivered by it, with the player's id; another game begins anew."""
+    shared = tmp_path / f"{SANDBOX_GAME_KEY}-collector"
+    clock = ManualClock()
+    before = FailoverOutbox(shared / "outbox.sqlite3", ["gameanalytics"], clock, Diagnostics())
+    before.transact(lambda transaction: transaction.remember("user_id", "the player"))
+    rings = journal.folder(shared)
+    before.close()
+    rings.mkdir(exist_ok=True)
+    (rings / "other.ring").write_bytes(b"a dead launch's")
+
+    def play(game: str) -> Tracker:
+        parts = Parts(
+            clock=ManualClock, runner=FrameRunner, transport=lambda _timeout, _clock: ScriptedTransport([INIT] * 9)
+        )
+        tracker = Tracker.of(parts, collector="http://127.0.0.1:1", data_dir=tmp_path, game=game, hook=False)
+        tracker.start()
+        return tracker
+
+    first, second = play("pong"), play("snake")
+    assert first.user_id == "the player"
+    assert second.user_id not in {"", "the player"}
+    assert not shared.exists()
+    assert (journal.folder(tmp_path / "collector-pong") / "other.ring").exists()
+    first.close()
+    second.close()
+    again = play("pong")
+    assert again.user_id == "the player"
+    again.close()
+
+
+def test_a_folder_that_cannot_be_moved_is_used_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows while a game of an earlier version runs: nothing that waits is left behind."""
+    config = Config(collector="http://127.0.0.1:1", data_dir=tmp_path, game="pong")
+    shared = tmp_path / f"{SANDBOX_GAME_KEY}-collector"
+    shared.mkdir()
+    (shared / "outbox.sqlite3").touch()
+    assert wiring.outbox_path(config).parent == shared
+
+    def refuse(_self: Path, _to: Path) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    wiring.adopt(config)
+    assert wiring.outbox_path(config).parent == shared
+    monkeypatch.undo()
+    wiring.adopt(config)
+    assert wiring.outbox_path(config).parent == tmp_path / "collector-pong"

@@ -18,13 +18,24 @@ from ga_pygame.engine.focus import WATCH_SECONDS, Focus
 from ga_pygame.engine.health import HealthSampler
 from ga_pygame.engine.session import Session
 
-_LOST = frozenset({pygame.WINDOWFOCUSLOST, pygame.WINDOWMINIMIZED, pygame.APP_WILLENTERBACKGROUND})
-_GAINED = frozenset({pygame.WINDOWFOCUSGAINED, pygame.WINDOWRESTORED, pygame.APP_DIDENTERFOREGROUND})
-_WATCHED = _LOST | _GAINED | {pygame.QUIT, pygame.WINDOWCLOSE, pygame.APP_TERMINATING}
+
+def _types(*names: str) -> frozenset[int]:
+    """Event types by name; an old, classic pygame has not all of them."""
+    return frozenset(getattr(pygame, name) for name in names if hasattr(pygame, name))
+
+
+_LOST = _types("WINDOWFOCUSLOST", "WINDOWMINIMIZED", "APP_WILLENTERBACKGROUND")
+_GAINED = _types("WINDOWFOCUSGAINED", "WINDOWRESTORED", "APP_DIDENTERFOREGROUND")
+_LEAVING = _types("QUIT", "WINDOWCLOSE", "APP_TERMINATING")
+_WATCHED = _LOST | _GAINED | _LEAVING
 
 NO_CALLS = (
     "no call of pygame.event.get() or pygame.display.flip() was seen in 10 s (were they imported by name?); "
     "sessions are right all the same, but signals need one line in your loop: tracker.tick()"
+)
+CLASSIC = (
+    "the pygame that was imported is not pygame-ce, for which ga_pygame is made and tested; it goes on. If both are "
+    "installed, each has overwritten files of the other: pip uninstall -y pygame pygame-ce && pip install pygame-ce"
 )
 
 
@@ -77,6 +88,8 @@ class Hook:
         self._is_installed = False
         self._quit_registered = False
         self.seen = False
+        if not getattr(pygame, "IS_CE", False):
+            diagnostics.warn_once("pygame", CLASSIC)
 
     def install(self) -> None:
         """Wrap pygame's functions."""
@@ -151,7 +164,7 @@ class Hook:
 
     def _observe(self, kind: int) -> None:
         now = self._clock.monotonic()
-        if kind in (pygame.QUIT, pygame.WINDOWCLOSE, pygame.APP_TERMINATING):
+        if kind in _LEAVING:
             self._flush()
             return
         self._focus.read(now)

@@ -8,7 +8,6 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from ga_pygame.config import SANDBOX_GAME_KEY
 from ga_pygame.delivery.sqlite_schema import SELECT, records
 
 PUPPET = """
@@ -40,7 +39,7 @@ with ga_pygame.Tracker() as tracker:
 """A later launch that has time to send everything."""
 
 
-def outbox(data: Path, folder: str = f"{SANDBOX_GAME_KEY}-collector") -> Path:
+def outbox(data: Path, folder: str = "collector-tests") -> Path:
     """The outbox of a game that sends to a collector."""
     return data / folder / "outbox.sqlite3"
 

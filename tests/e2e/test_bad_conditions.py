@@ -481,7 +481,7 @@ def test_server_error_of_the_service(game: Any, tmp_path: Path) -> None:
         sent = len(server.events())
         close(puppet)
         assert [event["category"] for event in server.events()[sent:]] == ["session_end"]
-        assert waiting(outbox(tmp_path / "data", SANDBOX_GAME_KEY)) == []
+        assert waiting(outbox(tmp_path / "data", "sandbox-tests")) == []
 
 
 def test_server_error_of_the_collector(game: Any) -> None:

@@ -1,0 +1,54 @@
+"""Find out which game this is: a name for the data folder of a game that has no keys of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import zlib
+
+_GENERAL = frozenset({"__main__", "main", "game", "app", "run", "start", "play"})
+"""Names of files that say nothing about a game; its folder's name is used instead."""
+_MAX_NAME = 40
+
+
+def name() -> str:
+    """Return the same name at every launch of one game, and another for another game.
+
+    It is a readable part and a hash of the main program's place. A game that was built into an executable has
+    no hash: its place changes with each launch where the system runs it from elsewhere (AppImage, the
+    quarantine of macOS, one-file builds) and with each version that a player unpacks.
+    """
+    main = sys.modules.get("__main__")
+    compiled = getattr(main, "__compiled__", None)
+    if compiled is not None or getattr(sys, "frozen", False):
+        # A one-file build of Nuitka unpacks itself and runs another executable than the player started.
+        started = getattr(compiled, "original_argv0", None)
+        return _readable(started if isinstance(started, str) and started else sys.executable or "game")
+    file = getattr(main, "__file__", None)
+    if not isinstance(file, str) or not file:
+        here = _here()  # an interactive session, `python -c`, a notebook
+        return f"{_readable(here)}-{_hash(here)}"
+    file = os.path.realpath(file)
+    folder, stem = os.path.split(file)
+    is_general = stem.rpartition(".")[0] in _GENERAL
+    return f"{_readable(folder if is_general else file)}-{_hash(file)}"
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return ""
+
+
+def _readable(place: str) -> str:
+    """The last part of a place, as far as a folder's name can have it."""
+    stem = os.path.basename(place)
+    for ending in (".exe", ".bin", ".pyw", ".py"):
+        stem = stem.removesuffix(ending)
+    plain = "".join(one if one.isascii() and (one.isalnum() or one in "-_") else "_" for one in stem[:_MAX_NAME])
+    return plain or "game"
+
+
+def _hash(place: str) -> str:
+    return f"{zlib.crc32(os.fsencode(os.path.normcase(place))):08x}"
