@@ -16,6 +16,10 @@ from starlette.routing import Match, Route
 from ga_pygame.collector.queries import Arrival, Queries, one_line
 
 MAX_PAGE_OF_EVENTS = 1000
+"""Events in an answer of `/api/events`; further ones are had with `after`."""
+MAX_ANSWER_BYTES = 4 * 2**20
+"""Bytes of such an answer after which it ends early; it holds at least one event."""
+EVENTS_AT_ONCE = 100
 
 
 class Api:
@@ -40,7 +44,16 @@ class Api:
     async def _events(self, request: Request) -> Response:
         after = _number(request, "after", 0, 2**62)
         limit = _number(request, "limit", 100, MAX_PAGE_OF_EVENTS)
-        return _raw_list([_arrival(one) for one in self._queries.arrivals(after, limit)])
+        found: list[bytes] = []
+        size = 0
+        while len(found) < limit and size < MAX_ANSWER_BYTES:
+            some = self._queries.arrivals(after, min(EVENTS_AT_ONCE, limit - len(found)))
+            if not some:
+                break
+            after = some[-1].id
+            found += map(_arrival, some)
+            size = sum(map(len, found))
+        return _raw_list(found)
 
     async def _sessions(self, request: Request) -> Response:
         return _json([dataclasses.asdict(one) for one in self._queries.sessions(_number(request, "limit", 100, 1000))])
@@ -106,21 +119,26 @@ async def _http_error(request: Request, error: Exception) -> Response:  # noqa: 
     return Response(msgspec.json.encode({"error": detail}), status, headers, media_type="application/json")
 
 
-def build(ingest: list[Route], own: list[Route]) -> tuple[Starlette, Callable[[str], bool]]:
-    """The application without its guard, and the test whether a path is one that games send to.
+async def _broken(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Nothing in it: then senders keep what they sent. The guard says that something is broken."""
+    return Response(b"", 500)
 
-    Args:
-        ingest: The routes of the services.
-        own: The collector's own ones, which the guard keeps.
-    """
-    app = Starlette(routes=[*ingest, *own], exception_handlers={HTTPException: _http_error})
+
+def build(routes: list[Route]) -> Starlette:
+    """The application without its guard."""
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _broken})
     app.router.redirect_slashes = False
+    return app
 
-    def ingests(path: str) -> bool:
+
+def serves(routes: list[Route]) -> Callable[[str], bool]:
+    """The test whether a path belongs to one of some routes."""
+
+    def test(path: str) -> bool:
         scope = {"type": "http", "method": "POST", "path": path, "root_path": "", "headers": []}
-        return any(route.matches(scope)[0] is Match.FULL for route in ingest)
+        return any(route.matches(scope)[0] is Match.FULL for route in routes)
 
-    return app, ingests
+    return test
 
 
 async def no_page(request: Request) -> Response:  # noqa: ARG001

@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ga_pygame.collector import batches, counts
-from ga_pygame.collector.schema import connect_to_read
+from ga_pygame.collector.schema import Reader
+
+if TYPE_CHECKING:
+    import sqlite3
 
 NEWEST_SCANNED = 20_000
 """How many of the newest ids a filtered look at the feed goes through."""
@@ -65,8 +68,14 @@ class Queries:
     """A reader's connection to the file; one thread at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._db = connect_to_read(path)
+        self._reader = Reader(path)
+        self._db = cast("sqlite3.Connection", self._reader)
         self._games: dict[int, str] = {}
+
+    def reopen(self) -> bool:
+        """Read the file that is at the path now; returns whether there is one."""
+        self._games = {}
+        return self._reader.reopen()
 
     def close(self) -> None:
         """Close the connection."""
