@@ -280,6 +280,80 @@ def _send_all(one: socket.socket, data: bytes) -> None:
         pass
 
 
+_IMPATIENT = """
+import sys
+from ga_pygame import cli
+from ga_pygame.collector import connections
+connections.MAX_REQUEST_SECONDS = connections.MAX_STALLED_SECONDS = 1.0
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[int]:
+    """The port of a collector that waits a second where others wait for half a minute."""
+    command = [
+        sys.executable,
+        "-c",
+        _IMPATIENT,
+        "collect",
+        "--port",
+        "0",
+        "--no-page",
+        "--db",
+        str(tmp_path / "e.sqlite3"),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield int(process.stdout.readline().rsplit(":", 1)[1])
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("start", "drip"),
+    [
+        (b"", b""),
+        (b"", b"G"),
+        (b"POST / HTTP/1.1\r\n", b"A: b\r\n"),
+        (f"POST {EVENTS} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode(), b"x"),
+        (f"POST {EVENTS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode(), b"1\r\nx\r\n"),
+        (f"GET {EVENTS} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode(), b"x"),
+        (b"OPTIONS /v2/x/events HTTP/1.1\r\nHost: x\r\n\r\n", b"G"),
+    ],
+    ids=["nothing", "first line", "head", "body", "chunks", "body after the answer", "second request"],
+)
+def test_a_request_that_comes_too_slowly_is_closed(impatient: int, start: bytes, drip: bytes) -> None:
+    """Each byte may come in time: what counts is the whole request."""
+    with socket.create_connection(("127.0.0.1", impatient), timeout=20) as one:
+        one.sendall(start)
+        deadline = time.monotonic() + 15
+        closed = False
+        one.settimeout(0.1)
+        while not closed and time.monotonic() < deadline:
+            try:
+                one.sendall(drip)
+                closed = not one.recv(1000)
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                closed = True
+        assert closed
+
+
+def test_a_client_that_reads_nothing_is_closed(impatient: int) -> None:
+    """Answers that nobody reads do not hold a place for ever."""
+    asked = f"GET /v1/nowhere/{'x' * 4000} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", impatient), timeout=20) as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.settimeout(20)
+        with pytest.raises(ConnectionError):
+            while True:
+                one.sendall(asked)
+
+
 def test_few_file_handles_are_enough(tmp_path: Path) -> None:
     """With 64 handles the collector takes fewer connections, does not spin, and answers."""
     if os.name != "posix":
@@ -342,4 +416,3 @@ def test_gzip_of_gzip_is_unpacked_once() -> None:
     twice = gzip.compress(gzip.compress(b"0" * 10**6))
     with pytest.raises(bodies.BadBody):
         validation.sort_out(bodies.unpack(twice, "gzip", bodies.MAX_UNPACKED_BYTES))
-

@@ -6,7 +6,6 @@ import datetime as dt
 import gzip
 import http.client
 import json
-import os
 import socket
 import threading
 import time
