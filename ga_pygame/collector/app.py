@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Match, Route
 
-from ga_pygame.collector.queries import Arrival, Queries, one_line
+from ga_pygame.collector.plain_text import one_line
+from ga_pygame.collector.queries import Arrival, Queries
 
 MAX_PAGE_OF_EVENTS = 1000
 

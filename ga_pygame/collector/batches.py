@@ -5,12 +5,21 @@ To write and to read a row per event again would cost ten times as much, and ten
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from ga_pygame.collector import bodies
+
+
+class _Critical(msgspec.Struct):
+    """What tells whether a session crashed."""
+
+    category: Any = None
+    severity: Any = None
+    session_id: Any = None
 
 
 class About(msgspec.Struct):
@@ -20,6 +29,7 @@ class About(msgspec.Struct):
     event_uuid: Any = None
 
 
+_critical = msgspec.json.Decoder(_Critical).decode
 _about = msgspec.json.Decoder(About).decode
 
 
@@ -40,3 +50,14 @@ def about(raw: bytes) -> About:
         return _about(raw)
     except (msgspec.DecodeError, RecursionError):
         return About()
+
+
+def crashed(body: bytes) -> set[str]:
+    """The sessions of a batch in which a critical error came."""
+    found = set()
+    with contextlib.suppress(bodies.BadBody, bodies.TooLarge, msgspec.DecodeError, RecursionError):
+        for raw in split(body):
+            event = _critical(raw)
+            if event.category == "error" and event.severity == "critical" and isinstance(event.session_id, str):
+                found.add(event.session_id)
+    return found

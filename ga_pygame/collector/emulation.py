@@ -67,9 +67,9 @@ class Services:
         """The sessions that began last, newest first."""
         return pogr_store.newest_sessions(self._db, limit)
 
-    def pogr_rows(self, limit: int) -> list[pogr_store.PogrRow]:
-        """The rows that came last, newest first."""
-        return pogr_store.newest_rows(self._db, limit)
+    def pogr_rows(self, limit: int, most_bytes: int = 2**31) -> list[pogr_store.PogrRow]:
+        """The rows that came last, newest first; without the JSON of those that have more than `most_bytes`."""
+        return pogr_store.newest_rows(self._db, limit, most_bytes)
 
     def summary(self) -> dict[str, Any]:
         """What was counted."""

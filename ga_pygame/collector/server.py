@@ -28,6 +28,7 @@ from ga_pygame.collector.guard import Guard, is_loopback
 from ga_pygame.collector.pogr import Pogr, PogrOptions
 from ga_pygame.collector.queries import Queries
 from ga_pygame.collector.schema import StoreError, connect_to_read, temporary_path
+from ga_pygame.collector.status import Status
 from ga_pygame.collector.store import Store
 from ga_pygame.collector.trophy import Trophy
 from ga_pygame.collector.trophy_rules import Rules
@@ -85,6 +86,7 @@ def run(options: Options) -> int:
         port = listener.getsockname()[1]
         token = None if is_loopback(options.host) else secrets.token_urlsafe(24)
         games = {game.key: game for game in options.games or (SANDBOX,)}
+        status = Status()
         connections = _Connections()
         faults = Faults(connections.drop)
         pogr = Pogr(store, options.pogr, faults, connections.drop, tell)
@@ -111,8 +113,9 @@ def run(options: Options) -> int:
                 token=token,
                 ingest=ingest,
                 switchboard=switchboard,
+                store=store,
                 queries=queries,
-                services=services,
+                status=status,
             ),
             log_config=None,
             log_level="error",
@@ -136,8 +139,9 @@ def _application(
     token: str | None,
     ingest: list[Route],
     switchboard: Switchboard,
+    store: Store,
     queries: Queries,
-    services: Services,
+    status: Status,
 ) -> ASGIApp:
     own = [*application.Api(queries).routes(), *switchboard.routes()]
     if not options.page:
@@ -146,7 +150,7 @@ def _application(
     if options.page:
         from ga_pygame.collector import dashboard  # noqa: PLC0415 - NiceGUI takes 0.6 s that not everybody needs
 
-        dashboard.mount(app, queries, services, _near(options.host, port))
+        dashboard.mount(app, store.path, options.trophy_rules, status, _near(options.host, port))
     loopback_host = options.host if is_loopback(options.host) else None
     return Guard(app, ingests, loopback_host=loopback_host, token=token, cookie=f"ga_pygame_{port}")
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ga_pygame.collector import batches
+from ga_pygame.collector.levels import natural_key
 from ga_pygame.collector.schema import connect
 from ga_pygame.collector.seen import Seen
 
@@ -283,7 +284,7 @@ class _Tally:
         session = self._sessions.get(key)
         if session is None:
             about = map(events[0].get, ("user_id", "session_num", "platform", "build"))
-            session = self._sessions[key] = [*about, times[0], times[0], received_at, None, 0]
+            session = self._sessions[key] = [*about, times[0], times[0], received_at, None, 0, 0]
         session[4] = min(session[4], *times)
         session[5] = max(session[5], *times)
         session[6] = received_at
@@ -291,6 +292,8 @@ class _Tally:
         for event in events:
             if event["category"] == "session_end":
                 session[7] = event["length"]
+            elif event["category"] == "error" and event.get("severity") == "critical":
+                session[9] = 1
 
     def _add_to_level(self, game_id: int, event: Mapping[str, Any]) -> None:
         status, _, level = event["event_id"].partition(":")
@@ -310,17 +313,18 @@ class _Tally:
             [(*key, *counts) for key, counts in self._totals.items()],
         )
         db.executemany(
-            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (game_id, session_id) DO UPDATE SET user_id = excluded.user_id,"
             " started = min(started, excluded.started), latest = max(latest, excluded.latest),"
             " build = ifnull(excluded.build, build), received_at = excluded.received_at,"
-            " length = ifnull(excluded.length, length), events = events + excluded.events",
+            " length = ifnull(excluded.length, length), events = events + excluded.events,"
+            " crashed = max(crashed, excluded.crashed)",
             [(*key, *session) for key, session in self._sessions.items()],
         )
         db.executemany(
-            "INSERT INTO levels VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (game_id, level) DO UPDATE SET"
+            "INSERT INTO levels VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (game_id, level) DO UPDATE SET"
             " starts = starts + excluded.starts, fails = fails + excluded.fails,"
             " completes = completes + excluded.completes, attempts = attempts + excluded.attempts,"
             " attempted = attempted + excluded.attempted",
-            [(*key, *counts) for key, counts in self._levels.items()],
+            [(*key, *counts, natural_key(key[1])) for key, counts in self._levels.items()],
         )
