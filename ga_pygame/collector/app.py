@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -16,14 +19,24 @@ from starlette.routing import Match, Route
 from ga_pygame.collector.plain_text import one_line
 from ga_pygame.collector.queries import Arrival, Queries
 
+_T = TypeVar("_T")
+
 MAX_PAGE_OF_EVENTS = 1000
+"""Events in one answer of `/api/events`, and read at a time for an export."""
 
 
 class Api:
-    """The page's data as JSON."""
+    """The page's data as JSON.
+
+    A thread of its own asks, because an answer can mean to unpack megabytes: the loop goes on answering games.
+    """
 
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-api")
+
+    async def _ask(self, question: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, question)
 
     def routes(self) -> list[Route]:
         """`GET` routes under `/api`."""
@@ -36,19 +49,20 @@ class Api:
         ]
 
     async def _summary(self, request: Request) -> Response:  # noqa: ARG002
-        return _json(self._queries.summary())
+        return _json(await self._ask(self._queries.summary))
 
     async def _events(self, request: Request) -> Response:
         after = _number(request, "after", 0, 2**62)
         limit = _number(request, "limit", 100, MAX_PAGE_OF_EVENTS)
-        return _raw_list([_arrival(one) for one in self._queries.arrivals(after, limit)])
+        return await self._ask(lambda: _raw_list([_arrival(one) for one in self._queries.arrivals(after, limit)]))
 
     async def _sessions(self, request: Request) -> Response:
-        return _json([dataclasses.asdict(one) for one in self._queries.sessions(_number(request, "limit", 100, 1000))])
+        limit = _number(request, "limit", 100, 1000)
+        return await self._ask(lambda: _json([dataclasses.asdict(one) for one in self._queries.sessions(limit)]))
 
     async def _progression(self, request: Request) -> Response:
         limit = _number(request, "limit", 200, 1000)
-        return _json([dataclasses.asdict(one) for one in self._queries.progression(limit)])
+        return await self._ask(lambda: _json([dataclasses.asdict(one) for one in self._queries.progression(limit)]))
 
     async def _export(self, request: Request) -> Response:
         rejected = "rejected" in request.query_params
@@ -57,18 +71,24 @@ class Api:
         return StreamingResponse(self._lines(rejected=rejected), headers=headers, media_type="application/x-ndjson")
 
     async def _lines(self, *, rejected: bool) -> AsyncIterator[bytes]:
-        after = 0
-        while page := self._queries.arrivals(after, MAX_PAGE_OF_EVENTS):
-            after = page[-1].id
-            yield b"".join(
-                _rejected_line(one) if rejected else one_line(one.json) + b"\n"
-                for one in page
-                if bool(one.errors) == rejected
-            )
+        after: int | None = 0
+        while after is not None:
+            lines, after = await self._ask(partial(self._page_of_lines, after, rejected=rejected))
+            yield lines
+
+    def _page_of_lines(self, after: int, *, rejected: bool) -> tuple[bytes, int | None]:
+        """The next lines, and the id after which to go on; `None` at the end."""
+        page = self._queries.arrivals(after, MAX_PAGE_OF_EVENTS)
+        lines = [
+            _rejected_line(one) if rejected else one_line(one.json) + b"\n"
+            for one in page
+            if bool(one.errors) == rejected
+        ]
+        return b"".join(lines), page[-1].id if page else None
 
 
 def _rejected_line(one: Arrival) -> bytes:
-    return b'{"event":' + one_line(one.json) + b',"errors":' + msgspec.json.encode(one.errors) + b"}\n"
+    return b'{"event":' + one_line(one.json) + b',"errors":' + one_line(msgspec.json.encode(one.errors)) + b"}\n"
 
 
 def _arrival(one: Arrival) -> bytes:

@@ -112,6 +112,7 @@ def _note(error: dict[str, str]) -> list[str]:
     return [short(field or "event", 80), short(reason, 400)]
 
 
+_SESSION = {"user": "session starts", "session_end": "session ends"}
 _SAYS = {
     "ads": ("ad_action", "ad_type", "ad_placement"),
     "sdk_error": ("error_category", "error_area", "error_action"),
@@ -124,6 +125,8 @@ def _what(event: dict[str, Any]) -> str:
         severity, message = event.get("severity"), event.get("message")
         said = tracebacks.headline(message) if isinstance(message, str) else message
         return " · ".join(part for part in (short(severity, 20), short(said, MAX_WORDS)) if part)
+    if isinstance(category, str) and category in _SESSION:
+        return _SESSION[category]
     names = _SAYS.get(category, ("event_id",)) if isinstance(category, str) else ("event_id",)
     return short(" · ".join(_cut(event.get(name)) for name in names if event.get(name) is not None), MAX_WORDS)
 
