@@ -55,7 +55,23 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY:SECRET",
         action="append",
         default=[],
-        help="a game that may send, repeatable (default: GameAnalytics' published sandbox keys)",
+        help="a game that may send, repeatable; other programs of this machine can read it while the collector runs,"
+        " so --games or GA_PYGAME_GAMES are better (default: every game if only this machine can reach the collector,"
+        " else GameAnalytics' published sandbox keys)",
+    )
+    collect.add_argument(
+        "--games",
+        metavar="FILE",
+        type=Path,
+        help="a file with such games, one KEY:SECRET a line; or put them into the environment variable GA_PYGAME_GAMES",
+    )
+    collect.add_argument(
+        "--allow-origin",
+        metavar="ORIGIN",
+        action="append",
+        default=[],
+        help="a web page that may send without signatures, e.g. a browser build of your game at http://localhost:8000,"
+        " repeatable; * for all (default: none)",
     )
     collect.add_argument("--configs", metavar="FILE", type=Path, help="JSON file with remote configs and A/B variants")
     collect.add_argument("--no-page", action="store_true", help="only collect, without the page in the browser")
@@ -116,15 +132,22 @@ def _fail(message: str) -> int:
 
 
 def _collect(options: argparse.Namespace) -> int:
-    from ga_pygame.collector import configs, games, pogr, schema, server, trophy_rules  # noqa: PLC0415 - an optional extra
+    from ga_pygame.collector import configs, games, guard, pogr, schema, server, trophy_rules  # noqa: PLC0415 - an extra
 
     if options.print_trophy_rules:
         sys.stdout.write(trophy_rules.DEFAULT.read_text(encoding="utf-8"))
         return 0
+    what = "--game"
     try:
         allowed = [games.parse(text) for text in options.game]
+        what = "--games"
+        allowed += games.load(options.games) if options.games else []
+        what = games.ENVIRONMENT
+        allowed += games.parse_all(os.environ.get(games.ENVIRONMENT, ""))
+        what = "--allow-origin"
+        origins = [guard.parse_origin(text) for text in options.allow_origin]
     except ValueError as error:
-        return _fail(f"--game: {error}")
+        return _fail(f"{what}: {error}")
     try:
         clients = pogr.parse_clients(options.pogr_client)
     except ValueError as error:
@@ -136,6 +159,7 @@ def _collect(options: argparse.Namespace) -> int:
                 port=options.port,
                 database=options.db,
                 games=tuple(allowed),
+                origins=tuple(origins),
                 configs=options.configs,
                 page=not options.no_page,
                 pogr=pogr.PogrOptions(clients, options.lenient, options.pogr_unknown_session),

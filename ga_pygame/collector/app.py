@@ -18,11 +18,12 @@ from starlette.routing import Match, Route
 
 from ga_pygame.collector.plain_text import one_line
 from ga_pygame.collector.queries import Arrival, Queries
+from ga_pygame.collector.store import Store
 
 _T = TypeVar("_T")
 
 MAX_PAGE_OF_EVENTS = 1000
-"""Events in one answer of `/api/events`, and read at a time for an export."""
+"""Events in an answer of `/api/events`; further ones are had with `after`."""
 
 
 class Api:
@@ -31,12 +32,17 @@ class Api:
     A thread of its own asks, because an answer can mean to unpack megabytes: the loop goes on answering games.
     """
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: Queries, store: Store) -> None:
         self._queries = queries
+        self._store = store
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-api")
 
     async def _ask(self, question: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, question)
+        def answer() -> _T:
+            self._queries.follow(self._store.generation)
+            return question()
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, answer)
 
     def routes(self) -> list[Route]:
         """`GET` routes under `/api`."""
@@ -54,7 +60,7 @@ class Api:
     async def _events(self, request: Request) -> Response:
         after = _number(request, "after", 0, 2**62)
         limit = _number(request, "limit", 100, MAX_PAGE_OF_EVENTS)
-        return await self._ask(lambda: _raw_list([_arrival(one) for one in self._queries.arrivals(after, limit)]))
+        return await self._ask(lambda: _raw_list(list(map(_arrival, self._queries.arrivals(after, limit)))))
 
     async def _sessions(self, request: Request) -> Response:
         limit = _number(request, "limit", 100, 1000)
@@ -127,21 +133,26 @@ async def _http_error(request: Request, error: Exception) -> Response:  # noqa: 
     return Response(msgspec.json.encode({"error": detail}), status, headers, media_type="application/json")
 
 
-def build(ingest: list[Route], own: list[Route]) -> tuple[Starlette, Callable[[str], bool]]:
-    """The application without its guard, and the test whether a path is one that games send to.
+async def _broken(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Nothing in it: then senders keep what they sent. The guard says that something is broken."""
+    return Response(b"", 500)
 
-    Args:
-        ingest: The routes of the services.
-        own: The collector's own ones, which the guard keeps.
-    """
-    app = Starlette(routes=[*ingest, *own], exception_handlers={HTTPException: _http_error})
+
+def build(routes: list[Route]) -> Starlette:
+    """The application without its guard."""
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _broken})
     app.router.redirect_slashes = False
+    return app
 
-    def ingests(path: str) -> bool:
+
+def serves(routes: list[Route]) -> Callable[[str], bool]:
+    """The test whether a path belongs to one of some routes."""
+
+    def test(path: str) -> bool:
         scope = {"type": "http", "method": "POST", "path": path, "root_path": "", "headers": []}
-        return any(route.matches(scope)[0] is Match.FULL for route in ingest)
+        return any(route.matches(scope)[0] is Match.FULL for route in routes)
 
-    return app, ingests
+    return test
 
 
 async def no_page(request: Request) -> Response:  # noqa: ARG001

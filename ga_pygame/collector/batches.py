@@ -6,12 +6,15 @@ To write and to read a row per event again would cost ten times as much, and ten
 from __future__ import annotations
 
 import contextlib
+import gzip
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from ga_pygame.collector import bodies
+
+PLAIN_BYTES = 4096
 
 
 class _Critical(msgspec.Struct):
@@ -34,13 +37,18 @@ _about = msgspec.json.Decoder(About).decode
 
 
 def join(events: Iterable[bytes]) -> bytes:
-    """The body of a batch that is not kept whole."""
-    return b"[" + b",".join(events) + b"]"
+    """The body of a batch that is not kept whole.
+
+    It is compressed as what came was: a request of some kilobytes must not become megabytes on the disk.
+    """
+    body = b"[" + b",".join(events) + b"]"
+    return body if len(body) <= PLAIN_BYTES else gzip.compress(body, 1, mtime=0)
 
 
 def split(body: bytes) -> list[bytes]:
     """The events of a batch, each as it was sent."""
-    unpacked = bodies.unpack(body, "gzip" if body.startswith(bodies.GZIP_MAGIC) else "")
+    encoding = "gzip" if body.startswith(bodies.GZIP_MAGIC) else ""
+    unpacked = bodies.unpack(body, encoding, bodies.MAX_STORED_BYTES)
     return [bytes(raw) for raw in bodies.split(unpacked)]
 
 

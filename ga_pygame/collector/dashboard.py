@@ -27,6 +27,7 @@ from ga_pygame.collector.live import LEVELS_SHOWN, SECONDS_PER_LOOK, SESSIONS_SH
 from ga_pygame.collector.plain_text import visible
 from ga_pygame.collector.sections import Sections
 from ga_pygame.collector.status import Status
+from ga_pygame.collector.store import Store
 from ga_pygame.collector.tables import LiveTable, ShownRows, box, code, heading, table_card, text
 from ga_pygame.collector.trophy_rules import Rules
 from ga_pygame.collector.waiting import Waiting
@@ -66,18 +67,18 @@ _LEVEL_COLUMNS = [
 _COUNTERS = ("events per second", "accepted", "rejected", "duplicates", "sessions live")
 
 
-def mount(app: Starlette, path: Path, trophy: Rules, status: Status, address: str) -> None:
+def mount(app: Starlette, store: Store, trophy: Rules, status: Status, address: str) -> None:
     """Add the page at `/`.
 
     Args:
         app: The collector's application.
-        path: The collector's file.
+        store: Whose file is shown.
         trophy: Trophy's rules.
         status: What the developer must be told at once.
         address: What a game must be told, e.g. `http://127.0.0.1:8420`.
     """
     css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    live = Live(path, trophy, status)
+    live = Live(store, trophy, status)
     tabs: list[_Tab] = []
     waiting = Waiting()
 

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TypeVar
 
 from ga_pygame import clock
@@ -22,8 +21,9 @@ from ga_pygame.collector.emulation import Services
 from ga_pygame.collector.feed import NOTHING, Feed, Looked
 from ga_pygame.collector.queries import MAX_LIVE_COUNTED, Queries
 from ga_pygame.collector.rows import Row
-from ga_pygame.collector.schema import connect_to_read
+from ga_pygame.collector.schema import StoreError, connect_to_read
 from ga_pygame.collector.status import Status, Trouble
+from ga_pygame.collector.store import Store
 from ga_pygame.collector.trophy_rules import Rules
 
 SECONDS_PER_LOOK = 0.4
@@ -70,14 +70,14 @@ class Live:
     """Reads for the page. Everything but the questions runs on the loop.
 
     Args:
-        path: The collector's file.
+        store: Whose file is read.
         rules: Trophy's rules.
         status: What else the developer must be told.
     """
 
-    def __init__(self, path: Path, rules: Rules, status: Status) -> None:
+    def __init__(self, store: Store, rules: Rules, status: Status) -> None:
         self.snapshot = Snapshot()
-        self._path = path
+        self._store = store
         self._rules = rules
         self._status = status
         self._clock = clock.SystemClock()
@@ -126,8 +126,8 @@ class Live:
             feeds = list(self._feeds.values())
             try:
                 self.snapshot, looked = await self.ask(lambda: self._read(feeds))
-            except sqlite3.Error as error:
-                trouble = Trouble(f"The page cannot read {self._path}: {error}. What it shows is old.")
+            except (sqlite3.Error, StoreError) as error:
+                trouble = Trouble(f"The page cannot read {self._store.path}: {error}. What it shows is old.")
                 self.snapshot = replace(self.snapshot, troubles=[*self._status.troubles(), trouble])
             else:
                 for feed, found in zip(feeds, looked, strict=True):
@@ -137,13 +137,21 @@ class Live:
     # --- on the reading thread --------------------------------------------------------------------------
 
     def _open(self) -> Queries:
+        generation = self._store.generation
         if self._queries is None:
-            self._queries = Queries(self._path)
+            self._queries = Queries(self._store.path, generation)
+        elif self._queries.follow(generation):  # the ids begin anew
+            self._version = self._tables_version = -1
+            self._feeds = {}
+            self._totals.clear()
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
         return self._queries
 
     def _open_services(self) -> Services:
         if self._reader is None:
-            self._reader = connect_to_read(self._path)
+            self._reader = connect_to_read(self._store.path)
         return Services(self._reader, self._rules)
 
     def _close(self) -> None:

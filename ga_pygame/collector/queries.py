@@ -10,11 +10,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ga_pygame.collector import batches, bodies, counts
 from ga_pygame.collector.plain_text import one_line
-from ga_pygame.collector.schema import connect_to_read
+from ga_pygame.collector.schema import Reader
+
+if TYPE_CHECKING:
+    import sqlite3
 
 MAX_IDS_LOOKED_AT = 20_000
 """How many of the newest ids a look at the feed goes through; older events are left out of a filtered feed."""
@@ -78,11 +81,25 @@ class Level:
 class Queries:
     """A reader's connection to the file; one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
-        self._db = connect_to_read(path)
+    def __init__(self, path: Path, generation: int = 0) -> None:
+        self._generation = generation
+        self._reader = Reader(path)
+        self._db = cast("sqlite3.Connection", self._reader)
         self._games: dict[int, str] = {}
         self.unreadable = 0
         """Stored requests that could not be unpacked, in all answers together."""
+
+    def follow(self, generation: int) -> bool:
+        """Read the file that is at the path now, if the store has begun another one; returns whether it is another.
+
+        Args:
+            generation: The store's.
+        """
+        if generation != self._generation and self._reader.reopen():
+            self._games = {}
+            self._generation = generation
+            return True
+        return False
 
     def close(self) -> None:
         """Close the connection."""

@@ -6,7 +6,9 @@ import contextlib
 import os
 import sqlite3
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ga_pygame.collector import batches
 from ga_pygame.collector.levels import natural_key
@@ -249,6 +251,17 @@ class StoreError(Exception):
     """The file cannot be used; the message says why and what to do."""
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each for its owner only, whatever the umask.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+
+
 def temporary_path() -> Path:
     """A new file for a collector that should leave nothing behind."""
     descriptor, name = tempfile.mkstemp(prefix="ga_pygame_collector_", suffix=".sqlite3")
@@ -323,6 +336,35 @@ def _mark_crashed(db: sqlite3.Connection) -> None:
     for game_id, body in rows:
         found |= {(game_id, session_id) for session_id in batches.crashed(body)}
     db.executemany("UPDATE sessions SET crashed = 1 WHERE game_id = ? AND session_id = ?", found)
+
+
+class Reader:
+    """A connection to read with, which can be made anew when the file has become another one; one thread at a time.
+
+    Raises:
+        StoreError: The file is not there, not readable or not ours.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db = connect_to_read(path)
+
+    def execute(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
+        """Ask the file."""
+        return self._db.execute(query, values)
+
+    def reopen(self) -> bool:
+        """Read the file that is at the path now; if there is none yet, the one before. Returns whether there is."""
+        try:
+            before, self._db = self._db, connect_to_read(self._path)
+        except StoreError:
+            return False
+        before.close()
+        return True
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
