@@ -63,7 +63,13 @@ class Connections:
         self.most = most
         self._open: dict[Connection, None] = {}
 
-    def protocol(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> Connection:
+    def protocol(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> Connection:
         """Make the protocol of a new connection, as the server's `http` option wants it."""
         return Connection(self, config, server_state, app_state)
 
@@ -157,7 +163,7 @@ class Connection(H11Protocol):
             self._feeding = True
             self.transport.pause_reading()
             self.loop.call_soon(self._feed)
-        elif not self.flow.read_paused and not self.transport.is_closing():
+        elif not self.flow.read_paused:
             self.transport.resume_reading()
 
     # --- what the server calls --------------------------------------------------------------------------

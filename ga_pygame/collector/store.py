@@ -139,8 +139,7 @@ class Store:
     def _put(self, what: Submission | Change) -> Future[Any]:
         future: Future[Any] = Future()
         with self._lock:
-            # What is larger than the bound by itself is taken when nothing else waits.
-            if self._closed or (self._waiting_bytes and self._waiting_bytes + what.size > MAX_WAITING_BYTES):
+            if self._closed or self._waiting_bytes + what.size > MAX_WAITING_BYTES:
                 raise StoreFull("too much waits to be stored")
             self._waiting_bytes += what.size
             self._queue.put((what, future))

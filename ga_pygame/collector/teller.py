@@ -68,9 +68,9 @@ class Logs(logging.Handler):
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell the message; of an exception only its kind, as its text may hold what a request held."""
+        """Tell the message and the exception, without its traceback."""
         with contextlib.suppress(Exception):  # a log line must not become an error of its own
             message = record.getMessage()
-            error = record.exc_info[0] if record.exc_info else None
-            what = f"{message} ({error.__name__})" if error else message
+            error = record.exc_info[1] if record.exc_info else None
+            what = f"{message} ({type(error).__name__}: {error})" if error else message
             self._tell(f"log {record.name}", f"{record.name}: {what}")
