@@ -7,6 +7,7 @@ import re
 MAX_LOOKED_AT = 10_000
 """Characters at the end of a message in which that line is looked for."""
 
+_BREAK = re.compile(r"\r?\n")
 _FRAME = re.compile(r'\s*File "')
 _GROUP = re.compile(r"(?: *[|+](?:-[+|-]*.*)?)+ ?")
 """What stands before the lines of an exception group's traceback."""
@@ -19,7 +20,7 @@ def headline(message: str) -> str:
     lines), so it is the first line after the last frame that is not indented. Of other texts it is the last line that
     is not indented: the other languages' lists of frames are.
     """
-    lines = [line for line in message[-MAX_LOOKED_AT:].splitlines() if line.strip()]
+    lines = [line for line in _BREAK.split(message[-MAX_LOOKED_AT:]) if line.strip()]
     if not lines:
         return ""
     if len(lines) == 1:
