@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ga_pygame import __version__
@@ -15,6 +16,7 @@ _EXTRA = {"starlette", "uvicorn", "msgspec", "nicegui", "tomli"}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
+    _open_streams()
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.command is None:
@@ -55,7 +57,23 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY:SECRET",
         action="append",
         default=[],
-        help="a game that may send, repeatable (default: GameAnalytics' published sandbox keys)",
+        help="a game that may send, repeatable; other programs of this machine can read it while the collector runs,"
+        " so --games or GA_PYGAME_GAMES are better (default: every game if only this machine can reach the collector,"
+        " else GameAnalytics' published sandbox keys)",
+    )
+    collect.add_argument(
+        "--games",
+        metavar="FILE",
+        type=Path,
+        help="a file with such games, one KEY:SECRET a line; or put them into the environment variable GA_PYGAME_GAMES",
+    )
+    collect.add_argument(
+        "--allow-origin",
+        metavar="ORIGIN",
+        action="append",
+        default=[],
+        help="a web page that may send without signatures, e.g. a browser build of your game at http://localhost:8000,"
+        " repeatable; * for all (default: none)",
     )
     collect.add_argument("--configs", metavar="FILE", type=Path, help="JSON file with remote configs and A/B variants")
     collect.add_argument("--no-page", action="store_true", help="only collect, without the page in the browser")
@@ -98,16 +116,46 @@ def _parser() -> argparse.ArgumentParser:
         help="print the events that a collector has stored, one JSON object a line",
         description="Print stored events as they were sent, in order of arrival; the collector may be running.",
     )
-    export.add_argument("--db", metavar="FILE", type=Path, required=True, help="the collector's file")
+    export.add_argument(
+        "--db", metavar="FILE", type=Path, help="the collector's file (default: the one of the collector on --port)"
+    )
+    export.add_argument(
+        "--port",
+        type=_port,
+        default=8420,
+        help="whose default file to read, if --db is not given (default: %(default)s)",
+    )
     export.add_argument("--rejected", action="store_true", help="print the rejected ones, with the broken rules")
     return parser
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError("must be 0 to 65535")
-    return port
+    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= 65535):
+        raise argparse.ArgumentTypeError("must be a whole number from 0 to 65535")
+    return int(text)
+
+
+def _open_streams() -> None:
+    """Give a process that was started without them streams that lead nowhere, so that printing cannot fail."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it stays open as long as the process
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - the same
+
+
+def _print_lines(lines: Iterable[bytes]) -> int:
+    """Print lines of UTF-8; returns the exit code. A reader that went away (`| head`) is no failure."""
+    out = sys.stdout.buffer
+    try:
+        for line in lines:
+            out.write(line + b"\n")
+        out.flush()
+    except OSError as error:
+        # What is left in the buffer would be written at exit, and raise again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        gone = isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+        return 0 if gone else _fail(f"cannot print: {error.strerror}")
+    return 0
 
 
 def _fail(message: str) -> int:
@@ -116,15 +164,21 @@ def _fail(message: str) -> int:
 
 
 def _collect(options: argparse.Namespace) -> int:
-    from ga_pygame.collector import configs, games, pogr, schema, server, trophy_rules  # noqa: PLC0415 - an optional extra
+    from ga_pygame.collector import configs, games, guard, pogr, schema, server, trophy_rules  # noqa: PLC0415 - an extra
 
     if options.print_trophy_rules:
-        sys.stdout.write(trophy_rules.DEFAULT.read_text(encoding="utf-8"))
-        return 0
+        return _print_lines(trophy_rules.DEFAULT.read_bytes().splitlines())
+    what = "--game"
     try:
         allowed = [games.parse(text) for text in options.game]
+        what = "--games"
+        allowed += games.load(options.games) if options.games else []
+        what = games.ENVIRONMENT
+        allowed += games.parse_all(os.environ.get(games.ENVIRONMENT, ""))
+        what = "--allow-origin"
+        origins = [guard.parse_origin(text) for text in options.allow_origin]
     except ValueError as error:
-        return _fail(f"--game: {error}")
+        return _fail(f"{what}: {error}")
     try:
         clients = pogr.parse_clients(options.pogr_client)
     except ValueError as error:
@@ -136,6 +190,7 @@ def _collect(options: argparse.Namespace) -> int:
                 port=options.port,
                 database=options.db,
                 games=tuple(allowed),
+                origins=tuple(origins),
                 configs=options.configs,
                 page=not options.no_page,
                 pogr=pogr.PogrOptions(clients, options.lenient, options.pogr_unknown_session),
@@ -148,19 +203,30 @@ def _collect(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from ga_pygame.collector import queries, schema  # noqa: PLC0415 - keeps --version quick
+    import sqlite3  # noqa: PLC0415 - keeps --version quick
 
+    from ga_pygame.collector import queries, schema, server  # noqa: PLC0415 - the same
+
+    path = options.db
+    if path is None:
+        if options.port == 0:
+            return _fail("export: a collector on --port 0 has a file of its own each time: give it with --db")
+        path = server.default_database(options.port)
+        if not path.exists():
+            return _fail(
+                f"there is no file {path}, where the collector on port {options.port} keeps its events:"
+                " start `collect` first, or give another --port, or the file with --db"
+            )
     try:
-        reader = queries.Queries(options.db)
+        reader = queries.Queries(path)
     except schema.StoreError as error:
         return _fail(str(error))
-    out = sys.stdout.buffer
     try:
-        for line in reader.rejected() if options.rejected else reader.stored():
-            out.write(line + b"\n")
-        out.flush()
-    except BrokenPipeError:  # `| head` has seen enough; what is left in the buffer must not raise at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _print_lines(reader.rejected() if options.rejected else reader.stored())
+    except sqlite3.Error as error:
+        return _fail(f"cannot read all of {path}: {error}. What could be read was printed")
     finally:
         reader.close()
-    return 0
+    if reader.unreadable and not code:
+        return _fail(f"{reader.unreadable} stored requests of {path} are damaged and were left out")
+    return code

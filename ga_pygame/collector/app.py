@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -13,16 +16,33 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Match, Route
 
-from ga_pygame.collector.queries import Arrival, Queries, one_line
+from ga_pygame.collector.plain_text import one_line
+from ga_pygame.collector.queries import Arrival, Queries
+from ga_pygame.collector.store import Store
+
+_T = TypeVar("_T")
 
 MAX_PAGE_OF_EVENTS = 1000
+"""Events in an answer of `/api/events`; further ones are had with `after`."""
 
 
 class Api:
-    """The page's data as JSON."""
+    """The page's data as JSON.
 
-    def __init__(self, queries: Queries) -> None:
+    A thread of its own asks, because an answer can mean to unpack megabytes: the loop goes on answering games.
+    """
+
+    def __init__(self, queries: Queries, store: Store) -> None:
         self._queries = queries
+        self._store = store
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-api")
+
+    async def _ask(self, question: Callable[[], _T]) -> _T:
+        def answer() -> _T:
+            self._queries.follow(self._store.generation)
+            return question()
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, answer)
 
     def routes(self) -> list[Route]:
         """`GET` routes under `/api`."""
@@ -35,19 +55,20 @@ class Api:
         ]
 
     async def _summary(self, request: Request) -> Response:  # noqa: ARG002
-        return _json(self._queries.summary())
+        return _json(await self._ask(self._queries.summary))
 
     async def _events(self, request: Request) -> Response:
         after = _number(request, "after", 0, 2**62)
         limit = _number(request, "limit", 100, MAX_PAGE_OF_EVENTS)
-        return _raw_list([_arrival(one) for one in self._queries.arrivals(after, limit)])
+        return await self._ask(lambda: _raw_list(list(map(_arrival, self._queries.arrivals(after, limit)))))
 
     async def _sessions(self, request: Request) -> Response:
-        return _json([dataclasses.asdict(one) for one in self._queries.sessions(_number(request, "limit", 100, 1000))])
+        limit = _number(request, "limit", 100, 1000)
+        return await self._ask(lambda: _json([dataclasses.asdict(one) for one in self._queries.sessions(limit)]))
 
     async def _progression(self, request: Request) -> Response:
         limit = _number(request, "limit", 200, 1000)
-        return _json([dataclasses.asdict(one) for one in self._queries.progression(limit)])
+        return await self._ask(lambda: _json([dataclasses.asdict(one) for one in self._queries.progression(limit)]))
 
     async def _export(self, request: Request) -> Response:
         rejected = "rejected" in request.query_params
@@ -56,18 +77,24 @@ class Api:
         return StreamingResponse(self._lines(rejected=rejected), headers=headers, media_type="application/x-ndjson")
 
     async def _lines(self, *, rejected: bool) -> AsyncIterator[bytes]:
-        after = 0
-        while page := self._queries.arrivals(after, MAX_PAGE_OF_EVENTS):
-            after = page[-1].id
-            yield b"".join(
-                _rejected_line(one) if rejected else one_line(one.json) + b"\n"
-                for one in page
-                if bool(one.errors) == rejected
-            )
+        after: int | None = 0
+        while after is not None:
+            lines, after = await self._ask(partial(self._page_of_lines, after, rejected=rejected))
+            yield lines
+
+    def _page_of_lines(self, after: int, *, rejected: bool) -> tuple[bytes, int | None]:
+        """The next lines, and the id after which to go on; `None` at the end."""
+        page = self._queries.arrivals(after, MAX_PAGE_OF_EVENTS)
+        lines = [
+            _rejected_line(one) if rejected else one_line(one.json) + b"\n"
+            for one in page
+            if bool(one.errors) == rejected
+        ]
+        return b"".join(lines), page[-1].id if page else None
 
 
 def _rejected_line(one: Arrival) -> bytes:
-    return b'{"event":' + one_line(one.json) + b',"errors":' + msgspec.json.encode(one.errors) + b"}\n"
+    return b'{"event":' + one_line(one.json) + b',"errors":' + one_line(msgspec.json.encode(one.errors)) + b"}\n"
 
 
 def _arrival(one: Arrival) -> bytes:
@@ -106,21 +133,26 @@ async def _http_error(request: Request, error: Exception) -> Response:  # noqa: 
     return Response(msgspec.json.encode({"error": detail}), status, headers, media_type="application/json")
 
 
-def build(ingest: list[Route], own: list[Route]) -> tuple[Starlette, Callable[[str], bool]]:
-    """The application without its guard, and the test whether a path is one that games send to.
+async def _broken(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Nothing in it: then senders keep what they sent. The guard says that something is broken."""
+    return Response(b"", 500)
 
-    Args:
-        ingest: The routes of the services.
-        own: The collector's own ones, which the guard keeps.
-    """
-    app = Starlette(routes=[*ingest, *own], exception_handlers={HTTPException: _http_error})
+
+def build(routes: list[Route]) -> Starlette:
+    """The application without its guard."""
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _broken})
     app.router.redirect_slashes = False
+    return app
 
-    def ingests(path: str) -> bool:
+
+def serves(routes: list[Route]) -> Callable[[str], bool]:
+    """The test whether a path belongs to one of some routes."""
+
+    def test(path: str) -> bool:
         scope = {"type": "http", "method": "POST", "path": path, "root_path": "", "headers": []}
-        return any(route.matches(scope)[0] is Match.FULL for route in ingest)
+        return any(route.matches(scope)[0] is Match.FULL for route in routes)
 
-    return app, ingests
+    return test
 
 
 async def no_page(request: Request) -> Response:  # noqa: ARG001

@@ -5,12 +5,24 @@ To write and to read a row per event again would cost ten times as much, and ten
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from ga_pygame.collector import bodies
+
+PLAIN_BYTES = 4096
+
+
+class _Critical(msgspec.Struct):
+    """What tells whether a session crashed."""
+
+    category: Any = None
+    severity: Any = None
+    session_id: Any = None
 
 
 class About(msgspec.Struct):
@@ -20,17 +32,23 @@ class About(msgspec.Struct):
     event_uuid: Any = None
 
 
+_critical = msgspec.json.Decoder(_Critical).decode
 _about = msgspec.json.Decoder(About).decode
 
 
 def join(events: Iterable[bytes]) -> bytes:
-    """The body of a batch that is not kept whole."""
-    return b"[" + b",".join(events) + b"]"
+    """The body of a batch that is not kept whole.
+
+    It is compressed as what came was: a request of some kilobytes must not become megabytes on the disk.
+    """
+    body = b"[" + b",".join(events) + b"]"
+    return body if len(body) <= PLAIN_BYTES else gzip.compress(body, 1, mtime=0)
 
 
 def split(body: bytes) -> list[bytes]:
     """The events of a batch, each as it was sent."""
-    unpacked = bodies.unpack(body, "gzip" if body.startswith(bodies.GZIP_MAGIC) else "")
+    encoding = "gzip" if body.startswith(bodies.GZIP_MAGIC) else ""
+    unpacked = bodies.unpack(body, encoding, bodies.MAX_STORED_BYTES)
     return [bytes(raw) for raw in bodies.split(unpacked)]
 
 
@@ -40,3 +58,14 @@ def about(raw: bytes) -> About:
         return _about(raw)
     except (msgspec.DecodeError, RecursionError):
         return About()
+
+
+def crashed(body: bytes) -> set[str]:
+    """The sessions of a batch in which a critical error came."""
+    found = set()
+    with contextlib.suppress(bodies.BadBody, bodies.TooLarge, msgspec.DecodeError, RecursionError):
+        for raw in split(body):
+            event = _critical(raw)
+            if event.category == "error" and event.severity == "critical" and isinstance(event.session_id, str):
+                found.add(event.session_id)
+    return found

@@ -1,22 +1,39 @@
 """What arrives in a request: its body within the documented limits, unpacked and taken apart.
 
 Limits, source REST v2 Troubleshooting: up to 1 MB is accepted, up to 2 MB answered with 413, beyond that the
-connection is closed without an answer. What a gzip body unpacks to is bounded too.
+connection is closed without an answer. What a body becomes here is bounded too: the bytes that it unpacks to, the
+values in it (a list of three million empty lists is 9 MB of text and 600 MB of objects), and what all requests that
+are being read hold together.
 """
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 MAX_BODY_BYTES = 1_000_000
+"""Bytes of a body as it is sent; a larger one is answered with 413."""
 CLOSE_BEYOND_BYTES = 2_000_000
-MAX_UNPACKED_BYTES = 16 * 2**20
+"""Bytes of a body beyond which the connection is closed without an answer."""
+MAX_UNPACKED_BYTES = 4 * 2**20
+"""Bytes that a batch may unpack to, four times what the service takes unpacked; a larger one is answered with 413."""
+MAX_OBJECT_BYTES = 64 * 2**10
+"""Bytes of any other body (init, a row, a call), unpacked; a larger one is refused with 400 or 413."""
+MAX_VALUES = 200_000
+"""Commas and opening brackets in a body, so at least its values; more are answered with 413."""
+MAX_HELD_BYTES = 16 * 2**20
+"""Bytes of all bodies that are being read or wait to be taken apart; beyond it large ones are answered with 503."""
+ALWAYS_HELD_BYTES = 32 * 2**10
+"""Bytes of a body that is taken however much is held, so that large and slow bodies do not keep games out."""
+MAX_STORED_BYTES = 64 * 2**20
+"""Bytes that a stored batch may unpack to; older versions took larger ones than are taken now."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 _FHCRC, _FEXTRA, _FNAME, _FCOMMENT = 2, 4, 8, 16
@@ -34,16 +51,49 @@ class Gone(Exception):
     """Nobody is there to answer any more."""
 
 
-async def read(request: Request, drop: Callable[[tuple[str, int]], None]) -> bytes:
+class Busy(Exception):
+    """Too much is held already; the sender should come again later."""
+
+
+class Held:
+    """What the bodies of all requests hold together, on the loop's thread."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    @contextlib.contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """Count a body's bytes as long as the context lasts: the function that it gives is called with each chunk's.
+
+        The function raises `Busy` when this body is a large one and there is no room.
+        """
+        own = 0
+
+        def add(number: int) -> None:
+            nonlocal own
+            own += number
+            self._bytes += number
+            if self._bytes > MAX_HELD_BYTES and own > ALWAYS_HELD_BYTES:
+                raise Busy
+
+        try:
+            yield add
+        finally:
+            self._bytes -= own
+
+
+async def read(request: Request, drop: Callable[[tuple[str, int]], None], hold: Callable[[int], None]) -> bytes:
     """The body as it was sent.
 
     Args:
         request: Whose body to read.
         drop: Closes the connection of a client without an answer.
+        hold: Told how many bytes are kept; see `Held.share`.
 
     Raises:
         TooLarge: More than 1 MB; it was read to its end, so that the sender reads the answer.
         Gone: More than 2 MB, or the sender hung up.
+        Busy: There is no room for it now.
     """
     length = 0
     chunks: list[bytes] = []
@@ -57,13 +107,17 @@ async def read(request: Request, drop: Callable[[tuple[str, int]], None]) -> byt
                     oversize = True
                     break
                 if length <= MAX_BODY_BYTES:
+                    hold(len(chunk))
                     chunks.append(chunk)
+                else:
+                    chunks.clear()
     except ClientDisconnect as error:
         raise Gone from error
     if oversize:
         client = request.client
-        if client is not None:
-            drop((client.host, client.port))
+        if client is None:  # a connection without an address (a socket file) cannot be found to be closed
+            raise TooLarge
+        drop((client.host, client.port))
         while (await request.receive())["type"] != "http.disconnect":
             pass
         raise Gone
@@ -72,21 +126,28 @@ async def read(request: Request, drop: Callable[[tuple[str, int]], None]) -> byt
     return b"".join(chunks)
 
 
-def unpack(body: bytes, encoding: str) -> bytes:
+def unpack(body: bytes, encoding: str, most: int = MAX_OBJECT_BYTES) -> bytes:
     """The JSON of a body. Encodings other than gzip are ignored: a published sample names a wrong one.
+
+    Args:
+        body: As it was sent.
+        encoding: The Content-Encoding.
+        most: How many bytes it may unpack to.
 
     Raises:
         BadBody: The gzip data is damaged.
         TooLarge: It unpacks to more than is allowed.
     """
     if encoding.strip().lower() not in ("gzip", "x-gzip"):
+        if len(body) > most:
+            raise TooLarge
         return body
     inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
-        unpacked = inflater.decompress(body[_gzip_header_length(body) :], MAX_UNPACKED_BYTES + 1)
+        unpacked = inflater.decompress(body[_gzip_header_length(body) :], most + 1)
     except zlib.error as error:
         raise BadBody(f"the body is not gzip as its Content-Encoding says: {error}") from error
-    if len(unpacked) > MAX_UNPACKED_BYTES:
+    if len(unpacked) > most:
         raise TooLarge
     if not inflater.eof:
         raise BadBody("the gzip body is cut off")
@@ -113,6 +174,7 @@ def _gzip_header_length(body: bytes) -> int:
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
 _WHITESPACE = " \t\r\n"
+_PIECE = 2**16
 
 
 class Unreadable(Exception):
@@ -131,6 +193,21 @@ def decode(raw: Any) -> Any:
         raise Unreadable(str(error).partition(" - at")[0]) from error
 
 
+def values(body: bytes) -> int:
+    """At least how many values a JSON text holds: its commas and opening brackets, those in strings too."""
+    return sum(map(body.count, (b",", b"[", b"{")))
+
+
+def check_values(body: bytes) -> None:
+    """Refuse a body of more values than are decoded.
+
+    Raises:
+        TooLarge: It has more.
+    """
+    if values(body) > MAX_VALUES:
+        raise TooLarge
+
+
 def split(body: bytes) -> list[Any]:
     """The elements of a JSON list, each as it was sent.
 
@@ -138,17 +215,31 @@ def split(body: bytes) -> list[Any]:
         BadBody: Not JSON, or not a list.
     """
     try:
-        text = body.decode("utf-8")
+        _check_utf8(body)
     except UnicodeDecodeError as error:
         hint = "; it looks like gzip: send Content-Encoding: gzip" if body.startswith(GZIP_MAGIC) else ""
-        raise BadBody(f"the body is not UTF-8 (byte {error.start}){hint}") from error
+        raise BadBody(f"the body is not UTF-8{hint}") from error
     try:
         return list(_split(body))
     except (msgspec.DecodeError, RecursionError) as error:
         try:
-            return _split_slowly(text)
+            return _split_slowly(body.decode("utf-8"))
         except (ValueError, RecursionError):
             raise BadBody(f"the body must be a JSON list: {error}") from error
+
+
+def _check_utf8(body: bytes) -> None:
+    """Decode in pieces that are forgotten: as one text a body takes up to four times its bytes.
+
+    Raises:
+        UnicodeDecodeError: It is not UTF-8.
+    """
+    if body.isascii():
+        return
+    decode = codecs.getincrementaldecoder("utf-8")().decode
+    for start in range(0, len(body), _PIECE):
+        decode(body[start : start + _PIECE])
+    decode(b"", final=True)
 
 
 def _split_slowly(text: str) -> list[bytes]:
@@ -189,13 +280,29 @@ def decode_object(body: bytes) -> dict[str, Any]:
     Raises:
         BadBody: It is something else.
     """
-    try:
-        body.decode("utf-8")
-        value = _decode(body)
-    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
-        raise BadBody(f"the body must be a JSON object: {error}") from error
+    value = _decode_small(body)
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if not isinstance(value, dict):
         raise BadBody("the body must be a JSON object")
     return value
+
+
+def decode_fields(body: bytes) -> dict[str, Any]:
+    """The JSON object of a row or a call.
+
+    Raises:
+        BadBody: It is something else.
+    """
+    value = _decode_small(body)
+    if not isinstance(value, dict):
+        raise BadBody("the body must be a JSON object")
+    return value
+
+
+def _decode_small(body: bytes) -> Any:
+    try:
+        _check_utf8(body)
+        return _decode(body)
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise BadBody(f"the body must be a JSON object: {str(error)[:200]}") from error

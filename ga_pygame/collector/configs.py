@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,20 @@ import msgspec
 
 class ConfigsError(Exception):
     """The settings file cannot be used; the message says why."""
+
+
+MAX_FILE_BYTES = 2**20
+"""Bytes of a settings file; a longer one is refused."""
+MAX_CONFIGS = 50
+"""Configs of a game or a variant. Source: documentation, Remote configs."""
+MAX_KEY = 16
+"""Characters of a config's key. Source: documentation, Remote configs."""
+MAX_VALUE = 2000
+"""Characters of a config's value that is a string. Source: documentation, Remote configs."""
+MAX_JSON_VALUE_BYTES = 16 * 2**10
+"""Bytes of a config's value that is no string, as JSON."""
+MAX_ID = 64
+"""Characters of an experiment's and a variant's id."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,7 +154,38 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _load(path: Path) -> dict[str, Settings]:
+    if not path.is_file():  # to read a pipe would wait for ever
+        raise ConfigsError(f"{path} is no file")
+    with path.open("rb") as file:
+        text = file.read(MAX_FILE_BYTES + 1)
+    if len(text) > MAX_FILE_BYTES:
+        raise ConfigsError(f"{path} has more than {MAX_FILE_BYTES} bytes")
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Settings])
+        games = msgspec.json.decode(text, type=dict[str, Settings])
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise ConfigsError(f"{path} is not a settings file: {error}") from error
+        raise ConfigsError(f"{path} is not a settings file: {str(error)[:300]}") from error
+    problem = next((problem for settings in games.values() for problem in _problems(settings)), None)
+    if problem:
+        raise ConfigsError(f"{path}: {problem}")
+    return games
+
+
+def _problems(settings: Settings) -> Iterator[str]:
+    """What clients would not take, as the service would not send it."""
+    groups = [settings.configs]
+    if settings.experiment:
+        groups += settings.experiment.variants.values()
+        if not all(0 < len(name) <= MAX_ID for name in (settings.experiment.id, *settings.experiment.variants)):
+            yield f"the ids of an experiment and its variants must have 1 to {MAX_ID} characters"
+    for configs in groups:
+        if len(configs) > MAX_CONFIGS:
+            yield f"there may be {MAX_CONFIGS} configs, these are {len(configs)}"
+        for config in configs:
+            key = config.key[:MAX_KEY]
+            if not 0 < len(config.key) <= MAX_KEY:
+                yield f"the key of a config must have 1 to {MAX_KEY} characters: {key!r} has {len(config.key)}"
+            if isinstance(config.value, str):
+                if len(config.value) > MAX_VALUE:
+                    yield f"the value of {key!r} has {len(config.value)} characters, at most {MAX_VALUE} are allowed"
+            elif len(msgspec.json.encode(config.value)) > MAX_JSON_VALUE_BYTES:
+                yield f"the value of {key!r} has more than {MAX_JSON_VALUE_BYTES} bytes as JSON"

@@ -31,6 +31,10 @@ from ga_pygame.collector.trophy_state import State, now_of, number
 MOST_SHOWN = 1000
 MOST_SHIFT_SECONDS = 3660 * 86400.0
 MOST_BODY_BYTES = 100_000
+"""Bytes of a request to the switchboard; a longer one is answered with 413."""
+MAX_SHOWN_BYTES = 2**20
+"""Bytes of rows in the answer of `/_emu/state`; older rows are left out."""
+_SHIFT = "SELECT number FROM service_counts WHERE service = 'trophy' AND name = 'shift'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +71,9 @@ class Services:
         """The sessions that began last, newest first."""
         return pogr_store.newest_sessions(self._db, limit)
 
-    def pogr_rows(self, limit: int) -> list[pogr_store.PogrRow]:
-        """The rows that came last, newest first."""
-        return pogr_store.newest_rows(self._db, limit)
+    def pogr_rows(self, limit: int, most_bytes: int = 2**31) -> list[pogr_store.PogrRow]:
+        """The rows that came last, newest first; without the JSON of those that have more than `most_bytes`."""
+        return pogr_store.newest_rows(self._db, limit, most_bytes)
 
     def summary(self) -> dict[str, Any]:
         """What was counted."""
@@ -126,7 +130,7 @@ class Switchboard:
 
     Args:
         store: Where both services' state is.
-        reader: A connection to the same file, to read with.
+        reader: To read the same file with.
         services: The same, as the page shows it.
         faults: Those that wait.
         trophy: Whose count of requests a reset forgets.
@@ -152,9 +156,13 @@ class Switchboard:
 
     async def _state(self, request: Request) -> Response:  # noqa: ARG002
         summary = self._services.summary()
-        rows = [
-            {**dataclasses.asdict(row), "json": msgspec.Raw(row.json)} for row in self._services.pogr_rows(MOST_SHOWN)
-        ]
+        rows = []
+        size = 0
+        for row in self._services.pogr_rows(MOST_SHOWN):
+            size += len(row.json)
+            if size > MAX_SHOWN_BYTES:
+                break
+            rows.append({**dataclasses.asdict(row), "json": msgspec.Raw(row.json)})
         return _json(
             {
                 "pogr": {
@@ -202,7 +210,7 @@ class Switchboard:
                 if said.get("reset"):
                     db.execute("DELETE FROM service_counts WHERE service = 'trophy' AND name = 'shift'")
                 counts.count(db, "trophy", "shift", shift)
-                row = db.execute("SELECT number FROM service_counts WHERE name = 'shift'").fetchone()
+                row = db.execute(_SHIFT).fetchone()
                 fits = bool(abs(row[0]) <= MOST_SHIFT_SECONDS)
                 if not fits:
                     counts.count(db, "trophy", "shift", -shift)
@@ -224,7 +232,7 @@ class Switchboard:
 
     def _now(self) -> dict[str, Any]:
         now = now_of(self._reader)
-        row = self._reader.execute("SELECT number FROM service_counts WHERE name = 'shift'").fetchone()
+        row = self._reader.execute(_SHIFT).fetchone()
         return {"now": users.iso(now), "shift_seconds": row[0] if row else 0}
 
     async def _change(self, write: Callable[[sqlite3.Connection], Any]) -> Any:
@@ -247,7 +255,7 @@ async def _fields(request: Request) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise HTTPException(400, f"the body must be a JSON object: {error}") from error
+        raise HTTPException(400, f"the body must be a JSON object: {str(error)[:200]}") from error
     if not isinstance(value, dict):
         raise HTTPException(400, "the body must be a JSON object")
     return value

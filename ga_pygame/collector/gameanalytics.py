@@ -1,9 +1,16 @@
 """GameAnalytics' server side: Collector REST v2 and remote configs v1.
 
 Documented: the routes, the HMAC over the body as sent, one verdict per event (the valid ones of a batch are
-kept), 400 with the broken rules. Seen in the field and honoured: an answer that is not 200 with a body that is
-JSON makes official SDKs send again for ever, one with a body makes them forget what a failure should keep.
-So success is 200 with `{}`, and a store that cannot write answers 503 with nothing in it.
+kept), 400 with the broken rules. Seen in the field and honoured: official SDKs look at an answer's body before
+its status. One that is empty makes them keep the batch and try again; any other makes them forget it, whatever the
+status says. So what a sender should survive has an empty body, its reason stands in a header:
+
+    200 {}      stored
+    400 [...]   the listed events broke a rule, the others are stored; {...} the body cannot be read at all
+    413 {...}   it will never fit: send smaller batches
+    401, 403    the developer has to change something; the events are good
+    404, 405    likewise, the address is wrong
+    503         the collector cannot store now
 """
 
 from __future__ import annotations
@@ -21,17 +28,24 @@ from ga_pygame import clock, rules
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.collector import bodies, validation
 from ga_pygame.collector.configs import SettingsFile
-from ga_pygame.collector.games import Game
+from ga_pygame.collector.games import Games, NotLetIn
+from ga_pygame.collector.guard import is_foreign
+from ga_pygame.collector.lanes import Heavy, Lanes
+from ga_pygame.collector.service_calls import METHODS
 from ga_pygame.collector.store import Rejected, Store, StoreFull, Submission
+from ga_pygame.collector.teller import Tell
 
-OFF_LOOP_BYTES = 500_000
-"""A body with more JSON than this is taken apart on a thread, so that others are answered meanwhile."""
+LIGHT_BYTES = 2**20
+"""Bytes of an unpacked batch that is taken apart in the lane for light ones."""
+REASON_HEADER = "X-GA-Reason"
+"""Why a request was turned down, where the body must be empty."""
 
 HEADERS = {
     "X-GA-Service": "collect",
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding, X-Requested-With",
     "Access-Control-Allow-Methods": "POST, OPTIONS",
+    "Access-Control-Expose-Headers": REASON_HEADER,
 }
 RETRY_AFTER_SECONDS = "5"
 
@@ -40,24 +54,31 @@ class GameAnalytics:
     """The routes.
 
     Args:
-        games: Which games may send, by key.
+        games: Who is let in.
         store: Where events go.
         settings: What init answers.
+        lanes: Where batches are taken apart.
+        held: What all bodies hold.
         drop: Closes a client's connection without an answer.
         tell: Told, for the developer, what is turned down and why.
     """
 
     def __init__(
         self,
-        games: Mapping[str, Game],
+        games: Games,
         store: Store,
         settings: SettingsFile,
+        *,
+        lanes: Lanes,
+        held: bodies.Held,
         drop: Callable[[tuple[str, int]], None],
-        tell: Callable[[str], None],
+        tell: Tell,
     ) -> None:
         self._games = games
         self._store = store
         self._settings = settings
+        self._lanes = lanes
+        self._held = held
         self._drop = drop
         self._tell = tell
 
@@ -69,81 +90,105 @@ class GameAnalytics:
             self._route("/remote_configs/v1/init", self._remote_configs),
         ]
 
-    def _route(self, path: str, handle: Callable[[Request, Game, bytes], Awaitable[Response]]) -> Route:
+    def _route(self, path: str, handle: Callable[[Request, str, bytes], Awaitable[Response]]) -> Route:
         async def endpoint(request: Request) -> Response:
             if request.method == "OPTIONS":
                 return _preflight(request)
+            if request.method != "POST":
+                return refusal(405, "must be a POST", {"Allow": "POST, OPTIONS"})
             try:
-                body = await bodies.read(request, self._drop)
-                game_key = request.path_params.get("game_key") or request.query_params.get("game_key", "")
-                game = self._games.get(game_key)
-                problem = _authorize(game, body, request)
-                if game is None or problem:
-                    return answer(401, {"error": "unauthorized", "reason": problem})
-                return await handle(request, game, body)
-            except bodies.TooLarge:
-                limit = (
-                    f"at most {bodies.MAX_BODY_BYTES} bytes, {bodies.MAX_UNPACKED_BYTES} unpacked: send smaller batches"
-                )
-                return answer(413, {"error": "request entity too large", "reason": limit})
-            except bodies.BadBody as error:
-                return answer(400, {"error": "bad request", "reason": str(error)})
-            except bodies.Gone:
-                return Response(status_code=400)  # nobody reads it
+                with self._held.share() as hold:
+                    body = await bodies.read(request, self._drop, hold)
+                    game_key = request.path_params.get("game_key") or request.query_params.get("game_key", "")
+                    authorization = request.headers.get("authorization", "").encode("latin-1")
+                    self._games.admit(game_key, body, authorization, foreign=is_foreign(request.scope))
+                    return await handle(request, game_key, body)
+            except (NotLetIn, bodies.TooLarge, bodies.BadBody, bodies.Busy, bodies.Gone) as error:
+                return self._turned_down(error)
 
-        return Route(path, endpoint, methods=["POST", "OPTIONS"])
+        return Route(path, endpoint, methods=METHODS)
+
+    def _turned_down(self, error: Exception) -> Response:
+        if isinstance(error, NotLetIn):
+            return refusal(error.status, str(error))
+        if isinstance(error, bodies.TooLarge):
+            self._tell("413", f"a request was turned down (413): {_LIMITS}")
+            return answer(413, {"error": "request entity too large", "reason": _LIMITS})
+        if isinstance(error, bodies.BadBody):
+            self._tell("400", f"a request was turned down (400): {error}")
+            return answer(400, {"error": "bad request", "reason": str(error)})
+        if isinstance(error, bodies.Busy):
+            return _try_later("too many large requests at once")
+        return Response(status_code=400)  # nobody reads it
 
     # --- init -----------------------------------------------------------------------------------------
 
-    async def _init(self, request: Request, game: Game, body: bytes) -> Response:
+    async def _init(self, request: Request, game_key: str, body: bytes) -> Response:
         event = bodies.decode_object(bodies.unpack(body, _encoding(request)))
         _check_init(event, ("platform", "os_version", "sdk_version"))
-        enabled = self._settings.of(game.key).enabled
+        enabled = self._settings.of(game_key).enabled
         return answer(200, {"enabled": enabled, "server_ts": int(clock.wall_now()), "flags": []})
 
-    async def _remote_configs(self, request: Request, game: Game, body: bytes) -> Response:
+    async def _remote_configs(self, request: Request, game_key: str, body: bytes) -> Response:
         event = bodies.decode_object(bodies.unpack(body, _encoding(request)))
         _check_init(event, ("user_id", "platform", "os_version", "sdk_version"))
         query = request.query_params
         interval = _whole_number("interval_seconds", query.get("interval_seconds", ""))
         versions = _whole_number("config_vsn_supported", query.get("config_vsn_supported", "")) >= 3
         now = int(clock.wall_now())
-        configs = self._settings.of(game.key).answer(event["user_id"], now, now + interval, versions=versions)
+        settings = self._settings.of(game_key)
+        configs = settings.answer(event["user_id"], now, now + interval, versions=versions)
+        common: dict[str, Any] = {"server_ts": now}
+        if not settings.enabled:  # official SDKs take this from the other init only, our tracker from both
+            common["enabled"] = False
         if query.get("configs_hash") == configs["configs_hash"]:
-            return answer(200, {"server_ts": now})
-        return answer(201, {"server_ts": now, **configs})
+            return answer(200, common)
+        return answer(201, {**common, **configs})
 
     # --- events ---------------------------------------------------------------------------------------
 
-    async def _events(self, request: Request, game: Game, body: bytes) -> Response:
+    async def _events(self, request: Request, game_key: str, body: bytes) -> Response:
         received_at = clock.wall_now()
-        unpacked = bodies.unpack(body, _encoding(request))
-        if len(unpacked) > OFF_LOOP_BYTES:
-            accepted, rejected = await asyncio.to_thread(validation.sort_out, unpacked)
-        else:
-            accepted, rejected = validation.sort_out(unpacked)
-        if accepted or rejected:
-            submission = Submission(
-                game_key=game.key,
-                received_at=received_at,
-                accepted=accepted,
-                rejected=[Rejected(one[0], one[1], _encode(one[2]).decode()) for one in rejected],
-                size=len(unpacked),
-                body=b"" if rejected else body,
-            )
+        encoding = _encoding(request)
+
+        def work(light: bool) -> tuple[Submission, list[validation.Refused]]:
+            return _take_apart(game_key, received_at, body, encoding, light=light)
+
+        submission, rejected = await self._lanes.run(work)
+        if submission.accepted or rejected:
             try:
                 await asyncio.wrap_future(self._store.submit(submission))
-            except StoreFull:
-                return _try_later()
+            except StoreFull as error:
+                return _try_later(str(error))
             except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps it
-                self._tell(f"cannot store events: {error}. Senders are told to try again")
-                return _try_later()
+                self._tell("cannot store", f"cannot store events: {error}. Senders are told to try again")
+                return _try_later("cannot store events")
         if not rejected:
             return answer(200, {})
         for category, _, errors in rejected:
-            self._tell(f"rejected {category}: {errors[0]['reason']}")
+            self._tell(f"rejected {category}", f"rejected {category}: {errors[0]['reason']}")
         failed = b",".join(b'{"event":' + raw + b',"errors":' + _encode(errors) + b"}" for _, raw, errors in rejected)
         return Response(b"[" + failed + b"]", 400, HEADERS, media_type="application/json")
+
+
+def _take_apart(
+    game_key: str, received_at: float, body: bytes, encoding: str, *, light: bool
+) -> tuple[Submission, list[validation.Refused]]:
+    """What a request brought, checked; on a thread of `Lanes`."""
+    unpacked = bodies.unpack(body, encoding, bodies.MAX_UNPACKED_BYTES)
+    bodies.check_values(unpacked)
+    if light and (len(unpacked) > LIGHT_BYTES or validation.is_heavy(unpacked)):
+        raise Heavy
+    accepted, rejected = validation.sort_out(unpacked)
+    submission = Submission(
+        game_key=game_key,
+        received_at=received_at,
+        accepted=accepted,
+        rejected=[Rejected(one[0], one[1], _encode(one[2]).decode()) for one in rejected],
+        size=2 * len(unpacked) + validation.VALUE_BYTES * bodies.values(unpacked),
+        body=b"" if rejected else body,
+    )
+    return submission, rejected
 
 
 _encode = msgspec.json.encode
@@ -154,9 +199,19 @@ def answer(status: int, content: Mapping[str, Any]) -> Response:
     return Response(_encode(content), status, HEADERS, media_type="application/json")
 
 
-def _try_later() -> Response:
-    """An empty body: official SDKs keep the batch only then."""
-    return Response(b"", 503, {**HEADERS, "Retry-After": RETRY_AFTER_SECONDS})
+def refusal(status: int, reason: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer that a sender survives: the body is empty."""
+    return Response(b"", status, {**HEADERS, REASON_HEADER: reason, **(headers or {})})
+
+
+def _try_later(reason: str) -> Response:
+    return refusal(503, reason, {"Retry-After": RETRY_AFTER_SECONDS})
+
+
+_LIMITS = (
+    f"at most {bodies.MAX_BODY_BYTES} bytes, {bodies.MAX_UNPACKED_BYTES} unpacked, {validation.MAX_EVENTS} events,"
+    f" {bodies.MAX_VALUES} values and {validation.MAX_REFUSALS} rejected events: send smaller batches"
+)
 
 
 def _preflight(request: Request) -> Response:
@@ -168,18 +223,6 @@ def _preflight(request: Request) -> Response:
 
 def _encoding(request: Request) -> str:
     return str(request.headers.get("content-encoding", ""))
-
-
-def _authorize(game: Game | None, body: bytes, request: Request) -> str:
-    """Why a request is not let in; empty if it is."""
-    authorization = request.headers.get("authorization", "").encode("latin-1")
-    if game is None:
-        return "this collector does not know the game key"
-    if not authorization:
-        return "the Authorization header is missing"
-    if not game.signed(body, authorization):
-        return "the Authorization does not fit the body: base64 of HMAC-SHA256 of the bytes sent, after gzip"
-    return ""
 
 
 def _whole_number(name: str, text: str) -> int:

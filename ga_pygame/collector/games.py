@@ -1,17 +1,33 @@
-"""The games that may send, with their secret keys."""
+"""The games that may send, with their secret keys, and who is let in.
+
+On loopback, where only this machine's programs come, a collector that was told no game takes every game: its
+developer runs it. It checks the signatures of the games whose secret key it knows, which then are the published
+sandbox ones. Otherwise only the games that it was told may send.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ga_pygame import rules
 from ga_pygame.checks import InvalidEvent
+from ga_pygame.collector.status import Status
+from ga_pygame.collector.teller import Tell
 
 SANDBOX_KEY = "5c6bcb5402204249437fb5a7a80a4959"
 SANDBOX_SECRET = "16813a12f718bc5c620f56944e1abc3ea13ccbac"  # noqa: S105 - published, for everybody's tests
+ENVIRONMENT = "GA_PYGAME_GAMES"
+MAX_UNTOLD_GAMES = 100
+"""Games that a collector takes without having been told them; further ones get 401."""
+MAX_GAMES_FILE_BYTES = 2**20
+"""Bytes of a file with games; a longer one is refused at the start."""
+_FORM_OF_SIGNATURE = re.compile(rb"[A-Za-z0-9+/]{43}=", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +63,143 @@ def parse(text: str) -> Game:
         digits = 32 if error.field == "game key" else 40
         raise ValueError(f"its {error.field} must be {digits} lower-case hexadecimal digits: KEY:SECRET") from None
     return Game(key, secret)
+
+
+def parse_all(text: str) -> list[Game]:
+    """The games in a text: `KEY:SECRET` each, between spaces, commas or line breaks; `#` begins a comment.
+
+    Raises:
+        ValueError: With a message that does not repeat what was given.
+    """
+    words = [word for line in text.splitlines() for word in line.partition("#")[0].replace(",", " ").split()]
+    return [parse(word) for word in words]
+
+
+def load(path: Path) -> list[Game]:
+    """The games in a file.
+
+    Raises:
+        ValueError: It cannot be read, or holds something else.
+    """
+    try:
+        if not path.is_file():
+            raise ValueError(f"{path} is no file")
+        if path.stat().st_size > MAX_GAMES_FILE_BYTES:
+            raise ValueError(f"{path} has more than {MAX_GAMES_FILE_BYTES} bytes")
+        games = parse_all(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8") from None
+    if not games:
+        raise ValueError(f"{path} names no game: write one KEY:SECRET a line")
+    return games
+
+
+class NotLetIn(Exception):
+    """A request that is not let in; the message is for the developer and holds no secret."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Games:
+    """Who is let in.
+
+    Args:
+        told: The games that the collector was told.
+        takes_all: It was told none and only this machine's programs reach it.
+        tell: Told, for the developer, who is not let in and whose signatures are not checked.
+        status: The same for the page.
+    """
+
+    def __init__(self, told: Iterable[Game], *, takes_all: bool, tell: Tell, status: Status) -> None:
+        self._known = {game.key: game for game in told} or {SANDBOX.key: SANDBOX}
+        self._takes_all = takes_all
+        self._tell = tell
+        self._status = status
+        self._untold: set[str] = set()
+        self._troubled: set[str] = set()
+
+    def admit(self, key: str, body: bytes, authorization: bytes, *, foreign: bool) -> None:
+        """Let a request in or not.
+
+        Args:
+            key: The game key in its address.
+            body: As it was sent.
+            authorization: The header, empty where there is none.
+            foreign: A page of another site sent it.
+
+        Raises:
+            NotLetIn: Not.
+        """
+        try:
+            self._check(key, body, authorization, foreign=foreign)
+        except NotLetIn as refused:
+            well_formed = rules.game_key.compile().fullmatch(key) is not None
+            who = f"the game {key}" if well_formed else "a game"
+            self._tell(f"{refused.status} for a game", f"{who} was turned down ({refused.status}): {refused}")
+            if well_formed:
+                if len(self._troubled) < MAX_UNTOLD_GAMES:
+                    self._troubled.add(key)
+                command = "" if key in self._known else f"python -m ga_pygame collect --game {key}:SECRET_KEY"
+                self._status.tell(f"game {key}", f"The game {key} was turned down: {refused}.", command)
+            else:
+                self._status.tell("game without a key", f"A game was turned down: {refused}.")
+            raise
+        if key in self._troubled:
+            self._troubled.discard(key)
+            self._status.clear(f"game {key}")
+
+    def _check(self, key: str, body: bytes, authorization: bytes, *, foreign: bool) -> None:
+        _check_form(key)
+        if not authorization.strip():
+            raise NotLetIn(401, "the Authorization header is missing: the base64 of the body's HMAC-SHA256")
+        game = self._known.get(key)
+        if game is not None:
+            if not game.signed(body, authorization):
+                raise NotLetIn(
+                    401,
+                    "its signature does not fit: compare the secret key in the game with the one given to the"
+                    " collector; signed is the body as it is sent, after gzip",
+                )
+            return
+        if not self._takes_all:
+            raise NotLetIn(401, f"this collector does not know its key: start it with --game {key}:SECRET_KEY")
+        if not _FORM_OF_SIGNATURE.fullmatch(authorization.strip()):
+            raise NotLetIn(401, "the Authorization header is no base64 of an HMAC-SHA256 (44 characters)")
+        if foreign:
+            raise NotLetIn(
+                403,
+                "a web page sent it, and the signatures of this game cannot be checked: start the collector with"
+                f" --game {key}:SECRET_KEY, or name the page with --allow-origin",
+            )
+        if key not in self._untold:
+            if len(self._untold) >= MAX_UNTOLD_GAMES:
+                raise NotLetIn(401, f"more than {MAX_UNTOLD_GAMES} games: name those that may send with --game")
+            self._untold.add(key)
+            self._tell(
+                "signatures are not checked",
+                f"the game {key} sends with keys of its own; its signatures are not checked, as the collector does"
+                f" not know its secret key (to have them checked: --game {key}:SECRET_KEY)",
+            )
+
+
+def _check_form(key: str) -> None:
+    """Refuse a key that cannot be one; what was given is never repeated, it may be the secret key.
+
+    Raises:
+        NotLetIn: It is none.
+    """
+    if rules.game_key.compile().fullmatch(key):
+        return
+    if not key:
+        problem = "there is no game key in the address"
+    elif rules.secret_key.compile().fullmatch(key.lower()):
+        problem = "its game key has the form of a secret key: game_key and secret_key are swapped"
+    elif rules.game_key.compile().fullmatch(key.lower()):
+        problem = "its game key must be in lower case"
+    else:
+        problem = f"a game key has 32 digits of 0-9 and a-f, this one has {len(key)} characters"
+    raise NotLetIn(401, problem)

@@ -23,6 +23,7 @@ from ga_pygame.collector import bodies, pogr_checks, pogr_store
 from ga_pygame.collector.faults import Faults
 from ga_pygame.collector.service_calls import METHODS, count_refused, preflight
 from ga_pygame.collector.store import Change, Store, StoreFull
+from ga_pygame.collector.teller import Tell
 
 PREFIX = "/v1/intake"
 HEADERS = {
@@ -32,6 +33,8 @@ HEADERS = {
     " POGR_SECRET, Content-Type, Content-Encoding, Authorization, X-Requested-With",
     "Access-Control-Expose-Headers": "Retry-After",
 }
+MAX_ID = 512
+"""Characters of a client's, a build's or a player's id; a longer one is refused."""
 _IDS = {"event": "event_id", "logs": "log_id", "metrics": "metric_id", "monitor": "monitor_id"}
 _KEY_PAIRS = (("access_key", "secret_key"), ("pogr_access", "pogr_secret"))
 
@@ -79,6 +82,7 @@ class Pogr:
         store: Where sessions and rows go.
         options: The knobs.
         faults: What to do to a request instead.
+        held: What all bodies hold.
         drop: Closes a client's connection without an answer.
         tell: Told, for the developer, what is turned down or remarkable.
     """
@@ -88,12 +92,15 @@ class Pogr:
         store: Store,
         options: PogrOptions,
         faults: Faults,
+        *,
+        held: bodies.Held,
         drop: Callable[[tuple[str, int]], None],
-        tell: Callable[[str], None],
+        tell: Tell,
     ) -> None:
         self._store = store
         self._options = options
         self._faults = faults
+        self._held = held
         self._drop = drop
         self._tell = tell
 
@@ -108,20 +115,22 @@ class Pogr:
         if request.method == "OPTIONS":
             return preflight(request, HEADERS)
         command = request.path_params.get("command", "")
-        try:
+        with self._held.share() as hold:
             try:
-                body = await bodies.read(request, self._drop)
+                body = await bodies.read(request, self._drop, hold)
             except bodies.TooLarge:
                 return await self._refused(_Refusal(413, f"the body is over {bodies.MAX_BODY_BYTES} bytes"))
-        except bodies.Gone:
-            return Response(status_code=400)  # nobody reads it
+            except bodies.Busy:
+                return _try_later()
+            except bodies.Gone:
+                return Response(status_code=400)  # nobody reads it
 
-        async def handle(delay: float) -> Response:
-            answer = await self._handle(request, command, body)
-            await asyncio.sleep(delay)
-            return answer
+            async def handle(delay: float) -> Response:
+                answer = await self._handle(request, command, body)
+                await asyncio.sleep(delay)
+                return answer
 
-        return await self._faults.around(request, f"pogr/{command}", handle, lambda text: _failure(200, text))
+            return await self._faults.around(request, f"pogr/{command}", handle, lambda text: _failure(200, text))
 
     async def _handle(self, request: Request, command: str, body: bytes) -> Response:
         try:
@@ -131,9 +140,11 @@ class Pogr:
                 raise _Refusal(405, f"{command} must be a POST")
             try:
                 body = bodies.unpack(body, request.headers.get("content-encoding", ""))
-                fields = _decode(body) if body or command not in ("init", "end") else {}
-            except (bodies.BadBody, bodies.TooLarge) as error:
-                raise _Refusal(400, str(error) or "the body unpacks to too much") from error
+                fields = bodies.decode_fields(body) if body or command not in ("init", "end") else {}
+            except bodies.TooLarge as error:
+                raise _Refusal(413, f"the body unpacks to more than {bodies.MAX_OBJECT_BYTES} bytes") from error
+            except bodies.BadBody as error:
+                raise _Refusal(400, str(error)) from error
             if command == "init":
                 return await self._init(request, fields, len(body))
             if command == "end":
@@ -144,14 +155,14 @@ class Pogr:
         except StoreFull:
             return _try_later()
         except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps it
-            self._tell(f"cannot store POGR's rows: {error}. Senders are told to try again")
+            self._tell("cannot store", f"cannot store POGR's rows: {error}. Senders are told to try again")
             return _try_later()
 
     async def _init(self, request: Request, fields: Mapping[str, Any], size: int) -> Response:
         client, build = self._pair(request, 400)
         association = fields.get("association_id")
-        if association is not None and not isinstance(association, str):
-            raise _Refusal(400, "association_id must be a string")
+        if association is not None and not (isinstance(association, str) and len(association) <= MAX_ID):
+            raise _Refusal(400, f"association_id must be a string of at most {MAX_ID} characters")
         identity = "none"
         if association:
             identity = "association"
@@ -179,7 +190,7 @@ class Pogr:
         except pogr_checks.Refused as error:
             raise _Refusal(400, str(error)) from error
         for note in notes:
-            self._tell(f"POGR {kind}: {note}")
+            self._tell(f"POGR {kind}", f"POGR {kind}: {note}")
         row = pogr_store.NewRow(clock.new_id(), session_id, kind, now, at, tuple(notes), body)
         problem = await self._write(pogr_store.add(row), len(body))
         if problem:
@@ -207,6 +218,8 @@ class Pogr:
         if not client or not build:
             missing = " and ".join(n for n, v in (("POGR_CLIENT", client), ("POGR_BUILD", build)) if not v)
             raise _Refusal(missing_status, f"{missing} missing (a proxy may have dropped headers with underscores)")
+        if len(client) > MAX_ID or len(build) > MAX_ID:
+            raise _Refusal(missing_status, f"POGR_CLIENT and POGR_BUILD have at most {MAX_ID} characters")
         clients = self._options.clients
         if clients and build not in clients.get(client, ()):
             raise _Refusal(401, "this collector does not know the client and its build")
@@ -216,24 +229,12 @@ class Pogr:
         return await asyncio.wrap_future(self._store.change(Change(write, size)))
 
     async def _refused(self, refusal: _Refusal) -> Response:
-        self._tell(f"POGR refused: {refusal}")
+        self._tell(f"POGR {refusal.status}", f"POGR refused: {refusal}")
         await count_refused(self._store, "pogr")
         answer = _failure(refusal.status, str(refusal))
         if refusal.status == 405:
             answer.headers["Allow"] = "POST, OPTIONS"
         return answer
-
-
-def _decode(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body."""
-    try:
-        body.decode("utf-8")
-        value = bodies.decode(body)
-    except (UnicodeDecodeError, bodies.Unreadable) as error:
-        raise bodies.BadBody(f"the body must be a JSON object: {error}") from error
-    if not isinstance(value, dict):
-        raise bodies.BadBody("the body must be a JSON object")
-    return value
 
 
 def _answer(status: int, content: Mapping[str, Any]) -> Response:

@@ -133,13 +133,15 @@ def newest_sessions(db: sqlite3.Connection, limit: int) -> list[PogrSession]:
     return [PogrSession(*row) for row in db.execute(query, (limit,))]
 
 
-def newest_rows(db: sqlite3.Connection, limit: int) -> list[PogrRow]:
-    """The rows that came last, newest first."""
+def newest_rows(db: sqlite3.Connection, limit: int, most_bytes: int = 2**31) -> list[PogrRow]:
+    """The rows that came last, newest first; `json` is empty where it has more than `most_bytes`."""
     query = (
-        "SELECT id, row_id, session_id, kind, received_at, effective_at, notes, json FROM pogr_rows"
-        " ORDER BY id DESC LIMIT ?"
+        "SELECT id, row_id, session_id, kind, received_at, effective_at, notes,"
+        " CASE WHEN length(json) <= :most THEN json ELSE x'' END FROM pogr_rows ORDER BY id DESC LIMIT :limit"
     )
     return [
         PogrRow(row_id, sent_id, session_id, kind, received_at, at, json.loads(notes) if notes else [], bytes(body))
-        for row_id, sent_id, session_id, kind, received_at, at, notes, body in db.execute(query, (limit,))
+        for row_id, sent_id, session_id, kind, received_at, at, notes, body in db.execute(
+            query, {"most": most_bytes, "limit": limit}
+        )
     ]

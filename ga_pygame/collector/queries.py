@@ -1,6 +1,6 @@
 """What can be asked of a collector's file: counts, events, sessions, levels. Reads only.
 
-Every question costs the same with a thousand events and with a million: it reads a rollup table or a
+Every question costs the same with a thousand events and with a million: it reads a rollup table by an index, or a
 bounded slice of the newest ids.
 """
 
@@ -9,15 +9,31 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from ga_pygame.collector import batches, counts
-from ga_pygame.collector.schema import connect_to_read
+from ga_pygame.collector import batches, bodies, counts
+from ga_pygame.collector.plain_text import one_line
+from ga_pygame.collector.schema import Reader
 
-NEWEST_SCANNED = 20_000
-"""How many of the newest ids a filtered look at the feed goes through."""
+if TYPE_CHECKING:
+    import sqlite3
+
+MAX_IDS_LOOKED_AT = 20_000
+"""How many of the newest ids a look at the feed goes through; older events are left out of a filtered feed."""
+
+MAX_EVENTS_UNPACKED = 20_000
+"""How many events a look at the feed takes out of their requests; the rest of them is left out."""
+
+MAX_BYTES_UNPACKED = 8 * 2**20
+"""How many bytes of JSON one answer takes out of their requests, before the one that is over it; the rest comes with
+the next answer, and is left out of the feed."""
+
+MAX_ERRORS_BYTES = 256 * 2**10
+"""Broken rules of one event are listed up to this many bytes of JSON; of more the answer says only that they exist."""
+
+MAX_LIVE_COUNTED = 10_000
+"""Sessions that play at the moment are counted up to this number, and shown as at least so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +63,7 @@ class Session:
     ended: bool
     received_at: float
     events: int
+    crashed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +81,25 @@ class Level:
 class Queries:
     """A reader's connection to the file; one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
-        self._db = connect_to_read(path)
+    def __init__(self, path: Path, generation: int = 0) -> None:
+        self._generation = generation
+        self._reader = Reader(path)
+        self._db = cast("sqlite3.Connection", self._reader)
         self._games: dict[int, str] = {}
+        self.unreadable = 0
+        """Stored requests that could not be unpacked, in all answers together."""
+
+    def follow(self, generation: int) -> bool:
+        """Read the file that is at the path now, if the store has begun another one; returns whether it is another.
+
+        Args:
+            generation: The store's.
+        """
+        if generation != self._generation and self._reader.reopen():
+            self._games = {}
+            self._generation = generation
+            return True
+        return False
 
     def close(self) -> None:
         """Close the connection."""
@@ -74,6 +107,16 @@ class Queries:
 
     def summary(self) -> dict[str, Any]:
         """Counts by category; duplicates and sessions as totals; what POGR's and Trophy's routes took."""
+        (sessions,) = self._db.execute("SELECT count(*) FROM sessions").fetchone()
+        return {
+            **self.totals(),
+            "sessions": sessions,
+            "pogr": counts.pogr(self._db),
+            "trophy": counts.trophy(self._db),
+        }
+
+    def totals(self) -> dict[str, Any]:
+        """Accepted and rejected events by category, and how many were duplicates."""
         accepted: dict[str, int] = {}
         rejected: dict[str, int] = {}
         duplicates = 0
@@ -85,48 +128,97 @@ class Queries:
             if row[2]:
                 rejected[row[0]] = row[2]
             duplicates += row[3]
-        (sessions,) = self._db.execute("SELECT count(*) FROM sessions").fetchone()
-        return {
-            "accepted": accepted,
-            "rejected": rejected,
-            "duplicates": duplicates,
-            "sessions": sessions,
-            "pogr": counts.pogr(self._db),
-            "trophy": counts.trophy(self._db),
-        }
+        return {"accepted": accepted, "rejected": rejected, "duplicates": duplicates}
+
+    def version(self) -> int:
+        """A number that changes whenever something was written to the file."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def games(self) -> int:
+        """How many games have sent something."""
+        return int(self._db.execute("SELECT count(*) FROM games").fetchone()[0])
 
     def live_sessions(self, since: float) -> int:
-        """How many sessions have not ended and sent something after `since` (seconds since 1970)."""
-        query = "SELECT count(*) FROM sessions WHERE received_at > ? AND length IS NULL"
-        return int(self._db.execute(query, (since,)).fetchone()[0])
+        """How many sessions have not ended and sent something after `since` (seconds since 1970).
+
+        Counted up to `MAX_LIVE_COUNTED`.
+        """
+        query = (
+            "SELECT count(*) FROM (SELECT 1 FROM sessions INDEXED BY sessions_open"
+            " WHERE received_at > ? AND length IS NULL LIMIT ?)"
+        )
+        return int(self._db.execute(query, (since, MAX_LIVE_COUNTED)).fetchone()[0])
 
     def arrivals(self, after: int, limit: int) -> list[Arrival]:
-        """The next `limit` events after an id, accepted and rejected, in order of arrival."""
-        rows = self._db.execute(_both("ASC"), {"after": after})
-        found = (self._arrival(part) for row in rows for part in _parts(row) if part[0] > after)
-        return list(islice(found, limit))
+        """The next events after an id, accepted and rejected, in order of arrival.
 
-    def newest(self, after: int, limit: int, category: str | None = None) -> list[Arrival]:
-        """The newest `limit` events after an id, newest first; with a category, of that one only.
-
-        The category `rejected` means those that broke a rule.
+        At most `limit`, and fewer where they would be more than `MAX_BYTES_UNPACKED`; none only if there are none.
         """
-        if category is not None:
-            after = max(after, self.newest_id() - NEWEST_SCANNED)
-        rows = self._db.execute(_both("DESC", category), {"after": after, "category": category})
-        found = (self._arrival(part) for row in rows for part in reversed(_parts(row)) if part[0] > after)
-        wanted = (one for one in found if category in (None, "rejected", one.category))
-        return list(islice(wanted, limit))
+        found: list[Arrival] = []
+        size = 0
+        for row in self._db.execute(_both("ASC"), {"after": after, "up_to": _LAST_ID}):
+            for part in self._parts(row):
+                if part[0] > after and len(found) < limit:
+                    found.append(self._arrival(part))
+                    size += len(part[4])
+            if len(found) >= limit or size > MAX_BYTES_UNPACKED:
+                break
+        return found
+
+    def newest(self, after: int, limit: int, category: str | None = None, up_to: int | None = None) -> list[Arrival]:
+        """The newest events after an id, newest first; with a category, of that one only.
+
+        Args:
+            after: The id.
+            limit: At most so many. Fewer where that needs more than the bounds of this module.
+            category: `rejected` means those that broke a rule.
+            up_to: Nothing after this id; what came later is left to the next look.
+        """
+        newest_id = self.newest_id() if up_to is None else up_to
+        after = max(after, newest_id - MAX_IDS_LOOKED_AT)
+        asked = {"after": after, "up_to": newest_id, "category": category}
+        found: list[Arrival] = []
+        events = size = 0
+        for row in self._db.execute(_both("DESC", category), asked):
+            parts = self._parts(row)
+            events += len(parts)
+            size += sum(len(part[4]) for part in parts)
+            for part in reversed(parts):
+                if part[0] <= after or len(found) >= limit:
+                    break
+                one = self._arrival(part)
+                if category in (None, "rejected", one.category):
+                    found.append(one)
+            if len(found) >= limit or events > MAX_EVENTS_UNPACKED or size > MAX_BYTES_UNPACKED:
+                break
+        return found
 
     def newest_id(self) -> int:
         """The id of the last event that arrived, 0 if none did."""
         query = "SELECT max(ifnull((SELECT max(id) FROM batches), 0), ifnull((SELECT max(id) FROM rejected), 0))"
         return int(self._db.execute(query).fetchone()[0])
 
+    def _parts(self, row: tuple[Any, ...]) -> list[_Part]:
+        """The events of a row of `_both`, in order of arrival; none of a row that is damaged."""
+        last, number, received_at, game_id, categories, body, errors = row
+        raws = self._split(body) if errors is None else [body]
+        return [
+            (row_id, received_at, game_id, categories, raw, errors)
+            for row_id, raw in enumerate(raws, last - number + 1)
+        ]
+
+    def _split(self, body: bytes) -> list[bytes]:
+        try:
+            return batches.split(body)
+        except (bodies.BadBody, bodies.TooLarge):
+            self.unreadable += 1
+            return []
+
     def _arrival(self, part: _Part) -> Arrival:
         row_id, received_at, game_id, categories, raw, errors = part
-        category = batches.about(raw).category if "," in categories else categories
-        return Arrival(row_id, received_at, self._game(game_id), category, raw, json.loads(errors) if errors else [])
+        several = errors is None and "," in categories
+        category = batches.about(raw).category if several else categories
+        return Arrival(row_id, received_at, self._game(game_id), category, raw, _errors(errors))
 
     def _game(self, game_id: int) -> str:
         """A game's key; games are added while this reads, never changed."""
@@ -141,15 +233,17 @@ class Queries:
         query = (
             "SELECT session_id, key, user_id, session_num, platform, build, started,"
             " CASE WHEN length IS NULL THEN CAST(latest - started AS INTEGER) ELSE length END, length IS NOT NULL,"
-            " received_at, events FROM sessions s JOIN games g ON g.id = game_id ORDER BY received_at DESC LIMIT ?"
+            " received_at, events, crashed"
+            " FROM sessions s INDEXED BY sessions_received CROSS JOIN games g ON g.id = game_id"
+            " ORDER BY received_at DESC LIMIT ?"
         )
         return [_session(row) for row in self._db.execute(query, (limit,))]
 
     def progression(self, limit: int = 200) -> list[Level]:
-        """Starts, fails and completes of each level, in the order of their names."""
+        """Starts, fails and completes of each level, in the order of their names, as a person counts."""
         query = (
             "SELECT level, sum(starts), sum(fails), sum(completes), sum(attempts), sum(attempted)"
-            " FROM levels GROUP BY level ORDER BY level LIMIT ?"
+            " FROM levels INDEXED BY levels_natural GROUP BY natural, level ORDER BY natural, level LIMIT ?"
         )
         found = []
         for level, starts, fails, completes, attempts, attempted in self._db.execute(query, (limit,)):
@@ -162,17 +256,28 @@ class Queries:
     def stored(self) -> Iterator[bytes]:
         """Every accepted event as it was sent, one line each, in order of arrival."""
         for (body,) in self._db.execute("SELECT body FROM batches ORDER BY id"):
-            yield from map(one_line, batches.split(body))
+            yield from map(one_line, self._split(body))
 
     def rejected(self) -> Iterator[bytes]:
         """Every rejected event with its errors, one line each, in order of arrival."""
         for raw, errors in self._db.execute("SELECT json, errors FROM rejected ORDER BY id"):
-            yield b'{"event":' + one_line(raw) + b',"errors":' + errors.encode() + b"}"
+            yield b'{"event":' + one_line(raw) + b',"errors":' + one_line(errors.encode()) + b"}"
 
 
-def one_line(raw: bytes) -> bytes:
-    """The same JSON on one line: a line break can only stand between its tokens."""
-    return raw.replace(b"\n", b" ").replace(b"\r", b" ")
+_LAST_ID = 2**63 - 1
+
+
+def _errors(text: str | None) -> list[dict[str, str]]:
+    """The broken rules of a rejected event."""
+    if text is None:
+        return []
+    if len(text) > MAX_ERRORS_BYTES:
+        return [{"error_type": "too_many", "path": "", "reason": "more rules are broken than are listed here"}]
+    try:
+        errors: list[dict[str, str]] = json.loads(text)
+    except ValueError:  # the file is damaged
+        return [{"error_type": "unreadable", "path": "", "reason": "the broken rules cannot be read"}]
+    return errors
 
 
 def _both(direction: str, category: str | None = None) -> str:
@@ -181,9 +286,12 @@ def _both(direction: str, category: str | None = None) -> str:
     It is answered row by row, from both tables at once: who has enough stops reading.
     """
     accepted = (
-        "SELECT id, number, received_at, game_id, categories, body, NULL AS errors FROM batches WHERE id > :after"
+        "SELECT id, number, received_at, game_id, categories, body, NULL AS errors FROM batches"
+        " WHERE id > :after AND id <= :up_to"
     )
-    rejected = "SELECT id, 1, received_at, game_id, category, json, errors FROM rejected WHERE id > :after"
+    rejected = (
+        "SELECT id, 1, received_at, game_id, category, json, errors FROM rejected WHERE id > :after AND id <= :up_to"
+    )
     if category is not None:
         accepted += " AND instr(',' || categories || ',', ',' || :category || ',')"
     if category not in (None, "rejected"):
@@ -196,17 +304,9 @@ _Part = tuple[int, float, int, str, bytes, str | None]
 """Of one event: id, when it was received, game id, the categories of its row, JSON, errors."""
 
 
-def _parts(row: tuple[Any, ...]) -> list[_Part]:
-    """The events of a row of `_both`, in order of arrival."""
-    last, number, received_at, game_id, categories, body, errors = row
-    raws = batches.split(body) if errors is None else [body]
-    return [
-        (row_id, received_at, game_id, categories, raw, errors) for row_id, raw in enumerate(raws, last - number + 1)
-    ]
-
-
 def _session(row: tuple[Any, ...]) -> Session:
-    session_id, game_key, user_id, session_num, platform, build, started, length, ended, received_at, events = row
+    session_id, game_key, user_id, session_num, platform, build, started, length, ended, *rest = row
+    received_at, events, crashed = rest
     return Session(
         session_id=session_id,
         game_key=game_key,
@@ -219,4 +319,5 @@ def _session(row: tuple[Any, ...]) -> Session:
         ended=bool(ended),
         received_at=received_at,
         events=events,
+        crashed=bool(crashed),
     )

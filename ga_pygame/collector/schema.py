@@ -6,10 +6,15 @@ import contextlib
 import os
 import sqlite3
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from ga_pygame.collector import batches
+from ga_pygame.collector.levels import natural_key
 
 APPLICATION_ID = 0x67615F63  # "ga_c": marks the file as ours
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _SCHEMA = """
 CREATE TABLE games (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
@@ -227,12 +232,34 @@ INSERT INTO seen_up_to SELECT ifnull(max(id), 0) FROM events;
 DROP TABLE events;
 """
 
-_VERSIONS = (_SCHEMA, _EMULATORS, _BATCHES)
+_PAGE = """
+-- 1 once a critical error came
+ALTER TABLE sessions ADD COLUMN crashed INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX sessions_open ON sessions (received_at) WHERE length IS NULL;
+
+-- sorts as a person counts, see the module `levels`
+ALTER TABLE levels ADD COLUMN natural TEXT NOT NULL DEFAULT '';
+UPDATE levels SET natural = natural_key(level);
+CREATE INDEX levels_natural ON levels (natural, level);
+"""
+
+_VERSIONS = (_SCHEMA, _EMULATORS, _BATCHES, _PAGE)
 """What each version added to the one before."""
 
 
 class StoreError(Exception):
     """The file cannot be used; the message says why and what to do."""
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each for its owner only, whatever the umask.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
 
 
 def temporary_path() -> Path:
@@ -276,6 +303,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA cache_size = -65536")  # KiB; event uuids are random, so their index is touched everywhere
     db.execute("PRAGMA wal_autocheckpoint = 8000")  # pages: fewer times that those are copied to their places
     db.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
+    db.create_function("natural_key", 1, natural_key, deterministic=True)
     db.execute("BEGIN IMMEDIATE")
     try:
         (application,) = db.execute("PRAGMA application_id").fetchone()
@@ -290,6 +318,8 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
                 for statement in added.split(";\n"):
                     if statement.strip():
                         db.execute(statement)
+            if 0 < version < 4:
+                _mark_crashed(db)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         db.execute("COMMIT")
@@ -297,6 +327,44 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         with contextlib.suppress(sqlite3.Error):
             db.execute("ROLLBACK")
         raise
+
+
+def _mark_crashed(db: sqlite3.Connection) -> None:
+    """Find the sessions with a critical error among the events of an older file."""
+    found: set[tuple[int, str]] = set()
+    rows = db.execute("SELECT game_id, body FROM batches WHERE instr(',' || categories || ',', ',error,')")
+    for game_id, body in rows:
+        found |= {(game_id, session_id) for session_id in batches.crashed(body)}
+    db.executemany("UPDATE sessions SET crashed = 1 WHERE game_id = ? AND session_id = ?", found)
+
+
+class Reader:
+    """A connection to read with, which can be made anew when the file has become another one; one thread at a time.
+
+    Raises:
+        StoreError: The file is not there, not readable or not ours.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db = connect_to_read(path)
+
+    def execute(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
+        """Ask the file."""
+        return self._db.execute(query, values)
+
+    def reopen(self) -> bool:
+        """Read the file that is at the path now; if there is none yet, the one before. Returns whether there is."""
+        try:
+            before, self._db = self._db, connect_to_read(self._path)
+        except StoreError:
+            return False
+        before.close()
+        return True
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import platformdirs
 import uvicorn
@@ -19,24 +21,33 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ga_pygame.collector import app as application
+from ga_pygame.collector import bodies, connections
 from ga_pygame.collector.configs import SettingsFile
+from ga_pygame.collector.connections import Connections
 from ga_pygame.collector.emulation import Services, Switchboard
 from ga_pygame.collector.faults import Faults
 from ga_pygame.collector.gameanalytics import GameAnalytics
-from ga_pygame.collector.games import SANDBOX, Game
+from ga_pygame.collector.games import Game, Games
 from ga_pygame.collector.guard import Guard, is_loopback
+from ga_pygame.collector.lanes import Lanes
 from ga_pygame.collector.pogr import Pogr, PogrOptions
 from ga_pygame.collector.queries import Queries
-from ga_pygame.collector.schema import StoreError, connect_to_read, temporary_path
+from ga_pygame.collector.schema import Reader, StoreError, make_folder, temporary_path
+from ga_pygame.collector.status import Status
 from ga_pygame.collector.store import Store
+from ga_pygame.collector.teller import Logs, Tell, Teller
 from ga_pygame.collector.trophy import Trophy
 from ga_pygame.collector.trophy_rules import Rules
+
+if TYPE_CHECKING:
+    import sqlite3
 
 DEFAULT_PORT = 8420
 KEEP_ALIVE_SECONDS = 75
 """Longer than games wait between batches, so that they keep their connection."""
 SHUTDOWN_SECONDS = 2
-MESSAGES_TOLD = 40
+TICKS_PER_SWEEP = 5
+"""How many of the server's ticks (0.1 s) lie between two looks at the connections and the file."""
 
 
 class CannotStart(Exception):
@@ -51,6 +62,7 @@ class Options:
     port: int = DEFAULT_PORT
     database: str | None = None
     games: tuple[Game, ...] = ()
+    origins: tuple[str, ...] = ()
     configs: Path | None = None
     page: bool = True
     pogr: PogrOptions = PogrOptions()
@@ -73,49 +85,59 @@ def run(options: Options) -> int:
         StoreError: The file cannot be used.
         ConfigsError: The settings file cannot be used.
     """
-    tell = _Teller()
-    settings = SettingsFile(options.configs, tell)
+    tell = Teller()
+    status = Status()
+    settings = SettingsFile(options.configs, lambda message: tell("settings", message))
     listener = _listen(options.host, options.port)
     with (
         contextlib.closing(listener),
-        _store(options) as store,
-        contextlib.closing(Queries(store.path)) as queries,
-        contextlib.closing(connect_to_read(store.path)) as reader,
+        _logs(tell),
+        _store(options, tell, status) as store,
+        contextlib.closing(Queries(store.path, store.generation)) as queries,
+        contextlib.closing(Reader(store.path)) as reader,
+        contextlib.closing(Lanes()) as lanes,
     ):
         port = listener.getsockname()[1]
-        token = None if is_loopback(options.host) else secrets.token_urlsafe(24)
-        games = {game.key: game for game in options.games or (SANDBOX,)}
-        connections = _Connections()
-        faults = Faults(connections.drop)
-        pogr = Pogr(store, options.pogr, faults, connections.drop, tell)
+        near = is_loopback(options.host)
+        token = None if near else secrets.token_urlsafe(24)
+        open_ones = Connections(connections.raise_file_limit())
+        held = bodies.Held()
+        faults = Faults(open_ones.drop)
+        asked = cast("sqlite3.Connection", reader)
+        pogr = Pogr(store, options.pogr, faults, held=held, drop=open_ones.drop, tell=tell)
         trophy = Trophy(
             store,
-            reader,
+            asked,
             options.trophy_rules,
             lenient=options.lenient,
             faults=faults,
-            drop=connections.drop,
+            held=held,
+            drop=open_ones.drop,
             tell=tell,
         )
-        ingest = [
-            *GameAnalytics(games, store, settings, connections.drop, tell).routes(),
-            *pogr.routes(),
-            *trophy.routes(),
-        ]
-        services = Services(reader, options.trophy_rules)
-        switchboard = Switchboard(store, reader, services, faults, trophy)
+        games = Games(options.games, takes_all=near and not options.games, tell=tell, status=status)
+        signed = GameAnalytics(games, store, settings, lanes=lanes, held=held, drop=open_ones.drop, tell=tell).routes()
+        unsigned = [*pogr.routes(), *trophy.routes()]
+        services = Services(asked, options.trophy_rules)
+        switchboard = Switchboard(store, asked, services, faults, trophy)
+        own = [*application.Api(queries, store).routes(), *switchboard.routes()]
+        app = _application(options, [*signed, *unsigned, *own], store, status, _near(options.host, port))
+        guard = Guard(
+            app,
+            signed=application.serves(signed),
+            unsigned=application.serves(unsigned),
+            loopback_host=options.host if near else None,
+            token=token,
+            cookie=f"ga_pygame_{port}",
+            origins=options.origins,
+            tell=tell,
+        )
         config = uvicorn.Config(
-            _application(
-                options,
-                port,
-                token=token,
-                ingest=ingest,
-                switchboard=switchboard,
-                queries=queries,
-                services=services,
-            ),
+            guard,
+            http=cast("type[asyncio.Protocol]", open_ones.protocol),
+            h11_max_incomplete_event_size=connections.MAX_HEADER_BYTES,
+            backlog=min(connections.MAX_ACCEPTED_AT_ONCE, open_ones.most),
             log_config=None,
-            log_level="error",
             access_log=False,
             proxy_headers=False,
             server_header=False,
@@ -123,40 +145,55 @@ def run(options: Options) -> int:
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             lifespan="on" if options.page else "off",
         )
-        server = connections.server = _Server(config, _greeting(options, port, store, token))
+        reopen = _Reopening(store, reader)
+        server = _Server(config, _greeting(options, port, store, token), [open_ones.sweep, reopen])
         with _stopping(server):
             server.run(sockets=[listener])
     return 0
 
 
-def _application(
-    options: Options,
-    port: int,
-    *,
-    token: str | None,
-    ingest: list[Route],
-    switchboard: Switchboard,
-    queries: Queries,
-    services: Services,
-) -> ASGIApp:
-    own = [*application.Api(queries).routes(), *switchboard.routes()]
+def _application(options: Options, routes: list[Route], store: Store, status: Status, address: str) -> ASGIApp:
     if not options.page:
-        own.append(Route("/", application.no_page))
-    app, ingests = application.build(ingest, own)
+        routes.append(Route("/", application.no_page))
+    app = application.build(routes)
     if options.page:
         from ga_pygame.collector import dashboard  # noqa: PLC0415 - NiceGUI takes 0.6 s that not everybody needs
 
-        dashboard.mount(app, queries, services, _near(options.host, port))
-    loopback_host = options.host if is_loopback(options.host) else None
-    return Guard(app, ingests, loopback_host=loopback_host, token=token, cookie=f"ga_pygame_{port}")
+        dashboard.mount(app, store, options.trophy_rules, status, address)
+    return app
+
+
+class _Reopening:
+    """Has the reader follow when the store has begun another file."""
+
+    def __init__(self, store: Store, reader: Reader) -> None:
+        self._store = store
+        self._reader = reader
+        self._generation = store.generation
+
+    def __call__(self, _now: float) -> None:
+        generation = self._store.generation
+        if generation != self._generation and self._reader.reopen():
+            self._generation = generation
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens as soon as it does."""
+    """Says where it listens as soon as it does, and looks after connections and readers."""
 
-    def __init__(self, config: uvicorn.Config, greeting: list[str]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, greeting: list[str], every_half_second: list[Callable[[float], None]]
+    ) -> None:
         super().__init__(config)
         self._greeting = greeting
+        self._every_half_second = every_half_second
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is to be done now and then; the argument is the loop's time."""
+        if counter % TICKS_PER_SWEEP == 0:
+            now = asyncio.get_running_loop().time()
+            for work in self._every_half_second:
+                work(now)
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
@@ -164,18 +201,6 @@ class _Server(uvicorn.Server):
             with contextlib.suppress(OSError):  # nobody needs to listen
                 sys.stdout.write("".join(f"{line}\n" for line in self._greeting))
                 sys.stdout.flush()
-
-
-class _Connections:
-    """The open connections, to close one without an answer."""
-
-    server: uvicorn.Server | None = None
-
-    def drop(self, client: tuple[str, int]) -> None:
-        for connection in list(self.server.server_state.connections) if self.server else ():
-            protocol: Any = connection
-            if protocol.client == client and protocol.transport is not None:
-                protocol.transport.abort()
 
 
 def _greeting(options: Options, port: int, store: Store, token: str | None) -> list[str]:
@@ -224,19 +249,30 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _store(options: Options) -> Iterator[Store]:
+def _logs(tell: Tell) -> Iterator[None]:
+    """What libraries log goes to the developer through `tell`; this process is the collector's own."""
+    handler, root = Logs(tell), logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def _store(options: Options, tell: Tell, status: Status) -> Iterator[Store]:
     temporary = options.database == ":memory:" or (options.database is None and options.port == 0)
     if temporary:
         path = temporary_path()
     elif options.database is None:
         path = default_database(options.port)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
         except OSError as error:
             raise StoreError(f"cannot make {path.parent}: {error.strerror}. Choose a file with --db") from error
     else:
         path = Path(options.database)
-    store = Store(path, temporary=temporary)
+    store = Store(path, temporary=temporary, tell=tell, status=status)
     try:
         yield store
     finally:
@@ -256,16 +292,3 @@ def _stopping(server: uvicorn.Server) -> Iterator[None]:
     finally:
         for which, handler in before.items():
             signal.signal(which, handler)
-
-
-class _Teller:
-    """Tells the developer what is wrong, in the terminal, each thing once."""
-
-    def __init__(self) -> None:
-        self._told: set[str] = set()
-
-    def __call__(self, message: str) -> None:
-        if message not in self._told and len(self._told) < MESSAGES_TOLD:
-            self._told.add(message)
-            with contextlib.suppress(OSError):
-                sys.stderr.write(f"ga_pygame: {message}\n")

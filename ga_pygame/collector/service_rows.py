@@ -6,19 +6,57 @@ Everything in it came from a game and is cut to a length; the browser shows it a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from ga_pygame.collector.emulation import Board, Player
+from ga_pygame.collector.emulation import Board, Player, Services
 from ga_pygame.collector.pogr_store import PogrRow, PogrSession
-from ga_pygame.collector.rows import Row, short
+from ga_pygame.collector.rows import MAX_DECODED_BYTES, Row, decoded, moment, short
 
+SESSIONS_SHOWN = 50
+ROWS_SHOWN = 100
+PLAYERS_SHOWN = 50
+RANKS_SHOWN = 10
 FACTS_SHOWN = 6
 NOTES_SHOWN = 3
 _EVENT_FACTS = ("event", "sub_event", "event_key", "event_flag")
 
-_decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the page shows of both services; the counts are empty while a service is not used."""
+
+    pogr: dict[str, int] = field(default_factory=dict)
+    pogr_rows: list[Row] = field(default_factory=list)
+    pogr_sessions: list[Row] = field(default_factory=list)
+    trophy: dict[str, int] = field(default_factory=dict)
+    players: list[Row] = field(default_factory=list)
+    boards: list[Row] = field(default_factory=list)
+
+
+def read(services: Services) -> Shown:
+    """Read what there is."""
+    summary = services.summary()
+    pogr, trophy = summary["pogr"], summary["trophy"]
+    counts: dict[str, int] = {}
+    rows: list[Row] = []
+    sessions: list[Row] = []
+    if pogr["sessions"] or pogr["rows"] or pogr["refused"]:
+        counts = {"sessions": pogr["sessions"], "rows": sum(pogr["rows"].values()), "refused": pogr["refused"]}
+        rows = [pogr_row(one) for one in services.pogr_rows(ROWS_SHOWN, MAX_DECODED_BYTES)]
+        sessions = [pogr_session_row(one) for one in services.pogr_sessions(SESSIONS_SHOWN)]
+    if not any(trophy.values()):
+        return Shown(counts, rows, sessions)
+    return Shown(
+        pogr=counts,
+        pogr_rows=rows,
+        pogr_sessions=sessions,
+        trophy={name: trophy[name] for name in ("events", "replays", "refused")},
+        players=[player_row(one, services.points_name) for one in services.players(PLAYERS_SHOWN)],
+        boards=board_rows(services.boards(RANKS_SHOWN)),
+    )
 
 
 def pogr_session_row(one: PogrSession) -> Row:
@@ -38,18 +76,17 @@ def pogr_row(one: PogrRow) -> Row:
     return {
         "id": one.id,
         "tone": "accepted",
-        "cells": [one.received_at, one.kind, _facts(one), one.effective_at],
+        "cells": [one.received_at, one.kind, _facts(one), moment(one.effective_at)],
         "notes": notes,
     }
 
 
 def _facts(one: PogrRow) -> str:
-    try:
-        body = _decode(one.json)
-    except (msgspec.DecodeError, RecursionError):
-        body = None
+    if not one.json:
+        return "too large to be shown here"
+    body = decoded(one.json)
     facts: list[Any]
-    if not isinstance(body, dict):
+    if body is None:
         return short(one.json[:120].decode("utf-8", "replace"), 120)
     if one.kind == "event":
         facts = [body.get(name) for name in _EVENT_FACTS]

@@ -7,6 +7,9 @@ costs the same after a million.
 
 An event that was stored before (same game, same `event_uuid`) is counted as a duplicate and not stored
 again: games re-send what they saw no answer for.
+
+The file can be deleted, replaced or damaged while it is written. Then nothing is acknowledged until `keeper` has
+made it good again.
 """
 
 from __future__ import annotations
@@ -24,17 +27,25 @@ from pathlib import Path
 from typing import Any
 
 from ga_pygame.collector import batches
-from ga_pygame.collector.schema import connect
+from ga_pygame.collector.keeper import Keeper, Unusable
+from ga_pygame.collector.levels import natural_key
 from ga_pygame.collector.seen import Seen
+from ga_pygame.collector.status import Status
+from ga_pygame.collector.teller import Tell
 
 EVENTS_PER_COMMIT = 20_000
-MAX_WAITING_BYTES = 64 * 2**20
+MAX_WAITING_BYTES = 24 * 2**20
+"""Bytes of memory that submissions take, about, until they are committed; beyond it senders get 503."""
+MAX_REJECTED_KEPT = 100
+"""Rejected events of a request that are stored; further ones are only counted."""
+WATCH_SECONDS = 0.5
+"""How often the file is looked at while nothing is written."""
 
 _Accepted = tuple[Mapping[str, Any], bytes]
 
 
 class StoreFull(Exception):
-    """More waits to be written than may wait; the sender should come again later."""
+    """It cannot be stored now: too much waits, or the file is not usable; the sender should come again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,7 @@ class Submission:
         received_at: Seconds since 1970.
         accepted: Each event decoded and as sent.
         rejected: The others.
-        size: Bytes of JSON that this holds in memory.
+        size: Bytes of memory that this holds, about.
         body: The request's own list, if nothing of it was rejected; gzip or plain.
     """
 
@@ -82,21 +93,32 @@ class Change:
     size: int
 
 
+def _silent(cause: str, message: str) -> None:
+    """Tell nobody."""
+
+
 class Store:
     """The write side of the file; `submit` from any thread, one thread writes."""
 
-    def __init__(self, path: Path, *, temporary: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, temporary: bool = False, tell: Tell = _silent, status: Status | None = None
+    ) -> None:
         self.path = path
         self._temporary = temporary
-        self._db = connect(path)
-        self._games: dict[str, int] = dict(self._db.execute("SELECT key, id FROM games"))
-        self._seen = Seen(self._db)
+        self._keeper = Keeper(path, tell, status or Status())
+        self._generation = 0
+        self._open()
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._waiting_bytes = 0
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="ga-collector-store", daemon=True)
         self._thread.start()
+
+    @property
+    def generation(self) -> int:
+        """It changes when the file was opened anew; who reads has to do the same. Any thread may ask."""
+        return self._keeper.generation
 
     def submit(self, submission: Submission) -> Future[None]:
         """Hand over what a request brought; the future is done when it is committed.
@@ -118,7 +140,7 @@ class Store:
         future: Future[Any] = Future()
         with self._lock:
             if self._closed or self._waiting_bytes + what.size > MAX_WAITING_BYTES:
-                raise StoreFull
+                raise StoreFull("too much waits to be stored")
             self._waiting_bytes += what.size
             self._queue.put((what, future))
         return future
@@ -131,7 +153,7 @@ class Store:
             self._closed = True
             self._queue.put(None)
         self._thread.join()
-        self._db.close()
+        self._keeper.close()
         if self._temporary:
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{self.path}{suffix}").unlink(missing_ok=True)
@@ -143,11 +165,16 @@ class Store:
         while going:
             group: list[_Item] = []
             size = 0
-            item = self._queue.get()
+            try:
+                item = self._queue.get(timeout=WATCH_SECONDS)
+            except queue.Empty:
+                with contextlib.suppress(Unusable):
+                    self._look()
+                continue
+            waiting = 0
             while item is not None:
                 what, future = item
-                with self._lock:
-                    self._waiting_bytes -= what.size
+                waiting += what.size
                 if future.set_running_or_notify_cancel():
                     group.append(item)
                     size += len(what.accepted) + len(what.rejected) if isinstance(what, Submission) else 1
@@ -159,7 +186,36 @@ class Store:
                     break
             going = item is not None
             if group:
-                self._settle(group)
+                try:
+                    self._look()
+                    self._settle(group)
+                except Unusable as error:
+                    _refuse(group, StoreFull(str(error)))
+                except Exception as error:  # noqa: BLE001 - this thread must go on, and senders must hear of it
+                    _refuse(group, error)
+                del group
+            with self._lock:
+                self._waiting_bytes -= waiting
+
+    def _look(self) -> None:
+        """Look at the file, and begin anew with what is there now if it is not the one that was written.
+
+        Raises:
+            Unusable: There is none that can be used.
+        """
+        self._keeper.look()
+        if self._keeper.generation != self._generation:
+            try:
+                self._open()
+            except sqlite3.Error as error:
+                self._keeper.failed(error)
+                raise Unusable(str(error)) from error
+
+    def _open(self) -> None:
+        self._db = self._keeper.db
+        self._games: dict[str, int] = dict(self._db.execute("SELECT key, id FROM games"))
+        self._seen = Seen(self._db)
+        self._generation = self._keeper.generation
 
     def _settle(self, group: list[_Item]) -> None:
         try:
@@ -168,16 +224,19 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 self._db.rollback()
             self._games.clear()  # one that it added is not there any more
+            self._keeper.failed(error)
             if len(group) == 1:
                 group[0][1].set_exception(error)
             else:  # one that cannot be stored must not take the others with it
                 for one in group:
                     self._settle([one])
             return
+        self._keeper.committed()
         for (_, future), result in zip(group, results, strict=True):
             future.set_result(result)
         try:
             self._seen.tidy()
+            self._keeper.tidy()
         except sqlite3.Error:  # nobody waits for it, and the next time may be better
             with contextlib.suppress(sqlite3.Error):
                 self._db.rollback()
@@ -211,7 +270,10 @@ class Store:
                 whole = submission.body if len(new) == len(submission.accepted) else b""
                 body = whole or batches.join(raw for _, raw in new)
                 rows.append((last, len(new), game_id, received_at, ",".join(categories), body))
-            for one in submission.rejected:
+            for number, one in enumerate(submission.rejected):
+                if number >= MAX_REJECTED_KEPT:
+                    tally.count(game_id, one.category, 1)
+                    continue
                 last += 1
                 refused.append((last, game_id, received_at, one.category, one.errors, one.json))
                 tally.count(game_id, one.category, 1)
@@ -251,6 +313,13 @@ class Store:
 _Item = tuple[Submission | Change, Future[Any]]
 
 
+def _refuse(group: Sequence[_Item], error: Exception) -> None:
+    """Tell those who still wait that nothing was stored."""
+    for _, future in group:
+        if not future.done():
+            future.set_exception(error)
+
+
 class _Tally:
     """What a group of events adds to the totals, sessions and levels."""
 
@@ -283,7 +352,7 @@ class _Tally:
         session = self._sessions.get(key)
         if session is None:
             about = map(events[0].get, ("user_id", "session_num", "platform", "build"))
-            session = self._sessions[key] = [*about, times[0], times[0], received_at, None, 0]
+            session = self._sessions[key] = [*about, times[0], times[0], received_at, None, 0, 0]
         session[4] = min(session[4], *times)
         session[5] = max(session[5], *times)
         session[6] = received_at
@@ -291,6 +360,8 @@ class _Tally:
         for event in events:
             if event["category"] == "session_end":
                 session[7] = event["length"]
+            elif event["category"] == "error" and event.get("severity") == "critical":
+                session[9] = 1
 
     def _add_to_level(self, game_id: int, event: Mapping[str, Any]) -> None:
         status, _, level = event["event_id"].partition(":")
@@ -310,17 +381,18 @@ class _Tally:
             [(*key, *counts) for key, counts in self._totals.items()],
         )
         db.executemany(
-            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (game_id, session_id) DO UPDATE SET user_id = excluded.user_id,"
             " started = min(started, excluded.started), latest = max(latest, excluded.latest),"
             " build = ifnull(excluded.build, build), received_at = excluded.received_at,"
-            " length = ifnull(excluded.length, length), events = events + excluded.events",
+            " length = ifnull(excluded.length, length), events = events + excluded.events,"
+            " crashed = max(crashed, excluded.crashed)",
             [(*key, *session) for key, session in self._sessions.items()],
         )
         db.executemany(
-            "INSERT INTO levels VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (game_id, level) DO UPDATE SET"
+            "INSERT INTO levels VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (game_id, level) DO UPDATE SET"
             " starts = starts + excluded.starts, fails = fails + excluded.fails,"
             " completes = completes + excluded.completes, attempts = attempts + excluded.attempts,"
             " attempted = attempted + excluded.attempted",
-            [(*key, *counts) for key, counts in self._levels.items()],
+            [(*key, *counts, natural_key(key[1])) for key, counts in self._levels.items()],
         )

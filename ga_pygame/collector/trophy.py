@@ -9,7 +9,6 @@ transaction and are acknowledged after it.
 from __future__ import annotations
 
 import asyncio
-import math
 import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,6 +26,7 @@ from ga_pygame.collector import trophy_users as users
 from ga_pygame.collector.faults import Faults
 from ga_pygame.collector.service_calls import METHODS, count_refused, preflight
 from ga_pygame.collector.store import Change, Store, StoreFull
+from ga_pygame.collector.teller import Tell
 from ga_pygame.collector.trophy_calls import READS, Call
 from ga_pygame.collector.trophy_points import MOST
 from ga_pygame.collector.trophy_reads import Reads
@@ -57,6 +57,7 @@ class Trophy:
         rules: What the dashboard would say.
         lenient: Events of one player and metric at the same time wait for each other instead of being refused.
         faults: What to do to a request instead.
+        held: What all bodies hold.
         drop: Closes a client's connection without an answer.
         tell: Told, for the developer, what is turned down or made up.
     """
@@ -69,14 +70,16 @@ class Trophy:
         *,
         lenient: bool,
         faults: Faults,
+        held: bodies.Held,
         drop: Callable[[tuple[str, int]], None],
-        tell: Callable[[str], None],
+        tell: Tell,
     ) -> None:
         self._store = store
         self._reader = reader
         self._rules = rules
         self._lenient = lenient
         self._faults = faults
+        self._held = held
         self._drop = drop
         self._tell = tell
         self._keys = {one.key: one.user for one in rules.keys}
@@ -110,19 +113,22 @@ class Trophy:
             return preflight(request, HEADERS)
         raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
         names = [unquote(part.decode("latin-1")) for part in raw.split(b"/")[2:]]
-        try:
-            body = await bodies.read(request, self._drop)
-        except bodies.TooLarge:
-            return await self._refused(Refused(413, f"the body is over {bodies.MAX_BODY_BYTES} bytes"))
-        except bodies.Gone:
-            return Response(status_code=400)  # nobody reads it
+        with self._held.share() as hold:
+            try:
+                body = await bodies.read(request, self._drop, hold)
+            except bodies.TooLarge:
+                return await self._refused(Refused(413, f"the body is over {bodies.MAX_BODY_BYTES} bytes"))
+            except bodies.Busy:
+                return _try_later()
+            except bodies.Gone:
+                return Response(status_code=400)  # nobody reads it
 
-        async def handle(delay: float) -> Response:
-            return await self._handle(request, names, body, delay)
+            async def handle(delay: float) -> Response:
+                return await self._handle(request, names, body, delay)
 
-        return await self._faults.around(
-            request, f"trophy/{'/'.join(names)}", handle, lambda text: _answer(200, {"error": text})
-        )
+            return await self._faults.around(
+                request, f"trophy/{'/'.join(names)}", handle, lambda text: _answer(200, {"error": text})
+            )
 
     async def _handle(self, request: Request, names: list[str], body: bytes, delay: float) -> Response:
         try:
@@ -134,7 +140,7 @@ class Trophy:
         except StoreFull:
             return _try_later()
         except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps it
-            self._tell(f"cannot keep Trophy's state: {error}. Senders are told to try again")
+            self._tell("cannot store", f"cannot keep Trophy's state: {error}. Senders are told to try again")
             return _try_later()
 
     def _let_in(self, key: str) -> str | None:
@@ -170,17 +176,18 @@ class Trophy:
         user_id, user = users.check(fields.get("user"), self._rules.attributes.user)
         call.mine(user_id)
         value = fields.get("value")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise Refused(422, "value must be a number")
-        if abs(value) > MOST:
+        if not abs(value) <= MOST:  # an integer may have thousands of digits: compared, not converted
             raise Refused(422, "value is beyond what can be counted exactly")
         attributes = fields.get("attributes")
         if attributes is not None:
             users.check_strings("attributes", attributes, self._rules.attributes.event)
         self._check_metric(metric)
-        event = Event(
-            user_id, user, metric, float(value), attributes or {}, call.request.headers.get("idempotency-key", "")
-        )
+        key = call.request.headers.get("idempotency-key", "")
+        if len(key) > MOST_NAME:
+            raise Refused(422, f"the Idempotency-Key is longer than {MOST_NAME}")
+        event = Event(user_id, user, metric, float(value), attributes or {}, key)
         return await self._one_at_a_time((user_id, metric), call, lambda db: State(db, self._rules).event(event))
 
     async def _complete(self, call: Call) -> Response:
@@ -195,7 +202,7 @@ class Trophy:
         if not State(self._reader, self._rules).knows_metric(metric):
             if not self._rules.auto_create:
                 raise Refused(self._rules.unknown_metric_status, f"there is no metric {metric[:64]!r}")
-            self._tell(f"Trophy: the metric {metric[:64]!r} is not in the rules and was made up (auto_create)")
+            self._tell("Trophy metrics", f"Trophy: the metric {metric[:64]!r} is not in the rules and was made up")
 
     async def _one_at_a_time(
         self, what: tuple[str, str], call: Call, write: Callable[[sqlite3.Connection], tuple[int, dict[str, Any]]]
@@ -286,7 +293,7 @@ class Trophy:
         return handler
 
     async def _refused(self, refused: Refused) -> Response:
-        self._tell(f"Trophy refused: {refused.status} {refused}")
+        self._tell(f"Trophy {refused.status}", f"Trophy refused: {refused.status} {refused}")
         await count_refused(self._store, "trophy")
         answer = _answer(refused.status, {"error": str(refused)})
         if refused.status == 429:

@@ -12,6 +12,9 @@ from ga_pygame.collector import bodies
 from ga_pygame.collector.trophy_reads import HISTORY_PERIODS, Reads
 from ga_pygame.collector.trophy_users import Refused
 
+MAX_LISTED = 10_000
+"""The largest number that a query may ask for; a larger one is taken for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -29,13 +32,11 @@ class Call:
             return {}
         try:
             unpacked = bodies.unpack(self.body, self.request.headers.get("content-encoding", ""))
-            unpacked.decode("utf-8")
-            value = bodies.decode(unpacked)
-        except (bodies.BadBody, bodies.TooLarge, bodies.Unreadable, UnicodeDecodeError) as error:
-            raise Refused(400, f"the body must be a JSON object: {error}") from error
-        if not isinstance(value, dict):
-            raise Refused(400, "the body must be a JSON object")
-        return value
+            return bodies.decode_fields(unpacked)
+        except bodies.TooLarge as error:
+            raise Refused(413, f"the body unpacks to more than {bodies.MAX_OBJECT_BYTES} bytes") from error
+        except bodies.BadBody as error:
+            raise Refused(400, str(error)) from error
 
     def number(self, name: str, default: int) -> int:
         """A whole number in the query."""
@@ -48,7 +49,7 @@ class Call:
             number = None
         if number is None or abs(number) > 10**9:
             raise Refused(422, f"{name} must be a whole number")
-        return number
+        return min(number, MAX_LISTED)
 
     def text(self, name: str) -> str:
         """A text in the query."""

@@ -19,6 +19,9 @@ from ga_pygame.collector.trophy_points import MOST, Awards, Points
 from ga_pygame.collector.trophy_rules import Achievement, Rules, stable_id
 from ga_pygame.collector.trophy_streaks import Streaks, today
 
+MAX_MADE_UP_METRICS = 500
+"""Metrics that are made up for events because the rules do not name them; further ones are refused."""
+
 Reply = tuple[int, dict[str, Any]]
 
 
@@ -98,6 +101,9 @@ class State:
             count(self.db, "trophy", "replays")
             return 202, replay
         if not self.knows_metric(event.metric):
+            (made_up,) = self.db.execute("SELECT count(*) FROM trophy_metrics").fetchone()
+            if made_up >= MAX_MADE_UP_METRICS:
+                return 422, {"error": f"more than {MAX_MADE_UP_METRICS} metrics that are not in the rules"}
             self.db.execute("INSERT INTO trophy_metrics VALUES (?)", (event.metric,))
         ranks = self._ranks(event.user_id)
         users.upsert(self.db, event.user_id, event.user, self.now)

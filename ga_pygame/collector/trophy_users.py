@@ -15,6 +15,11 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 _NOTIFICATIONS = ("achievement_completed", "recap", "reactivation", "streak_reminder")
 _CHANNELS = ("email", "push")
 MAX_ID = 512
+"""Characters of a user's id; a longer one is refused."""
+MAX_TEXT = 1000
+"""Characters of a user's name, email, token or attribute; a longer one is refused."""
+MAX_DEVICE_TOKENS = 100
+"""Device tokens of a user; more are refused."""
 
 
 class Refused(Exception):
@@ -49,6 +54,8 @@ def check_strings(name: str, value: Any, known: Sequence[str]) -> None:
     """
     if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
         raise Refused(422, f"{name} must be an object with strings")
+    if any(len(one) > MAX_TEXT for one in value.values()):
+        raise Refused(422, f"{name}: a value is longer than {MAX_TEXT}")
     unknown = sorted(value.keys() - set(known))
     if unknown:
         raise Refused(422, f"{name}: there is no attribute {', '.join(key[:64] for key in unknown[:8])}")
@@ -74,15 +81,19 @@ def check(user: Any, attributes: Sequence[str], user_id: str | None = None) -> t
     if len(user_id) > MAX_ID:
         raise Refused(422, f"user.id is longer than {MAX_ID}")
     for name in ("email", "name", "tz", "signUpDate"):
-        if not isinstance(user.get(name), str | None):
-            raise Refused(422, f"user.{name} must be a string")
+        if not isinstance(user.get(name), str | None) or len(user.get(name) or "") > MAX_TEXT:
+            raise Refused(422, f"user.{name} must be a string of at most {MAX_TEXT} characters")
     if user.get("tz") is not None and zone(user["tz"]) is None:
         raise Refused(422, f"user.tz {user['tz'][:64]!r} is no IANA time zone such as Europe/London")
     if user.get("signUpDate") is not None and not _is_date(user["signUpDate"]):
         raise Refused(422, "user.signUpDate must be a date such as 2026-01-31")
     tokens = user.get("deviceTokens")
-    if tokens is not None and not (isinstance(tokens, list) and all(isinstance(one, str) for one in tokens)):
-        raise Refused(422, "user.deviceTokens must be a list of strings")
+    if tokens is not None and not (
+        isinstance(tokens, list)
+        and len(tokens) <= MAX_DEVICE_TOKENS
+        and all(isinstance(one, str) and len(one) <= MAX_TEXT for one in tokens)
+    ):
+        raise Refused(422, f"user.deviceTokens must be a list of strings, at most {MAX_DEVICE_TOKENS}")
     if not isinstance(user.get("subscribeToEmails"), bool | None):
         raise Refused(422, "user.subscribeToEmails must be true or false")
     if user.get("attributes") is not None:

@@ -1,16 +1,42 @@
-"""Which events of a batch keep the rules of `ga_pygame.rules`, and what is wrong with the others."""
+"""Which events of a batch keep the rules of `ga_pygame.rules`, and what is wrong with the others.
+
+What is said of a rejected event can be many times as long as the event. So the number of refusals in a request, the
+errors of each and the bytes of all together are bounded.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any
+
+import msgspec
 
 from ga_pygame import rules
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.collector import bodies
 
+MAX_EVENTS = 10_000
+"""Events in a request; more are answered with 413. The largest that was seen of an official SDK had 592."""
+MAX_EVENT_BYTES = 256 * 2**10
+"""Bytes of an event's JSON; a larger one is rejected."""
+MAX_REFUSALS = 600
+"""Rejected events in a request; with more the whole request is answered with 413 and nothing of it is stored."""
+MAX_ERRORS = 10
+"""Broken rules that are told of an event; further ones are left out."""
+MAX_REASON = 400
+"""Characters of what is said of a broken rule; the rest is cut."""
+MAX_SHOWN_EVENT_BYTES = 16 * 2**10
+"""Bytes of a rejected event that is told and kept whole; of a larger one its ids and its beginning."""
+MAX_SHOWN_BYTES = 2**20
+"""Bytes of a request's rejected events and errors together; after it each event is told by its ids and one error."""
+HEAVY_VALUES = 40_000
+"""Values in a batch that is taken apart in the lane for heavy ones."""
+VALUE_BYTES = 64
+"""Bytes of memory that a decoded value takes, about."""
+
 Refused = tuple[str, bytes, list[dict[str, str]]]
-"""Category, the event as sent, its broken rules."""
+"""Category, the event as sent or what is shown of it, its broken rules."""
 Accepted = tuple[dict[str, Any], bytes]
 """The event, and as sent."""
 
@@ -20,10 +46,15 @@ def sort_out(body: bytes) -> tuple[list[Accepted], list[Refused]]:
 
     Raises:
         BadBody: It is no JSON list.
+        TooLarge: It has more values, events or rejected ones than are taken in a request.
     """
+    bodies.check_values(body)
     accepted: list[Accepted] = []
-    rejected: list[Refused] = []
+    rejected = _Refusals()
+    last: _Last = {category: {} for category in _FIELDS}
     raws = [bytes(raw) for raw in bodies.split(body)]
+    if len(raws) > MAX_EVENTS:
+        raise bodies.TooLarge
     at = 0
     while at < len(raws):
         shared, rests = _run(raws, at)
@@ -33,24 +64,69 @@ def sort_out(body: bytes) -> tuple[list[Accepted], list[Refused]]:
             accepted.extend(zip(events, run, strict=True))
         else:
             for raw in run:
-                _judge(raw, accepted, rejected)
+                _judge(raw, accepted, rejected, last)
         at += len(run)
-    return accepted, rejected
+    return accepted, rejected.found
 
 
-def _judge(raw: bytes, accepted: list[Accepted], rejected: list[Refused]) -> None:
+def is_heavy(body: bytes) -> bool:
+    """Whether a batch takes so long that others must not wait for it."""
+    return bodies.values(body) > HEAVY_VALUES
+
+
+class _Refusals:
+    """The rejected events of a request."""
+
+    def __init__(self) -> None:
+        self.found: list[Refused] = []
+        self._left = MAX_SHOWN_BYTES
+
+    def add(self, category: object, raw: bytes, event: object, errors: list[dict[str, str]]) -> None:
+        """Add an event with what is wrong with it.
+
+        Raises:
+            TooLarge: There are too many.
+        """
+        if len(self.found) >= MAX_REFUSALS:
+            raise bodies.TooLarge
+        known = isinstance(category, str) and category in rules.CATEGORIES
+        if len(raw) > MAX_SHOWN_EVENT_BYTES or self._left <= 0:
+            raw = _beginning(raw, event)
+        if self._left <= 0:
+            errors = errors[:1]
+        self._left -= len(raw) + sum(len(error["reason"]) + 100 for error in errors)
+        self.found.append((str(category) if known else "unknown", raw, errors))
+
+
+_IDS = ("category", "event_uuid", "event_id", "client_ts", "session_id", "user_id")
+
+
+def _beginning(raw: bytes, event: object) -> bytes:
+    """What is shown of an event that is too long to be shown whole: by its `event_uuid` the sender finds it."""
+    begins = raw[:200].decode("utf-8", "replace")
+    shown: dict[str, Any] = {"shown": f"in part, it has {len(raw)} bytes", "begins": begins}
+    if isinstance(event, dict):
+        for name in _IDS:
+            value = event.get(name)
+            if (isinstance(value, str) and len(value) <= 64) or (type(value) is int and abs(value) < 2**53):
+                shown[name] = value
+    return msgspec.json.encode(shown)
+
+
+def _judge(raw: bytes, accepted: list[Accepted], rejected: _Refusals, last: _Last) -> None:
     """Put one event where it belongs."""
     try:
         event = bodies.decode(raw)
     except bodies.Unreadable as error:
-        rejected.append(("unknown", raw, [_error("data_invalid", "", f"cannot be read: {error}")]))
+        rejected.add(None, raw, None, [_error("data_invalid", "", f"cannot be read: {error}")])
         return
     if type(event) is not dict:
-        rejected.append(("unknown", raw, [_error("wrong_type", "", "an event must be a JSON object")]))
-    elif not _surely_keeps_the_rules(event) and (errors := broken_rules(event)):
-        category = event.get("category")
-        known = isinstance(category, str) and category in rules.CATEGORIES
-        rejected.append((str(category) if known else "unknown", raw, errors))
+        rejected.add(None, raw, event, [_error("wrong_type", "", "an event must be a JSON object")])
+    elif len(raw) > MAX_EVENT_BYTES:
+        reason = f"the event has {len(raw)} bytes, at most {MAX_EVENT_BYTES} are taken"
+        rejected.add(event.get("category"), raw, event, [_error("wrong_length", "", reason)])
+    elif not _surely_keeps_the_rules(event, last) and (errors := broken_rules(event)):
+        rejected.add(event.get("category"), raw, event, errors)
     else:
         accepted.append((event, raw))
 
@@ -62,11 +138,11 @@ _FIELDS: Mapping[str, Mapping[str, rules.Field]] = {
 _REQUIRED = {
     category: {name for name, field in fields.items() if field.required} for category, fields in _FIELDS.items()
 }
-_last: dict[str, dict[str, str | int]] = {category: {} for category in _FIELDS}
-"""By category and field, the value that was checked last: most of an event's stand in the one before, too."""
+_Last = dict[str, dict[str, str | int]]
+"""By category and field, the value that was checked last in this batch: most stand in the event before, too."""
 
 
-def _surely_keeps_the_rules(event: Mapping[str, Any]) -> bool:
+def _surely_keeps_the_rules(event: Mapping[str, Any], last_of: _Last) -> bool:
     """Whether an event keeps every rule; false also where `broken_rules` has to find out.
 
     It looks at the fields that are there instead of at all that could be, and once at what repeats: 3 µs an
@@ -75,7 +151,7 @@ def _surely_keeps_the_rules(event: Mapping[str, Any]) -> bool:
     category = event.get("category")
     if type(category) is not str or category not in _FIELDS:
         return False
-    fields, last = _FIELDS[category], _last[category]
+    fields, last = _FIELDS[category], last_of[category]
     try:
         for name, value in event.items():
             before = last.get(name)
@@ -106,6 +182,8 @@ def _run(raws: Sequence[bytes], start: int) -> tuple[bytes, list[bytes]]:
                 if not after or not before.startswith(b"{") or before.count(b"{") > 1 or b"[" in before:
                     break  # not there, or perhaps inside of another field
                 good = before
+            if len(raws[number]) > MAX_EVENT_BYTES:
+                break
             rests.append(before + after)
     return shared, rests
 
@@ -159,11 +237,11 @@ def broken_rules(event: Mapping[str, Any]) -> list[dict[str, str]]:
     try:
         return [
             _error(error.error_type, "/" + error.field.replace(" key", "").replace(".", "/"), str(error))
-            for error in rules.wire_errors(event)
+            for error in islice(rules.wire_errors(event), MAX_ERRORS)
         ]
     except (ValueError, RecursionError) as error:  # a value that cannot even be shown
         return [_error("data_invalid", "", f"cannot be checked: {error}")]
 
 
 def _error(error_type: str, path: str, reason: str) -> dict[str, str]:
-    return {"error_type": error_type, "path": path, "reason": reason}
+    return {"error_type": error_type, "path": path[:MAX_REASON], "reason": reason[:MAX_REASON]}

@@ -1,0 +1,215 @@
+"""The open connections: how many there may be, how long a request may take to arrive, how it is fed to the parser.
+
+The server's own protocol class has no limit for any of these: a thousand half-open requests take all places, a byte a
+second holds one for ever, and a body in chunks of one byte keeps the loop busy for as long as its parser needs.
+A connection that is closed here gets no answer, which every sender takes for a failed try.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import h11
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+MAX_CONNECTIONS = 512
+"""Connections at a time; for another one that which has been quiet longest is closed, half-open ones first."""
+MAX_WEB_SOCKETS = 64
+"""Open pages; a further one is closed."""
+MAX_HEADER_BYTES = 32 * 2**10
+"""Bytes of a request's head; a longer one is answered with 400."""
+MAX_REQUEST_SECONDS = 30.0
+"""From a request's first byte, or from the connection's start, to the request's last byte; then it is closed."""
+MAX_STALLED_SECONDS = 30.0
+"""How long a client may read nothing of its answer; then it is closed."""
+MAX_ACCEPTED_AT_ONCE = 128
+"""Connections that are taken in one turn of the loop, before any of them can be closed."""
+OPEN_FILES_WANTED = 4096
+OPEN_FILES_OF_OURS = 40
+"""File handles that are kept free of connections: the database, the listener, the page's files."""
+PIECE_BYTES = 16 * 2**10
+"""Bytes that the parser gets in one turn of the loop; some milliseconds at worst."""
+
+
+def raise_file_limit() -> int:
+    """Raise the process's limit of open files as far as it may; returns how many connections fit."""
+    if os.name != "posix":
+        return MAX_CONNECTIONS
+    import resource  # noqa: PLC0415 - not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES_WANTED if hard == resource.RLIM_INFINITY else min(OPEN_FILES_WANTED, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+        except (OSError, ValueError):  # macOS has another, lower limit
+            pass
+    if soft == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    # Half of what is left: as many connections may be on their way in before one of them can be closed.
+    return min(MAX_CONNECTIONS, max(4, (soft - OPEN_FILES_OF_OURS) // 2))
+
+
+class Connections:
+    """The open connections, those that have been quiet longest first; on the loop's thread."""
+
+    def __init__(self, most: int = MAX_CONNECTIONS) -> None:
+        self.most = most
+        self._open: dict[Connection, None] = {}
+
+    def protocol(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> Connection:
+        """Make the protocol of a new connection, as the server's `http` option wants it."""
+        return Connection(self, config, server_state, app_state)
+
+    def __contains__(self, connection: Connection) -> bool:
+        return connection in self._open
+
+    def add(self, connection: Connection) -> None:
+        """Note a new connection, and close another one, or this one, if there are too many."""
+        self._open[connection] = None
+        if len(connection.connections) > self.most:
+            (self._quietest() or connection).close_now()
+
+    def heard(self, connection: Connection) -> None:
+        """Note that a connection has sent something."""
+        if connection in self._open:
+            del self._open[connection]
+            self._open[connection] = None
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self._open.pop(connection, None)
+
+    def drop(self, client: tuple[str, int]) -> None:
+        """Close a client's connection without an answer."""
+        for connection in self._of(client):
+            connection.close_now()
+
+    def sweep(self, now: float) -> None:
+        """Close what takes too long; `now` is the loop's time."""
+        for connection in list(self._open):
+            if connection.is_late(now):
+                connection.close_now()
+
+    def _of(self, client: tuple[str, int]) -> Iterator[Connection]:
+        return (one for one in list(self._open) if one.client == client)
+
+    def _quietest(self) -> Connection | None:
+        """One that never sent a whole request; else one between two requests; else one in the middle of one."""
+        waiting = [one for one in self._open if one.is_waiting]
+        for kind in ("new", "idle"):
+            for one in waiting:
+                if one.kind == kind:
+                    return one
+        return waiting[0] if waiting else None
+
+
+class Connection(H11Protocol):
+    """One connection; see `Connections`."""
+
+    def __init__(
+        self, all_of_them: Connections, config: Config, server_state: ServerState, app_state: dict[str, Any]
+    ) -> None:
+        super().__init__(config, server_state, app_state)
+        self._all = all_of_them
+        self._unparsed = bytearray()
+        self._feeding = False
+        self._began: float | None = None
+        self._served = 0
+        self._unread: tuple[int, float] = (0, 0.0)
+
+    # --- what the loop calls ----------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._began = self.loop.time()
+        self._all.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._all.remove(self)
+        self._unparsed.clear()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._all.heard(self)
+        if self._began is None:
+            self._began = self.loop.time()
+        self._unparsed += data
+        if not self._feeding:
+            self._feed()
+
+    def _feed(self) -> None:
+        """Give the parser a piece; the loop serves others before the next one."""
+        self._feeding = False
+        if self.transport.is_closing() or self not in self._all:
+            self._unparsed.clear()
+            return
+        piece = bytes(self._unparsed[:PIECE_BYTES])
+        del self._unparsed[:PIECE_BYTES]
+        super().data_received(piece)
+        if self._unparsed:
+            self._feeding = True
+            self.transport.pause_reading()
+            self.loop.call_soon(self._feed)
+        elif not self.flow.read_paused:
+            self.transport.resume_reading()
+
+    # --- what the server calls --------------------------------------------------------------------------
+
+    def on_response_complete(self) -> None:
+        self._served += 1
+        self._began = None
+        super().on_response_complete()  # it goes on with a request that came meanwhile
+        if self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]:
+            self._began = self.loop.time()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        sockets = sum(not isinstance(one, Connection) for one in self.connections)
+        if sockets >= MAX_WEB_SOCKETS:
+            self.close_now()
+            return
+        self._all.remove(self)
+        super().handle_websocket_upgrade(event)
+
+    # --- what `Connections` asks ------------------------------------------------------------------------
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for its client, not the client for it."""
+        busy = self.cycle is not None and not self.cycle.response_complete
+        return not busy or self.conn.their_state is h11.SEND_BODY
+
+    @property
+    def kind(self) -> str:
+        """`new` before its first whole request, `idle` between two requests, else `busy`."""
+        if not self._served:
+            return "new"
+        return "idle" if self._began is None else "busy"
+
+    def is_late(self, now: float) -> bool:
+        """Whether its request, or its client's reading, takes too long."""
+        size = self.transport.get_write_buffer_size()
+        if not size or size != self._unread[0]:
+            self._unread = (size, now)
+        elif now - self._unread[1] > MAX_STALLED_SECONDS:
+            return True
+        arriving = self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
+        return arriving and self._began is not None and now - self._began > MAX_REQUEST_SECONDS
+
+    def close_now(self) -> None:
+        """Close it without an answer."""
+        self._all.remove(self)
+        self._unparsed.clear()
+        self.transport.abort()

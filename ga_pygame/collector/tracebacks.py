@@ -1,0 +1,37 @@
+"""The one line of an error's message that says what happened."""
+
+from __future__ import annotations
+
+import re
+
+MAX_LOOKED_AT = 10_000
+"""Characters at the end of a message in which that line is looked for."""
+
+_BREAK = re.compile(r"\r?\n")
+_FRAME = re.compile(r'\s*File "')
+_GROUP = re.compile(r"(?: *[|+](?:-[+|-]*.*)?)+ ?")
+"""What stands before the lines of an exception group's traceback."""
+
+
+def headline(message: str) -> str:
+    """The line with the exception, before what else there is of the message.
+
+    A Python traceback ends with it; more lines can follow that belong to its text (notes, a message of several
+    lines), so it is the first line after the last frame that is not indented. Of other texts it is the last line that
+    is not indented: the other languages' lists of frames are.
+    """
+    lines = [line for line in _BREAK.split(message[-MAX_LOOKED_AT:]) if line.strip()]
+    if not lines:
+        return ""
+    if len(lines) == 1:
+        return lines[0].strip()
+    bare = [_GROUP.sub("", line, count=1) if line.lstrip()[:1] in ("|", "+") else line for line in lines]
+    frames = [number for number, line in enumerate(bare) if _FRAME.match(line)]
+    outer = [number for number, line in enumerate(bare) if line.strip() and not line[0].isspace()]
+    if frames:
+        after = [number for number in outer if number > frames[-1]]
+        if after:
+            return bare[after[0]].strip()
+    last = bare[outer[-1]].strip() if outer else lines[-1].strip()
+    first = bare[0].strip()
+    return last if not first or first == last or first.startswith("Traceback ") else f"{last} · {first}"

@@ -1,0 +1,47 @@
+"""Pages that a browser asked for, and whose socket has not come yet.
+
+Each holds some memory, and whoever asks without being a browser (a script, an `<img>`) never opens the socket. So
+their number is bounded, and they are given up after some seconds; a browser that was slower loads its page again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from nicegui import Client
+
+MAX_WAITING_PAGES = 20
+"""Pages that wait for their socket; for one more the oldest is given up."""
+
+SOCKET_SECONDS = 15.0
+"""How long a page waits for its socket."""
+
+
+class Waiting:
+    """The pages that wait, the oldest first."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, tuple[Client, asyncio.TimerHandle]] = {}
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def add(self, client: Client) -> None:
+        """Let a new page wait."""
+        while len(self._clients) >= MAX_WAITING_PAGES:
+            self._give_up(next(iter(self._clients)))
+        timer = asyncio.get_running_loop().call_later(SOCKET_SECONDS, self._give_up, client.id)
+        self._clients[client.id] = (client, timer)
+        client.on_connect(lambda: self._forget(client.id))
+        client.on_delete(lambda: self._forget(client.id))
+
+    def _forget(self, client_id: str) -> Client | None:
+        client, timer = self._clients.pop(client_id, (None, None))
+        if timer is not None:
+            timer.cancel()
+        return client
+
+    def _give_up(self, client_id: str) -> None:
+        client = self._forget(client_id)
+        if client is not None and not client.has_socket_connection and client.id in Client.instances:
+            client.delete()

@@ -1,0 +1,187 @@
+"""The collector's page for those who use a keyboard, a screen reader, a small screen; and what its rows say."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e import test_page
+from tests.e2e.test_page import By, Collector, event, rows, until
+from tests.e2e.test_page_services import begin, pogr, trophy
+
+browser = test_page.browser
+collector = test_page.collector
+pytestmark = test_page.pytestmark
+
+TRACEBACK = (
+    'Traceback (most recent call last):\n  File "game.py", line 300, in <module>\n    play(levels[number])\n'
+    + '  File "game.py", line 12, in play\n    raise KeyError(name)\n' * 5
+    + "KeyError: 'sword'"
+)
+_LOG = {"service": "game", "environment": "test", "severity": "info", "type": "t", "log": "hello"}
+_LOOK = "return [innerWidth, matchMedia('(prefers-color-scheme: dark)').matches]"
+_AXE = "const done = arguments[0]; axe.run(document).then(found => done(found.violations))"
+
+
+def axe_source() -> str:
+    """axe-core's script: `npm install axe-core`, and AXE_CORE names its axe.min.js."""
+    named = os.environ.get("AXE_CORE")
+    around = [folder / "node_modules/axe-core/axe.min.js" for folder in Path(__file__).parents]
+    for path in [Path(named)] if named else around:
+        if path.is_file():
+            return path.read_text(encoding="utf-8")
+    pytest.skip("needs axe-core: npm install axe-core, or AXE_CORE=…/axe.min.js")
+
+
+def looks(browser: Any) -> Iterator[str]:
+    """The page on a desktop and a telephone, light and dark."""
+    for width, height in ((1500, 1000), (390, 844)):
+        for scheme in ("light", "dark"):
+            size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            features = [{"name": "prefers-color-scheme", "value": scheme}]
+            browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+            wanted = [width, scheme == "dark"]
+            until(browser, lambda wanted=wanted: browser.execute_script(_LOOK) == wanted)
+            yield f"{width} {scheme}"
+
+
+def fill(collector: Collector) -> None:
+    """Something in every part of the page."""
+    now = int(time.time())
+    collector.send(
+        event("user", client_ts=now),
+        event("error", severity="critical", message=TRACEBACK, client_ts=now),
+        event(event_id="kill:slime", value=3, client_ts=now - 90_000),
+        event("progression", event_id="Start:forest:1", client_ts=now),
+        event("session_end", client_ts=now),
+    )
+    collector.send(event("user", session_id="de305d54-75b4-431b-adb2-eb6b9e546015", client_ts=now))
+    collector.send(event(event_id="kill:slime#1"))
+    pogr(collector, begin(collector, "ana"), "logs", _LOG)
+    trophy(collector, "ana", "coins", 5, name="Ana")
+
+
+def test_axe_finds_nothing(collector: Collector, browser: Any) -> None:
+    """Empty, with events and refused ones, POGR's and Trophy's sections, an opened row: no finding in any look."""
+    source = axe_source()
+    browser.get(collector.url)
+    until(browser, lambda: "No events yet" in browser.page_source)
+
+    def check(state: str) -> None:
+        for look in looks(browser):
+            browser.execute_script(source)
+            found = browser.execute_async_script(_AXE)
+            assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], f"{state}, {look}"
+
+    check("empty")
+    fill(collector)
+    until(browser, lambda: rows(browser, "trophy-players") and rows(browser, "pogr-rows") and rows(browser, "sessions"))
+    check("filled")
+    for number in (0, 1):  # the first one was rejected, the second one was not
+        browser.execute_script(f"document.querySelectorAll('.feed button.open')[{number}].click()")
+        until(browser, lambda: "event_uuid" in browser.find_element(By.CSS_SELECTOR, ".detail pre").text)
+        check(f"opened {number}")
+
+
+def test_rows_open_by_keyboard(collector: Collector, browser: Any) -> None:
+    """Enter and Space open a row, Escape closes it; the focus is seen and stays where it was while events come."""
+    collector.send(event(event_id="first"))
+    browser.get(collector.url)
+    until(browser, lambda: rows(browser, "feed"))
+    button = browser.find_element(By.CSS_SELECTOR, ".feed button.open")
+    assert button.get_attribute("aria-expanded") == "false"
+    browser.execute_script("document.querySelector('.feed .live-scroll').focus()")
+    browser.switch_to.active_element.send_keys("\ue004")  # Tab
+    assert browser.switch_to.active_element == button
+    assert button.value_of_css_property("outline-style") == "solid"
+    for key in ("\ue007", " "):  # Enter, Space
+        button.send_keys(key)
+        until(browser, lambda: "event_uuid" in browser.find_element(By.CSS_SELECTOR, ".detail pre").text)
+        assert button.get_attribute("aria-expanded") == "true"
+        detail = browser.find_element(By.ID, button.get_attribute("aria-controls"))
+        assert "first" in detail.text
+        button.send_keys("\ue00c")  # Escape
+        until(browser, lambda: not browser.find_elements(By.CSS_SELECTOR, ".detail"))
+        assert button.get_attribute("aria-expanded") == "false"
+    button.send_keys("\ue007")
+    for number in range(5):  # more than a tab keeps: the row with the focus must stay
+        collector.send(*(event(event_id=f"later:{number}:{one}") for one in range(60)))
+    until(browser, lambda: test_page.counter(browser, "accepted") == 301)
+    until(browser, lambda: any("later:4" in row for row in rows(browser, "feed")))
+    assert browser.switch_to.active_element == button
+    assert "first" in browser.find_element(By.CSS_SELECTOR, ".detail pre").text
+    assert len(rows(browser, "feed")) <= 202
+
+
+def test_narrow_screens(collector: Collector, browser: Any) -> None:
+    """At 390 and at 320 px nothing is wider than the screen, and no word of the feed is broken."""
+    browser.get(collector.url)
+    for width in (390, 320):
+        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        script = "return Math.max(document.documentElement.scrollWidth, document.body.scrollWidth) - innerWidth"
+        assert browser.execute_script(script) <= 0
+        if not rows(browser, "feed"):
+            fill(collector)
+            collector.send(event(event_id="a_very_long_name:" * 4 + "x" * 60, client_ts=1))
+            until(browser, lambda: rows(browser, "trophy-players") and rows(browser, "feed"))
+        assert browser.execute_script(script) <= 0
+        inside = (
+            "return [...document.querySelectorAll('.live-scroll')].filter(one => one.offsetParent"
+            " && one.scrollWidth > one.clientWidth).map(one => one.ariaLabel)"
+        )
+        assert browser.execute_script(inside) == []
+        lines = (
+            "return [...document.querySelectorAll('.feed span.chip, .feed td.when > span:first-child')]"
+            ".filter(one => one.getClientRects().length > 1).length"
+        )
+        assert browser.execute_script(lines) == 0
+
+
+def test_what_rows_say(collector: Collector, browser: Any) -> None:
+    """The event's own time and how late it came, an error's exception, sessions that crashed, levels as one counts."""
+    now = int(time.time())
+    collector.send(
+        event("user", client_ts=now),
+        event("error", severity="critical", message=TRACEBACK, client_ts=now),
+        event(event_id="late", client_ts=now - 3 * 86400),
+        *(event("progression", event_id=f"Start:level_{number}", client_ts=now) for number in (1, 10, 2)),
+    )
+    browser.get(collector.url)
+    until(browser, lambda: rows(browser, "feed") and rows(browser, "sessions") and rows(browser, "progression"))
+    found = {row.split("|")[2]: row.split("|") for row in rows(browser, "feed")}
+    assert "critical · KeyError: 'sword'" in found
+    own = browser.execute_script(f"return new Date({(now - 3 * 86400) * 1000}).toLocaleDateString('sv')")
+    assert found["late"][0].startswith(own)
+    assert found["late"][0].endswith("came 3 days later")
+    titles = [
+        one.get_attribute("title") for one in browser.find_elements(By.CSS_SELECTOR, ".feed td.when > span:first-child")
+    ]
+    assert all("took place at" in title and "came in at" in title for title in titles)
+    assert [row.split("|")[0] for row in rows(browser, "progression")] == ["level_1", "level_2", "level_10"]
+    assert [row.split("|")[5] for row in rows(browser, "sessions")] == ["crashed"]
+    assert "game" not in rows(browser, "feed")[0]
+    assert not browser.find_elements(By.CSS_SELECTOR, ".feed td.game")
+
+
+def test_what_is_not_seen_is_written_out(collector: Collector, browser: Any) -> None:
+    """Controls, bidi overrides and characters without a width cannot hide what a name is; nor in the opened row."""
+    name = "gold\u202edlog\u200b\u0085\U000e0041"
+    collector.send(event("user", user_id=name), event("error", severity="error", message=f"{name}\x1b[31m"))
+    browser.get(collector.url)
+    until(browser, lambda: len(rows(browser, "feed")) == 2)
+    text = "\n".join(rows(browser, "feed"))
+    assert "error · gold\\u202edlog\\u200b\\x85\\U000e0041\\x1b[31m" in text
+    assert "|gold\\u202edl…" in text
+    browser.find_element(By.CSS_SELECTOR, ".feed button.open").click()
+    detail = until(browser, lambda: browser.find_element(By.CSS_SELECTOR, ".detail pre").text.removeprefix("…"))
+    for body in (text, detail):
+        assert not set("\u202e\u200b\u0085\U000e0041\x1b") & set(body)
+    assert json.loads(detail)["message"] == f"{name}\x1b[31m"

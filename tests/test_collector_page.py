@@ -1,0 +1,358 @@
+"""What the page shows, before a browser shows it: rows, texts, the order of levels, what is read and when."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import sqlite3
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ga_pygame.collector import (
+    batches,
+    feed,
+    levels,
+    live,
+    plain_text,
+    pogr_store,
+    queries,
+    rows,
+    schema,
+    service_rows,
+    store,
+    tracebacks,
+)
+from ga_pygame.collector.status import MAX_TROUBLES, Status
+from ga_pygame.collector.trophy_rules import Rules
+from tests.test_collector_store import KEY, design, put, submission
+
+NOW = 1_760_000_000.0
+
+
+def arrival(errors: list[dict[str, str]] | None = None, **event: Any) -> queries.Arrival:
+    category = event.get("category", "design")
+    return queries.Arrival(1, NOW, KEY, category, json.dumps(event).encode(), errors or [])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events.sqlite3"
+
+
+@pytest.fixture
+def opened(path: Path) -> Iterator[store.Store]:
+    opened = store.Store(path)
+    yield opened
+    opened.close()
+
+
+# --- texts -----------------------------------------------------------------------------------------------
+
+
+def raised(act: Callable[[], object]) -> str:
+    try:
+        act()
+    except BaseException:  # noqa: BLE001 - SyntaxError and all
+        return traceback.format_exc()
+    raise AssertionError
+
+
+def chained() -> None:
+    try:
+        {}["x"]
+    except KeyError as error:
+        raise ValueError("two\nlines\n  one indented") from error
+
+
+GROUP = """\
+  + Exception Group Traceback (most recent call last):
+  |   File "a.py", line 1, in b
+  | ExceptionGroup: many (1 sub-exception)
+  +-+---------------- 1 ----------------
+    | ValueError: 1
+    +------------------------------------
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        (raised(lambda: {}["sword"]), "KeyError: 'sword'"),
+        (raised(chained), "ValueError: two"),
+        (raised(lambda: compile("a b", "x", "exec")), "SyntaxError: invalid syntax"),
+        ("NullReferenceException: gone\n  at Foo.Bar ()\n  at Baz ()", "NullReferenceException: gone"),
+        ("one line", "one line"),
+        ("first\nsecond\nlast\n", "last · first"),
+        ("\n \n", ""),
+        (GROUP, "ExceptionGroup: many (1 sub-exception)"),
+    ],
+)
+def test_an_error_is_named_by_its_exception(message: str, line: str) -> None:
+    """A traceback's row begins with what was raised, however many frames and lines there are around it."""
+    assert tracebacks.headline(message) == line
+    row = rows.event_row(arrival(category="error", severity="critical", message="x" * 50_000 + "\n" + message))
+    assert row["cells"][2].startswith("critical")
+
+
+@given(st.text())
+def test_nothing_is_shown_that_is_not_seen(text: str) -> None:
+    """Whatever a text holds, what is shown of it can be seen; what can be seen stays as it is."""
+    shown = plain_text.visible(text)
+    assert all(one.isprintable() or one.isspace() for one in shown)
+    assert not any(ord(one) < 32 or 0x7F <= ord(one) < 0xA0 for one in shown)
+    if text.isascii() and text.isprintable():
+        assert shown == text
+    assert len(rows.short(text, 10)) <= 10
+
+
+@given(
+    st.recursive(
+        st.text() | st.integers() | st.booleans(), lambda some: st.lists(some) | st.dictionaries(st.text(), some)
+    )
+)
+def test_an_exported_line_is_the_same_json(value: Any) -> None:
+    """It is one line, holds nothing that a terminal acts on, and says the same."""
+    try:
+        raw = json.dumps(value, ensure_ascii=False, indent=1).encode()
+    except UnicodeEncodeError:  # half a surrogate pair cannot be stored
+        return
+    line = plain_text.one_line(raw)
+    assert json.loads(line) == value
+    assert not any(one < 32 or one == 0x7F for one in line)
+    assert not set(line.decode()) & set("\x80\x9b\x9f\u200b\u200e\u2028\u202a\u202e\u2066\ufeff\U000e0041")
+
+
+def test_levels_sort_as_a_person_counts() -> None:
+    """By the value of numbers, part by part."""
+    wanted = [
+        "1",
+        "2",
+        "010:1",
+        "10:2",
+        "Forest:2",
+        "forest:9",
+        "forest:10",
+        "forest 2:1",
+        "level_1",
+        "level_2",
+        "level_10",
+    ]
+    assert sorted(wanted[::-1], key=lambda one: (levels.natural_key(one), one)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("client_ts", "shown", "late"),
+    [
+        (NOW - 5, NOW - 5, ""),
+        (NOW - 3 * 3600, NOW - 3 * 3600, "came 3 h later"),
+        (NOW - 10 * 86400, NOW - 10 * 86400, "came 10 days later"),
+        (NOW + 7200, NOW + 7200, "the player's clock is 2 h ahead"),
+        (None, None, ""),
+        ("yesterday", None, ""),
+        (True, None, ""),
+        (-1, None, ""),
+        (1e300, None, ""),
+        (2**80, None, ""),
+    ],
+)
+def test_the_time_is_the_events_own(client_ts: Any, shown: float | None, late: str) -> None:
+    """What it says itself, if that is a time; and whether it came much later."""
+    assert rows.event_row(arrival(client_ts=client_ts))["cells"][0] == [shown, NOW, late]
+
+
+def test_no_event_stops_the_feed(opened: store.Store, path: Path) -> None:
+    """Numbers without end, deep nesting, megabytes, wrong types: each gets a short row."""
+    hostile: list[bytes] = [
+        b'{"category":"design","value":' + b"9" * 5000 + b"}",
+        b'{"category":"error","message":' + b"[" * 500 + b"]" * 500 + b"}",
+        b'{"category":"design","event_id":"' + b"x" * 300_000 + b'"}',
+        b'{"category":"progression","event_id":{"a":1},"user_id":[1],"client_ts":{}}',
+        b'{"category":"error","message":5,"severity":["x"]}',
+    ]
+    accepted = [(design(str(number)), raw) for number, raw in enumerate(hostile)]
+    put(opened, store.Submission(KEY, NOW, accepted, (), 100))
+    reader = queries.Queries(path)
+    shown = feed.Feed(None)
+    shown.add(shown.look(reader))
+    assert [row["id"] for row in shown.since(0)] == [5, 4, 3, 2, 1]
+    assert all(len(json.dumps(row)) < 1000 for row in shown.since(0))
+    reader.close()
+
+
+# --- what is read ----------------------------------------------------------------------------------------
+
+
+def test_a_filter_reads_only_what_is_new(opened: store.Store, path: Path) -> None:
+    """What was looked through once is not unpacked again, also if nothing of the category was in it."""
+    put(opened, *(submission(*(design(f"{number}-{one}") for one in range(50))) for number in range(20)))
+    reader = queries.Queries(path)
+    unpacked: list[int] = []
+    whole = reader._split
+    reader._split = lambda body: unpacked.append(1) or whole(body)  # type: ignore[method-assign,func-returns-value]
+    shown = feed.Feed("design")
+    shown.add(shown.look(reader))
+    assert len(shown.since(0)) == feed.ROWS_KEPT
+    assert len(unpacked) == 4  # what 200 rows need
+    unpacked.clear()
+    put(opened, submission(design("new"), design("other", category="user")))
+    shown.add(shown.look(reader))
+    assert shown.since(0)[0]["cells"][1] == "design"
+    assert len(unpacked) == 1
+    other = feed.Feed("business")
+    other.add(other.look(reader))
+    assert other.since(0) == []
+    assert len(unpacked) == 1
+    reader.close()
+
+
+def test_a_look_is_bounded(opened: store.Store, path: Path) -> None:
+    """A category that is rare in large requests is looked for in a bounded number of events."""
+    many = [design(f"{number}", category="user" if number == 0 else "design") for number in range(4000)]
+    for number in range(10):
+        events = [{**one, "event_uuid": f"{number}-{one['event_uuid']}"} for one in many]
+        raws = [json.dumps(one).encode() for one in events]
+        body = gzip.compress(b"[" + b",".join(raws) + b"]")
+        put(opened, store.Submission(KEY, NOW, list(zip(events, raws, strict=True)), (), 1, body))
+    reader = queries.Queries(path)
+    assert 0 < len(reader.newest(0, 200, "user")) < 10
+    reader.close()
+
+
+def test_a_damaged_request_costs_only_itself(opened: store.Store, path: Path) -> None:
+    """One that cannot be unpacked is left out of the feed, the API and the export, and counted."""
+    body = gzip.compress(b'[{"category":"design"}]')
+    for number, kept in enumerate((body, body[:12] + b"\xff\xff\xff" + body[15:], body)):
+        put(opened, store.Submission(KEY, NOW, [(design(str(number)), b"{}")], (), 1, kept))
+    reader = queries.Queries(path)
+    assert [one.id for one in reader.newest(0, 9)] == [3, 1]
+    assert [one.id for one in reader.arrivals(0, 9)] == [1, 3]
+    assert len(list(reader.stored())) == 2
+    assert reader.unreadable == 3
+    reader.close()
+
+
+def test_large_rows_of_pogr_are_not_read(opened: store.Store, path: Path) -> None:
+    """A row of megabytes is named, and neither read from the file nor decoded."""
+    large = b'{"log":"' + b"x" * 2_000_000 + b'"}'
+    for body in (large, b'{"log":"small"}'):
+        row = pogr_store.NewRow("r", None, "logs", NOW, NOW, (), body)
+        opened.change(store.Change(pogr_store.add(row), 0)).result(timeout=20)
+    db = schema.connect_to_read(path)
+    found = pogr_store.newest_rows(db, 9, rows.MAX_DECODED_BYTES)
+    assert [service_rows.pogr_row(one)["cells"][2] for one in found] == ["small", "too large to be shown here"]
+    assert [len(one.json) for one in pogr_store.newest_rows(db, 9)] == [15, len(large)]
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [("sessions", "sessions_received"), ("progression", "levels_natural"), ("live_sessions", "sessions_open")],
+)
+def test_tables_are_read_by_an_index(opened: store.Store, path: Path, query: str, index: str) -> None:
+    """The newest sessions and the first levels are found without looking at all of them, and not sorted."""
+    reader = queries.Queries(path)
+    asked: list[str] = []
+    db = reader._db
+
+    class Watch:
+        def execute(self, text: str, values: Any = ()) -> sqlite3.Cursor:
+            plan = " ".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {text}", values))
+            asked.append(plan)
+            return db.execute(text, values)
+
+    reader._db = Watch()  # type: ignore[assignment]
+    getattr(reader, query)(5)
+    assert index in asked[0]
+    assert "TEMP B-TREE" not in asked[0]
+    db.close()
+
+
+def test_nothing_is_asked_while_nothing_is_written(opened: store.Store) -> None:
+    """A quiet collector costs one look at a number; a new file of the store is followed."""
+    asked: list[str] = []
+
+    async def story() -> None:
+        page = live.Live(opened, Rules(), Status())
+        try:
+            put(opened, submission(design("a")), submission(design("b"), key="0" * 32))
+            await page.keep({None})
+            assert (await page.look()).numbers.accepted == 2
+            assert page.snapshot.several_games
+            assert page._queries is not None
+            reader = page._queries._reader
+
+            class Watch:
+                def execute(self, text: str, values: Any = ()) -> sqlite3.Cursor:
+                    asked.append(text)
+                    return reader.execute(text, values)
+
+            page._queries._db = Watch()  # type: ignore[assignment]
+            for _ in range(4):
+                await page.look()
+            assert set(asked) == {"PRAGMA data_version"}
+            put(opened, submission(design("c")))
+            assert (await page.look()).numbers.accepted == 3
+            shown = page.open_feed(None)
+            assert shown is not None
+            assert [row["id"] for row in shown.since(0)] == [3, 2, 1]
+            await page.keep({"design"})
+            assert page.open_feed(None) is None
+        finally:
+            page.close()
+
+    asyncio.run(story())
+
+
+def test_a_session_with_a_critical_error_crashed(opened: store.Store, path: Path) -> None:
+    """Only that one, also in a file of an earlier version."""
+    error = design("1", category="error", severity="critical", session_id="bad", message="x")
+    fine = design("2", category="error", severity="error", session_id="good", message="x")
+    body = gzip.compress(json.dumps([error, fine]).encode())
+    put(opened, submission(error, fine))
+    reader = queries.Queries(path)
+    assert {one.session_id: one.crashed for one in reader.sessions()} == {"bad": True, "good": False}
+    states = {one.session_id: rows.session_row(one, NOW)["cells"][5] for one in reader.sessions()}
+    assert states == {"bad": "crashed", "good": "still playing"}
+    assert batches.crashed(body) == {"bad"}
+    reader.close()
+
+
+def test_an_older_file_gets_its_crashes_and_its_order(path: Path) -> None:
+    """What was stored before the page asked for it is found when the file is taken over."""
+    old = sqlite3.connect(path)
+    for version in schema._VERSIONS[:3]:
+        old.executescript(version)
+    old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    old.execute("PRAGMA user_version = 3")
+    old.execute("INSERT INTO games VALUES (1, ?)", (KEY,))
+    event = {"category": "error", "severity": "critical", "session_id": "bad"}
+    old.execute("INSERT INTO batches VALUES (1, 1, 1, 5, 'error', ?)", (json.dumps([event]).encode(),))
+    for name in ("bad", "good"):
+        old.execute("INSERT INTO sessions VALUES (1, ?, 'p', 1, 'linux', NULL, 1, 2, 3, NULL, 1)", (name,))
+    for level in ("a:10", "a:2"):
+        old.execute("INSERT INTO levels VALUES (1, ?, 1, 0, 0, 0, 0)", (level,))
+    old.commit()
+    old.close()
+    store.Store(path).close()
+    reader = queries.Queries(path)
+    assert {one.session_id: one.crashed for one in reader.sessions()} == {"bad": True, "good": False}
+    assert [one.level for one in reader.progression()] == ["a:2", "a:10"]
+    reader.close()
+
+
+def test_troubles_are_bounded_and_go_away() -> None:
+    """One of each cause, the newest of many; a cleared one is gone."""
+    status = Status()
+    for number in range(MAX_TROUBLES + 5):
+        status.tell(f"game {number}", f"{number}")
+    status.tell("game 24", "again", "--game KEY:SECRET")
+    status.clear("game 23")
+    status.clear("unknown")
+    assert [one.text for one in status.troubles()] == [str(number) for number in range(5, 23)] + ["again"]
