@@ -179,11 +179,6 @@ def lengths(events: list[dict[str, Any]]) -> list[int]:
     return [end["length"] for end in ends]
 
 
-def about(seconds: float) -> Any:
-    """A length in whole seconds that is right to a second."""
-    return pytest.approx(seconds - 0.5, abs=1.0)
-
-
 # --- the fault suite -------------------------------------------------------------------------------------
 
 
