@@ -48,7 +48,9 @@ class Suite:
         """The longest that `start()` may take, in seconds; generous where other tests run beside this one."""
         return 0.3 if self.is_long else 5.0
 
-    def report(self, *results: Result, most_lost: int = 0, most_start: float = math.inf) -> None:
+    def report(
+        self, *results: Result, most_lost: int = 0, most_start: float = math.inf, most_close: float = math.inf
+    ) -> None:
         """Keep a row of the table, then fail where a promise is broken."""
         total = results[0]
         for one in results[1:]:
@@ -62,3 +64,4 @@ class Suite:
         self._request.node.user_properties.append(("fault", asdict(total)))
         total.check(most_lost)
         assert total.slowest_start <= most_start, total
+        assert total.slowest_close <= most_close, total

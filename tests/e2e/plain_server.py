@@ -105,6 +105,11 @@ class PlainServer:
         with self._changing:
             return [] if "--rejected" in options else list(self.taken)
 
+    def forget(self) -> None:
+        """Begin anew."""
+        with self._changing:
+            self.taken = []
+
     def times(self) -> Counter[str]:
         """How often each event was taken, by its id."""
         return Counter(str(event.get("event_uuid")) for event in self.export())

@@ -189,7 +189,7 @@ def busy(exchange: Exchange) -> bool:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_bit_rot(place: str, suite: Suite, plain_server: PlainServer) -> None:
-    """Damage at a random place costs what lay there: nothing of a later launch, nothing twice, no more without a word."""
+    """Damage at a random place costs what lay there: nothing of a later launch, nothing twice, nothing else unsaid."""
     chance = suite.chance
     results = []
     for number in range(suite.rounds(3, 40)):
