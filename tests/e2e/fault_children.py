@@ -22,11 +22,6 @@ FORKED = ("fields", "dimensions", "ids", "events", "errors", "quit", "exit", "cl
 SPAWNED = ("fork", "forkserver", "spawn")
 
 
-def is_helper() -> bool:
-    """Whether this process was made by `multiprocessing`."""
-    return multiprocessing.parent_process() is not None
-
-
 def work() -> None:
     """What a helper is made for."""
     time.sleep(0.05)
@@ -51,7 +46,7 @@ def _live(tracker: ga_pygame.Tracker, deed: str) -> None:
     if deed == "outlive":
         os.setsid()
     if deed in ("fields", "all", "outlive"):
-        tracker.fields["child"] = True
+        tracker.fields["child"] = 1
         tracker.fields["n"] = CHILD
     if deed in ("dimensions", "all"):
         tracker.dimensions[1] = "child"

@@ -119,7 +119,10 @@ time.time = lambda: right_time() + clock_error[0]
 
 from tests.e2e import fault_children  # noqa: E402
 
-if not fault_children.is_helper():
+IS_HELPER = __name__ != "__main__"
+"""Whether `multiprocessing` spawned this process; while it imports its parent's module, it does not know it yet."""
+
+if not IS_HELPER:
     note("running")
 import pygame  # noqa: E402
 
@@ -209,7 +212,7 @@ def peak_bytes() -> int:
     return int(line.split()[1]) * 1024
 
 
-if fault_children.is_helper():
+if IS_HELPER:
     fault_children.play_once(pygame, ga_pygame)
 else:
     main()

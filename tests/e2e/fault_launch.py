@@ -163,7 +163,8 @@ class World:
         if not isinstance(self.collector, PlainServer):
             return {"GA_PYGAME_COLLECTOR": self.proxy.url}
         keys = {"GA_PYGAME_GAME_KEY": SANDBOX_GAME_KEY, "GA_PYGAME_SECRET_KEY": SANDBOX_SECRET_KEY}
-        return {"GA_PYGAME_ENDPOINT": self.collector.url, **keys}
+        # Nobody can tell that an answer was not read any more, so the game has time for it at its end.
+        return {"GA_PYGAME_ENDPOINT": self.collector.url, "GA_PYGAME_SHUTDOWN_TIMEOUT": "20", **keys}
 
     @property
     def said(self) -> str:
