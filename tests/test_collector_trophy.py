@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import eventually
 from tests.test_collector_http import Answer, Collector
 
 trophy_rules = pytest.importorskip("ga_pygame.collector.trophy_rules")
@@ -194,16 +195,21 @@ def test_fractions(free: Collector, player: str) -> None:
 
 def test_six_in_a_second(fresh: Collector) -> None:
     """The sixth event or completion in a second, by whomever, gets 429; a second later the same key gets 201."""
-    for number in range(4):
-        assert event(fresh, f"player-{number}", once="k").status == 201
-    reply = ask(fresh, "POST", "/v1/achievements/finish-tutorial/complete", {"user": {"id": "x"}})
-    assert reply.status == 201
-    late = event(fresh, "late", once="k")
+    for attempt in range(20):  # on a slow machine six calls may take more than that second
+        began = time.monotonic()
+        for number in range(4):
+            assert event(fresh, f"player-{attempt}-{number}", once="k").status == 201
+        reply = ask(fresh, "POST", "/v1/achievements/finish-tutorial/complete", {"user": {"id": f"x{attempt}"}})
+        assert reply.status == 201
+        late = event(fresh, f"late{attempt}", once="k")
+        if late.status == 429 or time.monotonic() - began < 1:
+            break
+        time.sleep(1.05)
     assert (late.status, late.headers["retry-after"]) == (429, "1")
     assert ask(fresh, "POST", "/v1/achievements/finish-tutorial/complete", {"user": {"id": "late"}}).status == 429
-    assert ask(fresh, "GET", "/v1/users/x").status == 200
+    assert ask(fresh, "GET", f"/v1/users/x{attempt}").status == 200
     time.sleep(1.05)
-    assert event(fresh, "late", once="k").status == 201
+    assert event(fresh, f"late{attempt}", once="k").status == 201
 
 
 def test_lost_answer(fresh: Collector) -> None:
@@ -218,11 +224,11 @@ def test_lost_answer(fresh: Collector) -> None:
 
 def test_concurrent_events_are_refused(fresh: Collector) -> None:
     """While an event of a user and metric is being processed, another gets 409; other users and metrics do not."""
-    fault = {"route": "trophy/metrics", "delay": 1.0}
+    fault = {"route": "trophy/metrics", "delay": 4.0}
     assert fresh.ask("POST", "/_emu/fail", json.dumps(fault).encode()).status == 200
     slow = threading.Thread(target=event, args=(fresh, "me"))
     slow.start()
-    time.sleep(0.4)
+    assert eventually(lambda: not fresh.ask("GET", "/_emu/fail").json()["faults"]), "the slow one has not come"
     assert event(fresh, "me").status == 409
     assert event(fresh, "me", 1, "other").status == 201
     assert event(fresh, "you").status == 201

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Collector, Game, eventually
+from tests.e2e.fault_suite import Suite
+from tests.e2e.plain_server import PlainServer
 
 PROGRAMS = ("Xvfb", "openbox", "xdotool", "wmctrl")
 DESKTOPS = 3
@@ -179,17 +181,27 @@ def lengths(events: list[dict[str, Any]]) -> list[int]:
     return [end["length"] for end in ends]
 
 
-def about(seconds: float) -> Any:
-    """A length in whole seconds that is right to a second."""
-    return pytest.approx(seconds - 0.5, abs=1.0)
+@pytest.fixture
+def plain_server() -> Iterator[PlainServer]:
+    """A server that drops no doubles."""
+    with PlainServer() as server:
+        yield server
+
+
+@pytest.fixture
+def suite(tmp_path: Path, collector: Collector, request: pytest.FixtureRequest) -> Iterator[Suite]:
+    """A collector, a line to it and random numbers."""
+    made = Suite(tmp_path, collector, request)
+    with made.proxy:
+        yield made
 
 
 # --- the fault suite -------------------------------------------------------------------------------------
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options of `test_faults.py`."""
-    group = parser.getgroup("faults", "fault suite (tests/e2e/test_faults.py)")
+    """Options of the fault suite."""
+    group = parser.getgroup("faults", "fault suite (tests/e2e/test_fault*.py)")
     group.addoption("--long", action="store_true", help="play many rounds of each fault and print the table")
     group.addoption("--fault-seed", type=int, default=1, metavar="N", help="other random numbers (default: 1)")
     group.addoption("--fault-report", type=Path, metavar="FILE", help="write what each fault cost as JSON")
@@ -198,7 +210,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Many rounds take their time."""
     for item in items:
-        if item.path.name == "test_faults.py" and config.getoption("--long", False):
+        if item.path.name.startswith("test_fault") and config.getoption("--long", False):
             item.add_marker(pytest.mark.timeout(900))
 
 
@@ -229,4 +241,7 @@ def fault_table(rows: list[dict[str, Any]]) -> list[str]:
     kills, late = (sum(row[name] for row in rows) for name in ("kills", "late"))
     oldest = max(row["oldest"] for row in rows)
     lines += ["", f"{kills} kills; {late} of them cost a call older than 0.05 s, the oldest {oldest:.3f} s"]
+    slowest = max(row["slowest_start"] for row in rows)
+    most = max(row["more_memory"] for row in rows) / 2**20
+    lines.append(f"the slowest start() took {slowest:.3f} s; at most {most:.0f} MB more than with a good server")
     return lines

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import pathlib
 import signal
 import sqlite3
 import sys
@@ -95,6 +96,19 @@ def around(owner: type, method: str, before: str, after: str) -> None:
 connect = sqlite3.connect
 sqlite3.connect = functools.partial(connect, factory=Connection)  # type: ignore[assignment]
 
+# --- files that cannot be removed ------------------------------------------------------------------------
+
+if PLAN["sticky"]:  # as on Windows while a scanner has them open; where it cannot be done to the real file
+    for owner, method in ((os, "unlink"), (os, "remove"), (pathlib.Path, "unlink")):
+        original = getattr(owner, method)
+
+        def refused(path: Any, *arguments: Any, _original: Any = original, **keywords: Any) -> Any:
+            if str(path).endswith(PLAN["sticky"]):
+                raise PermissionError(13, "in use by another process", str(path))
+            return _original(path, *arguments, **keywords)
+
+        setattr(owner, method, refused)
+
 # --- the wall clock --------------------------------------------------------------------------------------
 
 right_time = time.time
@@ -103,7 +117,13 @@ time.time = lambda: right_time() + clock_error[0]
 
 # --- the game --------------------------------------------------------------------------------------------
 
-note("running")
+from tests.e2e import fault_children  # noqa: E402
+
+IS_HELPER = __name__ != "__main__"
+"""Whether `multiprocessing` spawned this process; while it imports its parent's module, it does not know it yet."""
+
+if not IS_HELPER:
+    note("running")
 import pygame  # noqa: E402
 
 import ga_pygame  # noqa: E402
@@ -115,9 +135,9 @@ around(SqliteOutbox, "settle", "settle", "settled")
 around(SqliteOutbox, "lease", "lease", "leased")
 
 
-def report(tracker: ga_pygame.Tracker, number: int) -> str:
+def report(tracker: ga_pygame.Tracker, number: int, called: float) -> str:
     """One call, of a kind that its number decides."""
-    fields = {"n": number, "called": time.monotonic()}
+    fields = {"n": number, "called": called}
     place = number % 10
     if place == 2:
         tracker.progression.start("forest", "level_1", fields=fields)
@@ -135,7 +155,7 @@ def report(tracker: ga_pygame.Tracker, number: int) -> str:
     return "design"
 
 
-def do(changes: list[tuple[float, str, Any]], age: float) -> None:
+def do(tracker: ga_pygame.Tracker, changes: list[tuple[float, str, Any]], age: float) -> None:
     """Carry out the changes of the plan that are due."""
     while changes and changes[0][0] <= age:
         _, what, value = changes.pop(0)
@@ -143,6 +163,8 @@ def do(changes: list[tuple[float, str, Any]], age: float) -> None:
             clock_error[0] = value
         elif what == "read_only":
             Disk.is_read_only = value
+        elif what == "child":
+            fault_children.beget(tracker, value)
 
 
 def main() -> None:
@@ -159,25 +181,38 @@ def main() -> None:
     changes = [tuple(change) for change in PLAN["changes"]]
     while (now := time.monotonic()) - began < PLAN["seconds"]:
         number += 1
-        kind = report(tracker, number)
-        note("call", number, kind)
+        called = time.monotonic()
+        note("call", number, report(tracker, number, called), called)
         if number % 5 == 0:
             gold.earn(1, "pickup", "coin")
             note("wallet")
         if PLAN["flush_every"] and now - flushed >= PLAN["flush_every"]:
             flushed = now
             tracker.flush()
-        do(changes, now - began)  # type: ignore[arg-type]
+        do(tracker, changes, now - began)  # type: ignore[arg-type]
         pygame.event.get()
         pygame.display.flip()
         time.sleep(PLAN["pause"])
-    do(changes, float("inf"))  # type: ignore[arg-type]
+    do(tracker, changes, float("inf"))  # type: ignore[arg-type]
     if PLAN["wait_for_all"]:
         result = tracker.flush().wait(PLAN["wait_for_all"])
         note("flushed", "no answer" if result is None else result.error)
     note("closing")
     tracker.close()
-    note("closed", dict(tracker.stats.dropped))
+    note("closed", dict(tracker.stats.dropped), peak_bytes())
 
 
-main()
+def peak_bytes() -> int:
+    """The most memory that this process held at a time."""
+    try:
+        with open("/proc/self/status") as status:
+            [line] = [line for line in status if line.startswith("VmHWM:")]
+    except OSError:
+        return 0
+    return int(line.split()[1]) * 1024
+
+
+if IS_HELPER:
+    fault_children.play_once(pygame, ga_pygame)
+else:
+    main()

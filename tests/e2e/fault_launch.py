@@ -13,10 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
 from tests.conftest import ROOT, Collector
 from tests.e2e.fault_ledger import ALL, Life, Promise, Result, read, verify
 from tests.e2e.fault_proxy import Proxy
 from tests.e2e.games import outbox, waiting
+from tests.e2e.plain_server import PlainServer
 from tests.e2e.servers import summary
 
 GAME = Path(__file__).with_name("fault_game.py")
@@ -37,7 +41,9 @@ class Plan:
         die_at: The point of `fault_game` at which it kills itself, at the `die_after`th time, `die_delay` seconds
             later.
         clock_error: By how many seconds the wall clock is wrong at the start.
-        changes: After how many seconds what becomes how: `("clock", seconds)`, `("read_only", bool)`.
+        changes: After how many seconds what becomes how: `("clock", seconds)`, `("read_only", bool)`,
+            `("child", deed)`, a deed of `fault_children`.
+        sticky: Files whose names end so cannot be removed by the game.
     """
 
     seconds: float = 0.8
@@ -50,12 +56,15 @@ class Plan:
     die_delay: float = 0.0
     clock_error: float = 0.0
     changes: Sequence[tuple[float, str, Any]] = ()
+    sticky: str = ""
 
 
 class Launch:
     """A game that runs."""
 
-    def __init__(self, name: str, plan: Plan, ledger: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, name: str, plan: Plan, ledger: Path, environment: dict[str, str], prefix: Sequence[str] = ()
+    ) -> None:
         self.name = name
         self.killed_at: float | None = None
         self.suspended: list[tuple[float, float]] = []
@@ -65,7 +74,7 @@ class Launch:
         self.began = time.monotonic()
         with self._said.open("a") as said:
             self.process = subprocess.Popen(
-                [sys.executable, str(GAME), told], stdout=said, stderr=said, cwd=ROOT, env=environment
+                [*prefix, sys.executable, str(GAME), told], stdout=said, stderr=said, cwd=ROOT, env=environment
             )
 
     def wait_until(self, word: str) -> None:
@@ -113,7 +122,7 @@ class World:
     Args:
         name: Stands in front of the launches' names.
         folder: For the ledger and, by default, the game's data.
-        collector: Where all of it goes.
+        collector: Where all of it goes: a collector, or a server that is taken for GameAnalytics.
         proxy: The line to it.
         data: The game's data folder.
     """
@@ -122,7 +131,7 @@ class World:
         self,
         name: str,
         folder: Path,
-        collector: Collector,
+        collector: Collector | PlainServer,
         proxy: Proxy,
         data: Path | None = None,
     ) -> None:
@@ -133,10 +142,29 @@ class World:
         self.data = data or folder / "data"
         self._ledger = folder / "ledger.txt"
         self._launches: list[Launch] = []
+        self._prefix: Sequence[str] = ()
+
+    def hide_shared_memory(self) -> None:
+        """Play where `/dev/shm` cannot be written, so that journals lie in the data folder."""
+        if sys.platform != "linux":
+            return
+        hidden = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs -o ro none /dev/shm && exec "$@"', "game")
+        if os.geteuid() != 0 or subprocess.run([*hidden, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("hiding shared memory needs root and the right to mount")
+        self._prefix = hidden
 
     @property
     def outbox(self) -> Path:
+        if isinstance(self.collector, PlainServer):
+            return outbox(self.data, SANDBOX_GAME_KEY)
         return outbox(self.data)
+
+    def _targets(self) -> dict[str, str]:
+        if not isinstance(self.collector, PlainServer):
+            return {"GA_PYGAME_COLLECTOR": self.proxy.url}
+        keys = {"GA_PYGAME_GAME_KEY": SANDBOX_GAME_KEY, "GA_PYGAME_SECRET_KEY": SANDBOX_SECRET_KEY}
+        # Nobody can tell that an answer was not read any more, so the game has time for it at its end.
+        return {"GA_PYGAME_ENDPOINT": self.collector.url, "GA_PYGAME_SHUTDOWN_TIMEOUT": "20", **keys}
 
     @property
     def said(self) -> str:
@@ -148,12 +176,12 @@ class World:
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
-            "GA_PYGAME_COLLECTOR": self.proxy.url,
+            **self._targets(),
             "GA_PYGAME_DATA_DIR": str(self.data),
             "GA_PYGAME_UPLOAD_INTERVAL": "0.1",
             **{f"GA_PYGAME_{name.upper()}": value for name, value in knobs.items()},
         }
-        launched = Launch(f"{self.name} {len(self._launches)}", plan, self._ledger, environment)
+        launched = Launch(f"{self.name} {len(self._launches)}", plan, self._ledger, environment, self._prefix)
         self._launches.append(launched)
         return launched
 
@@ -176,6 +204,8 @@ class World:
     def drain(self) -> None:
         """A last launch without faults, which has time to send everything."""
         self.proxy.heal()
+        if isinstance(self.collector, PlainServer):
+            self.collector.heal()
         for _ in range(4):
             self.play(Plan(seconds=0.0, wait_for_all=20.0))
             if not waiting(self.outbox):
@@ -188,7 +218,8 @@ class World:
         names = {life.name for life in lives}
         events = [event for event in self.collector.export() if event["custom_fields"]["launch"] in names]
         result = verify(fault, rounds, lives, events, promise)
-        result.resent = summary(self.collector.url)["duplicates"]
+        if isinstance(self.collector, Collector):
+            result.resent = summary(self.collector.url)["duplicates"]
         if left := waiting(self.outbox):
             result.wrong.append(f"{len(left)} events are still waiting")
         if lives[-1].flushed != "":

@@ -36,6 +36,8 @@ class Life:
         wallet: When each flow went into the wallet.
         died: When it was killed, `None` where it ended by itself.
         suspended: From when until when it was stopped.
+        called: What each call carries of itself, by its number: unique on this machine.
+        peak: The most memory that it held at a time, in bytes.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Life:
     dropped: Mapping[str, int] = field(default_factory=dict)
     flushed: str | None = None
     suspended: list[tuple[float, float]] = field(default_factory=list)
+    called: dict[int, float] = field(default_factory=dict)
+    peak: int = 0
 
     def standstill(self, since: float) -> float:
         """For how long of the time from then until its death the game's own thread got no processor."""
@@ -69,13 +73,13 @@ def read(path: Path) -> dict[str, Life]:
         elif word == "started":
             life.started, life.session_id = at, more[0]
         elif word == "call":
-            life.calls[more[0]] = at
+            life.calls[more[0]], life.called[more[0]] = at, more[2]
         elif word == "wallet":
             life.wallet.append(at)
         elif word == "closing":
             life.closing = at
         elif word == "closed":
-            life.closed, life.dropped = at, more[0]
+            life.closed, life.dropped, life.peak = at, *more
         elif word == "flushed":
             life.flushed = more[0]
         elif word == "died":
@@ -97,6 +101,8 @@ class Result:
         late: Kills that cost a call older than `ON_DISK_SECONDS`.
         oldest: The age of the oldest call that a kill cost, in seconds.
         slowest_close: The longest `close()`, in seconds.
+        slowest_start: The longest `start()`, in seconds.
+        more_memory: The most that a game held more than the same game with a good server, in bytes.
         resent: Events that the collector got again and dropped as doubles.
         wrong: What else is not as promised, in words.
     """
@@ -110,6 +116,8 @@ class Result:
     late: int = 0
     oldest: float = 0.0
     slowest_close: float = 0.0
+    slowest_start: float = 0.0
+    more_memory: int = 0
     resent: int = 0
     wrong: list[str] = field(default_factory=list)
 
@@ -163,6 +171,8 @@ def verify(fault: str, rounds: int, lives: Sequence[Life], events: Sequence[Even
         _check_sessions(life, by_life[life.name], result, promise)
         if life.dropped and promise.is_lossless:
             result.wrong.append(f"{life.name}: dropped {life.dropped}")
+        if life.started:
+            result.slowest_start = max(result.slowest_start, life.started - life.starting)
         if life.closing is not None and life.closed is not None:
             result.slowest_close = max(result.slowest_close, life.closed - life.closing)
     if promise.counters:

@@ -356,7 +356,7 @@ def test_wall_clock_that_is_set(hours: int, game: Any, collector: Collector) -> 
     own = [event for event in collector.export() if event["session_id"] == puppet.session_id]
     times = [event["client_ts"] for event in own]
     assert times == sorted(times)
-    assert int(began) - 2 <= times[0] <= times[-1] <= time.time() + 2
+    assert began - 60 <= times[0] <= times[-1] <= time.time() + 60  # a slow answer may cost seconds, not hours
     assert designs(own) == list(range(6))
     assert 1 <= own[-1]["length"] <= time.time() - began
 

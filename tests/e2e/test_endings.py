@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sqlite3
 import textwrap
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import Collector, eventually
-from tests.e2e.conftest import Display, Play, about, kinds, lengths
+from tests.conftest import Collector, Game, eventually
+from tests.e2e.conftest import Display, Play, kinds, lengths
+from tests.e2e.games import outbox
+from tests.e2e.moments import OBSERVED, Moment, Observed, Span, now
 
 ENDED = [(1, "user"), (1, "progression"), (1, "progression"), (1, "session_end")]
 CRASHED = [(1, "user"), (1, "progression"), (1, "error"), (1, "progression"), (1, "session_end")]
@@ -21,14 +26,12 @@ PLAYED = 1.0
 
 def script(ending: str, before: str = "", after: str = "") -> str:
     """A game with an open attempt that ends in one way."""
-    parts = [textwrap.dedent(part) for part in (_OPENING, before, _START, after, _LOOP, ending)]
+    parts = [OBSERVED, *(textwrap.dedent(part) for part in (_OPENING, before, _START, after, _LOOP, ending))]
     return "\n".join(parts)
 
 
 _OPENING = """
-    import os
     import sys
-    import time
     import pygame
     import ga_pygame
 
@@ -38,9 +41,8 @@ _OPENING = """
 """
 _START = """
     tracker = ga_pygame.Tracker()
-    tracker.start()
+    observe(tracker)
     tracker.progression.start("forest", "level_1")
-    print("plays")
 """
 _LOOP = f"""
     is_over = False
@@ -55,7 +57,16 @@ _LOOP = f"""
             time.sleep(0.02)
 
     play({PLAYED})
+    say("played", now())
 """
+
+
+def played(game: Game, code: int = 0) -> tuple[Span, str]:
+    """Wait until a game ends; how long its session lasted, and what it wrote to its standard error."""
+    started = Moment.of_start(game)
+    at_least = float(game.wait_for("played"))
+    observed = Observed.at_end(game, code)
+    return started.until(Moment.since(at_least)).or_less(observed.asleep), observed.error
 
 
 def check_attempt(events: list[dict[str, Any]]) -> None:
@@ -79,26 +90,26 @@ def check_attempt(events: list[dict[str, Any]]) -> None:
 )
 def test_end(play: Play, collector: Collector, ending: str, code: int) -> None:
     """Whichever way a game ends by its own will: the attempt fails, the session ends once, the exit code is its own."""
-    game = play(script(ending))
-    assert game.end()[0] == code
+    span, _ = played(play(script(ending)), code)
     events = collector.export()
     assert kinds(events) == ENDED
     check_attempt(events)
-    assert lengths(events) == [about(PLAYED + 0.2)]
+    assert lengths(events) == [span]
 
 
 def test_close_button(display: Display, play: Play, collector: Collector) -> None:
     """The window's close button ends the session."""
     game = play(script("play(30)\nassert is_over\npygame.quit()"))
-    game.wait_for("plays")
-    started = time.time()
-    time.sleep(PLAYED)
+    started = Moment.of_start(game)
+    game.wait_for("played")
+    closing = now()
     display.close("game")
-    assert game.end()[0] == 0
+    observed = Observed.at_end(game)
+    closed = Moment.since(closing)
     events = collector.export()
     assert kinds(events) == ENDED
     check_attempt(events)
-    assert lengths(events) == [about(time.time() - started)]
+    assert lengths(events) == [started.until(closed).or_less(observed.asleep)]
 
 
 def test_really_quit_no(display: Display, play: Play, collector: Collector) -> None:
@@ -117,8 +128,7 @@ def test_really_quit_no(display: Display, play: Play, collector: Collector) -> N
             """
         )
     )
-    game.wait_for("plays")
-    started = time.time()
+    started = Moment.of_start(game)
     game.wait_for("asks soon")
     time.sleep(0.5)
     assert (1, "design") not in kinds(collector.export())
@@ -127,18 +137,19 @@ def test_really_quit_no(display: Display, play: Play, collector: Collector) -> N
     assert eventually(lambda: (1, "design") in kinds(collector.export())), "not sent at once"
     time.sleep(1)
     assert (1, "session_end") not in kinds(collector.export())
+    closing = now()
     display.close("game")
-    assert game.end()[0] == 0
+    observed = Observed.at_end(game)
+    closed = Moment.since(closing)
     events = collector.export()
     assert kinds(events) == [(1, "user"), (1, "progression"), (1, "design"), (1, "design"), *ENDED[2:]]
-    assert lengths(events) == [about(time.time() - started)]
+    assert lengths(events) == [started.until(closed).or_less(observed.asleep)]
 
 
 def test_sigterm(play: Play, collector: Collector) -> None:
     """A service that is asked to stop gets a QUIT from SDL, and its session ends like any other."""
     game = play(script("play(30)"))
-    game.wait_for("plays")
-    time.sleep(PLAYED)
+    game.wait_for("played")
     game.process.send_signal(signal.SIGTERM)
     assert game.end()[0] == 0
     events = collector.export()
@@ -149,8 +160,7 @@ def test_sigterm(play: Play, collector: Collector) -> None:
 def test_sigint(play: Play, collector: Collector) -> None:
     """Ctrl-C ends the session and is no error of the game; what it prints and returns stays."""
     game = play(script("play(30)"))
-    game.wait_for("plays")
-    time.sleep(PLAYED)
+    game.wait_for("played")
     game.process.send_signal(signal.SIGINT)
     code, _, error = game.end()
     assert code == -signal.SIGINT
@@ -204,7 +214,7 @@ def test_crash(play: Play, collector: Collector, before: str, after: str, ending
     """An uncaught exception is one critical error, ends the session, and is shown as it would be without us."""
     code = script(ending, before, after)
     without = play(code, GA_PYGAME_ENABLED="0", SDL_VIDEODRIVER="dummy")
-    returned, _, error = play(code).end()
+    span, error = played(play(code), 1)
     events = collector.export()
     [report] = [event for event in events if event["category"] == "error"]
     assert report["severity"] == "critical"
@@ -215,9 +225,9 @@ def test_crash(play: Play, collector: Collector, before: str, after: str, ending
     else:
         assert kinds(events) == CRASHED
     check_attempt(events)
-    assert lengths(events) == [about(PLAYED + 0.2)]
+    assert lengths(events) == [span]
     plain = without.end()
-    assert returned == plain[0] == 1
+    assert plain[0] == 1
     assert error.replace("game_1.py", "game_0.py") == plain[2]
 
 
@@ -244,34 +254,54 @@ def test_crash_of_a_thread(play: Play, collector: Collector) -> None:
             """
         )
     )
-    code, _, error = game.end()
-    assert code == 0
+    span, error = played(game)
     assert "ZeroDivisionError" in error
     events = collector.export()
     assert kinds(events) == CRASHED
-    assert lengths(events) == [about(PLAYED + 0.4)]
+    assert lengths(events) == [span]
+
+
+def until_told(told: Path) -> str:
+    """Part of a game that plays until there is that file."""
+    return f"while not os.path.exists({str(told)!r}):\n    play(0.05)\n"
 
 
 @pytest.mark.parametrize(("end", "code"), [("os._exit(5)", 5), ("os.kill(os.getpid(), 9)", -signal.SIGKILL)])
-def test_killed(play: Play, collector: Collector, end: str, code: int) -> None:
+def test_killed(play: Play, collector: Collector, tmp_path: Path, end: str, code: int) -> None:
     """What a process that died without a word could not say, the next launch says in its name."""
-    game = play(script(f"play(2.2)\n{end}"))
-    game.wait_for("plays")
-    started = time.time()
+    told = tmp_path / "told"
+    clock = 'say("dies", tracker._clock.wall(0.0), tracker._clock.server_offset or 0.0)\n'
+    game = play(script(until_told(told) + clock + end))
+    started = Moment.of_start(game)
+    noted = eventually(lambda: noted_length(tmp_path) > 2 and noted_length(tmp_path), 30)
+    assert noted, "the session's length is not noted while it runs"
+    told.touch()
+    anchor, offset = map(float, game.wait_for("dies").split())
     assert game.end()[0] == code
-    lasted = time.time() - started
+    died = Moment(started.earliest + noted, now())
     [user, *_] = collector.export()
     assert user["category"] == "user"
 
-    assert play(script("")).end()[0] == 0
+    later = play(script(""))
+    offsets = (offset, *Observed.at_end(later).offsets)
     events = collector.export()
     assert sorted(kinds(events)) == sorted([*ENDED, *((2, category) for _, category in ENDED)])
     lost = [event for event in events if event["session_num"] == 1]
     assert kinds(lost) == ENDED
     check_attempt(lost)
     assert {event["session_id"] for event in lost} == {user["session_id"]}
-    assert lasted - 2.5 < lengths(lost)[0] <= lasted  # whole seconds, noted once a second
-    assert started + lasted - 2.5 < lost[-1]["client_ts"] <= started + lasted
+    assert lengths(lost) == [Span(noted, started.until(died).most)]
+    assert lost[-1]["client_ts"] == Observed(anchor, 0.0, offsets, "").stamp(died)
+
+
+def noted_length(tmp_path: Path) -> float:
+    """The seconds that the data folder's only open session has lasted, as far as it is noted."""
+    path = outbox(tmp_path / "data")
+    if not path.exists():
+        return 0.0
+    with contextlib.closing(sqlite3.connect(path)) as connection, contextlib.suppress(sqlite3.OperationalError):
+        return max((length for (length,) in connection.execute("SELECT length FROM session_end")), default=0.0)
+    return 0.0
 
 
 def test_pygame_again(play: Play, collector: Collector) -> None:
@@ -280,23 +310,27 @@ def test_pygame_again(play: Play, collector: Collector) -> None:
         script(
             """
             pygame.quit()
+            say("quit", now())
             time.sleep(0.6)
-            pygame.init()
-            pygame.display.set_mode((320, 240))
-            play(1)
-            pygame.quit()
-            pygame.init()
-            pygame.display.set_mode((320, 240))
-            play(1)
-            pygame.quit()
+            for _ in range(2):
+                before = now()
+                pygame.init()
+                pygame.display.set_mode((320, 240))
+                play(1)
+                pygame.quit()
+                say("again", before, now())
             time.sleep(0.5)
             """
         )
     )
-    assert game.end()[0] == 0
+    started = Moment.of_start(game)
+    at_least = float(game.wait_for("played"))
+    first = started.until(Moment(at_least, float(game.wait_for("quit"))))
+    spans = [Span(0.0, after - before) for before, after in (map(float, game.wait_for("again").split()) for _ in "23")]
+    observed = Observed.at_end(game)
     events = collector.export()
     assert kinds(events) == [*ENDED, (2, "user"), (2, "session_end"), (3, "user"), (3, "session_end")]
-    assert lengths(events) == [about(PLAYED + 0.2), about(1), about(1)]
+    assert lengths(events) == [first.or_less(observed.asleep), *spans]
 
 
 def test_quitting_takes_a_while(play: Play, collector: Collector) -> None:
@@ -306,13 +340,17 @@ def test_quitting_takes_a_while(play: Play, collector: Collector) -> None:
     assert kinds(collector.export()) == ENDED
 
 
-def test_two_copies(play: Play, collector: Collector) -> None:
+def test_two_copies(play: Play, collector: Collector, tmp_path: Path) -> None:
     """A second copy of the game does not end the session of one that runs."""
-    first = play(script("").replace(f"play({PLAYED})", "play(4)"))
-    first.wait_for("plays")
-    assert play(script(""), SDL_VIDEODRIVER="dummy").end()[0] == 0  # without a window that takes the focus
+    told = tmp_path / "told"
+    first = play(script(until_told(told)))
+    started = Moment.of_start(first)
+    second, _ = played(play(script(""), SDL_VIDEODRIVER="dummy"))  # without a window that takes the focus
     assert (1, "session_end") not in kinds(collector.export())
-    assert first.end()[0] == 0
+    ending = now()
+    told.touch()
+    observed = Observed.at_end(first)
+    whole = started.until(Moment.since(ending)).or_less(observed.asleep)
     events = collector.export()
     assert sorted(kinds(events)) == sorted([*ENDED, *((2, category) for _, category in ENDED)])
-    assert lengths(events) == [about(4.2), about(PLAYED + 0.2)]
+    assert lengths(events) == [whole, second]

@@ -17,69 +17,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Collector
 from tests.e2e.fault_launch import Launch, Plan, World
-from tests.e2e.fault_ledger import ALL, Promise, Result
-from tests.e2e.fault_proxy import HTML, Fault, Flapping, Proxy
+from tests.e2e.fault_ledger import ALL, Promise
+from tests.e2e.fault_proxy import HTML, Fault, Flapping
+from tests.e2e.fault_suite import Suite
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and SIGSTOP")
 
 QUICK = {"request_timeout": "0.4"}
 FLUSHING = Plan(seconds=0.8, flush_every=0.15)
-
-
-class Suite:
-    """What a test of the suite needs.
-
-    Attributes:
-        chance: Random numbers, the same for the same seed.
-    """
-
-    def __init__(self, folder: Path, collector: Collector, request: pytest.FixtureRequest) -> None:
-        self.folder = folder
-        self.collector = collector
-        self.proxy = Proxy(collector.url)
-        self.is_long = bool(request.config.getoption("--long", False))
-        self.seed = request.config.getoption("--fault-seed", 1)
-        self.chance = random.Random(f"{self.seed} {request.node.name}")
-        self._request = request
-        self._worlds = 0
-
-    def rounds(self, short: int, long: int) -> int:
-        """How many rounds to play."""
-        return long if self.is_long else short
-
-    def world(self, data: Path | None = None) -> World:
-        """Another player's machine."""
-        self._worlds += 1
-        name = f"world {self._worlds}"
-        return World(name, self.folder / f"w{self._worlds}", self.collector, self.proxy, data)
-
-    def report(self, *results: Result, most_lost: int = 0) -> None:
-        """Keep a row of the table, then fail where a promise is broken."""
-        total = results[0]
-        for one in results[1:]:
-            for name in ("rounds", "events", "lost", "doubled", "kills", "late"):
-                setattr(total, name, getattr(total, name) + getattr(one, name))
-            total.oldest = max(total.oldest, one.oldest)
-            total.slowest_close = max(total.slowest_close, one.slowest_close)
-            total.resent = max(total.resent, one.resent)  # the collector's, who served them all
-            total.wrong += one.wrong
-        self._request.node.user_properties.append(("fault", asdict(total)))
-        total.check(most_lost)
-
-
-@pytest.fixture
-def suite(tmp_path: Path, collector: Collector, request: pytest.FixtureRequest) -> Iterator[Suite]:
-    """A collector, a line to it and random numbers."""
-    made = Suite(tmp_path, collector, request)
-    with made.proxy:
-        yield made
 
 
 # --- kills -----------------------------------------------------------------------------------------------
@@ -278,7 +229,7 @@ def test_clock_that_jumps(suite: Suite) -> None:
             launched.end()
     result = world.verify("clock jumps of 2 h, forward and back", rounds)
     times = [event["client_ts"] for event in suite.collector.export()]
-    if not began - 2 <= min(times) <= max(times) <= time.time() + 2:
+    if not began - 60 <= min(times) <= max(times) <= time.time() + 60:  # the clock jumps by hours
         result.wrong.append(f"times from {min(times) - began:.0f} to {max(times) - began:.0f} s")
     suite.report(result)
 

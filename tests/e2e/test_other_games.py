@@ -7,7 +7,8 @@ import time
 import pytest
 
 from tests.conftest import Collector
-from tests.e2e.conftest import Display, Play, about, kinds, lengths
+from tests.e2e.conftest import Display, Play, kinds, lengths
+from tests.e2e.moments import Span, now
 
 THREE_LINES = """
     import ga_pygame
@@ -32,7 +33,7 @@ def test_three_lines(
 ) -> None:
     """A game that ships with pygame-ce is recorded as it is: played, left for a moment, ended with its own key."""
     game = play(THREE_LINES.format(name=name))
-    started = time.time()
+    started = now()
     display.focus(title)
     for key in keys:
         display.press(key)
@@ -43,19 +44,20 @@ def test_three_lines(
     assert (code, "ga_pygame" in error) == (0, False), error
     events = collector.export()
     assert kinds(events) == [(1, "user"), (1, "session_end")]
-    assert lengths(events)[0] <= time.time() - started
+    assert lengths(events)[0] <= now() - started
     assert {(event["platform"], event["category"]) for event in events} == {("linux", "user"), ("linux", "session_end")}
 
 
 def test_close_button(display: Display, play: Play, collector: Collector) -> None:
     """Such a game's close button ends the session that its length says."""
+    starting = now()
     game = play(THREE_LINES.format(name="stars"))
     display.focus("Pygame Stars")
-    started = time.time()
+    focused = now()
     time.sleep(2)
+    least = now() - focused
     display.close("Pygame Stars")
     assert game.end()[0] == 0
-    played = time.time() - started
     events = collector.export()
     assert kinds(events) == [(1, "user"), (1, "session_end")]
-    assert lengths(events) == [about(played)]
+    assert lengths(events) == [Span(least, now() - starting)]

@@ -5,132 +5,156 @@ from __future__ import annotations
 import signal
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import Collector, eventually
-from tests.e2e.conftest import Display, Play, about, kinds, lengths
+from tests.conftest import Collector, Game, eventually
+from tests.e2e.conftest import Display, Play, kinds, lengths
+from tests.e2e.moments import OBSERVED, Moment, Observed, Span, now
 
 ONE_SESSION = [(1, "user"), (1, "session_end")]
 TWO_SESSIONS = [(1, "user"), (1, "session_end"), (2, "user"), (2, "session_end")]
 
-GAME = """
-    import pygame
-    import ga_pygame
+GAME = f"""{OBSERVED}
+import pygame
+import ga_pygame
 
-    pygame.init()
-    pygame.display.set_mode((320, 240))
-    pygame.display.set_caption("game")
-    tracker = ga_pygame.Tracker(strict=True)
-    tracker.start()
+pygame.init()
+pygame.display.set_mode((320, 240))
+pygame.display.set_caption("game")
+tracker = ga_pygame.Tracker(strict=True)
+observe(tracker)""" + textwrap.dedent("""
     clock = pygame.time.Clock()
-    print("plays")
-    running = True
+    running, focused_at, unsure = True, now(), 0.0  # unsure: what may count as a pause
     while running:
         for event in pygame.event.get():
             if event.type == pygame.QUIT:
                 running = False
+            if event.type == pygame.WINDOWFOCUSLOST:
+                say("away", now())
+            if event.type == pygame.WINDOWFOCUSGAINED:
+                say("back", now())
             if event.type == pygame.KEYDOWN and event.key == pygame.K_f:
                 pygame.display.toggle_fullscreen()
-                print("toggled")
+                say("toggled")
             if event.type == pygame.KEYDOWN and event.key == pygame.K_g:
                 is_full = pygame.display.is_fullscreen()
                 pygame.display.set_mode((320, 240), 0 if is_full else pygame.FULLSCREEN)
-                print("toggled")
+                say("toggled")
         pygame.display.flip()
         clock.tick(60)
+        if pygame.key.get_focused():
+            unsure += gap if (gap := now() - focused_at) > 0.4 else 0.0
+            focused_at = now()
     pygame.quit()
-"""
+    say("over", now(), unsure)
+""")
 
 
 @pytest.mark.parametrize("way", ["another window", "minimised", "another desktop"])
 def test_short_pause(display: Display, play: Play, collector: Collector, neighbour: str, way: str) -> None:
     """A look at something else does not end the session, and its length is the time at the game only."""
-    game = play(GAME)
-    game.wait_for("plays")
-    played = -time.time()
+    game = play(GAME, GA_PYGAME_PAUSE_TIMEOUT="60")
+    started = Moment.of_start(game)
     display.focus("game")
+    game.wait_for("aware")
     time.sleep(0.8)
+    leaving = now()
     if way == "another window":
         display.focus(neighbour)
     elif way == "minimised":
         display.minimise("game")
     else:
         display.switch_desktop(1)
-    played += time.time()
+    left = Moment.said(game, "away", leaving)
     time.sleep(2)
-    played -= time.time()
+    coming = now()
     if way == "another desktop":
         display.switch_desktop(0)
     display.focus("game")
+    back = Moment.said(game, "back", coming)
     time.sleep(0.8)
+    closing = now()
     display.close("game")
-    played += time.time()
-    assert game.end()[0] == 0
+    closed = Moment.said(game, "over", closing)
+    observed = Observed.at_end(game)
     events = collector.export()
     assert kinds(events) == ONE_SESSION
-    assert lengths(events) == [about(played)]
+    assert lengths(events) == [(started.until(left) + back.until(closed)).or_less(observed.asleep)]
 
 
 def test_minimised_past_the_timeout(display: Display, play: Play, collector: Collector) -> None:
     """A long pause ends the session at the moment when it began, and the player's return starts the next."""
     game = play(GAME, GA_PYGAME_PAUSE_TIMEOUT="1")
-    game.wait_for("plays")
-    started = time.time()
-    time.sleep(1.5)
-    display.minimise("game")
-    left = time.time()
-    assert eventually(lambda: kinds(collector.export()) == ONE_SESSION)
-    time.sleep(1)
+    started = Moment.of_start(game)
     display.focus("game")
-    back = time.time()
+    game.wait_for("aware")
     time.sleep(1.5)
+    leaving = now()
+    display.minimise("game")
+    left = Moment.said(game, "away", leaving)
+    assert eventually(lambda: kinds(collector.export()) == ONE_SESSION)
+    coming = now()
+    display.focus("game")
+    back = Moment.said(game, "back", coming)
+    time.sleep(1.5)
+    closing = now()
     display.close("game")
-    closed = time.time()
-    assert game.end()[0] == 0
+    closed = Moment.said(game, "over", closing)
+    observed = Observed.at_end(game)
     events = collector.export()
     assert kinds(events) == TWO_SESSIONS
-    assert lengths(events) == [about(left - started), about(closed - back)]
-    for event, at in zip(events, (started, left, back, closed), strict=True):
-        assert event["client_ts"] == pytest.approx(at - 0.5, abs=1.5)
+    played = [started.until(left), back.until(closed)]
+    assert lengths(events) == [span.or_less(observed.asleep) for span in played]
+    stamps = [event["client_ts"] for event in events]
+    assert stamps == [observed.stamp(moment) for moment in (started, left, back, closed)]
 
 
 @pytest.mark.parametrize("key", ["f", "g"])
 def test_fullscreen_toggles(display: Display, play: Play, collector: Collector, key: str) -> None:
     """Going to fullscreen and back loses the focus for a moment; that neither ends the session nor shortens it."""
-    game = play(GAME, GA_PYGAME_PAUSE_TIMEOUT="0.6")
-    game.wait_for("plays")
+    game = play(GAME, GA_PYGAME_PAUSE_TIMEOUT="60")
+    started = Moment.of_start(game)
     display.focus("game")
-    started = time.time()
     for _ in range(4):
         display.press(key)
         game.wait_for("toggled")
         assert eventually(lambda: display.has_focus("game"))
         time.sleep(0.6)
-    played = time.time() - started
+    closing = now()
     display.close("game")
-    assert game.end()[0] == 0
+    latest, unsure = map(float, game.wait_for("over").split())
+    observed = Observed.at_end(game)
     events = collector.export()
     assert kinds(events) == ONE_SESSION
-    assert lengths(events) == [about(played)]
+    played = started.until(Moment(closing, latest))
+    assert lengths(events) == [played.or_less(unsure + observed.asleep)]
 
 
 def test_focus_flapping(display: Display, play: Play, collector: Collector, neighbour: str) -> None:
-    """A focus that jumps to and fro does not split the session."""
-    game = play(GAME, GA_PYGAME_PAUSE_TIMEOUT="1")
-    game.wait_for("plays")
+    """A focus that jumps to and fro does not split the session, and is known in the end."""
+    game = play(GAME, GA_PYGAME_PAUSE_TIMEOUT="60")
+    started = Moment.of_start(game)
     for _ in range(8):
         display.focus(neighbour)
+        coming = now()
         display.focus("game")
+    back = Moment.said(game, "back", coming)
+    time.sleep(1.1)
+    closing = now()
     display.close("game")
-    assert game.end()[0] == 0
-    assert kinds(collector.export()) == ONE_SESSION
+    closed = Moment.said(game, "over", closing)
+    observed = Observed.at_end(game)
+    events = collector.export()
+    assert kinds(events) == ONE_SESSION
+    least, most = back.until(closed).least, started.until(closed).most
+    assert lengths(events) == [Span(least, most).or_less(observed.asleep)]
 
 
 def test_hidden_at_start(display: Display, play: Play, collector: Collector) -> None:
     """A window that is shown only when all is loaded has no pause before its first frame."""
-    game = play(
-        """
+    code = """
         import time
         import pygame
         import ga_pygame
@@ -138,9 +162,7 @@ def test_hidden_at_start(display: Display, play: Play, collector: Collector) -> 
         pygame.init()
         pygame.display.set_mode((320, 240), pygame.HIDDEN)
         pygame.display.set_caption("game")
-        tracker = ga_pygame.Tracker()
-        tracker.start()
-        print("plays")
+        observe(ga_pygame.Tracker())
         loaded = time.monotonic() + 2
         while time.monotonic() < loaded:
             pygame.event.pump()
@@ -149,24 +171,22 @@ def test_hidden_at_start(display: Display, play: Play, collector: Collector) -> 
         while not pygame.event.get(pygame.QUIT):
             pygame.display.flip()
             time.sleep(0.02)
-        """,
-        GA_PYGAME_PAUSE_TIMEOUT="0.6",
-    )
-    game.wait_for("plays")
-    started = time.time()
+        """
+    game = play(OBSERVED + textwrap.dedent(code), GA_PYGAME_PAUSE_TIMEOUT="0.6")
+    started = Moment.of_start(game)
     display.focus("game")
+    closing = now()
     display.close("game")
-    played = time.time() - started
-    assert game.end()[0] == 0
+    observed = Observed.at_end(game)
+    closed = Moment.since(closing)
     events = collector.export()
     assert kinds(events) == ONE_SESSION
-    assert lengths(events) == [about(played)]
+    assert lengths(events) == [started.until(closed).or_less(observed.asleep)]
 
 
 def test_two_windows(display: Display, play: Play, collector: Collector, neighbour: str) -> None:
     """A game with two windows is paused only while neither has the focus, also while the first is minimised."""
-    game = play(
-        """
+    code = """
         import pygame
         import ga_pygame
 
@@ -175,36 +195,36 @@ def test_two_windows(display: Display, play: Play, collector: Collector, neighbo
         pygame.display.set_caption("map")
         tools = pygame.Window("tools", (200, 100))
         tracker = ga_pygame.Tracker()
-        tracker.start()
-        print("plays")
+        observe(tracker)
         clock = pygame.time.Clock()
         while not any(event.type == pygame.WINDOWCLOSE for event in pygame.event.get()):
             pygame.display.flip()
             clock.tick(60)
-        """,
-        GA_PYGAME_PAUSE_TIMEOUT="0.8",
-    )
-    game.wait_for("plays")
-    started = time.time()
+        """
+    timeout = 2.0
+    game = play(OBSERVED + textwrap.dedent(code), GA_PYGAME_PAUSE_TIMEOUT=str(timeout))
+    started = Moment.of_start(game)
     display.focus("tools")
-    time.sleep(1)
+    game.wait_for("aware")
+    time.sleep(0.5)
     display.focus("map")
-    time.sleep(1)
+    time.sleep(0.5)
     display.focus("tools")
     display.minimise("map")
     display.focus("tools")
-    time.sleep(1.5)
+    time.sleep(timeout + 0.5)
     assert kinds(collector.export()) == [(1, "user")]
-    left = time.time()
+    leaving = now()
     display.focus(neighbour)
     assert eventually(lambda: kinds(collector.export()) == ONE_SESSION)
+    left = Moment(leaving, now() - timeout)  # a session ends that long after the pause began
     display.focus("tools")
     assert eventually(lambda: kinds(collector.export()) == TWO_SESSIONS[:3])
     display.close("tools")
-    assert game.end()[0] == 0
+    observed = Observed.at_end(game)
     events = collector.export()
     assert kinds(events) == TWO_SESSIONS
-    assert lengths(events)[0] == about(left - started)
+    assert lengths(events)[0] == started.until(left).or_less(observed.asleep)
 
 
 WINDOW = """
@@ -214,8 +234,7 @@ WINDOW = """
 """
 START = """
     tracker = ga_pygame.Tracker()
-    tracker.start()
-    print("plays")
+    observe(tracker)
 """
 LOOPS = {
     "imported by name": (
@@ -291,7 +310,7 @@ LOOPS = {
 def in_loop(loop: str) -> str:
     """A game with one of these loops; the tracker starts when the window is there and all is imported."""
     window, body = LOOPS[loop]
-    parts = ("import time\nimport pygame\nimport ga_pygame", window, START, body)
+    parts = (f"{OBSERVED}\nimport pygame\nimport ga_pygame", window, START, body)
     return "\n".join(textwrap.dedent(part) for part in parts)
 
 
@@ -313,12 +332,10 @@ def test_without_the_hook(display: Display, play: Play, collector: Collector, ne
         pygame.display.set_caption("game")
         untouched = pygame.event.get, pygame.event.poll, pygame.event.wait, pygame.display.flip, pygame.display.update
         tracker = ga_pygame.Tracker(hook=False)
-        tracker.session_ended.connect(lambda session_id, length, reason: print("over", reason))
-        tracker.start()
+        observe(tracker)
         assert untouched == (
             pygame.event.get, pygame.event.poll, pygame.event.wait, pygame.display.flip, pygame.display.update
         )
-        print("plays")
         running = True
         while running:
             for event in pygame.event.get():
@@ -328,29 +345,34 @@ def test_without_the_hook(display: Display, play: Play, collector: Collector, ne
             pygame.display.flip()
             time.sleep(0.02)
         """
-    check_away_and_back(code, display, play, collector, neighbour)
+    check_away_and_back(OBSERVED + textwrap.dedent(code), display, play, collector, neighbour)
 
 
 def check_away_and_back(code: str, display: Display, play: Play, collector: Collector, neighbour: str) -> None:
     """Leave a game for longer than its timeout, come back, close it."""
-    game = play(code, GA_PYGAME_PAUSE_TIMEOUT="0.8")
-    game.wait_for("plays")
-    started = time.time()
+    timeout = 0.8
+    game = play(code, GA_PYGAME_PAUSE_TIMEOUT=str(timeout))
+    started = Moment.of_start(game)
     display.focus("game")
+    game.wait_for("aware")
     time.sleep(1)
+    leaving = now()
     display.minimise("game")
-    left = time.time()
     assert eventually(lambda: kinds(collector.export()) == ONE_SESSION), "the session goes on without the player"
+    left = Moment(leaving, now() - timeout)  # a session ends that long after the pause began
     display.focus(neighbour)
+    coming = now()
     display.focus("game")
-    back = time.time()
     assert eventually(lambda: kinds(collector.export()) == TWO_SESSIONS[:3]), "no session after the player's return"
+    back = Moment.since(coming)
+    closing = now()
     display.close("game")
-    closed = time.time()
-    assert game.end()[0] == 0
+    observed = Observed.at_end(game)
+    closed = Moment.since(closing)
     events = collector.export()
     assert kinds(events) == TWO_SESSIONS
-    assert lengths(events) == [about(left - started), about(closed - back)]
+    played = [started.until(left), back.until(closed)]
+    assert lengths(events) == [span.or_less(observed.asleep) for span in played]
 
 
 def test_hint_where_nothing_is_seen(display: Display, play: Play) -> None:
@@ -386,13 +408,13 @@ def test_pygame_again_by_name(display: Display, play: Play, collector: Collector
         pygame.init()
         pygame.display.set_mode((320, 240))
         pygame.display.set_caption("game")
-        print("plays again")
+        say("again")
     """
     loop = textwrap.dedent(LOOPS["imported by name"][1])
     game = play(in_loop("imported by name") + textwrap.dedent(again) + loop)
     game.wait_for("plays")
     display.close("game")
-    game.wait_for("plays again")
+    game.wait_for("again")
     display.focus("game")
     assert eventually(lambda: kinds(collector.export()) == TWO_SESSIONS[:3]), "no session for the second time"
     display.close("game")
@@ -403,27 +425,35 @@ def test_pygame_again_by_name(display: Display, play: Play, collector: Collector
 def test_stopped_process_is_a_pause(play: Play, collector: Collector) -> None:
     """While the machine sleeps nobody plays: a stopped process counts as a pause within the same session."""
     game = play(GAME)
-    game.wait_for("plays")
-    played = -time.time()
+    started = Moment.of_start(game)
     time.sleep(1)
+    stopping = now()
     game.process.send_signal(signal.SIGSTOP)
-    played += time.time()
+    assert eventually(lambda: state(game) == "T")
+    stopped = Moment.since(stopping)
     time.sleep(3)
-    played -= time.time()
+    going_on = now()
     game.process.send_signal(signal.SIGCONT)
     time.sleep(1)
+    ending = now()
     game.process.send_signal(signal.SIGTERM)
-    played += time.time()
-    assert game.end()[0] == 0
+    ended = Moment.said(game, "over", ending)
+    observed = Observed.at_end(game)
     events = collector.export()
     assert kinds(events) == ONE_SESSION
-    assert lengths(events) == [about(played)]
+    total = started.until(ended)
+    assert observed.asleep >= going_on - stopped.latest
+    assert lengths(events) == [Span(total.least - observed.asleep, total.most - (going_on - stopped.latest))]
+
+
+def state(game: Game) -> str:
+    """A process's state as the system names it: `T` is stopped."""
+    return Path(f"/proc/{game.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_loading_is_no_pause(play: Play, collector: Collector) -> None:
     """A player who waits for a level to load is at the game, whether it sleeps, calculates or holds the lock."""
-    game = play(
-        """
+    code = """
         import time
         import pygame
         import ga_pygame
@@ -431,8 +461,7 @@ def test_loading_is_no_pause(play: Play, collector: Collector) -> None:
         pygame.init()
         pygame.display.set_mode((320, 240))
         tracker = ga_pygame.Tracker()
-        tracker.start()
-        began = time.monotonic()
+        observe(tracker)
 
         def frame():
             pygame.event.get()
@@ -453,12 +482,13 @@ def test_loading_is_no_pause(play: Play, collector: Collector) -> None:
             took = time.monotonic() - start
         sum(range(int(size * 2.3 / took)))
         frame()
-        print("played", time.monotonic() - began)
-        """,
-        GA_PYGAME_PAUSE_TIMEOUT="1",
-    )
-    played = float(game.wait_for("played"))
-    assert game.end()[0] == 0
+        say("loaded", now())
+        """
+    game = play(OBSERVED + textwrap.dedent(code), GA_PYGAME_PAUSE_TIMEOUT="60")
+    started = Moment.of_start(game)
+    loaded = float(game.wait_for("loaded"))
+    observed = Observed.at_end(game)
+    ended = Moment.since(loaded)
     events = collector.export()
     assert kinds(events) == ONE_SESSION
-    assert lengths(events) == [about(played)]
+    assert lengths(events) == [started.until(ended).or_less(observed.asleep)]

@@ -1,0 +1,139 @@
+"""Moments known by two readings of one clock, so that no comparison depends on how fast the machine is.
+
+A test cannot know when exactly a game noticed something. It knows a reading before (it had not asked for it yet) and
+one after (the game or the collector has said so): however slow the machine is, the truth lies between.
+All processes of a machine share the clock; it is the one that the tracker measures with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ga_pygame.clock import SystemClock
+from tests.conftest import Game
+
+now: Callable[[], float] = SystemClock().monotonic
+
+OBSERVED = """
+import atexit, os, threading, time
+from ga_pygame.clock import SystemClock
+
+now = SystemClock().monotonic
+
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + chr(10)).encode())  # whole lines, also beside another thread's
+
+def observe(tracker):
+    looks, offsets, cpu = [], {0.0}, tracker._clock.cpu
+
+    def noted():
+        looks.append((now(), cpu()))
+        offsets.add(tracker._clock.server_offset or 0.0)
+        return looks[-1][1]
+
+    tracker._clock.cpu = noted
+    before = now()
+    tracker.start()
+    say("plays", before, now())
+
+    def say_when_aware():
+        while tracker._watch is None or not tracker._watch._focus.armed:
+            time.sleep(0.01)
+        say("aware")
+
+    threading.Thread(target=say_when_aware, daemon=True).start()
+
+    def tell():
+        gaps = ((at - last, used - before) for (last, before), (at, used) in zip(looks, looks[1:]))
+        asleep = sum(gap for gap, used in gaps if gap > 1.9 and used < 0.6 * gap)
+        offsets.add(tracker._clock.server_offset or 0.0)
+        say("observed", tracker._clock.wall(0.0), asleep, *offsets)
+
+    atexit.register(tell)
+"""
+"""For a game: `observe(tracker)` starts it and says what a test cannot see from outside.
+
+`plays` with two readings around `start()`; `aware` when the tracker has seen the game focused, since from then on a
+loss of the focus counts; at exit `observed` with the wall clock at 0, the seconds in which the tracker's watch got no
+processor for so long that it must take it for sleep, and what the server's clock was thought to be ahead.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """Seconds that passed, at least and at most; equal to a length in whole seconds that is possible."""
+
+    least: float
+    most: float
+
+    __hash__ = None  # type: ignore[assignment]  # two that are equal to one length need not be equal
+
+    def __eq__(self, whole: object) -> bool:
+        return isinstance(whole, int) and int(max(0.0, self.least)) <= whole <= int(self.most)
+
+    def __add__(self, other: Span) -> Span:
+        return Span(self.least + other.least, self.most + other.most)
+
+    def or_less(self, seconds: float) -> Span:
+        """As much, or less by up to so many seconds."""
+        return Span(self.least - seconds, self.most)
+
+
+class Moment(NamedTuple):
+    """Something happened between these two readings."""
+
+    earliest: float
+    latest: float
+
+    @classmethod
+    def of_start(cls, game: Game) -> Moment:
+        """When the game's first session began."""
+        return cls(*map(float, game.wait_for("plays").split()))
+
+    @classmethod
+    def since(cls, earliest: float) -> Moment:
+        """Between that reading and now."""
+        return cls(earliest, now())
+
+    @classmethod
+    def said(cls, game: Game, word: str, earliest: float) -> Moment:
+        """Between that reading and the game's own beside a word that it said after that."""
+        latest = 0.0
+        while latest < earliest:  # else of an earlier change: a window that opens may lose the focus once more
+            latest = float(game.wait_for(word).split()[0])
+        return cls(earliest, latest)
+
+    def until(self, later: Moment) -> Span:
+        """What passed between two moments."""
+        return Span(later.earliest - self.latest, later.latest - self.earliest)
+
+
+class Observed(NamedTuple):
+    """What a game with `observe` said at its end.
+
+    Attributes:
+        anchor: Its wall clock at 0 of the monotonic one.
+        asleep: Seconds that its tracker must take for the machine's sleep.
+        offsets: How far it thought the server's clock to be ahead, at one time or another. A server tells whole
+            seconds and its answer takes its time, so that it is rarely 0 even for the same clock.
+        error: What it wrote to its standard error.
+    """
+
+    anchor: float
+    asleep: float
+    offsets: tuple[float, ...]
+    error: str
+
+    @classmethod
+    def at_end(cls, game: Game, expected: int = 0) -> Observed:
+        """Wait until the game ends, with that exit code."""
+        anchor, asleep, *offsets = map(float, game.wait_for("observed").split())
+        code, _, error = game.end()
+        assert code == expected, error
+        return cls(anchor, asleep, tuple(offsets), error)
+
+    def stamp(self, moment: Moment) -> Span:
+        """The `client_ts` of an event of that moment."""
+        return Span(self.anchor + moment.earliest + min(self.offsets), self.anchor + moment.latest + max(self.offsets))

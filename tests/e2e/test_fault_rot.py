@@ -1,0 +1,234 @@
+"""Bit rot between two launches: whatever a file holds, the game starts, delivery goes on, and a loss is said."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ga_pygame.delivery import journal
+from tests.e2e.fault_counts import tally
+from tests.e2e.fault_launch import Plan, World
+from tests.e2e.fault_suite import Suite
+from tests.e2e.plain_server import Exchange, PlainServer
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+
+Rot = Callable[[World, random.Random], tuple[str, float]]
+"""Damages what lies there; says what it did, and how many events the place itself can hold: their loss cannot always
+be seen, since bytes that are gone look as if they had never been written."""
+
+NOTHING = "", 0.0
+PER_PAGE = 24
+PER_STRETCH = 16
+
+
+# --- of a file's bytes -------------------------------------------------------------------------------------
+
+
+def flip(content: bytearray, chance: random.Random) -> None:
+    """Flip some bits."""
+    for _ in range(chance.choice((1, 1, 3, 20))):
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+
+
+def zero(content: bytearray, chance: random.Random) -> None:
+    """Zero a page."""
+    page = chance.randrange(0, len(content), 4096)
+    content[page : page + 4096] = bytes(len(content[page : page + 4096]))
+
+
+def swap(content: bytearray, chance: random.Random) -> None:
+    """Exchange two stretches."""
+    size = chance.choice((1, 8, 32, 512))
+    one, two = (chance.randrange(max(1, len(content) - size)) for _ in "12")
+    content[one : one + size], content[two : two + size] = content[two : two + size], content[one : one + size]
+
+
+def truncate(content: bytearray, chance: random.Random) -> None:
+    """Cut the end off."""
+    del content[chance.randrange(len(content)) :]
+
+
+def fill(content: bytearray, chance: random.Random) -> None:
+    """Write rubbish over a stretch."""
+    size = chance.choice((16, 64, 4096))
+    start = chance.randrange(len(content))
+    content[start : start + size] = chance.randbytes(len(content[start : start + size]))
+
+
+DAMAGES = (flip, zero, swap, truncate, fill)
+
+
+def rot_file(path: Path, chance: random.Random) -> tuple[str, float]:
+    """Damage a file in one of the ways, at a place where there is something."""
+    content = bytearray(path.read_bytes())
+    if not content.strip(b"\0"):
+        return NOTHING
+    damage = chance.choice(DAMAGES)
+    damage(content, chance)
+    path.write_bytes(content)
+    return f"{damage.__name__} in {path.name}", 20 * PER_PAGE
+
+
+def rot_outbox(world: World, chance: random.Random) -> tuple[str, float]:
+    return rot_file(world.outbox, chance)
+
+
+def rot_log(world: World, chance: random.Random) -> tuple[str, float]:
+    """SQLite takes a damaged log for one that ends there, without a word."""
+    log = world.outbox.with_name(world.outbox.name + "-wal")
+    return (rot_file(log, chance)[0], math.inf) if log.exists() else NOTHING
+
+
+def journals(world: World) -> list[Path]:
+    """The journals of dead launches, in shared memory and in the data folder."""
+    folders = {journal.folder(world.outbox.parent), world.outbox.parent}
+    return sorted(path for folder in folders for path in folder.rglob("*.ring"))
+
+
+def rot_journal(world: World, chance: random.Random) -> tuple[str, float]:
+    found = journals(world)
+    if not found:
+        return NOTHING
+    path = chance.choice(found)
+    content = bytearray(path.read_bytes())
+    # most of it is empty: damage where something is
+    used = [place for place in range(0, len(content), 512) if any(content[place : place + 512])]
+    place = chance.choice(used)
+    if chance.random() < 0.2:
+        truncate(content, chance)
+    else:
+        piece = content[place : place + 512]
+        chance.choice((flip, swap, fill))(piece, chance)
+        content[place : place + 512] = piece[:512]
+    path.write_bytes(content)
+    return f"{path.name} at {place}", PER_STRETCH
+
+
+# --- of kept values ----------------------------------------------------------------------------------------
+
+STRANGE: tuple[object, ...] = (
+    "",
+    " ",
+    "\0",
+    "not what it was",
+    "[" * 20_000,
+    '{"a":' * 20_000,
+    "9" * 400,
+    "-1",
+    "1e999",
+    "NaN",
+    "null",
+    "[]",
+    "{}",
+    "x" * 2_000_000,
+    "\U0001f600",
+    b"\xff\xfe\x00",
+    b"",
+    -1,
+    0,
+    2**62,
+    -(2**63),
+    float("inf"),
+    -1e308,
+    1.5,
+)
+KEPT = ("key_value", "session_end", "progression", "destinations", "sums")
+
+
+def rot_values(world: World, chance: random.Random) -> tuple[str, float]:
+    """Put something else into columns of what is kept across launches."""
+    done = []
+    with contextlib.closing(sqlite3.connect(world.outbox, isolation_level=None)) as connection:
+        for _ in range(chance.choice((1, 3))):
+            table = chance.choice(KEPT)
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            keys = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[5]]
+            rows = connection.execute(f"SELECT {', '.join(keys)} FROM {table}").fetchall()
+            if not rows:
+                continue
+            row, value = chance.choice(rows), chance.choice(STRANGE)
+            column = chance.choice([one for one in columns if one not in keys] or columns)
+            where = " AND ".join(f"{key} IS ?" for key in keys)
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (value, *row))
+                done.append(f"{table}.{column} of {row} = {str(value)[:20]!r}")
+    return "; ".join(done), 0.0
+
+
+def rot_something(world: World, chance: random.Random) -> tuple[str, float]:
+    done = [chance.choice((rot_outbox, rot_log, rot_journal, rot_values))(world, chance) for _ in range(2)]
+    return "; ".join(filter(None, (what for what, _ in done))), sum(held for _, held in done)
+
+
+PLACES: dict[str, Rot] = {
+    "outbox": rot_outbox,
+    "its log": rot_log,
+    "journal": rot_journal,
+    "journal in the data folder": rot_journal,
+    "kept values": rot_values,
+    "several": rot_something,
+}
+SAID = ("damaged", "could be saved", "cannot be read", "lost", "dropped", "not what", "left out", "skipped", "counted")
+"""Words of which one stands in what is said where something was lost."""
+
+
+def busy(exchange: Exchange) -> bool:
+    """A server that takes nothing for now."""
+    exchange.answer(503 if not exchange.is_events else 302, b"")
+    return False
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_bit_rot(place: str, suite: Suite, plain_server: PlainServer) -> None:
+    """Damage at a random place costs what lay there: nothing of a later launch, nothing twice, nothing else unsaid."""
+    chance = suite.chance
+    results = []
+    for number in range(suite.rounds(3, 40)):
+        world = suite.world(server=plain_server)
+        if "data folder" in place:
+            world.hide_shared_memory()
+        plain_server.behave = busy
+        hurt = set()
+        for _ in range(chance.choice((1, 2))):  # two, so that there is a journal and an open session of an older one
+            launched = world.launch(Plan(seconds=20.0))
+            launched.wait_until("started")
+            time.sleep(chance.uniform(0.2, 0.5))
+            launched.kill()
+            hurt.add(launched.name)
+        done, held = PLACES[place](world, chance)
+        if chance.random() < 0.5:
+            plain_server.heal()
+        later = world.play(Plan(seconds=0.3))
+        plain_server.heal()
+        last = world.play(Plan(seconds=0.2, wait_for_all=15.0))
+        world.drain()
+        names = {life.name for life in world.lives()}
+        events = [event for event in plain_server.export() if _belongs(event, names, world)]
+        result, damaged = tally(f"bit rot: {place}", 1, world.lives(), events, hurt)
+        if damaged > held and not any(word in world.said for word in SAID):
+            result.wrong.append(f"round {number}: {damaged} events lost and nothing said")
+        for life in world.lives():
+            if life.name in (later.name, last.name) and life.dropped and not damaged:
+                result.wrong.append(f"{life.name}: dropped {life.dropped}")
+        for phrase in ("Traceback", "report this"):
+            if phrase in world.said:
+                result.wrong.append(f"round {number}: {world.said[world.said.index(phrase) :][:600]}")
+        if result.wrong or result.lost or result.doubled:
+            result.wrong.append(f"round {number}: after {done}")
+        results.append(result)
+    suite.report(*results, most_start=suite.most_start)
+
+
+def _belongs(event: dict[str, object], names: set[str], world: World) -> bool:
+    fields = event.get("custom_fields")
+    launch = fields.get("launch") if isinstance(fields, dict) else None
+    return launch in names or (launch is None or not str(launch).startswith("world "))

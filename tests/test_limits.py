@@ -1,0 +1,94 @@
+"""The page of limits and the code: each value the same, no bound missing."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import ga_pygame
+
+PACKAGE = Path(ga_pygame.__file__).parent
+PAGE = PACKAGE.parent / "docs" / "limits.md"
+
+BOUND = re.compile(
+    r"""_?(
+        (MAX|MIN|MOST|LEAST|LONGEST|SHORTEST|FEWEST|LARGEST|SMALLEST|NEWEST|OLDEST|KEPT|REMEMBERED)(_\w+)?
+        | (\w+_)?(LIMIT|LIMITS|MAX|MIN|MOST|SECONDS|MS|BYTES|ROOM|KEPT|DEPTH|CHARACTERS|AT_ONCE|ATTEMPTS|TRIES)
+        | \w+_(SHOWN|SCANNED|TOLD|PERIODS|PER_\w+)
+    )""",
+    re.VERBOSE,
+)
+"""A name that says a bound."""
+
+EXEMPT = {
+    "clients.caller._IDLE_SECONDS": "a sleep that every call ends",
+    "clients.caller._POLL_SECONDS": "how often a worker looks, no bound of what comes from outside",
+    "collector.dashboard.PUSHES_PER_TABLE": "how often the page is refreshed",
+    "collector.dashboard.SECONDS_PER_PUSH": "how often the page is refreshed",
+    "delivery.sqlite_schema._FIXED_BYTES": "an estimate of what a block takes beside its lines",
+    "delivery.uploader._POLL_SECONDS": "how often a worker looks, no bound of what comes from outside",
+    "events.BUCKET_SECONDS": "the width of a bucket of frame times",
+    "recorder._AT_ONCE": "kinds of events",
+    "rules._ID_CHARACTERS": "a pattern",
+    "rules._LONGEST_TEXT": "a short name for the rule of custom fields, which has its source beside it",
+    "rules._PART_CHARACTERS": "a pattern",
+}
+"""Names that say a bound and are none, each with its reason."""
+
+
+class Row(NamedTuple):
+    """A row of the page."""
+
+    what: str
+    constant: str
+    value: str
+    answer: str
+
+
+def rows() -> list[Row]:
+    """All rows of the page's tables."""
+    lines = (line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("|"))
+    cells = ([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines)
+    return [Row(*some) for some in cells if some[1].startswith("`")]
+
+
+def constants() -> set[str]:
+    """The constants of the package's modules whose names say a bound, without `ga_pygame.` in front."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            names = [name.id for target in targets if target for name in ast.walk(target) if isinstance(name, ast.Name)]
+            found |= {f"{module}.{name}" for name in names if name.isupper() and BOUND.fullmatch(name)}
+    return found
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.constant.strip("`"))
+def test_value(row: Row) -> None:
+    """What the page says is what the code does, with its unit, and the page says what happens beyond it."""
+    module, _, name = row.constant.strip("`").rpartition(".")
+    value = getattr(importlib.import_module(f"ga_pygame.{module}"), name)
+    number = row.value.split()[0]
+    assert float(number) == float(value), f"{row.constant} is {value!r}"
+    assert row.what, "what is bounded?"
+    assert row.answer, "what happens when it is exceeded?"
+
+
+def test_every_bound_is_listed() -> None:
+    """No constant whose name says a bound is missing on the page, unless a reason says why it is none."""
+    listed = [row.constant.strip("`") for row in rows()]
+    assert len(set(listed)) == len(listed), "a constant has two rows"
+    missing = constants() - set(listed) - set(EXEMPT)
+    assert not missing, f"add to {PAGE.name}, or to EXEMPT with a reason: {', '.join(sorted(missing))}"
+
+
+def test_every_exemption_is_needed() -> None:
+    """An exemption goes with its constant, and has no row beside it."""
+    assert set(EXEMPT) <= constants()
+    assert not set(EXEMPT) & {row.constant.strip("`") for row in rows()}
