@@ -30,7 +30,7 @@ def exact_text(value: object) -> str | None:
     kind = type(value)
     if kind is str:
         return value  # type: ignore[return-value]  # it is one
-    return str.__str__(value) if issubclass(kind, str) else None  # type: ignore[arg-type]  # it is one
+    return str.__str__(value) if issubclass(kind, str) else None
 
 
 def exact_whole(value: object) -> int | None:
