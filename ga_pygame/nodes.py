@@ -59,6 +59,3 @@ class Nodes:
     def clear(self) -> None:
         """Forget all: a forked child has none of their threads."""
         self._nodes = []
-
-    def __bool__(self) -> bool:
-        return bool(self._nodes)

@@ -114,6 +114,7 @@ class Tracker:
         self._is_started = False
         self._is_closed = False
         self._nodes = Nodes(self._diagnostics)
+        self._has_nodes = False  # a look at it costs a frame less than asking them
 
         self.session_started: Signal[[str]] = Signal("session_started")
         self.session_ended: Signal[[str, int, str]] = Signal("session_ended")
@@ -366,7 +367,7 @@ class Tracker:
                 self._delivery.runner.tick(now)
             if self._mailbox:
                 self._mailbox.deliver()
-            if self._nodes:
+            if self._has_nodes:
                 self._nodes.tick()
         except RecursionError:  # no room on the stack, not even to report it
             pass
@@ -391,6 +392,7 @@ class Tracker:
     def attach(self, node: Node) -> None:
         """Have `tick()` and `close()` look after another node too, such as a `POGRClient`."""
         self._nodes.attach(node)
+        self._has_nodes = True
 
     # --- events -----------------------------------------------------------------------------------------
 

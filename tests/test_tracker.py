@@ -8,6 +8,7 @@ import gzip
 import json
 import sys
 import threading
+from collections import UserDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -436,6 +437,41 @@ def test_a_wrong_call_of_design_is_counted_as_invalid(
         tracker.close()
 
 
+def test_a_wrong_part_is_left_out_of_any_event(world: World) -> None:
+    """The purchase, the flow and the error are what counts; each part is counted, and said with its line."""
+    tracker = world.start(strict=False)
+    bad: Any = {"ok": 1, "a b": 2, "none": None}
+    tracker.business("USD", 499, "pack", "gold", cart_type="x" * 33, fields=bad)
+    tracker.design("value", [], fields=5)  # type: ignore[arg-type]  # wrong on purpose
+    tracker.resource.source("gold", 5, "pickup", "coin", fields={str(number): 1 for number in range(60)})
+    tracker.wallet("gold").spend(2, "boost", "x", fields=bad)
+    tracker.exception(ValueError("x"), severity="fatal", fields=bad)
+    tracker.close()
+    assert tracker.stats.dropped == {"part": 8}
+    _, business, design, resource, wallet, error, _ = world.sent
+    assert "cart_type" not in business
+    assert business["custom_fields"] == wallet["custom_fields"] == error["custom_fields"] == {"ok": 1}
+    assert not {"value", "custom_fields"} & set(design)
+    assert len(resource["custom_fields"]) == 50
+    assert wallet["amount"] == -2
+    assert error["severity"] == "error"
+
+
+def test_a_mapping_that_raises_costs_itself(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Custom fields of a foreign class: the event comes without them, and it is no defect of ours."""
+
+    class Bad(UserDict[str, int]):
+        def items(self) -> Any:
+            raise ZeroDivisionError
+
+    tracker = world.start(strict=False)
+    tracker.design("a", fields=Bad(a=1))
+    tracker.close()
+    assert world.ids == ["user", "a", "session_end"]
+    assert tracker.stats.dropped == {"part": 1}
+    assert "report" not in caplog.text
+
+
 def test_a_name_that_raises_costs_one_counted_event(world: World) -> None:
     """An object of the game's own that fails inside our look-up is no exception in the game."""
     tracker = world.start(strict=False)
@@ -602,6 +638,33 @@ def test_at_most_ten_distinct_errors_a_launch(world: World) -> None:
     tracker.close()
     assert [event["message"] for event in world.sent if event["category"] == "error"] == [str(n) for n in range(10)]
     assert tracker.stats.dropped == {"error_limit": 8}
+
+
+def test_after_the_limit_no_message_is_looked_at(world: World) -> None:
+    """The limit is asked first: neither a text nor a traceback is made for an error that is not sent."""
+    tracker = world.start()
+
+    class Costly:
+        def __str__(self) -> str:
+            asked.append(self)
+            return f"{len(asked)}"
+
+    asked: list[object] = []
+    for _ in range(20):
+        tracker.error("error", Costly())  # type: ignore[arg-type]  # anything has a text
+        tracker.exception(ValueError(Costly()))
+    assert len(asked) <= 12
+    assert tracker.stats.dropped == {"error_limit": 30}
+
+
+@pytest.mark.parametrize("message", [None, 5, b"x", ["x"] * 10**5, "x\udcff", ValueError("x")])
+def test_any_message_is_one(world: World, message: Any) -> None:
+    """What is no string is shown as one; a surrogate becomes a question mark."""
+    tracker = world.start()
+    tracker.error("error", message)
+    tracker.close()
+    assert len(world.sent[1]["message"]) <= 8192
+    assert tracker.stats.dropped == {}
 
 
 def test_messages_are_cut(world: World) -> None:

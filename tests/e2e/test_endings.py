@@ -232,11 +232,11 @@ def test_crash(play: Play, collector: Collector, before: str, after: str, ending
 
 
 def test_crash_with_a_hook_of_the_games_own(play: Play, collector: Collector) -> None:
-    """A game that takes all uncaught exceptions for itself gets them; its session ends all the same."""
+    """A game that takes all uncaught exceptions for itself gets them; the crash is reported all the same."""
     code, _, error = play(script(CRASH, after=OWN_HOOK)).end()
     assert (code, error) == (1, "own hook: KeyError\n")
     events = collector.export()
-    assert kinds(events) == ENDED
+    assert kinds(events) == CRASHED
     check_attempt(events)
 
 
