@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ga_pygame.addresses import MAX_ADDRESS, address
@@ -134,6 +134,7 @@ def test_a_path_is_for_services_only() -> None:
         Config(collector="http://127.0.0.1:8420/v2/events")
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.text().map("http://".__add__)))
 def test_any_text_is_taken_or_refused(text: str) -> None:
     """Nothing but a `ValueError`; what is taken is taken again as it is, and can be split."""
