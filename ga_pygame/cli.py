@@ -34,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m ga_pygame", description="Game analytics for pygame-ce: the tools beside the SDK."
+        prog="python -m ga_pygame",
+        description="Game analytics for pygame-ce: the tools beside the SDK.",
+        epilog="To begin: start `python -m ga_pygame collect`, and in another terminal your game, with the environment"
+        " variable GA_PYGAME_COLLECTOR set to the address that it prints. No keys are needed.",
     )
     parser.add_argument("--version", action="version", version=f"ga_pygame {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ga_pygame.addresses import MAX_ADDRESS, address
+from ga_pygame.clients import TrophyClient
 from ga_pygame.config import Config, load
+from ga_pygame.destinations import POGR, GameAnalytics, Trophy
 
 GOOD = "http://127.0.0.1:8420"
 
@@ -132,6 +134,7 @@ def test_a_path_is_for_services_only() -> None:
         Config(collector="http://127.0.0.1:8420/v2/events")
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.text().map("http://".__add__)))
 def test_any_text_is_taken_or_refused(text: str) -> None:
     """Nothing but a `ValueError`; what is taken is taken again as it is, and can be split."""
@@ -141,3 +144,18 @@ def test_any_text_is_taken_or_refused(text: str) -> None:
         return
     assert address("collector", found) == found
     assert found.startswith(("http://", "https://"))
+
+
+def test_a_service_is_given_an_address_too() -> None:
+    """The destinations' and the client's own arguments go through the same door."""
+    key = "0" * 32
+    for wrong in ("example.org", "http://x:y@z", "http://x:notaport"):
+        with pytest.raises(ValueError, match="endpoint"):
+            GameAnalytics(key, "1" * 40, endpoint=wrong)
+        with pytest.raises(ValueError, match="pogr_url"):
+            POGR("client", "build", pogr_url=wrong)
+        with pytest.raises(ValueError, match="base_url"):
+            Trophy("app_1.2", metrics={"design": "x"}, base_url=wrong)
+        with pytest.raises(ValueError, match="base_url"):
+            TrophyClient("app_1.2", base_url=wrong)
+    assert repr(POGR("client", "build", pogr_url=" https://example.org/v1/ ")) == "<POGR at https://example.org/v1>"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_folder, load
@@ -86,6 +86,7 @@ def test_a_wrong_environment_value_warns_and_falls_back(variable: str, text: str
     assert f"GA_PYGAME_{variable}" in warnings[f"GA_PYGAME_{variable}"]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([f.metadata["env"] for f in FIELDS.values() if f.metadata["env"]]), st.text()))
 def test_no_environment_raises(environment: dict[str, str]) -> None:
     """Whatever the variables hold, there is a config, and it is a valid one."""

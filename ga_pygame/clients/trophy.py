@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from ga_pygame.addresses import address
 from ga_pygame.clients import trophy_wire
 from ga_pygame.clients.caller import Call, Caller
 from ga_pygame.clients.trophy_answers import Answer
@@ -79,7 +80,7 @@ class TrophyClient:
             self._check_key("api_key", self._api_key)
         else:
             self._caller.diagnostics.warn_once("no key", f"Trophy: {_NO_KEY}")
-        self._base_url = f"{self._caller.collector}/v1" if self._caller.collector else base_url.rstrip("/")
+        self._base_url = f"{self._caller.collector}/v1" if self._caller.collector else address("base_url", base_url)
         self._tenant_id = tenant_id
         self._max_retries = max_retries
         new_key = self._caller.new_id if auto_idempotency_key else lambda: None

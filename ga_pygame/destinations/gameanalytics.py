@@ -28,6 +28,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ga_pygame import device, remote_configs, rules, untrusted
+from ga_pygame.addresses import address
 from ga_pygame.config import SANDBOX_GAME_KEY
 from ga_pygame.diagnostics import Drop
 from ga_pygame.exchange import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
@@ -69,7 +70,7 @@ class GameAnalytics(Destination):
     ) -> None:
         self._game_key = game_key
         self._secret = secret_key.encode()
-        self._endpoint = (endpoint or (SANDBOX if game_key == SANDBOX_GAME_KEY else PRODUCTION)).rstrip("/")
+        self._endpoint = address("endpoint", endpoint or (SANDBOX if game_key == SANDBOX_GAME_KEY else PRODUCTION))
         self._resubmit = resubmit_on_server_error
         self._host: Host | None = None
         self._configs: dict[str, Any] = {}

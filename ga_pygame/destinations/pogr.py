@@ -19,6 +19,7 @@ from enum import Enum
 from typing import Any
 
 from ga_pygame import rules, untrusted
+from ga_pygame.addresses import address
 from ga_pygame.clock import iso
 from ga_pygame.diagnostics import Drop
 from ga_pygame.exchange import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
@@ -77,7 +78,7 @@ class POGR(Destination):
     ) -> None:
         self._client_id = client_id
         self._build_id = build_id
-        self._url = pogr_url.rstrip("/")
+        self._url = address("pogr_url", pogr_url)
         self._environment = environment
         self._service = service
         self._host: Host | None = None

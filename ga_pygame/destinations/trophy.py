@@ -20,6 +20,7 @@ from typing import Any, ParamSpec
 from urllib.parse import quote
 
 from ga_pygame import device, untrusted
+from ga_pygame.addresses import address
 from ga_pygame.diagnostics import Drop
 from ga_pygame.exchange import Host, Outcome, Reply, Request, StoredRecord, SummingDestination, Verdict
 from ga_pygame.signals import Signal
@@ -96,7 +97,7 @@ class Trophy(SummingDestination):
                 "have your server make application keys"
             )
         self._api_key = api_key
-        self._url = base_url.rstrip("/")
+        self._url = address("base_url", base_url)
         self.interval: float | None = max(FEWEST_SECONDS, interval)
         self._user = dict(user or {})
         self._mapping = [(*_selector(selector), *_spec(selector, spec)) for selector, spec in metrics.items()]
