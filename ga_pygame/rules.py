@@ -286,6 +286,16 @@ def wire_errors(event: Mapping[str, Any]) -> Iterator[InvalidEvent]:
                 if value is not None:
                     field.check(name, value)
                 elif field.required:
-                    raise InvalidEvent(name, MISSING, "is required", _ANNOTATIONS, "missing_required_property")
+                    raise _missing(name, field)
             except InvalidEvent as error:
                 yield error
+
+
+def _missing(name: str, field: Field) -> InvalidEvent:
+    """What a field that is not there should hold, by its own rule: nothing keeps it that is missing."""
+    try:
+        field.check(name, MISSING)
+    except InvalidEvent as error:
+        words = f"is required: {error.rule}"
+        return InvalidEvent(name, MISSING, words, error.source, "missing_required_property")
+    return InvalidEvent(name, MISSING, "is required", _ANNOTATIONS, "missing_required_property")

@@ -365,14 +365,18 @@ def test_wrong_paths_and_methods(free: Collector) -> None:
     assert free.ask("GET", "/api/summary").status == 200
 
 
-def test_preflight(free: Collector) -> None:
-    """A browser may send events from any page."""
-    for path in ("/v1/metrics/x/event", "/api/users/x"):
-        reply = free.ask("OPTIONS", path, None, {"Origin": "https://game.example"})
-        assert (reply.status, reply.headers["access-control-allow-origin"]) == (204, "*")
-        for name in ("x-api-key", "idempotency-key", "content-type"):
-            assert name in reply.headers["access-control-allow-headers"].lower()
-    assert "PUT" in reply.headers["access-control-allow-methods"]
+def test_preflight(tmp_path: Path) -> None:
+    """A browser may send events from a page of an allowed origin."""
+    collector = Collector(tmp_path, "--allow-origin", "https://game.example")
+    try:
+        for path in ("/v1/metrics/x/event", "/api/users/x"):
+            reply = collector.ask("OPTIONS", path, None, {"Origin": "https://game.example"})
+            assert (reply.status, reply.headers["access-control-allow-origin"]) == (204, "*")
+            for name in ("x-api-key", "idempotency-key", "content-type"):
+                assert name in reply.headers["access-control-allow-headers"].lower()
+        assert "PUT" in reply.headers["access-control-allow-methods"]
+    finally:
+        assert collector.stop() == 0
 
 
 # --- achievements --------------------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ class Keeper:
         db.execute("PRAGMA wal_autocheckpoint = 0")
         self.db = db
         (self._version,) = db.execute("PRAGMA data_version").fetchone()
-        self._watch.note()
+        self._watch.begin()
         self.generation += 1
         return db
 

@@ -38,9 +38,17 @@ class FileWatch:
         self._path = path
         self._noted: dict[str, _Stamp | None] = {}
 
+    def begin(self) -> None:
+        """Take the files that are there now for right: they were just opened."""
+        self._noted = {}
+        self.note()
+
     def note(self) -> None:
-        """Take the files as they are now for right."""
-        self._noted = {suffix: _stamp(Path(f"{self._path}{suffix}")) for suffix in SUFFIXES}
+        """Take what is in the files now for right; one that was deleted or replaced meanwhile stays wrong."""
+        for suffix in SUFFIXES:
+            before, now = self._noted.get(suffix), _stamp(Path(f"{self._path}{suffix}"))
+            if before is None or (now is not None and now[:2] == before[:2]):
+                self._noted[suffix] = now
 
     def trouble(self, *, alone: bool) -> Trouble | None:
         """What is wrong, `None` if nothing is.
