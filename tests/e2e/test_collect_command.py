@@ -340,8 +340,8 @@ def test_export_that_cannot_print_says_so(tmp_path: Path) -> None:
     with contextlib.closing(store.Store(database)) as opened:
         opened.submit(store.Submission("0" * 32, 1.0, [({"category": "user"}, b"{}")], (), 1)).result(timeout=20)
     command = " ".join([*COMMAND, "export", "--db", str(database)])
-    full = subprocess.run(f"{command} > /dev/full", shell=True, capture_output=True, text=True)
+    full = subprocess.run(f"{command} > /dev/full", shell=True, capture_output=True, text=True, check=False)
     assert full.returncode == 1
     assert full.stderr.startswith("ga_pygame: cannot print")
-    closed = subprocess.run(f"{command} >&-", shell=True, capture_output=True, text=True)
+    closed = subprocess.run(f"{command} >&-", shell=True, capture_output=True, text=True, check=False)
     assert (closed.returncode, closed.stderr) == (0, "")
