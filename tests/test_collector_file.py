@@ -1,4 +1,4 @@
-"""The collector's file while it runs: deleted, replaced, overwritten, cut off, shared. What is acknowledged is there."""
+"""The collector's file while it runs: deleted, replaced, overwritten, cut off, shared."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_what_is_acknowledged_after_a_damage_is_there(opened: Opened, damage: Ca
     """Whatever happens to the file, it is said, and from then on an acknowledged event is in the file at the path."""
     opened.put("1")
     damage(opened.path)
-    assert eventually(lambda: opened.status.troubles(), 5)  # without any request
+    assert eventually(opened.status.troubles, 5)  # without any request
     opened.put("2")
     opened.put("3")
     assert {"2", "3"} <= opened.stored()
@@ -176,7 +176,7 @@ def test_another_programs_file_is_left_alone(opened: Opened) -> None:
     other = opened.path.with_name("other")
     other.write_text("a diary")
     other.replace(opened.path)
-    assert eventually(lambda: opened.status.troubles(), 5)
+    assert eventually(opened.status.troubles, 5)
     with pytest.raises(StoreFull):
         opened.store.submit(Submission("game", 1.0, [(event(), b"{}")], [], 1)).result(20)
     assert opened.path.read_text() == "a diary"

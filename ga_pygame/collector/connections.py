@@ -14,7 +14,7 @@ from typing import Any
 
 import h11
 from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 MAX_CONNECTIONS = 512
@@ -188,8 +188,8 @@ class Connection(H11Protocol):
     @property
     def is_waiting(self) -> bool:
         """Whether it waits for its client, not the client for it."""
-        busy = self.cycle is not None and not self.cycle.response_complete
-        return not busy or self.conn.their_state is h11.SEND_BODY
+        cycle: RequestResponseCycle | None = self.cycle  # none before the first request
+        return cycle is None or cycle.response_complete or self.conn.their_state is h11.SEND_BODY
 
     @property
     def kind(self) -> str:

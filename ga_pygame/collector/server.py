@@ -138,6 +138,7 @@ def run(options: Options) -> int:
             h11_max_incomplete_event_size=connections.MAX_HEADER_BYTES,
             backlog=min(connections.MAX_ACCEPTED_AT_ONCE, open_ones.most),
             log_config=None,
+            log_level="warning",
             access_log=False,
             proxy_headers=False,
             server_header=False,
