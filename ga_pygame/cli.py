@@ -206,9 +206,7 @@ def _collect(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    import sqlite3  # noqa: PLC0415 - keeps --version quick
-
-    from ga_pygame.collector import queries, schema, server  # noqa: PLC0415 - the same
+    from ga_pygame.collector import queries, schema, server  # noqa: PLC0415 - keeps --version quick
 
     path = options.db
     if path is None:
@@ -226,8 +224,8 @@ def _export(options: argparse.Namespace) -> int:
         return _fail(str(error))
     try:
         code = _print_lines(reader.rejected() if options.rejected else reader.stored())
-    except sqlite3.Error as error:
-        return _fail(f"cannot read all of {path}: {error}. What could be read was printed")
+    except schema.StoreError as error:
+        return _fail(str(error))
     finally:
         reader.close()
     if reader.unreadable and not code:

@@ -144,7 +144,7 @@ def test_levels_sort_as_a_person_counts() -> None:
         "level_2",
         "level_10",
     ]
-    assert sorted(wanted[::-1], key=lambda one: (levels.natural_key(one), one)) == wanted
+    assert sorted(set(wanted), key=lambda one: (levels.natural_key(one), one)) == wanted
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,15 @@ bounded slice of the newest ids.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from ga_pygame.collector import batches, bodies, counts
 from ga_pygame.collector.plain_text import one_line
-from ga_pygame.collector.schema import Reader
-
-if TYPE_CHECKING:
-    import sqlite3
+from ga_pygame.collector.schema import Reader, StoreError
 
 MAX_IDS_LOOKED_AT = 20_000
 """How many of the newest ids a look at the feed goes through; older events are left out of a filtered feed."""
@@ -254,14 +252,28 @@ class Queries:
         return found
 
     def stored(self) -> Iterator[bytes]:
-        """Every accepted event as it was sent, one line each, in order of arrival."""
-        for (body,) in self._db.execute("SELECT body FROM batches ORDER BY id"):
+        """Every accepted event as it was sent, one line each, in order of arrival.
+
+        Raises:
+            StoreError: The file is damaged; what could be read was given before.
+        """
+        for (body,) in self._all("SELECT body FROM batches ORDER BY id"):
             yield from map(one_line, self._split(body))
 
     def rejected(self) -> Iterator[bytes]:
-        """Every rejected event with its errors, one line each, in order of arrival."""
-        for raw, errors in self._db.execute("SELECT json, errors FROM rejected ORDER BY id"):
+        """Every rejected event with its errors, one line each, in order of arrival.
+
+        Raises:
+            StoreError: See `stored`.
+        """
+        for raw, errors in self._all("SELECT json, errors FROM rejected ORDER BY id"):
             yield b'{"event":' + one_line(raw) + b',"errors":' + one_line(errors.encode()) + b"}"
+
+    def _all(self, query: str) -> Iterator[Any]:
+        try:
+            yield from self._db.execute(query)
+        except sqlite3.Error as error:
+            raise StoreError(f"not all of the file can be read: {error}. What could be read is complete") from error
 
 
 _LAST_ID = 2**63 - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 
 import ga_pygame
+from ga_pygame.collector import store
 from tests.conftest import ANNOTATIONS
 
 if sys.platform == "linux":
@@ -305,3 +307,41 @@ def test_full_disk_is_not_acknowledged(tmp_path: Path) -> None:
         assert code == 0
         assert "cannot store events" in err
     assert len(run("export", "--db", str(database)).stdout.splitlines()) == 2
+
+
+def test_export_takes_the_collectors_own_file(tmp_path: Path) -> None:
+    """Without --db it is the file of the collector on that port; a missing one is named, with what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    folder = {"GA_PYGAME_DATA_DIR": str(tmp_path)}
+    missing = run("export", "--port", port, **folder)
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert str(tmp_path / f"collector-{port}.sqlite3") in missing.stderr
+    assert "--db" in missing.stderr
+    assert "--db" in run("export", "--port", "0", **folder).stderr
+    assert run("export", "--port", "many", **folder).returncode == 2
+    with contextlib.closing(store.Store(tmp_path / f"collector-{port}.sqlite3")) as opened:
+        raw = b'{"category":"design","event_id":"a\xc2\x9b31m\xe2\x80\xae"}'
+        rejected = store.Rejected("design", raw, json.dumps([{"reason": "\u202e\x9b"}], ensure_ascii=False))
+        accepted = [({"category": "design"}, raw)]
+        opened.submit(store.Submission("0" * 32, 1.0, accepted, [rejected], 1)).result(timeout=20)
+    for more in ((), ("--rejected",)):
+        done = run("export", "--port", port, *more, **folder)
+        assert done.returncode == 0
+        assert "\\u009b" in done.stdout
+        assert "\\u202e" in done.stdout
+        assert not set("\x9b\u202e") & set(done.stdout)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="/dev/full is posix")
+def test_export_that_cannot_print_says_so(tmp_path: Path) -> None:
+    """A full disk behind the output is one line and exit code 1; a closed output is no traceback."""
+    database = tmp_path / "events.sqlite3"
+    with contextlib.closing(store.Store(database)) as opened:
+        opened.submit(store.Submission("0" * 32, 1.0, [({"category": "user"}, b"{}")], (), 1)).result(timeout=20)
+    command = " ".join([*COMMAND, "export", "--db", str(database)])
+    full = subprocess.run(f"{command} > /dev/full", shell=True, capture_output=True, text=True, check=False)
+    assert full.returncode == 1
+    assert full.stderr.startswith("ga_pygame: cannot print")
+    closed = subprocess.run(f"{command} >&-", shell=True, capture_output=True, text=True, check=False)
+    assert (closed.returncode, closed.stderr) == (0, "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
 import json
 import os
 import time
@@ -185,3 +187,60 @@ def test_what_is_not_seen_is_written_out(collector: Collector, browser: Any) -> 
     for body in (text, detail):
         assert not set("\u202e\u200b\u0085\U000e0041\x1b") & set(body)
     assert json.loads(detail)["message"] == f"{name}\x1b[31m"
+
+
+def send_as(collector: Collector, key: str, *events: dict[str, Any]) -> int:
+    """Send events of another game, whose signature nobody can check."""
+    connection = http.client.HTTPConnection("127.0.0.1", collector.port, timeout=30)
+    try:
+        connection.request(
+            "POST", f"/v2/{key}/events", json.dumps(events), {"Authorization": base64.b64encode(bytes(32)).decode()}
+        )
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_a_game_that_is_turned_down_is_named(tmp_path: Path, browser: Any) -> None:
+    """A 401 is told on the page, with the line that lets the game in, and without a secret."""
+    collector = Collector(tmp_path, "--game", f"{'a' * 32}:{'b' * 40}")
+    try:
+        browser.get(collector.url)
+        until(browser, lambda: "No events yet" in browser.page_source)
+        assert send_as(collector, "c" * 32, event()) == 401
+        banner = until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".banners .banner"))[0]
+        assert "c" * 32 in banner.text
+        assert "--game" in banner.find_element(By.TAG_NAME, "pre").text
+        assert "b" * 40 not in browser.page_source
+    finally:
+        assert collector.stop()[0] == 0
+
+
+def test_a_deleted_file_is_told(tmp_path: Path, browser: Any) -> None:
+    """Whoever looks at the page hears that the file is gone, and sees what arrives in the next one."""
+    collector = Collector(tmp_path)
+    try:
+        collector.send(event())
+        browser.get(collector.url)
+        until(browser, lambda: len(rows(browser, "feed")) == 1)
+        (tmp_path / "x.sqlite3").unlink()
+        banner = until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".banners .banner"))[0]
+        assert "deleted" in banner.text
+        until(browser, lambda: collector.send(event(event_id="after:it")) == 200)
+        until(browser, lambda: any("after:it" in row for row in rows(browser, "feed")))
+    finally:
+        assert collector.stop()[0] == 0
+
+
+def test_several_games(collector: Collector, browser: Any) -> None:
+    """Each row says of which game it is, as soon as there are two."""
+    other = "0123456789abcdef" * 2
+    collector.send(event())
+    browser.get(collector.url)
+    until(browser, lambda: rows(browser, "feed"))
+    assert not browser.find_elements(By.CSS_SELECTOR, "td.game")
+    assert send_as(collector, other, event(event_id="of:another")) == 200
+    until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, ".feed td.game")) == 2)
+    cells = browser.find_elements(By.CSS_SELECTOR, ".feed td.game span")
+    assert [cell.get_attribute("title") for cell in cells] == [other, test_page.KEY]
+    assert [cell.text for cell in cells] == ["01234567…", "5c6bcb54…"]
