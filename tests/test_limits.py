@@ -73,7 +73,8 @@ def constants() -> set[str]:
 def test_value(row: Row) -> None:
     """What the page says is what the code does, with its unit, and the page says what happens beyond it."""
     module, _, name = row.constant.strip("`").rpartition(".")
-    value = getattr(importlib.import_module(f"ga_pygame.{module}"), name)
+    value = getattr(importlib.import_module(f"ga_pygame.{module}"), name, None)
+    assert value is not None, f"there is no {row.constant} any more"
     number = row.value.split()[0]
     assert float(number) == float(value), f"{row.constant} is {value!r}"
     assert row.what, "what is bounded?"
