@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from ga_pygame.clock import Clock
 from ga_pygame.diagnostics import Drop
+
+T = TypeVar("T")
 
 
 class StoredRecord(NamedTuple):
@@ -101,9 +103,9 @@ class Transport(Protocol):
         ...
 
 
-def of_kind(value: Any, kind: type[Any], *, or_none: bool = False) -> Any:
+def of_kind(value: object, kind: type[T]) -> T:
     """Check what code that is not ours returned; raises `TypeError` for another type."""
-    if not (isinstance(value, kind) or (or_none and value is None)):
+    if not isinstance(value, kind):
         raise TypeError(f"must return a {kind.__name__}, not a {type(value).__name__}")
     return value
 
@@ -116,7 +118,8 @@ def checked_reply(reply: Any) -> Reply | None:
     """A transport's reply with parts of their types, so that any destination can read it; raises `TypeError`."""
     if reply is None:
         return None
-    status, headers, body, error, maybe_handled = of_kind(reply, Reply)
+    parts: Any = of_kind(reply, Reply)
+    status, headers, body, error, maybe_handled = parts
     if status is not None and (not isinstance(status, int) or isinstance(status, bool)):
         raise TypeError(f"a reply's status must be a whole number or None, not a {type(status).__name__}")
     if not isinstance(body, bytes | bytearray | memoryview):

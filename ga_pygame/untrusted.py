@@ -300,7 +300,7 @@ def _number(found: re.Match[str]) -> int | float | None:
         return None
     if found[1] is None and found[2] is None and len(literal) <= 18:
         return int(literal)
-    return number(float(literal))  # type: ignore[return-value]  # finite or None
+    return number(float(literal))
 
 
 def _whole(text: str) -> str:

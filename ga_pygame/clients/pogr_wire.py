@@ -34,6 +34,7 @@ VALID_TAGS = (
 
 
 OK = 200
+NO_ANSWER = "no answer"
 _LONGEST_ERROR = 500
 
 
@@ -73,7 +74,7 @@ def read(command: str, reply: Reply) -> Answer:
     """Judge a reply, the service's own words before the bare status."""
     text = reply.body.decode("utf-8", "replace").strip()
     answer = _parsed(reply.body)
-    error = reply.error if reply.status is None else _error_of(reply.status, text, answer)
+    error = (reply.error or NO_ANSWER) if reply.status is None else _error_of(reply.status, text, answer)
     payload = None if error else answer.get("payload")
     session_id = ""
     if command == "init" and not error:

@@ -171,7 +171,7 @@ def read(kind: type[A], reply: Reply, wrap: str = "") -> A:
     except untrusted.Unsound:
         data = None
     if reply.status is None:
-        return kind(error=reply.error)
+        return kind(error=reply.error or "no answer")
     if not 200 <= reply.status < 300:
         said = untrusted.text(data.get("error"), _LONGEST_ERROR) if isinstance(data, Mapping) else ""
         shown = (said or text)[:_LONGEST_ERROR] or "empty body"

@@ -85,9 +85,12 @@ class Foreign:
     ) -> tuple[Request | None, bool]:
         """The request that must be answered first, if any; and whether it is the record that it cannot be made for."""
 
+        def make(about: StoredRecord | None) -> Request | None:
+            request = destination.handshake(replace(situation, next_record=about))
+            return None if request is None else of_kind(request, Request)
+
         def ask(about: StoredRecord | None) -> Request | None:
-            asked = replace(situation, next_record=about)
-            return self._ask(self._part, lambda: of_kind(destination.handshake(asked), Request, or_none=True))
+            return self._ask(self._part, lambda: make(about))
 
         try:
             return ask(record), False
