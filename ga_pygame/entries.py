@@ -259,8 +259,7 @@ class Replay:
         event = event_of(code, values, self._events)
         if code < 0:
             _check_number(event)
-        checked = None if fields is None else rules.custom_fields("custom_fields", fields)
-        return Record(event, *self._stamp(stamp), _time(at), checked)
+        return Record(event, *self._stamp(stamp), _time(at), None if fields is None else _fields(fields))
 
     def _stamp(self, number: int) -> Stamp:
         """A stamp; in the place of one whose entry was overwritten meanwhile, the last that is known."""
@@ -282,6 +281,16 @@ def _check_number(event: Event) -> None:
     number = event.number
     if number is not None or type(event) in {Business, Resource, WalletChange}:
         _NUMBERS[type(event)]("number", number)
+
+
+def _fields(fields: Any) -> Fields:
+    """Custom fields, which the call has checked and the checksum has kept: of the right types at least."""
+    if type(fields) is not dict:
+        raise ValueError("no custom fields")
+    for key, value in fields.items():
+        if type(key) is not str or type(value) is not str:
+            rules.custom_field(key, value)
+    return fields
 
 
 def _time(seconds: Any) -> float:
