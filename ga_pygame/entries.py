@@ -249,7 +249,7 @@ class Replay:
         if body is None:
             kind, stamp, at, number, _ = row
             record = Row(kind, self._events[kind], number, *self._stamp(stamp), _time(at)).record()
-            event_of(*values_of(record.event), {})  # a row has no checksum: its number may be anything
+            _check_number(record.event)  # a row has no checksum: it may be anything
             return record
         if body.what == UNREADABLE:
             raise ValueError("an entry that cannot be read")
@@ -258,14 +258,39 @@ class Replay:
         code, values, stamp, at, fields = body.value
         event = event_of(code, values, self._events)
         if code < 0:
-            event_of(*values_of(event), {})  # another number has not been checked
-        checked = None if fields is None else rules.custom_fields("custom_fields", fields)
-        return Record(event, *self._stamp(stamp), _time(at), checked)
+            _check_number(event)
+        return Record(event, *self._stamp(stamp), _time(at), None if fields is None else _fields(fields))
 
     def _stamp(self, number: int) -> Stamp:
         """A stamp; in the place of one whose entry was overwritten meanwhile, the last that is known."""
         found = self._stamps.get(number)
         return found if found is not None else self._stamps[max(self._stamps)]
+
+
+_NUMBERS: dict[type, Callable[[str, object], Any]] = {
+    Business: rules.amount_cents,
+    Resource: rules.positive,
+    WalletChange: rules.positive,
+    Progression: rules.score,
+    Design: rules.number,
+}
+
+
+def _check_number(event: Event) -> None:
+    """Check the number of an event that repeats another one's checked parts."""
+    number = event.number
+    if number is not None or type(event) in {Business, Resource, WalletChange}:
+        _NUMBERS[type(event)]("number", number)
+
+
+def _fields(fields: Any) -> Fields:
+    """Custom fields, which the call has checked and the checksum has kept: of the right types at least."""
+    if type(fields) is not dict:
+        raise ValueError("no custom fields")
+    for key, value in fields.items():
+        if type(key) is not str or type(value) is not str:
+            rules.custom_field(key, value)
+    return fields
 
 
 def _time(seconds: Any) -> float:

@@ -215,9 +215,10 @@ class Inbox:
         number = self._next_stamp()
         self._stamps[number] = Stamp(session, context)
         if self._journal is None or session is None:
-            if len(self._stamps) > 2 * (len(self._spilled) + _KEPT_STAMPS) and self._sorting.acquire(blocking=False):
+            old = self._old_stamps()
+            if old and self._sorting.acquire(blocking=False):
                 try:
-                    self._forget_stamps()
+                    self._forget_stamps(old)
                 finally:
                     self._sorting.release()
             return number, b""
@@ -298,6 +299,7 @@ class Inbox:
         """The next items; those of the call before are in the outbox. Fewer than `most`: there are no more."""
         items: list[Item] = []
         journal = self._journal
+        old = self._old_stamps()  # before the journal is read: of newer ones there may be rows behind what is read
         if journal is not None:
             for row, body in self._read(journal, most):
                 self._add(items, row, body)
@@ -309,8 +311,8 @@ class Inbox:
                     self._add(items, row, body)
             if not self._spilled:
                 self._spilled_bytes = 0
-            if len(items) < most:  # nothing is left in the journal
-                self._forget_stamps()
+            if len(items) < most:  # nothing of theirs is left in the journal
+                self._forget_stamps(old)
         return items
 
     def _add(self, items: list[Item], row: RawRow, body: Body | None) -> None:
@@ -337,16 +339,22 @@ class Inbox:
             found = self._stamps[min((one for one in known if one > number), default=max(known))]
         return found
 
-    def _forget_stamps(self) -> None:
-        """Drop what stands in no entry any more; not the newest, for the calls that are just being made.
+    def _old_stamps(self) -> list[int]:
+        """Stamps that may be forgotten if no entry names them; not the newest, for the calls that are being made."""
+        if len(self._stamps) <= 2 * (len(self._spilled) + _KEPT_STAMPS):
+            return []
+        return list(self._stamps)[:-_KEPT_STAMPS]
+
+    def _forget_stamps(self, old: list[int]) -> None:
+        """Drop those of them that stand in no entry any more.
 
         The caller holds `_sorting`: entries that another thread has just taken from memory are in no list, and would
         lose their stamps.
         """
-        if len(self._stamps) > 2 * (len(self._spilled) + _KEPT_STAMPS):
+        if old:
             spilled = (found for text in tuple(self._spilled) for found in entries(text, 0))
             used = {row[1] if body is None else body.value[2] for _, row, body in spilled}
-            for number in list(self._stamps)[:-_KEPT_STAMPS]:
+            for number in old:
                 if number not in used and number != self.stamp:
                     self._stamps.pop(number, None)
 
