@@ -6,7 +6,8 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from ga_pygame.delivery.outbox import NewRecord, OpenSession
+from ga_pygame import kept
+from ga_pygame.delivery.outbox import NewRecord, OpenSession, Told
 from ga_pygame.delivery.sqlite_schema import INSERT, SIZE, Addition, blocks
 
 _DOOMED = 64
@@ -14,21 +15,43 @@ _DOOMED = 64
 
 
 class SqliteTransaction:
-    """The writer's statements inside one transaction."""
+    """The writer's statements inside one transaction.
 
-    def __init__(self, connection: sqlite3.Connection, destinations: Sequence[str], launch: str) -> None:
+    Args:
+        connection: Its transaction is open.
+        destinations: Names that take records.
+        launch: This process's name.
+        told: Told of kept values that make no sense.
+        lent: The highest id of what is being sent now: no room is made up to there.
+        counted: Whether the size of what waits is known to be true.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        destinations: Sequence[str],
+        launch: str,
+        told: Told,
+        lent: int = 0,
+        *,
+        counted: bool = False,
+    ) -> None:
         self._connection = connection
         self._destinations = frozenset(destinations)
         self._launch = launch
+        self._told = told
+        self._lent = lent
+        self.counted = counted
         self._grown = 0
         self._added: list[Addition] = []
 
     def value(self, key: str) -> str | None:
         row = self._connection.execute("SELECT value FROM key_value WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else None
+        return kept.value(key, row[0], self._told.say) if row else None
 
     def values(self) -> Mapping[str, str]:
-        return dict(self._connection.execute("SELECT key, value FROM key_value WHERE key != 'outbox_bytes'"))
+        pairs = self._connection.execute("SELECT key, value FROM key_value WHERE key != 'outbox_bytes'")
+        return kept.values(pairs, self._told.say)
 
     def remember(self, key: str, value: str | None) -> None:
         if value is None:
@@ -37,14 +60,14 @@ class SqliteTransaction:
             self._connection.execute("INSERT OR REPLACE INTO key_value VALUES (?, ?)", (key, value))
 
     def increment(self, key: str) -> int:
-        number = int(self.value(key) or 0) + 1
+        number = kept.count(self.value(key)) + 1
         self.remember(key, str(number))
         return number
 
     def attempts(self, level: str) -> int:
         found = self._connection.execute("SELECT attempt_num FROM progression WHERE progression_event_id = ?", (level,))
         row = found.fetchone()
-        return int(row[0]) if row else 0
+        return kept.count(row[0], kept.MAX_ATTEMPTS) if row else 0
 
     def set_attempts(self, level: str, number: int) -> None:
         if number:
@@ -92,29 +115,63 @@ class SqliteTransaction:
 
     def trim(self, max_bytes: int) -> int:
         self._store()
-        excess = int(self.value("outbox_bytes") or 0) + self._grown - max_bytes
+        if self._size() <= max_bytes:
+            return 0
+        if not self.counted:
+            self._count_anew()
+        excess = self._size() - max_bytes
         if excess <= 0:
             return 0
-        (done,) = self._connection.execute("SELECT ifnull(min(done), 0) FROM destinations").fetchone()
+        done = min((int(number) for (number,) in self._connection.execute("SELECT done FROM destinations")), default=0)
+        newest = self._connection.execute("SELECT session_id FROM blocks ORDER BY last_id DESC LIMIT 1").fetchone()
         dropped = 0
         for protected in (False, True):
-            while excess > 0:
-                oldest = "SELECT session_id FROM blocks WHERE protected = ?1 ORDER BY last_id LIMIT 1"
-                rows = self._connection.execute(
-                    f"SELECT last_id, records, {SIZE} FROM blocks"  # noqa: S608 - constants
-                    f" WHERE protected = ?1 AND session_id = ({oldest}) ORDER BY last_id LIMIT {_DOOMED}",
-                    (protected,),
-                ).fetchall()
-                if not rows:
+            while excess > 0 and (oldest := self._oldest(protected)) is not None:
+                most = excess if oldest == newest[0] else None  # of the running session only what it takes
+                gone, freed = self._drop(protected, oldest, most, done)
+                if not freed:
                     break
-                for last, records, size in rows:
-                    if excess <= 0:
-                        break
-                    self._connection.execute("DELETE FROM blocks WHERE last_id = ?", (last,))
-                    excess -= size
-                    self._grown -= size
-                    dropped += max(0, min(records, last - done))  # some of them may have arrived everywhere
+                dropped += gone
+                excess -= freed
         return dropped
+
+    def _size(self) -> int:
+        return kept.count(self.value("outbox_bytes")) + self._grown
+
+    def _count_anew(self) -> None:
+        """Add up what there is, before anything goes: the number that was kept may be damaged."""
+        (size,) = self._connection.execute(f"SELECT ifnull(sum({SIZE}), 0) FROM blocks").fetchone()  # noqa: S608
+        self.remember("outbox_bytes", str(size - self._grown))
+        self.counted = True
+
+    def _oldest(self, protected: bool) -> str | None:
+        """The session of the oldest block that may go."""
+        query = "SELECT session_id FROM blocks WHERE protected = ? AND last_id > ? ORDER BY last_id LIMIT 1"
+        row = self._connection.execute(query, (protected, self._lent)).fetchone()
+        return row[0] if row else None
+
+    def _drop(self, protected: bool, session_id: str, most: int | None, done: int) -> tuple[int, int]:
+        """Drop a session's blocks, all or, oldest first, as many as free so many bytes.
+
+        Returns:
+            How many records were lost, and how many bytes are free.
+        """
+        dropped = freed = 0
+        while True:
+            rows = self._connection.execute(
+                f"SELECT last_id, records, {SIZE} FROM blocks"  # noqa: S608 - constants
+                f" WHERE protected = ? AND session_id = ? AND last_id > ? ORDER BY last_id LIMIT {_DOOMED}",
+                (protected, session_id, self._lent),
+            ).fetchall()
+            for last, records, size in rows:
+                if most is not None and freed >= most:
+                    break
+                self._connection.execute("DELETE FROM blocks WHERE last_id = ?", (last,))
+                freed += size
+                self._grown -= size
+                dropped += max(0, min(kept.count(records), last - done))  # some of them may have arrived everywhere
+            if not rows or (most is not None and freed >= most):
+                return dropped, freed
 
     def flush(self) -> None:
         """Write down what was added, and by how much the outbox has grown."""
