@@ -102,6 +102,8 @@ class Config:
     def __post_init__(self) -> None:
         for one in fields(self):
             _check_type(one, getattr(self, one.name))
+        if self.data_dir:
+            object.__setattr__(self, "data_dir", _absolute(self.data_dir))
         if self.game_key is not None and self.game_key == self.secret_key:
             raise ValueError("game_key and secret_key are the same; see the game's settings for both keys")
         _check_key("game_key", self.game_key)
@@ -213,9 +215,24 @@ def _parse(one: Field[Any], text: str, warn: Callable[[str, str], None]) -> Any:
     return value
 
 
-def data_folder(config: Config, game_key: str) -> Path:
-    """The folder of one game; a collector's events have their own, so that none ever reaches a service."""
+def data_folder(config: Config, game_key: str) -> Path | None:
+    """The folder of one game; a collector's events have their own, so that none ever reaches a service.
+
+    `None` where there is no home folder: no HOME, and no entry of the user in the system's list.
+    """
     import platformdirs  # noqa: PLC0415 - 4 ms that `import ga_pygame` need not cost
 
     root = Path(config.data_dir) if config.data_dir else platformdirs.user_data_path("ga_pygame", appauthor=False)
+    if not root.is_absolute():
+        return None
     return root / (f"{game_key}-collector" if config.collector else game_key)
+
+
+def _absolute(folder: str | os.PathLike[str]) -> Path:
+    """A folder as it is meant now: the game may change its working folder."""
+    text = os.fspath(folder)
+    if not isinstance(text, str):
+        text = os.fsdecode(text)
+    if "\0" in text:
+        raise ValueError("data_dir: a path cannot have a null character")
+    return Path(os.path.abspath(os.path.expanduser(text)))

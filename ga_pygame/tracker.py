@@ -268,6 +268,7 @@ class Tracker:
             listener=self._announcer,
             publish_configs=lambda answer: self._mailbox.post(lambda: self._take_configs(answer)),
             post=self._mailbox.post,
+            attach=self._recorder.attach,
         )
         kept = self._delivery.values
         self.dimensions.load((kept.get("custom_01"), kept.get("custom_02"), kept.get("custom_03")))

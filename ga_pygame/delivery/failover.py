@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -79,7 +79,7 @@ class FailoverOutbox:
         self._summing = tuple(summing)
         self._clock = clock
         self._diagnostics = diagnostics
-        self._told = Told(lambda cause, message: self._say(cause, message), self._lost)
+        self._told = Told(self._say, self._lost)
         self._memory = MemoryOutbox(destinations, summing)
         self._launch = self._memory.launch
         self._disk: SqliteOutbox | None = None
@@ -88,6 +88,7 @@ class FailoverOutbox:
         self._retry_after = FIRST_RETRY_SECONDS
         self._next_try = 0.0
         self._closing = False
+        self._has_given_up = False
         self._damage: OutboxError | None = None
         self._aside: Path | None = None  # where a damaged file is just being moved
         self._slices: deque[_Slice] = deque()
@@ -318,6 +319,10 @@ class FailoverOutbox:
             self._journal_done = max(self._journal_done, self._slices.popleft().position)
         return self._journal_done
 
+    @property
+    def is_on_disk(self) -> bool:
+        return not self._in_memory or self._path is None
+
     def bury(self, orphan: Orphan) -> None:
         if self._disk is not None:
             with contextlib.suppress(OutboxError):
@@ -367,7 +372,8 @@ class FailoverOutbox:
 
     def save(self) -> None:
         self._closing = True
-        if self._in_memory and not self._to_disk():
+        if self._in_memory and not self._has_given_up and not self._to_disk():
+            self._has_given_up = True
             self._give_up()
         if self._disk is not None:
             with contextlib.suppress(OutboxError):

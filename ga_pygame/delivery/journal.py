@@ -143,13 +143,9 @@ class Journal:
         return turn * _HALF + self._read_at
 
     def read(self, most: int) -> list[tuple[RawRow, Body | None]]:
-        """The next events; those that it gave before are committed. Fewer than `most`: there are no more."""
-        for _ in range(self._over):
-            self._halves[self._turns[0] % 2][:] = bytes(_HALF)
-            self._over -= 1
-            self._turns.popleft()  # last: now it may be filled again
+        """The next events; what it gave stays until `committed`. Fewer than `most`: there are no more."""
         found: list[tuple[RawRow, Body | None]] = []
-        for turn in tuple(self._turns):
+        for turn in tuple(self._turns)[self._over :]:
             half = self._halves[turn % 2]
             is_over = self._filling is not half  # looked at before the entries, so that none comes after
             for place, row, body in entries(half, self._read_at):
@@ -171,14 +167,22 @@ class Journal:
             start = 0
 
     def committed(self, position: int) -> None:
-        """Everything up to that position is in the outbox."""
+        """Everything up to that position is on the disk or was sent: halves that lie before it may be filled again."""
         _POSITION.pack_into(self._kinds, _POSITION_AT, position)
+        while self._over and self._turns[0] < position // _HALF:
+            self._halves[self._turns[0] % 2][:] = bytes(_HALF)
+            self._over -= 1
+            self._turns.popleft()  # last: now it may be filled again
 
     def close(self) -> None:
         """Remove the file; everything is committed."""
+        self.leave()
+        remove(self._path)
+
+    def leave(self) -> None:
+        """Let go of the file, which stays: the next launch takes what is not committed."""
         for part in (self._kinds, *self._halves):
             part.close()
-        remove(self._path)
 
 
 def remove(path: Path) -> None:

@@ -102,6 +102,8 @@ class MemoryOutbox:
     def journal_done(self, position: int) -> int:
         return position
 
+    is_on_disk = True  # there is none to wait for
+
     def orphans(self) -> Sequence[Orphan]:
         return ()
 
@@ -200,7 +202,7 @@ class MemoryOutbox:
         """Take a record in."""
         with self._lock:
             number = self._next_id
-            names = [name for name in (self._destinations if destinations is None else destinations)]
+            names = self._destinations if destinations is None else destinations
             self._next_id += 1
             if not names:
                 return

@@ -241,6 +241,11 @@ class Outbox(Protocol):
         """
         ...
 
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether all that was committed is where it is to stay."""
+        ...
+
     def orphans(self) -> Sequence[Orphan]:
         """What dead processes left behind; nobody else gets it until `bury`."""
         ...

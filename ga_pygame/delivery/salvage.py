@@ -217,7 +217,7 @@ def _varint(page: bytes, at: int) -> tuple[int, int]:
     number = 0
     for place in range(at, at + 8):
         number = number << 7 | page[place] & 0x7F
-        if page[place] < 0x80:  # noqa: PLR2004 - the bit that says that more follow
+        if page[place] < 0x80:
             return number, place + 1
     return number << 8 | page[at + 8], at + 9
 
@@ -230,12 +230,12 @@ def _value(page: bytes, at: int, kind: int) -> tuple[Any, int]:
     if kind < len(_INTEGER_BYTES):
         end = at + _INTEGER_BYTES[kind]
         return (int.from_bytes(page[at:end], "big", signed=True) if kind else None), end
-    if kind == 7:  # noqa: PLR2004 - see the source
+    if kind == 7:
         return struct.unpack_from(">d", page.ljust(at + 8), at)[0], at + 8
     if kind in (8, 9):
         return kind - 8, at
     end = at + (kind - 12) // 2
-    if kind < 12 or end > len(page):  # noqa: PLR2004 - see the source
+    if kind < 12 or end > len(page):
         raise ValueError("no such column")
     text = page[at:end]
     return (text if kind % 2 == 0 else text.decode("utf-8", "replace")), end

@@ -104,16 +104,16 @@ def wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
     connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
-def read_values(path: Path, key: str | None = None) -> dict[object, object]:
+def read_values(path: Path, key: str | None = None, seconds: float = 0.0) -> dict[object, object]:
     """The kept values of a file that this process has not opened, or one of them; nothing where they cannot be read.
 
-    Waits for nobody and makes no file.
+    Makes no file, and waits at most so long for others.
     """
     query = "SELECT key, value FROM key_value" + ("" if key is None else " WHERE key = ?")
     try:
         data_folder.check(path)
         with contextlib.closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=0.0, uri=True)
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=seconds, uri=True)
         ) as connection:
             connection.text_factory = text_of
             return dict(connection.execute(query, () if key is None else (key,)).fetchall())

@@ -30,6 +30,7 @@ from ga_pygame.delivery.outbox import (
     Orphan,
     OutboxError,
     Rejected,
+    Told,
     Transaction,
     cut,
     sum_record,
@@ -61,7 +62,7 @@ from ga_pygame.delivery.sqlite_schema import (
     version_of,
     whole_parts,
 )
-from ga_pygame.delivery.sqlite_transaction import SqliteTransaction, Told, grow, last_id
+from ga_pygame.delivery.sqlite_transaction import SqliteTransaction, grow, last_id
 from ga_pygame.exchange import StoredRecord
 
 T = TypeVar("T")
@@ -161,6 +162,8 @@ class SqliteOutbox:
 
     def journal_done(self, position: int) -> int:
         return position
+
+    is_on_disk = True
 
     def journal_path(self) -> Path | None:
         return self._journal_of(self.launch)
@@ -463,9 +466,9 @@ class GoneError(OutboxError):
     """Somebody removed or replaced the file while it was in use."""
 
 
-def read_value(path: Path, key: str) -> str | None:
+def read_value(path: Path, key: str, seconds: float = 0.0) -> str | None:
     """One kept value of a file that nobody has opened yet; `None` where it cannot be read."""
-    return kept.value(key, read_values(path, key).get(key), Told().say)
+    return kept.value(key, read_values(path, key, seconds).get(key), Told().say)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

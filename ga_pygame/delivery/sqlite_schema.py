@@ -113,7 +113,7 @@ def _make_3(connection: sqlite3.Connection) -> None:
     for row in connection.execute(SELECT).fetchall():
         if all(isinstance(value, kind) for value, kind in zip(row, _OF_2, strict=False)):
             last_id, count, session_id, offset, only, annotations, lines, _ = row
-            checks = _checks(last_id, count, session_id, offset, only, annotations, lines.split(b"\n"))
+            checks = _checks(last_id, count, (session_id, offset, False, only, annotations), lines.split(b"\n"))
             connection.execute("UPDATE blocks SET checks = ? WHERE last_id = ?", (checks, last_id))
     for name, done in connection.execute("SELECT name, done FROM destinations").fetchall():
         connection.execute("UPDATE destinations SET seal = ? WHERE name = ?", (seal(name, done), name))
@@ -161,6 +161,9 @@ class Block(NamedTuple):
         return len(self.annotations) + len(self.lines)
 
 
+_Shared = tuple[str, float | None, bool, str | None, bytes]
+"""What stands once in a block: session, offset, whether protected, for whom, annotations."""
+
 Addition = tuple[NewRecord, Sequence[str] | None]
 """A record and who is to get it, `None` for all."""
 
@@ -175,27 +178,16 @@ def blocks(additions: Sequence[Addition], first_id: int) -> Iterator[Block]:
 
 
 def _block(last_id: int, key: _Shared, lines: Sequence[bytes]) -> Block:
-    session_id, offset, _, only, annotations = key
-    checks = _checks(last_id, len(lines), session_id, offset, only, annotations, lines)
+    checks = _checks(last_id, len(lines), key, lines)
     return Block(last_id, len(lines), *key, b"\n".join(lines), checks)
 
 
-def _checks(
-    last_id: int,
-    count: int,
-    session_id: str,
-    offset: float | None,
-    only: str | None,
-    annotations: bytes,
-    lines: Sequence[bytes],
-) -> bytes:
+def _checks(last_id: int, count: int, shared: _Shared, lines: Sequence[bytes]) -> bytes:
+    session_id, offset, _, only, annotations = shared
     told = None if offset is None else float(offset)  # SQLite gives it back so
     facts = repr((last_id, count, session_id, told, only)).encode("utf-8", "replace")
-    shared = zlib.crc32(annotations, zlib.crc32(facts))
-    return struct.pack(f"<{len(lines) + 1}I", shared, *map(zlib.crc32, lines))
-
-
-_Shared = tuple[str, float | None, bool, str | None, bytes]
+    whole = zlib.crc32(annotations, zlib.crc32(facts))
+    return struct.pack(f"<{len(lines) + 1}I", whole, *map(zlib.crc32, lines))
 
 
 def _runs(additions: Sequence[Addition]) -> Iterator[tuple[_Shared, list[bytes]]]:
@@ -248,22 +240,20 @@ def records(row: Row, after: int = 0) -> Iterator[StoredRecord]:
     Raises:
         DamagedBlockError: It is not what was written; `whole_parts` has what is left of it. Nothing was given then.
     """
-    last_id, count, session_id, clock_offset, only, annotations, text, checks = row
+    last_id, count, session_id, offset, only, annotations, text, checks = row
+    shared = (session_id, offset, False, only, annotations)
     try:
         lines = text.split(b"\n")
-        is_whole = count == len(lines) and checks == _checks(
-            last_id, count, session_id, clock_offset, only, annotations, lines
-        )
+        is_whole = count == len(lines) and checks == _checks(last_id, count, shared, lines)
     except (TypeError, AttributeError, ValueError) as error:  # columns of other types
         raise DamagedBlockError from error
     if not is_whole:
         raise DamagedBlockError
-    return _records(last_id - count, session_id, clock_offset, annotations, lines, after)
+    return _records(last_id - count, shared, lines, after)
 
 
-def _records(
-    record_id: int, session_id: str, clock_offset: float | None, annotations: bytes, lines: Sequence[bytes], after: int
-) -> Iterator[StoredRecord]:
+def _records(record_id: int, shared: _Shared, lines: Sequence[bytes], after: int) -> Iterator[StoredRecord]:
+    session_id, clock_offset, _, _, annotations = shared
     for line in lines:
         record_id += 1
         if record_id > after:
@@ -275,15 +265,16 @@ def _records(
 
 def whole_parts(row: Row) -> list[Block]:
     """Of a block that is damaged, the lines that are as they were written, as blocks in which they keep their ids."""
-    last_id, _, session_id, clock_offset, only, annotations, text, checks = row
+    last_id, _, session_id, offset, only, annotations, text, checks = row
+    shared = (session_id, offset, False, only, annotations)
     try:
         lines = text.split(b"\n")
         count = len(checks) // 4 - 1
         known = struct.unpack(f"<{count + 1}I", checks)
-        shared = _checks(last_id, count, session_id, clock_offset, only, annotations, ())
+        whole = _checks(last_id, count, shared, ())
     except (TypeError, AttributeError, ValueError, struct.error):
         return []
-    if count != len(lines) or shared != checks[:4]:
+    if count != len(lines) or whole != checks[:4]:
         return []  # a line's end is damaged, or what all share
     parts: list[Block] = []
     run: list[bytes] = []
@@ -291,16 +282,15 @@ def whole_parts(row: Row) -> list[Block]:
         if zlib.crc32(line) == check:
             run.append(line)
         elif run:
-            parts.append(_part(place - 1, session_id, clock_offset, only, annotations, run))
+            parts.append(_part(place - 1, shared, run))
             run = []
     if run:
-        parts.append(_part(last_id, session_id, clock_offset, only, annotations, run))
+        parts.append(_part(last_id, shared, run))
     return parts
 
 
-def _part(
-    last_id: int, session_id: str, offset: float | None, only: str | None, annotations: bytes, lines: Sequence[bytes]
-) -> Block:
+def _part(last_id: int, shared: _Shared, lines: Sequence[bytes]) -> Block:
+    session_id, offset, _, only, annotations = shared
     protected = all(line.split(b"\t")[1].decode() in PROTECTED for line in lines)
     return _block(last_id, (session_id, offset, protected, only, annotations), lines)
 
