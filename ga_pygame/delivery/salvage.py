@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 from ga_pygame import kept
 from ga_pygame.clock import breathe
+from ga_pygame.delivery.launches import saved_session
 from ga_pygame.delivery.outbox import NewRecord, Transaction, taken_apart
 from ga_pygame.delivery.sqlite_file import text_of
-from ga_pygame.delivery.sqlite_outbox import saved_session
 from ga_pygame.delivery.sqlite_schema import SELECT, DamagedBlockError, Row, as_row, records, unsealed, whole_parts
 from ga_pygame.exchange import StoredRecord
 

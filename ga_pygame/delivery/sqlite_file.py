@@ -109,14 +109,14 @@ def read_values(path: Path, key: str | None = None, seconds: float = 0.0) -> dic
 
     Makes no file, and waits at most so long for others.
     """
-    query = "SELECT key, value FROM key_value" + ("" if key is None else " WHERE key = ?")
+    query = "SELECT key, value FROM key_value WHERE ?1 IS NULL OR key = ?1"
     try:
         data_folder.check(path)
         with contextlib.closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=seconds, uri=True)
         ) as connection:
             connection.text_factory = text_of
-            return dict(connection.execute(query, () if key is None else (key,)).fetchall())
+            return dict(connection.execute(query, (key,)).fetchall())
     except (sqlite3.Error, OSError, ValueError):
         return {}
 

@@ -16,12 +16,13 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ga_pygame import kept
 from ga_pygame.clock import breathe, new_id
-from ga_pygame.delivery import data_folder, journal
+from ga_pygame.delivery import data_folder
 from ga_pygame.delivery.file_lock import FileLock, Patience
+from ga_pygame.delivery.launches import Launches, saved_session
 from ga_pygame.delivery.outbox import (
     LEAST_SUM,
     MAX_REJECTED,
@@ -106,7 +107,7 @@ class SqliteOutbox:
         self._told = told or Told()
         self._turn = Lock()  # to write: SQLite would have the uploader sleep, 35 ms at a time beside a busy writer
         self._leases: dict[str, FileLock] = {}
-        self._graves: dict[str, FileLock] = {}
+        self._launches = Launches(path.parent, self.launch, self._told)
         self._unsaved: dict[str, int] = {}  # the last id of what was sent while the disk could not say so
         self._unsaved_sums: dict[str, set[str]] = {name: set() for name in summing}
         self._never_frozen = set(summing)
@@ -128,13 +129,11 @@ class SqliteOutbox:
 
     def _open(self, patience: Patience) -> None:
         self._writer = connect(self.path, patience.left)
-        self._launch_lock = self._lock_file(f"launch-{self.launch}")
         try:
             wait_at_most(self._writer, patience.left)
             self._prepare()
             wait_at_most(self._writer, BUSY_SECONDS)
-            if not self._launch_lock.acquire():
-                raise OutboxError(f"{self.path}: another program holds {self._launch_lock.path.name}")
+            self._launches.begin()
             self._identity = _identity(self.path)
         except BaseException:
             self._writer.close()
@@ -166,88 +165,20 @@ class SqliteOutbox:
     is_on_disk = True
 
     def journal_path(self) -> Path | None:
-        return self._journal_of(self.launch)
-
-    def _journal_of(self, launch: str) -> Path:
-        return journal.folder(self.path.parent) / f"journal-{launch}.ring"
+        return self._launches.journal_of(self.launch)
 
     def orphans(self) -> Sequence[Orphan]:
         with translated(self.path):
-            rows = self._open_sessions()
-            journals = {
-                path.stem.removeprefix("journal-") for path in journal.folder(self.path.parent).glob("journal-*.ring")
-            }
-            names = ({launch for launch, _ in rows} | journals) - {self.launch}
-            dead = [launch for launch in sorted(names) if kept.LAUNCH.fullmatch(launch) and self._take_lock_of(launch)]
-            for launch in tuple(dead):
-                if (mark := self._ended_mark(launch)).exists():
-                    self._writer.execute("DELETE FROM session_end WHERE launch = ?", (launch,))
-                    mark.unlink(missing_ok=True)
-                    rows = [row for row in rows if row[0] != launch]
-            self._sweep()
-        orphans = []
-        for launch in dead:
-            sessions = [session for owner, session in rows if owner == launch]
-            path = self._journal_of(launch)
-            if sessions or path.exists():
-                orphans.append(Orphan(launch, sessions, path if path.exists() else None))
-            else:
-                self._release_lock_of(launch)
-        return orphans
-
-    def _open_sessions(self) -> list[tuple[str, OpenSession]]:
-        """Sessions that are open in the file, each with its launch; a row that makes no sense is removed and told."""
-        found = []
-        query = "SELECT CAST(session_id AS BLOB), session_end.* FROM session_end"
-        for key, *columns, launch in self._writer.execute(query).fetchall():
-            session = saved_session((*columns, launch))
-            if session is not None and isinstance(launch, str) and kept.LAUNCH.fullmatch(launch):
-                found.append((launch, session))
-                continue
-            self._writer.execute("DELETE FROM session_end WHERE CAST(session_id AS BLOB) IS ?", (key,))
-            self._told.lost(1, "the row of an open session makes no sense, so that session never ends")
-        return found
+            return self._launches.orphans(self._writer)
 
     def bury(self, orphan: Orphan) -> None:
         with translated(self.path):
-            journal.remove(self._journal_of(orphan.launch))
-            self._writer.execute("DELETE FROM key_value WHERE key = ?", (orphan.journal_key,))
-            self._release_lock_of(orphan.launch)
-
-    def _take_lock_of(self, launch: str) -> bool:
-        """Hold a dead launch's lock, so that one process alone picks up what it left; false where it lives."""
-        lock = self._lock_file(f"launch-{launch}")
-        try:
-            if launch in self._graves or not lock.acquire():
-                return False
-        except OSError:  # a file that is not ours has that name
-            return False
-        self._graves[launch] = lock
-        return True
-
-    def _release_lock_of(self, launch: str) -> None:
-        if (lock := self._graves.pop(launch, None)) is not None:
-            lock.remove()
+            self._launches.bury(self._writer, orphan)
 
     def mark_ended(self) -> None:
         """Say beside the file, which cannot be written, that this launch's sessions are over and delivered."""
         with translated(self.path):
-            self._ended_mark(self.launch).touch(mode=0o600)  # an empty file finds room on a full disk
-
-    def _ended_mark(self, launch: str) -> Path:
-        return self.path.parent / f"ended-{launch}"
-
-    def _sweep(self) -> None:
-        """Remove lock files of launches that died without an open session.
-
-        A file younger than ours may belong to a copy that is just starting and does not hold it yet.
-        """
-        own = self._launch_lock.path.stat().st_mtime
-        for stale in self.path.parent.glob("launch-*.lock"):
-            launch = stale.stem.removeprefix("launch-")
-            is_old = stale.lstat().st_mtime < own - 60
-            if is_old and launch not in self._graves and kept.LAUNCH.fullmatch(launch) and self._take_lock_of(launch):
-                self._release_lock_of(launch)
+            self._launches.mark_ended()
 
     def counters(self) -> tuple[dict[str, str], dict[str, int], dict[str, OpenSession]]:
         """Values, attempts and open sessions, for an outbox that has to go on elsewhere."""
@@ -432,12 +363,9 @@ class SqliteOutbox:
         with contextlib.suppress(sqlite3.Error, OSError):
             for connection in (*self._readers.values(), self._writer):
                 connection.close()
-        for lock in (*self._leases.values(), *self._graves.values()):
+        for lock in self._leases.values():
             lock.release()
-        if keep_launch:  # another outbox of this launch holds the file of that name
-            self._launch_lock.release()
-        else:
-            self._launch_lock.remove()
+        self._launches.end(keep_file=keep_launch)
 
     # --- opening ----------------------------------------------------------------------------------------
 
@@ -486,7 +414,7 @@ def _done(connection: sqlite3.Connection, destination: str) -> int:
     for name, done, text in rows:
         if name == destination and (found := unsealed(destination, done, text)) is not None:
             return found
-    for _, done, text in rows:  # the name itself may be damaged
+    for _, _, text in rows:  # the name itself may be damaged
         if (found := unsealed(destination, None, text)) is not None:
             return found
     raise DamagedError(f"nothing says what {destination} has got")
@@ -514,10 +442,3 @@ def _keep_rejected(connection: sqlite3.Connection, destination: str, rejected: S
             [(destination, one.reason.value, one.errors, one.record.client_ts, one.record.payload) for one in rejected],
         )
         connection.execute("DELETE FROM rejected WHERE id <= (SELECT MAX(id) FROM rejected) - ?", (MAX_REJECTED,))
-
-
-def saved_session(row: Sequence[Any]) -> OpenSession | None:
-    """A row of the table `session_end`, without the launch, its last column; `None` where it makes no sense."""
-    *columns, _launch = row  # the columns stand in the order of the fields
-    found = kept.session_row(tuple(columns))
-    return OpenSession(*found) if found is not None else None

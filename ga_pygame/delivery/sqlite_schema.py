@@ -122,8 +122,8 @@ def _make_3(connection: sqlite3.Connection) -> None:
 # --- blocks ----------------------------------------------------------------------------------------------
 
 _COLUMNS = "last_id, records, session_id, clock_offset, protected, only, annotations, lines"
-_INSERT_INTO_2 = f"INSERT INTO blocks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-INSERT = f"INSERT INTO blocks ({_COLUMNS}, checks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_INTO_2 = f"INSERT INTO blocks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
+INSERT = f"INSERT INTO blocks ({_COLUMNS}, checks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 SELECT = "SELECT last_id, records, session_id, clock_offset, only, annotations, lines, checks FROM blocks"
 SIZE = "ifnull(length(annotations), 0) + ifnull(length(lines), 0)"
 _OF_2 = (int, int, str, float | int | None, str | None, bytes, bytes)
