@@ -380,13 +380,15 @@ def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -
     """
     if not transaction.delete_session(session.session_id) or not session.annotations:
         return
+    user_id = json.loads(b"{" + session.annotations + b"}").get("user_id")
+    if not user_id:
+        return
     events: list[tuple[Event, dict[str, int]]] = [(event, {}) for event in _wallet_events(session)]
     if session.attempt is not None:
         number = transaction.attempts(session.attempt) + 1
         transaction.set_attempts(session.attempt, number)
         events.append((Progression(Status.FAIL, tuple(session.attempt.split(":"))), {"attempt_num": number}))
     events.append((SessionEnd(int(session.length), "lost"), {}))
-    user_id = json.loads(b"{" + session.annotations + b"}")["user_id"]
     when = (session.client_ts, session.clock_offset)
     records = []
     for event, numbers in events:

@@ -88,6 +88,8 @@ class Launches:
             session = saved_session((*columns, launch))
             if session is not None and isinstance(launch, str) and kept.LAUNCH.fullmatch(launch):
                 found.append((launch, session))
+                if columns[6] and not session.annotations:
+                    self._told.lost(1, "the row of an open session names no player, so it ends unsaid")
                 continue
             connection.execute("DELETE FROM session_end WHERE CAST(session_id AS BLOB) IS ?", (key,))
             self._told.lost(1, "the row of an open session makes no sense, so that session never ends")

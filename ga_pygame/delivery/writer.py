@@ -11,6 +11,7 @@ import functools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
+from ga_pygame import kept
 from ga_pygame.clock import Clock, PastClock, breathe
 from ga_pygame.delivery.bookkeeping import Amounts, Book, Encoder, Heartbeat, Page, replay
 from ga_pygame.delivery.journal import Journal, Rest
@@ -142,7 +143,7 @@ class Writer:
             request = requests.popleft()
             if isinstance(request, Flush):
                 self._flushes.append(request)
-            else:
+            elif kept.storable(request.key, request.value, self._diagnostics.warn_once):
                 self._remembers.append(request)
 
     def _is_due(self, now: float) -> bool:
