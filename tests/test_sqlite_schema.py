@@ -514,7 +514,7 @@ def test_what_all_have_got_is_not_saved_from_a_damaged_file(tmp_path: Path) -> N
     outbox.transact(lambda t: t.add([NewRecord("s1", "design", 1.7e9, None, b"", b'"n":"later"')]))
     expected = [payload(b'"v":2', b'"n":%d' % number) for number in range(4, 10)] + [b'"n":"later"}']
     assert [one.payload for one in all_of(outbox, "second")] == expected
-    assert [one.payload for one in all_of(outbox, "first")] == expected
+    assert [one.payload for one in all_of(outbox, "first")] == expected[2:]  # it has 4 and 5, too
     outbox.close()
 
 
