@@ -104,6 +104,8 @@ _VALUES: dict[str, Rule] = {
     "session_num": Rule(_counter, "sessions are counted from 1 again"),
     "transaction_num": Rule(_counter, "purchases are counted from 1 again"),
     "outbox_bytes": Rule(_counter, "the size is counted anew"),
+    "trimmed": Rule(_counter, "what is missing may be counted once more"),
+    "salvage": Rule(_by(rules.custom_dimension), "what was set aside is not saved"),
     "remote_configs": Rule(_object, "the defaults are in force until the service answers"),
 }
 _PREFIXES: dict[str, Rule] = {

@@ -90,6 +90,7 @@ class FailoverOutbox:
         self._closing = False
         self._has_given_up = False
         self._damage: OutboxError | None = None
+        self._delivered: dict[str, int] = {}  # by this process, from the file that was set aside
         self._aside: Path | None = None  # where a damaged file is just being moved
         self._slices: deque[_Slice] = deque()
         self._journal_done = 0
@@ -138,6 +139,7 @@ class FailoverOutbox:
         if path is None:
             return
         if self._disk is not None:
+            self._delivered = self._disk.delivered
             self._disk.close()
             self._disk = None
         aside = self._aside = self._aside or _free_name(path)
@@ -167,7 +169,7 @@ class FailoverOutbox:
         def copy(transaction: Transaction) -> None:
             salvage.copy_values(old.connection, self._launch, transaction, self._told.say)
             if was_removed:
-                for record, only in salvage.read_records(old.connection, None).records:
+                for record, only in salvage.read_records(old.connection, None, old.delivered).records:
                     transaction.add([record], only)
 
         disk.transact(copy)
@@ -190,7 +192,7 @@ class FailoverOutbox:
             if not aside.exists():
                 return None
             with salvage.opened(aside) as damaged:
-                found = salvage.read_records(damaged, aside)
+                found = salvage.read_records(damaged, aside, self._delivered)
             for record, only in found.records:
                 transaction.add([record], only)
             return aside.name, found

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +47,7 @@ class Found(NamedTuple):
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """A damaged file, as far as SQLite can open it."""
+    _restore_head(path)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.text_factory = text_of
     try:
@@ -57,6 +58,40 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
+
+
+_HEAD = (  # place and value of what is the same in each of our files. Source: SQLite, Database File Format
+    (0, b"SQLite format 3\0\x10\0"),
+    (20, b"\0\x40\x20\x20"),
+    (44, b"\0\0\0\x04"),
+    (52, b"\0\0\0\0"),
+    (56, b"\0\0\0\x01"),
+    (64, b"\0\0\0\0"),
+)
+_MAX_WRONG = 2
+
+
+def _restore_head(path: Path) -> None:
+    """Write the head of a file anew where a bit or two are wrong: without it SQLite reads nothing."""
+    try:
+        with path.open("r+b") as file:
+            head = bytearray(file.read(100))
+            places = [(at + place, byte) for at, text in _HEAD for place, byte in enumerate(text)]
+            wrong = [(at, byte) for at, byte in places if at < len(head) and head[at] != byte]
+            if len(head) < 100 or len(wrong) > _MAX_WRONG:
+                return
+            for at, byte in wrong:
+                head[at] = byte
+            for at in (18, 19):
+                if head[at] not in (1, 2):
+                    head[at] = 2
+            file.seek(0, 2)
+            head[28:32] = (file.tell() // _PAGE).to_bytes(4, "big")
+            head[92:96] = head[24:28]
+            file.seek(0)
+            file.write(head)
+    except OSError:
+        return
 
 
 def copy_values(damaged: sqlite3.Connection, own: str, transaction: Transaction, say: kept.Say) -> None:
@@ -86,14 +121,18 @@ def copy_values(damaged: sqlite3.Connection, own: str, transaction: Transaction,
             transaction.add_to_sum(destination, slot, amount, key)
 
 
-def read_records(damaged: sqlite3.Connection, path: Path | None) -> Found:
+def read_records(damaged: sqlite3.Connection, path: Path | None, delivered: Mapping[str, int]) -> Found:
     """Read the records that somebody still waits for.
 
     Args:
         damaged: What there is.
         path: Where its pages can be looked through besides.
+        delivered: By destination, the last id that this process knows to have arrived.
     """
-    done, names = _done(damaged)
+    names = _done(damaged)
+    for name, number in delivered.items():
+        names[name] = max(number, names.get(name, 0))
+    done = min(names.values(), default=None)
     rows: dict[int, Row] = {}
     for row in _readable_blocks(damaged):
         rows.setdefault(row[0], row)
@@ -123,13 +162,13 @@ def read_records(damaged: sqlite3.Connection, path: Path | None) -> Found:
     return Found(kept_records, lost)
 
 
-def _done(damaged: sqlite3.Connection) -> tuple[int | None, dict[str, int]]:
-    """Up to which id everybody has everything, and each destination for itself; `None` where nothing says so."""
+def _done(damaged: sqlite3.Connection) -> dict[str, int]:
+    """Up to which id each destination has everything, as far as anything says so."""
     names: dict[str, int] = {}
     for name, *both in _readable(damaged, "SELECT name, done, seal FROM destinations"):
         if isinstance(name, str) and (number := unsealed(name, *both)) is not None:
             names[name] = number
-    return min(names.values(), default=None), names
+    return names
 
 
 def _last(damaged: sqlite3.Connection) -> int | None:

@@ -59,6 +59,9 @@ def connect(path: Path, seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
             mode = _journal_mode(connection, "TRUNCATE")
             connection.execute("PRAGMA locking_mode = NORMAL")
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # else the lock is kept
+        (encoding,) = connection.execute("PRAGMA encoding").fetchone()
+        if encoding != "UTF-8":
+            raise DamagedError(f"{path} is damaged: its head says that it is {encoding}")
         if mode != "wal":
             _journal_mode(connection, "TRUNCATE")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -163,6 +166,8 @@ def translated(path: Path) -> Iterator[None]:
         if type(error) is not sqlite3.DatabaseError:  # another subclass is a defect of ours, not of the file
             raise
         raise DamagedError(f"{path} is damaged: {error}") from error
+    except UnicodeDecodeError as error:  # SQLite's own message has damaged text in it
+        raise DamagedError(f"{path} is damaged: {error.reason}") from error
     except OSError as error:
         where = error.filename if isinstance(error.filename, str) else path
         raise OutboxError(f"{where}: {error.strerror or error}") from error

@@ -63,7 +63,7 @@ from ga_pygame.delivery.sqlite_schema import (
     version_of,
     whole_parts,
 )
-from ga_pygame.delivery.sqlite_transaction import SqliteTransaction, grow, last_id
+from ga_pygame.delivery.sqlite_transaction import TRIMMED, SqliteTransaction, grow, last_id
 from ga_pygame.exchange import StoredRecord
 
 T = TypeVar("T")
@@ -111,6 +111,7 @@ class SqliteOutbox:
         self._unsaved: dict[str, int] = {}  # the last id of what was sent while the disk could not say so
         self._unsaved_sums: dict[str, set[str]] = {name: set() for name in summing}
         self._never_frozen = set(summing)
+        self.delivered: dict[str, int] = {}  # the last id of what was sent by this process, whatever the disk says
         self._lent: dict[str, int] = {}  # the last id of what is being sent: no room is made there
         self._readers: dict[str, sqlite3.Connection] = {}
         self._is_counted = False
@@ -266,26 +267,34 @@ class SqliteOutbox:
     def _waiting(self, destination: str) -> Iterator[StoredRecord]:
         """What waits for a destination, oldest first. Damaged blocks are mended on the way."""
         reader = self._reader(destination)
-        done = max(_done(reader, destination), self._unsaved.get(destination, 0))
+        newest = last_id(reader)
+        done = start = max(_done(reader, destination), self.delivered.get(destination, 0))
         wanted = f",{destination},"
         rows = reader.execute(f"{SELECT} WHERE last_id > ? ORDER BY last_id", (done,))
         with contextlib.closing(rows):
             while some := rows.fetchmany(_FETCHED):
                 for row in some:
-                    last, count, *_, only = row[:5]
+                    last, only = row[0], row[4]
                     try:
-                        found = records(row, done)
+                        found = records(row, start)
                     except DamagedBlockError:
                         for part in self._mend(reader, row):
+                            done = max(done, part.last_id)
                             if part.only is None or wanted in part.only:
-                                yield from records(as_row(part), done)
-                        done = max(done, last)
+                                yield from records(as_row(part), start)
                         continue
-                    if done > last - count and done >= last:
+                    if last <= done:
                         raise DamagedError(f"{self.path} is damaged: blocks are out of order")
+                    done = last
                     if only is None or wanted in only:
                         yield from found
                 breathe()
+        if done < newest and start < newest and not self._was_trimmed(reader, newest):
+            raise DamagedError(f"{self.path} is damaged: the newest events are not there")
+
+    def _was_trimmed(self, reader: sqlite3.Connection, newest: int) -> bool:
+        row = reader.execute("SELECT value FROM key_value WHERE key = ?", (TRIMMED,)).fetchone()
+        return row is not None and kept.count(row[0]) >= newest
 
     def _mend(self, reader: sqlite3.Connection, row: Row) -> Sequence[Block]:
         """Put what is left of a damaged block into its place, and tell once how many records are gone."""
@@ -295,6 +304,8 @@ class SqliteOutbox:
             gone = reader.execute("DELETE FROM blocks WHERE last_id = ?", (last,)).rowcount
             if gone:
                 reader.executemany(INSERT, parts)
+                if last == last_id(reader) and not any(part.last_id == last for part in parts):
+                    _remember_trimmed(reader, last)
         if not gone and reader.execute("SELECT 1 FROM blocks WHERE last_id = ?", (last,)).fetchone():
             raise DamagedError(f"{self.path} is damaged: a block cannot be removed")
         if gone:
@@ -308,7 +319,9 @@ class SqliteOutbox:
             self._settle_sum(batch, rejected)
             return
         # A batch is the oldest of what waits: nothing before its last record is to be sent any more.
-        self._unsaved[batch.destination] = batch.records[-1].id  # until the disk knows, not to be sent again
+        last = batch.records[-1].id
+        self.delivered[batch.destination] = max(last, self.delivered.get(batch.destination, 0))
+        self._unsaved[batch.destination] = last  # until the disk knows, not to be sent again
         try:
             with reading(self.path):
                 self._settle(self._reader(batch.destination), batch.destination, rejected)
@@ -418,6 +431,10 @@ def _done(connection: sqlite3.Connection, destination: str) -> int:
         if (found := unsealed(destination, None, text)) is not None:
             return found
     raise DamagedError(f"nothing says what {destination} has got")
+
+
+def _remember_trimmed(connection: sqlite3.Connection, last: int) -> None:
+    connection.execute("INSERT OR REPLACE INTO key_value VALUES (?, ?)", (TRIMMED, str(last)))
 
 
 def _be_done(connection: sqlite3.Connection, destination: str, last: int) -> None:

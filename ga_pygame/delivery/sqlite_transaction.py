@@ -10,6 +10,9 @@ from ga_pygame import kept
 from ga_pygame.delivery.outbox import NewRecord, OpenSession, Told
 from ga_pygame.delivery.sqlite_schema import INSERT, SIZE, Addition, blocks
 
+TRIMMED = "trimmed"
+"""The kept value that says up to which id the newest blocks are gone, since room was made or they were damaged."""
+
 _DOOMED = 64
 """Blocks looked at in one go while room is made."""
 
@@ -157,6 +160,7 @@ class SqliteTransaction:
             How many records were lost, and how many bytes are free.
         """
         dropped = freed = 0
+        newest = last_id(self._connection)
         while True:
             rows = self._connection.execute(
                 f"SELECT last_id, records, {SIZE} FROM blocks"  # noqa: S608 - constants
@@ -167,6 +171,8 @@ class SqliteTransaction:
                 if most is not None and freed >= most:
                     break
                 self._connection.execute("DELETE FROM blocks WHERE last_id = ?", (last,))
+                if last == newest:
+                    self.remember(TRIMMED, str(last))
                 freed += size
                 self._grown -= size
                 dropped += max(0, min(kept.count(records), last - done))  # some of them may have arrived everywhere
