@@ -72,6 +72,7 @@ FOREIGN: dict[str, set[str]] = {
         "delivery/sqlite_schema.py",
         "delivery/sqlite_transaction.py",
         "delivery/sqlite_file.py",
+        "delivery/sqlite_waiting.py",
         "delivery/launches.py",
         "delivery/salvage.py",
     },

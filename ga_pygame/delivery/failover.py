@@ -264,6 +264,8 @@ class FailoverOutbox:
         self._diagnostics.warn_once(f"outbox:{cause}", message)
 
     def _lost(self, count: int, why: str) -> None:
+        if not count:
+            return
         self._diagnostics.drop(Drop.DAMAGED, count, why)
         self._say(f"lost:{why}", f"{count} waiting events are lost: {why}")
 

@@ -27,7 +27,6 @@ MAX_GAP = 10_000
 
 _PAGE = 4096
 _WAL_HEAD, _FRAME_HEAD = 32, 24
-_LEAF = 0x0D
 _COLUMNS = 9
 _PACE = 64
 
@@ -130,6 +129,8 @@ def read_records(damaged: sqlite3.Connection, path: Path | None, delivered: Mapp
         delivered: By destination, the last id that this process knows to have arrived.
     """
     names = _done(damaged)
+    for name, number in _done_in_pages(path).items() if path is not None else ():
+        names[name] = max(number, names.get(name, 0))
     for name, number in delivered.items():
         names[name] = max(number, names.get(name, 0))
     done = min(names.values(), default=None)
@@ -191,8 +192,11 @@ def _readable_blocks(damaged: sqlite3.Connection) -> Iterator[Row]:
     """Blocks from both ends up to the damage; one by one, since a cursor looks a row ahead before it gives one."""
     for at, sign, order in ((0, ">", "ASC"), (2**63 - 1, "<", "DESC")):
         query = f"{SELECT} WHERE last_id {sign} ? ORDER BY last_id {order} LIMIT 1"
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, TypeError):
             while row := damaged.execute(query, (at,)).fetchone():
+                is_next = row[0] > at if sign == ">" else row[0] < at
+                if not is_next:  # pages are out of order
+                    break
                 at = row[0]  # noqa: PLW2901 - from there on
                 yield row
 
@@ -206,28 +210,65 @@ def _readable(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ..
 # --- pages -----------------------------------------------------------------------------------------------
 
 
-def _rows_in_pages(path: Path) -> Iterator[Row]:
-    """Blocks on whatever page of the file or of its WAL. Source: SQLite, Database File Format, B-tree Pages."""
+def _pages(path: Path) -> Iterator[bytes]:
+    """The pages of the file and of its WAL."""
     places = ((path, 0, _PAGE), (path.with_name(path.name + "-wal"), _WAL_HEAD, _FRAME_HEAD + _PAGE))
     for file_path, start, step in places:
         try:
             with file_path.open("rb") as file:
                 file.seek(start)
                 while content := file.read(step):
-                    yield from _rows_of_page(content[-_PAGE:])
+                    if len(content) == step:
+                        yield content[-_PAGE:]
         except OSError:
             continue
 
 
-def _rows_of_page(page: bytes) -> Iterator[Row]:
-    if len(page) < _PAGE or page[0] != _LEAF:
-        return
+def _cells(page: bytes) -> Iterator[int]:
+    """The places of a page's cells, whatever the page says that it is. Source: SQLite, File Format, B-tree Pages."""
     cells = min(int.from_bytes(page[3:5], "big"), _PAGE // 2)
-    for place in range(8, 8 + 2 * cells, 2):
-        with contextlib.suppress(IndexError, ValueError, DamagedBlockError):
-            row = _row(page, int.from_bytes(page[place : place + 2], "big"))
-            records(row)
-            yield row
+    for place in range(8, min(8 + 2 * cells, _PAGE), 2):
+        yield int.from_bytes(page[place : place + 2], "big")
+
+
+def _rows_in_pages(path: Path) -> Iterator[Row]:
+    """Blocks on whatever page."""
+    for page in _pages(path):
+        for at in _cells(page):
+            with contextlib.suppress(IndexError, ValueError, struct.error, DamagedBlockError):
+                row = _row(page, at)
+                records(row)
+                yield row
+
+
+def _done_in_pages(path: Path) -> dict[str, int]:
+    """Up to which id each destination has everything, by rows on whatever page that match their checksum."""
+    found: dict[str, int] = {}
+    for page in _pages(path):
+        for at in _cells(page):
+            with contextlib.suppress(IndexError, ValueError, struct.error):
+                size, start = _varint(page, at)
+                name, _, text = _values(page, start, 3) if size <= _PAGE else ("", 0, "")
+                number = unsealed(name, None, text) if isinstance(name, str) else None
+                if number is not None:
+                    found[name] = max(number, found.get(name, 0))
+    return found
+
+
+def _values(page: bytes, at: int, columns: int) -> list[Any]:
+    """The columns of a record that begins there; anything may be wrong with it."""
+    length, place = _varint(page, at)
+    kinds = []
+    while place < at + length:
+        kind, place = _varint(page, place)
+        kinds.append(kind)
+    if len(kinds) != columns:
+        raise ValueError("a row of another table")
+    values = []
+    for kind in kinds:
+        value, place = _value(page, place, kind)
+        values.append(value)
+    return values
 
 
 def _row(page: bytes, at: int) -> Row:
@@ -236,17 +277,7 @@ def _row(page: bytes, at: int) -> Row:
     last_id, at = _varint(page, at)
     if size > _PAGE:
         raise ValueError("the rest lies on other pages")
-    length, place = _varint(page, at)
-    kinds = []
-    while place < at + length:
-        kind, place = _varint(page, place)
-        kinds.append(kind)
-    if len(kinds) != _COLUMNS:
-        raise ValueError("a row of another table")
-    values = []
-    for kind in kinds:
-        value, place = _value(page, place, kind)
-        values.append(value)
+    values = _values(page, at, _COLUMNS)
     _, count, session_id, offset, _, only, annotations, lines, checks = values
     return last_id, count, session_id, None if offset is None else float(offset), only, annotations, lines, checks
 

@@ -48,22 +48,17 @@ from ga_pygame.delivery.sqlite_file import (
     wait_at_most,
 )
 from ga_pygame.delivery.sqlite_schema import (
-    INSERT,
     SCHEMA_VERSION,
     SELECT,
-    SIZE,
-    Block,
     DamagedBlockError,
-    Row,
     as_row,
     records,
-    seal,
     unsealed,
     upgrade,
     version_of,
-    whole_parts,
 )
-from ga_pygame.delivery.sqlite_transaction import TRIMMED, SqliteTransaction, grow, last_id
+from ga_pygame.delivery.sqlite_transaction import TRIMMED, SqliteTransaction, all_there, last_id
+from ga_pygame.delivery.sqlite_waiting import be_done, done_of, mend, set_done
 from ga_pygame.exchange import StoredRecord
 
 T = TypeVar("T")
@@ -169,7 +164,7 @@ class SqliteOutbox:
         return self._launches.journal_of(self.launch)
 
     def orphans(self) -> Sequence[Orphan]:
-        with translated(self.path):
+        with reading(self.path):
             return self._launches.orphans(self._writer)
 
     def bury(self, orphan: Orphan) -> None:
@@ -183,7 +178,7 @@ class SqliteOutbox:
 
     def counters(self) -> tuple[dict[str, str], dict[str, int], dict[str, OpenSession]]:
         """Values, attempts and open sessions, for an outbox that has to go on elsewhere."""
-        with translated(self.path):
+        with reading(self.path):
             values = kept.values(self._writer.execute("SELECT key, value FROM key_value"), self._told.say)
             values.pop("outbox_bytes", None)
             pairs = self._writer.execute("SELECT * FROM progression").fetchall()
@@ -268,23 +263,30 @@ class SqliteOutbox:
         """What waits for a destination, oldest first. Damaged blocks are mended on the way."""
         reader = self._reader(destination)
         newest = last_id(reader)
-        done = start = max(_done(reader, destination), self.delivered.get(destination, 0))
+        done = start = max(done_of(reader, destination), self.delivered.get(destination, 0))
         wanted = f",{destination},"
+        is_whole = False
         rows = reader.execute(f"{SELECT} WHERE last_id > ? ORDER BY last_id", (done,))
         with contextlib.closing(rows):
             while some := rows.fetchmany(_FETCHED):
                 for row in some:
-                    last, only = row[0], row[4]
+                    last, count, only = row[0], row[1], row[4]
                     try:
                         found = records(row, start)
                     except DamagedBlockError:
-                        for part in self._mend(reader, row):
+                        with self._turn:
+                            parts, lost = mend(reader, row)
+                        self._told.lost(lost, "they were damaged on the disk")
+                        for part in parts:
                             done = max(done, part.last_id)
                             if part.only is None or wanted in part.only:
                                 yield from records(as_row(part), start)
                         continue
                     if last <= done:
                         raise DamagedError(f"{self.path} is damaged: blocks are out of order")
+                    if last - count > done and not is_whole and not all_there(reader):
+                        raise DamagedError(f"{self.path} is damaged: a block is not there")
+                    is_whole = is_whole or last - count > done
                     done = last
                     if only is None or wanted in only:
                         yield from found
@@ -295,24 +297,6 @@ class SqliteOutbox:
     def _was_trimmed(self, reader: sqlite3.Connection, newest: int) -> bool:
         row = reader.execute("SELECT value FROM key_value WHERE key = ?", (TRIMMED,)).fetchone()
         return row is not None and kept.count(row[0]) >= newest
-
-    def _mend(self, reader: sqlite3.Connection, row: Row) -> Sequence[Block]:
-        """Put what is left of a damaged block into its place, and tell once how many records are gone."""
-        last, count = row[0], row[1]
-        parts = whole_parts(row)
-        with self._turn, transaction(reader):
-            gone = reader.execute("DELETE FROM blocks WHERE last_id = ?", (last,)).rowcount
-            if gone:
-                reader.executemany(INSERT, parts)
-                if last == last_id(reader) and not any(part.last_id == last for part in parts):
-                    _remember_trimmed(reader, last)
-        if not gone and reader.execute("SELECT 1 FROM blocks WHERE last_id = ?", (last,)).fetchone():
-            raise DamagedError(f"{self.path} is damaged: a block cannot be removed")
-        if gone:
-            left = sum(part.records for part in parts)
-            lost = (count if type(count) is int and left <= count <= MAX_LOST else left + 1) - left
-            self._told.lost(max(1, lost), "they were damaged on the disk")
-        return parts
 
     def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
         if batch.destination in self._summing:
@@ -335,7 +319,7 @@ class SqliteOutbox:
                 return
             with transaction(connection):
                 if last is not None:
-                    _be_done(connection, destination, last)
+                    be_done(connection, destination, last)
                 _keep_rejected(connection, destination, rejected)
             if self._unsaved.get(destination) == last:  # else the next batch was sent meanwhile
                 self._unsaved.pop(destination, None)
@@ -391,16 +375,16 @@ class SqliteOutbox:
             if version < SCHEMA_VERSION:
                 upgrade(self._writer, version)
             last = last_id(self._writer)  # what a new destination gets begins now
-            known = {name for (name,) in self._writer.execute("SELECT name FROM destinations")}
-            names = [(name, last, seal(name, last)) for name in self._destinations if name not in known]
-            self._writer.executemany("INSERT INTO destinations (name, done, seal) VALUES (?, ?, ?)", names)
+            rows = self._writer.execute("SELECT name, done, seal FROM destinations").fetchall()
+            known = {name for name, *_ in rows}
+            for name in self._destinations:
+                if name not in known:  # it is new, or its name is damaged
+                    sealed = (unsealed(name, None, text) for *_, text in rows)
+                    done = next((number for number in sealed if number is not None), last)
+                    set_done(self._writer, name, done)
 
     def _lock_file(self, name: str) -> FileLock:
         return FileLock(self.path.parent / f"{name}.lock")
-
-
-MAX_LOST = 10_000
-"""Records that a damaged block may claim to have had; what it says beyond is damaged, too."""
 
 
 class GoneError(OutboxError):
@@ -419,37 +403,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _done(connection: sqlite3.Connection, destination: str) -> int:
-    """The id up to which a destination has everything."""
-    rows = connection.execute("SELECT name, done, seal FROM destinations").fetchall()
-    for name, done, text in rows:
-        if name == destination and (found := unsealed(destination, done, text)) is not None:
-            return found
-    for _, _, text in rows:  # the name itself may be damaged
-        if (found := unsealed(destination, None, text)) is not None:
-            return found
-    raise DamagedError(f"nothing says what {destination} has got")
-
-
-def _remember_trimmed(connection: sqlite3.Connection, last: int) -> None:
-    connection.execute("INSERT OR REPLACE INTO key_value VALUES (?, ?)", (TRIMMED, str(last)))
-
-
-def _be_done(connection: sqlite3.Connection, destination: str, last: int) -> None:
-    """Be done with what waited for a destination up to an id, and with blocks that nobody waits for any more."""
-    last = max(last, _done(connection, destination))
-    connection.execute(
-        "INSERT OR REPLACE INTO destinations (name, done, seal) VALUES (?, ?, ?)",
-        (destination, last, seal(destination, last)),
-    )
-    names = [name for (name,) in connection.execute("SELECT name FROM destinations")]
-    finished = "FROM blocks WHERE last_id <= ?"
-    everybody = (min(_done(connection, name) for name in names),)
-    (size,) = connection.execute(f"SELECT ifnull(sum({SIZE}), 0) {finished}", everybody).fetchone()
-    connection.execute(f"DELETE {finished}", everybody)
-    grow(connection, -size)
 
 
 def _keep_rejected(connection: sqlite3.Connection, destination: str, rejected: Sequence[Rejected]) -> None:

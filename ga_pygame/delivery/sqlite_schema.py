@@ -51,7 +51,8 @@ CREATE TABLE blocks (
 
 _TABLES_OF_3 = """
 ALTER TABLE destinations ADD COLUMN seal TEXT NOT NULL DEFAULT '';
-ALTER TABLE blocks ADD COLUMN checks BLOB NOT NULL DEFAULT x''"""
+ALTER TABLE blocks ADD COLUMN checks BLOB NOT NULL DEFAULT x'';
+CREATE TABLE tally (ids INTEGER NOT NULL)"""
 
 _FIXED_BYTES = 74  # session id, numbers, the checksum of what is shared
 _LINE_BYTES = 5  # the line's end and its checksum
@@ -115,6 +116,7 @@ def _make_3(connection: sqlite3.Connection) -> None:
             last_id, count, session_id, offset, only, annotations, lines, _ = row
             checks = _checks(last_id, count, (session_id, offset, False, only, annotations), lines.split(b"\n"))
             connection.execute("UPDATE blocks SET checks = ? WHERE last_id = ?", (checks, last_id))
+    connection.execute("INSERT INTO tally SELECT ifnull(sum(last_id), 0) FROM blocks")
     for name, done in connection.execute("SELECT name, done FROM destinations").fetchall():
         connection.execute("UPDATE destinations SET seal = ? WHERE name = ?", (seal(name, done), name))
 

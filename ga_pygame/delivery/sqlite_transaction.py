@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from ga_pygame import kept
 from ga_pygame.delivery.outbox import NewRecord, OpenSession, Told
-from ga_pygame.delivery.sqlite_schema import INSERT, SIZE, Addition, blocks
+from ga_pygame.delivery.sqlite_schema import INSERT, MAX_ID, SIZE, Addition, blocks
 
 TRIMMED = "trimmed"
 """The kept value that says up to which id the newest blocks are gone, since room was made or they were damaged."""
@@ -46,6 +46,7 @@ class SqliteTransaction:
         self._lent = lent
         self.counted = counted
         self._grown = 0
+        self._ids = 0
         self._added: list[Addition] = []
 
     def value(self, key: str) -> str | None:
@@ -113,7 +114,8 @@ class SqliteTransaction:
         self._connection.execute("PRAGMA secure_delete = ON")  # the player said no: overwrite it
         for table in ("blocks", "session_end", "progression", "rejected", "sums", "key_value"):
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
-        self._grown = 0
+        self._connection.execute("UPDATE tally SET ids = 0")
+        self._grown = self._ids = 0
         self._added.clear()
 
     def trim(self, max_bytes: int) -> int:
@@ -175,6 +177,7 @@ class SqliteTransaction:
                     self.remember(TRIMMED, str(last))
                 freed += size
                 self._grown -= size
+                self._ids -= last
                 dropped += max(0, min(kept.count(records), last - done))  # some of them may have arrived everywhere
             if not rows or (most is not None and freed >= most):
                 return dropped, freed
@@ -182,28 +185,40 @@ class SqliteTransaction:
     def flush(self) -> None:
         """Write down what was added, and by how much the outbox has grown."""
         self._store()
-        if self._grown:
-            grow(self._connection, self._grown)
-            self._grown = 0
+        if self._grown or self._ids:
+            grow(self._connection, self._grown, self._ids)
+            self._grown = self._ids = 0
 
     def _store(self) -> None:
         if self._added:
             made = list(blocks(self._added, last_id(self._connection) + 1))
             self._connection.executemany(INSERT, made)
             self._grown += sum(block.size for block in made)
+            self._ids += sum(block.last_id for block in made)
             self._added = []
 
 
 def last_id(connection: sqlite3.Connection) -> int:
-    """The highest id that a record ever had."""
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'blocks'").fetchone()
-    return int(row[0]) if row else 0
+    """The highest id that a record ever had, by all that says so: one of them may be damaged."""
+    row = connection.execute(
+        "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'blocks'), (SELECT max(last_id) FROM blocks),"
+        " (SELECT max(done) FROM destinations)"
+    ).fetchone()
+    return max(kept.count(found, MAX_ID) for found in row)
 
 
-def grow(connection: sqlite3.Connection, amount: int) -> None:
-    """Note by how many bytes the outbox has grown."""
+def grow(connection: sqlite3.Connection, amount: int, ids: int) -> None:
+    """Note by how many bytes the outbox has grown, and the sum of its blocks' ids."""
     connection.execute(
         "INSERT INTO key_value VALUES ('outbox_bytes', ?1)"
         " ON CONFLICT (key) DO UPDATE SET value = MAX(0, CAST(value AS INTEGER) + ?1)",
         (amount,),
     )
+    connection.execute("UPDATE tally SET ids = ids + ?", (ids,))
+
+
+def all_there(connection: sqlite3.Connection) -> bool:
+    """Whether the blocks that can be found are those that there should be; not if nothing says which those are."""
+    query = "SELECT (SELECT ids FROM tally), (SELECT ifnull(sum(last_id), 0) FROM blocks)"
+    known, found = connection.execute(query).fetchone()
+    return type(known) is not int or bool(known == found)
