@@ -222,7 +222,10 @@ def data_folder(config: Config, game_key: str) -> Path | None:
     """
     import platformdirs  # noqa: PLC0415 - 4 ms that `import ga_pygame` need not cost
 
-    root = Path(config.data_dir) if config.data_dir else platformdirs.user_data_path("ga_pygame", appauthor=False)
+    try:
+        root = Path(config.data_dir) if config.data_dir else platformdirs.user_data_path("ga_pygame", appauthor=False)
+    except RuntimeError:  # newer versions say so instead of a folder of the name "~"
+        return None
     if not root.is_absolute():
         return None
     return root / (f"{game_key}-collector" if config.collector else game_key)

@@ -118,7 +118,9 @@ class Launches:
 
     def mark_ended(self) -> None:
         """Say beside the file, which cannot be written, that this launch's sessions are over and delivered."""
-        self._ended_mark(self._own).touch(mode=0o600)  # an empty file finds room on a full disk
+        mark = self._ended_mark(self._own)
+        mark.touch(mode=0o600)  # an empty file finds room on a full disk
+        mark.chmod(0o600)
 
     def _ended_mark(self, launch: str) -> Path:
         return self._folder / f"ended-{launch}"
