@@ -219,6 +219,8 @@ class SessionRow(NamedTuple):
 
 def session_row(columns: tuple[Any, ...]) -> SessionRow | None:
     """An open session's row in the order of its columns; each has its default, `None` where no session is left."""
+    if len(columns) != len(SessionRow._fields):
+        return None
     session_id, number, start, at, offset, length, annotations, attempt, wallet = columns
     if not isinstance(session_id, str) or not 0 < len(session_id) <= 64 or not session_id.isprintable():
         return None

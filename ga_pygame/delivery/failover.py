@@ -127,7 +127,7 @@ class FailoverOutbox:
                 self._begin_after_removal(error)
             else:
                 self._begin_anew(error)
-        except (OutboxError, OSError) as failed:
+        except (OutboxError, OSError, ValueError, TypeError) as failed:
             self._to_memory(failed)
 
     def _replace_damaged(self, error: DamagedError) -> None:

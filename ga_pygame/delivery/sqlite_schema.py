@@ -311,11 +311,14 @@ def seal(name: str, done: int) -> str:
 
 def unsealed(name: str, done: object, text: object) -> int | None:
     """The id up to which a destination has everything, of its two forms; `None` where both are damaged."""
-    if isinstance(text, str):
-        number = text.partition(":")[0]
-        if number.isascii() and number.isdecimal() and len(number) < 20 and seal(name, int(number)) == text:
-            return int(number)
-    return done if isinstance(done, int) and 0 <= done < MAX_ID else None
+    number, _, check = text.partition(":") if isinstance(text, str) else ("", "", "")
+    is_number = number.isascii() and number.isdecimal() and len(number) < 20
+    if is_number and seal(name, int(number)) == text:
+        return int(number)
+    if type(done) is not int or not 0 <= done < MAX_ID:
+        return None
+    # One of both halves of the seal has to agree: of a row whose form is damaged, no column is what it says.
+    return done if number == str(done) or check == seal(name, done).partition(":")[2] else None
 
 
 MAX_ID = 2**62
