@@ -169,7 +169,9 @@ class FailoverOutbox:
         def copy(transaction: Transaction) -> None:
             salvage.copy_values(old.connection, self._launch, transaction, self._told.say)
             if was_removed:
-                for record, only in salvage.read_records(old.connection, None, old.delivered).records:
+                for record, only in salvage.read_records(
+                    old.connection, None, old.delivered, self._destinations
+                ).records:
                     transaction.add([record], only)
 
         disk.transact(copy)
@@ -192,7 +194,7 @@ class FailoverOutbox:
             if not aside.exists():
                 return None
             with salvage.opened(aside) as damaged:
-                found = salvage.read_records(damaged, aside, self._delivered)
+                found = salvage.read_records(damaged, aside, self._delivered, self._destinations)
             for record, only in found.records:
                 transaction.add([record], only)
             return aside.name, found

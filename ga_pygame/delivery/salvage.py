@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,19 +120,26 @@ def copy_values(damaged: sqlite3.Connection, own: str, transaction: Transaction,
             transaction.add_to_sum(destination, slot, amount, key)
 
 
-def read_records(damaged: sqlite3.Connection, path: Path | None, delivered: Mapping[str, int]) -> Found:
+def read_records(
+    damaged: sqlite3.Connection, path: Path | None, delivered: Mapping[str, int], destinations: Sequence[str]
+) -> Found:
     """Read the records that somebody still waits for.
 
     Args:
         damaged: What there is.
         path: Where its pages can be looked through besides.
         delivered: By destination, the last id that this process knows to have arrived.
+        destinations: All that there are. One of which nothing says what it has got is taken to have as much as the
+            best of the others: what it may miss is counted, nothing comes twice.
     """
     names = _done(damaged)
     for name, number in _done_in_pages(path).items() if path is not None else ():
         names[name] = max(number, names.get(name, 0))
     for name, number in delivered.items():
         names[name] = max(number, names.get(name, 0))
+    assumed = max(names.values(), default=0)
+    unknown = [name for name in destinations if name not in names] if names else []
+    names.update(dict.fromkeys(unknown, assumed))
     done = min(names.values(), default=None)
     rows: dict[int, Row] = {}
     for row in _readable_blocks(damaged):
@@ -155,6 +162,12 @@ def read_records(damaged: sqlite3.Connection, path: Path | None, delivered: Mapp
             breathe()
     order = sorted(found)
     lost = _missing(order, done, _last(damaged))
+    if unknown:
+        lost += sum(
+            min(row[1], max(0, assumed - row[0] + row[1]))
+            for row in rows.values()
+            if type(row[0]) is type(row[1]) is int
+        )
     kept_records = []
     for record_id in order:
         record, only = found[record_id]
