@@ -257,14 +257,16 @@ NO_KEYS = "game"
 """Stands for the key of a game that has none: one with destinations of its own."""
 
 
-def data_folder(config: Config, game_key: str) -> Path:
+def data_folder(config: Config, game_key: str) -> Path | None:
     """The folder of one game; a collector's events have their own, so that none ever reaches a service.
 
     Keys of its own tell a game from others. Of one without them the program is asked: two games that share the
     published sandbox pair must share neither the player's id nor the events that wait.
+
+    `None` where there is no home folder: no HOME, and no entry of the user in the system's list.
     """
     shared = shared_folder(config, game_key)
-    if game_key not in (NO_KEYS, SANDBOX_GAME_KEY):
+    if shared is None or game_key not in (NO_KEYS, SANDBOX_GAME_KEY):
         return shared
     from ga_pygame import program  # noqa: PLC0415 - not for a game with keys
 
@@ -272,9 +274,14 @@ def data_folder(config: Config, game_key: str) -> Path:
     return shared.with_name(f"{kind}-{config.game or program.name()}")
 
 
-def shared_folder(config: Config, game_key: str) -> Path:
+def shared_folder(config: Config, game_key: str) -> Path | None:
     """The folder of all games with the same key, which earlier versions used for games without keys, too."""
     import platformdirs  # noqa: PLC0415 - 4 ms that `import ga_pygame` need not cost
 
-    root = Path(config.data_dir) if config.data_dir else platformdirs.user_data_path("ga_pygame", appauthor=False)
+    try:
+        root = Path(config.data_dir) if config.data_dir else platformdirs.user_data_path("ga_pygame", appauthor=False)
+    except RuntimeError:  # newer versions say so instead of a folder of the name "~"
+        return None
+    if not root.is_absolute():
+        return None
     return root / (f"{game_key}-collector" if config.collector else game_key)

@@ -82,6 +82,8 @@ class Drop(str, Enum):
     """More events came than memory is kept for."""
     OUTBOX_FULL = "outbox_full"
     """It waited too long for a connection and made room for newer ones."""
+    DAMAGED = "damaged"
+    """The disk damaged it while it waited."""
     TOO_LARGE = "too_large"
     """The server refuses it for its size, even alone."""
     REJECTED = "rejected"

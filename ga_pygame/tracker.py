@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
-import json
 import os
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -243,6 +242,7 @@ class Tracker:
         self._diagnostics.drop(Drop.NOT_RUNNING, self._recorder.forget())
 
     def _open_delivery(self) -> None:
+        from ga_pygame.kept import from_json  # noqa: PLC0415 - see __init__
         from ga_pygame.wiring import Delivery  # noqa: PLC0415 - see __init__
 
         if self._watch is None:
@@ -259,6 +259,7 @@ class Tracker:
             listener=self._announcer,
             publish_configs=lambda answer: self._mailbox.post(lambda: self._take_configs(answer)),
             post=self._mailbox.post,
+            attach=self._recorder.attach,
         )
         kept = self._delivery.values
         loaded = self.dimensions.load((kept.get("custom_01"), kept.get("custom_02"), kept.get("custom_03")))
@@ -270,10 +271,7 @@ class Tracker:
         self._recorder.change(user_id=user_id, dimensions=self.dimensions.values)
         self._recorder.write_now = self._delivery.write_now
         self._recorder.attach(self._delivery.journal)
-        try:
-            self._take_configs(json.loads(kept.get("remote_configs", "{}")))
-        except (ValueError, AttributeError):
-            say("the remote configs that were kept cannot be read", level=DEBUG)
+        self._take_configs(from_json(kept.get("remote_configs", "{}")) or {})
 
     @guard
     def close(self) -> None:

@@ -11,14 +11,15 @@ from typing import Any, NamedTuple, Protocol
 from ga_pygame.clock import Clock, SystemClock, new_id
 from ga_pygame.config import NO_KEYS, SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_folder, shared_folder
 from ga_pygame.delivery.bookkeeping import Heartbeat
+from ga_pygame.delivery.closing import Closing, Ending
 from ga_pygame.delivery.journal import Journal
-from ga_pygame.delivery.outbox import Outbox, Transaction, journal_key
+from ga_pygame.delivery.outbox import Outbox, Transaction
 from ga_pygame.delivery.runner import Runner, ThreadRunner, Worker
 from ga_pygame.delivery.transport import RequestsTransport
 from ga_pygame.delivery.uploader import FlushDone, Listener, Uploader
 from ga_pygame.delivery.writer import FRAMES_SECONDS, Writer
 from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation, SummingDestination, Transport
-from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.engine.consent import CONSENT_KEY, ConsentState
 from ga_pygame.inbox import Flush, Inbox, Remember
 
@@ -30,7 +31,7 @@ class MakeOutbox(Protocol):
 
     def __call__(
         self,
-        path: Path,
+        path: Path | None,
         destinations: Sequence[str],
         clock: Clock,
         diagnostics: Diagnostics,
@@ -75,13 +76,23 @@ def game_keys(config: Config) -> tuple[str, str] | None:
     return (SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY) if config.collector else None
 
 
-def outbox_path(config: Config) -> Path:
-    """The database file of this game; what an earlier version left is used until `adopt` has moved it."""
-    keys = game_keys(config)
-    key = keys[0] if keys else NO_KEYS
-    own, shared = data_folder(config, key), shared_folder(config, key)
+def outbox_path(config: Config) -> Path | None:
+    """The database file of this game; `None` where the player has no folder of their own.
+
+    What an earlier version left is used where it is until `adopt` has moved it.
+    """
+    own, shared = _folders(config)
+    if own is None or shared is None:
+        return None
     folder = own if own == shared or own.exists() or not (shared / _OUTBOX).exists() else shared
     return folder / _OUTBOX
+
+
+def _folders(config: Config) -> tuple[Path | None, Path | None]:
+    """This game's folder, and the one that games without keys shared in earlier versions."""
+    keys = game_keys(config)
+    key = keys[0] if keys else NO_KEYS
+    return data_folder(config, key), shared_folder(config, key)
 
 
 def adopt(config: Config) -> None:
@@ -91,21 +102,11 @@ def adopt(config: Config) -> None:
     fails (on Windows if a game of an earlier version runs), the folder is used where it is, until a later start.
     """
     path = outbox_path(config)
-    keys = game_keys(config)
-    own = data_folder(config, keys[0] if keys else NO_KEYS)
-    if path.parent == own:
+    own, _ = _folders(config)
+    if path is None or own is None or path.parent == own:
         return
-    from ga_pygame.delivery.journal import folder  # noqa: PLC0415 - mmap and zlib, when a tracker starts
-
-    before = folder(path.parent)
     with contextlib.suppress(OSError):
         path.parent.rename(own)
-        after = folder(own)
-        if before not in (path.parent, after) and before.is_dir():  # in shared memory, named after the folder
-            after.mkdir(mode=0o700, exist_ok=True)
-            for ring in before.glob("*.ring"):
-                ring.rename(after / ring.name)
-            before.rmdir()
 
 
 _OUTBOX = "outbox.sqlite3"
@@ -131,6 +132,7 @@ class Delivery:
         listener: Hears what became of events.
         publish_configs: Takes new remote configs.
         post: Has something called on the game thread.
+        attach: Has the recorder go on in a journal that could not begin at the start. Game thread.
     """
 
     def __init__(
@@ -147,6 +149,7 @@ class Delivery:
         listener: Listener,
         publish_configs: Callable[[Mapping[str, Any]], None],
         post: Callable[[Callable[[], None]], None],
+        attach: Callable[[Journal], None] | None = None,
     ) -> None:
         targets = destinations(config)
         names = [target.name for target in targets]
@@ -154,10 +157,17 @@ class Delivery:
         make_outbox = parts.outbox or _failover_outbox
         adopt(config)
         self._inbox = inbox
+        self._clock = clock
+        self._diagnostics = diagnostics
+        self._post = post
+        self._attach = attach or inbox.attach
+        self._is_stopped = False
         self._next_commit = 0.0
         taking_records = [name for name in names if name not in amounts]
         self._outbox = make_outbox(outbox_path(config), taking_records, clock, diagnostics, tuple(amounts))
-        self.values: Mapping[str, str] = self._outbox.transact(lambda transaction: _kept(transaction, parts.new_id))
+        self.values: Mapping[str, str] = self._outbox.transact_at_start(
+            lambda transaction: _kept(transaction, parts.new_id)
+        )
         self.journal = _journal(self._outbox.journal_path(), clock, diagnostics) if config.journal else None
         self._writer = Writer(
             inbox,
@@ -169,6 +179,7 @@ class Delivery:
             max_outbox_bytes=config.max_outbox_bytes,
             amounts=amounts,
             journal=self.journal,
+            begin_journal=self._begin_journal if config.journal else None,
             health_for=[target.name for target in targets if target.wants_health],
         )
         host = Host(clock, self.values, self.remember, publish_configs, diagnostics.warn_once, post)
@@ -187,7 +198,17 @@ class Delivery:
             )
             for target in targets
         ]
-        self.runner = parts.runner([[watch], [self._writer], self._uploaders], clock, diagnostics)
+        uploaders = [Ending(uploader) for uploader in self._uploaders]
+        self._closing = Closing(inbox, self._outbox, self._writer, uploaders, lambda: self.journal)
+        self.runner = parts.runner([[watch], [self._writer], uploaders, [self._closing]], clock, diagnostics)
+
+    def _begin_journal(self) -> Journal | None:
+        """Make a journal, now that there is a disk for it; recording goes on in it from the next frame."""
+        journal = _journal(self._outbox.journal_path(), self._clock, self._diagnostics)
+        if journal is not None:
+            self.journal = journal
+            self._post(lambda: None if self._is_stopped else self._attach(journal))
+        return journal
 
     def remember(self, key: str, value: str | None) -> None:
         """Keep a value across launches. Any thread."""
@@ -222,63 +243,54 @@ class Delivery:
 
     def stop(self, timeout: float) -> None:
         """Store what is left, send what can be sent in that time."""
-        finished = self.runner.stop(timeout)
-        if self._writer.has_finished:
-            self._keep_last_words()
-        self._outbox.save()
-        if self._writer.has_finished:
-            self._close_journal()
-        if finished:  # else an uploader still waits for an answer and needs it
-            self._outbox.close()
-
-    def _keep_last_words(self) -> None:
-        """Keep what uploaders asked to remember after the writer had finished: a session that they ended."""
-        items = [request for request in self._inbox.requests if isinstance(request, Remember)]
-
-        def remember(transaction: Transaction) -> None:
-            for item in items:
-                transaction.remember(item.key, item.value)
-
-        if items:
-            self._outbox.transact(remember)
+        self._is_stopped = True
+        self.runner.stop(timeout)
+        if not self._writer.has_finished and self.journal is None:
+            lost = self._inbox.waiting + self._writer.unstored
+            if lost:
+                self._diagnostics.drop(Drop.OUTBOX_FULL, lost)
+                words = f"{lost} events are lost: the disk could not be written in the time that there is at the end"
+                self._diagnostics.warn_once("stop", words)
 
     def forget_all(self, key: str, value: str) -> None:
         """Stop, delete what was recorded and not sent, keep one value: the player's no."""
-        for uploader in self._uploaders:
-            uploader.cease()
-        self.runner.stop(0.2)
+        self._is_stopped = True
 
         def forget(transaction: Transaction) -> None:
             transaction.clear()
             transaction.remember(key, value)
 
-        self._outbox.transact(forget)
-        self._close_journal()
-        self._outbox.close()
+        self._closing.forget(forget)
+        for uploader in self._uploaders:
+            uploader.cease()
+        self.runner.stop(FORGET_SECONDS)
 
-    def _close_journal(self) -> None:
-        if self.journal is not None:
-            self._inbox.detach()
-            if self.journal.close():
-                key = journal_key(self._outbox.launch)  # last: as long as there is a file, it says what is done of it
-                self._outbox.transact(lambda transaction: transaction.remember(key, None))
+
+FORGET_SECONDS = 0.3
+"""The longest that the game waits until what was recorded is deleted; else that goes on behind it."""
+
+CONSENT_SECONDS = 0.05
+"""The longest wait for another program while the player's word of an earlier launch is read."""
 
 
 def kept_consent(config: Config) -> ConsentState:
-    """What the player said in an earlier launch, read without making a file."""
+    """What the player said in an earlier launch, read without making a file; unknown where it cannot be read."""
     path = outbox_path(config)
-    if not path.exists():
+    try:
+        if path is None or not path.exists():
+            return ConsentState.UNKNOWN
+    except (OSError, ValueError):  # a loop of links; the outbox says it
         return ConsentState.UNKNOWN
     from ga_pygame.delivery.sqlite_outbox import read_value  # noqa: PLC0415 - see _failover_outbox
 
-    kept = read_value(path, CONSENT_KEY)
+    kept = read_value(path, CONSENT_KEY, CONSENT_SECONDS)
     return ConsentState(kept) if kept in set(ConsentState) else ConsentState.UNKNOWN
 
 
 def _failover_outbox(
-    path: Path, destinations: Sequence[str], clock: Clock, diagnostics: Diagnostics, summing: Sequence[str] = ()
+    path: Path | None, destinations: Sequence[str], clock: Clock, diagnostics: Diagnostics, summing: Sequence[str] = ()
 ) -> Outbox:
-    from ga_pygame.delivery.failover import FailoverOutbox  # noqa: PLC0415 - sqlite3 and filelock, 20 ms of imports
+    from ga_pygame.delivery.failover import FailoverOutbox  # noqa: PLC0415 - sqlite3, 15 ms of imports
 
     return FailoverOutbox(path, destinations, clock, diagnostics, summing)
 

@@ -272,6 +272,39 @@ def test_room_is_made_oldest_first_and_protected_last(outbox: Outbox, tmp_path: 
     assert settle_all(outbox, "first") == []
 
 
+def test_room_is_made_by_whole_sessions(outbox: Outbox) -> None:
+    """Of the oldest sessions everything goes, never parts of several; of the one that runs only what it takes."""
+    for name in ("s1", "s2", "s3"):
+        for number in range(40):
+            add(outbox, record(f"{name} {number:02}", session=name))
+    size = outbox.transact(lambda transaction: transaction.trim(10**9))
+    assert size == 0
+    one = room_of_all(outbox) // 120
+    assert outbox.transact(lambda transaction: transaction.trim(one * 119)) == 40
+    assert {text[:2] for text in waiting(outbox, "first")} == {"s2", "s3"}
+    assert outbox.transact(lambda transaction: transaction.trim(one * 39)) == 41
+    assert waiting(outbox, "second") == [f"s3 {number:02}" for number in range(1, 40)]
+
+
+def room_of_all(outbox: Outbox) -> int:
+    """The bytes that all of 120 records take that were added alone."""
+    one = record("s1 00")
+    is_in_memory = isinstance(outbox, MemoryOutbox) or outbox.journal_path() is None
+    (block,) = blocks([(one, None)], 1)
+    return 120 * (len(one.stored(1).payload) if is_in_memory else block.size)
+
+
+@pytest.mark.parametrize("count", [20_000])
+def test_what_waits_long_costs_no_more(outbox: Outbox, count: int) -> None:
+    """A batch is leased and settled, and room is made, in time for what moves: not for all that waits."""
+    some = [record(f"{number:06}") for number in range(count)]
+    outbox.transact(lambda transaction: transaction.add(some))
+    for _ in range(400):  # a service that takes one record at a time
+        outbox.settle(lease(outbox, "first", 1))
+        outbox.transact(lambda transaction: transaction.trim(10**8))
+    assert texts(lease(outbox, "first", 1)) == ["000400"]
+
+
 def settle_all(outbox: Outbox, name: str) -> list[str]:
     """Everything that waits for a destination, delivered to it."""
     found: list[str] = []
@@ -339,6 +372,7 @@ class OutboxWalk(RuleBasedStateMachine):
         self.number = 0
         self.session = 1
         self.kinds: dict[str, str] = {}
+        self.sessions: dict[str, str] = {}
         self.waits: dict[str, list[str]] = {name: [] for name in NAMES}
         self.leased: dict[str, Batch] = {}
         self.counter = 0
@@ -374,6 +408,7 @@ class OutboxWalk(RuleBasedStateMachine):
         self.counter += 1
         assert self.outbox.transact(work) == self.counter
         self.kinds.update(zip(names, categories, strict=True))
+        self.sessions.update(dict.fromkeys(names, f"s{self.session}"))
         self.units += self.split(names)
         for queue in self.waits.values():
             queue.extend(names)
@@ -414,14 +449,17 @@ class OutboxWalk(RuleBasedStateMachine):
     def trim(self, keep: int) -> None:
         waiting = {one for queue in self.waits.values() for one in queue}
         present = [unit for unit in self.units if waiting & set(unit)]
-        order = sorted(present, key=lambda unit: (self.kinds[unit[0]] in PROTECTED, unit))
         excess = sum(map(self.size, present)) - keep * self.step
+        newest = self.sessions[present[-1][0]] if present else None
         gone: set[str] = set()
-        for unit in order:
-            if excess <= 0:
-                break
-            gone |= set(unit)
-            excess -= self.size(unit)
+        for protected in (False, True):
+            units = [unit for unit in present if (self.kinds[unit[0]] in PROTECTED) is protected]
+            for name, run in itertools.groupby(units, lambda unit: self.sessions[unit[0]]):
+                starts_over = excess > 0
+                for unit in run:
+                    if excess > 0 or (starts_over and name != newest):  # of all but the newest session all or nothing
+                        gone |= set(unit)
+                        excess -= self.size(unit)
         assert self.outbox.transact(lambda transaction: transaction.trim(keep * self.step)) == len(gone & waiting)
         for name in NAMES:
             self.waits[name] = [one for one in self.waits[name] if one not in gone]

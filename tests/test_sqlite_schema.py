@@ -22,7 +22,7 @@ from ga_pygame.delivery.bookkeeping import encode
 from ga_pygame.delivery.failover import FailoverOutbox
 from ga_pygame.delivery.outbox import PROTECTED, Batch, NewRecord, OpenSession, payload
 from ga_pygame.delivery.sqlite_outbox import SCHEMA_VERSION, DamagedError, SqliteOutbox
-from ga_pygame.delivery.sqlite_schema import MAX_BLOCK_BYTES, Addition, Block, blocks, records, upgrade
+from ga_pygame.delivery.sqlite_schema import MAX_BLOCK_BYTES, Addition, as_row, blocks, records, upgrade
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.exchange import StoredRecord
 from ga_pygame.testing import ManualClock
@@ -85,8 +85,7 @@ ADDITIONS: st.SearchStrategy[list[Addition]] = st.lists(
 )
 
 
-def columns(block: Block) -> tuple[int, int, str, float | None, bytes, bytes]:
-    return block.last_id, block.records, block.session_id, block.clock_offset, block.annotations, block.lines
+columns = as_row
 
 
 @given(ADDITIONS, st.integers(1, 2**40))
@@ -515,7 +514,7 @@ def test_what_all_have_got_is_not_saved_from_a_damaged_file(tmp_path: Path) -> N
     outbox.transact(lambda t: t.add([NewRecord("s1", "design", 1.7e9, None, b"", b'"n":"later"')]))
     expected = [payload(b'"v":2', b'"n":%d' % number) for number in range(4, 10)] + [b'"n":"later"}']
     assert [one.payload for one in all_of(outbox, "second")] == expected
-    assert [one.payload for one in all_of(outbox, "first")] == expected
+    assert [one.payload for one in all_of(outbox, "first")] == expected[2:]  # it has 4 and 5, too
     outbox.close()
 
 

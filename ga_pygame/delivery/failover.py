@@ -1,38 +1,65 @@
 """The outbox that the tracker uses: on disk as long as the disk works, in memory while it does not.
 
-A full disk, a read-only folder or a damaged file must cost the game nothing. Each case is said once; what
-had to stay in memory moves to the disk as soon as that works again, at the latest when the game ends.
+A full disk, a read-only folder, a damaged file or another program that holds it must cost the game nothing. Each case
+is said once; what had to stay in memory moves to the disk as soon as that works again, at the latest when the game
+ends. Until then the journal keeps it, too.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
+from ga_pygame import kept
 from ga_pygame.clock import Clock
+from ga_pygame.delivery import salvage
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
-from ga_pygame.delivery.outbox import Batch, Orphan, Outbox, OutboxError, Rejected, Transaction, taken_apart
-from ga_pygame.delivery.sqlite_outbox import DamagedError, NewerSchemaError, SqliteOutbox, saved_session
-from ga_pygame.delivery.sqlite_schema import SELECT, records
+from ga_pygame.delivery.outbox import Batch, Orphan, Outbox, OutboxError, Rejected, Told, Transaction, journal_key
+from ga_pygame.delivery.sqlite_file import BUSY_SECONDS, DamagedError, NewerSchemaError, read_values
+from ga_pygame.delivery.sqlite_outbox import OPEN_SECONDS, GoneError, SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.exchange import StoredRecord
 
 T = TypeVar("T")
 
-_RETRY_SECONDS = 5.0
-"""Time between two tries to use the disk again."""
+FIRST_RETRY_SECONDS = 0.1
+"""Time until the disk is tried again for the first time; then twice as long each time."""
+
+MAX_RETRY_SECONDS = 5.0
+"""The longest time between two tries to use the disk again."""
+
+MAX_SET_ASIDE = 3
+"""Damaged files that are kept for who wants to look; a further one takes the place of the oldest."""
+
+_FILES = ("-wal", "-shm", "-journal", "")  # the file itself last: without it the others are nothing
+_SALVAGE = "salvage"
+"""The kept value that names a file set aside whose records are still to be saved."""
+
+
+class _Slice(NamedTuple):
+    """What one transaction put into memory.
+
+    Attributes:
+        first: Its records have this id or a higher one,
+        next: and a lower one than this.
+        before: The position in the journal before it,
+        position: and behind it.
+    """
+
+    first: int
+    next: int
+    before: int
+    position: int
 
 
 class FailoverOutbox:
     """See the module. The constructor opens the disk and never raises.
 
     Args:
-        path: The database file.
+        path: The database file; `None` where there is no place for one.
         destinations: Names that take records.
         clock: For the time between tries.
         diagnostics: Told of every change for the worse.
@@ -41,7 +68,7 @@ class FailoverOutbox:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         destinations: Sequence[str],
         clock: Clock,
         diagnostics: Diagnostics,
@@ -52,62 +79,152 @@ class FailoverOutbox:
         self._summing = tuple(summing)
         self._clock = clock
         self._diagnostics = diagnostics
+        self._told = Told(self._say, self._lost)
         self._memory = MemoryOutbox(destinations, summing)
+        self._launch = self._memory.launch
         self._disk: SqliteOutbox | None = None
         self._in_memory = False
         self._moving = False
+        self._retry_after = FIRST_RETRY_SECONDS
         self._next_try = 0.0
         self._closing = False
-        self._damage: DamagedError | None = None
-        self._open()
-
-    def _open(self) -> None:
+        self._has_given_up = False
+        self._damage: OutboxError | None = None
+        self._delivered: dict[str, int] = {}  # by this process, from the file that was set aside
+        self._aside: Path | None = None  # where a damaged file is just being moved
+        self._slices: deque[_Slice] = deque()
+        self._journal_done = 0
+        self._has_saved = False  # what was set aside, by an earlier launch, too
+        if path is None:
+            self._to_memory(OutboxError("there is no home folder; GA_PYGAME_DATA_DIR may name another"))
+            return
         try:
-            self._disk = SqliteOutbox(self._path, self._destinations, self._summing)
-        except NewerSchemaError as error:
-            self._path = self._path.with_name("outbox.older.sqlite3")
-            self._say("newer", f"{error}; it is left as it is, and {self._path.name} is used beside it")
-            with self._memory_on_error():
-                self._disk = SqliteOutbox(self._path, self._destinations, self._summing)
+            self._disk = self._opened(path, OPEN_SECONDS)
         except DamagedError as error:
-            self._replace_damaged(error)
+            self._replace(error)
         except OutboxError as error:
             self._to_memory(error)
 
-    def _replace_damaged(self, error: Exception) -> None:
-        """Set a damaged file aside, start a new one and save into it what can still be read."""
-        own = ""
+    def _opened(self, path: Path, seconds: float) -> SqliteOutbox:
+        """Open the file, or another one beside it where it belongs to a newer version of the package."""
+        try:
+            return self._sqlite(path, seconds)
+        except NewerSchemaError as error:
+            self._path = path.with_name("outbox.older.sqlite3")
+            self._say("newer", f"{error}; it is left as it is, and {self._path.name} is used beside it")
+            return self._sqlite(self._path, seconds)
+
+    def _sqlite(self, path: Path, seconds: float) -> SqliteOutbox:
+        return SqliteOutbox(path, self._destinations, self._summing, self._launch, seconds=seconds, told=self._told)
+
+    # --- a file that is damaged, or gone ----------------------------------------------------------------
+
+    def _replace(self, error: OutboxError) -> None:
+        """Set a damaged file aside and begin a new one with what was kept; go on in memory where that fails."""
+        self._damage = error
+        try:
+            if isinstance(error, GoneError):
+                self._begin_after_removal(error)
+            else:
+                self._begin_anew(error)
+        except (OutboxError, OSError, ValueError, TypeError) as failed:
+            self._to_memory(failed)
+
+    def _replace_damaged(self, error: DamagedError) -> None:
+        self._replace(error)
+
+    def _begin_anew(self, error: OutboxError) -> None:
+        """Set the file aside, begin a new one, copy what is small; the records follow in `transact`."""
+        path = self._path
+        if path is None:
+            return
         if self._disk is not None:
-            own = self._disk.launch
+            self._delivered = self._disk.delivered
             self._disk.close()
             self._disk = None
-        aside = self._path.with_name("outbox.damaged.sqlite3")
-        with self._memory_on_error():
-            for suffix in ("", "-wal", "-shm"):
-                part = self._path.with_name(self._path.name + suffix)
-                if part.exists():
-                    part.replace(aside.with_name(aside.name + suffix))
-            self._disk = SqliteOutbox(self._path, self._destinations, self._summing, own or None)
-            saved = self._disk.transact(lambda transaction: _salvage(aside, own, transaction))
-            self._say("damaged", f"{error}; set aside as {aside.name}, {saved} waiting events could be saved from it")
+        aside = self._aside = self._aside or _free_name(path)
+        for suffix in _FILES:
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.replace(aside.with_name(aside.name + suffix))
+        disk = self._sqlite(path, BUSY_SECONDS)
 
-    @contextlib.contextmanager
-    def _memory_on_error(self) -> Iterator[None]:
+        def copy(transaction: Transaction) -> None:
+            with salvage.opened(aside) as damaged:
+                salvage.copy_values(damaged, self._launch, transaction, self._told.say)
+            transaction.remember(_SALVAGE, aside.name)
+
+        disk.transact(copy)
+        self._disk, self._aside, self._damage, self._has_saved = disk, None, None, False
+        self._say("damaged", f"{error}; set aside as {aside.name}")
+
+    def _begin_after_removal(self, error: OutboxError) -> None:
+        """Somebody removed the file: what we still hold open is copied; of another copy's new file, nothing is ours."""
+        path, old = self._path, self._disk
+        if path is None or old is None:
+            return
+        was_removed = not path.exists()
+        disk = self._sqlite(path, BUSY_SECONDS)
+
+        def copy(transaction: Transaction) -> None:
+            salvage.copy_values(old.connection, self._launch, transaction, self._told.say)
+            if was_removed:
+                for record, only in salvage.read_records(
+                    old.connection, None, old.delivered, self._destinations
+                ).records:
+                    transaction.add([record], only)
+
+        disk.transact(copy)
+        self._disk, self._damage = disk, None
+        old.close(keep_launch=True)
+        self._say("gone", f"{error}; what waited in it was saved" if was_removed else f"{error}; the new one is used")
+
+    def _save_records(self) -> None:
+        """Save the records of a file that was set aside. Takes its time: the writer's, not the game's."""
+        disk, path = self._disk, self._path
+        if disk is None or path is None or self._in_memory:
+            return
+
+        def save(transaction: Transaction) -> tuple[str, salvage.Found] | None:
+            name = transaction.value(_SALVAGE)
+            if name is None:
+                return None
+            transaction.remember(_SALVAGE, None)
+            aside = path.with_name(Path(name).name)
+            if not aside.exists():
+                return None
+            with salvage.opened(aside) as damaged:
+                found = salvage.read_records(damaged, aside, self._delivered, self._destinations)
+            for record, only in found.records:
+                transaction.add([record], only)
+            return aside.name, found
+
         try:
-            yield
-        except (OutboxError, OSError) as error:
-            self._to_memory(error)
+            saved = disk.transact(save)
+        except OutboxError:
+            return  # met again by the next transaction, or the next launch
+        self._has_saved = True
+        if saved is not None:
+            name, found = saved
+            self._say("saved", f"{len(found.records)} waiting events could be saved from {name}")
+            if found.lost:
+                self._lost(found.lost, f"they were in {name}, which is damaged")
+
+    # --- the disk cannot be used now --------------------------------------------------------------------
 
     def _to_memory(self, error: Exception) -> None:
         """Go on in memory, with the counters where the disk can still tell them."""
-        self._next_try = self._clock.monotonic() + _RETRY_SECONDS
+        self._next_try = self._clock.monotonic() + self._retry_after
+        self._retry_after = min(2 * self._retry_after, MAX_RETRY_SECONDS)
         if self._in_memory:
             return
         self._in_memory = True
         self._say("memory", f"events are kept in memory until the disk can be written: {error}")
-        if self._disk is not None:
-            with contextlib.suppress(OutboxError):
+        with contextlib.suppress(OutboxError):
+            if self._disk is not None:
                 self._memory.take_over(*self._disk.counters())
+            elif self._path is not None:
+                self._memory.take_over(kept.values(read_values(self._path).items(), self._told.say), {}, {})
 
     def _to_disk(self) -> bool:
         """Move what is in memory to the disk; false where that still fails."""
@@ -116,47 +233,101 @@ class FailoverOutbox:
             self._moving = False
             return False  # what is being sent now would be sent again
         try:
-            if self._disk is None:
-                self._disk = SqliteOutbox(self._path, self._destinations, self._summing)
-            self._disk.transact(self._memory.pour)
-        except (OutboxError, OSError):
-            self._next_try = self._clock.monotonic() + _RETRY_SECONDS
+            self._bring_back()
+        except (OutboxError, OSError) as error:
+            if isinstance(error, (DamagedError, GoneError)):
+                self._damage = error
+            self._to_memory(error)
             return False
         else:
             self._memory.forget()
         finally:
             self._moving = False
         self._in_memory = False
+        self._slices.clear()
+        self._retry_after = FIRST_RETRY_SECONDS
         self._diagnostics.forget("outbox:memory")
         return True
+
+    def _bring_back(self) -> None:
+        if self._path is None:
+            raise OutboxError("there is no place for a file")
+        if self._damage is not None:
+            damage = self._damage
+            if isinstance(damage, GoneError):
+                self._begin_after_removal(damage)
+            else:
+                self._begin_anew(damage)
+        if self._disk is None:
+            self._disk = self._opened(self._path, BUSY_SECONDS)
+        self._disk.transact(self._memory.pour)
 
     def _say(self, cause: str, message: str) -> None:
         self._diagnostics.warn_once(f"outbox:{cause}", message)
 
+    def _lost(self, count: int, why: str) -> None:
+        if not count:
+            return
+        self._diagnostics.drop(Drop.DAMAGED, count, why)
+        self._say(f"lost:{why}", f"{count} waiting events are lost: {why}")
+
     # --- the contract -----------------------------------------------------------------------------------
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
-        if self._in_memory and self._clock.monotonic() >= self._next_try:
+        if self._in_memory and self._path is not None and self._clock.monotonic() >= self._next_try:
             self._to_disk()
-        if self._damage is not None:
-            damage, self._damage = self._damage, None
-            self._replace_damaged(damage)
+        if self._damage is not None and not self._in_memory:
+            self._replace(self._damage)
+        if not self._has_saved:
+            self._save_records()
+        return self.transact_at_start(work)
+
+    def transact_at_start(self, work: Callable[[Transaction], T]) -> T:
+        """The same without what may take long."""
         if not self._in_memory and self._disk is not None:
             try:
                 return self._disk.transact(work)
-            except DamagedError as error:
-                self._replace_damaged(error)
-                return self.transact(work)
+            except (DamagedError, GoneError) as error:
+                self._replace(error)
             except OutboxError as error:
                 self._to_memory(error)
-        return self._memory.transact(work)
+        if not self._in_memory and self._disk is not None:  # a new file
+            try:
+                return self._disk.transact(work)
+            except OutboxError as error:
+                self._to_memory(error)
+        first, key = self._memory.next_id, journal_key(self._launch)
+        before = kept.count(self._memory.values.get(key))
+        result = self._memory.transact(work)
+        self._slices.append(_Slice(first, self._memory.next_id, before, kept.count(self._memory.values.get(key))))
+        if (
+            len(self._slices) > 1
+            and self._slices[-2].next == first
+            and self._slices[-2].position == before == (self._slices[-1].position)
+        ):
+            self._slices.pop()  # says nothing new where it has no records
+            self._slices[-1] = self._slices[-1]._replace(next=self._memory.next_id)
+        return result
 
     @property
     def launch(self) -> str:
-        return self._disk.launch if self._disk else self._memory.launch
+        return self._launch
 
     def journal_path(self) -> Path | None:
-        return self._disk.journal_path() if self._disk else None
+        return self._disk.journal_path() if self._disk is not None and not self._in_memory else None
+
+    def journal_done(self, position: int) -> int:
+        if not self._in_memory:
+            self._journal_done = position
+            return position
+        oldest = self._memory.oldest
+        while self._slices and self._slices[0].next <= oldest:
+            self._journal_done = max(self._journal_done, self._slices.popleft().position)
+        return self._journal_done
+
+    @property
+    def is_on_disk(self) -> bool:
+        return not self._in_memory or self._path is None
 
     def bury(self, orphan: Orphan) -> None:
         if self._disk is not None:
@@ -165,13 +336,14 @@ class FailoverOutbox:
 
     def orphans(self) -> Sequence[Orphan]:
         try:
-            return self._disk.orphans() if self._disk else ()
-        except OutboxError:
+            return self._disk.orphans() if self._disk and not self._in_memory else ()
+        except OutboxError as error:
+            self._note(error, self._disk, "what earlier launches left cannot be read now")
             return ()
 
     def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
         disk = self._disk
-        if disk is not None:
+        if disk is not None and self._damage is None:
             try:
                 batch = disk.lease(destination, max_events, max_bytes)
             except OutboxError as error:
@@ -193,9 +365,9 @@ class FailoverOutbox:
         except OutboxError as error:
             self._note(error, batch.origin, "sent events cannot be removed from the disk now")
 
-    def _note(self, error: OutboxError, origin: Outbox, consequence: str) -> None:
+    def _note(self, error: OutboxError, origin: Outbox | None, consequence: str) -> None:
         """What an uploader met; damage is mended by the writer, on its own thread."""
-        if isinstance(error, DamagedError):
+        if isinstance(error, (DamagedError, GoneError)):
             if origin is self._disk:  # else the writer has replaced that file already
                 self._damage = error
         else:
@@ -206,15 +378,27 @@ class FailoverOutbox:
 
     def save(self) -> None:
         self._closing = True
-        if self._in_memory and not self._to_disk():
+        if self._in_memory and not self._has_given_up and not self._to_disk():
+            self._has_given_up = True
             self._give_up()
         if self._disk is not None:
             with contextlib.suppress(OutboxError):
                 self._disk.save()
 
+    @property
+    def unsaved(self) -> int:
+        """Records that nothing but memory has."""
+        if not self._in_memory:
+            return 0
+        waiting = len(self._memory)
+        covered = sum(
+            self._memory.count_between(one.first, one.next) for one in self._slices if one.position > one.before
+        )
+        return waiting - covered
+
     def _give_up(self) -> None:
         """The disk could not be written to the end: count what is lost, and have no session ended again."""
-        if lost := len(self._memory):
+        if lost := self.unsaved:
             self._diagnostics.drop(Drop.OUTBOX_FULL, lost)
             self._say("lost", f"{lost} events are lost: they were not sent, and the disk cannot be written")
         if self._disk is not None and self._memory.is_over:
@@ -226,56 +410,13 @@ class FailoverOutbox:
             self._disk.close()
 
 
-def _salvage(path: Path, own: str, transaction: Transaction) -> int:
-    """Copy what a damaged file still gives: values, attempts, open sessions, undelivered records.
-
-    Args:
-        path: The damaged file.
-        own: The launch under which this process used it.
-        transaction: Takes it.
-    """
-    found: dict[int, StoredRecord] = {}
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as damaged:
-        damaged.execute("PRAGMA writable_schema = ON")  # else SQLite reads nothing from a file that was cut short
-        for key, value in _readable(damaged, "SELECT key, value FROM key_value"):
-            if key != "outbox_bytes":
-                transaction.remember(key, value)
-        for level, number in _readable(damaged, "SELECT * FROM progression"):
-            transaction.set_attempts(level, number)
-        for row in _readable(damaged, "SELECT * FROM session_end"):
-            with contextlib.suppress(ValueError, TypeError):
-                transaction.save_session(saved_session(row), None if row[-1] == own else row[-1])
-        done = min((number for (number,) in _readable(damaged, "SELECT done FROM destinations")), default=0)
-        for row in _readable_blocks(damaged):
-            found |= {record.id: record for record in _whole(row) if record.id > done}
-        for one in _readable(damaged, "SELECT destination, slot, value, idempotency_key FROM sums"):
-            transaction.add_to_sum(*one)
-    transaction.add([taken_apart(found[record_id]) for record_id in sorted(found)])
-    return len(found)
-
-
-def _readable_blocks(damaged: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
-    """Blocks from both ends up to the damage; one by one, since a cursor looks a row ahead before it gives one."""
-    for at, sign, order in ((0, ">", "ASC"), (2**63 - 1, "<", "DESC")):
-        query = f"{SELECT} WHERE last_id {sign} ? ORDER BY last_id {order} LIMIT 1"
-        with contextlib.suppress(sqlite3.Error):
-            while row := damaged.execute(query, (at,)).fetchone():
-                at = row[0]  # noqa: PLW2901 - from there on
-                yield row
-
-
-def _whole(row: tuple[Any, ...]) -> Iterator[StoredRecord]:
-    """The records of a block that can be read, each line for itself."""
-    last_id, count, *shared, lines = row
-    with contextlib.suppress(ValueError, TypeError, AttributeError):
-        for place, line in enumerate(lines.split(b"\n"), last_id - count + 1):
-            with contextlib.suppress(ValueError, TypeError):
-                (record,) = records((place, 1, *shared, line))
-                json.loads(b"{" + record.payload)
-                yield record
-
-
-def _readable(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
-    """The rows of a query up to the first that cannot be read."""
-    with contextlib.suppress(sqlite3.Error):
-        yield from damaged.execute(query)
+def _free_name(path: Path) -> Path:
+    """Where a damaged file goes: beside those of before, or in the place of the oldest."""
+    names = [
+        path.with_name(f"outbox.damaged{f'-{number}' if number > 1 else ''}.sqlite3")
+        for number in range(1, MAX_SET_ASIDE + 1)
+    ]
+    for name in names:
+        if not name.exists():
+            return name
+    return min(names, key=lambda name: name.stat().st_mtime)

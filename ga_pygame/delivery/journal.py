@@ -152,13 +152,9 @@ class Journal:
         return turn * _HALF + self._read_at
 
     def read(self, most: int) -> list[tuple[RawRow, Body | None]]:
-        """The next events; those that it gave before are committed. Fewer than `most`: there are no more."""
-        for _ in range(self._over):
-            self._halves[self._turns[0] % 2][:] = bytes(_HALF)
-            self._over -= 1
-            self._turns.popleft()  # last: now it may be filled again
+        """The next events; what it gave stays until `committed`. Fewer than `most`: there are no more."""
         found: list[tuple[RawRow, Body | None]] = []
-        for turn in tuple(self._turns):
+        for turn in tuple(self._turns)[self._over :]:
             half = self._halves[turn % 2]
             is_over = self._filling is not half  # looked at before the entries, so that none comes after
             for place, row, body in entries(half, self._read_at):
@@ -182,8 +178,12 @@ class Journal:
         return count
 
     def committed(self, position: int) -> None:
-        """Everything up to that position is in the outbox."""
+        """Everything up to that position is on the disk or was sent: halves that lie before it may be filled again."""
         journal_files.POSITION.pack_into(self._kinds, journal_files.POSITION_AT, position)
+        while self._over and self._turns[0] < position // _HALF:
+            self._halves[self._turns[0] % 2][:] = bytes(_HALF)
+            self._over -= 1
+            self._turns.popleft()  # last: now it may be filled again
 
     def close(self) -> bool:
         """Remove the file; everything is committed or unwanted. False where it is still there.
@@ -191,12 +191,16 @@ class Journal:
         A file that cannot be removed (on Windows while a scanner has it open) says itself that nothing in it is
         wanted, and a later launch removes it.
         """
-        self.committed(journal_files.ALL)
+        journal_files.POSITION.pack_into(self._kinds, journal_files.POSITION_AT, journal_files.ALL)
         self.let_go()
         return journal_files.remove(self._path)
 
     def let_go(self) -> None:
-        """Unmap the file and leave it as it is: in a forked child, whose parent goes on with it."""
+        """Unmap the file and leave it as it is.
+
+        For a forked child, whose parent goes on with it, and for an end at which the disk has not taken everything:
+        the next launch takes what is not committed.
+        """
         for part in (self._kinds, *self._halves):
             with contextlib.suppress(BufferError):
                 part.close()

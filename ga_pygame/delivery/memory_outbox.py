@@ -1,15 +1,19 @@
-"""An outbox that ends with the process: for a disk that cannot be written, and for tests."""
+"""An outbox that ends with the process: for a disk that cannot be written, and for tests.
+
+What it does takes time in proportion to what it moves, never to all that it holds: a disk may be full for hours.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
-from ga_pygame.clock import new_id
+from ga_pygame import kept
+from ga_pygame.clock import breathe, new_id
 from ga_pygame.delivery.outbox import (
     COUNTERS,
     LEAST_SUM,
@@ -30,6 +34,10 @@ from ga_pygame.exchange import StoredRecord
 T = TypeVar("T")
 
 
+_POURED = 128
+"""Records that are poured between two chances for the game thread to take the interpreter lock."""
+
+
 class MemoryOutbox:
     """See the module.
 
@@ -44,9 +52,12 @@ class MemoryOutbox:
         self._additions: deque[tuple[str, str, float]] = deque()  # by the writer, taken by the uploaders
         self._sums: dict[tuple[str, str], float] = {}
         self._frozen: dict[tuple[str, str], tuple[float, str]] = {}
+        self._lock = Lock()  # between writer and uploaders; the game thread never takes it
         self._records: dict[int, StoredRecord] = {}
-        self._waiting: dict[str, deque[int]] = {name: deque() for name in destinations}
-        self._leased: set[str] = set()
+        self._waiting: dict[str, dict[int, None]] = {name: {} for name in destinations}  # ids in their order
+        self._groups: dict[tuple[bool, str], dict[int, None]] = {}  # ids by session, the protected ones apart
+        self._bytes = 0
+        self._leased: dict[str, int] = {}  # by destination, the last id
         self._next_id = 1
         self.values: dict[str, str] = {}
         self.attempts: Counter[str] = Counter()
@@ -60,14 +71,38 @@ class MemoryOutbox:
     def __len__(self) -> int:
         return len(self._records)
 
+    @property
+    def next_id(self) -> int:
+        """Records to come have this id or a higher one."""
+        return self._next_id
+
+    def count_between(self, first: int, following: int) -> int:
+        """Records with an id from `first` up to one before `following`."""
+        with self._lock:
+            return sum(one in self._records for one in range(first, following))
+
+    @property
+    def oldest(self) -> int:
+        """Every record below this id is done with."""
+        with self._lock:
+            return next(iter(self._records), self._next_id)
+
     def transact(self, work: Callable[[Transaction], T]) -> T:
         transaction = _MemoryTransaction(self)
         result = work(transaction)
         transaction.commit()
         return result
 
+    def transact_at_start(self, work: Callable[[Transaction], T]) -> T:
+        return self.transact(work)
+
     def journal_path(self) -> Path | None:
         return None
+
+    def journal_done(self, position: int) -> int:
+        return position
+
+    is_on_disk = True  # there is none to wait for
 
     def orphans(self) -> Sequence[Orphan]:
         return ()
@@ -80,11 +115,11 @@ class MemoryOutbox:
             return None
         if destination in self._summing:
             return self._lease_sum(destination)
-        present = (self._records.get(one) for one in tuple(self._waiting[destination]))
-        records, more = cut((record for record in present if record is not None), max_events, max_bytes)
-        if not records:
-            return None
-        self._leased.add(destination)
+        with self._lock:
+            records, more = cut(map(self._records.__getitem__, self._waiting[destination]), max_events, max_bytes)
+            if not records:
+                return None
+            self._leased[destination] = records[-1].id
         return Batch(destination, records, self, more)
 
     def _lease_sum(self, destination: str) -> Batch | None:
@@ -93,7 +128,7 @@ class MemoryOutbox:
             frozen = self._freeze(destination)
         if not frozen:
             return None
-        self._leased.add(destination)
+        self._leased[destination] = 0
         record = sum_record(frozen[0][1], *self._frozen[frozen[0]])
         return Batch(destination, [record], self, more=len(frozen) > 1)
 
@@ -120,19 +155,31 @@ class MemoryOutbox:
             self.rejected.extend(rejected)
             self.release(batch)
             return
-        waiting = self._waiting[batch.destination]
-        for record in batch.records:
-            with contextlib.suppress(ValueError):  # trimmed or moved to the disk meanwhile
-                waiting.remove(record.id)  # in place: the writer may be appending
-        wanted = {one for queue in self._waiting.values() for one in tuple(queue)}
-        for record in batch.records:
-            if record.id not in wanted:
-                self._records.pop(record.id, None)
+        with self._lock:
+            for record in batch.records:
+                self._waiting[batch.destination].pop(record.id, None)  # not there: trimmed or moved to the disk
+                if not any(record.id in queue for queue in self._waiting.values()):
+                    self._remove(record.id)
         self.rejected.extend(rejected)
         self.release(batch)
 
+    def _remove(self, record_id: int) -> bool:
+        """Forget a record; false where it is gone already. The lock is held."""
+        record = self._records.pop(record_id, None)
+        if record is None:
+            return False
+        for queue in self._waiting.values():
+            queue.pop(record_id, None)
+        key = (record.category in PROTECTED, record.session_id)
+        group = self._groups[key]
+        del group[record_id]
+        if not group:
+            del self._groups[key]
+        self._bytes -= len(record.payload)
+        return True
+
     def release(self, batch: Batch) -> None:
-        self._leased.discard(batch.destination)
+        self._leased.pop(batch.destination, None)
 
     def save(self) -> None:
         pass
@@ -153,10 +200,18 @@ class MemoryOutbox:
 
     def append(self, record: NewRecord, destinations: Sequence[str] | None = None) -> None:
         """Take a record in."""
-        self._records[self._next_id] = record.stored(self._next_id)
-        for name in destinations or self._destinations:
-            self._waiting[name].append(self._next_id)
-        self._next_id += 1
+        with self._lock:
+            number = self._next_id
+            names = self._destinations if destinations is None else destinations
+            self._next_id += 1
+            if not names:
+                return
+            stored = record.stored(number)
+            self._records[number] = stored
+            for name in names:
+                self._waiting[name][number] = None
+            self._groups.setdefault((stored.category in PROTECTED, stored.session_id), {})[number] = None
+            self._bytes += len(stored.payload)
 
     def add_to_sums(self, additions: Sequence[tuple[str, str, float]]) -> None:
         """Take amounts in: destination, slot, amount."""
@@ -180,9 +235,11 @@ class MemoryOutbox:
                 transaction.delete_session(session_id)
             else:
                 transaction.save_session(session)
-        for record in tuple(self._records.values()):
+        for place, record in enumerate(tuple(self._records.values()), 1):
             wanted = [name for name, queue in self._waiting.items() if record.id in queue]
             transaction.add([taken_apart(record)], wanted)
+            if place % _POURED == 0:
+                breathe()
         self._add_up()
         for (destination, slot), amount in self._sums.items():
             transaction.add_to_sum(destination, slot, amount)
@@ -195,7 +252,7 @@ class MemoryOutbox:
         for key, value in self.values.items():
             before, now = self._known_values.get(key), transaction.value(key)
             if key in COUNTERS:
-                transaction.remember(key, str(int(now or 0) + int(value) - int(before or 0)))
+                transaction.remember(key, str(kept.count(now) + kept.count(value) - kept.count(before)))
             elif value != before and not (key == "user_id" and now is not None):  # a player stays who they were
                 transaction.remember(key, value)
         for level, number in self.attempts.items():
@@ -211,26 +268,49 @@ class MemoryOutbox:
 
     def forget(self) -> None:
         """Empty the outbox of what was poured into another one."""
-        self._records.clear()
-        for queue in self._waiting.values():
-            queue.clear()
+        with self._lock:
+            self._records.clear()
+            self._groups.clear()
+            self._bytes = 0
+            for queue in self._waiting.values():
+                queue.clear()
         self.sessions.clear()
         self._additions.clear()
         self._sums.clear()
         self._frozen.clear()
+        self._was_cleared = False
         self.take_over(self.values, {}, {})
 
     def trim(self, max_bytes: int) -> int:
         """See `Transaction.trim`."""
-        size = sum(len(record.payload) for record in tuple(self._records.values()))
-        dropped = 0
-        order = sorted(self._records.values(), key=lambda record: (record.category in PROTECTED, record.id))
-        for record in order:
-            if size <= max_bytes:
+        with self._lock:
+            if self._bytes <= max_bytes:
+                return 0
+            newest = self._records[next(reversed(self._records))].session_id
+            doomed = [
+                one
+                for protected in (False, True)
+                for key in [key for key in self._groups if key[0] is protected]
+                for one in self._doomed(key, max_bytes, is_newest=key[1] == newest)
+            ]
+            return len(doomed)
+
+    def _doomed(self, key: tuple[bool, str], max_bytes: int, *, is_newest: bool) -> Iterator[int]:
+        """Remove a session's records while there is too much: all of it, of the newest session what it takes."""
+        if self._bytes <= max_bytes:
+            return
+        sent = max(self._leased.values(), default=0)
+        excess = self._bytes - max_bytes
+        chosen = []
+        for record_id in self._groups[key]:
+            if is_newest and excess <= 0:
                 break
-            size -= len(record.payload)
-            dropped += self._records.pop(record.id, None) is not None  # else it was sent just now
-        return dropped
+            if record_id > sent:  # else it is just being sent
+                chosen.append(record_id)
+                excess -= len(self._records[record_id].payload)
+        for record_id in chosen:
+            self._remove(record_id)
+            yield record_id
 
 
 class _MemoryTransaction:
@@ -257,7 +337,7 @@ class _MemoryTransaction:
             self._values[key] = value
 
     def increment(self, key: str) -> int:
-        number = int(self._values.get(key, "0")) + 1
+        number = kept.count(self._values.get(key)) + 1
         self._values[key] = str(number)
         return number
 

@@ -115,6 +115,26 @@ def journal_key(launch: str) -> str:
     return f"journal:{launch}"
 
 
+def _nothing(_cause: str, _message: str) -> None:
+    pass
+
+
+def _uncounted(_count: int, _message: str) -> None:
+    pass
+
+
+class Told(NamedTuple):
+    """Who hears of what is wrong in a kept file and costs only itself.
+
+    Attributes:
+        say: Takes a cause and a message, which is said once.
+        lost: Takes a number of events that are gone, and why.
+    """
+
+    say: Callable[[str, str], None] = _nothing
+    lost: Callable[[int, str], None] = _uncounted
+
+
 class Rejected(NamedTuple):
     """An event that will not be sent again, with the reason."""
 
@@ -200,6 +220,10 @@ class Outbox(Protocol):
         """Do `work` in one transaction; it may be called again from the start and must not remember."""
         ...
 
+    def transact_at_start(self, work: Callable[[Transaction], T]) -> T:
+        """The same on the game thread, before the first frame: without what may take long, which comes later."""
+        ...
+
     @property
     def launch(self) -> str:
         """This process's name, under which its sessions are kept."""
@@ -207,6 +231,19 @@ class Outbox(Protocol):
 
     def journal_path(self) -> Path | None:
         """Where this launch may note its records; `None` where there is no disk."""
+        ...
+
+    def journal_done(self, position: int) -> int:
+        """Up to where the journal is not needed any more: what it held is on the disk, or was sent from memory.
+
+        Args:
+            position: Up to where it was given to this outbox.
+        """
+        ...
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether all that was committed is where it is to stay."""
         ...
 
     def orphans(self) -> Sequence[Orphan]:

@@ -15,6 +15,9 @@ from ga_pygame.diagnostics import Diagnostics
 
 _AFTER_DEFECT_SECONDS = 1.0
 
+LAST_SHARE = 0.1
+"""What the last stage has for itself of the time that `stop` is given: it saves what the others could not send."""
+
 
 class Worker(Protocol):
     """Something with work to do behind the game."""
@@ -112,9 +115,10 @@ class ThreadRunner:
         pass
 
     def stop(self, timeout: float) -> bool:
-        deadline = self._clock.monotonic() + timeout
+        end = self._clock.monotonic() + timeout
         finished = True
-        for stage in self._stages:
+        for place, stage in enumerate(self._stages, 1):
+            deadline = end if place == len(self._stages) else end - LAST_SHARE * timeout
             for worker in stage:
                 worker.finish()
                 self._wakes[worker.name].set()
@@ -158,17 +162,18 @@ class FrameRunner:
 
     def stop(self, timeout: float) -> bool:
         deadline = self._clock.monotonic() + timeout
+        finished = True
         for stage in self._stages:
             for worker in stage:
                 worker.finish()
-            while any(worker.name not in self._finished for worker in stage):
-                for worker in stage:
-                    if worker.name not in self._finished:
-                        self._step(worker, self._clock.monotonic())
+            while left := [worker for worker in stage if worker.name not in self._finished]:
+                for worker in left:
+                    self._step(worker, self._clock.monotonic())
                 if self._clock.monotonic() >= deadline:
-                    return False
+                    finished = finished and all(worker.name in self._finished for worker in stage)
+                    break  # the last stage has its step nevertheless
                 sleep(0)
-        return True
+        return finished
 
 
 def guarded_step(worker: Worker, now: float, diagnostics: Diagnostics) -> float | None:

@@ -1,9 +1,10 @@
-"""The outbox on disk: one SQLite file (WAL) per game, shared by all copies of the game that run.
+"""The outbox on disk: one SQLite file per game, shared by all copies of the game that run.
 
-WAL with `synchronous=NORMAL` survives the death of the process at any moment; only a power cut may cost
-the last commits, never the file. A process that lives holds the lock file of its launch; one that sends
-for a destination holds that destination's lock file. The system frees both when the process dies, however
-it dies, so nobody needs a timeout to find out.
+A process that lives holds the lock file of its launch; one that sends for a destination holds that destination's
+lock file. The system frees both when the process dies, however it dies, so nobody needs a timeout to find out.
+
+What is read is not believed: a line of a block that is not what was written is never sent, a kept value that makes
+no sense is as if it had not been kept. Only what SQLite itself cannot read is left to `FailoverOutbox`.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from filelock import FileLock, Timeout
-
-from ga_pygame import forks
+from ga_pygame import forks, kept
 from ga_pygame.clock import breathe, new_id
-from ga_pygame.delivery import journal
+from ga_pygame.delivery import data_folder
+from ga_pygame.delivery.file_lock import FileLock, Patience
+from ga_pygame.delivery.launches import Launches, saved_session
 from ga_pygame.delivery.outbox import (
     LEAST_SUM,
     MAX_REJECTED,
@@ -30,28 +31,43 @@ from ga_pygame.delivery.outbox import (
     Orphan,
     OutboxError,
     Rejected,
+    Told,
     Transaction,
     cut,
-    journal_key,
     sum_record,
 )
-from ga_pygame.delivery.sqlite_schema import SCHEMA_VERSION, SELECT, SIZE, records, upgrade
-from ga_pygame.delivery.sqlite_transaction import SqliteTransaction, grow, last_id
+from ga_pygame.delivery.sqlite_file import (
+    BUSY_SECONDS,
+    DamagedError,
+    NewerSchemaError,
+    connect,
+    read_values,
+    reading,
+    transaction,
+    translated,
+    wait_at_most,
+)
+from ga_pygame.delivery.sqlite_schema import (
+    SCHEMA_VERSION,
+    SELECT,
+    DamagedBlockError,
+    as_row,
+    records,
+    unsealed,
+    upgrade,
+    version_of,
+)
+from ga_pygame.delivery.sqlite_transaction import TRIMMED, SqliteTransaction, all_there, last_id
+from ga_pygame.delivery.sqlite_waiting import be_done, done_of, mend, set_done
 from ga_pygame.exchange import StoredRecord
 
 T = TypeVar("T")
 
-_OPEN_SECONDS = 2.0  # opening takes 5 ms, so nobody waits that long for another copy of the game
+OPEN_SECONDS = 0.15
+"""The longest wait for other processes while the file is opened by `start()`; opening itself takes 5 ms."""
+
 _FETCHED = 3
 """Blocks read between two chances for the game thread to take the interpreter lock: some 20 records, 0.1 ms."""
-
-
-class NewerSchemaError(OutboxError):
-    """The file belongs to a newer version of the package."""
-
-
-class DamagedError(OutboxError):
-    """The file is no database, or parts of it cannot be read."""
 
 
 class SqliteOutbox:
@@ -62,169 +78,135 @@ class SqliteOutbox:
         destinations: Names that take records.
         summing: Names that take sums.
         launch: This process's name, where it has one already.
+        seconds: The longest wait for other processes.
+        told: Told of what is wrong in the file and costs only itself.
 
     Raises:
         OutboxError: The file or folder cannot be used; the message says why.
     """
 
     def __init__(
-        self, path: Path, destinations: Sequence[str], summing: Sequence[str] = (), launch: str | None = None
+        self,
+        path: Path,
+        destinations: Sequence[str],
+        summing: Sequence[str] = (),
+        launch: str | None = None,
+        *,
+        seconds: float = BUSY_SECONDS,
+        told: Told | None = None,
     ) -> None:
         self.path = path
         self.launch = launch or new_id()
         self._destinations = tuple(destinations)
         self._summing = frozenset(summing)
+        self._told = told or Told()
         self._turn = Lock()  # to write: SQLite would have the uploader sleep, 35 ms at a time beside a busy writer
         self._leases: dict[str, FileLock] = {}
-        self._graves: dict[str, FileLock] = {}
+        self._launches = Launches(path.parent, self.launch, self._told)
         self._unsaved: dict[str, int] = {}  # the last id of what was sent while the disk could not say so
         self._unsaved_sums: dict[str, set[str]] = {name: set() for name in summing}
         self._never_frozen = set(summing)
-        with _translated(path):
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.delivered: dict[str, int] = {}  # the last id of what was sent by this process, whatever the disk says
+        self._lent: dict[str, int] = {}  # the last id of what is being sent: no room is made there
+        self._readers: dict[str, sqlite3.Connection] = {}
+        self._is_counted = False
+        self._is_closed = False
+        patience = Patience(seconds)
+        with translated(path):
+            data_folder.make(path.parent)
             # One at a time: SQLite does not wait for another process that turns a new file to WAL, it gives up.
-            with self._lock_file("open").acquire(timeout=_OPEN_SECONDS):
-                self._open()
+            opening = self._lock_file("open")
+            if not opening.acquire(patience):
+                raise OutboxError(f"{path}: another program holds {opening.path.name}")
+            try:
+                self._open(patience)
+            finally:
+                opening.release()
         forks.share(self)
 
     def let_go(self) -> None:
-        """In a forked child: never use these connections and locks, and never close them.
+        """In a forked child: never use these connections, and never close them.
 
         SQLite forbids to carry a connection over a fork: the child's copy believes to hold locks that are the
         parent's (POSIX locks are not inherited), so closing it might checkpoint and remove a WAL that others use,
         once the parent is gone. That would also happen when the interpreter ends, so the connections are kept from
-        that. What the child lets go of is the descriptors of the locks: an flock lives as long as any process has its
-        description open, so a child that outlives the parent would keep it, and nobody could recover the parent's
-        sessions. They are closed, not unlocked: that would free the parent's.
+        that. The locks let go of themselves.
         """
+        self._is_closed = True
         forks.never_finalise([self._writer, *self._readers.values()])
-        for lock in (*self._leases.values(), *self._graves.values(), self._launch_lock):
-            context = lock._context
-            file, context.lock_file_fd = context.lock_file_fd, None
-            context.lock_counter = 0
-            if file is not None:
-                with contextlib.suppress(OSError):
-                    os.close(file)
 
-    def _open(self) -> None:
-        self._writer = self._connect()
+    def _open(self, patience: Patience) -> None:
+        self._writer = connect(self.path, patience.left)
         try:
+            wait_at_most(self._writer, patience.left)
             self._prepare()
+            wait_at_most(self._writer, BUSY_SECONDS)
+            self._launches.begin()
+            self._identity = _identity(self.path)
         except BaseException:
             self._writer.close()
             raise
-        self._launch_lock = self._lock_file(f"launch-{self.launch}")
-        self._launch_lock.acquire(timeout=0)
-        self._readers = {name: self._connect() for name in (*self._destinations, *self._summing)}
 
     # --- the writer's side ------------------------------------------------------------------------------
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
-        with _translated(self.path):
-            with self._turn, _transaction(self._writer):
-                transaction = SqliteTransaction(self._writer, self._destinations, self.launch)
-                result = work(transaction)
-                transaction.flush()
+        with translated(self.path):
+            with self._turn:
+                if _identity(self.path) != self._identity:
+                    raise GoneError(f"{self.path} was removed or replaced while the game runs")
+                with transaction(self._writer):
+                    lent = max(self._lent.values(), default=0)
+                    page = SqliteTransaction(
+                        self._writer, self._destinations, self.launch, self._told, lent, counted=self._is_counted
+                    )
+                    result = work(page)
+                    page.flush()
+                self._is_counted = page.counted
             return result
 
-    def journal_path(self) -> Path | None:
-        return self._journal_of(self.launch)
+    def transact_at_start(self, work: Callable[[Transaction], T]) -> T:
+        return self.transact(work)
 
-    def _journal_of(self, launch: str) -> Path:
-        return journal.where(self.path.parent, launch)
+    def journal_done(self, position: int) -> int:
+        return position
+
+    is_on_disk = True
+
+    def journal_path(self) -> Path | None:
+        return self._launches.journal_of(self.launch)
 
     def orphans(self) -> Sequence[Orphan]:
-        with _translated(self.path):
-            rows = self._writer.execute("SELECT * FROM session_end WHERE launch != ?", (self.launch,)).fetchall()
-            journals = set(journal.launches(self.path.parent))
-            self._sweep_positions(journals)
-            launches = ({row[-1] for row in rows} | journals) - {self.launch}
-            dead = [launch for launch in sorted(launches) if self._take_lock_of(launch)]
-            for launch in tuple(dead):
-                if (mark := self._ended_mark(launch)).exists():
-                    self._writer.execute("DELETE FROM session_end WHERE launch = ?", (launch,))
-                    mark.unlink(missing_ok=True)
-                    rows = [row for row in rows if row[-1] != launch]
-            self._sweep()
-        orphans = []
-        for launch in dead:
-            sessions = [saved_session(row) for row in rows if row[-1] == launch]
-            path = self._journal_of(launch)
-            if sessions or path.exists():
-                orphans.append(Orphan(launch, sessions, path if path.exists() else None))
-            else:
-                self._release_lock_of(launch)
-        return orphans
+        with reading(self.path):
+            return self._launches.orphans(self._writer)
 
     def bury(self, orphan: Orphan) -> None:
-        with _translated(self.path):
-            path = self._journal_of(orphan.launch)
-            journal.mark_done(path)
-            if journal.remove(path):  # else its position has to outlive it: see `_sweep_positions`
-                self._writer.execute("DELETE FROM key_value WHERE key = ?", (orphan.journal_key,))
-            self._release_lock_of(orphan.launch)
-
-    def _sweep_positions(self, journals: Collection[str]) -> None:
-        """Forget positions in journals that are gone; some could not be removed when their launch was buried."""
-        known = self._writer.execute("SELECT key FROM key_value WHERE key GLOB 'journal:*'").fetchall()
-        kept = {journal_key(launch) for launch in (*journals, self.launch)}
-        gone = [(key,) for (key,) in known if key not in kept]
-        if gone and len(journals) < journal.MAX_JOURNALS:  # else some journals were not looked at
-            self._writer.executemany("DELETE FROM key_value WHERE key = ?", gone)
-
-    def _take_lock_of(self, launch: str) -> bool:
-        """Hold a dead launch's lock, so that one process alone picks up what it left; false where it lives."""
-        lock = self._lock_file(f"launch-{launch}")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return False
-        self._graves[launch] = lock
-        return True
-
-    def _release_lock_of(self, launch: str) -> None:
-        lock = self._graves.pop(launch)
-        lock.release()
-        with contextlib.suppress(OSError):
-            Path(lock.lock_file).unlink(missing_ok=True)
+        with translated(self.path):
+            self._launches.bury(self._writer, orphan)
 
     def mark_ended(self) -> None:
         """Say beside the file, which cannot be written, that this launch's sessions are over and delivered."""
-        with _translated(self.path):
-            self._ended_mark(self.launch).touch(mode=0o600)  # an empty file finds room on a full disk
-
-    def _ended_mark(self, launch: str) -> Path:
-        return self.path.parent / f"ended-{launch}"
-
-    def _sweep(self) -> None:
-        """Remove lock files of launches that died without an open session.
-
-        A file younger than ours may belong to a copy that is just starting and does not hold it yet.
-        """
-        own = Path(self._launch_lock.lock_file).stat().st_mtime
-        for stale in self.path.parent.glob("launch-*.lock"):
-            launch = stale.stem.removeprefix("launch-")
-            if stale.stat().st_mtime < own - 60 and launch not in self._graves and self._take_lock_of(launch):
-                self._release_lock_of(launch)
+        with translated(self.path):
+            self._launches.mark_ended()
 
     def counters(self) -> tuple[dict[str, str], dict[str, int], dict[str, OpenSession]]:
         """Values, attempts and open sessions, for an outbox that has to go on elsewhere."""
-        with _translated(self.path):
-            values = dict(self._writer.execute("SELECT key, value FROM key_value WHERE key != 'outbox_bytes'"))
-            attempts = dict(self._writer.execute("SELECT * FROM progression"))
-            own = self._writer.execute("SELECT * FROM session_end WHERE launch = ?", (self.launch,))
-            return values, attempts, {row[0]: saved_session(row) for row in own}
+        with reading(self.path):
+            values = kept.values(self._writer.execute("SELECT key, value FROM key_value"), self._told.say)
+            values.pop("outbox_bytes", None)
+            pairs = self._writer.execute("SELECT * FROM progression").fetchall()
+            attempts = {level: kept.count(number, kept.MAX_ATTEMPTS) for level, number in pairs}
+            rows = self._writer.execute("SELECT * FROM session_end WHERE launch = ?", (self.launch,)).fetchall()
+            sessions = [session for row in rows if (session := saved_session(row)) is not None]
+            return values, attempts, {session.session_id: session for session in sessions}
 
     # --- the uploaders' side ----------------------------------------------------------------------------
 
     def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
         lock = self._leases.setdefault(destination, self._lock_file(f"upload-{destination}"))
-        if lock.is_locked:  # it would let its holder in again
+        if lock.is_locked or self._is_closed:  # it would let its holder in again
             return None
-        with _translated(self.path):
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
+        with reading(self.path):
+            if not lock.acquire():
                 return None
             try:
                 records, more = self._next(destination, max_events, max_bytes)
@@ -234,7 +216,15 @@ class SqliteOutbox:
             if not records:
                 lock.release()
                 return None
+            self._lent[destination] = records[-1].id
         return Batch(destination, records, self, more)
+
+    def _reader(self, destination: str) -> sqlite3.Connection:
+        """The connection of a destination's uploader, opened on its thread."""
+        reader = self._readers.get(destination)
+        if reader is None:
+            reader = self._readers[destination] = connect(self.path)
+        return reader
 
     def _next(self, destination: str, max_events: int, max_bytes: int) -> tuple[list[StoredRecord], bool]:
         """What a lease gives, and whether there may be more."""
@@ -245,17 +235,19 @@ class SqliteOutbox:
 
     def _frozen_sums(self, destination: str) -> list[StoredRecord]:
         """Sums under keys that are on the disk before anybody sends them."""
-        reader = self._readers[destination]
+        reader = self._reader(destination)
         query = "SELECT slot, value, idempotency_key FROM sums WHERE destination = ? AND idempotency_key > ''"
         done = self._unsaved_sums[destination]
 
         def frozen() -> list[StoredRecord]:
-            return [sum_record(*row) for row in reader.execute(query, (destination,)).fetchall() if row[2] not in done]
+            rows = reader.execute(query, (destination,)).fetchall()
+            return [sum_record(slot, float(value), key) for slot, value, key in rows if key not in done]
 
+        self._drop_false_sums(reader, destination)
         sums = frozen()
         if sums and destination not in self._never_frozen:
             return sums
-        with self._turn, _transaction(reader):
+        with self._turn, transaction(reader):
             open_sums = "destination = ? AND idempotency_key = ''"
             reader.execute(
                 f"DELETE FROM sums WHERE {open_sums} AND ABS(value) < ?",  # noqa: S608 - constants
@@ -268,45 +260,89 @@ class SqliteOutbox:
         self._never_frozen.discard(destination)  # what an earlier launch has frozen goes together with the rest
         return frozen()
 
+    def _drop_false_sums(self, reader: sqlite3.Connection, destination: str) -> None:
+        """Remove sums that are no amounts: the service would refuse them for ever."""
+        false = "destination = ?1 AND (typeof(value) NOT IN ('real', 'integer') OR NOT abs(value) <= ?2"
+        where = f"{false} OR typeof(slot) != 'text' OR typeof(idempotency_key) != 'text')"
+        query = (f"SELECT count(*) FROM sums WHERE {where}", (destination, kept.MAX_SUM))  # noqa: S608 - constants
+        if reader.execute(*query).fetchone() == (0,):
+            return
+        with self._turn, transaction(reader):
+            gone = reader.execute(f"DELETE FROM sums WHERE {where}", (destination, kept.MAX_SUM))  # noqa: S608
+        self._told.lost(gone.rowcount, "a sum is no number")
+
     def _waiting(self, destination: str) -> Iterator[StoredRecord]:
-        reader = self._readers[destination]
-        (done,) = reader.execute("SELECT done FROM destinations WHERE name = ?", (destination,)).fetchone()
-        done = max(done, self._unsaved.get(destination, 0))
-        rows = reader.execute(
-            f"{SELECT} WHERE last_id > ? AND (only IS NULL OR instr(only, ?)) ORDER BY last_id",
-            (done, f",{destination},"),
-        )
+        """What waits for a destination, oldest first. Damaged blocks are mended on the way."""
+        reader = self._reader(destination)
+        newest = last_id(reader)
+        done = start = max(done_of(reader, destination), self.delivered.get(destination, 0))
+        wanted = f",{destination},"
+        is_whole = False
+        rows = reader.execute(f"{SELECT} WHERE last_id > ? ORDER BY last_id", (done,))
         with contextlib.closing(rows):
             while some := rows.fetchmany(_FETCHED):
                 for row in some:
-                    yield from records(row, done)
+                    last, count, only = row[0], row[1], row[4]
+                    try:
+                        found = records(row, start)
+                    except DamagedBlockError:
+                        with self._turn:
+                            parts, lost = mend(reader, row)
+                        self._told.lost(lost, "they were damaged on the disk")
+                        for part in parts:
+                            done = max(done, part.last_id)
+                            if part.only is None or wanted in part.only:
+                                yield from records(as_row(part), start)
+                        continue
+                    if last <= done:
+                        raise DamagedError(f"{self.path} is damaged: blocks are out of order")
+                    if last - count > done and not is_whole and not all_there(reader):
+                        raise DamagedError(f"{self.path} is damaged: a block is not there")
+                    is_whole = is_whole or last - count > done
+                    done = last
+                    if only is None or wanted in only:
+                        yield from found
                 breathe()
+        if done < newest and start < newest and not self._was_trimmed(reader, newest):
+            raise DamagedError(f"{self.path} is damaged: the newest events are not there")
+
+    def _was_trimmed(self, reader: sqlite3.Connection, newest: int) -> bool:
+        row = reader.execute("SELECT value FROM key_value WHERE key = ?", (TRIMMED,)).fetchone()
+        return row is not None and kept.count(row[0]) >= newest
 
     def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
         if batch.destination in self._summing:
             self._settle_sum(batch, rejected)
             return
         # A batch is the oldest of what waits: nothing before its last record is to be sent any more.
-        self._unsaved[batch.destination] = batch.records[-1].id  # until the disk knows, not to be sent again
+        last = batch.records[-1].id
+        self.delivered[batch.destination] = max(last, self.delivered.get(batch.destination, 0))
+        self._unsaved[batch.destination] = last  # until the disk knows, not to be sent again
         try:
-            with _translated(self.path):
-                self._settle(self._readers[batch.destination], batch.destination, rejected)
+            with reading(self.path):
+                self._settle(self._reader(batch.destination), batch.destination, rejected)
         finally:
             self.release(batch)
 
     def _settle(self, connection: sqlite3.Connection, destination: str, rejected: Sequence[Rejected]) -> None:
-        with self._turn, _transaction(connection):
-            _be_done(connection, destination, self._unsaved[destination])
-            _keep_rejected(connection, destination, rejected)
-        self._unsaved.pop(destination, None)
+        with self._turn:  # an uploader and `save()` may both be at it: each looks at what is left to be done
+            last = self._unsaved.get(destination)
+            if last is None and not rejected:
+                return
+            with transaction(connection):
+                if last is not None:
+                    be_done(connection, destination, last)
+                _keep_rejected(connection, destination, rejected)
+            if self._unsaved.get(destination) == last:  # else the next batch was sent meanwhile
+                self._unsaved.pop(destination, None)
 
     def _settle_sum(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
-        reader = self._readers[batch.destination]
+        reader = self._reader(batch.destination)
         done = self._unsaved_sums[batch.destination]
         done.add(json.loads(b"{" + batch.records[0].payload)["key"])  # until the disk knows, not to be sent again
         try:
-            with _translated(self.path):
-                with self._turn, _transaction(reader):
+            with reading(self.path):
+                with self._turn, transaction(reader):
                     reader.execute(
                         "DELETE FROM sums WHERE destination = ?"
                         " AND idempotency_key IN (SELECT value FROM json_each(?))",
@@ -318,84 +354,67 @@ class SqliteOutbox:
             self.release(batch)
 
     def release(self, batch: Batch) -> None:
+        self._lent.pop(batch.destination, None)
         self._leases[batch.destination].release()
 
     def save(self) -> None:
-        with _translated(self.path):
+        with translated(self.path):
             for destination in tuple(self._unsaved):  # sent while the disk was full
                 self._settle(self._writer, destination, ())
 
-    def close(self) -> None:
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The writer's, for who reads what this outbox has when its file is gone."""
+        return self._writer
+
+    def close(self, *, keep_launch: bool = False) -> None:
+        self._is_closed = True
         with contextlib.suppress(sqlite3.Error, OSError):
             for connection in (*self._readers.values(), self._writer):
                 connection.close()
-        for lock in (*self._leases.values(), *self._graves.values(), self._launch_lock):
-            with contextlib.suppress(OSError):
-                lock.release(force=True)
-        with contextlib.suppress(OSError):
-            Path(self._launch_lock.lock_file).unlink(missing_ok=True)
+        for lock in self._leases.values():
+            lock.release()
+        self._launches.end(keep_file=keep_launch)
 
     # --- opening ----------------------------------------------------------------------------------------
 
-    def _connect(self) -> sqlite3.Connection:
-        if not self.path.exists():
-            self.path.touch(mode=0o600)
-        # Each connection is used by one thread after start; it may be closed by another.
-        connection = sqlite3.connect(self.path, timeout=5.0, isolation_level=None, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA secure_delete = FAST")
-            connection.execute("PRAGMA cache_size = -256")  # KiB a connection; SQLite's own 2,000 cost 4 MB more
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
     def _prepare(self) -> None:
         """Create or migrate the tables; another copy of the game may be doing the same."""
-        with _transaction(self._writer):
-            version = self._writer.execute("PRAGMA user_version").fetchone()[0]
+        with transaction(self._writer):
+            version = version_of(self._writer)
             if version > SCHEMA_VERSION:
                 raise NewerSchemaError(f"{self.path} was written by a newer version (schema {version})")
-            upgrade(self._writer, version)
+            if version < SCHEMA_VERSION:
+                upgrade(self._writer, version)
             last = last_id(self._writer)  # what a new destination gets begins now
-            names = [(name, last) for name in self._destinations]
-            self._writer.executemany("INSERT OR IGNORE INTO destinations VALUES (?, ?)", names)
+            rows = self._writer.execute("SELECT name, done, seal FROM destinations").fetchall()
+            known = {name for name, *_ in rows}
+            for name in self._destinations:
+                if name not in known:  # it is new, or its name is damaged
+                    sealed = (unsealed(name, None, text) for *_, text in rows)
+                    done = next((number for number in sealed if number is not None), last)
+                    set_done(self._writer, name, done)
 
     def _lock_file(self, name: str) -> FileLock:
-        return FileLock(self.path.parent / f"{name}.lock", thread_local=False)
+        return FileLock(self.path.parent / f"{name}.lock")
 
 
-def read_value(path: Path, key: str) -> str | None:
+class GoneError(OutboxError):
+    """Somebody removed or replaced the file while it was in use."""
+
+
+def read_value(path: Path, key: str, seconds: float = 0.0) -> str | None:
     """One kept value of a file that nobody has opened yet; `None` where it cannot be read."""
+    return kept.value(key, read_values(path, key, seconds).get(key), Told().say)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file that is, `None` where there is none."""
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            row = connection.execute("SELECT value FROM key_value WHERE key = ?", (key,)).fetchone()
-    except sqlite3.Error:
+        found = os.stat(path)
+    except FileNotFoundError:
         return None
-    return row[0] if row else None
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _be_done(connection: sqlite3.Connection, destination: str, last: int) -> None:
-    """Be done with what waited for a destination up to an id, and with blocks that nobody waits for any more."""
-    connection.execute("UPDATE destinations SET done = max(done, ?) WHERE name = ?", (last, destination))
-    finished = "FROM blocks WHERE last_id <= (SELECT min(done) FROM destinations)"
-    (size,) = connection.execute(f"SELECT ifnull(sum({SIZE}), 0) {finished}").fetchone()
-    connection.execute(f"DELETE {finished}")
-    grow(connection, -size)
+    return found.st_dev, found.st_ino
 
 
 def _keep_rejected(connection: sqlite3.Connection, destination: str, rejected: Sequence[Rejected]) -> None:
@@ -405,25 +424,3 @@ def _keep_rejected(connection: sqlite3.Connection, destination: str, rejected: S
             [(destination, one.reason.value, one.errors, one.record.client_ts, one.record.payload) for one in rejected],
         )
         connection.execute("DELETE FROM rejected WHERE id <= (SELECT MAX(id) FROM rejected) - ?", (MAX_REJECTED,))
-
-
-def saved_session(row: tuple[Any, ...]) -> OpenSession:
-    """A row of the table `session_end`, without the launch, its last column."""
-    *values, wallet, _launch = row  # the columns stand in the order of the fields
-    sums = {(flow, currency, kind, item): amount for flow, currency, kind, item, amount in json.loads(wallet)}
-    return OpenSession(*values, sums)  # type: ignore[call-arg]  # there are as many as fields
-
-
-@contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the system raise into `OutboxError` with a message for the developer."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise OutboxError(f"{path}: {error}") from error
-    except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:  # a subclass is a defect of ours, not of the file
-            raise
-        raise DamagedError(f"{path} is damaged: {error}") from error
-    except OSError as error:
-        raise OutboxError(f"{path}: {error.strerror or error}") from error

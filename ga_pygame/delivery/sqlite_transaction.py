@@ -6,29 +6,56 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from ga_pygame.delivery.outbox import NewRecord, OpenSession
-from ga_pygame.delivery.sqlite_schema import INSERT, SIZE, Addition, blocks
+from ga_pygame import kept
+from ga_pygame.delivery.outbox import NewRecord, OpenSession, Told
+from ga_pygame.delivery.sqlite_schema import INSERT, MAX_ID, SIZE, Addition, blocks
+
+TRIMMED = "trimmed"
+"""The kept value that says up to which id the newest blocks are gone, since room was made or they were damaged."""
 
 _DOOMED = 64
 """Blocks looked at in one go while room is made."""
 
 
 class SqliteTransaction:
-    """The writer's statements inside one transaction."""
+    """The writer's statements inside one transaction.
 
-    def __init__(self, connection: sqlite3.Connection, destinations: Sequence[str], launch: str) -> None:
+    Args:
+        connection: Its transaction is open.
+        destinations: Names that take records.
+        launch: This process's name.
+        told: Told of kept values that make no sense.
+        lent: The highest id of what is being sent now: no room is made up to there.
+        counted: Whether the size of what waits is known to be true.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        destinations: Sequence[str],
+        launch: str,
+        told: Told,
+        lent: int = 0,
+        *,
+        counted: bool = False,
+    ) -> None:
         self._connection = connection
         self._destinations = frozenset(destinations)
         self._launch = launch
+        self._told = told
+        self._lent = lent
+        self.counted = counted
         self._grown = 0
+        self._ids = 0
         self._added: list[Addition] = []
 
     def value(self, key: str) -> str | None:
         row = self._connection.execute("SELECT value FROM key_value WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else None
+        return kept.value(key, row[0], self._told.say) if row else None
 
     def values(self) -> Mapping[str, str]:
-        return dict(self._connection.execute("SELECT key, value FROM key_value WHERE key != 'outbox_bytes'"))
+        pairs = self._connection.execute("SELECT key, value FROM key_value WHERE key != 'outbox_bytes'")
+        return kept.values(pairs, self._told.say)
 
     def remember(self, key: str, value: str | None) -> None:
         if value is None:
@@ -37,14 +64,14 @@ class SqliteTransaction:
             self._connection.execute("INSERT OR REPLACE INTO key_value VALUES (?, ?)", (key, value))
 
     def increment(self, key: str) -> int:
-        number = int(self.value(key) or 0) + 1
+        number = kept.count(self.value(key)) + 1
         self.remember(key, str(number))
         return number
 
     def attempts(self, level: str) -> int:
         found = self._connection.execute("SELECT attempt_num FROM progression WHERE progression_event_id = ?", (level,))
         row = found.fetchone()
-        return int(row[0]) if row else 0
+        return kept.count(row[0], kept.MAX_ATTEMPTS) if row else 0
 
     def set_attempts(self, level: str, number: int) -> None:
         if number:
@@ -87,60 +114,111 @@ class SqliteTransaction:
         self._connection.execute("PRAGMA secure_delete = ON")  # the player said no: overwrite it
         for table in ("blocks", "session_end", "progression", "rejected", "sums", "key_value"):
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
-        self._grown = 0
+        self._connection.execute("UPDATE tally SET ids = 0")
+        self._grown = self._ids = 0
         self._added.clear()
 
     def trim(self, max_bytes: int) -> int:
         self._store()
-        excess = int(self.value("outbox_bytes") or 0) + self._grown - max_bytes
+        if self._size() <= max_bytes:
+            return 0
+        if not self.counted:
+            self._count_anew()
+        excess = self._size() - max_bytes
         if excess <= 0:
             return 0
-        (done,) = self._connection.execute("SELECT ifnull(min(done), 0) FROM destinations").fetchone()
+        done = min((int(number) for (number,) in self._connection.execute("SELECT done FROM destinations")), default=0)
+        newest = self._connection.execute("SELECT session_id FROM blocks ORDER BY last_id DESC LIMIT 1").fetchone()
         dropped = 0
         for protected in (False, True):
-            while excess > 0:
-                oldest = "SELECT session_id FROM blocks WHERE protected = ?1 ORDER BY last_id LIMIT 1"
-                rows = self._connection.execute(
-                    f"SELECT last_id, records, {SIZE} FROM blocks"  # noqa: S608 - constants
-                    f" WHERE protected = ?1 AND session_id = ({oldest}) ORDER BY last_id LIMIT {_DOOMED}",
-                    (protected,),
-                ).fetchall()
-                if not rows:
+            while excess > 0 and (oldest := self._oldest(protected)) is not None:
+                most = excess if oldest == newest[0] else None  # of the running session only what it takes
+                gone, freed = self._drop(protected, oldest, most, done)
+                if not freed:
                     break
-                for last, records, size in rows:
-                    if excess <= 0:
-                        break
-                    self._connection.execute("DELETE FROM blocks WHERE last_id = ?", (last,))
-                    excess -= size
-                    self._grown -= size
-                    dropped += max(0, min(records, last - done))  # some of them may have arrived everywhere
+                dropped += gone
+                excess -= freed
         return dropped
+
+    def _size(self) -> int:
+        return kept.count(self.value("outbox_bytes")) + self._grown
+
+    def _count_anew(self) -> None:
+        """Add up what there is, before anything goes: the number that was kept may be damaged."""
+        (size,) = self._connection.execute(f"SELECT ifnull(sum({SIZE}), 0) FROM blocks").fetchone()  # noqa: S608
+        self.remember("outbox_bytes", str(size - self._grown))
+        self.counted = True
+
+    def _oldest(self, protected: bool) -> str | None:
+        """The session of the oldest block that may go."""
+        query = "SELECT session_id FROM blocks WHERE protected = ? AND last_id > ? ORDER BY last_id LIMIT 1"
+        row = self._connection.execute(query, (protected, self._lent)).fetchone()
+        return row[0] if row else None
+
+    def _drop(self, protected: bool, session_id: str, most: int | None, done: int) -> tuple[int, int]:
+        """Drop a session's blocks, all or, oldest first, as many as free so many bytes.
+
+        Returns:
+            How many records were lost, and how many bytes are free.
+        """
+        dropped = freed = 0
+        newest = last_id(self._connection)
+        while True:
+            rows = self._connection.execute(
+                f"SELECT last_id, records, {SIZE} FROM blocks"  # noqa: S608 - constants
+                f" WHERE protected = ? AND session_id = ? AND last_id > ? ORDER BY last_id LIMIT {_DOOMED}",
+                (protected, session_id, self._lent),
+            ).fetchall()
+            for last, records, size in rows:
+                if most is not None and freed >= most:
+                    break
+                self._connection.execute("DELETE FROM blocks WHERE last_id = ?", (last,))
+                if last == newest:
+                    self.remember(TRIMMED, str(last))
+                freed += size
+                self._grown -= size
+                self._ids -= last
+                dropped += max(0, min(kept.count(records), last - done))  # some of them may have arrived everywhere
+            if not rows or (most is not None and freed >= most):
+                return dropped, freed
 
     def flush(self) -> None:
         """Write down what was added, and by how much the outbox has grown."""
         self._store()
-        if self._grown:
-            grow(self._connection, self._grown)
-            self._grown = 0
+        if self._grown or self._ids:
+            grow(self._connection, self._grown, self._ids)
+            self._grown = self._ids = 0
 
     def _store(self) -> None:
         if self._added:
             made = list(blocks(self._added, last_id(self._connection) + 1))
             self._connection.executemany(INSERT, made)
             self._grown += sum(block.size for block in made)
+            self._ids += sum(block.last_id for block in made)
             self._added = []
 
 
 def last_id(connection: sqlite3.Connection) -> int:
-    """The highest id that a record ever had."""
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'blocks'").fetchone()
-    return int(row[0]) if row else 0
+    """The highest id that a record ever had, by all that says so: one of them may be damaged."""
+    row = connection.execute(
+        "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'blocks'), (SELECT max(last_id) FROM blocks),"
+        " (SELECT max(done) FROM destinations)"
+    ).fetchone()
+    return max(kept.count(found, MAX_ID) for found in row)
 
 
-def grow(connection: sqlite3.Connection, amount: int) -> None:
-    """Note by how many bytes the outbox has grown."""
+def grow(connection: sqlite3.Connection, amount: int, ids: int) -> None:
+    """Note by how many bytes the outbox has grown, and the sum of its blocks' ids."""
     connection.execute(
         "INSERT INTO key_value VALUES ('outbox_bytes', ?1)"
         " ON CONFLICT (key) DO UPDATE SET value = MAX(0, CAST(value AS INTEGER) + ?1)",
         (amount,),
     )
+    connection.execute("UPDATE tally SET ids = ids + ?", (ids,))
+
+
+def all_there(connection: sqlite3.Connection) -> bool:
+    """Whether the blocks that can be found are those that there should be; not if nothing says which those are."""
+    query = "SELECT (SELECT ids FROM tally), (SELECT ifnull(sum(last_id), 0) FROM blocks)"
+    known, found = connection.execute(query).fetchone()
+    return type(known) is not int or bool(known == found)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
+from ga_pygame import kept
 from ga_pygame.clock import Clock, breathe
 from ga_pygame.delivery.bookkeeping import Amounts, Book, Encoder, Heartbeat, Page
 from ga_pygame.delivery.journal import Journal
@@ -36,6 +37,9 @@ _BUSY = 128
 MANY = 500 - 64
 """Records that are sent at once instead of at the next interval, so that no more wait at an exit: one batch."""
 
+JOURNAL_SECONDS = 0.1
+"""Time between two tries to begin a journal, while there is no disk."""
+
 HEARTBEAT_SECONDS = 0.5
 """Time between refreshes of the session's row while nothing is reported: so exact is the length after a kill."""
 
@@ -53,6 +57,7 @@ class Writer:
         max_outbox_bytes: Room for records that wait.
         amounts: By summing destination, what an event adds to which of its sums.
         journal: Where records are noted, to be told what is committed.
+        begin_journal: Makes one as soon as there is a disk, where there was none at the start.
         health_for: Destinations that want health samples.
 
     Attributes:
@@ -75,6 +80,7 @@ class Writer:
         max_outbox_bytes: int,
         amounts: Mapping[str, Amounts] | None = None,
         journal: Journal | None = None,
+        begin_journal: Callable[[], Journal | None] | None = None,
         health_for: Sequence[str] = (),
     ) -> None:
         self._inbox = inbox
@@ -85,8 +91,12 @@ class Writer:
         self._urge = urge
         self._max_outbox_bytes = max_outbox_bytes
         self._journal = journal
+        self._begin_journal = begin_journal
+        self._next_journal = 0.0
         self._journal_key = journal_key(outbox.launch)
-        self._position = 0  # in the journal, of what is committed
+        self._position = 0  # in the journal, of what the outbox has
+        self._told = 0  # what the journal knows of that
+        self._in_hand = 0
         self._remembers: deque[Remember] = deque()
         self._flushes: deque[Flush] = deque()
         self._book = Book()
@@ -108,12 +118,18 @@ class Writer:
         if not self._recovered:
             self._recovered = True
             recover(self._outbox, self._encoder, self._diagnostics)
+        if self._journal is None and self._begin_journal is not None and now >= self._next_journal:
+            self._next_journal = now + JOURNAL_SECONDS
+            self._journal = self._begin_journal()
         finishing = self._finishing  # read before the inbox, as are requests: what came before them is stored
         self._take_requests()
         items = self._inbox.take(SLICE)
+        self._in_hand = len(items)
         if items or self._remembers or self._is_due(now):
             self._diagnostics.count("recorded", len(items))
             self._store(items, now)
+        self._in_hand = 0
+        self.tell_journal()
         if len(items) == SLICE:
             return 0.0
         while self._flushes:
@@ -127,7 +143,7 @@ class Writer:
             request = requests.popleft()
             if isinstance(request, Flush):
                 self._flushes.append(request)
-            else:
+            elif kept.storable(request.key, request.value, self._diagnostics.warn_once):
                 self._remembers.append(request)
 
     def _is_due(self, now: float) -> bool:
@@ -143,6 +159,25 @@ class Writer:
             for number, item in enumerate(items, 1):
                 self._store_alone(item, now, position if number == len(items) else self._position)
 
+    def tell_journal(self) -> None:
+        """Have the journal forget what is on the disk; what is in memory it keeps until it is sent."""
+        if self._journal is None or self._told == self._position:
+            return
+        done = self._outbox.journal_done(self._position)
+        if done != self._told:
+            self._told = done
+            self._journal.committed(done)
+
+    @property
+    def unstored(self) -> int:
+        """Records that were taken from the inbox and are in no outbox yet. Any thread."""
+        return self._in_hand
+
+    @property
+    def owes_journal(self) -> bool:
+        """Whether the journal has what is neither on the disk nor sent."""
+        return self._journal is not None and self._outbox.journal_done(self._position) != self._position
+
     def _store_alone(self, item: Item, now: float, position: int) -> None:
         try:
             self._commit([item], now, position)
@@ -155,9 +190,7 @@ class Writer:
             lambda transaction: self._write(transaction, items, remembers, now, position)
         )
         self._book = page.book
-        if self._journal is not None and position != self._position:
-            self._position = position
-            self._journal.committed(position)
+        self._position = position
         for _ in remembers:
             self._remembers.popleft()
         self._saved_at = now

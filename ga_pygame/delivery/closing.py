@@ -1,0 +1,141 @@
+"""The end of delivery: what is left goes to the disk, the journal goes, files and locks are let go of.
+
+A worker of its own, since a disk may take its time and the game quits within `shutdown_timeout`. What does not get
+done in that time is done as long as the process lives; what is not done then, the next launch finds in the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ga_pygame.delivery.journal import Journal
+from ga_pygame.delivery.outbox import Outbox, Transaction, journal_key
+from ga_pygame.delivery.runner import Worker
+from ga_pygame.delivery.writer import Writer
+from ga_pygame.inbox import Inbox, Remember
+
+LOOK_SECONDS = 0.02
+"""Time between two looks whether the other workers have ended."""
+
+FORGET_SECONDS = 0.2
+"""Time between two tries to delete what was recorded, after the player's no, while the disk cannot be written."""
+
+
+class Ending:
+    """A worker that remembers whether it has ended."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self.name = worker.name
+        self.has_ended = False
+
+    def step(self, now: float) -> float | None:
+        """See `Worker`."""
+        delay = self._worker.step(now)
+        self.has_ended = delay is None
+        return delay
+
+    def finish(self) -> None:
+        """See `Worker`."""
+        self._worker.finish()
+
+
+class Closing:
+    """See the module.
+
+    Args:
+        inbox: What the uploaders asked to keep may still lie there.
+        outbox: Saved when the writer has ended, closed when the uploaders have, too.
+        writer: Knows whether all is stored.
+        uploaders: Those that use the outbox.
+        journal: The journal, if there is one.
+    """
+
+    name = "closing"
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        outbox: Outbox,
+        writer: Writer,
+        uploaders: Sequence[Ending],
+        journal: Callable[[], Journal | None],
+    ) -> None:
+        self._inbox = inbox
+        self._outbox = outbox
+        self._writer = writer
+        self._uploaders = uploaders
+        self._journal = journal
+        self._finishing = False
+        self._is_saved = False
+        self._has_ended_journal = False
+        self._forget: Callable[[Transaction], None] | None = None
+
+    def finish(self) -> None:
+        self._finishing = True
+
+    def forget(self, work: Callable[[Transaction], None]) -> None:
+        """Do that instead of saving: the player said no."""
+        self._forget = work
+
+    def step(self, now: float) -> float | None:  # noqa: ARG002 - a worker's
+        """Save, then close; return `None` when both are done."""
+        if not self._finishing:
+            return float("inf")
+        if not self._writer.has_finished:
+            return LOOK_SECONDS
+        if not self._is_saved:
+            if self._forget is not None:
+                self._outbox.transact(self._forget)
+                self._outbox.save()
+                if not self._outbox.is_on_disk:
+                    return FORGET_SECONDS
+            else:
+                self._keep_last_words()
+                self._outbox.save()
+            self._is_saved = True
+            if not self._owes_journal:
+                self._end_journal()
+        if not all(uploader.has_ended for uploader in self._uploaders):
+            return LOOK_SECONDS  # one still waits for an answer, and needs the outbox
+        if self._forget is None:
+            self._keep_last_words()
+            self._outbox.save()
+            self._end_journal()
+        self._outbox.close()
+        return None
+
+    def _keep_last_words(self) -> None:
+        """Keep what uploaders asked to remember after the writer had finished: a session that they ended."""
+        items = []
+        while self._inbox.requests:
+            request = self._inbox.requests.popleft()
+            if isinstance(request, Remember):
+                items.append(request)
+
+        def remember(transaction: Transaction) -> None:
+            for item in items:
+                transaction.remember(item.key, item.value)
+
+        if items:
+            self._outbox.transact(remember)
+
+    @property
+    def _owes_journal(self) -> bool:
+        return self._writer.owes_journal and self._forget is None
+
+    def _end_journal(self) -> None:
+        """Remove the journal, or leave it to the next launch where the disk does not have all that it has."""
+        journal = self._journal()
+        if journal is None or self._has_ended_journal:
+            return
+        self._has_ended_journal = True
+        owes = self._owes_journal
+        self._inbox.detach()
+        if owes:
+            self._writer.tell_journal()
+            journal.let_go()
+            return
+        if journal.close():
+            key = journal_key(self._outbox.launch)  # last: as long as there is a file, it says what is done of it
+            self._outbox.transact(lambda transaction: transaction.remember(key, None))

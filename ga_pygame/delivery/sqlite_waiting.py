@@ -1,0 +1,73 @@
+"""Statements about what waits in the file: who has got what, and what is left of a block that is damaged."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from ga_pygame.delivery.sqlite_file import DamagedError, transaction
+from ga_pygame.delivery.sqlite_schema import INSERT, SIZE, Block, Row, seal, unsealed, whole_parts
+from ga_pygame.delivery.sqlite_transaction import TRIMMED, grow, last_id
+
+MAX_LOST = 10_000
+"""Records that a damaged block may claim to have had; what it says beyond is damaged, too."""
+
+
+def mend(connection: sqlite3.Connection, row: Row) -> tuple[Sequence[Block], int]:
+    """Put what is left of a damaged block into its place.
+
+    Returns:
+        What is left, and how many records are lost; 0 where another uploader mended it just now.
+    """
+    last, count = row[0], row[1]
+    parts = whole_parts(row)
+    with transaction(connection):
+        gone = connection.execute("DELETE FROM blocks WHERE last_id = ?", (last,)).rowcount
+        if gone:
+            connection.executemany(INSERT, parts)
+            grow(connection, 0, sum(part.last_id for part in parts) - last)
+            if last == last_id(connection) and not any(part.last_id == last for part in parts):
+                connection.execute("INSERT OR REPLACE INTO key_value VALUES (?, ?)", (TRIMMED, str(last)))
+    if not gone:
+        if connection.execute("SELECT 1 FROM blocks WHERE last_id = ?", (last,)).fetchone():
+            raise DamagedError("a damaged block cannot be removed")
+        return parts, 0
+    left = sum(part.records for part in parts)
+    lost = (count if type(count) is int and left <= count <= MAX_LOST else left + 1) - left
+    return parts, max(1, lost)
+
+
+def done_of(connection: sqlite3.Connection, destination: str) -> int:
+    """The id up to which a destination has everything."""
+    rows = connection.execute("SELECT name, done, seal FROM destinations").fetchall()
+    for name, done, text in rows:
+        if name == destination and (found := unsealed(destination, done, text)) is not None:
+            return found
+    for _, _, text in rows:  # the name itself may be damaged
+        if (found := unsealed(destination, None, text)) is not None:
+            return found
+    raise DamagedError(f"nothing says what {destination} has got")
+
+
+def set_done(connection: sqlite3.Connection, destination: str, done: int) -> None:
+    """Note up to which id a destination has everything, and remove what was its row while its name was damaged."""
+    for key, name, text in connection.execute("SELECT CAST(name AS BLOB), name, seal FROM destinations").fetchall():
+        if name != destination and unsealed(destination, None, text) is not None:
+            connection.execute("DELETE FROM destinations WHERE CAST(name AS BLOB) IS ?", (key,))
+    connection.execute(
+        "INSERT OR REPLACE INTO destinations (name, done, seal) VALUES (?, ?, ?)",
+        (destination, done, seal(destination, done)),
+    )
+
+
+def be_done(connection: sqlite3.Connection, destination: str, last: int) -> None:
+    """Be done with what waited for a destination up to an id, and with blocks that nobody waits for any more."""
+    last = max(last, done_of(connection, destination))
+    set_done(connection, destination, last)
+    names = [name for (name,) in connection.execute("SELECT name FROM destinations")]
+    finished = "FROM blocks WHERE last_id <= ?"
+    everybody = (min(done_of(connection, name) for name in names),)
+    query = f"SELECT ifnull(sum({SIZE}), 0), ifnull(sum(last_id), 0) {finished}"
+    size, ids = connection.execute(query, everybody).fetchone()
+    connection.execute(f"DELETE {finished}", everybody)
+    grow(connection, -size, -ids)

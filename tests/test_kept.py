@@ -1,0 +1,96 @@
+"""Kept values: each has its check and its default, and what is wrong costs only itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from ga_pygame import kept
+
+said_causes: list[str] = []
+
+
+def say(cause: str, _message: str) -> None:
+    said_causes.append(cause)
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("user_id", "player", ["", "x" * 65, b"player", "a\nb", 1.5]),
+        ("custom_01", "ninja", ["", "x" * 33, b"ninja"]),
+        ("consent", "denied", ["perhaps", "", b"denied", "DENIED"]),
+        ("session_num", "12", ["abc", "-1", "1.5", "9" * 40, "٣", 2**70, float("nan")]),
+        ("outbox_bytes", "0", ["1e99", "9" * 30]),
+        ("remote_configs", '{"configs": []}', ["[" * 100_000, "[]", "{", '{"a": NaN}']),
+        ("pogr_session:x", '{"intake_id": "abc", "is_over": false}', ['{"intake_id": "a\\nb"}', '{"a": 1}', "[]"]),
+        ("anything", "else", ["x" * (kept.MAX_KEPT_CHARACTERS + 1), b"x", 1.5]),
+    ],
+)
+def test_each_value_has_its_check(name: str, right: str, wrong: list[object]) -> None:
+    """What is right passes as it is, what is wrong is as if it had not been kept, and said."""
+    assert kept.value(name, right, say) == right
+    for found in wrong:
+        said_causes.clear()
+        assert kept.value(name, found, say) is None
+        assert found is None or said_causes == [f"kept:{name}"]
+
+
+ROW = (
+    "s",
+    3,
+    1.7e9,
+    1.7e9 + 60,
+    -2.0,
+    60.5,
+    b'"user_id":"p","session_num":3',
+    "forest:1",
+    '[["Sink","gold","a","b",2]]',
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "default"),
+    [
+        (0, "", None),
+        (0, b"s", None),
+        (1, "abc", 3),
+        (1, 2**70, 3),
+        (2, "x", 1.7e9 + 60),
+        (3, float("inf"), 1.7e9),
+        (4, "x", None),
+        (4, float("nan"), None),
+        (5, float("inf"), 0.0),
+        (5, -1.0, 0.0),
+        (5, "long", 0.0),
+        (6, b"\xff", b""),
+        (6, b'"user_id":""', b""),
+        (6, "text", b""),
+        (7, "a:#", None),
+        (7, 5, None),
+        (8, "{}", {}),
+        (8, "[" * 100_000, {}),
+        (8, '[["Sink","g0ld","a","b",2],["Sink","gold","a","b",1e999],["Source","gold","a","b",1]]', None),
+    ],
+)
+def test_each_column_of_a_session_has_its_default(place: int, wrong: object, default: object) -> None:
+    """A session without a name or a number is none; of all else only that column is lost."""
+    row = kept.session_row((*ROW[:place], wrong, *ROW[place + 1 :]))
+    if place == 0:
+        assert row is None
+    elif place == 8 and default is None:
+        assert row is not None
+        assert row.wallet == {("Source", "gold", "a", "b"): 1.0}
+    else:
+        assert row is not None
+        assert row[place] == default
+    sound = kept.session_row(ROW)
+    assert sound is not None
+    assert sound.wallet == {("Sink", "gold", "a", "b"): 2.0}
+
+
+def test_what_cannot_be_read_later_is_not_kept() -> None:
+    """Half a surrogate pair would make every later transaction fail."""
+    assert kept.storable("x", None, say)
+    assert kept.storable("x", "text", say)
+    assert not kept.storable("x", "\ud800", say)
+    assert not kept.storable("consent", "perhaps", say)
