@@ -75,9 +75,7 @@ class Machine:
         made.journal.let_go()
         if row is not None:
             outbox.transact(lambda transaction: transaction.save_session(row))
-        outbox._launch_lock.release(force=True)  # as the system does
-        for connection in (outbox._writer, *outbox._readers.values()):
-            connection.close()
+        outbox.close(keep_launch=True)  # its lock is free, as the system does it, and its lock file is still there
         return path
 
     def launch(self) -> list[dict[str, Any]]:
