@@ -105,8 +105,13 @@ def adopt(config: Config) -> None:
     own, _ = _folders(config)
     if path is None or own is None or path.parent == own:
         return
+    from ga_pygame.delivery.journal_files import shared_folder as in_memory  # noqa: PLC0415 - see _journal
+
+    rings = in_memory(path.parent)  # journals of launches that were killed; the folder's path is in the name
     with contextlib.suppress(OSError):
         path.parent.rename(own)
+        if rings is not None and (new := in_memory(own)) is not None and rings.exists():
+            rings.rename(new)
 
 
 _OUTBOX = "outbox.sqlite3"
