@@ -105,7 +105,7 @@ class WholeWalk(RuleBasedStateMachine):
 
     @rule(copy=st.integers(0, 1), names=st.sampled_from(DESTINATIONS))
     def restart(self, copy: int, names: Sequence[str]) -> None:
-        """With other destinations: one that is new begins now, of one that is gone the events stay until room is made."""
+        """With other destinations: a new one begins now; the events of one that is gone stay until room is made."""
         self.copies[copy].close()
         self.leases = {place: batch for place, batch in self.leases.items() if place[0] != copy}
         self.names[copy] = names
