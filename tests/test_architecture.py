@@ -208,7 +208,7 @@ def fresh(code: str) -> str:
 def test_importing_is_light_and_without_effect() -> None:
     """`import ga_pygame` loads none of the heavy libraries, prints nothing, starts nothing, hooks nothing."""
     heavy = """
-        pygame requests sqlite3 asyncio platformdirs filelock uuid starlette dataclasses inspect logging pathlib urllib
+        pygame requests sqlite3 asyncio platformdirs uuid starlette dataclasses inspect logging pathlib urllib
         difflib traceback ga_pygame.config ga_pygame.wiring ga_pygame.delivery
     """
     code = f"""
