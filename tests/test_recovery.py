@@ -192,7 +192,7 @@ def test_an_entry_that_makes_no_sense_costs_only_itself(tmp_path: Path, machine:
     path.write_bytes((tmp_path / "source.ring").read_bytes())
     found = machine.launch()
     assert [event.get("event_id", event["category"]) for event in found] == ["user", "before", "after", "session_end"]
-    assert machine.dropped == {"internal": 8}
+    assert machine.dropped == {"damaged": 8}
     assert machine.launch() == []
     assert not path.exists()
 
@@ -214,7 +214,7 @@ def test_events_of_a_session_without_a_number_are_counted(machine: Machine) -> N
     """A false number would name another session: rather none than that."""
     machine.dies(*numbers(1, 2, 3))
     assert machine.launch() == []
-    assert machine.dropped == {"internal": 3}
+    assert machine.dropped == {"damaged": 3}
 
 
 def test_what_stands_behind_damage_is_counted(tmp_path: Path) -> None:

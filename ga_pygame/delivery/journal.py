@@ -242,7 +242,16 @@ class Rest:
         """The records of both halves in the order in which they were filled; `None` in the place of a lost one."""
         starts = (_KINDS, _KINDS + _HALF)
         parts = [content[start : start + _HALF] for start in starts]
-        halves = sorted((half for part in parts for half in _half(part)), key=itemgetter(0))
+        halves = []
+        for number, part in enumerate(parts):
+            found = list(_half(part))
+            if not found:  # empty, or its beginning is damaged; then its turn is the first that can have been left
+                turn = self.committed // _HALF
+                self.unreadable += _behind_damage(
+                    _Unread(part, _HEAD_OF_HALF), turn + (turn + number) % 2, self.committed
+                )
+            halves += found
+        halves.sort(key=itemgetter(0))
         replay = Replay()
         for _, _, body in (*_entries(content[:_KINDS], _FIRST), *(found for *_, half, _ in halves for found in half)):
             if body is not None and body.what in (KIND, STAMP):
@@ -262,6 +271,9 @@ class Rest:
                     break
                 if record is not None:
                     yield position, record
+
+
+_HEAD_OF_HALF = len(entry(TURN, (0, 0.0)))
 
 
 class _Unread(NamedTuple):

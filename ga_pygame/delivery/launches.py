@@ -146,7 +146,7 @@ class Launches:
         own = self._lock.path.stat().st_mtime
         for stale in self._folder.glob("launch-*.lock"):
             launch = stale.stem.removeprefix("launch-")
-            is_old = stale.lstat().st_mtime < own - 60
+            is_old = stale.lstat().st_mtime < own - _FRESH_SECONDS
             if is_old and launch not in self._graves and kept.LAUNCH.fullmatch(launch) and self._take_lock_of(launch):
                 self._release_lock_of(launch)
 

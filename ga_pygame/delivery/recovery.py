@@ -60,7 +60,7 @@ def _recover(outbox: Outbox, orphan: Orphan, encoder: Encoder, diagnostics: Diag
         outbox.transact(functools.partial(end_sessions, sessions=orphan.sessions, encoder=past))
     outbox.bury(orphan)
     if lost:
-        diagnostics.drop(Drop.INTERNAL, lost, "the journal of a launch that was killed is damaged")
+        diagnostics.drop(Drop.DAMAGED, lost, "the journal of a launch that was killed is damaged")
         words = f"{lost} events of a launch that was killed are lost: its journal is damaged"
         diagnostics.warn_once("journal damaged", words)
 
@@ -78,7 +78,7 @@ def _rest(path: Path | None, diagnostics: Diagnostics) -> Rest | None:
     except OSError as error:
         if sys.platform == "win32" and isinstance(error, PermissionError):
             return None  # a scanner has it open
-        diagnostics.drop(Drop.INTERNAL, detail=f"a journal cannot be read: {error}")
+        diagnostics.drop(Drop.DAMAGED, detail=f"a journal cannot be read: {error}")
         diagnostics.warn_once("journal unreadable", f"the journal of a launch that was killed cannot be read: {error}")
     return _NOTHING
 
