@@ -174,7 +174,7 @@ def test_only_the_runner_starts_threads() -> None:
 def test_only_the_clock_sleeps() -> None:
     """And only where the game asked to wait, or on a worker."""
     callers = {name for name in OURS if {"ga_pygame.clock.sleep", "time.sleep"} & imports(name)}
-    assert callers == {"signals.py", "delivery/runner.py", "delivery/file_lock.py"}
+    assert callers == {"signals.py", "delivery/runner.py", "delivery/file_lock.py", "delivery/shared_memory.py"}
 
 
 @pytest.mark.parametrize("name", MODULES)

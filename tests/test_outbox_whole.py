@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,10 +17,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from ga_pygame.delivery.failover import FailoverOutbox
 from ga_pygame.delivery.outbox import NewRecord, Told, Transaction
-from ga_pygame.delivery.sqlite_file import DamagedError
+from ga_pygame.delivery.sqlite_file import DamagedError, read_values
 from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
 from ga_pygame.delivery.sqlite_waiting import all_there
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.testing import ManualClock
 
 ALL = ("first", "second", "third")
 DESTINATIONS = [("first",), ("first", "second"), ALL, ("third",), ()]
@@ -182,14 +187,9 @@ def test_blocks_that_are_gone_by_themselves_are_noticed(path: Path, gone: str) -
     outbox.close()
 
 
-@pytest.mark.parametrize("trimmed", [0, 1])
-def test_a_file_of_version_2_without_its_newest_events_is_healthy(path: Path, trimmed: int) -> None:
-    """The player had said no, or room was made: the file remembers their ids, and nothing more."""
-    outbox = SqliteOutbox(path, ["first", "second"])
-    outbox.transact(lambda t: t.add([record(number, number // 20) for number in range(300)]))
-    outbox.close()
+def as_version_2(path: Path, kept: str = "1") -> None:
+    """Turn a file into what the second version made; only the blocks of which that is true are left."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        kept = "last_id < 100" if trimmed else "0"
         for statement in (
             f"DELETE FROM blocks WHERE NOT ({kept})",
             "ALTER TABLE blocks DROP COLUMN checks",
@@ -199,6 +199,15 @@ def test_a_file_of_version_2_without_its_newest_events_is_healthy(path: Path, tr
             "PRAGMA application_id = 0",
         ):
             connection.execute(statement)
+
+
+@pytest.mark.parametrize("trimmed", [0, 1])
+def test_a_file_of_version_2_without_its_newest_events_is_healthy(path: Path, trimmed: int) -> None:
+    """The player had said no, or room was made: the file remembers their ids, and nothing more."""
+    outbox = SqliteOutbox(path, ["first", "second"])
+    outbox.transact(lambda t: t.add([record(number, number // 20) for number in range(300)]))
+    outbox.close()
+    as_version_2(path, "last_id < 100" if trimmed else "0")
     outbox = SqliteOutbox(path, ["first", "second"])
     count = len(_leased(outbox).records) if trimmed else 0
     assert count in ((0,) if not trimmed else range(80, 101))
@@ -219,3 +228,68 @@ def _leased(outbox: SqliteOutbox) -> Any:
     batch = outbox.lease("first", 500, 10**6)
     assert batch is not None
     return batch
+
+
+def test_an_older_file_becomes_todays_behind_the_game(path: Path) -> None:
+    """A full one takes a second: `start()` reads what was kept, the writer does the rest; all arrives once."""
+    outbox = SqliteOutbox(path, ["first"])
+    outbox.transact(lambda t: t.add([record(number, 1) for number in range(300)]))
+    outbox.transact(lambda t: t.remember("user_id", "player"))
+    outbox.close()
+    as_version_2(path)
+    failover = FailoverOutbox(path, ["first"], ManualClock(), Diagnostics())
+    assert failover.transact_at_start(lambda t: t.value("user_id")) == "player"
+    failover.transact_at_start(lambda t: t.add([record(300, 2)]))
+    assert not failover.is_on_disk
+    failover.transact(lambda t: t.add([record(301, 2)]))
+    assert failover.is_on_disk
+    found: list[bytes] = []
+    while (batch := failover.lease("first", 500, 10**6)) is not None:
+        found += [one.payload for one in batch.records]
+        failover.settle(batch)
+    assert found == [b'"n":%d}' % number for number in range(302)]
+    failover.close()
+
+
+HOLDER = """
+import fcntl, os, sys
+file = os.open(sys.argv[1] + "-shm", os.O_RDWR | os.O_CREAT, 0o600)
+fcntl.lockf(file, fcntl.LOCK_EX, 8, 120)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks of another kind")
+def test_start_does_not_wait_for_shared_memory(path: Path) -> None:
+    """SQLite would try for ten seconds and more; once the other program lets go, everything is on the disk."""
+    first = SqliteOutbox(path, ["first"])
+    first.transact(lambda t: t.remember("user_id", "player"))
+    first.close()
+    path.with_name(path.name + "-shm").touch(0o600)
+    clock, diagnostics = ManualClock(), Diagnostics()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        try:
+            outbox = FailoverOutbox(path, ["first"], clock, diagnostics)
+            assert not outbox.is_on_disk
+            assert read_values(path) == {}
+            outbox.transact_at_start(lambda t: t.add([record(1, 1)]))
+            clock.advance(10)
+            outbox.transact(lambda t: t.add([record(2, 1)]))
+            assert not outbox.is_on_disk
+        finally:
+            holder.kill()
+    clock.advance(10)
+    outbox.transact(lambda t: t.add([record(3, 1)]))
+    assert outbox.is_on_disk
+    batch = outbox.lease("first", 500, 10**6)
+    assert batch is not None
+    assert len(batch.records) == 3
+    outbox.settle(batch)
+    assert outbox.transact(lambda t: t.value("user_id")) == "player"
+    outbox.close()
+    assert diagnostics.stats(0).dropped == {}

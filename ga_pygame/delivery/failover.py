@@ -20,7 +20,7 @@ from ga_pygame.delivery import salvage
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.outbox import Batch, Orphan, Outbox, OutboxError, Rejected, Told, Transaction, journal_key
 from ga_pygame.delivery.sqlite_file import BUSY_SECONDS, DamagedError, NewerSchemaError, read_values
-from ga_pygame.delivery.sqlite_outbox import OPEN_SECONDS, GoneError, SqliteOutbox
+from ga_pygame.delivery.sqlite_outbox import OPEN_SECONDS, GoneError, OlderSchemaError, SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics, Drop
 
 T = TypeVar("T")
@@ -99,23 +99,27 @@ class FailoverOutbox:
             self._to_memory(OutboxError("there is no home folder; GA_PYGAME_DATA_DIR may name another"))
             return
         try:
-            self._disk = self._opened(path, OPEN_SECONDS)
+            self._disk = self._opened(path, OPEN_SECONDS, migrates=False)
+        except OlderSchemaError:  # the writer does it, behind the game
+            self._to_memory(None)
+            self._next_try = 0.0
         except DamagedError as error:
             self._replace(error)
         except OutboxError as error:
             self._to_memory(error)
 
-    def _opened(self, path: Path, seconds: float) -> SqliteOutbox:
+    def _opened(self, path: Path, seconds: float, *, migrates: bool = True) -> SqliteOutbox:
         """Open the file, or another one beside it where it belongs to a newer version of the package."""
         try:
-            return self._sqlite(path, seconds)
+            return self._sqlite(path, seconds, migrates=migrates)
         except NewerSchemaError as error:
             self._path = path.with_name("outbox.older.sqlite3")
             self._say("newer", f"{error}; it is left as it is, and {self._path.name} is used beside it")
-            return self._sqlite(self._path, seconds)
+            return self._sqlite(self._path, seconds, migrates=migrates)
 
-    def _sqlite(self, path: Path, seconds: float) -> SqliteOutbox:
-        return SqliteOutbox(path, self._destinations, self._summing, self._launch, seconds=seconds, told=self._told)
+    def _sqlite(self, path: Path, seconds: float, *, migrates: bool = True) -> SqliteOutbox:
+        names = (self._destinations, self._summing, self._launch)
+        return SqliteOutbox(path, *names, seconds=seconds, told=self._told, migrates=migrates)
 
     # --- a file that is damaged, or gone ----------------------------------------------------------------
 
@@ -212,14 +216,15 @@ class FailoverOutbox:
 
     # --- the disk cannot be used now --------------------------------------------------------------------
 
-    def _to_memory(self, error: Exception) -> None:
-        """Go on in memory, with the counters where the disk can still tell them."""
+    def _to_memory(self, error: Exception | None) -> None:
+        """Go on in memory, with the counters where the disk can still tell them; of `None` nothing is said."""
         self._next_try = self._clock.monotonic() + self._retry_after
         self._retry_after = min(2 * self._retry_after, MAX_RETRY_SECONDS)
         if self._in_memory:
             return
         self._in_memory = True
-        self._say("memory", f"events are kept in memory until the disk can be written: {error}")
+        if error is not None:
+            self._say("memory", f"events are kept in memory until the disk can be written: {error}")
         with contextlib.suppress(OutboxError):
             if self._disk is not None:
                 self._memory.take_over(*self._disk.counters())

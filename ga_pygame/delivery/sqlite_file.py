@@ -13,7 +13,8 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from ga_pygame.delivery import data_folder
+from ga_pygame.delivery import data_folder, shared_memory
+from ga_pygame.delivery.file_lock import Patience
 from ga_pygame.delivery.outbox import OutboxError
 
 BUSY_SECONDS = 0.25
@@ -115,6 +116,7 @@ def read_values(path: Path, key: str | None = None, seconds: float = 0.0) -> dic
     query = "SELECT key, value FROM key_value WHERE ?1 IS NULL OR key = ?1"
     try:
         data_folder.check(path)
+        shared_memory.wait(path, Patience(seconds))
         with contextlib.closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=seconds, uri=True)
         ) as connection:

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from ga_pygame import forks, kept
 from ga_pygame.clock import breathe, new_id
-from ga_pygame.delivery import data_folder
+from ga_pygame.delivery import data_folder, shared_memory
 from ga_pygame.delivery.file_lock import FileLock, Patience
 from ga_pygame.delivery.launches import Launches, saved_session
 from ga_pygame.delivery.outbox import (
@@ -80,6 +80,7 @@ class SqliteOutbox:
         launch: This process's name, where it has one already.
         seconds: The longest wait for other processes.
         told: Told of what is wrong in the file and costs only itself.
+        migrates: Whether a file of an older version is turned into today's, which takes a second where it is full.
 
     Raises:
         OutboxError: The file or folder cannot be used; the message says why.
@@ -94,6 +95,7 @@ class SqliteOutbox:
         *,
         seconds: float = BUSY_SECONDS,
         told: Told | None = None,
+        migrates: bool = True,
     ) -> None:
         self.path = path
         self.launch = launch or new_id()
@@ -119,7 +121,7 @@ class SqliteOutbox:
             if not opening.acquire(patience):
                 raise OutboxError(f"{path}: another program holds {opening.path.name}")
             try:
-                self._open(patience)
+                self._open(patience, migrates=migrates)
             finally:
                 opening.release()
         forks.share(self)
@@ -135,9 +137,16 @@ class SqliteOutbox:
         self._is_closed = True
         forks.never_finalise([self._writer, *self._readers.values()])
 
-    def _open(self, patience: Patience) -> None:
+    def _open(self, patience: Patience, *, migrates: bool) -> None:
+        shared_memory.wait(self.path, patience)
+        with shared_memory.opening(self.path):
+            self._connect(patience, migrates=migrates)
+
+    def _connect(self, patience: Patience, *, migrates: bool) -> None:
         self._writer = connect(self.path, patience.left)
         try:
+            if not migrates and 0 < version_of(self._writer) < SCHEMA_VERSION:
+                raise OlderSchemaError(f"{self.path} was written by an older version and is turned into today's")
             wait_at_most(self._writer, patience.left)
             self._prepare()
             wait_at_most(self._writer, BUSY_SECONDS)
@@ -368,6 +377,7 @@ class SqliteOutbox:
         with contextlib.suppress(sqlite3.Error, OSError):
             for connection in (*self._readers.values(), self._writer):
                 connection.close()
+        shared_memory.closed(self.path)
         for lock in self._leases.values():
             lock.release()
         self._launches.end(keep_file=keep_launch)
@@ -393,6 +403,10 @@ class SqliteOutbox:
 
     def _lock_file(self, name: str) -> FileLock:
         return FileLock(self.path.parent / f"{name}.lock")
+
+
+class OlderSchemaError(OutboxError):
+    """The file has to be turned into today's first."""
 
 
 class GoneError(OutboxError):

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ga_pygame.clock import breathe
 from ga_pygame.delivery.outbox import PROTECTED, NewRecord, payload
 from ga_pygame.exchange import StoredRecord
 
@@ -54,6 +55,7 @@ ALTER TABLE destinations ADD COLUMN seal TEXT NOT NULL DEFAULT '';
 ALTER TABLE blocks ADD COLUMN checks BLOB NOT NULL DEFAULT x'';
 CREATE TABLE tally (ids INTEGER NOT NULL)"""
 
+_PACE = 32  # rows of an older file between two chances for the game thread to take the interpreter lock
 _FIXED_BYTES = 74  # session id, numbers, the checksum of what is shared
 _LINE_BYTES = 5  # the line's end and its checksum
 MAX_BLOCK_BYTES = 3800
@@ -95,12 +97,16 @@ def _make_2(connection: sqlite3.Connection) -> None:
         return  # a new file
     names = {name for (name,) in connection.execute("SELECT name FROM destinations")}
     columns = "id, session_id, category, client_ts, clock_offset, payload, extra"
-    rows = connection.execute(f"SELECT {columns} FROM records ORDER BY id").fetchall()  # noqa: S608 - constants
-    for record_id, session_id, category, client_ts, clock_offset, text, extra in rows:
-        asked = connection.execute("SELECT destination FROM deliveries WHERE record_id = ?", (record_id,))
-        waiting = {name for (name,) in asked}
+    waiting: dict[int, set[str]] = {}  # read once: the table has no index that begins with a record
+    for name, record_id in connection.execute("SELECT destination, record_id FROM deliveries"):
+        waiting.setdefault(record_id, set()).add(name)
+    rows = connection.execute(f"SELECT {columns} FROM records ORDER BY id")  # noqa: S608 - constants
+    for place, (record_id, session_id, category, client_ts, clock_offset, text, extra) in enumerate(rows, 1):
+        if place % _PACE == 0:
+            breathe()
+        its = waiting.get(record_id, set())
         record = NewRecord(session_id, category, client_ts, clock_offset, b"", bytes(text)[:-1], extra)
-        for block in blocks([(record, None if waiting >= names else sorted(waiting))], record_id):
+        for block in blocks([(record, None if its >= names else sorted(its))], record_id):
             connection.execute(_INSERT_INTO_2, block[:-1])
     connection.execute("DROP TABLE records")
     connection.execute("DROP TABLE deliveries")
@@ -111,7 +117,9 @@ def _make_2(connection: sqlite3.Connection) -> None:
 def _make_3(connection: sqlite3.Connection) -> None:
     """Blocks had no checksums: what is there is believed once more, line by line."""
     _run(connection, _TABLES_OF_3)
-    for row in connection.execute(SELECT).fetchall():
+    for place, row in enumerate(connection.execute(SELECT).fetchall(), 1):
+        if place % _PACE == 0:
+            breathe()
         if all(isinstance(value, kind) for value, kind in zip(row, _OF_2, strict=False)):
             last_id, count, session_id, offset, only, annotations, lines, _ = row
             checks = _checks(last_id, count, (session_id, offset, False, only, annotations), lines.split(b"\n"))

@@ -115,7 +115,7 @@ class Writer:
 
     def step(self, now: float) -> float | None:
         """Store one slice of the inbox, or do what is due when there is none."""
-        if not self._recovered:
+        if not self._recovered and self._outbox.is_on_disk:  # else at the first step at which it is
             self._recovered = True
             recover(self._outbox, self._encoder, self._diagnostics)
         if self._journal is None and self._begin_journal is not None and now >= self._next_journal:
