@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import sqlite3
 import sys
@@ -80,9 +81,9 @@ def rot_outbox(world: World, chance: random.Random) -> tuple[str, float]:
 
 
 def rot_log(world: World, chance: random.Random) -> tuple[str, float]:
-    """SQLite takes a damaged log for one that ends there, without a word; the journals still have what is missing."""
+    """SQLite takes a damaged log for one that ends there, without a word: up to 20 events of a launch were lost so."""
     log = world.outbox.with_name(world.outbox.name + "-wal")
-    return rot_file(log, chance) if log.exists() else NOTHING
+    return (rot_file(log, chance)[0], math.inf) if log.exists() else NOTHING
 
 
 def journals(world: World) -> list[Path]:
