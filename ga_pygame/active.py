@@ -60,8 +60,11 @@ def is_helper_process() -> bool:
     """Whether this is a worker that `multiprocessing` started, for the game or for a library of it.
 
     Such a process imports the game's main module, with a tracker at its top, before it knows its parent: while that
-    import runs, the process is marked as inheriting.
+    import runs, the process is marked as inheriting. A server of forks that imports a module of the game for its
+    children (`set_forkserver_preload`) is marked in no way, but its program is one line that calls `multiprocessing`.
     """
+    if _runs_multiprocessing():
+        return True
     process = sys.modules.get("multiprocessing.process")
     if process is None:
         return False
@@ -71,6 +74,15 @@ def is_helper_process() -> bool:
     except Exception as failure:  # noqa: BLE001 - a module of that name that is not Python's
         pass_on(failure)
         return False
+
+
+def _runs_multiprocessing() -> bool:
+    """Whether this process was started by `python -c "from multiprocessing... import main; main(...)"`."""
+    program = getattr(sys.modules.get("__main__"), "__dict__", {})
+    if program.get("__file__") is not None:
+        return False
+    calls = (program.get(name) for name in ("main", "spawn_main"))
+    return any(str(getattr(call, "__module__", "")).startswith("multiprocessing.") for call in calls)
 
 
 def expect(tracker: Tracker) -> None:

@@ -41,7 +41,21 @@ def share(thing: Shared) -> None:
     _shared.add(thing)
 
 
+def is_left() -> bool:
+    """Whether this is a forked child of a process whose tracker ran.
+
+    Such a process must not open the same outbox either: SQLite keeps in memory which locks its process holds, the
+    child has a copy of that, and would believe that it holds its parent's.
+    """
+    return _is_left
+
+
+_is_left = False
+
+
 def _let_go() -> None:
+    global _is_left  # noqa: PLW0603 - a process is one or it is not
+    _is_left = _is_left or len(_shared) > 0
     for thing in list(_shared):
         with contextlib.suppress(Exception):  # the rest has to be let go of, too, and Python would only print it
             thing.let_go()

@@ -129,6 +129,7 @@ class Inbox:
         self._spilled.clear()
         self._stamps.clear()
         self._turning, self._sorting = Lock(), Lock()  # a thread that is not here may have held them
+        self._whole = self._whole and RLock()
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.let_go()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
-from ga_pygame import active, rules
+from ga_pygame import active, forks, rules
 from ga_pygame.announcer import Announcer
 from ga_pygame.diagnostics import DEBUG, Diagnostics, Drop, Stats, guard, say, setting
 from ga_pygame.engine.consent import CONSENT_KEY, Consent, ConsentState
@@ -181,11 +181,17 @@ class Tracker:
             raise
 
     def _start(self) -> None:
+        self._pid = os.getpid()  # it may have been made before a fork
         say("the tracker starts", level=DEBUG)  # so that the log is at hand when nothing can be imported any more
         if active.is_helper_process():
             active.enter(self, self._diagnostics, records=False)
             self._turn_off()
             say("this is a worker process of multiprocessing: nothing is recorded here", level=DEBUG)
+            return
+        if forks.is_left():
+            active.enter(self, self._diagnostics, records=False)
+            self._turn_off()
+            self._diagnostics.warn_once("forked", _FORKED)
             return
         from ga_pygame import wiring  # noqa: PLC0415 - see __init__
         from ga_pygame.engine.focus import Focus, Watch  # noqa: PLC0415 - imports pygame
@@ -581,6 +587,10 @@ class Tracker:
             self._delivery.keep_yes()
 
 
+_FORKED = (
+    "this process was forked from one whose tracker had started: nothing is recorded here. Start another program "
+    "instead (subprocess), or fork before the tracker starts"
+)
 _NO_KEYS = (
     "no keys and no collector: nothing is recorded. Give Tracker a game_key and a secret_key, or run "
     "`python -m ga_pygame collect` and set GA_PYGAME_COLLECTOR=http://127.0.0.1:8420"

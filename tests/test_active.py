@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -305,3 +306,23 @@ def test_consent_does_not_wake_a_tracker_that_is_off(world: World) -> None:
     tracker.design("a")
     assert tracker.stats.waiting == 0
     assert tracker.stats.dropped == {"not_running": 1}
+
+
+@pytest.mark.parametrize(
+    ("program", "is_one"),
+    [
+        ("from multiprocessing.spawn import spawn_main", True),
+        ("from multiprocessing.forkserver import main", True),
+        ("import multiprocessing", False),
+        ("def main(): pass", False),
+    ],
+)
+def test_a_process_that_runs_multiprocessing_is_a_helper(program: str, is_one: bool) -> None:
+    """Also a server of forks that imports the game's modules for its children and is marked in no way."""
+    said = subprocess.run(
+        [sys.executable, "-c", f"{program}\nfrom ga_pygame import active\nprint(active.is_helper_process())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert said.strip() == str(is_one)

@@ -93,8 +93,8 @@ def foreign(chance: random.Random) -> Behaviour:
     return behave
 
 
-def long_errors(_: random.Random) -> Behaviour:
-    """GameAnalytics' own 400, which takes 2 MB for what it says of one event; all the others were collected.
+def long_errors(size: int) -> Behaviour:
+    """GameAnalytics' own 400, which takes so many bytes for what it says of one event; the others were collected.
 
     That one is counted as rejected; it is kept here all the same, so that it need not be told from a loss.
     """
@@ -102,7 +102,7 @@ def long_errors(_: random.Random) -> Behaviour:
     def behave(exchange: Exchange) -> bool:
         if not exchange.is_events:
             return good(exchange)
-        errors = [{"error_type": "value_too_long", "path": "/event_id", "reason": "x" * 2_000_000}]
+        errors = [{"error_type": "value_too_long", "path": "/event_id", "reason": "x" * size}]
         body = json.dumps([{"event": exchange.events[0], "errors": errors}])
         exchange.answer(400, body.encode(), "Content-Type: application/json")
         return True
@@ -162,7 +162,8 @@ HOSTILE: dict[str, Hostile] = {
     "dripping headers": lambda _: dripping("headers"),
     "a dripping status line": lambda _: dripping("status"),
     "100 Continue without end": lambda _: dripping("continue"),
-    "2 MB of errors (400)": long_errors,
+    "2 MB of errors (400)": lambda _: long_errors(2_000_000),
+    "6 MB of errors (400)": lambda _: long_errors(6_000_000),
     "2 MB of somebody's 400": long_foreign_error,
     "400, 403, 404, 408, 429 of somebody else": foreign,
     "init answers with NaN, surrogates, 7 MB": strange_init,

@@ -26,8 +26,6 @@ Rot = Callable[[World, random.Random], tuple[str, float]]
 be seen, since bytes that are gone look as if they had never been written."""
 
 NOTHING = "", 0.0
-PER_PAGE = 24
-PER_STRETCH = 16
 
 
 # --- of a file's bytes -------------------------------------------------------------------------------------
@@ -75,7 +73,7 @@ def rot_file(path: Path, chance: random.Random) -> tuple[str, float]:
     damage = chance.choice(DAMAGES)
     damage(content, chance)
     path.write_bytes(content)
-    return f"{damage.__name__} in {path.name}", 20 * PER_PAGE
+    return f"{damage.__name__} in {path.name}", 0.0
 
 
 def rot_outbox(world: World, chance: random.Random) -> tuple[str, float]:
@@ -83,7 +81,7 @@ def rot_outbox(world: World, chance: random.Random) -> tuple[str, float]:
 
 
 def rot_log(world: World, chance: random.Random) -> tuple[str, float]:
-    """SQLite takes a damaged log for one that ends there, without a word."""
+    """SQLite takes a damaged log for one that ends there, without a word: up to 20 events of a launch were lost so."""
     log = world.outbox.with_name(world.outbox.name + "-wal")
     return (rot_file(log, chance)[0], math.inf) if log.exists() else NOTHING
 
@@ -110,7 +108,7 @@ def rot_journal(world: World, chance: random.Random) -> tuple[str, float]:
         chance.choice((flip, swap, fill))(piece, chance)
         content[place : place + 512] = piece[:512]
     path.write_bytes(content)
-    return f"{path.name} at {place}", PER_STRETCH
+    return f"{path.name} at {place}", 0.0
 
 
 # --- of kept values ----------------------------------------------------------------------------------------

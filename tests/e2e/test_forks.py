@@ -192,3 +192,140 @@ def test_a_child_that_outlives_its_parent_keeps_nothing(
     assert eventually(lambda: [event["category"] for event in collector.export()].count("session_end") == 3)
     assert not any(event.get("event_id") == "of:child" for event in exported)
     assert outbox(tmp_path / "data").exists()
+
+
+OWN = """
+    import os, sys, time
+    import pygame
+    import ga_pygame
+
+    pygame.display.init()
+    pygame.display.set_mode((10, 10))
+    tracker = ga_pygame.Tracker(build="1")
+    {before}
+    tracker.design("of:parent", 1)
+    pid = os.fork()
+    if not pid:
+        own = {own}
+        own.start()
+        for number in range(50):
+            own.design("of:child", number)
+            own.tick()
+        flushed = own.flush().wait(20)
+        own.close()
+        sys.exit()
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    {after}
+    for number in range(2, 50):
+        tracker.design("of:parent", number)
+    tracker.flush().wait(20)
+    tracker.close()
+    print("done", code, flush=True)
+"""
+
+
+@pytest.mark.parametrize("own", ["tracker", "ga_pygame.Tracker(build='2')"])
+def test_a_tracker_that_starts_in_the_child_only_records_there(
+    own: str, game: Callable[..., Any], collector: Any
+) -> None:
+    """Whether it was made before the fork or after; the parent's, started later, is as another copy of the game."""
+    forking = game(lines(OWN, before="pass", own=own, after="tracker.start()"), GA_PYGAME_COLLECTOR=collector.url)
+    assert forking.wait_for("done") == "0"
+    code, _, error = forking.end()
+    assert (code, "Traceback" in error) == (0, False), error
+    found = designs(collector)
+    assert sorted(value for name, value in found if name == "of:child") == list(range(50))
+    # what the parent held before its start is in the child's memory, too, but only of the very same tracker
+    assert sorted(value for name, value in found if name == "of:parent")[-49:] == list(range(1, 50))
+    categories = [event["category"] for event in collector.export()]
+    assert (categories.count("user"), categories.count("session_end")) == (2, 2)
+    assert sorted(event["session_num"] for event in collector.export() if event["category"] == "user") == [1, 2]
+
+
+def test_a_tracker_of_the_childs_own_records_nothing_beside_its_parents(
+    game: Callable[..., Any], collector: Any
+) -> None:
+    """SQLite's memory of its parent's locks is in the child: both would write at once. It is said what to do."""
+    script = lines(OWN, before="tracker.start()", own="ga_pygame.Tracker(build='2')", after="pass")
+    forking = game(script, GA_PYGAME_COLLECTOR=collector.url)
+    assert forking.wait_for("done") == "0"
+    code, output, error = forking.end()
+    assert (code, "Traceback" in error) == (0, False), error
+    assert "forked from one whose tracker had started" in error + output
+    assert designs(collector) == [("of:parent", number) for number in range(1, 50)]
+    assert [event["category"] for event in collector.export()].count("user") == 1
+
+
+WHILE = """
+    import os, sys, threading, time
+    import pygame
+    import ga_pygame
+    from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
+    from ga_pygame.delivery.transport import RequestsTransport
+    from ga_pygame.inbox import Inbox
+
+    inside = threading.Event()
+
+    def held(owner, name):
+        original = getattr(owner, name)
+
+        def wrapped(*args, **keywords):
+            inside.set()
+            time.sleep(0.05)
+            try:
+                return original(*args, **keywords)
+            finally:
+                time.sleep(0.05)
+                inside.clear()
+
+        setattr(owner, name, wrapped)
+
+    held({owner}, "{method}")
+    pygame.display.init()
+    pygame.display.set_mode((10, 10))
+    tracker = ga_pygame.Tracker(build="1")
+    tracker.start()
+    for number in range(60):
+        tracker.design("of:parent", number)
+        if number % 10 == 9:
+            tracker.flush()
+            inside.wait(5)
+            pid = os.fork()
+            if not pid:
+                for one in range(300):
+                    tracker.fields["a"] = one
+                    tracker.design("of:child", one, fields={{"x": one}})
+                    tracker.error("error", f"of the child {{one}}")
+                tracker.stats
+                tracker.tick()
+                tracker.consent.deny()
+                tracker.flush()
+                tracker.close()
+                sys.exit()
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    result = tracker.flush().wait(20)
+    tracker.close()
+    print("done", result, flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("owner", "method"),
+    [
+        ("SqliteOutbox", "transact"),
+        ("SqliteOutbox", "settle"),
+        ("SqliteOutbox", "lease"),
+        ("RequestsTransport", "send"),
+        ("Inbox", "take"),
+    ],
+    ids=["commit", "settle", "lease", "send", "take"],
+)
+def test_forks_while_a_worker_is_at_work(owner: str, method: str, game: Callable[..., Any], collector: Any) -> None:
+    """It holds locks then, a transaction is open, a request is on its way; the child neither hangs nor ends any."""
+    script = WHILE.replace("{owner}", owner).replace("{method}", method).replace("{{", "{").replace("}}", "}")
+    forking = game(script, GA_PYGAME_COLLECTOR=collector.url)
+    assert "error=''" in forking.wait_for("done")
+    code, _, error = forking.end()
+    assert (code, "Traceback" in error) == (0, False), error
+    assert designs(collector) == [("of:parent", number) for number in range(60)]
+    assert not any("child" in str(event) for event in collector.export())
