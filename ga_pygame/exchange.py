@@ -70,6 +70,8 @@ class Reply(NamedTuple):
         headers: Names in lower case.
         error: Why there is no answer.
         maybe_handled: There is none, but the server may have got the request and done its work.
+        unread: The status of an answer whose body exceeds the bounds of an answer or cannot be unpacked; `status`
+            is `None` then, and `body` its beginning.
     """
 
     status: int | None
@@ -77,6 +79,7 @@ class Reply(NamedTuple):
     body: bytes = b""
     error: str = ""
     maybe_handled: bool = False
+    unread: int | None = None
 
 
 class Pending(Protocol):
@@ -119,14 +122,15 @@ def checked_reply(reply: Any) -> Reply | None:
     if reply is None:
         return None
     parts: Any = of_kind(reply, Reply)
-    status, headers, body, error, maybe_handled = parts
-    if status is not None and (not isinstance(status, int) or isinstance(status, bool)):
-        raise TypeError(f"a reply's status must be a whole number or None, not a {type(status).__name__}")
+    status, headers, body, error, maybe_handled, unread = parts
+    for one in (status, unread):
+        if one is not None and (not isinstance(one, int) or isinstance(one, bool)):
+            raise TypeError(f"a reply's status must be a whole number or None, not a {type(one).__name__}")
     if not isinstance(body, bytes | bytearray | memoryview):
         raise TypeError(f"a reply's body must be bytes, not a {type(body).__name__}")
     found = headers if isinstance(headers, Mapping) else {}
     names = {str(name).lower(): str(value) for name, value in islice(found.items(), MAX_HEADERS)}
-    return Reply(status, names, bytes(body), str(error or ""), bool(maybe_handled))
+    return Reply(status, names, bytes(body), str(error or ""), bool(maybe_handled), unread)
 
 
 class Answered(NamedTuple):
@@ -147,6 +151,9 @@ class Outcome(Enum):
     """The service will never have it; the verdict says why."""
     RETRY = "retry"
     """Nothing was decided: send it again later."""
+    UNDECIDED = "undecided"
+    """As `RETRY`, but the server has perhaps taken it: after the next handshake, not sooner for a flush, and not for
+    ever (`uploader.MAX_UNDECIDED`)."""
     AGAIN = "again"
     """Send it again at once, after a new handshake. The destination sees to it that this ends."""
     SPLIT = "split"

@@ -188,8 +188,9 @@ class Recorder:
         return len(self._take_held()) + len(self.take_all())
 
     def hold(self) -> None:
-        """Hold what comes from now on, until the next `release`."""
+        """Hold what comes from now on, until the next `release`; it belongs to the session that starts then."""
         self._is_holding = True
+        self._session = None
         self.inbox.kinds.clear()
 
     @property

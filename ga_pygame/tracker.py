@@ -578,7 +578,7 @@ class Tracker:
             self._delivery.forget_all(CONSENT_KEY, state.value)
             self._delivery = None
         elif self._delivery is not None:
-            self._delivery.remember(CONSENT_KEY, state.value)
+            self._delivery.keep_yes()
 
 
 _NO_KEYS = (

@@ -37,6 +37,8 @@ _PER_BREATH = 40
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _STRING = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_INSIDE = re.compile(r'(?:[^"\\]+|\\.)*', re.DOTALL)
+_BEGINNING = re.compile(r'(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
 _WORDS = {"true": True, "false": False, "null": None, "NaN": None, "Infinity": None, "-Infinity": None}
 _WORD = re.compile("|".join(_WORDS))
 _TOKEN = re.compile(r"[!-~]+")
@@ -47,11 +49,15 @@ class Unsound(ValueError):
     """A text that is no JSON, or exceeds a bound."""
 
 
-def parsed(body: bytes) -> Any:
+def parsed(body: bytes, *, cut: bool = False) -> Any:
     """Decode a JSON text.
 
     A number that is not finite becomes `None`, a whole number beyond 18 digits a float, half a surrogate pair
     U+FFFD: such a value costs itself, not the answer that it stands in.
+
+    Args:
+        body: The text.
+        cut: Cut a string that exceeds `MAX_STRING` instead of refusing the whole text.
 
     Raises:
         Unsound: It is no JSON in UTF-8, or exceeds `MAX_JSON_BYTES`, `MAX_ELEMENTS`, `MAX_DEPTH` or `MAX_STRING`.
@@ -60,7 +66,7 @@ def parsed(body: bytes) -> Any:
         raise Unsound(f"{len(body)} bytes, more than {MAX_JSON_BYTES}")
     text = _text(body)
     try:
-        return _Decoder(text).decode()
+        return _Decoder(text, cut=cut).decode()
     except IndexError:
         raise Unsound("the text ends too early") from None
 
@@ -168,8 +174,9 @@ def _text(body: bytes) -> str:
 class _Decoder:
     """One JSON text on its way to a value; keeps its own stack, so that no depth can overflow Python's."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, cut: bool) -> None:
         self._text = text
+        self._cut = cut
         self._at = 0
         self._left = MAX_ELEMENTS
 
@@ -241,6 +248,8 @@ class _Decoder:
             self._at = end + 1
             return _whole(found)
         if _STRING.match(self._text, start, most) is None:
+            if self._cut:
+                return self._cut_string(start)
             raise Unsound(f"a string that does not end within {MAX_STRING} characters")
         try:
             found, self._at = scanstring(self._text, start, False)
@@ -249,6 +258,22 @@ class _Decoder:
         if len(found) > _PIECE // 16:
             breathe()
         return _whole(found)
+
+    def _cut_string(self, start: int) -> str:
+        """Go past a string that is too long, and decode its beginning."""
+        at = start
+        while self._text[at] != '"':  # past the end of the text it is an IndexError
+            inside = _INSIDE.match(self._text, at, at + _PIECE // 8)
+            assert inside is not None  # noqa: S101 - it matches the empty text too
+            if inside.end() == at:
+                raise Unsound("a backslash that escapes nothing")
+            at = inside.end()
+            breathe()
+        self._at = at + 1
+        beginning = _BEGINNING.match(self._text, start, start + MAX_STRING)
+        assert beginning is not None  # noqa: S101 - it matches the empty text too
+        breathe()
+        return _whole(scanstring(beginning[0] + '"', 0, False)[0])
 
     def _opens(self, value: list[Any] | dict[str, Any], keys: list[str]) -> bool:
         """Go to the first element; false where there is none."""

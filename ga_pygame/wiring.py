@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -105,8 +106,13 @@ def adopt(config: Config) -> None:
     own, _ = _folders(config)
     if path is None or own is None or path.parent == own:
         return
+    from ga_pygame.delivery.journal_files import shared_folder as in_memory  # noqa: PLC0415 - see _journal
+
+    rings = in_memory(path.parent)  # journals of launches that were killed; the folder's path is in the name
     with contextlib.suppress(OSError):
         path.parent.rename(own)
+        if rings is not None and (new := in_memory(own)) is not None and rings.exists():
+            rings.rename(new)
 
 
 _OUTBOX = "outbox.sqlite3"
@@ -164,10 +170,14 @@ class Delivery:
         self._is_stopped = False
         self._next_commit = 0.0
         taking_records = [name for name in names if name not in amounts]
-        self._outbox = make_outbox(outbox_path(config), taking_records, clock, diagnostics, tuple(amounts))
+        self._path = outbox_path(config)
+        self._outbox = make_outbox(self._path, taking_records, clock, diagnostics, tuple(amounts))
+        was_denied = self._path is not None and os.path.lexists(_mark_of_no(self._path))
         self.values: Mapping[str, str] = self._outbox.transact_at_start(
-            lambda transaction: _kept(transaction, parts.new_id)
+            lambda transaction: _kept(transaction, parts.new_id, anew=was_denied)
         )
+        for orphan in self._outbox.orphans() if was_denied else ():
+            self._outbox.bury(orphan)
         self.journal = _journal(self._outbox.journal_path(), clock, diagnostics) if config.journal else None
         self._writer = Writer(
             inbox,
@@ -252,9 +262,18 @@ class Delivery:
                 words = f"{lost} events are lost: the disk could not be written in the time that there is at the end"
                 self._diagnostics.warn_once("stop", words)
 
+    def keep_yes(self) -> None:
+        """Keep across launches that the player agrees."""
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                _mark_of_no(self._path).unlink(missing_ok=True)
+        self.remember(CONSENT_KEY, ConsentState.GRANTED.value)
+
     def forget_all(self, key: str, value: str) -> None:
         """Stop, delete what was recorded and not sent, keep one value: the player's no."""
         self._is_stopped = True
+        if self._path is not None:
+            _mark_no(self._path)
 
         def forget(transaction: Transaction) -> None:
             transaction.clear()
@@ -274,9 +293,14 @@ CONSENT_SECONDS = 0.05
 
 
 def kept_consent(config: Config) -> ConsentState:
-    """What the player said in an earlier launch, read without making a file; unknown where it cannot be read."""
+    """What the player said in an earlier launch, read without making a file; unknown where it cannot be read.
+
+    A no stands beside the outbox, too: that may be locked or damaged, and the no must hold.
+    """
     path = outbox_path(config)
     try:
+        if path is not None and os.path.lexists(_mark_of_no(path)):
+            return ConsentState.DENIED
         if path is None or not path.exists():
             return ConsentState.UNKNOWN
     except (OSError, ValueError):  # a loop of links; the outbox says it
@@ -284,7 +308,20 @@ def kept_consent(config: Config) -> ConsentState:
     from ga_pygame.delivery.sqlite_outbox import read_value  # noqa: PLC0415 - see _failover_outbox
 
     kept = read_value(path, CONSENT_KEY, CONSENT_SECONDS)
+    if kept == ConsentState.DENIED:
+        _mark_no(path)  # said in an earlier version
     return ConsentState(kept) if kept in set(ConsentState) else ConsentState.UNKNOWN
+
+
+def _mark_of_no(path: Path) -> Path:
+    """The empty file that says no, beside an outbox."""
+    return path.with_name("consent-denied")
+
+
+def _mark_no(path: Path) -> None:
+    """Keep the player's no where neither a lock nor damage can hide it; an empty file finds room on a full disk."""
+    with contextlib.suppress(OSError):
+        os.close(os.open(_mark_of_no(path), os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
 
 
 def _failover_outbox(
@@ -314,8 +351,16 @@ def _journal(path: Path | None, clock: Clock, diagnostics: Diagnostics) -> Journ
         return None
 
 
-def _kept(transaction: Transaction, make_id: Callable[[], str]) -> Mapping[str, str]:
-    """What was kept across launches; the player's random id is made here, once in a data folder's life."""
+def _kept(transaction: Transaction, make_id: Callable[[], str], *, anew: bool) -> Mapping[str, str]:
+    """What was kept across launches; the player's random id is made here, once in a data folder's life.
+
+    Args:
+        transaction: Of the outbox.
+        make_id: Makes an id.
+        anew: The player said no before: what could not be deleted then, since the disk did not work, is deleted now.
+    """
+    if anew:
+        transaction.clear()
     if transaction.value("user_id") is None:
         transaction.remember("user_id", make_id())
     return transaction.values()

@@ -24,6 +24,7 @@ from ga_pygame.testing import ManualClock
 KEY, SECRET = "0123456789abcdef" * 2, "0123456789" * 4
 SITUATION = Situation("de305d54-75b4-431b-adb2-eb6b9e546014", 7, "player", "1.0")
 DELIVERED, RETRY, SPLIT = Verdict(Outcome.DELIVERED), Verdict(Outcome.RETRY), Verdict(Outcome.SPLIT)
+UNDECIDED = Verdict(Outcome.UNDECIDED)
 
 
 class Rig:
@@ -316,10 +317,10 @@ def test_other_answers_to_init_mean_later(answer: Reply) -> None:
     [
         (reply(200, []), DELIVERED, DELIVERED),
         (reply(200, {}), DELIVERED, DELIVERED),
-        (reply(200), RETRY, RETRY),  # cut off: no server of theirs says nothing
+        (reply(200), UNDECIDED, RETRY),  # cut off: no server of theirs says nothing
         (reply(201, []), DELIVERED, DELIVERED),
         (reply(204), DELIVERED, DELIVERED),
-        (Reply(200, {}, b"<html>hotel</html>"), RETRY, RETRY),
+        (Reply(200, {}, b"<html>hotel</html>"), UNDECIDED, RETRY),
         (Reply(302), RETRY, RETRY),
         (reply(413, {}), SPLIT, SPLIT),
         (marked(413, {}), SPLIT, SPLIT),
@@ -332,18 +333,18 @@ def test_other_answers_to_init_mean_later(answer: Reply) -> None:
         (marked(429, {}), "dropped", RETRY),
         (marked(503, "<html>"), "dropped", RETRY),
         (marked(200, []), DELIVERED, DELIVERED),
-        (marked(200), RETRY, RETRY),
+        (marked(200), UNDECIDED, RETRY),
         (reply(500, {}), "dropped", RETRY),
         (reply(500), RETRY, RETRY),  # as the official SDKs
         *((reply(status, body), RETRY, RETRY) for status in (402, 403, 404, 408, 418, 429) for body in (None, {}, [])),
         *((Reply(status), RETRY, RETRY) for status in (-1, 0, 1, 99, 100, 199, 600, 999, 1000, 10**9)),
-        (reply(400), RETRY, RETRY),
-        (reply(400, {"message": "Bad Request"}), RETRY, RETRY),
-        (reply(400, "bad"), RETRY, RETRY),
-        (reply(400, []), RETRY, RETRY),
-        (reply(400, [{"code": 7}]), RETRY, RETRY),
-        (Reply(400, {}, b"<html>hotel</html>"), RETRY, RETRY),
-        (reply(202), RETRY, RETRY),
+        (reply(400), UNDECIDED, RETRY),
+        (reply(400, {"message": "Bad Request"}), UNDECIDED, RETRY),
+        (reply(400, "bad"), UNDECIDED, RETRY),
+        (reply(400, []), UNDECIDED, RETRY),
+        (reply(400, [{"code": 7}]), UNDECIDED, RETRY),
+        (Reply(400, {}, b"<html>hotel</html>"), UNDECIDED, RETRY),
+        (reply(202), UNDECIDED, RETRY),
         (reply(503, []), "dropped", RETRY),
         (Reply(502, {}, b"<html>bad gateway</html>"), RETRY, RETRY),
     ],
@@ -396,7 +397,7 @@ def test_a_400_of_somebody_else_drops_only_what_cannot_be_read() -> None:
     assert service.judge(reply(400), [spoiled, *RECORDS[1:]]) == [SPLIT] * 3
     (verdict,) = service.judge(reply(400), [spoiled])
     assert verdict.outcome is Outcome.DROPPED
-    assert service.judge(reply(400), RECORDS[1:]) == [RETRY] * 2
+    assert service.judge(reply(400), RECORDS[1:]) == [UNDECIDED] * 2
 
 
 @pytest.mark.parametrize(
@@ -422,6 +423,53 @@ def test_megabytes_of_reasons_are_cut() -> None:
         verdicts = Rig().service.judge(reply_, many)
         assert {one.outcome for one in verdicts} == {Outcome.DROPPED}
         assert max(len(one.errors) for one in verdicts) <= 1000
+
+
+HUGE = "x" * 250_000
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        [{"reason": HUGE}],
+        [{"reason": '\\"\\\n\u00e9' * 100_000}],
+        HUGE,
+        {HUGE: HUGE},
+        [{"path": "/", "value": [HUGE] * 10}],
+        [0] * 100_001,
+        json.loads("[" * 60 + "]" * 60),
+    ],
+    ids=["string", "escapes", "bare", "key", "several", "number", "depth"],
+)
+@pytest.mark.parametrize("headers", [{}, {"x-ga-service": "collect"}])
+def test_a_400_of_theirs_settles_the_batch_however_much_it_says(errors: Any, headers: dict[str, str]) -> None:
+    """Else it is sent again and again to a server that has it; what is kept of the reasons is 1 kB."""
+    answer = json.dumps([{"event": {"event_uuid": uuid(1)}, "errors": errors}]).encode()
+    for body in (answer, answer[:-2], answer + b"}", b"\xff" + answer):
+        for reply_ in (Reply(400, headers, body), Reply(None, headers, body, "too long", True, 400)):
+            verdicts = Rig().service.judge(reply_, RECORDS)
+            assert [one.outcome for one in verdicts] == [Outcome.DELIVERED, Outcome.DROPPED, Outcome.DELIVERED]
+            assert len(verdicts[1].errors) <= 1000
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (Reply(None, {}, b"", "too long", True, 200), UNDECIDED),
+        (Reply(None, {}, b"<p>", "too long", True, 400), UNDECIDED),
+        (Reply(None, {}, b"", "too long", True, 302), RETRY),
+        (Reply(None, {}, b"", "too long", True, 503), RETRY),
+        (Reply(None, {"x-ga-service": "collect"}, b"x", "too long", True, 200), DELIVERED),
+    ],
+)
+def test_an_answer_that_is_not_read_to_its_end_has_a_status(answer: Reply, verdict: Verdict) -> None:
+    """It came, whatever it says: where the batch may have been taken, it is not sent without end."""
+    rig = Rig()
+    rig.ask()
+    rig.welcome(200, {"server_ts": 1_700_000_000})
+    assert rig.service.handshake(SITUATION) is None
+    assert rig.service.judge(answer, RECORDS) == [verdict] * 3
+    assert (rig.service.handshake(SITUATION) is not None) is (verdict == UNDECIDED)
 
 
 @pytest.mark.parametrize("value", ["1e999", "NaN", "-Infinity", '"%s"' % ("x" * 300_000), "1" * 5000, '"\\ud800"'])

@@ -89,9 +89,12 @@ class Rig:
         return [plain(item) for item in self.inbox.take(most)]
 
     def take_all(self) -> list[Record]:
+        """All that is there, as the writer takes it: a part of the ring is free when what it held is committed."""
         found = []
         while some := self.take():
             found += some
+            if self.journal is not None:
+                self.journal.committed(self.journal.position)
         return found
 
     def events(self) -> list[Event]:

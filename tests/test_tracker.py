@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ga_pygame import ConsentState, InvalidEvent, Severity, Tracker
-from ga_pygame.delivery.runner import FrameRunner
+from ga_pygame.delivery.runner import FrameRunner, Runner
 from ga_pygame.exchange import Reply, Request
 from ga_pygame.inbox import MAX_SPILLED
 from ga_pygame.testing import ManualClock, ScriptedTransport
@@ -204,17 +204,34 @@ def test_enabled_off_turns_everything_off(world: World) -> None:
     assert tracker.stats.dropped == {"not_running": 1}
 
 
-def test_a_start_that_fails_costs_the_game_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """Two destinations of one name are the developer's mistake; the game plays on, strict raises."""
+def test_destinations_of_one_name_are_refused(world: World) -> None:
+    """Two destinations of one name would share what waits for them: the developer hears it at construction."""
     from ga_pygame.destinations import GameAnalytics  # noqa: PLC0415 - not by `import ga_pygame`
 
     twins = [GameAnalytics(KEYS["game_key"], KEYS["secret_key"]) for _ in range(2)]
-    tracker = world.start(destinations=twins, strict=False)
-    tracker.design("a")
-    tracker.close()
+    with pytest.raises(ValueError, match="two have the name 'gameanalytics'"):
+        world.launch(destinations=twins)
+
+
+def test_a_start_that_fails_costs_the_game_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever fails in `start()`, the game plays on, what is lost is counted, and strict raises."""
+
+    def no_threads(*_: object) -> Runner:
+        raise ZeroDivisionError("no threads today")
+
+    def tracker(*, strict: bool) -> Tracker:
+        parts = Parts(transport=lambda _timeout, _clock: world.transport, runner=no_threads)
+        return Tracker.of(parts, **KEYS, data_dir=world.folder, strict=strict)
+
+    one = tracker(strict=False)
+    one.design("before")
+    one.start()
+    one.design("a")
+    one.close()
     assert "Tracker.start" in caplog.text
-    with pytest.raises(ValueError, match="different names"):
-        world.start(destinations=twins, strict=True)
+    assert one.stats.dropped == {"internal": 3}  # the call of start(), and both events
+    with pytest.raises(ZeroDivisionError):
+        tracker(strict=True).start()
 
 
 def test_a_child_process_does_not_close_its_parents_session(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

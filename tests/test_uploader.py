@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.outbox import NewRecord
+from ga_pygame.delivery.undecided import MAX_UNDECIDED
 from ga_pygame.delivery.uploader import Uploader
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.exchange import (
@@ -72,7 +73,10 @@ class Service(Destination):
             401: Verdict(Outcome.REFUSED),
             413: Verdict(Outcome.SPLIT),
             500: Verdict(Outcome.DROPPED, Drop.SERVER_ERROR, "HTTP 500"),
+            202: Verdict(Outcome.UNDECIDED),
         }
+        if reply.status == 202:
+            self.ready = ""
         return [verdict.get(reply.status or 0, Verdict(Outcome.RETRY))] * len(records)
 
 
@@ -99,20 +103,24 @@ class Rig:
         self.situation: Situation | None = Situation("s1", 1, "u", None)
         self.uploader = self.made()
 
-    def made(self, interval: float | None = None) -> Uploader:
+    def made(self, interval: float | None = None, kept: Mapping[str, str] | None = None) -> Uploader:
         """An uploader for the service with an interval of its own."""
+        self.kept = dict(kept or {})
         self.service.interval = interval
         return Uploader(
             self.service,
             self.transport,
             self.outbox,
-            host=Host(self.clock, {}, lambda *_: None, lambda _: None, lambda *_: None),
+            host=Host(self.clock, self.kept, self.remember, lambda _: None, lambda *_: None),
             situation=lambda: self.situation,
             diagnostics=self.diagnostics,
             listener=self,
             interval=INTERVAL,
             chance=lambda: 1.0,
         )
+
+    def remember(self, key: str, value: str | None) -> None:
+        self.kept = {**self.kept, key: value or ""}
 
     def delivered(self, destination: str, count: int) -> None:
         self.told.append(("delivered", destination, count))
@@ -776,3 +784,76 @@ def test_a_silent_service_is_not_said(caplog: pytest.LogCaptureFixture) -> None:
     rig = Rig(NOBODY)
     pass_time(rig, 60)
     assert caplog.records == []
+
+
+# --- answers that do not say whether the events were taken ------------------------------------------------
+
+UNSAID = Reply(202)
+
+
+def test_a_batch_that_is_never_settled_is_sent_a_bounded_number_of_times() -> None:
+    """A server that takes it each time would have it so often; the waits grow though each handshake succeeds."""
+    rig = Rig(*[OK, UNSAID] * 100)
+    rig.add("a", "b")
+    waits = [rig.run()]
+    rig.add("c")  # is not sent with it, or it would be dropped after fewer tries
+    while rig.batches.count("a,b") < MAX_UNDECIDED:
+        rig.clock.advance(waits[-1] or 0.0)
+        waits.append(rig.run())
+        assert len(rig.batches) <= MAX_UNDECIDED + 1
+    assert waits[:10] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 300.0]
+    assert rig.diagnostics.stats(0).dropped == {"server_error": 2}
+    assert [told[2] for told in rig.told if told[0] == "rejected"] == ["a", "b"]
+    assert set(rig.batches) <= {"a,b", "c"}
+
+
+def test_a_flush_does_not_send_an_unsettled_batch_sooner() -> None:
+    """A game that flushes all the time would use up the tries within seconds, or double the batch with each."""
+    rig = Rig(*[OK, UNSAID] * 100)
+    rig.add("a")
+    rig.run()
+    said: list[str] = []
+    for _ in range(20):
+        rig.uploader.flush(lambda _, error: said.append(error))
+        rig.run()
+    assert rig.batches == ["a"]
+    assert len(said) == 20
+    assert all("does not say" in one for one in said)
+
+
+def test_nothing_is_sent_while_the_handshake_fails_after_an_unsettled_batch() -> None:
+    """So does a captive portal answer, for hours: nothing is lost to it, and nothing counts."""
+    rig = Rig(OK, UNSAID, *[Reply(302)] * 200, OK, OK)
+    rig.add("a")
+    delay = rig.run()
+    for _ in range(200):
+        rig.clock.advance(delay or 0.0)
+        delay = rig.run()
+    assert rig.batches == ["a"]
+    rig.clock.advance(delay or 0.0)
+    rig.run()
+    assert rig.batches == ["a", "a"]
+    assert rig.diagnostics.stats(0).dropped == {}
+    assert rig.kept == {"undecided:test": ""}
+
+
+def test_the_tries_are_counted_over_launches() -> None:
+    """Else a game that is played for a minute a day would double its batch every day, for ever."""
+    rig = Rig(*[OK, UNSAID] * 100)
+    rig.add("a")
+    for _ in range(MAX_UNDECIDED):
+        rig.uploader = rig.made(kept=rig.kept)
+        rig.service.ready = ""
+        rig.run()
+    assert rig.batches == ["a"] * MAX_UNDECIDED
+    assert rig.diagnostics.stats(0).dropped == {"server_error": 1}
+
+
+@pytest.mark.parametrize("kept", ["", "1", "1 1 x", "-1 1 1", "1 1 1 1", "9" * 100 + " 1 1", "1 0 5"])
+def test_a_kept_count_that_makes_no_sense_harms_nothing(kept: str) -> None:
+    """Anything may stand in a file."""
+    rig = Rig(OK)
+    rig.add("a", "b")
+    rig.uploader = rig.made(kept={"undecided:test": kept})
+    rig.run()
+    assert ",".join(rig.batches) == "a,b"

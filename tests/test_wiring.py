@@ -7,6 +7,8 @@ import gzip
 import itertools
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,9 @@ class Services:
 
     def start(self, **knobs: Any) -> Tracker:
         parts = Parts(clock=lambda: self.clock, chance=lambda: 1.0, transport=self._transport, runner=FrameRunner)
+        return self.start_of(parts, **knobs)
+
+    def start_of(self, parts: Parts, **knobs: Any) -> Tracker:
         tracker = Tracker.of(parts, **{"strict": True, "hook": False, **knobs})
         self.trackers.append(tracker)
         tracker.start()
@@ -214,10 +219,93 @@ def test_kept_consent_is_read_without_making_a_file(tmp_path: Path) -> None:
     assert wiring.kept_consent(config) is ConsentState.UNKNOWN
     assert not (tmp_path / "data").exists()
     outbox = FailoverOutbox(wiring.outbox_path(config), ["x"], ManualClock(), Diagnostics())
-    for kept, expected in (("denied", ConsentState.DENIED), ("perhaps", ConsentState.UNKNOWN)):
+    for kept, expected in (("perhaps", ConsentState.UNKNOWN), ("denied", ConsentState.DENIED)):
         outbox.transact(lambda transaction, kept=kept: transaction.remember("consent", kept))
         assert wiring.kept_consent(config) is expected
     outbox.close()
+
+
+HOLDER = """
+import sqlite3, sys
+held = sqlite3.connect(sys.argv[1], isolation_level=None)
+held.execute("PRAGMA locking_mode = EXCLUSIVE")
+held.execute("BEGIN EXCLUSIVE")
+held.execute("CREATE TABLE IF NOT EXISTS held (n)")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def held_by_another(path: Path) -> Iterator[None]:
+    """Another process has the file, so that nobody can read or write it."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        try:
+            yield
+        finally:
+            holder.kill()
+
+
+def _hide(path: Path, how: str) -> contextlib.AbstractContextManager[None]:
+    if how == "locked":
+        return held_by_another(path)
+    if how == "damaged":
+        path.write_bytes(b"damaged" * 1000)
+    elif how == "a bit":
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b"denied", b"deni\xe5d"))
+    else:
+        for file in path.parent.glob("outbox.*"):
+            file.unlink()
+    return contextlib.nullcontext()
+
+
+@pytest.mark.parametrize("how", ["locked", "damaged", "a bit", "removed"])
+def test_a_no_holds_though_the_outbox_cannot_be_read(services: Services, tmp_path: Path, how: str) -> None:
+    """Nothing is recorded and nothing sent, not even init; a later yes begins anew."""
+    first = services.start(destinations=both(), data_dir=tmp_path)
+    first.design("before")
+    first.consent.deny()
+    first.close()
+    path = wiring.outbox_path(first.config)
+    assert path is not None
+    asked = len(services.sent)
+    with _hide(path, how):
+        second = services.start(destinations=both(), data_dir=tmp_path)
+        assert second.consent.state is ConsentState.DENIED
+        second.design("never")
+        services.play(second, 60)
+        second.close()
+        assert len(services.sent) == asked
+        assert second.stats.recorded == 0
+
+
+def test_a_no_while_the_outbox_is_locked_holds(services: Services, tmp_path: Path) -> None:
+    """What waited there stays unsent; after a later yes it is deleted rather than sent."""
+    services.down |= {ONE, TWO}
+    threads = Parts(transport=services._transport)  # who can wait for a lock while the game goes on
+    first = services.start_of(threads, destinations=both(), data_dir=tmp_path)
+    first.design("before")
+    path = wiring.outbox_path(first.config)
+    assert path is not None
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as held:
+        held.execute("BEGIN IMMEDIATE")
+        first.consent.deny()
+        first.close()
+    services.down.clear()
+    second = services.start(destinations=both(), data_dir=tmp_path)
+    assert second.consent.state is ConsentState.DENIED
+    second.consent.grant()
+    second.design("after")
+    second.close()
+    third = services.start(destinations=both(), data_dir=tmp_path)
+    assert third.consent.state is ConsentState.GRANTED
+    third.close()
+    assert services.events(ONE) == services.events(TWO) == ["user", "after", "session_end", "user", "session_end"]
 
 
 def test_a_launch_that_ended_well_leaves_nothing_but_what_is_kept(services: Services, tmp_path: Path) -> None:

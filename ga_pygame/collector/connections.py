@@ -19,8 +19,10 @@ from uvicorn.server import ServerState
 
 MAX_CONNECTIONS = 512
 """Connections at a time; for another one that which has been quiet longest is closed, half-open ones first."""
-MAX_WEB_SOCKETS = 64
+MAX_WEB_SOCKETS = 40
 """Open pages; a further one is closed."""
+MAX_MESSAGE_BYTES = 64 * 2**10
+"""Bytes of what an open page sends at once (a click, what it has read); for more its socket is closed."""
 MAX_HEADER_BYTES = 32 * 2**10
 """Bytes of a request's head; a longer one is answered with 400."""
 MAX_REQUEST_SECONDS = 30.0
@@ -62,6 +64,7 @@ class Connections:
     def __init__(self, most: int = MAX_CONNECTIONS) -> None:
         self.most = most
         self._open: dict[Connection, None] = {}
+        self._pages: dict[asyncio.Transport, tuple[int, float]] = {}
 
     def protocol(
         self,
@@ -102,6 +105,16 @@ class Connections:
         for connection in list(self._open):
             if connection.is_late(now):
                 connection.close_now()
+        for transport, before in list(self._pages.items()):
+            size, since = self._pages[transport] = _unread(transport, before, now)
+            if transport.is_closing():
+                del self._pages[transport]
+            elif size and now - since > MAX_STALLED_SECONDS:
+                transport.abort()
+
+    def watch_page(self, transport: asyncio.Transport) -> None:
+        """Look after the connection of an open page, which is no `Connection` any more."""
+        self._pages[transport] = (0, 0.0)
 
     def _of(self, client: tuple[str, int]) -> Iterator[Connection]:
         return (one for one in list(self._open) if one.client == client)
@@ -114,6 +127,12 @@ class Connections:
                 if one.kind == kind:
                     return one
         return waiting[0] if waiting else None
+
+
+def _unread(transport: asyncio.Transport, before: tuple[int, float], now: float) -> tuple[int, float]:
+    """How many bytes its client has not read, and since when it reads nothing."""
+    size = transport.get_write_buffer_size()
+    return before if size and size == before[0] else (size, now)
 
 
 class Connection(H11Protocol):
@@ -181,6 +200,7 @@ class Connection(H11Protocol):
             self.close_now()
             return
         self._all.remove(self)
+        self._all.watch_page(self.transport)
         super().handle_websocket_upgrade(event)
 
     # --- what `Connections` asks ------------------------------------------------------------------------
@@ -200,10 +220,8 @@ class Connection(H11Protocol):
 
     def is_late(self, now: float) -> bool:
         """Whether its request, or its client's reading, takes too long."""
-        size = self.transport.get_write_buffer_size()
-        if not size or size != self._unread[0]:
-            self._unread = (size, now)
-        elif now - self._unread[1] > MAX_STALLED_SECONDS:
+        self._unread = _unread(self.transport, self._unread, now)
+        if now - self._unread[1] > MAX_STALLED_SECONDS:
             return True
         arriving = self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
         return arriving and self._began is not None and now - self._began > MAX_REQUEST_SECONDS

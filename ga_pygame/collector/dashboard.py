@@ -30,7 +30,7 @@ from ga_pygame.collector.status import Status
 from ga_pygame.collector.store import Store
 from ga_pygame.collector.tables import LiveTable, ShownRows, box, code, heading, table_card, text
 from ga_pygame.collector.trophy_rules import Rules
-from ga_pygame.collector.waiting import Waiting
+from ga_pygame.collector.waiting import MAX_PAGES, Waiting
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -64,6 +64,17 @@ _LEVEL_COLUMNS = [
     {"label": "completion", "kind": "share"},
     {"label": "attempts", "kind": "number"},
 ]
+RECONNECT_SECONDS = 30.0
+"""How long a page that lost its socket is kept. NiceGUI derives from it how long a browser may be too busy to answer a
+ping (0.4 of it): with its default, 3 s, a busy machine loses its page in the middle of what somebody reads."""
+
+MAX_UNSEEN = 60
+"""Messages that a browser has not acknowledged (it does every 3 s); until then it gets nothing new, and what it misses
+comes in one piece. So a page that is asleep costs no memory, and one that is back always finds what it missed."""
+
+MAX_OF_ONE_LOOK = 40
+"""Messages that one look sends at most: a few for each table."""
+
 _COUNTERS = ("events per second", "accepted", "rejected", "duplicates", "sessions live")
 
 
@@ -83,7 +94,10 @@ def mount(app: Starlette, store: Store, trophy: Rules, status: Status, address: 
     waiting = Waiting()
 
     @ui.page("/")
-    def page(client: nicegui.Client) -> None:
+    def page(client: nicegui.Client) -> Response | None:
+        if len(nicegui.Client.instances) > MAX_PAGES:
+            client.delete()
+            return JSONResponse({"error": "too many pages are open"}, 503, {"Retry-After": "30"})
         waiting.add(client)
         ui.add_css(css)
         tab = _Tab(client, live, address)
@@ -95,10 +109,12 @@ def mount(app: Starlette, store: Store, trophy: Rules, status: Status, address: 
 
         client.on_connect(begin)
         client.on_delete(lambda: tabs.remove(tab) if tab in tabs else None)
+        return None
 
     async def not_found(request: Request, error: Exception) -> Response:  # noqa: ARG001 - NiceGUI would build a page
         return JSONResponse({"error": "not found"}, 404)
 
+    nicegui.app.config.socket_io_js_transports = ["websocket"]  # the guard lets nothing else through
     nicegui.app.add_exception_handler(404, not_found)
     nicegui.app.on_startup(lambda: nicegui.background_tasks.create(_push(live, tabs), name="push to the page"))
     nicegui.app.on_shutdown(live.close)
@@ -110,7 +126,8 @@ def mount(app: Starlette, store: Store, trophy: Rules, status: Status, address: 
         language="en-US",
         tailwind=False,
         show_welcome_message=False,
-        message_history_length=20,
+        reconnect_timeout=RECONNECT_SECONDS,
+        message_history_length=MAX_UNSEEN + MAX_OF_ONE_LOOK,
         binding_refresh_interval=None,
     )
 
@@ -225,9 +242,15 @@ class _Tab:
 
     async def _feed_anew(self) -> None:
         category = self.category
+        self._shown = None  # the next look shows it if the browser cannot take it now
         feed = await self._live.feed(category)
-        if category == self.category:  # else another one was picked meanwhile
+        if category == self.category and not self._is_behind():  # else another one was picked meanwhile
             self._show_feed(feed)
+
+    def _is_behind(self) -> bool:
+        """Whether the browser has not read what it was sent."""
+        outbox = self._client.outbox
+        return len(outbox.message_history) + len(outbox.messages) > MAX_UNSEEN
 
     def _show_feed(self, feed: Feed) -> None:
         self._shown, self._total = feed, feed.total
@@ -237,6 +260,8 @@ class _Tab:
         """Show what this tab does not show yet."""
         if not self._begun or not self._client.has_socket_connection:
             self._begun = False  # it is filled again when the socket is back
+            return
+        if self._is_behind():
             return
         if not self._paused:
             self._show_new_rows()

@@ -26,8 +26,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ga_pygame.collector.teller import Tell
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-OWN_POSTS = ("/_emu/", "/_nicegui")
-"""What else than games may POST to: the switchboard, and the page when its browser has no web socket."""
+OWN_POSTS = "/_emu/"
+"""What else than games may POST to: the switchboard."""
+PAGE_SOCKET = "/_nicegui_ws/"
+"""Where the page's web socket is. The same by plain requests (long polling) is not served: its bodies have no limit,
+and each one that asks is kept until it has been silent for long."""
 _FOREIGN = "ga_pygame.foreign"
 
 _PAGE_HEADERS = {
@@ -168,6 +171,13 @@ class Guard:
             return _TurnedDown(404, "there is no such route")
         if not self._is_named(headers.get("host", "")):
             return _WRONG_HOST
+        if path.startswith(PAGE_SOCKET) and scope["type"] == "http":
+            return _TurnedDown(404, "the page needs a web socket")
+        return self._of_visitor(scope, headers, token)
+
+    def _of_visitor(self, scope: Scope, headers: Headers, token: str) -> _TurnedDown | None:
+        """Why somebody who asks for what is there is turned down: another site's page, or no token."""
+        path = scope["path"]
         if self._is_foreign(headers, ()):
             follows = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
             page = _FOLLOWED if follows and path == "/" and "origin" not in headers else b""

@@ -136,6 +136,8 @@ def run(options: Options) -> int:
             guard,
             http=cast("type[asyncio.Protocol]", open_ones.protocol),
             h11_max_incomplete_event_size=connections.MAX_HEADER_BYTES,
+            ws_max_size=connections.MAX_MESSAGE_BYTES,
+            ws_per_message_deflate=False,
             backlog=min(connections.MAX_ACCEPTED_AT_ONCE, open_ones.most),
             log_config=None,
             log_level="warning",

@@ -1,7 +1,7 @@
 """Pages that a browser asked for, and whose socket has not come yet.
 
 Each holds some memory, and whoever asks without being a browser (a script, an `<img>`) never opens the socket. So
-their number is bounded, and they are given up after some seconds; a browser that was slower loads its page again.
+their number is bounded, and they are given up after a while; a browser that was slower loads its page again.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from nicegui import Client
 MAX_WAITING_PAGES = 20
 """Pages that wait for their socket; for one more the oldest is given up."""
 
-SOCKET_SECONDS = 15.0
-"""How long a page waits for its socket."""
+SOCKET_SECONDS = 60.0
+"""How long a page waits for its socket; a busy machine needs many seconds from the page to its socket."""
+
+MAX_PAGES = 80
+"""Pages in memory: those with a socket, those that wait for one, and those that lost it a moment ago; then 503."""
 
 
 class Waiting:

@@ -34,6 +34,19 @@ class Exceeded(OSError):
     """An answer that exceeds a bound; it is no answer."""
 
 
+class Unread(OSError):
+    """An answer that came, but whose body exceeds the bounds or cannot be unpacked.
+
+    Args:
+        why: The reason.
+        beginning: What could be read of the body.
+    """
+
+    def __init__(self, why: str, beginning: bytes = b"") -> None:
+        super().__init__(why)
+        self.beginning = beginning
+
+
 class Budget:
     """What is left of the exchange under way. One for each transport, on its thread.
 
@@ -182,19 +195,21 @@ def body_of(raw: Any) -> bytes:
         raw: The answer of `urllib3`; its connection is kept for the next request if it was read to the end.
 
     Raises:
-        Exceeded: It is longer than `MAX_ANSWER_BYTES`, packed or unpacked.
-        OSError: It is packed in another way than gzip or deflate, or damaged.
+        Unread: It is longer than `MAX_ANSWER_BYTES`, packed or unpacked, packed in another way than gzip or deflate,
+            or damaged.
+        OSError: It is cut off.
     """
     body = bytearray()
+    encoding = str(raw.headers.get("content-encoding", "")).strip().lower()
+    is_plain = encoding in ("", "identity")
     while piece := raw.read(_PIECE, decode_content=False):
         body += piece
         if len(body) > MAX_ANSWER_BYTES:
-            raise Exceeded("the answer is too long")
-    encoding = str(raw.headers.get("content-encoding", "")).strip().lower()
-    if not body or encoding in ("", "identity"):
+            raise Unread("the answer is too long", bytes(body[:MAX_ANSWER_BYTES]) if is_plain else b"")
+    if not body or is_plain:
         return bytes(body)
     if encoding not in _INFLATE_WBITS:
-        raise OSError("the answer is packed in a way that was not asked for")
+        raise Unread("the answer is packed in a way that was not asked for")
     return _inflated(bytes(body), _INFLATE_WBITS[encoding])
 
 
@@ -204,10 +219,10 @@ def _inflated(packed: bytes, wbits: int) -> bytes:
         found = inflater.decompress(packed, MAX_ANSWER_BYTES + 1)
     except zlib.error:
         if wbits != 15:
-            raise OSError("the answer is not packed as it says") from None
+            raise Unread("the answer is not packed as it says") from None
         return _inflated(packed, -15)  # servers that send deflate without its header
     if len(found) > MAX_ANSWER_BYTES:
-        raise Exceeded("the answer is too long")
+        raise Unread("the answer is too long", found[:MAX_ANSWER_BYTES])
     if not inflater.eof:
-        raise OSError("the answer is cut off")
+        raise Unread("the packed answer is cut off", found)
     return found

@@ -20,9 +20,9 @@ from ga_pygame.delivery import data_folder
 POLL_SECONDS = 0.005
 """Time between two tries to get a lock that somebody else holds."""
 
-_FLAGS = (
-    os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-)
+_FLAGS = os.O_RDWR | os.O_CREAT
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOINHERIT"):  # the last two are Windows'
+    _FLAGS |= getattr(os, _name, 0)
 
 if sys.platform == "win32":
     import msvcrt

@@ -61,8 +61,9 @@ class Launches:
     def orphans(self, connection: sqlite3.Connection) -> Sequence[Orphan]:
         """See `Outbox`."""
         rows = self._open_sessions(connection)
-        journals = set(journal_files.launches(self._folder))
-        self._sweep_positions(connection, journals)
+        positions = connection.execute("SELECT key FROM key_value WHERE key GLOB 'journal:*'").fetchall()
+        journals = set(journal_files.launches(self._folder))  # later: who has a position has had a journal before
+        self._sweep_positions(connection, positions, journals)
         names = ({launch for launch, _ in rows} | journals) - {self._own}
         dead = [launch for launch in sorted(names) if kept.LAUNCH.fullmatch(launch) and self._take_lock_of(launch)]
         for launch in tuple(dead):
@@ -104,9 +105,10 @@ class Launches:
             connection.execute("DELETE FROM key_value WHERE key = ?", (orphan.journal_key,))
         self._release_lock_of(orphan.launch)
 
-    def _sweep_positions(self, connection: sqlite3.Connection, journals: Collection[str]) -> None:
+    def _sweep_positions(
+        self, connection: sqlite3.Connection, known: Sequence[tuple[str]], journals: Collection[str]
+    ) -> None:
         """Forget positions in journals that are gone; some could not be removed when their launch was buried."""
-        known = connection.execute("SELECT key FROM key_value WHERE key GLOB 'journal:*'").fetchall()
         wanted = {journal_key(launch) for launch in (*journals, self._own)}
         gone = [(key,) for (key,) in known if key not in wanted]
         if gone and len(journals) < journal_files.MAX_JOURNALS:  # else some journals were not looked at

@@ -57,8 +57,8 @@ from ga_pygame.delivery.sqlite_schema import (
     upgrade,
     version_of,
 )
-from ga_pygame.delivery.sqlite_transaction import TRIMMED, SqliteTransaction, all_there, last_id
-from ga_pygame.delivery.sqlite_waiting import be_done, done_of, mend, set_done
+from ga_pygame.delivery.sqlite_transaction import SqliteTransaction
+from ga_pygame.delivery.sqlite_waiting import all_there, be_done, done_of, last_id, mend, set_done
 from ga_pygame.exchange import StoredRecord
 
 T = TypeVar("T")
@@ -296,19 +296,15 @@ class SqliteOutbox:
                         continue
                     if last <= done:
                         raise DamagedError(f"{self.path} is damaged: blocks are out of order")
-                    if last - count > done and not is_whole and not all_there(reader):
+                    if last - count > done and not is_whole and not all_there(reader, start):
                         raise DamagedError(f"{self.path} is damaged: a block is not there")
                     is_whole = is_whole or last - count > done
                     done = last
                     if only is None or wanted in only:
                         yield from found
                 breathe()
-        if done < newest and start < newest and not self._was_trimmed(reader, newest):
+        if done < newest and not all_there(reader, start):
             raise DamagedError(f"{self.path} is damaged: the newest events are not there")
-
-    def _was_trimmed(self, reader: sqlite3.Connection, newest: int) -> bool:
-        row = reader.execute("SELECT value FROM key_value WHERE key = ?", (TRIMMED,)).fetchone()
-        return row is not None and kept.count(row[0]) >= newest
 
     def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
         if batch.destination in self._summing:

@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from ga_pygame import kept
 from ga_pygame.delivery.outbox import NewRecord, OpenSession, Told
-from ga_pygame.delivery.sqlite_schema import INSERT, MAX_ID, SIZE, Addition, blocks
-
-TRIMMED = "trimmed"
-"""The kept value that says up to which id the newest blocks are gone, since room was made or they were damaged."""
+from ga_pygame.delivery.sqlite_schema import INSERT, SIZE, Addition, blocks
+from ga_pygame.delivery.sqlite_waiting import grow, last_id, set_done
 
 _DOOMED = 64
 """Blocks looked at in one go while room is made."""
@@ -80,6 +78,8 @@ class SqliteTransaction:
             self._connection.execute("DELETE FROM progression WHERE progression_event_id = ?", (level,))
 
     def add(self, records: Sequence[NewRecord], destinations: Sequence[str] | None = None) -> None:
+        if destinations is None and not self._destinations:
+            return  # nobody would ever fetch them
         only = None if destinations is None or self._destinations <= set(destinations) else destinations
         self._added.extend((record, only) for record in records)
 
@@ -115,6 +115,9 @@ class SqliteTransaction:
         for table in ("blocks", "session_end", "progression", "rejected", "sums", "key_value"):
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
         self._connection.execute("UPDATE tally SET ids = 0")
+        last = last_id(self._connection)
+        for (name,) in self._connection.execute("SELECT name FROM destinations").fetchall():
+            set_done(self._connection, name, last)
         self._grown = self._ids = 0
         self._added.clear()
 
@@ -162,7 +165,6 @@ class SqliteTransaction:
             How many records were lost, and how many bytes are free.
         """
         dropped = freed = 0
-        newest = last_id(self._connection)
         while True:
             rows = self._connection.execute(
                 f"SELECT last_id, records, {SIZE} FROM blocks"  # noqa: S608 - constants
@@ -173,8 +175,6 @@ class SqliteTransaction:
                 if most is not None and freed >= most:
                     break
                 self._connection.execute("DELETE FROM blocks WHERE last_id = ?", (last,))
-                if last == newest:
-                    self.remember(TRIMMED, str(last))
                 freed += size
                 self._grown -= size
                 self._ids -= last
@@ -196,29 +196,3 @@ class SqliteTransaction:
             self._grown += sum(block.size for block in made)
             self._ids += sum(block.last_id for block in made)
             self._added = []
-
-
-def last_id(connection: sqlite3.Connection) -> int:
-    """The highest id that a record ever had, by all that says so: one of them may be damaged."""
-    row = connection.execute(
-        "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'blocks'), (SELECT max(last_id) FROM blocks),"
-        " (SELECT max(done) FROM destinations)"
-    ).fetchone()
-    return max(kept.count(found, MAX_ID) for found in row)
-
-
-def grow(connection: sqlite3.Connection, amount: int, ids: int) -> None:
-    """Note by how many bytes the outbox has grown, and the sum of its blocks' ids."""
-    connection.execute(
-        "INSERT INTO key_value VALUES ('outbox_bytes', ?1)"
-        " ON CONFLICT (key) DO UPDATE SET value = MAX(0, CAST(value AS INTEGER) + ?1)",
-        (amount,),
-    )
-    connection.execute("UPDATE tally SET ids = ids + ?", (ids,))
-
-
-def all_there(connection: sqlite3.Connection) -> bool:
-    """Whether the blocks that can be found are those that there should be; not if nothing says which those are."""
-    query = "SELECT (SELECT ids FROM tally), (SELECT ifnull(sum(last_id), 0) FROM blocks)"
-    known, found = connection.execute(query).fetchone()
-    return type(known) is not int or bool(known == found)

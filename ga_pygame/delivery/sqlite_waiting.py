@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from ga_pygame import kept
 from ga_pygame.delivery.sqlite_file import DamagedError, transaction
-from ga_pygame.delivery.sqlite_schema import INSERT, SIZE, Block, Row, seal, unsealed, whole_parts
-from ga_pygame.delivery.sqlite_transaction import TRIMMED, grow, last_id
+from ga_pygame.delivery.sqlite_schema import INSERT, MAX_ID, SIZE, Block, Row, seal, unsealed, whole_parts
 
 MAX_LOST = 10_000
 """Records that a damaged block may claim to have had; what it says beyond is damaged, too."""
@@ -26,8 +26,6 @@ def mend(connection: sqlite3.Connection, row: Row) -> tuple[Sequence[Block], int
         if gone:
             connection.executemany(INSERT, parts)
             grow(connection, 0, sum(part.last_id for part in parts) - last)
-            if last == last_id(connection) and not any(part.last_id == last for part in parts):
-                connection.execute("INSERT OR REPLACE INTO key_value VALUES (?, ?)", (TRIMMED, str(last)))
     if not gone:
         if connection.execute("SELECT 1 FROM blocks WHERE last_id = ?", (last,)).fetchone():
             raise DamagedError("a damaged block cannot be removed")
@@ -71,3 +69,41 @@ def be_done(connection: sqlite3.Connection, destination: str, last: int) -> None
     size, ids = connection.execute(query, everybody).fetchone()
     connection.execute(f"DELETE {finished}", everybody)
     grow(connection, -size, -ids)
+
+
+def last_id(connection: sqlite3.Connection) -> int:
+    """The highest id that a record ever had, by all that says so: one of them may be damaged."""
+    row = connection.execute(
+        "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'blocks'), (SELECT max(last_id) FROM blocks),"
+        " (SELECT max(done) FROM destinations)"
+    ).fetchone()
+    return max(kept.count(found, MAX_ID) for found in row)
+
+
+def grow(connection: sqlite3.Connection, amount: int, ids: int) -> None:
+    """Note by how many bytes the outbox has grown, and the sum of its blocks' ids."""
+    connection.execute(
+        "INSERT INTO key_value VALUES ('outbox_bytes', ?1)"
+        " ON CONFLICT (key) DO UPDATE SET value = MAX(0, CAST(value AS INTEGER) + ?1)",
+        (amount,),
+    )
+    connection.execute("UPDATE tally SET ids = ids + ?", (ids,))
+
+
+def all_there(connection: sqlite3.Connection, start: int) -> bool:
+    """Whether the blocks that can be found are those that there should be; not if nothing says which those are.
+
+    Ids may be missing for many reasons: room was made, the player said no, a block was damaged, an older version
+    numbered otherwise. Whoever removes a block takes its id off the tally in the same transaction, and this is one
+    statement, so it sees both as they were at one moment. It finds the blocks in two parts, as who delivers them does.
+
+    Args:
+        connection: Any.
+        start: The id from which blocks were looked for.
+    """
+    query = (
+        "SELECT (SELECT ids FROM tally), (SELECT ifnull(sum(last_id), 0) FROM blocks WHERE last_id <= ?1)"
+        " + (SELECT ifnull(sum(last_id), 0) FROM blocks WHERE last_id > ?1)"
+    )
+    known, found = connection.execute(query, (start,)).fetchone()
+    return type(known) is not int or bool(known == found)

@@ -73,9 +73,14 @@ class RequestsTransport:
         adapter = self._session.get_adapter(prepared.url or "")
         response = adapter.send(prepared, timeout=timeouts, stream=True, **settings)
         try:
-            body = exchange_bounds.body_of(response.raw)
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            try:
+                body = exchange_bounds.body_of(response.raw)
+            except exchange_bounds.Unread as error:
+                reason = _reason(error, request.url, self._secrets(request.url))
+                return Reply(None, headers, error.beginning, reason, maybe_handled=True, unread=response.status_code)
             response.raw.release_conn()
-            return Reply(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
+            return Reply(response.status_code, headers, body)
         finally:
             response.raw.close()  # after `release_conn` nothing is left to close; else the rest is never read
 

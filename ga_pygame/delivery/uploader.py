@@ -14,6 +14,7 @@ from typing import Protocol
 
 from ga_pygame.delivery.foreign import Foreign, Misbehaved
 from ga_pygame.delivery.outbox import Batch, Outbox, Rejected
+from ga_pygame.delivery.undecided import MAX_UNDECIDED, Undecided
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.exchange import (
     Destination,
@@ -125,6 +126,8 @@ class Uploader:
         self._refused_in: str | None = None
         self._small_until = -1  # a batch that reaches this id was too large: send half of it
         self._small = destination.max_events
+        self._undecided = Undecided(destination.name, host)
+        self._is_held = False  # until the backoff is over: a flush must not send that batch again
 
     def urge(self) -> None:
         """Send what is there now instead of at the next interval. Any thread; wake the worker afterwards.
@@ -164,7 +167,7 @@ class Uploader:
             if self._ceased:
                 self._answer_flushes("the player did not agree")
                 return None
-            if now >= self._not_before or self._flushes:
+            if now >= self._not_before or (self._flushes and not self._is_held):
                 self._foreign.open(self._destination, self._transport, self._host)
             return self._start(now)
         except Misbehaved as error:
@@ -192,8 +195,12 @@ class Uploader:
         """Start what is due; return seconds until something is."""
         if now < self._paced_until:
             return self._paced_until - now
-        if now < self._not_before and not self._flushes:
-            return None if self._finishing else self._not_before - now
+        if now < self._not_before:
+            if self._is_held:
+                self._answer_flushes(f"{self.name} does not say whether it took the events")
+            if not self._flushes:
+                return None if self._finishing else self._not_before - now
+        self._is_held = False
         if not (self._urgent or self._goes_on or self._flushes or now >= self._next_upload):
             return self._next_upload - now
         if not self._is_drained:
@@ -266,7 +273,11 @@ class Uploader:
         limit = self._destination.max_events
         if self._small_until >= 0:
             limit = self._small
-        return self._outbox.lease(self.name, limit, self._destination.max_bytes)
+        batch = self._outbox.lease(self.name, limit, self._destination.max_bytes)
+        if batch is None or (size := self._undecided.size(batch)) >= len(batch.records):
+            return batch
+        self._outbox.release(batch)
+        return self._outbox.lease(self.name, size, self._destination.max_bytes)
 
     def _answered(self, reply: Reply, now: float) -> None:
         self._is_drained = False
@@ -302,11 +313,24 @@ class Uploader:
         elif outcome is Outcome.RETRY:
             self._give_back()
             self._back_off(reply, now)
+        elif outcome is Outcome.UNDECIDED:
+            self._count_undecided(reply, batch, now)
         elif outcome is Outcome.REFUSED:
             self._give_back()
             self._refuse(now)
         else:
             self._settle(batch, verdicts)
+
+    def _count_undecided(self, reply: Reply, batch: Batch, now: float) -> None:
+        self._undecided.add(batch)
+        if self._undecided.count >= MAX_UNDECIDED:
+            why = f"{self.name} answered {MAX_UNDECIDED} times without saying whether it took the events"
+            self._settle(batch, [Verdict(Outcome.DROPPED, Drop.SERVER_ERROR, why)] * len(batch.records))
+            return
+        self._give_back()
+        self._failures = max(self._failures, self._undecided.count - 1)  # the handshake between them succeeded
+        self._back_off(reply, now)
+        self._is_held = True
 
     def _settle(self, batch: Batch, verdicts: Sequence[Verdict]) -> None:
         rejected = [
@@ -317,6 +341,7 @@ class Uploader:
         self._leased = None
         self._outbox.settle(batch, rejected)
         self._handshakes = 0
+        self._undecided.clear()
         self._is_drained = not batch.more and not self._finishing
         self._succeeded()
         if self._small_until >= 0 and batch.records[-1].id >= self._small_until:

@@ -10,8 +10,17 @@ is done for GameAnalytics' own answers. But a portal, a proxy, a gateway or a we
 what is not GameAnalytics' answer is none: the events are kept and sent again with backoff. An answer is theirs if it
 
 - has the documented header `X-GA-Service` (our own collector sends it with each answer), or
-- is one that only they give: 2xx with JSON, 204, 400 with a list of `{"event": …, "errors": …}`, 401 and 5xx with
-  JSON. Official SDKs send again after a 5xx without a body.
+- is one that only they give: 2xx with JSON, 204, 400 with a list of `{"event": …, "errors": …}`, 400 that names one
+  of the batch's events by its id (also one too large to be decoded: who else has unpacked the request?), 401 and
+  5xx with JSON. Official SDKs send again after a 5xx without a body.
+
+How often. A captive portal answers for hours, and nothing may be lost to it; a server that takes a batch and answers
+in a way that nobody understands would double the batch with each resend. Both answer a 2xx or a 400 that is not
+recognised as theirs. What tells them apart is the init: after such an answer it is asked again, and a portal does not
+give GameAnalytics' answer to it. Then no events are sent at all, for as long as it takes, and nothing is counted. If
+the init is answered well and the batch is not, again and again, the server itself is at fault, and the documentation's
+rule (wipe the batch) comes into force after `undecided.MAX_UNDECIDED` times. Other answers that are not theirs
+(redirects, 403, 404, 408, 429, 5xx without JSON) say that nobody took the batch; those are sent again without end.
 
 Source: GameAnalytics REST v2 documentation. Where it says nothing, what official SDKs do; where they lose
 events that could be saved (413, an answer of somebody in between), we do not follow them.
@@ -22,6 +31,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -29,6 +39,7 @@ from urllib.parse import urlencode
 
 from ga_pygame import device, remote_configs, rules, untrusted
 from ga_pygame.addresses import address
+from ga_pygame.clock import breathe
 from ga_pygame.config import SANDBOX_GAME_KEY
 from ga_pygame.diagnostics import Drop
 from ga_pygame.exchange import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
@@ -158,21 +169,25 @@ class GameAnalytics(Destination):
         return self._request(f"/v2/{self._game_key}/events", _list(records, offset))
 
     def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> Sequence[Verdict]:
-        answer = _parsed(reply)
-        if reply.status == 400 and (_is_marked(reply) or _lists_events(answer)):
+        answer, status = _parsed(reply), reply.status or reply.unread or 0
+        if status == 400 and _lists_events(answer):
             return _rejections(answer, records)
-        return [self._verdict(reply, answer, records)] * len(records)
+        if status == 400 and answer is _FOREIGN and (named := _named(reply.body, records)):
+            return named
+        if status == 400 and _is_marked(reply):
+            return _rejections(answer, records)
+        return [self._verdict(status, reply, answer, records)] * len(records)
 
-    def _verdict(self, reply: Reply, answer: Any, records: Sequence[StoredRecord]) -> Verdict:
+    def _verdict(self, status: int, reply: Reply, answer: Any, records: Sequence[StoredRecord]) -> Verdict:
         """The verdict that all records of a batch share; see the module for whose answer it is."""
-        status, is_marked = reply.status or 0, _is_marked(reply)
+        is_marked = _is_marked(reply)
         has_json = bool(reply.body) and answer is not _FOREIGN
         if status == 413:
             is_absurd = len(records) == 1 and len(records[0].payload) < MIN_TOO_LARGE_BYTES and not is_marked
             return Verdict(Outcome.RETRY if is_absurd else Outcome.SPLIT)
         if 200 <= status < 300:
             is_theirs = has_json or status == 204 or (is_marked and reply.body)
-            return Verdict(Outcome.DELIVERED if is_theirs else Outcome.RETRY)  # an empty 200 is an answer cut off
+            return Verdict(Outcome.DELIVERED) if is_theirs else self._undecided()  # an empty 200 is cut off
         if status == 401 and (is_marked or answer is not _FOREIGN):
             self._warn("401", f"{self._endpoint} does not accept the signature (401): {_KEYS_FIX}")
             self._ready_for = ""
@@ -182,7 +197,14 @@ class GameAnalytics(Destination):
         is_theirs = status >= 400 and (is_marked or (500 <= status < 600 and has_json))
         if is_theirs and not self._resubmit:
             return Verdict(Outcome.DROPPED, Drop.SERVER_ERROR, f"HTTP {status}")
-        return Verdict(Outcome.RETRY)
+        return self._undecided() if status == 400 else Verdict(Outcome.RETRY)
+
+    def _undecided(self) -> Verdict:
+        """For an answer after which nobody knows whether the batch was taken."""
+        if self._resubmit:  # it drops doubles
+            return Verdict(Outcome.RETRY)
+        self._ready_for = ""  # ask init again: a portal does not answer that as they do
+        return Verdict(Outcome.UNDECIDED)
 
     def _request(self, path: str, pieces: Iterable[bytes]) -> Request:
         compressor = zlib.compressobj(4, zlib.DEFLATED, 31)
@@ -205,7 +227,11 @@ class GameAnalytics(Destination):
 _KEYS_FIX = "compare game_key and secret_key with the game's settings; events are kept and sent when the keys are right"
 
 _FOREIGN = object()
-"""A body that is not JSON, so that not the collector answered."""
+"""A body that is not JSON, or is not read to its end."""
+
+_SCANNED = 65536
+"""Bytes that are searched in one go: it keeps the GIL."""
+_UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def _list(records: Sequence[StoredRecord], offset: float | None) -> Iterator[bytes]:
@@ -237,10 +263,12 @@ def _lists_events(answer: Any) -> bool:
 
 
 def _parsed(reply: Reply) -> Any:
+    if reply.unread is not None:
+        return _FOREIGN
     if not reply.body:
         return None
     try:
-        return untrusted.parsed(reply.body)
+        return untrusted.parsed(reply.body, cut=True)
     except untrusted.Unsound:
         return _FOREIGN
 
@@ -260,6 +288,18 @@ def _rejections(answer: Any, records: Sequence[StoredRecord]) -> list[Verdict]:
     delivered = Verdict(Outcome.DELIVERED)
     uuids = map(_event_uuid, records)
     return [Verdict(Outcome.DROPPED, Drop.REJECTED, listed[uuid]) if uuid in listed else delivered for uuid in uuids]
+
+
+def _named(body: bytes, records: Sequence[StoredRecord]) -> list[Verdict]:
+    """Verdicts by the ids that stand in a body that cannot be decoded; none if no event of the batch is named."""
+    uuids = set()
+    for start in range(0, len(body), _SCANNED):
+        uuids.update(_UUID.findall(body, start, start + _SCANNED + 36))
+        breathe()
+    said = "refused, with more words than are read"
+    refused, delivered = Verdict(Outcome.DROPPED, Drop.REJECTED, said), Verdict(Outcome.DELIVERED)
+    verdicts = [refused if _event_uuid(record).encode() in uuids else delivered for record in records]
+    return verdicts if refused in verdicts else []
 
 
 def _spoiled(records: Sequence[StoredRecord]) -> Verdict:

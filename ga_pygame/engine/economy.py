@@ -82,16 +82,17 @@ class Wallet:
 
         With custom fields it is an event of its own and not summed up: another flow would have other fields.
         """
-        self._flow(Flow.SOURCE, amount, item_type, item_id, fields)
+        key = ("wallet", "Source", self._currency, item_type, item_id)
+        if fields is not None or not self._repeat(key, amount, ABOVE_ZERO):
+            self._flow(Flow.SOURCE, amount, item_type, item_id, fields)
 
     @guard
     def spend(self, amount: float, item_type: str, item_id: str, *, fields: Fields | None = None) -> None:
         """The player spent `amount`, on what `item_type` and `item_id` say; with custom fields see `earn`."""
-        self._flow(Flow.SINK, amount, item_type, item_id, fields)
+        key = ("wallet", "Sink", self._currency, item_type, item_id)
+        if fields is not None or not self._repeat(key, amount, ABOVE_ZERO):
+            self._flow(Flow.SINK, amount, item_type, item_id, fields)
 
     def _flow(self, flow: Flow, amount: float, item_type: str, item_id: str, fields: Fields | None) -> None:
-        key = ("wallet", flow._value_, self._currency, item_type, item_id)
-        if fields is None and self._repeat(key, amount, ABOVE_ZERO):
-            return
         change = self._area.flow(flow, self._currency, amount, item_type, item_id)
         self._post(WalletChange(change) if fields is None else change, fields)

@@ -156,7 +156,7 @@ class World:
     @property
     def outbox(self) -> Path:
         if isinstance(self.collector, PlainServer):
-            return outbox(self.data, SANDBOX_GAME_KEY)
+            return outbox(self.data, "sandbox-tests")
         return outbox(self.data)
 
     def _targets(self) -> dict[str, str]:
