@@ -126,12 +126,13 @@ def test_hostile_objects_cost_little(collector: Collector) -> None:
     for path, headers in routes:
         collector.ask("POST", path, b"{}", {"Authorization": sign(b"{}"), **headers})
     before, disk = memory(collector.process), on_disk(collector)
+    sent = [(pack(whole), {"Content-Encoding": "gzip"}) for whole in _hostile_objects()]  # once: it takes a second
+    sent += [(whole[:900_000], {}) for whole in _hostile_objects()]
     for path, headers in routes:
-        for whole in _hostile_objects():
-            for body, encoding in ((pack(whole), {"Content-Encoding": "gzip"}), (whole[:900_000], {})):
-                reply = collector.ask("POST", path, body, {"Authorization": sign(body), **headers, **encoding})
-                assert reply.status < 500, path
-                assert len(reply.body) < 5_000, path
+        for body, encoding in sent:
+            reply = collector.ask("POST", path, body, {"Authorization": sign(body), **headers, **encoding})
+            assert reply.status < 500, path
+            assert len(reply.body) < 5_000, path
     assert memory(collector.process) - before < 64 * 2**20
     assert on_disk(collector) - disk < 8 * 2**20
     assert collector.send(event()).status == 200
