@@ -484,3 +484,10 @@ def test_settings_that_no_client_would_take_are_refused(tmp_path: Path, settings
     file.write_bytes(b" " * (configs.MAX_FILE_BYTES + 1))
     with pytest.raises(configs.ConfigsError, match="bytes"):
         configs.SettingsFile(file, print)
+
+
+def test_the_page_speaks_by_web_socket_only(shared: Talking) -> None:
+    """Long polling, whose bodies have no bound, is not served."""
+    address = "/_nicegui_ws/socket.io/?EIO=4&transport=polling"
+    assert shared.ask("GET", address).status == 404
+    assert shared.ask("POST", f"{address}&sid=x", b"4" * 100).status == 404

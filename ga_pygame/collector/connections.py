@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 
 MAX_CONNECTIONS = 512
 """Connections at a time; for another one that which has been quiet longest is closed, half-open ones first."""
-MAX_WEB_SOCKETS = 40
+MAX_WEB_SOCKETS = 24
 """Open pages; a further one is closed."""
 MAX_MESSAGE_BYTES = 64 * 2**10
 """Bytes of what an open page sends at once (a click, what it has read); for more its socket is closed."""

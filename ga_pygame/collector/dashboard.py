@@ -64,11 +64,11 @@ _LEVEL_COLUMNS = [
     {"label": "completion", "kind": "share"},
     {"label": "attempts", "kind": "number"},
 ]
-RECONNECT_SECONDS = 30.0
+RECONNECT_SECONDS = 60.0
 """How long a page that lost its socket is kept. NiceGUI derives from it how long a browser may be too busy to answer a
 ping (0.4 of it): with its default, 3 s, a busy machine loses its page in the middle of what somebody reads."""
 
-MAX_UNSEEN = 60
+MAX_UNSEEN = 40
 """Messages that a browser has not acknowledged (it does every 3 s); until then it gets nothing new, and what it misses
 comes in one piece. So a page that is asleep costs no memory, and one that is back always finds what it missed."""
 
@@ -306,7 +306,7 @@ class _Tab:
         self._banners.clear()
         with self._banners:
             for trouble in snapshot.troubles:
-                with box("banner"):
+                with box("banner calm" if trouble.calm else "banner"):
                     text("", visible(trouble.text))
                     if trouble.command:
                         code(visible(trouble.command))

@@ -184,6 +184,13 @@ class Games:
                 f"the game {key} sends with keys of its own; its signatures are not checked, as the collector does"
                 f" not know its secret key (to have them checked: --game {key}:SECRET_KEY)",
             )
+            self._status.tell(
+                "signatures are not checked",
+                f"The game {key} sends with keys of its own. Its events are taken, but its signatures are not checked,"
+                " as the collector does not know its secret key. To have them checked:",
+                f"python -m ga_pygame collect --game {key}:SECRET_KEY",
+                calm=True,
+            )
 
 
 def _check_form(key: str) -> None:

@@ -138,6 +138,7 @@ def run(options: Options) -> int:
             h11_max_incomplete_event_size=connections.MAX_HEADER_BYTES,
             ws_max_size=connections.MAX_MESSAGE_BYTES,
             ws_per_message_deflate=False,
+            ws_ping_interval=None,  # the page has pings of its own, which a busy browser may answer late
             backlog=min(connections.MAX_ACCEPTED_AT_ONCE, open_ones.most),
             log_config=None,
             log_level="warning",

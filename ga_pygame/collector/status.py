@@ -20,10 +20,12 @@ class Trouble:
     Attributes:
         text: One or two plain sentences: what, why, what to do. Never a secret.
         command: A line to copy, or empty. A secret stands in it as a placeholder.
+        calm: Nothing is lost; it is only good to know.
     """
 
     text: str
     command: str = ""
+    calm: bool = False
 
 
 class Status:
@@ -33,10 +35,10 @@ class Status:
         self._lock = threading.Lock()
         self._troubles: dict[str, Trouble] = {}
 
-    def tell(self, cause: str, text: str, command: str = "") -> None:
+    def tell(self, cause: str, text: str, command: str = "", *, calm: bool = False) -> None:
         """Add a trouble, or replace the one of the same cause."""
         with self._lock:
-            self._troubles[cause] = Trouble(text, command)
+            self._troubles[cause] = Trouble(text, command, calm)
             if len(self._troubles) > MAX_TROUBLES:
                 del self._troubles[next(iter(self._troubles))]
 

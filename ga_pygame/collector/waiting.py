@@ -16,7 +16,7 @@ MAX_WAITING_PAGES = 20
 SOCKET_SECONDS = 60.0
 """How long a page waits for its socket; a busy machine needs many seconds from the page to its socket."""
 
-MAX_PAGES = 80
+MAX_PAGES = 48
 """Pages in memory: those with a socket, those that wait for one, and those that lost it a moment ago; then 503."""
 
 

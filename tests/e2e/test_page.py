@@ -85,7 +85,7 @@ class Collector:
 
     def stop(self) -> tuple[int, str]:
         self.process.terminate()
-        code = self.process.wait(timeout=20)
+        code = self.process.wait(timeout=60)
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self.process.stdout.close()
@@ -245,6 +245,7 @@ def test_filter_and_pause(collector: Collector, browser: Any) -> None:
     until(browser, lambda: len(rows(browser, "feed")) == 4)
 
 
+@pytest.mark.timeout(400)
 def test_a_thousand_events_a_second(collector: Collector, browser: Any) -> None:
     """A flood neither freezes the page nor lets its rows or the collector's memory grow."""
     browser.get(collector.url)
