@@ -27,6 +27,7 @@ from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.consent import ConsentState
 from ga_pygame.testing import ManualClock, ScriptedTransport
 from ga_pygame.wiring import Parts
+from tests.conftest import eventually
 
 KEYS = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
 INIT = Reply(201, {}, b'{"server_ts": 1700000000}')
