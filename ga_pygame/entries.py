@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _ROW = struct.Struct("<IIddQ")  # kind, stamp, time, number; then, written last, that it is whole
 _HEAD = struct.Struct("<IIII")  # 0, length of the body, its checksum, what it is
 pack_row, _unpack_row = _ROW.pack, _ROW.unpack_from
-_UNIT = _ROW.size
+_UNIT = ROW_SIZE = _ROW.size
 WHOLE = 1
 NONE = math.nan  # no event has it as its number
 _LATEST = 2.0**40  # seconds: some time that no clock shows

@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 from ga_pygame import kept
 from ga_pygame.clock import Clock
 from ga_pygame.delivery import salvage
+from ga_pygame.delivery.launches import Launches
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.outbox import Batch, Orphan, Outbox, OutboxError, Rejected, Told, Transaction, journal_key
 from ga_pygame.delivery.sqlite_file import BUSY_SECONDS, DamagedError, NewerSchemaError, read_values
@@ -94,6 +95,7 @@ class FailoverOutbox:
         self._aside: Path | None = None  # where a damaged file is just being moved
         self._slices: deque[_Slice] = deque()
         self._journal_done = 0
+        self._is_another = False  # file than the one that earlier launches used
         self._has_saved = False  # what was set aside, by an earlier launch, too
         if path is None:
             self._to_memory(OutboxError("there is no home folder; GA_PYGAME_DATA_DIR may name another"))
@@ -114,12 +116,15 @@ class FailoverOutbox:
             return self._sqlite(path, seconds, migrates=migrates)
         except NewerSchemaError as error:
             self._path = path.with_name("outbox.older.sqlite3")
+            self._is_another = True
             self._say("newer", f"{error}; it is left as it is, and {self._path.name} is used beside it")
             return self._sqlite(self._path, seconds, migrates=migrates)
 
-    def _sqlite(self, path: Path, seconds: float, *, migrates: bool = True) -> SqliteOutbox:
+    def _sqlite(
+        self, path: Path, seconds: float, *, migrates: bool = True, launches: Launches | None = None
+    ) -> SqliteOutbox:
         names = (self._destinations, self._summing, self._launch)
-        return SqliteOutbox(path, *names, seconds=seconds, told=self._told, migrates=migrates)
+        return SqliteOutbox(path, *names, seconds=seconds, told=self._told, migrates=migrates, launches=launches)
 
     # --- a file that is damaged, or gone ----------------------------------------------------------------
 
@@ -147,6 +152,7 @@ class FailoverOutbox:
             self._disk.close()
             self._disk = None
         aside = self._aside = self._aside or _free_name(path)
+        self._is_another = True
         for suffix in _FILES:
             part = path.with_name(path.name + suffix)
             if part.exists():
@@ -167,8 +173,9 @@ class FailoverOutbox:
         path, old = self._path, self._disk
         if path is None or old is None:
             return
+        self._is_another = True
         was_removed = not path.exists()
-        disk = self._sqlite(path, BUSY_SECONDS)
+        disk = self._sqlite(path, BUSY_SECONDS, launches=old.launches)
 
         def copy(transaction: Transaction) -> None:
             salvage.copy_values(old.connection, self._launch, transaction, self._told.say)
@@ -178,9 +185,13 @@ class FailoverOutbox:
                 ).records:
                     transaction.add([record], only)
 
-        disk.transact(copy)
+        try:
+            disk.transact(copy)
+        except BaseException:
+            disk.close(is_followed=True)
+            raise
         self._disk, self._damage = disk, None
-        old.close(keep_launch=True)
+        old.close(is_followed=True)
         self._say("gone", f"{error}; what waited in it was saved" if was_removed else f"{error}; the new one is used")
 
     def _save_records(self) -> None:
@@ -210,7 +221,8 @@ class FailoverOutbox:
         self._has_saved = True
         if saved is not None:
             name, found = saved
-            self._say("saved", f"{len(found.records)} waiting events could be saved from {name}")
+            if found.records:
+                self._say("saved", f"{len(found.records)} waiting events could be saved from {name}")
             if found.lost:
                 self._lost(found.lost, f"they were in {name}, which is damaged")
 
@@ -330,6 +342,9 @@ class FailoverOutbox:
             self._journal_done = max(self._journal_done, self._slices.popleft().position)
         return self._journal_done
 
+    def journal_sent(self, position: int) -> int:
+        return self._disk.journal_sent(position) if self._disk is not None and not self._in_memory else 0
+
     @property
     def is_on_disk(self) -> bool:
         return not self._in_memory or self._path is None
@@ -341,7 +356,8 @@ class FailoverOutbox:
 
     def orphans(self) -> Sequence[Orphan]:
         try:
-            return self._disk.orphans() if self._disk and not self._in_memory else ()
+            found = self._disk.orphans() if self._disk and not self._in_memory else ()
+            return [replace(orphan, is_of_this_file=False) for orphan in found] if self._is_another else found
         except OutboxError as error:
             self._note(error, self._disk, "what earlier launches left cannot be read now")
             return ()

@@ -76,6 +76,14 @@ class FileLock:
         """Whether we hold it."""
         return self._file >= 0 and self._pid == os.getpid()
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether we hold it and its file is still the one that others look at."""
+        try:
+            return self.is_locked and os.path.samestat(os.fstat(self._file), os.stat(self.path))
+        except OSError:
+            return False
+
     def acquire(self, patience: Patience | None = None) -> bool:
         """Take the lock; false where somebody else holds it, also after waiting so long.
 

@@ -31,6 +31,7 @@ from ga_pygame.delivery import journal_files
 from ga_pygame.entries import (
     EVENT,
     KIND,
+    ROW_SIZE,
     STAMP,
     TURN,
     Body,
@@ -185,6 +186,13 @@ class Journal:
             self._over -= 1
             self._turns.popleft()  # last: now it may be filled again
 
+    def stored(self, position: int, sent: int) -> None:
+        """What lies before that position is in the database, what lies before `sent` was delivered besides.
+
+        Should the database come back to an earlier state, the next launch sees by this what that cost.
+        """
+        journal_files.STORED.pack_into(self._kinds, journal_files.STORED_AT, position, sent)
+
     def close(self) -> bool:
         """Remove the file; everything is committed or unwanted. False where it is still there.
 
@@ -214,13 +222,16 @@ class Rest:
         committed: The position up to which the file knows everything to be committed.
         records: The records after that, each with the position behind it.
         end: The position behind all that was found.
+        stored: The position up to which the database had everything when the process died.
+        sent: The position up to which everything was delivered besides.
         unreadable: How many entries were there and could not be read.
     """
 
     def __init__(self, content: bytes) -> None:
         self.anchor = 0.0
-        self.committed = 0
+        self.committed = self.stored = self.sent = 0
         self.end = 0
+        self._earlier: list[int] = []  # where the records before `committed` end, as far as they are still there
         self.unreadable = 0
         self.records: list[tuple[int, Record]] = []
         if len(content) != SIZE:
@@ -231,12 +242,29 @@ class Rest:
             return
         if self.committed >= journal_files.ALL:
             return
+        stored, sent = journal_files.STORED.unpack_from(content, journal_files.STORED_AT)
+        if sent <= stored <= self.committed:  # else one of them is damaged
+            self.stored, self.sent = stored, sent
         for position, record in self._read(content):
             self.end = max(self.end, position)
             if record is not None and position > self.committed:
                 self.records.append((position, record))
+            elif record is not None:
+                self._earlier.append(position)
         if not 0 < self.anchor < _MAX_ANCHOR:  # damaged: as if the last of it were just now
             self.anchor = wall_now() - (self.records[-1][1].at if self.records else 0.0)
+
+    def missing(self, position: int) -> int:
+        """About how many events were stored and not delivered, if the database knows only those before a position.
+
+        Those whose half was filled again are counted by the room that they took.
+        """
+        start = max(position, self.sent)
+        if start >= self.stored:
+            return 0
+        there = [at for at in self._earlier if start < at <= self.stored]
+        gone = ((there[0] - 1) // _HALF * _HALF if there else self.stored) - start
+        return len(there) + max(0, gone) // ROW_SIZE
 
     def _read(self, content: bytes) -> Iterator[tuple[int, Record | None]]:
         """The records of both halves in the order in which they were filled; `None` in the place of a lost one."""

@@ -6,6 +6,7 @@ looks after what it left: open sessions, a journal.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -37,11 +38,14 @@ class Launches:
         self._graves: dict[str, FileLock] = {}
 
     def begin(self) -> None:
-        """Say that we live.
+        """Say that we live, if that is not said yet.
 
         Raises:
             OutboxError: Another process says so under our name.
         """
+        if self._lock.is_in_place:
+            return
+        self._lock.release()
         if not self._lock.acquire():
             raise OutboxError(f"{self._lock.path}: another program holds it")
 
@@ -100,6 +104,9 @@ class Launches:
     def bury(self, connection: sqlite3.Connection, orphan: Orphan) -> None:
         """See `Outbox`."""
         path = self.journal_of(orphan.launch)
+        if orphan.journal is not None:  # so that a damaged WAL cannot undo what no journal has any more
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         journal_files.mark_done(path)
         if journal_files.remove(path):  # else its position has to outlive it: see `_sweep_positions`
             connection.execute("DELETE FROM key_value WHERE key = ?", (orphan.journal_key,))

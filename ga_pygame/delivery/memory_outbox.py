@@ -102,6 +102,9 @@ class MemoryOutbox:
     def journal_done(self, position: int) -> int:
         return position
 
+    def journal_sent(self, position: int) -> int:  # noqa: ARG002 - nothing of it is on a disk
+        return 0
+
     is_on_disk = True  # there is none to wait for
 
     def orphans(self) -> Sequence[Orphan]:

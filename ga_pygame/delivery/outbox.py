@@ -98,11 +98,13 @@ class Orphan:
         launch: Its name.
         sessions: Those that it had open.
         journal: Where it noted its records, if it did.
+        is_of_this_file: Whether it used this very file; false if that was begun anew since.
     """
 
     launch: str
     sessions: Sequence[OpenSession]
     journal: Path | None
+    is_of_this_file: bool = True
 
     @property
     def journal_key(self) -> str:
@@ -238,6 +240,14 @@ class Outbox(Protocol):
 
         Args:
             position: Up to where it was given to this outbox.
+        """
+        ...
+
+    def journal_sent(self, position: int) -> int:
+        """Up to where everything was delivered to everybody by this process, as far as it knows.
+
+        Args:
+            position: Up to where everything is on the disk.
         """
         ...
 

@@ -28,6 +28,8 @@ _UNSAVED_SECONDS = 2.0
 _BREATH = 64
 """Records of a dead launch between two chances for a frame to begin."""
 
+_LOST_COMMITS = "the outbox is in an earlier state, as after damage to its -wal file, or an old copy of it"
+
 _NOTHING = Rest(b"")
 
 
@@ -50,6 +52,9 @@ def _recover(outbox: Outbox, orphan: Orphan, encoder: Encoder, diagnostics: Diag
     offset = orphan.sessions[0].clock_offset if orphan.sessions else None
     past = encoder.of(PastClock(rest.anchor, offset))
     lost = rest.unreadable
+    missing = 0
+    if rest.stored and orphan.is_of_this_file:
+        missing = rest.missing(outbox.transact(lambda transaction: _position(transaction.value(orphan.journal_key))))
     try:
         lost += outbox.transact(functools.partial(replay, orphan=orphan, rest=rest, encoder=past))
     except OutboxError:
@@ -59,6 +64,11 @@ def _recover(outbox: Outbox, orphan: Orphan, encoder: Encoder, diagnostics: Diag
         lost += len(rest.records)
         outbox.transact(functools.partial(end_sessions, sessions=orphan.sessions, encoder=past))
     outbox.bury(orphan)
+    if missing:
+        missing, lost = missing + lost, 0  # what follows cannot be told without what is gone
+        diagnostics.drop(Drop.DAMAGED, missing, "the outbox has lost its last commits")
+        words = f"about {missing} stored events of a launch that was killed are lost: {_LOST_COMMITS}"
+        diagnostics.warn_once("commits lost", words)
     if lost:
         diagnostics.drop(Drop.DAMAGED, lost, "the journal of a launch that was killed is damaged")
         words = f"{lost} events of a launch that was killed are lost: its journal is damaged"

@@ -58,7 +58,7 @@ from ga_pygame.delivery.sqlite_schema import (
     version_of,
 )
 from ga_pygame.delivery.sqlite_transaction import SqliteTransaction
-from ga_pygame.delivery.sqlite_waiting import all_there, be_done, done_of, last_id, mend, set_done
+from ga_pygame.delivery.sqlite_waiting import Sent, all_there, be_done, done_of, last_id, mend, set_done
 from ga_pygame.exchange import StoredRecord
 
 T = TypeVar("T")
@@ -80,6 +80,7 @@ class SqliteOutbox:
         launch: This process's name, where it has one already.
         seconds: The longest wait for other processes.
         told: Told of what is wrong in the file and costs only itself.
+        launches: Of the outbox that this one follows in the same process.
         migrates: Whether a file of an older version is turned into today's, which takes a second where it is full.
 
     Raises:
@@ -96,6 +97,7 @@ class SqliteOutbox:
         seconds: float = BUSY_SECONDS,
         told: Told | None = None,
         migrates: bool = True,
+        launches: Launches | None = None,
     ) -> None:
         self.path = path
         self.launch = launch or new_id()
@@ -104,13 +106,15 @@ class SqliteOutbox:
         self._told = told or Told()
         self._turn = Lock()  # to write: SQLite would have the uploader sleep, 35 ms at a time beside a busy writer
         self._leases: dict[str, FileLock] = {}
-        self._launches = Launches(path.parent, self.launch, self._told)
+        self.launches = launches or Launches(path.parent, self.launch, self._told)
         self._unsaved: dict[str, int] = {}  # the last id of what was sent while the disk could not say so
         self._unsaved_sums: dict[str, set[str]] = {name: set() for name in summing}
         self._never_frozen = set(summing)
         self.delivered: dict[str, int] = {}  # the last id of what was sent by this process, whatever the disk says
         self._lent: dict[str, int] = {}  # the last id of what is being sent: no room is made there
         self._readers: dict[str, sqlite3.Connection] = {}
+        self._newest = 0  # the last id of what was committed
+        self._sent = Sent()
         self._is_counted = False
         self._is_closed = False
         patience = Patience(seconds)
@@ -150,7 +154,7 @@ class SqliteOutbox:
             wait_at_most(self._writer, patience.left)
             self._prepare()
             wait_at_most(self._writer, BUSY_SECONDS)
-            self._launches.begin()
+            self.launches.begin()
             self._identity = _identity(self.path)
         except BaseException:
             self._writer.close()
@@ -171,6 +175,7 @@ class SqliteOutbox:
                     result = work(page)
                     page.flush()
                 self._is_counted = page.counted
+                self._newest = max(self._newest, page.newest)
             return result
 
     def transact_at_start(self, work: Callable[[Transaction], T]) -> T:
@@ -179,23 +184,27 @@ class SqliteOutbox:
     def journal_done(self, position: int) -> int:
         return position
 
+    def journal_sent(self, position: int) -> int:
+        self._sent.note(self._newest, position)
+        return self._sent.until(min((self.delivered.get(name, 0) for name in self._destinations), default=0))
+
     is_on_disk = True
 
     def journal_path(self) -> Path | None:
-        return self._launches.journal_of(self.launch)
+        return self.launches.journal_of(self.launch)
 
     def orphans(self) -> Sequence[Orphan]:
         with reading(self.path):
-            return self._launches.orphans(self._writer)
+            return self.launches.orphans(self._writer)
 
     def bury(self, orphan: Orphan) -> None:
         with translated(self.path):
-            self._launches.bury(self._writer, orphan)
+            self.launches.bury(self._writer, orphan)
 
     def mark_ended(self) -> None:
         """Say beside the file, which cannot be written, that this launch's sessions are over and delivered."""
         with translated(self.path):
-            self._launches.mark_ended()
+            self.launches.mark_ended()
 
     def counters(self) -> tuple[dict[str, str], dict[str, int], dict[str, OpenSession]]:
         """Values, attempts and open sessions, for an outbox that has to go on elsewhere."""
@@ -372,7 +381,7 @@ class SqliteOutbox:
         """The writer's, for who reads what this outbox has when its file is gone."""
         return self._writer
 
-    def close(self, *, keep_launch: bool = False) -> None:
+    def close(self, *, keep_launch: bool = False, is_followed: bool = False) -> None:
         self._is_closed = True
         with contextlib.suppress(sqlite3.Error, OSError):
             for connection in (*self._readers.values(), self._writer):
@@ -380,7 +389,8 @@ class SqliteOutbox:
         shared_memory.closed(self.path)
         for lock in self._leases.values():
             lock.release()
-        self._launches.end(keep_file=keep_launch)
+        if not is_followed:
+            self.launches.end(keep_file=keep_launch)
 
     # --- opening ----------------------------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ class SqliteTransaction:
         self._told = told
         self._lent = lent
         self.counted = counted
+        self.newest = 0  # the last id that was given here
         self._grown = 0
         self._ids = 0
         self._added: list[Addition] = []
@@ -195,4 +196,5 @@ class SqliteTransaction:
             self._connection.executemany(INSERT, made)
             self._grown += sum(block.size for block in made)
             self._ids += sum(block.last_id for block in made)
+            self.newest = made[-1].last_id
             self._added = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Sequence
 
 from ga_pygame import kept
@@ -11,6 +12,30 @@ from ga_pygame.delivery.sqlite_schema import INSERT, MAX_ID, SIZE, Block, Row, s
 
 MAX_LOST = 10_000
 """Records that a damaged block may claim to have had; what it says beyond is damaged, too."""
+
+
+MAX_COMMITS = 10_000
+"""Commits of which it is known how far they went in the journal, until they are delivered; the oldest are forgotten."""
+
+
+class Sent:
+    """How far in its journal a launch has delivered everything. The writer's."""
+
+    def __init__(self) -> None:
+        self._commits: deque[tuple[int, int]] = deque(maxlen=MAX_COMMITS)  # the last id; the position behind
+        self._position = 0
+
+    def note(self, newest: int, position: int) -> None:
+        """Note up to which id and position the file has everything."""
+        if self._commits and self._commits[-1][0] == newest:
+            self._commits.pop()
+        self._commits.append((newest, position))
+
+    def until(self, done: int) -> int:
+        """The position up to which everything is delivered, if that is so up to an id."""
+        while self._commits and self._commits[0][0] <= done:
+            self._position = self._commits.popleft()[1]
+        return self._position
 
 
 def mend(connection: sqlite3.Connection, row: Row) -> tuple[Sequence[Block], int]:

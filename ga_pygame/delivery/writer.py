@@ -96,6 +96,7 @@ class Writer:
         self._journal_key = journal_key(outbox.launch)
         self._position = 0  # in the journal, of what the outbox has
         self._told = 0  # what the journal knows of that
+        self._stored = (0, 0)  # and of what the disk has, and who else
         self._in_hand = 0
         self._remembers: deque[Remember] = deque()
         self._flushes: deque[Flush] = deque()
@@ -161,12 +162,17 @@ class Writer:
 
     def tell_journal(self) -> None:
         """Have the journal forget what is on the disk; what is in memory it keeps until it is sent."""
-        if self._journal is None or self._told == self._position:
+        if self._journal is None:
             return
-        done = self._outbox.journal_done(self._position)
+        done = self._told if self._told == self._position else self._outbox.journal_done(self._position)
         if done != self._told:
             self._told = done
             self._journal.committed(done)
+        if self._outbox.is_on_disk:
+            stored = done, self._outbox.journal_sent(done)
+            if stored != self._stored:
+                self._stored = stored
+                self._journal.stored(*stored)
 
     @property
     def unstored(self) -> int:
