@@ -297,7 +297,7 @@ def test_a_sector_of_an_earlier_lap_is_not_read_as_new(noted: Noted, path: Path)
     noted.note(*new, at=noted.clock.monotonic())
     for lap in laps:
         for found in mixed(path.read_bytes(), lap, before):
-            assert found == new[: len(found)]
+            assert found == [event for event in new if event in found], "in order, and none of an earlier lap"
 
 
 @pytest.mark.parametrize("value", [None, 0, -3, 2.5, 1e300, 2**53, 2**53 + 1, -(2**62), -0.0, 5e-324, float(2**53)])

@@ -287,6 +287,7 @@ class Rest:
                     replay.learn(body)
         for turn, since, half, rest in halves:
             self.unreadable += _behind_damage(rest, turn, self.committed)
+            earlier = 0  # entries of an earlier turn, at the end; one before others that are right has a damaged time
             for place, row, body in half:
                 position = turn * _HALF + place
                 try:
@@ -295,10 +296,14 @@ class Rest:
                     self.unreadable += position > self.committed
                     yield position, None
                     continue
-                if record is not None and record.at < since and not isinstance(record.event, User | SessionEnd):
-                    break
-                if record is not None:
-                    yield position, record
+                if record is None:
+                    continue
+                if record.at < since and not isinstance(record.event, User | SessionEnd):
+                    earlier += position > self.committed
+                    continue
+                self.unreadable += earlier
+                earlier = 0
+                yield position, record
 
 
 _HEAD_OF_HALF = len(entry(TURN, (0, 0.0)))
