@@ -176,8 +176,8 @@ def _take_apart(
 ) -> tuple[Submission, list[validation.Refused]]:
     """What a request brought, checked; on a thread of `Lanes`."""
     unpacked = bodies.unpack(body, encoding, bodies.MAX_UNPACKED_BYTES)
-    bodies.check_values(unpacked)
-    if light and (len(unpacked) > LIGHT_BYTES or validation.is_heavy(unpacked)):
+    values = bodies.count_values(unpacked)
+    if light and (len(unpacked) > LIGHT_BYTES or values > validation.HEAVY_VALUES):
         raise Heavy
     accepted, rejected = validation.sort_out(unpacked)
     submission = Submission(
@@ -185,7 +185,7 @@ def _take_apart(
         received_at=received_at,
         accepted=accepted,
         rejected=[Rejected(one[0], one[1], _encode(one[2]).decode()) for one in rejected],
-        size=2 * len(unpacked) + validation.VALUE_BYTES * bodies.values(unpacked),
+        size=2 * len(unpacked) + validation.VALUE_BYTES * values,
         body=b"" if rejected else body,
     )
     return submission, rejected

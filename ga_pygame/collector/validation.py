@@ -44,11 +44,13 @@ Accepted = tuple[dict[str, Any], bytes]
 def sort_out(body: bytes) -> tuple[list[Accepted], list[Refused]]:
     """Take a batch apart into what keeps the rules and what does not.
 
+    Args:
+        body: Of no more values than `bodies.count_values` lets through.
+
     Raises:
         BadBody: It is no JSON list.
-        TooLarge: It has more values, events or rejected ones than are taken in a request.
+        TooLarge: It has more events or rejected ones than are taken in a request.
     """
-    bodies.check_values(body)
     accepted: list[Accepted] = []
     rejected = _Refusals()
     last: _Last = {category: {} for category in _FIELDS}
@@ -67,11 +69,6 @@ def sort_out(body: bytes) -> tuple[list[Accepted], list[Refused]]:
                 _judge(raw, accepted, rejected, last)
         at += len(run)
     return accepted, rejected.found
-
-
-def is_heavy(body: bytes) -> bool:
-    """Whether a batch takes so long that others must not wait for it."""
-    return bodies.values(body) > HEAVY_VALUES
 
 
 class _Refusals:
