@@ -154,15 +154,15 @@ class GameAnalytics:
         def work(light: bool) -> tuple[Submission, list[validation.Refused]]:
             return _take_apart(game_key, received_at, body, encoding, light=light)
 
-        submission, rejected = await self._lanes.run(work)
-        if submission.accepted or rejected:
-            try:
-                await asyncio.wrap_future(self._store.submit(submission))
-            except StoreFull as error:
-                return _try_later(str(error))
-            except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps it
-                self._tell("cannot store", f"cannot store events: {error}. Senders are told to try again")
-                return _try_later("cannot store events")
+        async with self._lanes.run(work) as (submission, rejected):
+            if submission.accepted or rejected:
+                try:
+                    await asyncio.wrap_future(self._store.submit(submission))
+                except StoreFull as error:
+                    return _try_later(str(error))
+                except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps it
+                    self._tell("cannot store", f"cannot store events: {error}. Senders are told to try again")
+                    return _try_later("cannot store events")
         if not rejected:
             return answer(200, {})
         for category, _, errors in rejected:
