@@ -141,6 +141,18 @@ def test_pygame_quit_leaves_and_a_new_window_comes_back(rig: Rig) -> None:
         assert len(rig.starts) == 1 + round_trip
 
 
+def test_two_hooks_leave_nothing_behind(rig: Rig) -> None:
+    """Two trackers in one process are taken off in any order, and pygame's own functions are there again."""
+    rig.hook.remove()
+    for order in ((0, 1), (1, 0)):
+        rigs = [Rig(), Rig()]
+        for one in rigs:
+            one.hook.install()
+        for which in order:
+            rigs[which].hook.remove()
+        assert [getattr(module, name) for module, name in WRAPPED] == ORIGINALS
+
+
 def test_a_functions_later_wrapper_survives_remove(rig: Rig) -> None:
     """Whoever wrapped pygame after us keeps his wrapper, and ours inside it is silent."""
     inner = pygame.event.get

@@ -31,6 +31,7 @@ EXEMPT = {
     "collector.gameanalytics._LIMITS": "a message with other bounds in it",
     "delivery.journal.MAX_JOURNALS": "another name of delivery.journal_files.MAX_JOURNALS",
     "delivery.salvage._INTEGER_BYTES": "SQLite's file format",
+    "delivery.shared_memory._BYTES": "where SQLite keeps its locks in the -shm file",
     "delivery.sqlite_schema._FIXED_BYTES": "what a block takes beside its lines",
     "delivery.sqlite_schema._LINE_BYTES": "what a line of a block takes beside its text",
     "delivery.undecided._KEPT": "a pattern",

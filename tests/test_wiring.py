@@ -27,6 +27,7 @@ from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.consent import ConsentState
 from ga_pygame.testing import ManualClock, ScriptedTransport
 from ga_pygame.wiring import Parts
+from tests.conftest import eventually
 
 KEYS = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
 INIT = Reply(201, {}, b'{"server_ts": 1700000000}')
@@ -284,6 +285,16 @@ def test_a_no_holds_though_the_outbox_cannot_be_read(services: Services, tmp_pat
         assert second.stats.recorded == 0
 
 
+def _is_denied_in(path: Path) -> bool:
+    """Whether what waited is deleted, and the lock on the file is free again."""
+    with contextlib.closing(sqlite3.connect(path, timeout=0.1, isolation_level=None)) as one:
+        try:
+            one.execute("BEGIN IMMEDIATE")
+            return one.execute("SELECT value FROM key_value WHERE key = 'consent'").fetchone() == ("denied",)
+        except sqlite3.OperationalError:
+            return False
+
+
 def test_a_no_while_the_outbox_is_locked_holds(services: Services, tmp_path: Path) -> None:
     """What waited there stays unsent; after a later yes it is deleted rather than sent."""
     services.down |= {ONE, TWO}
@@ -296,6 +307,7 @@ def test_a_no_while_the_outbox_is_locked_holds(services: Services, tmp_path: Pat
         held.execute("BEGIN IMMEDIATE")
         first.consent.deny()
         first.close()
+    assert eventually(lambda: _is_denied_in(path), 20)  # a thread of the first launch is still at it
     services.down.clear()
     second = services.start(destinations=both(), data_dir=tmp_path)
     assert second.consent.state is ConsentState.DENIED

@@ -43,6 +43,10 @@ def _nothing() -> None:
     pass
 
 
+_IDLE = "_ga_pygame_idle"
+"""On a wrapper of a hook that is removed and lies under another: what it wrapped."""
+
+
 class Hook:
     """Watches the game's loop.
 
@@ -106,7 +110,11 @@ class Hook:
         self._is_installed = False
         for module, name, original, wrapper in self._wrapped:
             if getattr(module, name) is wrapper:
+                while (beneath := getattr(original, _IDLE, None)) is not None:
+                    original = beneath  # noqa: PLW2901 - a hook of ours that was removed while this one lay over it
                 setattr(module, name, original)
+            else:
+                setattr(wrapper, _IDLE, original)
         self._wrapped = []
 
     def process(self, event: pygame.event.Event) -> None:
@@ -144,6 +152,7 @@ class Hook:
             return result
 
         setattr(module, name, wrapper)
+        vars(wrapper).pop(_IDLE, None)  # `wraps` copies the original's
         self._wrapped.append((module, name, original, wrapper))
 
     def _seen_all(self, events: Iterable[pygame.event.Event]) -> None:
