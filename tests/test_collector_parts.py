@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ga_pygame import rules
-from ga_pygame.collector import bodies, configs, games, validation
+from ga_pygame.collector import bodies, configs, games, lanes, validation
 from tests.conftest import ANNOTATIONS
 
 _json = st.recursive(
@@ -227,3 +228,50 @@ def test_bad_settings_file_is_refused_at_the_start(tmp_path: Path, text: str) ->
         configs.SettingsFile(path, print)
     with pytest.raises(configs.ConfigsError, match="cannot read"):
         configs.SettingsFile(tmp_path / "none.json", print)
+
+
+@given(st.binary(max_size=50) | st.text(alphabet=',[{}] a"', max_size=300).map(str.encode))
+def test_values_are_counted_in_pieces(body: bytes) -> None:
+    """As many as commas and opening brackets, however long the body is."""
+    long = body * (1 + 70_000 // max(1, len(body)))
+    for one in (body, long[:150_000]):
+        assert bodies.count_values(one) == sum(map(one.count, (b",", b"[", b"{")))
+
+
+def test_heavy_work_waits_until_what_the_one_before_returned_is_used() -> None:
+    """Two heavy results are never in memory at once; light work goes on meanwhile."""
+    log: list[str] = []
+    ours = lanes.Lanes()
+
+    def heavy(light: bool) -> None:
+        if light:
+            raise lanes.Heavy
+        log.append("heavy")
+
+    async def use(used: asyncio.Event, done: asyncio.Event) -> None:
+        async with ours.run(heavy):
+            used.set()
+            await done.wait()
+
+    async def main() -> None:
+        used, done = asyncio.Event(), asyncio.Event()
+        first = asyncio.create_task(use(used, done))
+        await used.wait()
+        second = asyncio.create_task(use(asyncio.Event(), done))
+        for _ in range(3):
+            async with ours.run(lambda _light: "light") as result:
+                assert result == "light"
+        assert log == ["heavy"]
+        done.set()
+        await asyncio.gather(first, second)
+        first = asyncio.create_task(use(used, asyncio.Event()))
+        await asyncio.sleep(0)
+        first.cancel()  # a sender that went away does not keep the lane
+        async with ours.run(heavy):
+            pass
+
+    try:
+        asyncio.run(asyncio.wait_for(main(), 60))
+    finally:
+        ours.close()
+    assert log[:2] == ["heavy"] * 2

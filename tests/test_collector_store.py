@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from ga_pygame.collector import queries, schema, seen, store
+from tests.conftest import eventually
 
 KEY = "5c6bcb5402204249437fb5a7a80a4959"
 
@@ -281,3 +283,17 @@ def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
         with pytest.raises(schema.StoreError, match=words):
             queries.Queries(path)
     assert text.read_text().startswith("not a database")
+
+
+def test_what_is_stored_does_not_stay_in_memory(tmp_path: Path) -> None:
+    """The last thing that came is let go when it is committed, not when the next one comes."""
+    opened = store.Store(tmp_path / "c.sqlite3")
+
+    def write(db: sqlite3.Connection) -> int:
+        return int(db.execute("SELECT 7").fetchone()[0])
+
+    held = weakref.ref(write)
+    assert opened.change(store.Change(write, 1)).result(60) == 7
+    del write
+    assert eventually(lambda: held() is None)
+    opened.close()

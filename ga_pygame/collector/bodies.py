@@ -193,19 +193,19 @@ def decode(raw: Any) -> Any:
         raise Unreadable(str(error).partition(" - at")[0]) from error
 
 
-def values(body: bytes) -> int:
-    """At least how many values a JSON text holds: its commas and opening brackets, those in strings too."""
-    return sum(map(body.count, (b",", b"[", b"{")))
+def count_values(body: bytes) -> int:
+    """At least how many values a JSON text holds: its commas and opening brackets, those in strings too.
 
-
-def check_values(body: bytes) -> None:
-    """Refuse a body of more values than are decoded.
+    They are taken out of small pieces, which is half the work of counting each of the three.
 
     Raises:
-        TooLarge: It has more.
+        TooLarge: More than are decoded.
     """
-    if values(body) > MAX_VALUES:
+    pieces = (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
+    values = len(body) - sum(len(piece.translate(None, b",[{")) for piece in pieces)
+    if values > MAX_VALUES:
         raise TooLarge
+    return values
 
 
 def split(body: bytes) -> list[Any]:

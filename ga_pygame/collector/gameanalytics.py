@@ -154,15 +154,15 @@ class GameAnalytics:
         def work(light: bool) -> tuple[Submission, list[validation.Refused]]:
             return _take_apart(game_key, received_at, body, encoding, light=light)
 
-        submission, rejected = await self._lanes.run(work)
-        if submission.accepted or rejected:
-            try:
-                await asyncio.wrap_future(self._store.submit(submission))
-            except StoreFull as error:
-                return _try_later(str(error))
-            except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps it
-                self._tell("cannot store", f"cannot store events: {error}. Senders are told to try again")
-                return _try_later("cannot store events")
+        async with self._lanes.run(work) as (submission, rejected):
+            if submission.accepted or rejected:
+                try:
+                    await asyncio.wrap_future(self._store.submit(submission))
+                except StoreFull as error:
+                    return _try_later(str(error))
+                except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps it
+                    self._tell("cannot store", f"cannot store events: {error}. Senders are told to try again")
+                    return _try_later("cannot store events")
         if not rejected:
             return answer(200, {})
         for category, _, errors in rejected:
@@ -176,8 +176,8 @@ def _take_apart(
 ) -> tuple[Submission, list[validation.Refused]]:
     """What a request brought, checked; on a thread of `Lanes`."""
     unpacked = bodies.unpack(body, encoding, bodies.MAX_UNPACKED_BYTES)
-    bodies.check_values(unpacked)
-    if light and (len(unpacked) > LIGHT_BYTES or validation.is_heavy(unpacked)):
+    values = bodies.count_values(unpacked)
+    if light and (len(unpacked) > LIGHT_BYTES or values > validation.HEAVY_VALUES):
         raise Heavy
     accepted, rejected = validation.sort_out(unpacked)
     submission = Submission(
@@ -185,7 +185,7 @@ def _take_apart(
         received_at=received_at,
         accepted=accepted,
         rejected=[Rejected(one[0], one[1], _encode(one[2]).decode()) for one in rejected],
-        size=2 * len(unpacked) + validation.VALUE_BYTES * bodies.values(unpacked),
+        size=2 * len(unpacked) + validation.VALUE_BYTES * values,
         body=b"" if rejected else body,
     )
     return submission, rejected

@@ -7,7 +7,8 @@ what is light never waits for what is heavy.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -24,18 +25,28 @@ class Lanes:
     def __init__(self) -> None:
         self._light = ThreadPoolExecutor(1, "ga-collector-light")
         self._heavy = ThreadPoolExecutor(1, "ga-collector-heavy")
+        self._one_heavy = asyncio.Lock()
 
-    async def run(self, work: Callable[[bool], _Result]) -> _Result:
-        """Do work and return what it returns.
+    @contextlib.asynccontextmanager
+    async def run(self, work: Callable[[bool], _Result]) -> AsyncIterator[_Result]:
+        """Do work and give what it returns, to be used within the context.
+
+        What heavy work returns takes much memory. So the next heavy one begins when the context of the one before
+        has ended, not when its thread is free.
 
         Args:
             work: Called with true in the light lane, where it may raise `Heavy`, and then with false in the other.
         """
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._light, work, True)
+            result = await loop.run_in_executor(self._light, work, True)
         except Heavy:
-            return await loop.run_in_executor(self._heavy, work, False)
+            pass
+        else:
+            yield result
+            return
+        async with self._one_heavy:
+            yield await loop.run_in_executor(self._heavy, work, False)
 
     def close(self) -> None:
         """Forget what waits and end the threads."""

@@ -163,28 +163,13 @@ class Store:
     def _run(self) -> None:
         going = True
         while going:
-            group: list[_Item] = []
-            size = 0
             try:
                 item = self._queue.get(timeout=WATCH_SECONDS)
             except queue.Empty:
                 with contextlib.suppress(Unusable):
                     self._look()
                 continue
-            waiting = 0
-            while item is not None:
-                what, future = item
-                waiting += what.size
-                if future.set_running_or_notify_cancel():
-                    group.append(item)
-                    size += len(what.accepted) + len(what.rejected) if isinstance(what, Submission) else 1
-                if size >= EVENTS_PER_COMMIT:
-                    break
-                try:
-                    item = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-            going = item is not None
+            group, waiting, going = self._group(item)
             if group:
                 try:
                     self._look()
@@ -193,9 +178,27 @@ class Store:
                     _refuse(group, StoreFull(str(error)))
                 except Exception as error:  # noqa: BLE001 - this thread must go on, and senders must hear of it
                     _refuse(group, error)
-                del group
+            del group, item  # what is stored must not stay in memory until something else comes
             with self._lock:
                 self._waiting_bytes -= waiting
+
+    def _group(self, item: _Item | None) -> tuple[list[_Item], int, bool]:
+        """What waits together, from one item on; the bytes of it; whether more may come after it."""
+        group: list[_Item] = []
+        size = waiting = 0
+        while item is not None:
+            what, future = item
+            waiting += what.size
+            if future.set_running_or_notify_cancel():
+                group.append(item)
+                size += len(what.accepted) + len(what.rejected) if isinstance(what, Submission) else 1
+            if size >= EVENTS_PER_COMMIT:
+                break
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                break
+        return group, waiting, item is not None
 
     def _look(self) -> None:
         """Look at the file, and begin anew with what is there now if it is not the one that was written.

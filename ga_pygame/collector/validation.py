@@ -32,6 +32,8 @@ MAX_SHOWN_BYTES = 2**20
 """Bytes of a request's rejected events and errors together; after it each event is told by its ids and one error."""
 HEAVY_VALUES = 40_000
 """Values in a batch that is taken apart in the lane for heavy ones."""
+MAX_RUN = 500
+"""Events that are decoded and checked together; their texts are in memory twice meanwhile."""
 VALUE_BYTES = 64
 """Bytes of memory that a decoded value takes, about."""
 
@@ -44,11 +46,13 @@ Accepted = tuple[dict[str, Any], bytes]
 def sort_out(body: bytes) -> tuple[list[Accepted], list[Refused]]:
     """Take a batch apart into what keeps the rules and what does not.
 
+    Args:
+        body: Of no more values than `bodies.count_values` lets through.
+
     Raises:
         BadBody: It is no JSON list.
-        TooLarge: It has more values, events or rejected ones than are taken in a request.
+        TooLarge: It has more events or rejected ones than are taken in a request.
     """
-    bodies.check_values(body)
     accepted: list[Accepted] = []
     rejected = _Refusals()
     last: _Last = {category: {} for category in _FIELDS}
@@ -67,11 +71,6 @@ def sort_out(body: bytes) -> tuple[list[Accepted], list[Refused]]:
                 _judge(raw, accepted, rejected, last)
         at += len(run)
     return accepted, rejected.found
-
-
-def is_heavy(body: bytes) -> bool:
-    """Whether a batch takes so long that others must not wait for it."""
-    return bodies.values(body) > HEAVY_VALUES
 
 
 class _Refusals:
@@ -176,7 +175,7 @@ def _run(raws: Sequence[bytes], start: int) -> tuple[bytes, list[bytes]]:
     rests: list[bytes] = []
     good = b""
     if shared and start + 1 < len(raws) and shared in raws[start + 1]:
-        for number in range(start, len(raws)):
+        for number in range(start, min(start + MAX_RUN, len(raws))):
             before, _, after = raws[number].partition(shared)
             if before != good:  # it holds the time only, which repeats
                 if not after or not before.startswith(b"{") or before.count(b"{") > 1 or b"[" in before:

@@ -36,6 +36,7 @@ class FileWatch:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._paths = {suffix: f"{path}{suffix}" for suffix in SUFFIXES}
         self._noted: dict[str, _Stamp | None] = {}
 
     def begin(self) -> None:
@@ -46,7 +47,7 @@ class FileWatch:
     def note(self) -> None:
         """Take what is in the files now for right; one that was deleted or replaced meanwhile stays wrong."""
         for suffix in SUFFIXES:
-            before, now = self._noted.get(suffix), _stamp(Path(f"{self._path}{suffix}"))
+            before, now = self._noted.get(suffix), _stamp(self._paths[suffix])
             if before is None or (now is not None and now[:2] == before[:2]):
                 self._noted[suffix] = now
 
@@ -60,7 +61,7 @@ class FileWatch:
             before = self._noted.get(suffix)
             if before is None:  # the log was not there yet
                 continue
-            now = _stamp(Path(f"{self._path}{suffix}"))
+            now = _stamp(self._paths[suffix])
             name = "" if not suffix else f" (its {suffix} file)"
             if now is None:
                 return Trouble(f"was deleted{name}", main=not suffix, inside=False)
@@ -72,7 +73,7 @@ class FileWatch:
 
     def main_changed(self) -> bool:
         """Whether the database itself was written, which a commit does not do: it writes the log."""
-        return _stamp(self._path) != self._noted.get("")
+        return _stamp(self._paths[""]) != self._noted.get("")
 
     def remove_leftovers(self) -> None:
         """Remove the log of a database that is not there any more: SQLite would write it into the next one."""
@@ -84,7 +85,7 @@ class FileWatch:
 
     def log_bytes(self) -> int:
         """The size of the write-ahead log."""
-        now = _stamp(Path(f"{self._path}-wal"))
+        now = _stamp(self._paths["-wal"])
         return now[2] if now else 0
 
     def set_aside(self, number: int) -> Path:
@@ -99,7 +100,7 @@ class FileWatch:
         return aside
 
 
-def _stamp(path: Path) -> _Stamp | None:
+def _stamp(path: str | Path) -> _Stamp | None:
     try:
         status = os.stat(path)
     except OSError:
