@@ -126,7 +126,8 @@ def test_really_quit_no(display: Display, play: Play, collector: Collector) -> N
             play(30)
             pygame.quit()
             """
-        )
+        ),
+        GA_PYGAME_UPLOAD_INTERVAL="60",  # towards a collector it is 1 s
     )
     started = Moment.of_start(game)
     game.wait_for("asks soon")

@@ -107,7 +107,7 @@ def rot_journal(world: World, chance: random.Random) -> tuple[str, float]:
         chance.choice((flip, swap, fill))(piece, chance)
         content[place : place + 512] = piece[:512]
     path.write_bytes(content)
-    return f"{path.name} at {place}", 0.0
+    return f"{path.name} at {place}", 1.0  # the last entry: one that a kill has cut short looks the same
 
 
 # --- of kept values ----------------------------------------------------------------------------------------
