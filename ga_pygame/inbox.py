@@ -301,12 +301,16 @@ class Inbox:
         items: list[Item] = []
         journal = self._journal
         old = self._old_stamps()  # before the journal is read: of newer ones there may be rows behind what is read
+        # Counted before the journal is read, too: a game may fill the rest of the journal while it is read, and go on in
+        # memory. What it put there comes after that rest, which only the next call gets.
+        spilled = len(self._spilled)
         if journal is not None:
             for row, body in self._read(journal, most):
                 self._add(items, row, body)
         with self._sorting:
-            while self._spilled and len(items) < most:
+            while spilled and self._spilled and len(items) < most:
                 text = self._spilled.popleft()
+                spilled -= 1
                 self._spilled_bytes -= len(text)
                 for _, row, body in entries(text, 0):
                     self._add(items, row, body)
