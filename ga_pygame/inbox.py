@@ -301,8 +301,8 @@ class Inbox:
         items: list[Item] = []
         journal = self._journal
         old = self._old_stamps()  # before the journal is read: of newer ones there may be rows behind what is read
-        # Counted before the journal is read, too: a game may fill the rest of the journal while it is read, and go on in
-        # memory. What it put there comes after that rest, which only the next call gets.
+        # Counted before the journal is read, too: a game may fill the rest of the journal while it is read, and go on
+        # in memory. What it put there comes after that rest, which only the next call gets.
         spilled = len(self._spilled)
         if journal is not None:
             for row, body in self._read(journal, most):
