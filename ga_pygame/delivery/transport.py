@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ga_pygame.clock import Clock
-from ga_pygame.delivery import exchange_bounds
 from ga_pygame.exchange import Answered, Reply, Request
 
 if TYPE_CHECKING:
     import requests
+
+    from ga_pygame.delivery import exchange_bounds
 
 MAX_REASON = 200
 """Characters of the reason why there is no answer."""
@@ -35,9 +36,18 @@ class RequestsTransport:
 
     def __init__(self, timeout: float, clock: Clock) -> None:
         self._timeout = timeout
-        self._budget = exchange_bounds.Budget(clock)
+        self._clock = clock
+        self._made: exchange_bounds.Budget | None = None
         self._session: requests.Session | None = None
         self._settings: dict[str | None, dict[str, Any]] = {}  # by host, what the environment says
+
+    @property
+    def _budget(self) -> exchange_bounds.Budget:
+        from ga_pygame.delivery import exchange_bounds  # noqa: PLC0415 - http.client, 20 ms, paid on the worker
+
+        if self._made is None:
+            self._made = exchange_bounds.Budget(self._clock)
+        return self._made
 
     def open(self) -> None:
         import requests  # noqa: PLC0415 - 150 ms, paid here on the worker while the game loads
@@ -58,6 +68,8 @@ class RequestsTransport:
 
     def _answer(self, request: Request, timeout: float) -> Reply:
         import requests  # noqa: PLC0415 - loaded by open()
+
+        from ga_pygame.delivery import exchange_bounds  # noqa: PLC0415 - the same
 
         if self._session is None:
             self.open()
@@ -112,6 +124,8 @@ class RequestsTransport:
 def _adapter(budget: exchange_bounds.Budget) -> Any:
     """What opens connections, each within the budget, directly or through a proxy of any kind."""
     from requests.adapters import HTTPAdapter  # noqa: PLC0415 - loaded by open()
+
+    from ga_pygame.delivery import exchange_bounds  # noqa: PLC0415 - the same
 
     class Adapter(HTTPAdapter):
         def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
