@@ -52,6 +52,9 @@ MAX_SPILLED = 100_000
 MAX_SPILLED_BYTES = 32 * 2**20
 """Bytes of these entries: errors take up to 32 kB each."""
 
+_MARK = b""
+"""Stands behind the last entry that was kept in memory before there was a journal."""
+
 MAX_KINDS = 4096
 _KEPT_STAMPS = 64
 
@@ -98,6 +101,8 @@ class Inbox:
         self._turning = Lock()
         self._sorting = Lock()  # held while entries are taken from memory, or stamps are looked for there
         self._spilled: deque[bytes] = deque()
+        self._took_from_memory = False  # by the last `take`
+        self._has_older = False  # among these, up to the mark: what came before the journal
         self._spilled_bytes = 0  # about: threads may add at once; right again whenever nothing is spilled
         self._events: dict[int, Event] = {}
         self._stamps: dict[int, Stamp] = {}
@@ -106,9 +111,11 @@ class Inbox:
 
     def attach(self, journal: Journal) -> None:
         """Go on in a journal; kinds are numbered anew, so that it knows them."""
+        self._has_older = True  # before the writer can see the journal
         self._journal = journal
         self.kinds.clear()
         self._turn(self.write)
+        self._spilled.append(_MARK)
 
     def detach(self) -> None:
         """The journal ends; what the writer has left in it is kept in memory."""
@@ -127,6 +134,7 @@ class Inbox:
         self.kinds.clear()
         self.requests.clear()
         self._spilled.clear()
+        self._has_older = False
         self._stamps.clear()
         self._turning, self._sorting = Lock(), Lock()  # a thread that is not here may have held them
         self._whole = self._whole and RLock()
@@ -299,26 +307,43 @@ class Inbox:
     def take(self, most: int) -> list[Item]:
         """The next items; those of the call before are in the outbox. Fewer than `most`: there are no more."""
         items: list[Item] = []
+        self._took_from_memory = False
         journal = self._journal
+        if self._has_older:
+            self._take_older(items, most)
+            if self._has_older or len(items) == most:
+                return items
         old = self._old_stamps()  # before the journal is read: of newer ones there may be rows behind what is read
         # Counted before the journal is read, too: a game may fill the rest of the journal while it is read, and go on
         # in memory. What it put there comes after that rest, which only the next call gets.
         spilled = len(self._spilled)
         if journal is not None:
-            for row, body in self._read(journal, most):
+            for row, body in self._read(journal, most - len(items)):
                 self._add(items, row, body)
         with self._sorting:
             while spilled and self._spilled and len(items) < most:
-                text = self._spilled.popleft()
                 spilled -= 1
-                self._spilled_bytes -= len(text)
-                for _, row, body in entries(text, 0):
-                    self._add(items, row, body)
+                self._take_spilled(items)
             if not self._spilled:
                 self._spilled_bytes = 0
             if len(items) < most:  # nothing of theirs is left in the journal
                 self._forget_stamps(old)
         return items
+
+    def _take_older(self, items: list[Item], most: int) -> None:
+        """Take what was recorded before there was a journal; the rest comes with the next call."""
+        with self._sorting:
+            while self._has_older and self._spilled and len(items) < most:
+                self._has_older = self._take_spilled(items)
+
+    def _take_spilled(self, items: list[Item]) -> bool:
+        """Take an entry that is kept in memory; false where it is the mark."""
+        text = self._spilled.popleft()
+        self._took_from_memory |= text != _MARK
+        self._spilled_bytes -= len(text)
+        for _, row, body in entries(text, 0):
+            self._add(items, row, body)
+        return text != _MARK
 
     def _add(self, items: list[Item], row: RawRow, body: Body | None) -> None:
         """Add what an entry says; one that cannot be understood takes no other along."""
@@ -364,7 +389,12 @@ class Inbox:
                     self._stamps.pop(number, None)
 
     @property
+    def is_safe(self) -> bool:
+        """Whether the journal has all that waits and all that was taken last. Writer's thread."""
+        return self._journal is not None and not self._took_from_memory and not any(self._spilled)
+
+    @property
     def waiting(self) -> int:
         """Records that the writer has not taken, counted without a look into them."""
         journal = self._journal
-        return len(self._spilled) + (journal.waiting if journal is not None else 0)
+        return len(self._spilled) - self._has_older + (journal.waiting if journal is not None else 0)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ga_pygame.delivery.failover import FailoverOutbox
-from ga_pygame.delivery.outbox import NewRecord, Transaction
+from ga_pygame.delivery.failover import MAX_RETRY_SECONDS, PATIENCE_SECONDS, FailoverOutbox
+from ga_pygame.delivery.outbox import LockedError, NewRecord, Transaction
 from ga_pygame.delivery.sqlite_outbox import SCHEMA_VERSION, DamagedError
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.testing import ManualClock
@@ -114,6 +114,36 @@ def test_what_cannot_be_saved_at_the_end_is_counted_and_said(rig: Rig, caplog: p
     outbox.save()
     assert sum(rig.diagnostics.stats(0).dropped.values()) == 2
     assert "2 events are lost" in caplog.text
+
+
+@pytest.mark.parametrize("moment", ["start", "middle"])
+def test_a_writer_that_may_wait_waits_for_another_process(rig: Rig, moment: str) -> None:
+    """Numbers are given in the file, where no other copy gives the same; after 5 s in memory."""
+    outbox = rig.open()
+    add(outbox, "a")
+    with closing(sqlite3.connect(rig.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        if moment == "start":
+            outbox = rig.open()
+            outbox.transact_at_start(lambda transaction: transaction.values())
+        for _ in range(3):
+            rig.clock.advance(1.5)
+            with pytest.raises(LockedError):
+                outbox.transact(lambda transaction: transaction.increment("transaction_num"), may_wait=True)
+        other.execute("INSERT INTO key_value VALUES ('transaction_num', '7')")
+        other.execute("COMMIT")
+        rig.clock.advance(1.5)
+        assert outbox.transact(lambda transaction: transaction.increment("transaction_num"), may_wait=True) == 8
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LockedError):
+            outbox.transact(lambda transaction: transaction.increment("transaction_num"), may_wait=True)
+        rig.clock.advance(PATIENCE_SECONDS)
+        assert outbox.transact(lambda transaction: transaction.increment("transaction_num"), may_wait=True) == 9
+        assert not outbox.is_on_disk
+        other.execute("COMMIT")
+    rig.clock.advance(MAX_RETRY_SECONDS)
+    assert outbox.transact(lambda transaction: transaction.increment("transaction_num"), may_wait=True) == 10
+    assert outbox.is_on_disk
 
 
 def test_a_damaged_file_is_set_aside_and_said(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:

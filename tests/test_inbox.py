@@ -682,6 +682,27 @@ def test_a_journal_that_comes_later_learns_every_kind(tmp_path: Path) -> None:
     journal.close()
 
 
+@pytest.mark.parametrize("most", [1, 7, 100, 300])
+@pytest.mark.parametrize("earlier", [0, 1, 100, 20_000])
+def test_what_came_before_the_journal_comes_first(tmp_path: Path, earlier: int, most: int) -> None:
+    """A disk that was held at the start gives a journal later: events wait in memory then, maybe for seconds."""
+    rig = Rig()
+    rig.record(*designs(0, earlier))
+    journal = Journal(tmp_path / "x.ring", rig.clock)
+    rig.inbox.attach(journal)
+    rig.inbox.use(SESSION, CONTEXT)
+    rig.record(*designs(earlier, earlier + 50))
+    assert rig.inbox.waiting >= earlier + 50
+    found: list[Event] = []
+    for number in range(earlier + 50, earlier + 100):
+        found += [record.event for record in rig.take(most)]
+        rig.record(Design("n", number))
+    found += rig.events()
+    assert found == designs(0, earlier + 100)
+    assert rig.inbox.waiting == 0
+    journal.close()
+
+
 @pytest.mark.parametrize("events", [0, 5, 12_000, 30_000])
 def test_the_end_of_the_journal_keeps_what_is_left(noted: Rig, events: int) -> None:
     """In order, each with its session, context, time and fields."""

@@ -10,12 +10,12 @@ import pytest
 
 from ga_pygame.delivery.bookkeeping import Heartbeat
 from ga_pygame.delivery.journal import Journal, Rest
-from ga_pygame.delivery.memory_outbox import MemoryOutbox
-from ga_pygame.delivery.outbox import Outbox, OutboxError
+from ga_pygame.delivery.memory_outbox import MemoryOutbox, _MemoryTransaction
+from ga_pygame.delivery.outbox import LockedError, Outbox, OutboxError
 from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
 from ga_pygame.delivery.writer import COMMIT_SECONDS, HEARTBEAT_SECONDS, MANY, SLICE, Writer
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.events import Context, Design, Event, Progression, SessionEnd, SessionRef, Status, User
+from ga_pygame.events import Business, Context, Design, Event, Progression, SessionEnd, SessionRef, Status, User
 from ga_pygame.inbox import Flush, Inbox, Remember
 from ga_pygame.testing import ManualClock
 
@@ -227,13 +227,49 @@ def test_an_outbox_that_fails_costs_counted_events(caplog: pytest.LogCaptureFixt
     """Should even the failover fail, nothing is lost silently."""
 
     class Full(MemoryOutbox):
-        def transact(self, work: Any) -> Any:
+        def transact(self, work: Any, *, may_wait: bool = False) -> Any:
             raise OutboxError("full")
 
     rig = Rig(Full(["test"]))
     rig.report(User(), Design("a"))
     rig.step()
     assert rig.diagnostics.stats(0).dropped == {"internal": 2}
+
+
+def test_what_waits_for_another_process_stays_in_its_order() -> None:
+    """Nothing is taken from the inbox meanwhile, nothing is stored twice; without a journal the end does not wait."""
+
+    class Held(MemoryOutbox):
+        is_held = True
+
+        def transact(self, work: Any, *, may_wait: bool = False) -> Any:
+            if self.is_held and may_wait:
+                work(_MemoryTransaction(MemoryOutbox(["test"])))  # it may have begun
+                raise LockedError("held")
+            return super().transact(work)
+
+    outbox = Held(["test"])
+    rig = Rig(outbox)
+    rig.report(User(), Business("EUR", 1, "a", "b"))
+    assert rig.step() == COMMIT_SECONDS  # before anything is taken, to see what dead launches left
+    outbox.is_held = False
+    rig.step()
+    outbox.is_held = True
+    rig.report(Business("EUR", 2, "a", "b"))
+    rig.step()
+    rig.report(Business("EUR", 3, "a", "b"))
+    rig.step()
+    assert (len(outbox), rig.writer.unstored, rig.diagnostics.stats(0).dropped) == (2, 1, {})
+    outbox.is_held = False
+    assert rig.step() == 0.0  # what came meanwhile follows at once, also at the end
+    rig.step()
+    outbox.is_held = True
+    rig.report(Business("EUR", 4, "a", "b"))
+    rig.step()
+    rig.writer.finish()
+    assert (rig.step(), rig.step()) == (0.0, None)
+    numbers = [(event["amount"], event["transaction_num"]) for event in rig.stored() if event["category"] == "business"]
+    assert numbers == [(1, 1), (2, 2), (3, 3), (4, 4)]
 
 
 # --- with a journal -----------------------------------------------------------------------------------------
@@ -287,7 +323,7 @@ def test_a_commit_that_fails_leaves_the_position_behind(tmp_path: Path) -> None:
     class Dies(MemoryOutbox):
         dead = False
 
-        def transact(self, work: Any) -> Any:
+        def transact(self, work: Any, *, may_wait: bool = False) -> Any:
             if self.dead:
                 raise KeyboardInterrupt
             return super().transact(work)

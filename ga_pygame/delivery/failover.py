@@ -19,12 +19,26 @@ from ga_pygame.clock import Clock
 from ga_pygame.delivery import salvage
 from ga_pygame.delivery.launches import Launches
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
-from ga_pygame.delivery.outbox import Batch, Orphan, Outbox, OutboxError, Rejected, Told, Transaction, journal_key
+from ga_pygame.delivery.outbox import (
+    Batch,
+    LockedError,
+    Orphan,
+    Outbox,
+    OutboxError,
+    Rejected,
+    Told,
+    Transaction,
+    journal_key,
+)
 from ga_pygame.delivery.sqlite_file import BUSY_SECONDS, DamagedError, NewerSchemaError, read_values
 from ga_pygame.delivery.sqlite_outbox import OPEN_SECONDS, GoneError, OlderSchemaError, SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics, Drop
 
 T = TypeVar("T")
+
+PATIENCE_SECONDS = 5.0
+"""For how long another process may hold the file before events are numbered in memory: two copies of a game may then
+give the same `transaction_num` or `session_num`. Until then they wait unnumbered, in the journal."""
 
 FIRST_RETRY_SECONDS = 0.1
 """Time until the disk is tried again for the first time; then twice as long each time."""
@@ -85,6 +99,8 @@ class FailoverOutbox:
         self._launch = self._memory.launch
         self._disk: SqliteOutbox | None = None
         self._in_memory = False
+        self._numbered_in_memory = False  # by the writer, since it is used
+        self._locked_since: float | None = None
         self._moving = False
         self._retry_after = FIRST_RETRY_SECONDS
         self._next_try = 0.0
@@ -230,6 +246,7 @@ class FailoverOutbox:
 
     def _to_memory(self, error: Exception | None) -> None:
         """Go on in memory, with the counters where the disk can still tell them; of `None` nothing is said."""
+        self._others_write(error)
         self._next_try = self._clock.monotonic() + self._retry_after
         self._retry_after = min(2 * self._retry_after, MAX_RETRY_SECONDS)
         if self._in_memory:
@@ -260,7 +277,8 @@ class FailoverOutbox:
             self._memory.forget()
         finally:
             self._moving = False
-        self._in_memory = False
+        self._in_memory = self._numbered_in_memory = False
+        self._locked_since = None
         self._slices.clear()
         self._retry_after = FIRST_RETRY_SECONDS
         self._diagnostics.forget("outbox:memory")
@@ -290,29 +308,54 @@ class FailoverOutbox:
 
     # --- the contract -----------------------------------------------------------------------------------
 
-    def transact(self, work: Callable[[Transaction], T]) -> T:
+    def _others_write(self, error: Exception | None) -> bool:
+        """Whether an error only says that another process writes, and that not for long."""
+        if not isinstance(error, LockedError):
+            self._locked_since = None
+            return False
+        now = self._clock.monotonic()
+        if self._locked_since is None:
+            self._locked_since = now
+        return now < self._locked_since + PATIENCE_SECONDS
+
+    def transact(self, work: Callable[[Transaction], T], *, may_wait: bool = False) -> T:
         if self._in_memory and self._path is not None and self._clock.monotonic() >= self._next_try:
             self._to_disk()
         if self._damage is not None and not self._in_memory:
             self._replace(self._damage)
         if not self._has_saved:
             self._save_records()
-        return self.transact_at_start(work)
+        if self._in_memory and may_wait and not self._numbered_in_memory and self._locked_since is not None:
+            error = LockedError(f"{self._path} is held by another process")
+            if self._others_write(error):
+                raise error
+        return self._transact(work, may_wait=may_wait)
 
     def transact_at_start(self, work: Callable[[Transaction], T]) -> T:
         """The same without what may take long."""
+        result = self._transact(work)
+        self._numbered_in_memory = False
+        return result
+
+    def _transact(self, work: Callable[[Transaction], T], *, may_wait: bool = False) -> T:
         if not self._in_memory and self._disk is not None:
             try:
-                return self._disk.transact(work)
+                result = self._disk.transact(work)
             except (DamagedError, GoneError) as error:
                 self._replace(error)
             except OutboxError as error:
+                if self._others_write(error) and may_wait:
+                    raise
                 self._to_memory(error)
+            else:
+                self._locked_since = None
+                return result
         if not self._in_memory and self._disk is not None:  # a new file
             try:
                 return self._disk.transact(work)
             except OutboxError as error:
                 self._to_memory(error)
+        self._numbered_in_memory = True
         first, key = self._memory.next_id, journal_key(self._launch)
         before = kept.count(self._memory.values.get(key))
         result = self._memory.transact(work)

@@ -87,7 +87,7 @@ class MemoryOutbox:
         with self._lock:
             return next(iter(self._records), self._next_id)
 
-    def transact(self, work: Callable[[Transaction], T]) -> T:
+    def transact(self, work: Callable[[Transaction], T], *, may_wait: bool = False) -> T:  # noqa: ARG002 - for nobody
         transaction = _MemoryTransaction(self)
         result = work(transaction)
         transaction.commit()

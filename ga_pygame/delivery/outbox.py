@@ -32,6 +32,10 @@ class OutboxError(Exception):
     """The outbox cannot be read or written now: disk full, read-only, locked or damaged."""
 
 
+class LockedError(OutboxError):
+    """Another process is writing: the same may work in a moment."""
+
+
 class NewRecord(NamedTuple):
     """An encoded event on its way into the outbox.
 
@@ -218,8 +222,16 @@ class Transaction(Protocol):
 class Outbox(Protocol):
     """Where records wait. The writer calls `transact`, uploaders the rest; each on its own thread."""
 
-    def transact(self, work: Callable[[Transaction], T]) -> T:
-        """Do `work` in one transaction; it may be called again from the start and must not remember."""
+    def transact(self, work: Callable[[Transaction], T], *, may_wait: bool = False) -> T:
+        """Do `work` in one transaction; it may be called again from the start and must not remember.
+
+        Args:
+            work: What to do.
+            may_wait: Whether the caller can come again.
+
+        Raises:
+            LockedError: With `may_wait` only: another process is writing, nothing was done, come again soon.
+        """
         ...
 
     def transact_at_start(self, work: Callable[[Transaction], T]) -> T:

@@ -18,7 +18,7 @@ from ga_pygame.delivery import journal
 from ga_pygame.delivery.bookkeeping import Book, Encoder, Page, encode, wallet_events
 from ga_pygame.delivery.journal import Rest
 from ga_pygame.delivery.journal_files import NotOurs
-from ga_pygame.delivery.outbox import NewRecord, OpenSession, Orphan, Outbox, OutboxError, Transaction
+from ga_pygame.delivery.outbox import LockedError, NewRecord, OpenSession, Orphan, Outbox, OutboxError, Transaction
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import Event, Progression, SessionEnd, Status
 
@@ -34,8 +34,20 @@ _NOTHING = Rest(b"")
 
 
 def recover(outbox: Outbox, encoder: Encoder, diagnostics: Diagnostics) -> None:
-    """Pick up what dead launches left, each by itself."""
-    for orphan in outbox.orphans():
+    """Pick up what dead launches left, each by itself.
+
+    Raises:
+        LockedError: Another process is writing; to be called again.
+    """
+    orphans: Sequence[Orphan] = ()
+    try:
+        outbox.transact(lambda _: None, may_wait=True)  # before anybody's lock is taken and anything is counted
+        orphans = outbox.orphans()
+    except LockedError:
+        raise
+    except OutboxError as error:
+        diagnostics.warn_once("recovery", f"launches that were killed are not recovered now: {error}")
+    for orphan in orphans:
         try:
             _recover(outbox, orphan, encoder, diagnostics)
         except OutboxError as error:  # the disk fails: the next launch finds all of it

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ga_pygame.delivery import data_folder, shared_memory
 from ga_pygame.delivery.file_lock import Patience
-from ga_pygame.delivery.outbox import OutboxError
+from ga_pygame.delivery.outbox import LockedError, OutboxError
 
 BUSY_SECONDS = 0.25
 """The longest wait for another process that is writing; then events are kept in memory for a while."""
@@ -161,7 +161,7 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         if str(error).startswith(("no such table", "no such column", "duplicate column", "table ")):
             raise DamagedError(f"{path} is damaged: {error}") from error  # the text of the tables is
-        raise OutboxError(f"{path}: {error}") from error
+        raise (LockedError if _is_locked(error) else OutboxError)(f"{path}: {error}") from error
     except sqlite3.IntegrityError as error:
         raise DamagedError(f"{path} is damaged: {error}") from error  # two rows of one id
     except sqlite3.DatabaseError as error:

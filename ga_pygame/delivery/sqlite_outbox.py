@@ -27,6 +27,7 @@ from ga_pygame.delivery.outbox import (
     LEAST_SUM,
     MAX_REJECTED,
     Batch,
+    LockedError,
     OpenSession,
     Orphan,
     OutboxError,
@@ -123,7 +124,7 @@ class SqliteOutbox:
             # One at a time: SQLite does not wait for another process that turns a new file to WAL, it gives up.
             opening = self._lock_file("open")
             if not opening.acquire(patience):
-                raise OutboxError(f"{path}: another program holds {opening.path.name}")
+                raise LockedError(f"{path}: another program holds {opening.path.name}")
             try:
                 self._open(patience, migrates=migrates)
             finally:
@@ -162,7 +163,7 @@ class SqliteOutbox:
 
     # --- the writer's side ------------------------------------------------------------------------------
 
-    def transact(self, work: Callable[[Transaction], T]) -> T:
+    def transact(self, work: Callable[[Transaction], T], *, may_wait: bool = False) -> T:  # noqa: ARG002 - says it always
         with translated(self.path):
             with self._turn:
                 if _identity(self.path) != self._identity:

@@ -14,7 +14,7 @@ from ga_pygame import kept
 from ga_pygame.clock import Clock, breathe
 from ga_pygame.delivery.bookkeeping import Amounts, Book, Encoder, Heartbeat, Page
 from ga_pygame.delivery.journal import Journal
-from ga_pygame.delivery.outbox import Outbox, Transaction, journal_key
+from ga_pygame.delivery.outbox import LockedError, Outbox, Transaction, journal_key
 from ga_pygame.delivery.recovery import recover
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.inbox import Flush, Inbox, Item, Remember
@@ -97,7 +97,7 @@ class Writer:
         self._position = 0  # in the journal, of what the outbox has
         self._told = 0  # what the journal knows of that
         self._stored = (0, 0)  # and of what the disk has, and who else
-        self._in_hand = 0
+        self._in_hand: Sequence[Item] = ()
         self._remembers: deque[Remember] = deque()
         self._flushes: deque[Flush] = deque()
         self._book = Book()
@@ -117,21 +117,30 @@ class Writer:
     def step(self, now: float) -> float | None:
         """Store one slice of the inbox, or do what is due when there is none."""
         if not self._recovered and self._outbox.is_on_disk:  # else at the first step at which it is
-            self._recovered = True
-            recover(self._outbox, self._encoder, self._diagnostics)
+            try:
+                recover(self._outbox, self._encoder, self._diagnostics)
+                self._recovered = True
+            except LockedError:
+                if not self._finishing:  # else the next launch picks them up
+                    return COMMIT_SECONDS
         if self._journal is None and self._begin_journal is not None and now >= self._next_journal:
             self._next_journal = now + JOURNAL_SECONDS
             self._journal = self._begin_journal()
         finishing = self._finishing  # read before the inbox, as are requests: what came before them is stored
         self._take_requests()
-        items = self._inbox.take(SLICE)
-        self._in_hand = len(items)
-        if items or self._remembers or self._is_due(now):
+        items = self._in_hand
+        has_waited = bool(items)
+        if not items:
+            items = self._in_hand = self._inbox.take(SLICE)
             self._diagnostics.count("recorded", len(items))
-            self._store(items, now)
-        self._in_hand = 0
+        if items or self._remembers or self._is_due(now):
+            try:
+                self._store(items, now, may_wait=not finishing or self._inbox.is_safe)
+            except LockedError:  # the next step goes on with the same, or the next launch, if this is the end
+                return COMMIT_SECONDS
+        self._in_hand = ()
         self.tell_journal()
-        if len(items) == SLICE:
+        if len(items) == SLICE or has_waited:
             return 0.0
         while self._flushes:
             self._flushes.popleft().stored()
@@ -151,10 +160,12 @@ class Writer:
         beat = self._book.session is not None and now >= self._saved_at + HEARTBEAT_SECONDS
         return beat or self._book.wallet_is_due(now)
 
-    def _store(self, items: Sequence[Item], now: float) -> None:
+    def _store(self, items: Sequence[Item], now: float, *, may_wait: bool) -> None:
         position = self._journal.position if self._journal is not None else 0
         try:
-            self._commit(items, now, position)
+            self._commit(items, now, position, may_wait=may_wait)
+        except LockedError:
+            raise
         except Exception as error:  # noqa: BLE001 - one bad record must not take the others with it
             self._diagnostics.defect("the writer", error)
             for number, item in enumerate(items, 1):
@@ -177,7 +188,7 @@ class Writer:
     @property
     def unstored(self) -> int:
         """Records that were taken from the inbox and are in no outbox yet. Any thread."""
-        return self._in_hand
+        return len(self._in_hand)
 
     @property
     def owes_journal(self) -> bool:
@@ -190,10 +201,10 @@ class Writer:
         except Exception:  # noqa: BLE001 - reported by _store
             self._diagnostics.drop(Drop.INTERNAL, detail=type(item.event).__name__)
 
-    def _commit(self, items: Sequence[Item], now: float, position: int) -> None:
+    def _commit(self, items: Sequence[Item], now: float, position: int, *, may_wait: bool = False) -> None:
         remembers = tuple(self._remembers)
         page, trimmed = self._outbox.transact(
-            lambda transaction: self._write(transaction, items, remembers, now, position)
+            lambda transaction: self._write(transaction, items, remembers, now, position), may_wait=may_wait
         )
         self._book = page.book
         self._position = position

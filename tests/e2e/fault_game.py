@@ -48,6 +48,9 @@ class Point:
         cls.reached += 1
         if cls.reached != PLAN["die_after"]:
             return
+        if PLAN["stands_still"]:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return
         if PLAN["die_delay"]:  # in the midst of what comes next: SQLite and sockets release the interpreter lock
             threading.Timer(PLAN["die_delay"], die).start()
         else:

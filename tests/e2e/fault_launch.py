@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -40,6 +41,7 @@ class Plan:
         wait_for_all: Before it closes, wait so long for everything to be delivered.
         die_at: The point of `fault_game` at which it kills itself, at the `die_after`th time, `die_delay` seconds
             later.
+        stands_still: There it only stops, until somebody lets it go on.
         clock_error: By how many seconds the wall clock is wrong at the start.
         changes: After how many seconds what becomes how: `("clock", seconds)`, `("read_only", bool)`,
             `("child", deed)`, a deed of `fault_children`.
@@ -54,6 +56,7 @@ class Plan:
     die_at: str = ""
     die_after: int = 0
     die_delay: float = 0.0
+    stands_still: bool = False
     clock_error: float = 0.0
     changes: Sequence[tuple[float, str, Any]] = ()
     sticky: str = ""
@@ -85,6 +88,15 @@ class Launch:
             assert self.process.poll() is None, self._said.read_text()[-2000:]
             assert time.monotonic() < deadline, f"{self.name} hangs"
             time.sleep(0.01)
+
+    def wait_until_it_stands_still(self) -> None:
+        """Wait until it has come to the point of its plan, or ended before."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+
+    def go_on(self) -> None:
+        """Let it go on from there."""
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it now, unless it has ended."""

@@ -185,7 +185,8 @@ def _check_calls(life: Life, own: Sequence[Event], result: Result, promise: Prom
     times = Counter(arrived)
     result.doubled += sum(count - 1 for count in times.values())
     if promise.order and arrived != sorted(arrived):
-        result.wrong.append(f"{life.name}: arrived out of order")
+        falls = [(one, two) for one, two in itertools.pairwise(arrived) if two < one]
+        result.wrong.append(f"{life.name}: arrived out of order: {falls[:5]}")
     lost = [number for number in life.calls if number not in times]
     flows = sum(event["amount"] for event in own if event["category"] == "resource")
     if flows > len(life.wallet) + (life.died is not None):

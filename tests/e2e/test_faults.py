@@ -378,6 +378,27 @@ def test_corrupt_page_with_events_on_it(suite: Suite) -> None:
 # --- copies ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("point", "most"), [("statement", 80), ("commit", 8)])
+def test_copy_that_stands_still_while_it_writes(point: str, most: int, suite: Suite) -> None:
+    """Whatever a copy is in the midst of, the other one gives no number that is taken, and waits for no one."""
+    world = suite.world()
+    rounds = suite.rounds(2, 20)
+    for number in range(rounds):
+        plan = Plan(seconds=0.6, pause=0.005)
+        others = [world.launch(plan)] if number % 2 else []  # it runs already, or starts meanwhile
+        still = world.launch(replace(plan, die_at=point, die_after=suite.chance.randint(2, most), stands_still=True))
+        still.wait_until_it_stands_still()
+        others.append(world.launch(plan))
+        time.sleep(suite.chance.uniform(0.3, 1.5))
+        still.go_on()
+        for launched in (still, *others):
+            launched.end()
+    result = world.verify(f"a copy stands still at a {point}", rounds, replace(ALL, is_sequential=False))
+    if result.lost or result.wrong:
+        result.wrong.append(world.said[-2000:])
+    suite.report(result, most_start=suite.most_start)
+
+
 @pytest.mark.parametrize("copies", [2, 5])
 def test_copies_on_one_outbox(copies: int, suite: Suite) -> None:
     """Copies of a game that start, stand still and die beside each other share numbers and events without a fault."""
