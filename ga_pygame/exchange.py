@@ -153,7 +153,7 @@ class Outcome(Enum):
     """Nothing was decided: send it again later."""
     UNDECIDED = "undecided"
     """As `RETRY`, but the server has perhaps taken it: after the next handshake, not sooner for a flush, and not for
-    ever (`uploader.MAX_UNDECIDED`)."""
+    ever (`undecided.MAX_UNDECIDED`)."""
     AGAIN = "again"
     """Send it again at once, after a new handshake. The destination sees to it that this ends."""
     SPLIT = "split"

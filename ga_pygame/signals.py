@@ -91,27 +91,32 @@ MAX_ANSWERS = 10_000
 class Mailbox:
     """What workers have to say, kept until the game thread comes by.
 
-    Attributes:
-        left_out: How many notices made room for newer ones, since `tick()` did not come.
+    Args:
+        warn_once: Told, with a cause, what made room for newer ones since `tick()` did not come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, warn_once: Callable[[str, str], None]) -> None:
+        self._warn_once = warn_once
         self._answers: deque[Callable[[], None]] = deque(maxlen=MAX_ANSWERS)
         self._notices: deque[Callable[[], None]] = deque(maxlen=MAX_NOTICES)
-        self.left_out = 0
+        self._left_out = 0  # about: threads may add at once
 
     def post(self, deliver: Callable[[], None]) -> None:
         """Have `deliver` called by the next `tick()`: an answer that somebody waits for. Any thread; never blocks."""
-        self.left_out += len(self._answers) == MAX_ANSWERS
+        self._left_out += len(self._answers) == MAX_ANSWERS
         self._answers.append(deliver)
 
     def notify(self, deliver: Callable[[], None]) -> None:
         """The same for a signal, of which there may be any number."""
-        self.left_out += len(self._notices) == MAX_NOTICES
+        self._left_out += len(self._notices) == MAX_NOTICES
         self._notices.append(deliver)
 
     def deliver(self) -> None:
         """Call what was posted before now. Game thread only."""
+        if self._left_out:
+            words = "signals and answers were not told: too many waited for a tick(), which the engine's hook calls"
+            self._warn_once("left out", f"{self._left_out} {words} with each frame")
+            self._left_out = 0
         for posts in (self._answers, self._notices):
             for _ in range(len(posts)):
                 if posts:  # else a receiver delivered the rest by drawing a frame

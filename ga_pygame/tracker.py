@@ -108,7 +108,7 @@ class Tracker:
         self._parts = parts
         self._clock = parts.clock()
         self._monotonic = self._clock.monotonic
-        self._mailbox = Mailbox()
+        self._mailbox = Mailbox(self._diagnostics.warn_once)
         self._delivery: Delivery | None = None
         self._is_started = False
         self._is_closed = False

@@ -64,7 +64,7 @@ class Rig:
         self.outbox = outbox or MemoryOutbox([], ["trophy"])
         self.trophy = Trophy(KEY, metrics=metrics, **options)
         self.transport = ScriptedTransport(answers or [OK])
-        self.mailbox = Mailbox()
+        self.mailbox = Mailbox(lambda _cause, _message: None)
         self.heard: list[tuple[Any, ...]] = []
         for name in ("achievement_completed", "streak_extended", "points_changed", "level_changed", "rank_changed"):
             signal = getattr(self.trophy, name)

@@ -91,7 +91,7 @@ class Caller:
         loaded = config.load(given, environment, self.diagnostics.warn_once)
         self.collector = loaded.collector.rstrip("/") if loaded.collector else None
         self._off = "" if loaded.enabled else "nothing is sent: GA_PYGAME_ENABLED is off"
-        self._mailbox = Mailbox()
+        self._mailbox = Mailbox(self.diagnostics.warn_once)
         self._open: dict[Call[Any], None] = {}
         transport = parts.transport(loaded.request_timeout, self.clock)
         self._worker = CallWorker(name, transport, self.clock, self.diagnostics, self._post, parts.chance)

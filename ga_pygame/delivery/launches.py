@@ -153,7 +153,10 @@ class Launches:
         own = self._lock.path.stat().st_mtime
         for stale in self._folder.glob("launch-*.lock"):
             launch = stale.stem.removeprefix("launch-")
-            is_old = stale.lstat().st_mtime < own - _FRESH_SECONDS
+            try:
+                is_old = stale.lstat().st_mtime < own - _FRESH_SECONDS
+            except FileNotFoundError:  # another copy has removed it just now
+                continue
             if is_old and launch not in self._graves and kept.LAUNCH.fullmatch(launch) and self._take_lock_of(launch):
                 self._release_lock_of(launch)
 

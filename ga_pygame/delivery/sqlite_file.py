@@ -18,7 +18,7 @@ from ga_pygame.delivery.file_lock import Patience
 from ga_pygame.delivery.outbox import LockedError, OutboxError
 
 BUSY_SECONDS = 0.25
-"""The longest wait for another process that is writing; then events are kept in memory for a while."""
+"""The longest wait of a statement for another process that is writing."""
 
 _CACHE_KIB = 256
 """Page cache of a connection; SQLite's own 2,000 KiB cost 4 MB more."""
