@@ -8,17 +8,17 @@ ends. Until then the journal keeps it, too.
 from __future__ import annotations
 
 import contextlib
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ga_pygame import kept
 from ga_pygame.clock import Clock
 from ga_pygame.delivery import salvage
 from ga_pygame.delivery.launches import Launches
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
+from ga_pygame.delivery.memory_slices import Slice, Slices
 from ga_pygame.delivery.outbox import (
     Batch,
     LockedError,
@@ -46,28 +46,8 @@ FIRST_RETRY_SECONDS = 0.1
 MAX_RETRY_SECONDS = 5.0
 """The longest time between two tries to use the disk again."""
 
-MAX_SET_ASIDE = 3
-"""Damaged files that are kept for who wants to look; a further one takes the place of the oldest."""
-
-_FILES = ("-wal", "-shm", "-journal", "")  # the file itself last: without it the others are nothing
 _SALVAGE = "salvage"
 """The kept value that names a file set aside whose records are still to be saved."""
-
-
-class _Slice(NamedTuple):
-    """What one transaction put into memory.
-
-    Attributes:
-        first: Its records have this id or a higher one,
-        next: and a lower one than this.
-        before: The position in the journal before it,
-        position: and behind it.
-    """
-
-    first: int
-    next: int
-    before: int
-    position: int
 
 
 class FailoverOutbox:
@@ -109,7 +89,7 @@ class FailoverOutbox:
         self._damage: OutboxError | None = None
         self._delivered: dict[str, int] = {}  # by this process, from the file that was set aside
         self._aside: Path | None = None  # where a damaged file is just being moved
-        self._slices: deque[_Slice] = deque()
+        self._slices = Slices()
         self._journal_done = 0
         self._is_another = False  # file than the one that earlier launches used
         self._has_saved = False  # what was set aside, by an earlier launch, too
@@ -167,12 +147,9 @@ class FailoverOutbox:
             self._delivered = self._disk.delivered
             self._disk.close()
             self._disk = None
-        aside = self._aside = self._aside or _free_name(path)
+        aside = self._aside = self._aside or salvage.free_name(path)
         self._is_another = True
-        for suffix in _FILES:
-            part = path.with_name(path.name + suffix)
-            if part.exists():
-                part.replace(aside.with_name(aside.name + suffix))
+        salvage.set_aside(path, aside)
         disk = self._sqlite(path, BUSY_SECONDS)
 
         def copy(transaction: Transaction) -> None:
@@ -359,14 +336,7 @@ class FailoverOutbox:
         first, key = self._memory.next_id, journal_key(self._launch)
         before = kept.count(self._memory.values.get(key))
         result = self._memory.transact(work)
-        self._slices.append(_Slice(first, self._memory.next_id, before, kept.count(self._memory.values.get(key))))
-        if (
-            len(self._slices) > 1
-            and self._slices[-2].next == first
-            and self._slices[-2].position == before == (self._slices[-1].position)
-        ):
-            self._slices.pop()  # says nothing new where it has no records
-            self._slices[-1] = self._slices[-1]._replace(next=self._memory.next_id)
+        self._slices.add(Slice(first, self._memory.next_id, before, kept.count(self._memory.values.get(key))))
         return result
 
     @property
@@ -380,9 +350,7 @@ class FailoverOutbox:
         if not self._in_memory:
             self._journal_done = position
             return position
-        oldest = self._memory.oldest
-        while self._slices and self._slices[0].next <= oldest:
-            self._journal_done = max(self._journal_done, self._slices.popleft().position)
+        self._journal_done = max(self._journal_done, self._slices.done(self._memory.oldest))
         return self._journal_done
 
     def journal_sent(self, position: int) -> int:
@@ -454,11 +422,7 @@ class FailoverOutbox:
         """Records that nothing but memory has."""
         if not self._in_memory:
             return 0
-        waiting = len(self._memory)
-        covered = sum(
-            self._memory.count_between(one.first, one.next) for one in self._slices if one.position > one.before
-        )
-        return waiting - covered
+        return len(self._memory) - self._slices.in_journal(self._memory.count_between)
 
     def _give_up(self) -> None:
         """The disk could not be written to the end: count what is lost, and have no session ended again."""
@@ -472,15 +436,3 @@ class FailoverOutbox:
     def close(self) -> None:
         if self._disk is not None:
             self._disk.close()
-
-
-def _free_name(path: Path) -> Path:
-    """Where a damaged file goes: beside those of before, or in the place of the oldest."""
-    names = [
-        path.with_name(f"outbox.damaged{f'-{number}' if number > 1 else ''}.sqlite3")
-        for number in range(1, MAX_SET_ASIDE + 1)
-    ]
-    for name in names:
-        if not name.exists():
-            return name
-    return min(names, key=lambda name: name.stat().st_mtime)

@@ -25,6 +25,9 @@ from ga_pygame.exchange import StoredRecord
 MAX_GAP = 10_000
 """Ids that may be missing in a row; a larger gap is taken for a damaged id, and not counted."""
 
+MAX_SET_ASIDE = 3
+"""Damaged files that are kept for who wants to look; a further one takes the place of the oldest."""
+
 _PAGE = 4096
 _WAL_HEAD, _FRAME_HEAD = 32, 24
 _COLUMNS = 9
@@ -322,3 +325,23 @@ def _value(page: bytes, at: int, kind: int) -> tuple[Any, int]:
         raise ValueError("no such column")
     text = page[at:end]
     return (text if kind % 2 == 0 else text.decode("utf-8", "replace")), end
+
+
+def free_name(path: Path) -> Path:
+    """Where a damaged file goes: beside those of before, or in the place of the oldest."""
+    names = [
+        path.with_name(f"outbox.damaged{f'-{number}' if number > 1 else ''}.sqlite3")
+        for number in range(1, MAX_SET_ASIDE + 1)
+    ]
+    for name in names:
+        if not name.exists():
+            return name
+    return min(names, key=lambda name: name.stat().st_mtime)
+
+
+def set_aside(path: Path, aside: Path) -> None:
+    """Move a damaged file with all that belongs to it; may be called again if it failed half way."""
+    for suffix in ("-wal", "-shm", "-journal", ""):  # the file itself last: without it the others are nothing
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(aside.with_name(aside.name + suffix))
