@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -156,6 +158,33 @@ def test_a_damaged_file_is_set_aside_and_said(rig: Rig, caplog: pytest.LogCaptur
     aside = rig.path.with_name("outbox.damaged.sqlite3")
     assert aside.read_bytes().startswith(b"no database")
     assert "set aside as outbox.damaged.sqlite3" in caplog.text
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_damaged_file_that_cannot_be_moved_is_left_until_it_can(
+    rig: Rig, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A scanner has it open, or its owner locked it: events stay in memory meanwhile, and none is lost or doubled."""
+    rig.path.parent.mkdir()
+    rig.path.write_bytes(b"no database at all" * 100)
+    locked = rig.path if what == "file" else rig.path.parent
+    if shutil.which("chattr") is None or subprocess.run(["chattr", "+i", locked], check=False).returncode:
+        pytest.skip("no file can be locked here")
+    try:
+        outbox = rig.open()
+        add(outbox, "a")
+        rig.clock.advance(MAX_RETRY_SECONDS)
+        add(outbox, "b")
+        assert not outbox.is_on_disk
+        assert caplog.text.count("events are kept in memory until the disk can be written") == 1
+    finally:
+        subprocess.run(["chattr", "-i", locked], check=True)
+    for text in "cd":  # the damage is seen, then mended
+        rig.clock.advance(MAX_RETRY_SECONDS)
+        add(outbox, text)
+    assert outbox.is_on_disk
+    assert waiting(outbox) == ["a", "b", "c", "d"]
+    assert rig.path.with_name("outbox.damaged.sqlite3").read_bytes().startswith(b"no database")
 
 
 def test_what_can_be_read_of_a_damaged_file_is_saved(rig: Rig) -> None:

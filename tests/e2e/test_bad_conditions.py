@@ -6,8 +6,11 @@ import ast
 import contextlib
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
+import sys
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +20,7 @@ from typing import Any
 import pytest
 
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
-from tests.conftest import Collector, eventually
+from tests.conftest import ROOT, Collector, eventually
 from tests.e2e.games import CLOSE, PUPPET, SEND, outbox, waiting
 from tests.e2e.servers import (
     FOREIGN,
@@ -626,6 +629,44 @@ def test_retry_after(game: Any) -> None:
 
 
 # --- the player's machine --------------------------------------------------------------------------------
+
+
+NOBODY = ("unshare", "--user", "--map-user=54321")
+"""Runs a program as a user that the machine knows nothing of."""
+
+
+def test_no_home(collector: Collector, tmp_path: Path) -> None:
+    """A user without a home and without an entry, as in many containers: all arrives, what is wrong is said once."""
+    if not shutil.which(NOBODY[0]) or subprocess.run([*NOBODY, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no user namespaces here")
+    code = """
+        import os, pwd, sys
+        try:
+            pwd.getpwuid(os.getuid())
+        except KeyError:
+            import pygame, ga_pygame
+            pygame.init()
+            with ga_pygame.Tracker() as tracker:
+                tracker.design("homeless:player")
+                print(tracker.flush().wait(20))
+    """
+    unset = {"HOME", "USER", "LOGNAME", "USERNAME", "XDG_DATA_HOME", "GA_PYGAME_DATA_DIR"}
+    environment = {key: value for key, value in os.environ.items() if key not in unset}
+    environment |= {"GA_PYGAME_COLLECTOR": collector.url, "PYTHONPATH": str(ROOT), "SDL_VIDEODRIVER": "dummy"}
+    done = subprocess.run(
+        [*NOBODY, sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "error=''" in done.stdout
+    assert done.stderr.count("GA_PYGAME_DATA_DIR") == 1
+    assert any(event.get("event_id") == "homeless:player" for event in collector.export())
+    assert list(tmp_path.glob("*~*")) == []
 
 
 def test_netrc(game: Any, tmp_path: Path) -> None:
