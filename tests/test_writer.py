@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ga_pygame.delivery.bookkeeping import Heartbeat
+from ga_pygame.delivery.failover import FailoverOutbox
 from ga_pygame.delivery.journal import Journal, Rest
 from ga_pygame.delivery.memory_outbox import MemoryOutbox, _MemoryTransaction
 from ga_pygame.delivery.outbox import LockedError, Outbox, OutboxError
@@ -27,10 +30,15 @@ class Rig:
     """A writer between an inbox and an outbox."""
 
     def __init__(
-        self, outbox: Outbox | None = None, max_outbox_bytes: int = 10**6, journal: Path | None = None
+        self,
+        outbox: Outbox | None = None,
+        max_outbox_bytes: int = 10**6,
+        journal: Path | None = None,
+        clock: ManualClock | None = None,
+        diagnostics: Diagnostics | None = None,
     ) -> None:
-        self.clock = ManualClock()
-        self.diagnostics = Diagnostics()
+        self.clock = clock or ManualClock()
+        self.diagnostics = diagnostics or Diagnostics()
         self.inbox = Inbox(self.clock.monotonic, self.diagnostics)
         self.journal = Journal(journal, self.clock) if journal is not None else None
         if self.journal is not None:
@@ -315,6 +323,47 @@ def test_what_is_committed_is_neither_lost_nor_doubled_by_a_kill(tmp_path: Path)
         rest = [record.event for position, record in Rest(path.read_bytes()).records if position > done]
         assert [Design("a", number) for number in range(len(stored), 10_000)] == rest
     assert len(stored) == 10_000
+
+
+@pytest.mark.parametrize("moment", ["start", "middle"])
+def test_a_file_that_is_held_for_minutes(tmp_path: Path, moment: str) -> None:
+    """Both halves of the journal fill, then memory: all is stored in the end, once and in order."""
+    path = tmp_path / "outbox.sqlite3"
+    SqliteOutbox(path, ["test"]).close()
+    clock, diagnostics = ManualClock(), Diagnostics()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        if moment == "start":
+            other.execute("BEGIN IMMEDIATE")
+        rig = Rig(
+            FailoverOutbox(path, ["test"], clock, diagnostics),
+            max_outbox_bytes=10**8,
+            journal=tmp_path / "x.ring",
+            clock=clock,
+            diagnostics=diagnostics,
+        )
+        rig.report(User())
+        rig.step()
+        if moment == "middle":
+            other.execute("BEGIN IMMEDIATE")
+        number = 0
+        for _ in range(4):
+            rig.report(*(Design("n", number := number + 1) for _ in range(9_000)))
+            for _ in range(3):  # the first ones wait for the other
+                rig.step()
+                clock.advance(10)
+            for _ in range(17):
+                rig.step()
+        assert not rig.outbox.is_on_disk
+        other.execute("ROLLBACK")
+    clock.advance(30)
+    rig.writer.finish()
+    while rig.step() is not None:
+        pass
+    assert rig.outbox.is_on_disk
+    values = [event["value"] for event in rig.stored() if event["category"] == "design"]
+    assert values == list(range(1, number + 1))
+    assert diagnostics.stats(0).dropped == {}
+    rig.outbox.close()
 
 
 def test_a_commit_that_fails_leaves_the_position_behind(tmp_path: Path) -> None:
