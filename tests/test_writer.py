@@ -347,7 +347,7 @@ def test_a_file_that_is_held_for_minutes(tmp_path: Path, moment: str) -> None:
             other.execute("BEGIN IMMEDIATE")
         number = 0
         for _ in range(4):
-            rig.report(*(Design("n", number := number + 1) for _ in range(9_000)))
+            rig.report(*(Design("n", number := number + 1) for _ in range(4_000)))
             for _ in range(3):  # the first ones wait for the other
                 rig.step()
                 clock.advance(10)
