@@ -112,6 +112,8 @@ class Signal(Generic[P]):
 
 MAX_REPORTED = 50
 """Failures of receivers that one signal reports, each receiver and kind once."""
+MAX_SECONDS = 31_536_000.0
+"""Longest wait for a response, in seconds: a year."""
 MAX_NOTICES = 1000
 """Signals that wait for a `tick()`. The oldest make room; how many is counted."""
 MAX_ANSWERS = 10_000
@@ -198,7 +200,7 @@ class Response(Generic[T]):
         if seconds is None:
             words = "must be a number of seconds: wait(2)"
             raise InvalidEvent("timeout", timeout, words, "ours", "wrong_type")
-        deadline = self._clock.monotonic() + seconds
+        deadline = self._clock.monotonic() + min(seconds, MAX_SECONDS)
         self._pump()
         while self.result is None and self._clock.monotonic() < deadline:
             sleep(0.005)
