@@ -52,6 +52,8 @@ def say(message: str, error: BaseException | None = None, *, level: int = WARNIN
     """
     try:
         text = message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…"
+        if not log().hasHandlers():  # logging prints it as it is, without the logger's name
+            text = f"ga_pygame: {text}"
         log().log(level, "%s", text if error is None else f"{text}\n{trace_of(error)}".rstrip())
     except Exception as failure:
         if _is_the_games(failure):
@@ -59,7 +61,7 @@ def say(message: str, error: BaseException | None = None, *, level: int = WARNIN
         try:
             if level >= WARNING and sys.stderr is not None:
                 kind = type(failure).__name__
-                sys.stderr.write(f"{message[:MAX_MESSAGE]} (said here: the log failed with {kind})\n")
+                sys.stderr.write(f"ga_pygame: {message[:MAX_MESSAGE]} (said here: the log failed with {kind})\n")
         except Exception:  # noqa: BLE001, S110 - the last guard has no way out
             pass
 
@@ -114,7 +116,8 @@ class Stats(NamedTuple):
     Attributes:
         recorded: Taken from the game.
         stored: Written to the outbox.
-        waiting: Taken from the game and not yet written.
+        waiting: Taken from the game and not yet written to the outbox, where they wait for the server: while that is
+            down, `stored` grows and `delivered` does not. `flush()` says why.
         delivered: Acknowledged, by destination.
         dropped: Lost, by reason (see `Drop`); repeats of errors count here too. `part` counts parts of events that
             were recorded without them.
