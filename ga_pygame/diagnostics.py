@@ -347,18 +347,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _nothing(*_args: object, **_kwargs: object) -> None:
-    pass
-
-
 def guarded(
-    refused: str, otherwise: Callable[..., Any] = _nothing
+    refused: str, otherwise: Callable[..., Any] | None = None
 ) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Let nothing that a public call raises reach the game, except in strict mode and from its signal handlers.
 
     Args:
         refused: What the log says became of a wrong call.
-        otherwise: Makes what a call that failed returns, of its own arguments, which may be wrong.
+        otherwise: Makes what a call that failed returns, of its own arguments, which may be wrong; default: `None`.
     """
 
     def decorate(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
@@ -377,7 +373,8 @@ def guarded(
                     self._diagnostics.unreported += 1
                 if is_raised:
                     raise
-            return otherwise(self, *args, **kwargs)  # type: ignore[no-any-return]  # it makes an R
+            # Without a call where there is none to make: at the recursion limit there is no room for it.
+            return otherwise(self, *args, **kwargs) if otherwise is not None else None  # type: ignore[return-value]  # its R is None
 
         return call
 
