@@ -106,8 +106,14 @@ _WORDS = {
     "after it",
     Drop.NO_CONSENT: "the player has not consented: nothing is recorded until tracker.consent.grant()",
     Drop.ERROR_LIMIT: "a launch sends ten different errors, each once; others and repeats are only counted",
+    Drop.INBOX_FULL: "more events came than memory is kept for until they are written; report fewer, or sums of them",
+    Drop.TOO_LARGE: "the server takes no event of its size; give it fewer or shorter custom fields",
+    Drop.REJECTED: "the server says that it breaks a rule; connect to event_rejected for the event and the reasons",
+    Drop.SERVER_ERROR: "the server failed, and its documentation forbids to send again",
 }
 """What is said of losses that are said nowhere else, with the fix."""
+_AT_A_CALL = frozenset({Drop.NOT_RUNNING, Drop.NO_CONSENT, Drop.ERROR_LIMIT})
+"""Losses of which a line of the game is told; the others may come to a worker."""
 
 
 class Stats(NamedTuple):
@@ -169,7 +175,8 @@ class Diagnostics:
                 self.on_drop(reason, amount, detail)
                 if reason in _WORDS and reason not in self.explained:
                     self.explained.add(reason)
-                    self.warn_once(_DROPPED[reason], f"{game_call()}: event dropped ({reason.value}): {_WORDS[reason]}")
+                    place = f"{game_call()}: " if reason in _AT_A_CALL else ""
+                    self.warn_once(_DROPPED[reason], f"{place}event dropped ({reason.value}): {_WORDS[reason]}")
 
     def total(self, name: str) -> int:
         """The sum of a counter over all threads."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ga_pygame import rules
+from ga_pygame import diagnostics, rules
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import MAX_MESSAGE, MAX_SAID, Diagnostics, Drop, guard, setting
 
@@ -199,12 +199,12 @@ def test_a_line_names_the_package_where_logging_does_not(is_configured: bool) ->
     assert done.stderr == "ga_pygame: a line\n"
 
 
-@pytest.mark.parametrize("reason", [Drop.NOT_RUNNING, Drop.NO_CONSENT, Drop.ERROR_LIMIT])
+@pytest.mark.parametrize("reason", sorted(diagnostics._WORDS))
 def test_a_loss_that_nobody_else_explains_is_said_once(reason: Drop, caplog: pytest.LogCaptureFixture) -> None:
     """With its reason; not where it was said before why nothing is recorded."""
-    diagnostics = Diagnostics()
-    diagnostics.drop(reason, 2)
-    diagnostics.drop(reason)
+    ours = Diagnostics()
+    ours.drop(reason, 2)
+    ours.drop(reason)
     (said,) = (record.getMessage() for record in caplog.records)
     assert f"event dropped ({reason.value}): " in said
     other = Diagnostics()
