@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from ga_pygame.active import current
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Drop, Stats
 from ga_pygame.engine.consent import ConsentState
 from ga_pygame.events import Flow, Severity, Status
 from ga_pygame.flushing import FlushResult
+from ga_pygame.idle import current
 from ga_pygame.signals import Response, Signal
 from ga_pygame.tracker import Tracker
 

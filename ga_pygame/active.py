@@ -1,7 +1,4 @@
-"""Which trackers run in this process, and whether it is a process that should have one.
-
-A game of several modules asks `ga_pygame.current()` instead of handing its tracker around. Any thread may ask.
-"""
+"""Which trackers run in this process, and whether it is a process that should have one. Any thread may ask."""
 
 from __future__ import annotations
 
@@ -9,7 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ga_pygame.diagnostics import Diagnostics
+from ga_pygame import advice, forks
+from ga_pygame.diagnostics import DEBUG, INFO, Diagnostics, Drop, say
 from ga_pygame.traces import pass_on
 
 if TYPE_CHECKING:
@@ -19,17 +17,15 @@ _running: tuple[Tracker, ...] = ()
 """In the order of `start()`. Replaced, never altered, so that any thread can read it."""
 
 
-def current() -> Tracker | None:
-    """The tracker that runs in this process: the one whose `start()` was called and whose `close()` was not.
+def running() -> Tracker | None:
+    """The tracker that was started first of those that run; `None` also in a forked child process."""
+    found = _running
+    return found[0] if found else None
 
-    Any thread may call it; the tracker's own rules on threads hold. A tracker that is off (`enabled=False`, no keys)
-    is given too: its calls do nothing. With several, the one that was started first.
 
-    Returns:
-        The tracker; `None` before `start()`, after `close()`, and in a forked child process.
-    """
-    running = _running
-    return running[0] if running else None
+def made_last() -> Tracker | None:
+    """The tracker that was made last of those that the game still has."""
+    return next((found for one in reversed(_expected) if (found := one()) is not None), None)
 
 
 def enter(tracker: Tracker, diagnostics: Diagnostics, *, records: bool) -> None:
@@ -54,6 +50,28 @@ def leave(tracker: Tracker) -> None:
     """A tracker is closed."""
     global _running  # noqa: PLW0603 - see `enter`
     _running = tuple(other for other in _running if other is not tracker)
+
+
+def is_off(diagnostics: Diagnostics, *, enabled: bool, has_targets: bool) -> bool:
+    """Whether a tracker that starts records nothing; says why.
+
+    Args:
+        diagnostics: The tracker's.
+        enabled: The knob.
+        has_targets: Whether events have anywhere to go.
+    """
+    if is_helper_process():
+        say("this is a worker process of multiprocessing: nothing is recorded here", level=DEBUG)
+    elif forks.is_left():
+        diagnostics.warn_once("forked", advice.FORKED)
+    elif not enabled:
+        say(advice.OFF, level=INFO)
+    elif not has_targets:
+        diagnostics.warn_once("no keys", advice.NO_KEYS)
+    else:
+        return False
+    diagnostics.explained.add(Drop.NOT_RUNNING)
+    return True
 
 
 def is_helper_process() -> bool:
@@ -85,22 +103,29 @@ def _runs_multiprocessing() -> bool:
     return any(str(getattr(call, "__module__", "")).startswith("multiprocessing.") for call in calls)
 
 
+_expected: tuple[Callable[[], Tracker | None], ...] = ()
+"""Replaced, never altered, as `_running`."""
+
+
 def expect(tracker: Tracker) -> None:
     """A tracker is made: say at exit if it was given events and never started."""
+    global _expected  # noqa: PLW0603 - see `enter`
     if not _expected:
         import atexit  # noqa: PLC0415 - with `weakref`, when a tracker is made
 
         atexit.register(_look_for_forgotten)
     import weakref  # noqa: PLC0415 - 1 ms that `import ga_pygame` need not cost
 
-    _expected[:] = [one for one in _expected if one() is not None]
-    _expected.append(weakref.ref(tracker))
+    _expected = (*(one for one in _expected if one() is not None), weakref.ref(tracker))
 
 
-_expected: list[Callable[[], Tracker | None]] = []
+def disown(tracker: Tracker) -> None:
+    """It is none of the game's."""
+    global _expected  # noqa: PLW0603 - see `enter`
+    _expected = tuple(one for one in _expected if one() is not tracker)
 
 
 def _look_for_forgotten() -> None:
-    for one in tuple(_expected):
+    for one in _expected:
         if (tracker := one()) is not None:
             tracker._say_if_never_started()

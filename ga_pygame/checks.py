@@ -115,6 +115,8 @@ class InvalidEvent(ValueError):
 
 
 _REMEMBERED_MAX = 4096
+MAX_PART = 64
+"""Characters of one part of an event id. Source: REST v2, Event ids."""
 _SEARCHED_MAX = 400  # characters; a text of megabytes must not stop the frame
 
 
@@ -129,7 +131,15 @@ class Pattern:
     """
 
     def __init__(
-        self, regex: str, words: str, source: str, *, allowed: str = "", lines: bool = True, repeats: bool = True
+        self,
+        regex: str,
+        words: str,
+        source: str,
+        *,
+        allowed: str = "",
+        lines: bool = True,
+        repeats: bool = True,
+        parts: int = 0,
     ) -> None:
         self.words = words
         self._regex = regex
@@ -137,6 +147,7 @@ class Pattern:
         self._source = source
         self._allowed = allowed or "."
         self._lines = lines
+        self._parts = parts
         self._room = _REMEMBERED_MAX if repeats else 0
         self.remembered: set[str] = set()
 
@@ -165,7 +176,21 @@ class Pattern:
             bad = not re.fullmatch(self._allowed, character, re.ASCII | re.DOTALL)
             if bad or not (self._lines or character.isprintable()):
                 return f"{character!r} is not allowed ({self.words})"
-        return f"does not fit: {self.words}"
+        shape = self._shape(value[:_SEARCHED_MAX]) if self._parts else ""
+        return f"{shape} ({self.words})" if shape else f"does not fit: {self.words}"
+
+    def _shape(self, value: str) -> str:
+        """What is wrong with the parts of an event id, each of which has only characters that are allowed."""
+        parts = value.split(":")
+        if len(parts) > self._parts:
+            return f"has more than {self._parts} parts"
+        for position, part in enumerate(parts, 1):
+            name = f"part {position} " if self._parts > 1 else ""
+            if not part:
+                return f"{name}is empty"
+            if len(part) > MAX_PART:
+                return f"{name}has {len(part)} characters, at most {MAX_PART} are allowed"
+        return ""
 
 
 class Text:
@@ -212,16 +237,19 @@ class OneOf:
 class Integer:
     """A whole number within bounds; `True` is not a number."""
 
-    def __init__(self, source: str, *, least: int = 0, most: int = 2**63 - 1, words: str = "") -> None:
+    def __init__(self, source: str, *, least: int = 0, most: int = 2**63 - 1, words: str = "", fix: str = "") -> None:
         self._least = least
         self._most = most
         self._source = source
         self._words = words or f"must be a whole number of {least} or more"
+        self._fix = fix
 
     def __call__(self, field: str, value: object) -> int:
         whole = exact_whole(value)
         if whole is None:
-            raise InvalidEvent(field, value, self._words, self._source, "wrong_type")
+            number = exact_number(value)
+            fix = self._fix if number is not None and math.isfinite(number) else ""
+            raise InvalidEvent(field, value, f"{self._words}{fix}", self._source, "wrong_type")
         if not self._least <= whole <= self._most:
             raise InvalidEvent(field, value, self._words, self._source, "not_in_range")
         return whole
@@ -239,7 +267,8 @@ class Number:
             return value
         number = exact_number(value)
         if number is None:
-            fix = "must be an int or a float; convert it, e.g. float(value)"
+            is_text = exact_text(value) is not None
+            fix = f"must be an int or a float{', not a string' if is_text else '; convert it, e.g. float(value)'}"
             raise InvalidEvent(field, value, fix, self._source, "wrong_type")
         try:
             finite = math.isfinite(number)

@@ -138,10 +138,7 @@ class Config:
     def __post_init__(self) -> None:
         for one in fields(self):
             object.__setattr__(self, one.name, _formed(one, getattr(self, one.name)))
-        if self.game_key is not None and self.game_key == self.secret_key:
-            raise ValueError("game_key and secret_key are the same; see the game's settings for both keys")
-        _check_key("game_key", self.game_key)
-        _check_key("secret_key", self.secret_key)
+        check_keys(self.game_key, self.secret_key)
         if (self.game_key is None) != (self.secret_key is None):
             raise ValueError("game_key and secret_key belong together: give both or none")
 
@@ -164,16 +161,51 @@ def _formed(one: Field[Any], value: object) -> Any:
     raise wrong(one.name, value, f"must be {form.words}; leave it out for the default, {default}")
 
 
+def check_keys(game_key: object, secret_key: object) -> None:
+    """Check the form of a game's keys without ever showing them; `None` is not looked at."""
+    _check_key("game_key", game_key)
+    if game_key is not None and game_key == secret_key:
+        raise ValueError("game_key and secret_key are the same; see the game's settings for both keys")
+    _check_key("secret_key", secret_key)
+
+
 def _check_key(name: str, value: object) -> None:
-    """Check a key's form without ever showing it."""
-    if value is None:
+    check, other = rules.game_key, rules.secret_key
+    if name == "secret_key":
+        check, other = other, check
+    if value is None or _fits(check, value):
         return
-    check = rules.game_key if name == "game_key" else rules.secret_key
+    why = f"is a {type(value).__name__}" if not isinstance(value, str) else _key_problem(value, check, other)
+    source = "REST v2, Game keys"
+    raise ValueError(f"{name}: {why}; must be {check.words} ({source})")
+
+
+def _key_problem(value: str, check: Pattern, other: Pattern) -> str:
+    """Why a text is no key, as far as can be said without showing it."""
+    plain = value.strip()
+    found = ["has spaces or a line break around it; strip() it"] if plain != value else []
+    if plain != plain.lower():
+        found.append("has upper-case letters; copy it again or lower() it")
+    plain = plain.lower()
+    if _fits(other, plain):
+        found.append("has the form of the other key; are game_key and secret_key swapped?")
+    elif not _fits(check, plain):
+        if not plain or not set(plain) <= _HEXADECIMAL:
+            return _NO_KEY.format(len(value))
+        found.append(f"has {len(plain)} characters")
+    return ", ".join(found)
+
+
+_HEXADECIMAL = frozenset("0123456789abcdef")
+_NO_KEY = "its {} characters are no key; leave both keys out while you use a collector"
+
+
+def _fits(check: Pattern, value: object) -> bool:
     try:
-        check(name, value)
-    except InvalidEvent as error:
-        size = f"has {len(value)} characters" if isinstance(value, str) else f"is a {type(value).__name__}"
-        raise ValueError(f"{name}: {size}; must be {check.words} ({error.source})") from None
+        check("key", value)
+    except InvalidEvent:
+        return False
+    return True
 
 
 def load(knobs: Mapping[str, Any], environment: Mapping[str, str], warn: Callable[[str, str], None]) -> Config:
@@ -209,9 +241,10 @@ def load(knobs: Mapping[str, Any], environment: Mapping[str, str], warn: Callabl
     except ValueError as error:
         if not from_environment:
             raise
-        config = Config(**chosen)  # raises where the keywords are at fault
-        warn("environment", f"the GA_PYGAME_* variables are not used: {error}")
-        return config
+        why = str(error)
+    config = Config(**chosen)  # raises where the keywords are at fault
+    warn("environment", f"the GA_PYGAME_* variables are not used: {why}")
+    return config
 
 
 def _parse(one: Field[Any], text: str, warn: Callable[[str, str], None]) -> Any:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = os.path.dirname(__file__) + os.sep
 
-DEBUG, WARNING, ERROR = 10, 30, 40
+DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
 """Levels of `logging`, which is not imported for them."""
 
 MAX_SAID = 1000
@@ -52,6 +52,8 @@ def say(message: str, error: BaseException | None = None, *, level: int = WARNIN
     """
     try:
         text = message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…"
+        if not log().hasHandlers():  # logging prints it as it is, without the logger's name
+            text = f"ga_pygame: {text}"
         log().log(level, "%s", text if error is None else f"{text}\n{trace_of(error)}".rstrip())
     except Exception as failure:
         if _is_the_games(failure):
@@ -59,7 +61,7 @@ def say(message: str, error: BaseException | None = None, *, level: int = WARNIN
         try:
             if level >= WARNING and sys.stderr is not None:
                 kind = type(failure).__name__
-                sys.stderr.write(f"{message[:MAX_MESSAGE]} (said here: the log failed with {kind})\n")
+                sys.stderr.write(f"ga_pygame: {message[:MAX_MESSAGE]} (said here: the log failed with {kind})\n")
         except Exception:  # noqa: BLE001, S110 - the last guard has no way out
             pass
 
@@ -99,6 +101,19 @@ class Drop(str, Enum):
 
 
 _DROPPED = {reason: f"dropped.{reason.value}" for reason in Drop}
+_WORDS = {
+    Drop.NOT_RUNNING: "no tracker runs, so events are only counted. Call start() before the game's loop, and close() "
+    "after it",
+    Drop.NO_CONSENT: "the player has not consented: nothing is recorded until tracker.consent.grant()",
+    Drop.ERROR_LIMIT: "a launch sends ten different errors, each once; others and repeats are only counted",
+    Drop.INBOX_FULL: "more events came than memory is kept for until they are written; report fewer, or sums of them",
+    Drop.TOO_LARGE: "the server takes no event of its size; give it fewer or shorter custom fields",
+    Drop.REJECTED: "the server says that it breaks a rule; connect to event_rejected for the event and the reasons",
+    Drop.SERVER_ERROR: "the server failed, and its documentation forbids to send again",
+}
+"""What is said of losses that are said nowhere else, with the fix."""
+_AT_A_CALL = frozenset({Drop.NOT_RUNNING, Drop.NO_CONSENT, Drop.ERROR_LIMIT})
+"""Losses of which a line of the game is told; the others may come to a worker."""
 
 
 class Stats(NamedTuple):
@@ -107,7 +122,8 @@ class Stats(NamedTuple):
     Attributes:
         recorded: Taken from the game.
         stored: Written to the outbox.
-        waiting: Taken from the game and not yet written.
+        waiting: Taken from the game and not yet written to the outbox, where they wait for the server: while that is
+            down, `stored` grows and `delivered` does not. `flush()` says why.
         delivered: Acknowledged, by destination.
         dropped: Lost, by reason (see `Drop`); repeats of errors count here too. `part` counts parts of events that
             were recorded without them.
@@ -131,6 +147,7 @@ class Diagnostics:
 
     Attributes:
         unreported: Calls whose failure could not even be reported (the recursion limit); they count as `internal`.
+        explained: Losses that need no word of their own any more: it was said why nothing is recorded.
     """
 
     def __init__(self, *, strict: bool = False) -> None:
@@ -139,6 +156,7 @@ class Diagnostics:
         self._tallies: list[Counter[str]] = []
         self._said: set[str] = set()
         self.unreported = 0
+        self.explained: set[Drop] = set()
         self.on_drop: Callable[[Drop, int, str], None] = lambda _reason, _count, _detail: None
 
     def count(self, name: str, amount: int = 1) -> None:
@@ -155,6 +173,10 @@ class Diagnostics:
             self.count(_DROPPED[reason], amount)
             with contextlib.suppress(RecursionError):  # it is counted; no receiver hears of it
                 self.on_drop(reason, amount, detail)
+                if reason in _WORDS and reason not in self.explained:
+                    self.explained.add(reason)
+                    place = f"{game_call()}: " if reason in _AT_A_CALL else ""
+                    self.warn_once(_DROPPED[reason], f"{place}event dropped ({reason.value}): {_WORDS[reason]}")
 
     def total(self, name: str) -> int:
         """The sum of a counter over all threads."""
@@ -255,8 +277,7 @@ class Diagnostics:
     def _failed(self, call: str, error: Exception, refused: str) -> bool:
         if _is_the_games(error):
             return True
-        is_wrong_call = isinstance(error, TypeError) and (trace := error.__traceback__) and trace.tb_next is None
-        if isinstance(error, InvalidEvent) or is_wrong_call:
+        if isinstance(error, InvalidEvent) or _is_wrong_call(error):
             place = game_call()
             self.drop(Drop.INVALID, detail=f"{place}: {error}")
             self.warn_once(f"invalid:{place}:{_cause(error)}", f"{place}: {refused}: {error}")
@@ -299,6 +320,28 @@ def _cause(error: Exception) -> str:
     return str(error)
 
 
+def _is_wrong_call(error: Exception) -> bool:
+    """Whether Python found that the arguments do not fit: the guard's own frame is the only one."""
+    return isinstance(error, TypeError) and (trace := error.__traceback__) is not None and trace.tb_next is None
+
+
+_UNEXPECTED = "unexpected keyword argument '"
+
+
+def _hint(error: Exception, method: Callable[..., Any]) -> None:
+    """Add to the error of a wrong call which keyword was meant, as Python does since 3.13."""
+    text = str(error)
+    if _UNEXPECTED not in text or "Did you mean" in text or not _is_wrong_call(error):
+        return
+    import difflib  # noqa: PLC0415 - 1 ms, for a wrong call only
+
+    code = method.__code__
+    known = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+    near = difflib.get_close_matches(text.partition(_UNEXPECTED)[2].rstrip("'"), known, 1)
+    if known:
+        error.args = (f"{text}; did you mean {near[0]}?" if near else f"{text}; there are: {', '.join(known)}",)
+
+
 class Guarded(Protocol):
     """An object whose public calls are guarded."""
 
@@ -308,37 +351,51 @@ class Guarded(Protocol):
 
 S = TypeVar("S", bound=Guarded)
 P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def _guarded(
-    refused: str,
-) -> Callable[[Callable[Concatenate[S, P], None]], Callable[Concatenate[S, P], None]]:
-    def decorate(method: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:
+def guarded(
+    refused: str, otherwise: Callable[..., Any] | None = None
+) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
+    """Let nothing that a public call raises reach the game, except in strict mode and from its signal handlers.
+
+    Args:
+        refused: What the log says became of a wrong call.
+        otherwise: Makes what a call that failed returns, of its own arguments, which may be wrong; default: `None`.
+    """
+
+    def decorate(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
         name = method.__qualname__
 
         @functools.wraps(method)
-        def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
             try:
-                method(self, *args, **kwargs)
+                return method(self, *args, **kwargs)
             except Exception as error:
                 is_raised = False
                 try:
+                    _hint(error, method)
                     is_raised = self._diagnostics.failed(name, error, refused)
                 except RecursionError:  # there is no room on the stack to report it
                     self._diagnostics.unreported += 1
                 if is_raised:
                     raise
+            # Without a call where there is none to make: at the recursion limit there is no room for it.
+            return otherwise(self, *args, **kwargs) if otherwise is not None else None  # type: ignore[return-value]  # its R is None
 
         return call
 
     return decorate
 
 
-guard = _guarded("event dropped")
-"""Let nothing that a public call raises reach the game, except in strict mode and from the game's signal handlers."""
+guard = guarded("event dropped")
+"""For a call that reports something."""
 
-setting = _guarded("not set")
-"""The same for a call that sets something."""
+setting = guarded("not set")
+"""For a call that sets something."""
+
+request = guarded("call ignored")
+"""For a call that has something done."""
 
 
 def game_call() -> str:

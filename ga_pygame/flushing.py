@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ga_pygame import advice
 from ga_pygame.signals import Mailbox, Response
 
 
@@ -22,8 +23,17 @@ class FlushResult(NamedTuple):
         return bool(self.error)
 
 
+def refused(response: Response[FlushResult]) -> Response[FlushResult]:
+    """Finish the response of a wrong call."""
+    response.finish(FlushResult(advice.WRONG_FLUSH))
+    return response
+
+
 def flush_into(
-    response: Response[FlushResult], mailbox: Mailbox, begin: Callable[[Callable[[str, str], None]], int] | None
+    response: Response[FlushResult],
+    mailbox: Mailbox,
+    begin: Callable[[Callable[[str, str], None]], int] | None,
+    why_not: str,
 ) -> None:
     """Ask for a flush and finish the response once every destination has answered.
 
@@ -31,6 +41,7 @@ def flush_into(
         response: What the game waits for.
         mailbox: Brings the answers to the game thread.
         begin: Has each destination call the function once; returns how many there are. `None`: nothing runs.
+        why_not: What is answered then.
     """
     answers: list[str] = []
     expected = 1
@@ -44,6 +55,6 @@ def flush_into(
         mailbox.post(lambda: answer(error))
 
     if begin is None:
-        done("", "the tracker is not running")
+        done("", why_not)
     else:
         expected = begin(done)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.traces import type_name
 
@@ -33,7 +34,10 @@ class Nodes:
         self._nodes: list[Node] = []
 
     def attach(self, node: Node) -> None:
-        """Add a node."""
+        """Add a node. Raises `InvalidEvent` for what is none."""
+        if isinstance(node, type) or not all(callable(getattr(node, name, None)) for name in ("tick", "close")):
+            words = "must be an object with the methods tick() and close(timeout), such as a POGRClient"
+            raise InvalidEvent("node", node, words, "ours", "wrong_type", private=True)
         self._nodes.append(node)
 
     def tick(self) -> None:

@@ -281,7 +281,8 @@ class Recorder:
         forks.share(self)
 
     def let_go(self) -> None:
-        """In a forked child: record nothing any more. What was recorded is the parent's."""
+        """In a forked child: record nothing any more, without a word. What was recorded is the parent's."""
+        self._diagnostics.explained.add(Drop.NOT_RUNNING)
         self._closed = Drop.NOT_RUNNING
         self._held.clear()
         self.write_now = _nothing

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from ga_pygame import untrusted
-from ga_pygame.diagnostics import Diagnostics
+from ga_pygame import attributes, untrusted
+from ga_pygame.diagnostics import Diagnostics, guarded
 from ga_pygame.traces import pass_on
 
 MAX_CONFIGS = 50
@@ -57,6 +57,9 @@ class RemoteConfigs:
         self.ab_id = ""
         self.ab_variant_id = ""
 
+    __setattr__ = attributes.only("values", "ab_id", "ab_variant_id")
+
+    @guarded("the default is used", lambda _self, _key=None, default=None, *_more, **_named: default)
     def get(self, key: str, default: T) -> T:
         """The value of a config in the type of its default; the default where there is none or it does not fit.
 

@@ -24,7 +24,12 @@ _ID_CHARACTERS = r"[A-Za-z0-9\s\-_.()!?:]"
 _VERSION = r"[0-9]{0,5}(\.[0-9]{0,5}){0,2}"
 
 event_part = Pattern(
-    _PART, _PART_WORDS, "REST v2, Event ids; a line break is refused here", allowed=_PART_CHARACTERS, lines=False
+    _PART,
+    _PART_WORDS,
+    "REST v2, Event ids; a line break is refused here",
+    allowed=_PART_CHARACTERS,
+    lines=False,
+    parts=1,
 )
 design_id = Pattern(
     f"{_PART}(:{_PART}){{0,4}}",
@@ -32,6 +37,7 @@ design_id = Pattern(
     "REST v2, Design; a line break is refused here",
     allowed=_ID_CHARACTERS,
     lines=False,
+    parts=5,
 )
 resource_currency = Pattern(
     "[A-Za-z]{1,64}", "1 to 64 letters, no digits, no underscore", "schema, Resource", allowed="[A-Za-z]"
@@ -42,7 +48,7 @@ business_currency = Pattern(
 amount_cents = Integer("REST v2, Business", words="must be a whole number of cents, 0 or more: 4.99 USD is 499")
 positive = Number("REST v2, Resource", positive=True)
 number = Number("REST v2, Design")
-score = Integer("schema, Progression", least=-(2**63), words="must be a whole number; round it: int(score)")
+score = Integer("schema, Progression", least=-(2**63), words="must be a whole number", fix="; round it: int(score)")
 count = Integer("REST v2, Default annotations")
 cart_type = Text(32, "REST v2, Business (short string)", shortest=1)
 severity = OneOf(("debug", "info", "warning", "error", "critical"), "REST v2, Error")

@@ -10,12 +10,25 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from ga_pygame import attributes
+from ga_pygame.checks import InvalidEvent, exact_number
 from ga_pygame.clock import Clock, sleep
-from ga_pygame.diagnostics import ERROR, say
+from ga_pygame.diagnostics import ERROR, Diagnostics, guarded, request, say
 from ga_pygame.traces import pass_on, type_name
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _same(_signal: object, receiver: object = None, *_more: object, **_named: object) -> object:
+    return receiver
+
+
+def _place_of(receiver: object) -> str:
+    """File and line of a function, as ` at my_game.py:42`; "" where there is none."""
+    code = getattr(getattr(receiver, "func", receiver), "__code__", None)
+    file, line = getattr(code, "co_filename", None), getattr(code, "co_firstlineno", None)
+    return f" at {file}:{line}" if isinstance(file, str) and isinstance(line, int) else ""
 
 
 class Signal(Generic[P]):
@@ -24,26 +37,41 @@ class Signal(Generic[P]):
     A receiver that raises is reported in the log once and does not stop the others; the next emission calls it
     again. What is no error (`SystemExit`, `KeyboardInterrupt`, a cancelled task) passes to the game.
 
+    Args:
+        name: Its name on the object that has it.
+        diagnostics: Takes what is wrong with a call; default: the log only.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, diagnostics: Diagnostics | None = None) -> None:
         self.name = name
+        self._diagnostics = diagnostics or Diagnostics()
         self._reported: set[tuple[str, str]] = set()
         self._receivers: list[tuple[Callable[P, object], bool]] = []
+
+    __setattr__ = attributes.only("name")
 
     def __repr__(self) -> str:
         return f"<Signal {self.name}: {len(self._receivers)} receivers>"
 
+    @guarded("not connected", _same)
     def connect(self, receiver: Callable[P, T]) -> Callable[P, T]:
         """Call `receiver` each time; returns it, so that it can decorate a function."""
-        self._receivers.append((receiver, False))
+        self._receivers.append((self._checked(receiver), False))
         return receiver
 
+    @guarded("not connected", _same)
     def once(self, receiver: Callable[P, T]) -> Callable[P, T]:
         """Call `receiver` the next time only; returns it."""
-        self._receivers.append((receiver, True))
+        self._receivers.append((self._checked(receiver), True))
         return receiver
 
+    def _checked(self, receiver: Callable[P, T]) -> Callable[P, T]:
+        if not callable(receiver):
+            words = "must be something to call; write connect(function), without calling it"
+            raise InvalidEvent(f"the receiver of {self.name}", receiver, words, "ours", "wrong_type", private=True)
+        return receiver
+
+    @request
     def disconnect(self, receiver: Callable[P, object]) -> None:
         """Stop calling `receiver`; nothing happens where it is not connected."""
         self._receivers = [pair for pair in self._receivers if pair[0] != receiver]
@@ -60,16 +88,18 @@ class Signal(Generic[P]):
                 receiver(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - not our code
                 pass_on(error)
-                self._report(receiver, error)
+                self._report(receiver, error, len(args) + len(kwargs))
 
-    def _report(self, receiver: object, error: Exception) -> None:
+    def _report(self, receiver: object, error: Exception, count: int) -> None:
         name, kind = getattr(receiver, "__qualname__", None), type_name(error)
         cause = (name if isinstance(name, str) else type_name(receiver), kind)
         if cause not in self._reported and len(self._reported) < MAX_REPORTED:
             self._reported.add(cause)
-            say(
-                f"a receiver of {self.name} raised {kind} ({cause[0]}); the other receivers hear it", error, level=ERROR
-            )
+            trace = error.__traceback__
+            is_uncalled = isinstance(error, TypeError) and trace is not None and trace.tb_next is None
+            what = f"cannot be called with its {count} arguments" if is_uncalled else f"raised {kind}"
+            where = f"{cause[0]}{_place_of(receiver)}"
+            say(f"a receiver of {self.name} {what} ({where}); the other receivers hear it", error, level=ERROR)
 
     def __await__(self) -> Generator[Any, None, tuple[Any, ...]]:
         """Wait for the next emission in an asyncio game; the result is the tuple of its arguments."""
@@ -82,6 +112,8 @@ class Signal(Generic[P]):
 
 MAX_REPORTED = 50
 """Failures of receivers that one signal reports, each receiver and kind once."""
+MAX_SECONDS = 31_536_000.0
+"""Longest wait for a response, in seconds: a year."""
 MAX_NOTICES = 1000
 """Signals that wait for a `tick()`. The oldest make room; how many is counted."""
 MAX_ANSWERS = 10_000
@@ -139,11 +171,16 @@ class Response(Generic[T]):
         result: The result, `None` until then.
     """
 
-    def __init__(self, name: str, clock: Clock, pump: Callable[[], object]) -> None:
+    def __init__(
+        self, name: str, clock: Clock, pump: Callable[[], object], diagnostics: Diagnostics | None = None
+    ) -> None:
+        self._diagnostics = diagnostics or Diagnostics()
         self.finished: Finished[T] = Finished(name, self)
         self.result: T | None = None
         self._clock = clock
         self._pump = pump
+
+    __setattr__ = attributes.only("finished", "result")
 
     @property
     def done(self) -> bool:
@@ -156,9 +193,14 @@ class Response(Generic[T]):
             self.result = result
             self.finished.emit(result)
 
+    @guarded("not waited", lambda response, *_args, **_named: response.result)
     def wait(self, timeout: float) -> T | None:
         """Block the game for at most `timeout` seconds; `None` where there is no result by then."""
-        deadline = self._clock.monotonic() + timeout
+        seconds = exact_number(timeout)
+        if seconds is None:
+            words = "must be a number of seconds: wait(2)"
+            raise InvalidEvent("timeout", timeout, words, "ours", "wrong_type")
+        deadline = self._clock.monotonic() + min(seconds, MAX_SECONDS)
         self._pump()
         while self.result is None and self._clock.monotonic() < deadline:
             sleep(0.005)
@@ -178,7 +220,7 @@ class Finished(Signal[[T]]):
     """Fires once, with a response's result; `await response.finished` gives that result, also after it fired."""
 
     def __init__(self, name: str, response: Response[T]) -> None:
-        super().__init__(f"{name}.finished")
+        super().__init__(f"{name}.finished", response._diagnostics)
         self._response = response
 
     def __await__(self) -> Generator[Any, None, T]:  # type: ignore[override] # one argument needs no tuple

@@ -8,11 +8,11 @@ import functools
 import os
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any
 
-from ga_pygame import active, forks, rules
+from ga_pygame import active, advice, attributes, rules
 from ga_pygame.announcer import Announcer
-from ga_pygame.diagnostics import DEBUG, Diagnostics, Drop, Stats, guard, say, setting
+from ga_pygame.diagnostics import DEBUG, Diagnostics, Drop, Stats, guard, guarded, request, say, setting
 from ga_pygame.engine.consent import CONSENT_KEY, Consent, ConsentState
 from ga_pygame.engine.context import Dimensions, DimensionTuple, GlobalFields
 from ga_pygame.engine.crash_hooks import CrashHooks
@@ -21,8 +21,8 @@ from ga_pygame.engine.economy import ResourceArea, Wallet
 from ga_pygame.engine.health import HealthSampler
 from ga_pygame.engine.progression import ProgressionArea
 from ga_pygame.engine.session import Phase, Session
-from ga_pygame.events import AS_KEPT, Business, Context, Design, Fields, SessionRef, Severity
-from ga_pygame.flushing import FlushResult, flush_into
+from ga_pygame.events import AS_KEPT, Business, Context, Design, Fields, FieldValue, SessionRef, Severity
+from ga_pygame.flushing import FlushResult, flush_into, refused
 from ga_pygame.nodes import Node, Nodes
 from ga_pygame.recorder import Recorder, quick
 from ga_pygame.remote_configs import RemoteConfigs
@@ -37,18 +37,6 @@ if TYPE_CHECKING:
     from ga_pygame.engine.hook import Hook
     from ga_pygame.exchange import Situation
     from ga_pygame.wiring import Delivery, Parts
-
-P = ParamSpec("P")
-
-
-def _with_knobs(
-    _config: Callable[[], Callable[P, Config]],
-) -> Callable[[Callable[..., None]], Callable[Concatenate[Tracker, P], None]]:
-    """Give a method the keywords of `Config`, so that each knob is declared once and still completed by editors.
-
-    Only type checkers look into the lambda: `Config` is loaded when a tracker is made.
-    """
-    return lambda method: method
 
 
 class Tracker:
@@ -77,17 +65,19 @@ class Tracker:
         connection_restored: It answers again. `(destination: str)`
         progression: Attempts at levels.
         resource: Virtual currency, gained and spent.
-        dimensions: The three custom dimensions: `tracker.dimensions[1] = "ninja"`.
-        fields: Custom fields of every event: `tracker.fields["seed"] = 1234`.
         remote_configs: Values that the service sets.
         consent: The player's word on being recorded.
         config: The knobs in force.
     """
 
     config: Config
+    _is_made = False
+    __setattr__ = attributes.only("external_user_id", "dimensions", "fields")
 
-    @_with_knobs(lambda: Config)
-    def __init__(self, **knobs: Any) -> None:
+    @attributes.keywords_of(lambda: Config)
+    def __init__(self, *wrong: Any, **knobs: Any) -> None:
+        if wrong:
+            raise TypeError(advice.KEYWORDS_ONLY)
         from ga_pygame.wiring import Parts  # noqa: PLC0415 - what delivers is loaded when a tracker is made
 
         self._assemble(Parts(), knobs)
@@ -115,14 +105,15 @@ class Tracker:
         self._nodes = Nodes(self._diagnostics)
         self._has_nodes = False  # a look at it costs a frame less than asking them
 
-        self.session_started: Signal[[str]] = Signal("session_started")
-        self.session_ended: Signal[[str, int, str]] = Signal("session_ended")
-        self.batch_delivered: Signal[[str, int]] = Signal("batch_delivered")
-        self.event_rejected: Signal[[str, dict[str, Any], str]] = Signal("event_rejected")
-        self.event_dropped: Signal[[Drop, int, str]] = Signal("event_dropped")
-        self.remote_configs_updated: Signal[[]] = Signal("remote_configs_updated")
-        self.connection_lost: Signal[[str, str]] = Signal("connection_lost")
-        self.connection_restored: Signal[[str]] = Signal("connection_restored")
+        diagnostics = self._diagnostics
+        self.session_started: Signal[[str]] = Signal("session_started", diagnostics)
+        self.session_ended: Signal[[str, int, str]] = Signal("session_ended", diagnostics)
+        self.batch_delivered: Signal[[str, int]] = Signal("batch_delivered", diagnostics)
+        self.event_rejected: Signal[[str, dict[str, Any], str]] = Signal("event_rejected", diagnostics)
+        self.event_dropped: Signal[[Drop, int, str]] = Signal("event_dropped", diagnostics)
+        self.remote_configs_updated: Signal[[]] = Signal("remote_configs_updated", diagnostics)
+        self.connection_lost: Signal[[str, str]] = Signal("connection_lost", diagnostics)
+        self.connection_restored: Signal[[str]] = Signal("connection_restored", diagnostics)
 
         self._announcer = Announcer(self, self._mailbox.notify)
         self._diagnostics.on_drop = self._announcer.dropped
@@ -138,20 +129,20 @@ class Tracker:
         )
         self._post = post = self._recorder.post
         self._repeat = repeat = self._recorder.inbox.repeat
-        diagnostics = self._diagnostics
         self.progression = ProgressionArea(post, diagnostics, repeat)
         self.resource = ResourceArea(post, diagnostics, self.config.currencies, self.config.item_types, repeat)
-        self.dimensions = Dimensions(self.config.dimension_values, self._set_dimension, diagnostics)
-        self.fields = GlobalFields(lambda fields: self._recorder.change(fields=fields), diagnostics)
+        self._dimensions = Dimensions(self.config.dimension_values, self._set_dimension, diagnostics)
+        self._fields = GlobalFields(lambda fields: self._recorder.change(fields=fields), diagnostics)
         self.remote_configs = RemoteConfigs(diagnostics)
         state = ConsentState.UNKNOWN if self.config.consent_required else ConsentState.GRANTED
-        self.consent = Consent(state, self._set_consent)
+        self.consent = Consent(state, self._set_consent, diagnostics)
         self._errors = ErrorReports(post, diagnostics)
         self._crash_hooks = CrashHooks(self._on_crash)
         self._hook: Hook | None = None
         self._watch: Watch | None = None
         self._pid = os.getpid()
         self._left_to_parent: Delivery | None = None
+        self._is_made = True
         active.expect(self)
 
     def __repr__(self) -> str:
@@ -160,7 +151,7 @@ class Tracker:
 
     # --- life -------------------------------------------------------------------------------------------
 
-    @guard
+    @request
     def start(self) -> None:
         """Begin the first session and watch the game from now on; call it once, before the loop.
 
@@ -168,8 +159,7 @@ class Tracker:
         `multiprocessing` started it does nothing: such a process has a tracker only because it imports the game.
         """
         if self._is_closed:
-            words = "start() after close() does nothing: nothing is recorded. Make a new Tracker for a new start"
-            self._diagnostics.warn_once("start after close", words)
+            self._diagnostics.warn_once("start after close", advice.START_AFTER_CLOSE)
         if self._is_started:
             return
         self._is_started = True
@@ -183,28 +173,18 @@ class Tracker:
     def _start(self) -> None:
         self._pid = os.getpid()  # it may have been made before a fork
         say("the tracker starts", level=DEBUG)  # so that the log is at hand when nothing can be imported any more
-        if active.is_helper_process():
-            active.enter(self, self._diagnostics, records=False)
-            self._turn_off()
-            say("this is a worker process of multiprocessing: nothing is recorded here", level=DEBUG)
-            return
-        if forks.is_left():
-            active.enter(self, self._diagnostics, records=False)
-            self._turn_off()
-            self._diagnostics.warn_once("forked", _FORKED)
-            return
         from ga_pygame import wiring  # noqa: PLC0415 - see __init__
+
+        targets = wiring.destinations(self.config) if self.config.enabled else ()
+        is_off = active.is_off(self._diagnostics, enabled=self.config.enabled, has_targets=bool(targets))
+        active.enter(self, self._diagnostics, records=not is_off)
+        if is_off:
+            self._recorder.closed = Drop.NOT_RUNNING
+            self._diagnostics.drop(Drop.NOT_RUNNING, self._recorder.forget())
+            return
         from ga_pygame.engine.focus import Focus, Watch  # noqa: PLC0415 - imports pygame
         from ga_pygame.engine.hook import NO_CALLS, Hook  # noqa: PLC0415 - imports pygame
 
-        targets = wiring.destinations(self.config) if self.config.enabled else ()
-        if not targets:
-            active.enter(self, self._diagnostics, records=False)
-            self._turn_off()
-            if self.config.enabled:
-                self._diagnostics.warn_once("no keys", _NO_KEYS)
-            return
-        active.enter(self, self._diagnostics, records=True)
         for pattern in rules.PATTERNS_OF_CALLS:
             pattern.compile()
         wants_health = any(target.wants_health for target in targets)
@@ -214,7 +194,7 @@ class Tracker:
             focus,
             clock=self._clock,
             diagnostics=self._diagnostics,
-            tick=self.tick,
+            tick=self._tick,
             shown=self._frame_shown,
             flush=self._flush_quietly,
             leave=lambda: self._leave("quit"),
@@ -229,6 +209,8 @@ class Tracker:
         elif self.consent.state is ConsentState.DENIED:
             self._recorder.closed = Drop.NO_CONSENT
             self._diagnostics.drop(Drop.NO_CONSENT, self._recorder.forget())
+        else:
+            self._diagnostics.warn_once("unasked", advice.UNASKED)
         self._session.start(self._monotonic())
         if self._delivery is not None:
             self._recorder.release()
@@ -242,10 +224,6 @@ class Tracker:
             self._keep_consent()
         if self._delivery is not None:
             self._delivery.runner.start()
-
-    def _turn_off(self) -> None:
-        self._recorder.closed = Drop.NOT_RUNNING
-        self._diagnostics.drop(Drop.NOT_RUNNING, self._recorder.forget())
 
     def _open_delivery(self) -> None:
         from ga_pygame.kept import from_json  # noqa: PLC0415 - see __init__
@@ -268,18 +246,18 @@ class Tracker:
             attach=self._recorder.attach,
         )
         kept = self._delivery.values
-        loaded = self.dimensions.load((kept.get("custom_01"), kept.get("custom_02"), kept.get("custom_03")))
+        loaded = self._dimensions.load((kept.get("custom_01"), kept.get("custom_02"), kept.get("custom_03")))
         if self.consent.state is ConsentState.GRANTED:
             for number, value in loaded.said.items():
                 self._delivery.remember(f"custom_0{number}", value)
         user_id = self.config.user_id or kept["user_id"]
         self._recorder.kept_dimensions = loaded.kept
-        self._recorder.change(user_id=user_id, dimensions=self.dimensions.values)
+        self._recorder.change(user_id=user_id, dimensions=self._dimensions.values)
         self._recorder.write_now = self._delivery.write_now
         self._recorder.attach(self._delivery.journal)
         self._take_configs(from_json(kept.get("remote_configs", "{}")) or {})
 
-    @guard
+    @request
     def close(self) -> None:
         """End the session, store everything, send what can be sent within `shutdown_timeout`; called at exit.
 
@@ -317,10 +295,10 @@ class Tracker:
     def _say_if_never_started(self) -> None:
         if self._is_started or os.getpid() != self._pid or not (lost := self._recorder.forget()):
             return
+        self._diagnostics.explained.add(Drop.NOT_RUNNING)
         self._diagnostics.drop(Drop.NOT_RUNNING, lost)
         if self.config.enabled and not active.is_helper_process():
-            words = f"Tracker.start() was never called: {lost} events are lost. Call it once, before the game's loop"
-            self._diagnostics.warn_once("never started", words)
+            self._diagnostics.warn_once("never started", advice.NEVER_STARTED.format(lost))
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # made in part only, or Python ends
@@ -351,18 +329,18 @@ class Tracker:
             self._on_crash(error, ends_game=True)
         self.close()
 
+    @request
     def process(self, event: pygame.event.Event) -> None:
         """Observe one pygame event; for `hook=False`, called with each event of the loop."""
         if self._hook is not None:
-            try:
-                self._hook.process(event)
-            except RecursionError:  # no room on the stack, not even to report it
-                pass
-            except Exception as error:  # noqa: BLE001 - the game is sacred
-                self._diagnostics.defect("Tracker.process", error)
+            self._hook.process(event)
 
+    @request
     def tick(self) -> None:
-        """Fire signals and look after what is due; for `hook=False`, called once per frame. About 0.3 µs."""
+        """Fire signals and look after what is due; for `hook=False`, called once per frame. About 0.5 µs."""
+        self._tick()
+
+    def _tick(self) -> None:
         try:
             now = self._monotonic()
             if self._hook is not None:
@@ -382,17 +360,28 @@ class Tracker:
         if self._delivery is not None:
             self._delivery.frame_shown(self._monotonic())
 
+    @guarded("call ignored", lambda tracker, *_args, **_named: refused(tracker._response()))
     def flush(self) -> Response[FlushResult]:
         """Send now what has been recorded; the result says whether everything arrived."""
-        response: Response[FlushResult] = Response("flush", self._clock, self.tick)
+        response = self._response()
         delivery = None if self._recorder.closed else self._delivery
-        flush_into(response, self._mailbox, delivery.flush if delivery is not None else None)
+        flush_into(response, self._mailbox, delivery.flush if delivery is not None else None, self._why_unsent())
         return response
+
+    def _response(self) -> Response[FlushResult]:
+        return Response("flush", self._clock, self._tick, self._diagnostics)
+
+    def _why_unsent(self) -> str:
+        closed = self._recorder.closed
+        if closed is Drop.NO_CONSENT or (closed is None and self._watch is not None):
+            return advice.DENIED if self.consent.state is ConsentState.DENIED else advice.UNASKED
+        return advice.NOT_RUNNING
 
     def _flush_quietly(self) -> None:
         if self._delivery is not None and not self._recorder.closed:
             self._delivery.flush(lambda _destination, _error: None)
 
+    @guarded("not attached")
     def attach(self, node: Node) -> None:
         """Have `tick()` and `close()` look after another node too, such as a `POGRClient`."""
         self._nodes.attach(node)
@@ -458,6 +447,7 @@ class Tracker:
         """An exception that the game caught, with its traceback; the same place is sent once a launch."""
         self._errors.exception(error, severity, fields)
 
+    @guarded("wallet without a currency", lambda tracker, *_args, **_named: tracker.wallet(""))
     def wallet(self, currency: str) -> Wallet:
         """Flows of one currency, summed up and sent once per attempt or 10 s."""
         return Wallet(self.resource, currency, self._post, self._diagnostics, self._repeat)
@@ -490,6 +480,26 @@ class Tracker:
         if value is not None:
             value = rules.external_user_id("external_user_id", value)
         self._recorder.change(external_user_id=value)
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """The three custom dimensions: `tracker.dimensions[1] = "ninja"`; a mapping assigned here sets all three."""
+        return self._dimensions
+
+    @dimensions.setter
+    @setting
+    def dimensions(self, values: Mapping[int, str | None]) -> None:
+        self._dimensions._replace(values)
+
+    @property
+    def fields(self) -> GlobalFields:
+        """Custom fields of every event: `tracker.fields["seed"] = 1234`; a mapping assigned here replaces them."""
+        return self._fields
+
+    @fields.setter
+    @setting
+    def fields(self, values: Mapping[str, FieldValue]) -> None:
+        self._fields._replace(values)
 
     # --- changes ----------------------------------------------------------------------------------------
 
@@ -585,13 +595,3 @@ class Tracker:
             self._delivery = None
         elif self._delivery is not None:
             self._delivery.keep_yes()
-
-
-_FORKED = (
-    "this process was forked from one whose tracker had started: nothing is recorded here. Start another program "
-    "instead (subprocess), or fork before the tracker starts"
-)
-_NO_KEYS = (
-    "no keys and no collector: nothing is recorded. Give Tracker a game_key and a secret_key, or run "
-    "`python -m ga_pygame collect` and set GA_PYGAME_COLLECTOR=http://127.0.0.1:8420"
-)

@@ -17,6 +17,7 @@ OURS = [name for name in MODULES if not name.startswith("collector/")]
 
 VOCABULARY = {
     "addresses",
+    "attributes",
     "checks",
     "clock",
     "config",
@@ -39,6 +40,9 @@ ANY = {"*"}
 ALLOWED: dict[str, set[str]] = {
     # part: the other parts of the package that it may import when it runs
     "announcer": {"diagnostics", "signals"},
+    "attributes": {"checks", "diagnostics"},
+    "advice": set(),
+    "idle": {"active", "diagnostics", "forks", "tracker", "wiring"},
     "checks": {"traces"},
     "rules": {"checks"},
     "clock": set(),
@@ -46,13 +50,13 @@ ALLOWED: dict[str, set[str]] = {
     "events": {"rules", "process"},
     "device": {"rules"},
     "diagnostics": {"checks", "traces"},
-    "signals": {"clock", "diagnostics", "traces"},
+    "signals": {"attributes", "checks", "clock", "diagnostics", "traces"},
     "traces": set(),
     "untrusted": {"clock"},
-    "flushing": {"signals"},
-    "nodes": {"diagnostics", "traces"},
-    "active": {"diagnostics", "traces"},
-    "remote_configs": {"diagnostics", "traces", "untrusted"},
+    "flushing": {"advice", "signals"},
+    "nodes": {"checks", "diagnostics", "traces"},
+    "active": {"advice", "diagnostics", "forks", "traces"},
+    "remote_configs": {"attributes", "diagnostics", "traces", "untrusted"},
     "addresses": set(),
     "forms": {"addresses", "checks", "exchange", "rules"},
     "program": set(),

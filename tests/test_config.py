@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ga_pygame import Tracker
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_folder, load
 
 ROOT = Path(__file__).parent.parent
@@ -100,9 +101,15 @@ def test_no_environment_raises(environment: dict[str, str]) -> None:
         ({"gamekey": "x"}, TypeError, "did you mean game_key?"),
         ({"pause_time": 1}, TypeError, "did you mean pause_timeout?"),
         ({"zzz": 1}, TypeError, "there are: game_key, "),
-        ({"game_key": "short", "secret_key": KEYS["secret_key"]}, ValueError, "game_key: has 5 characters; must be 32"),
+        ({"game_key": "short", "secret_key": KEYS["secret_key"]}, ValueError, "game_key: its 5 characters are no key"),
         ({"game_key": KEYS["game_key"]}, ValueError, "belong together"),
         ({"game_key": "a" * 32, "secret_key": "a" * 32}, ValueError, "are the same"),
+        ({"game_key": "…", "secret_key": "…"}, ValueError, "leave both keys out while you use a collector"),
+        ({"game_key": "", "secret_key": ""}, ValueError, "leave both keys out while you use a collector"),
+        ({"game_key": "A" * 32, "secret_key": "b" * 40}, ValueError, "game_key: has upper-case letters"),
+        ({"game_key": "a" * 32, "secret_key": "b" * 40 + "\n"}, ValueError, "secret_key: has spaces or a line break"),
+        ({"game_key": "a" * 40, "secret_key": "b" * 32}, ValueError, "game_key and secret_key swapped?"),
+        ({"game_key": "a" * 31, "secret_key": "b" * 40}, ValueError, "game_key: has 31 characters; must be 32"),
         ({"game_key": 5, "secret_key": 6}, ValueError, "not a int"),
         ({"build": ""}, ValueError, "build"),
         ({"user_id": "x" * 65}, ValueError, "user_id"),
@@ -124,7 +131,7 @@ def test_a_wrong_keyword_raises_at_once(knobs: dict[str, Any], kind: type[Except
     with pytest.raises(kind, match=words) as caught:
         load(knobs, {}, silent)
     for name in ("game_key", "secret_key"):
-        if isinstance(knobs.get(name), str):
+        if isinstance(knobs.get(name), str) and knobs[name]:
             assert knobs[name] not in str(caught.value)
 
 
@@ -208,3 +215,13 @@ def test_no_knob_without_a_test(name: str) -> None:
     others = [path for path in Path(__file__).parent.rglob("test_*.py") if path.name != Path(__file__).name]
     used = re.compile(rf"\b{name}=|[\"']{name}[\"']:|GA_PYGAME_{name.upper()}\b")
     assert any(used.search(path.read_text(encoding="utf-8")) for path in others), name
+
+
+def test_a_wrong_key_has_one_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also beside variables of the environment: what is chained hides the reason, and neither shows a key."""
+    monkeypatch.setenv("GA_PYGAME_UPLOAD_INTERVAL", "3")
+    for keys in ({"game_key": "abc", "secret_key": "b" * 40}, {"game_key": "a" * 32}):
+        with pytest.raises(ValueError, match="key") as raised:
+            Tracker(**keys)
+        assert raised.value.__context__ is None or raised.value.__suppress_context__
+        assert "abc" not in str(raised.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.consent import Consent, ConsentState
 
 UNKNOWN, GRANTED, DENIED = ConsentState.UNKNOWN, ConsentState.GRANTED, ConsentState.DENIED
@@ -16,7 +17,7 @@ def heard() -> list[ConsentState]:
 
 def test_each_change_is_told_once(heard: list[ConsentState]) -> None:
     """Saying the same again changes nothing."""
-    consent = Consent(UNKNOWN, heard.append)
+    consent = Consent(UNKNOWN, heard.append, Diagnostics())
     for say in (consent.grant, consent.grant, consent.deny, consent.deny, consent.grant):
         say()
     assert heard == [GRANTED, DENIED, GRANTED]
@@ -25,7 +26,7 @@ def test_each_change_is_told_once(heard: list[ConsentState]) -> None:
 
 def test_what_was_kept_is_taken_without_being_told(heard: list[ConsentState]) -> None:
     """The answer of an earlier launch is the state of this one."""
-    consent = Consent(UNKNOWN, heard.append)
+    consent = Consent(UNKNOWN, heard.append, Diagnostics())
     consent.load(DENIED)
     assert consent.state is DENIED
     assert heard == []
@@ -33,7 +34,7 @@ def test_what_was_kept_is_taken_without_being_told(heard: list[ConsentState]) ->
 
 def test_nothing_kept_changes_nothing(heard: list[ConsentState]) -> None:
     """A game that does not ask is granted until somebody says no."""
-    consent = Consent(GRANTED, heard.append)
+    consent = Consent(GRANTED, heard.append, Diagnostics())
     consent.load(UNKNOWN)
     assert consent.state is GRANTED
 
@@ -45,7 +46,7 @@ def test_this_launchs_word_wins_over_the_kept_one(
 ) -> None:
     """What the player says before `start()` is not overwritten by what was said last week."""
     for word in (GRANTED, DENIED):
-        consent = Consent(start, heard.append)
+        consent = Consent(start, heard.append, Diagnostics())
         (consent.grant if word is GRANTED else consent.deny)()
         consent.load(kept)
         assert consent.state is word

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from ga_pygame import rules
+from ga_pygame import diagnostics, rules
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import MAX_MESSAGE, MAX_SAID, Diagnostics, Drop, guard, setting
 
@@ -186,3 +188,26 @@ def test_the_readme_names_every_reason() -> None:
     text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     table = text.partition("| reason | when |")[2].partition("\n\n")[0]
     assert [row.split("`")[1] for row in table.splitlines() if "`" in row] == [reason.value for reason in Drop]
+
+
+@pytest.mark.parametrize("is_configured", [True, False])
+def test_a_line_names_the_package_where_logging_does_not(is_configured: bool) -> None:
+    """Without a configuration Python prints the bare message."""
+    setup = "import logging; logging.basicConfig(format='%(name)s: %(message)s');" if is_configured else ""
+    code = f"{setup}from ga_pygame.diagnostics import say; say('a line')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "ga_pygame: a line\n"
+
+
+@pytest.mark.parametrize("reason", sorted(diagnostics._WORDS))
+def test_a_loss_that_nobody_else_explains_is_said_once(reason: Drop, caplog: pytest.LogCaptureFixture) -> None:
+    """With its reason; not where it was said before why nothing is recorded."""
+    ours = Diagnostics()
+    ours.drop(reason, 2)
+    ours.drop(reason)
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert f"event dropped ({reason.value}): " in said
+    other = Diagnostics()
+    other.explained.add(reason)
+    other.drop(reason)
+    assert len(caplog.records) == 1

@@ -97,7 +97,9 @@ RECORDS = [stored(number) for number in range(3)]
 def test_known_answers_of_the_signature(secret: str, text: str, signature: str) -> None:
     """The documentation's and the official SDKs' own examples; ours is the same over other bytes."""
     assert base64.b64encode(hmac.digest(secret.encode(), text.encode(), "sha256")).decode() == signature
-    request = GameAnalytics(KEY, secret).encode(RECORDS)
+    service = GameAnalytics(KEY, SECRET)
+    service._secret = secret.encode()  # the examples' own are shorter than any key
+    request = service.encode(RECORDS)
     expected = hmac.digest(secret.encode(), request.body, "sha256")
     assert base64.b64decode(request.headers["Authorization"]) == expected
 
@@ -536,3 +538,17 @@ def test_welcoming_never_raises(answers: list[Reply]) -> None:
         if rig.service.handshake(SITUATION) is not None:
             assert isinstance(rig.service.welcome(answer), Standing)
     rig.service.encode(RECORDS)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (("game key", "secret key"), "game_key: its 8 characters are no key"),
+        ((SECRET, KEY), "swapped"),
+        ((KEY.upper(), SECRET), "upper-case"),
+    ],
+)
+def test_keys_are_checked_as_the_trackers_are(keys: tuple[Any, Any], words: str) -> None:
+    """When the destination is made, and without showing them."""
+    with pytest.raises(ValueError, match=words):
+        GameAnalytics(*keys)

@@ -47,7 +47,7 @@ TRACKER = """
 AREAS: dict[type, set[str]] = {
     ProgressionArea: {"start", "complete", "fail", "attempt", "abandon", "current"},
     Attempt: {"complete", "fail", "score"},
-    ResourceArea: {"source", "sink", "flow"},
+    ResourceArea: {"source", "sink"},
     Wallet: {"earn", "spend"},
     Dimensions: {"load", "values"},
     Consent: {"grant", "deny", "state", "said", "load"},

@@ -327,3 +327,26 @@ def test_wire_errors_never_raise(category: str, data: st.DataObject) -> None:
     changes = data.draw(st.dictionaries(st.sampled_from(names), _json, max_size=5))
     for error in rules.wire_errors({**WIRE, "category": category, **changes}):
         assert isinstance(error, InvalidEvent)
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "words"),
+    [
+        ("design_id", "kill::slime", "part 2 is empty (1 to 5 parts joined by ':'"),
+        ("design_id", "kill:slime:", "part 3 is empty"),
+        ("design_id", ":kill", "part 1 is empty"),
+        ("design_id", "a:b:c:d:e:f", "has more than 5 parts"),
+        ("design_id", "kill:" + "x" * 65, "part 2 has 65 characters, at most 64 are allowed"),
+        ("design_id", "kill:sl#me", "'#' is not allowed"),
+        ("event_part", "x" * 65, "has 65 characters, at most 64 are allowed (1 to 64 of"),
+        ("score", 12.5, "must be a whole number; round it: int(score)"),
+        ("score", "high", "must be a whole number"),
+        ("score", math.nan, "must be a whole number"),
+        ("number", "high", "must be an int or a float, not a string"),
+    ],
+)
+def test_a_message_says_which_part_is_wrong_and_why(rule: str, value: object, words: str) -> None:
+    """And no advice that would raise: `int("high")`."""
+    said = refused(NAMED_RULES[rule], value).rule
+    assert said.startswith(words)
+    assert ("int(" in said) == (value == 12.5)

@@ -1046,3 +1046,60 @@ def test_a_tracker_leaves_no_cycle_of_warnings(world: World) -> None:
     world.trackers.clear()
     gc.collect()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ga_pygame")]
+
+
+# --- losses and silence are explained -----------------------------------------------------------------------
+
+
+def test_what_waits_for_the_players_word_is_said(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """One line at the start; a flush tells the same, and after a no its own words."""
+    tracker = world.start(consent_required=True, strict=False)
+    assert [record.getMessage()[:50] for record in caplog.records] == [
+        "the player has not consented: with consent_require"
+    ]
+    unasked = tracker.flush().wait(0)
+    tracker.consent.deny()
+    denied = tracker.flush().wait(0)
+    tracker.design("a")
+    tracker.design("b")
+    assert unasked is not None
+    assert denied is not None
+    assert "tracker.consent.grant()" in unasked.error
+    assert denied.error.startswith("the player has not consented: the answer was no")
+    assert sum("(no_consent)" in record.getMessage() for record in caplog.records) == 1
+    tracker.consent.grant()
+    granted = tracker.flush().wait(0.5)
+    assert granted is not None
+    assert not granted.has_error()
+
+
+def test_a_tracker_that_is_off_by_purpose_says_one_line(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """For information only, whatever is reported then."""
+    caplog.set_level("INFO", "ga_pygame")
+    tracker = world.start(enabled=False)
+    for _ in range(3):
+        tracker.design("a")
+    tracker.close()
+    tracker.design("late")
+    assert tracker.stats.dropped == {"not_running": 4}
+    (said,) = caplog.records
+    assert (said.levelname, said.getMessage()[:18]) == ("INFO", "the tracker is off")
+
+
+def test_errors_beyond_the_limit_are_said_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A repeat, or the eleventh."""
+    tracker = world.start(strict=False)
+    for number in range(13):
+        tracker.error("error", f"number {number % 12}")
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert "event dropped (error_limit): a launch sends ten different errors" in said
+    assert tracker.stats.dropped == {"error_limit": 3}
+
+
+def test_a_foreign_server_is_named(world: World) -> None:
+    """Something else at the collector's address: the flush says which address it was, without path or key."""
+    world.init = Reply(501, {}, b"Unsupported method")
+    tracker = world.start(game_key=None, secret_key=None, collector="http://127.0.0.1:8420")
+    result = tracker.flush().wait(0.5)
+    assert result is not None
+    assert result.error == "gameanalytics at http://127.0.0.1:8420 answered HTTP 501"

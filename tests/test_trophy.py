@@ -658,3 +658,11 @@ def test_redirect_to_a_collector() -> None:
     trophy = Trophy(KEY, metrics={})
     trophy.redirect("http://127.0.0.1:8420/")
     assert trophy.encode([FROZEN]).url == "http://127.0.0.1:8420/v1/metrics/m/event"
+
+
+@pytest.mark.parametrize("key", ["app_….…", "app_a.b\n", " app_a.b", "app_.", "app_a.", "admin.key", "", None, 5])
+def test_a_key_that_is_none_is_refused(key: Any) -> None:
+    """When the destination is made, and without showing it."""
+    with pytest.raises(ValueError, match=r"^api_key: .*must be an application key") as raised:
+        Trophy(key, metrics={"design": "x"})
+    assert "app_a" not in str(raised.value)

@@ -174,8 +174,8 @@ def test_one_bad_record_does_not_take_others_with_it(caplog: pytest.LogCaptureFi
     assert "ga_pygame failed in the writer" in caplog.text
 
 
-def test_making_room_is_counted() -> None:
-    """Over `max_outbox_bytes` the oldest go, and the developer can see how many."""
+def test_making_room_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """Over `max_outbox_bytes` the oldest go, and the developer can see how many and why."""
     rig = Rig(max_outbox_bytes=2000)
     rig.report(User(), *(Design(f"e{n}") for n in range(20)))
     rig.step()
@@ -184,6 +184,7 @@ def test_making_room_is_counted() -> None:
     assert kept[0]["category"] == "user"
     assert kept[-1]["event_id"] == "e19"
     assert stats.dropped == {"outbox_full": 21 - len(kept)}
+    assert "Tracker(max_outbox_bytes=…) makes more room" in caplog.text
 
 
 def test_finishing_stores_what_came_before() -> None:

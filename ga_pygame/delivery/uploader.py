@@ -117,6 +117,7 @@ class Uploader:
         self._flushes: deque[FlushDone] = deque()
         self._leased: Batch | None = None  # until it is settled or given back
         self._pending: tuple[Pending, float] | None = None  # with the time when it was sent
+        self._address = ""  # its address
         self._handshakes = 0
         self._next_upload = 0.0
         self._paced_until = 0.0
@@ -241,6 +242,7 @@ class Uploader:
             request = self._encoded(batch, is_unfit=is_unfit)
             if request is None:
                 return True  # the outbox has changed: look anew
+        self._address = request.url
         self._pending = (self._foreign.send(self._transport, request), 0.0)
         return True
 
@@ -365,7 +367,7 @@ class Uploader:
         if reply.status is None and not self._is_lost:
             self._is_lost = True
             self._listener.connection_lost(self.name, reply.error)
-        why = reply.error or f"{self.name} answered HTTP {reply.status}"
+        why = reply.error or f"{self.name} at {_server_of(self._address)} answered HTTP {reply.status}"
         if self._advice:
             self._diagnostics.warn_once(f"unreachable:{self.name}", f"{why}; events are kept: {self._advice}")
         self._wait(why, _retry_after(reply), now)
@@ -388,6 +390,11 @@ class Uploader:
     def _answer_flushes(self, error: str, most: int | None = None) -> None:
         for _ in range(len(self._flushes) if most is None else min(most, len(self._flushes))):
             self._flushes.popleft()(self.name, error)
+
+
+def _server_of(url: str) -> str:
+    """The server of an address, without path and query, in which keys may stand."""
+    return "/".join(url.split("/", 3)[:3])
 
 
 def _rejection(record: StoredRecord, verdict: Verdict) -> Rejected:

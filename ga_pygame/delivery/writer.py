@@ -44,6 +44,12 @@ HEARTBEAT_SECONDS = 0.5
 """Time between refreshes of the session's row while nothing is reported: so exact is the length after a kill."""
 
 
+_FULL = (
+    "events dropped (outbox_full): more wait for a connection than max_outbox_bytes has room for, so those of the "
+    "oldest session go; Tracker(max_outbox_bytes=…) makes more room"
+)
+
+
 class Writer:
     """See the module.
 
@@ -213,6 +219,8 @@ class Writer:
         self._saved_at = now
         self._diagnostics.count("stored", page.added)
         self._diagnostics.drop(Drop.OUTBOX_FULL, trimmed)
+        if trimmed:
+            self._diagnostics.warn_once("outbox full", _FULL)
         self._unsent += page.added
         if page.urgent or self._unsent >= MANY:
             self._unsent = 0

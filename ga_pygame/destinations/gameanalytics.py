@@ -40,7 +40,7 @@ from urllib.parse import urlencode
 from ga_pygame import device, remote_configs, rules, untrusted
 from ga_pygame.addresses import address
 from ga_pygame.clock import breathe
-from ga_pygame.config import SANDBOX_GAME_KEY
+from ga_pygame.config import SANDBOX_GAME_KEY, check_keys
 from ga_pygame.diagnostics import Drop
 from ga_pygame.exchange import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
 
@@ -65,6 +65,9 @@ class GameAnalytics(Destination):
             production for any other.
         resubmit_on_server_error: Send again after a 5xx. The documentation forbids it; right where the
             server drops doubles by `event_uuid`, as our own collector does.
+
+    Raises:
+        ValueError: A key has not the form of one, or the endpoint is no address.
     """
 
     name = "gameanalytics"
@@ -79,6 +82,7 @@ class GameAnalytics(Destination):
         endpoint: str | None = None,
         resubmit_on_server_error: bool = False,
     ) -> None:
+        check_keys(game_key, secret_key)
         self._game_key = game_key
         self._secret = secret_key.encode()
         self._endpoint = address("endpoint", endpoint or (SANDBOX if game_key == SANDBOX_GAME_KEY else PRODUCTION))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, ParamSpec
@@ -91,11 +92,7 @@ class Trophy(SummingDestination):
         interval: float = 30.0,
         user: Mapping[str, Any] | None = None,
     ) -> None:
-        if not api_key.startswith("app_") or "." not in api_key:
-            raise ValueError(
-                "api_key: must be an application key (app_….…); an admin key must never be in a game: "
-                "have your server make application keys"
-            )
+        _check_key(api_key)
         self._api_key = api_key
         self._url = address("base_url", base_url)
         self.interval: float | None = max(FEWEST_SECONDS, interval)
@@ -184,6 +181,21 @@ class Trophy(SummingDestination):
     def _post(self, signal: Signal[P], *args: P.args, **kwargs: P.kwargs) -> None:
         if self._host is not None:
             self._host.post(functools.partial(signal.emit, *args, **kwargs))
+
+
+def _check_key(key: object) -> None:
+    """Check the form of an application key without showing it."""
+    if isinstance(key, str) and _KEY.fullmatch(key):
+        return
+    is_one = isinstance(key, str) and key.strip().startswith("app_") and "." in key
+    why = "has characters that no key has (spaces, a line break, …), or nothing around its dot; " if is_one else ""
+    raise ValueError(
+        f"api_key: {why}must be an application key (app_….…); an admin key must never be in a game: "
+        "have your server make application keys"
+    )
+
+
+_KEY = re.compile(r"app_[!-~]+\.[!-~]+")
 
 
 def _selector(selector: str) -> tuple[str, list[str]]:

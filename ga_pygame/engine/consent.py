@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
+from ga_pygame import attributes
+from ga_pygame.diagnostics import Diagnostics, request
+
 CONSENT_KEY = "consent"
 
 
@@ -25,12 +28,16 @@ class Consent:
     Args:
         state: As it was kept, or granted where consent is not asked for.
         changed: Called with the new state.
+        diagnostics: Takes what is wrong with a call.
     """
 
-    def __init__(self, state: ConsentState, changed: Callable[[ConsentState], None]) -> None:
+    def __init__(self, state: ConsentState, changed: Callable[[ConsentState], None], diagnostics: Diagnostics) -> None:
         self._state = state
         self._changed = changed
+        self._diagnostics = diagnostics
         self._said = False
+
+    __setattr__ = attributes.only()
 
     @property
     def state(self) -> ConsentState:
@@ -42,10 +49,12 @@ class Consent:
         if state is not ConsentState.UNKNOWN and not self._said:
             self._state = state
 
+    @request
     def grant(self) -> None:
         """The player agrees: record from now on, with what happened in this launch."""
         self._set(ConsentState.GRANTED)
 
+    @request
     def deny(self) -> None:
         """The player does not agree: forget what was not sent, record nothing, also in later launches."""
         self._set(ConsentState.DENIED)

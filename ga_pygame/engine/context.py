@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ga_pygame import rules
-from ga_pygame.checks import InvalidEvent
+from ga_pygame import attributes, rules
+from ga_pygame.checks import MISSING, InvalidEvent, exact_whole
 from ga_pygame.diagnostics import Diagnostics, setting
 from ga_pygame.events import AS_KEPT, Fields, FieldValue
 
@@ -46,6 +46,8 @@ class Dimensions:
         self._changed = changed
         self._diagnostics = diagnostics
 
+    __setattr__ = attributes.only()
+
     def load(self, values: DimensionTuple) -> Loaded:
         """Take the values of the last launch where none was set in this one, if they are still declared."""
         first, second, third = (
@@ -64,25 +66,54 @@ class Dimensions:
         return first, second, third
 
     def __getitem__(self, number: int) -> str | None:
-        return self._values[number - 1] or None if number in (1, 2, 3) else None
+        return self._values[number - 1] or None if number in _NUMBERS else None
 
     @setting
     def __setitem__(self, number: int, value: str | None) -> None:
-        if number not in (1, 2, 3):
+        self._set(*self._checked(number, value))
+
+    @setting
+    def __delitem__(self, number: int) -> None:
+        self._set(*self._checked(number, None))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(_NUMBERS)
+
+    def _checked(self, number: object, value: object) -> tuple[int, str | None]:
+        exact = exact_whole(number)
+        if exact not in _NUMBERS:
             words = "there are the custom dimensions 1, 2 and 3"
             raise InvalidEvent("dimension", number, words, "REST v2, Custom dimensions", "not_in_range")
-        if value is not None:
-            field = f"custom_0{number}"
-            value = rules.custom_dimension(field, value)
-            rules.declared(field, value, self._declared.get(number))
+        if value is None:
+            return exact, None
+        field = f"custom_0{exact}"
+        name = rules.custom_dimension(field, value)
+        rules.declared(field, name, self._declared.get(exact))
+        return exact, name
+
+    def _set(self, number: int, value: str | None) -> None:
         values = list(self._values)
         values[number - 1] = value
         self._values = (values[0], values[1], values[2])
         self._said.add(number)
         self._changed(self._values, number)
 
+    def _replace(self, values: object) -> None:
+        """Set all three, of which a mapping names some; nothing is set if one of them is wrong."""
+        if values is self:
+            return
+        if not isinstance(values, Mapping):
+            words = 'must be a mapping of the numbers 1 to 3, such as {1: "ninja"}'
+            raise InvalidEvent("dimensions", values, words, "ours", "wrong_type", private=True)
+        named = dict(self._checked(number, value) for number, value in values.items())
+        for number in _NUMBERS:
+            self._set(number, named.get(number))
+
     def __repr__(self) -> str:
         return f"Dimensions{self.values}"
+
+
+_NUMBERS = (1, 2, 3)
 
 
 class GlobalFields(MutableMapping[str, FieldValue]):
@@ -98,6 +129,8 @@ class GlobalFields(MutableMapping[str, FieldValue]):
         self._changed = changed
         self._diagnostics = diagnostics
 
+    __setattr__ = attributes.only()
+
     def __getitem__(self, key: str) -> FieldValue:
         return self._fields[key]
 
@@ -108,9 +141,32 @@ class GlobalFields(MutableMapping[str, FieldValue]):
         self._fields[key] = value
         self._tell()
 
+    @setting
     def __delitem__(self, key: str) -> None:
+        if rules.custom_field_key("custom_fields key", key) not in self._fields:
+            raise InvalidEvent("custom_fields key", key, "is not set; pop(key, None) needs none", "ours", "no_match")
         del self._fields[key]
         self._tell()
+
+    @setting
+    def update(self, *given: Any, **named: Any) -> None:
+        """Set several, as `dict.update` does; nothing is set if one of them is wrong."""
+        try:
+            new = dict(*given, **named)
+        except (TypeError, ValueError):
+            words = "update() takes a mapping, or names with values"
+            raise InvalidEvent("custom_fields", MISSING, words, "ours", "wrong_type") from None
+        self._replace({**self._fields, **rules.custom_fields("custom_fields", new)})
+
+    def __ior__(self, other: Mapping[str, FieldValue]) -> GlobalFields:
+        self.update(other)
+        return self
+
+    def _replace(self, fields: object) -> None:
+        """Take these instead of the ones before; nothing is changed if one of them is wrong."""
+        if fields is not self:
+            self._fields = dict(rules.custom_fields("custom_fields", fields))
+            self._tell()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ga_pygame import rules
+from ga_pygame import attributes, rules
 from ga_pygame.diagnostics import Diagnostics, guard
 from ga_pygame.events import ABOVE_ZERO, Fields, Flow, Post, Repeat, Resource, WalletChange, no_repeat
 
@@ -37,6 +37,8 @@ class ResourceArea:
         self._currencies = frozenset(currencies) if currencies is not None else None
         self._item_types = frozenset(item_types) if item_types is not None else None
 
+    __setattr__ = attributes.only()
+
     @guard
     def source(
         self, currency: str, amount: float, item_type: str, item_id: str, *, fields: Fields | None = None
@@ -44,16 +46,16 @@ class ResourceArea:
         """The player got `amount` of a currency, by what `item_type` and `item_id` say."""
         key = ("Source", currency, item_type, item_id)
         if fields is not None or not self._repeat(key, amount, ABOVE_ZERO):
-            self._post(self.flow(Flow.SOURCE, currency, amount, item_type, item_id), fields)
+            self._post(self._checked(Flow.SOURCE, currency, amount, item_type, item_id), fields)
 
     @guard
     def sink(self, currency: str, amount: float, item_type: str, item_id: str, *, fields: Fields | None = None) -> None:
         """The player spent `amount` of a currency, on what `item_type` and `item_id` say."""
         key = ("Sink", currency, item_type, item_id)
         if fields is not None or not self._repeat(key, amount, ABOVE_ZERO):
-            self._post(self.flow(Flow.SINK, currency, amount, item_type, item_id), fields)
+            self._post(self._checked(Flow.SINK, currency, amount, item_type, item_id), fields)
 
-    def flow(self, flow: Flow, currency: str, amount: float, item_type: str, item_id: str) -> Resource:
+    def _checked(self, flow: Flow, currency: str, amount: float, item_type: str, item_id: str) -> Resource:
         """A checked flow, also against the lists that the game declared."""
         event = Resource(flow, currency, amount, item_type, item_id)
         rules.declared("currency", currency, self._currencies)
@@ -76,6 +78,8 @@ class Wallet:
         self._diagnostics = diagnostics
         self._repeat = repeat
 
+    __setattr__ = attributes.only()
+
     @guard
     def earn(self, amount: float, item_type: str, item_id: str, *, fields: Fields | None = None) -> None:
         """The player got `amount`, by what `item_type` and `item_id` say.
@@ -94,5 +98,5 @@ class Wallet:
             self._flow(Flow.SINK, amount, item_type, item_id, fields)
 
     def _flow(self, flow: Flow, amount: float, item_type: str, item_id: str, fields: Fields | None) -> None:
-        change = self._area.flow(flow, self._currency, amount, item_type, item_id)
+        change = self._area._checked(flow, self._currency, amount, item_type, item_id)
         self._post(WalletChange(change) if fields is None else change, fields)

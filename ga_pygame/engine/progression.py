@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from ga_pygame.checks import MISSING, InvalidEvent
-from ga_pygame.diagnostics import Diagnostics, game_call, guard
+from ga_pygame import attributes
+from ga_pygame.checks import MISSING, InvalidEvent, exact_number
+from ga_pygame.diagnostics import Diagnostics, game_call, guard, guarded, request
 from ga_pygame.events import Fields, Post, Progression, Repeat, Status, no_repeat
 
 
@@ -29,6 +30,9 @@ class ProgressionArea:
         self._repeat = repeat
         self._diagnostics = diagnostics
         self._open: tuple[str, ...] | None = None
+        self._number = 0  # moves where the game starts or ends an attempt: tells apart two at the same level
+
+    __setattr__ = attributes.only()
 
     @property
     def current(self) -> tuple[str, ...] | None:
@@ -46,6 +50,7 @@ class ProgressionArea:
             level = event.levels
             self._post(event, fields)
         self._open = level
+        self._number += 1
 
     @guard
     def complete(self, *level: str, score: int | None = None, fields: Fields | None = None) -> None:
@@ -63,6 +68,7 @@ class ProgressionArea:
         """The attempt failed; `attempt_num` counts the attempts so far. Arguments as for `complete`."""
         self._end("Fail", level, score, fields)
 
+    @guarded("attempt ignored", lambda area, *_level, **_named: Attempt(area, None))
     def attempt(self, *level: str, fields: Fields | None = None) -> Attempt:
         """An attempt as a `with` block: Complete when it is left, Fail when it is left by an exception.
 
@@ -72,6 +78,7 @@ class ProgressionArea:
         """
         return Attempt(self, level, fields)
 
+    @request
     def abandon(self) -> None:
         """Fail the open attempt, if there is one."""
         if self._open is not None:
@@ -88,6 +95,9 @@ class ProgressionArea:
         if plain and self._repeat(("progression", status, *level), score):
             self._close(level)
             return
+        if score is None and len(level) > 1 and exact_number(level[-1]) is not None:
+            words = f"is a number; a part of a level is a string, and a score is given by name: score={level[-1]}"
+            raise InvalidEvent(f"progression{len(level)}", level[-1], words, "REST v2, Progression", "wrong_type")
         level = Progression(Status(status), level).levels  # a wrong level refuses the call
         self._close(level)  # before what may still be refused: the attempt is over all the same
         self._post(self._diagnostics.made(Progression, Status(status), level, score=score), fields)
@@ -95,6 +105,7 @@ class ProgressionArea:
     def _close(self, level: tuple[str, ...]) -> None:
         if self._open == level:
             self._open = None
+            self._number += 1
         elif self._open is not None:
             ended, still = ":".join(level), ":".join(self._open)
             self._diagnostics.warn_once(
@@ -111,28 +122,54 @@ class Attempt:
         score: Sent with Complete or Fail; a whole number. A wrong one is left out, and said.
     """
 
-    def __init__(self, area: ProgressionArea, level: tuple[str, ...], fields: Fields | None = None) -> None:
+    def __init__(self, area: ProgressionArea, level: tuple[str, ...] | None, fields: Fields | None = None) -> None:
         self._area = area
+        self._diagnostics = area._diagnostics
         self._level = level
         self._fields = fields
-        self._is_over = False
+        self._number = 0  # the area's, while this is the open attempt
+        self._is_over = level is None  # the call that made it was wrong
         self.score: int | None = None
 
+    __setattr__ = attributes.only("score")
+
     def __enter__(self) -> Attempt:
-        self._area.start(*self._level, fields=self._fields)
+        if self._level is not None:
+            before = self._area._number
+            self._area.start(*self._level, fields=self._fields)
+            self._number = self._area._number
+            self._is_over = self._number == before  # refused, and said
         return self
 
-    def fail(self, *, fields: Fields | None = None) -> None:
-        """The attempt failed; leaving the block adds nothing then."""
-        if not self._is_over:
-            self._is_over = True
-            self._area.fail(*self._level, score=self.score, fields=fields)
+    @guard
+    def fail(self, *, score: int | None = None, fields: Fields | None = None) -> None:
+        """The attempt failed; leaving the block adds nothing then. Arguments as for `ProgressionArea.complete`."""
+        if self._ends():
+            self._area.fail(score=self.score if score is None else score, fields=fields)
 
-    def complete(self, *, fields: Fields | None = None) -> None:
-        """The level is done; leaving the block adds nothing then."""
-        if not self._is_over:
-            self._is_over = True
-            self._area.complete(*self._level, score=self.score, fields=fields)
+    @guard
+    def complete(self, *, score: int | None = None, fields: Fields | None = None) -> None:
+        """The level is done; leaving the block adds nothing then. Arguments as for `ProgressionArea.complete`."""
+        if self._ends():
+            self._area.complete(score=self.score if score is None else score, fields=fields)
+
+    def _ends(self) -> bool:
+        """Whether it ends now: once, and only while no other call has ended it or started another attempt."""
+        if self._is_over:
+            return False
+        if not self._number:
+            words = "the attempt was never started; use it in a `with` statement, or call progression.start()"
+            raise InvalidEvent("progression", MISSING, words, "ours", "wrong_length")
+        self._is_over = True
+        if self._area._number != self._number:
+            self._diagnostics.warn_once(
+                "progression: ended twice",
+                f"{game_call()}: the attempt at {':'.join(self._level or ())!r} was over before the end of its `with` "
+                "block, by another call of start(), complete() or fail(); the end of the block adds nothing. Inside, "
+                "call complete() or fail() of the attempt itself",
+            )
+            return False
+        return self._area._open is not None  # else the player has left the game, which failed it
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

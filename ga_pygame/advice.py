@@ -1,0 +1,25 @@
+"""What is said where nothing is recorded or sent: the reason, and what to do."""
+
+from __future__ import annotations
+
+FORKED = (
+    "this process was forked from one whose tracker had started: nothing is recorded here. Start another program "
+    "instead (subprocess), or fork before the tracker starts"
+)
+NO_KEYS = (
+    "no keys and no collector: nothing is recorded. Give Tracker a game_key and a secret_key, or run "
+    "`python -m ga_pygame collect` and set GA_PYGAME_COLLECTOR=http://127.0.0.1:8420"
+)
+OFF = "the tracker is off (enabled=False or GA_PYGAME_ENABLED=0): nothing is recorded, written or sent"
+START_AFTER_CLOSE = (
+    "start() after close() does nothing: nothing is recorded. Make a new Tracker for a new start, and call its start()"
+)
+NEVER_STARTED = "Tracker.start() was never called: {} events are lost. Call it once, before the game's loop"
+UNASKED = (
+    "the player has not consented: with consent_required=True nothing is written or sent until "
+    "tracker.consent.grant(); call it, or consent.deny(), when the player has answered"
+)
+DENIED = "the player has not consented: the answer was no (consent.deny()); consent.grant() takes it back"
+NOT_RUNNING = "the tracker is not running: it is off, closed, or start() was not called"
+WRONG_FLUSH = "flush() takes no arguments; write flush().wait(2)"
+KEYWORDS_ONLY = 'Tracker takes keywords only: Tracker(game_key="…", secret_key="…", build="0.3.1")'
