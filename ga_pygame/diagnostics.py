@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from ga_pygame.checks import InvalidEvent
-from ga_pygame.traces import is_of_a_signal_handler, trace_of, type_name
+from ga_pygame.traces import is_of_a_signal_handler, trace_of, traceback_of, type_name
 
 if TYPE_CHECKING:
     import logging
@@ -207,7 +207,7 @@ class Diagnostics:
         """
         if _is_the_games(error):
             raise error
-        cause = f"defect:{where}:{type(error).__name__}"
+        cause = f"defect:{where}:{type_name(error)}"
         self._say_once(cause, f"ga_pygame failed in {where}; the game goes on. Please report this.", error)
 
     def foreign(self, part: str, error: BaseException) -> None:
@@ -255,7 +255,7 @@ class Diagnostics:
     def _failed(self, call: str, error: Exception, refused: str) -> bool:
         if _is_the_games(error):
             return True
-        is_wrong_call = isinstance(error, TypeError) and (trace := error.__traceback__) and trace.tb_next is None
+        is_wrong_call = isinstance(error, TypeError) and (trace := traceback_of(error)) and trace.tb_next is None
         if isinstance(error, InvalidEvent) or is_wrong_call:
             place = game_call()
             self.drop(Drop.INVALID, detail=f"{place}: {error}")

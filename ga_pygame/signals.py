@@ -6,13 +6,17 @@ thread. So a receiver may touch the game's objects.
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable, Generator
+from itertools import count
+from types import BuiltinMethodType, MethodType
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from ga_pygame.checks import exact_number, exact_text
 from ga_pygame.clock import Clock, sleep
 from ga_pygame.diagnostics import ERROR, say
-from ga_pygame.traces import pass_on, type_name
+from ga_pygame.traces import MAX_NAME, pass_on, type_name
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,38 +28,41 @@ class Signal(Generic[P]):
     A receiver that raises is reported in the log once and does not stop the others; the next emission calls it
     again. What is no error (`SystemExit`, `KeyboardInterrupt`, a cancelled task) passes to the game.
 
+    Receivers are told apart by identity: an `__eq__` of theirs is never asked.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._reported: set[tuple[str, str]] = set()
-        self._receivers: list[tuple[Callable[P, object], bool]] = []
+        self._receivers: dict[int, tuple[Callable[P, object], bool]] = {}
+        self._next_number = count(1).__next__
 
     def __repr__(self) -> str:
         return f"<Signal {self.name}: {len(self._receivers)} receivers>"
 
     def connect(self, receiver: Callable[P, T]) -> Callable[P, T]:
         """Call `receiver` each time; returns it, so that it can decorate a function."""
-        self._receivers.append((receiver, False))
+        self._receivers[self._next_number()] = (receiver, False)
         return receiver
 
     def once(self, receiver: Callable[P, T]) -> Callable[P, T]:
         """Call `receiver` the next time only; returns it."""
-        self._receivers.append((receiver, True))
+        self._receivers[self._next_number()] = (receiver, True)
         return receiver
 
     def disconnect(self, receiver: Callable[P, object]) -> None:
         """Stop calling `receiver`; nothing happens where it is not connected."""
-        self._receivers = [pair for pair in self._receivers if pair[0] != receiver]
+        for number, (known, _) in tuple(self._receivers.items()):
+            if _is_same(known, receiver):
+                self._receivers.pop(number, None)
 
     def emit(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Call the receivers now. Game thread only."""
-        for pair in tuple(self._receivers):
-            receiver, only_once = pair
-            if pair not in self._receivers:  # an earlier one disconnected it
+        for number, (receiver, only_once) in tuple(self._receivers.items()):
+            if number not in self._receivers:  # an earlier one disconnected it
                 continue
             if only_once:
-                self._receivers.remove(pair)
+                self._receivers.pop(number, None)
             try:
                 receiver(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - not our code
@@ -63,8 +70,8 @@ class Signal(Generic[P]):
                 self._report(receiver, error)
 
     def _report(self, receiver: object, error: Exception) -> None:
-        name, kind = getattr(receiver, "__qualname__", None), type_name(error)
-        cause = (name if isinstance(name, str) else type_name(receiver), kind)
+        kind = type_name(error)
+        cause = (_name_of(receiver), kind)
         if cause not in self._reported and len(self._reported) < MAX_REPORTED:
             self._reported.add(cause)
             say(
@@ -78,6 +85,25 @@ class Signal(Generic[P]):
         while not heard:
             yield from _breathe()
         return heard[0]
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Whether two receivers are the same object; each look-up of a method makes another object of it."""
+    if type(one) is MethodType and type(other) is MethodType:
+        return one.__self__ is other.__self__ and one.__func__ is other.__func__
+    if type(one) is BuiltinMethodType and type(other) is BuiltinMethodType:
+        return one == other  # it asks whether they are of one object, and no `__eq__`
+    return one is other
+
+
+def _name_of(receiver: object) -> str:
+    """A receiver's name, as far as it says one."""
+    try:
+        name = exact_text(getattr(receiver, "__qualname__", None))
+    except Exception as failure:  # noqa: BLE001 - a foreign `__getattr__`
+        pass_on(failure)
+        name = None
+    return type_name(receiver) if name is None else name[:MAX_NAME]
 
 
 MAX_REPORTED = 50
@@ -157,10 +183,17 @@ class Response(Generic[T]):
             self.finished.emit(result)
 
     def wait(self, timeout: float) -> T | None:
-        """Block the game for at most `timeout` seconds; `None` where there is no result by then."""
-        deadline = self._clock.monotonic() + timeout
+        """Block the game for at most `timeout` seconds; `None` where there is no result by then.
+
+        It does not wait if `timeout` is no number, as `None`: there may never be a result.
+        """
+        seconds = exact_number(timeout)
+        if seconds is None:
+            _say_once(f"wait() takes a number of seconds, not a {type_name(timeout)}; it did not wait")
+            seconds = 0
+        begun = self._clock.monotonic()
         self._pump()
-        while self.result is None and self._clock.monotonic() < deadline:
+        while self.result is None and self._clock.monotonic() - begun < seconds:
             sleep(0.005)
             self._pump()
         return self.result
@@ -183,6 +216,9 @@ class Finished(Signal[[T]]):
 
     def __await__(self) -> Generator[Any, None, T]:  # type: ignore[override] # one argument needs no tuple
         return self._response.__await__()
+
+
+_say_once = functools.lru_cache(maxsize=50)(say)
 
 
 def _breathe() -> Generator[Any, None, None]:

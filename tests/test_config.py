@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -208,3 +209,18 @@ def test_no_knob_without_a_test(name: str) -> None:
     others = [path for path in Path(__file__).parent.rglob("test_*.py") if path.name != Path(__file__).name]
     used = re.compile(rf"\b{name}=|[\"']{name}[\"']:|GA_PYGAME_{name.upper()}\b")
     assert any(used.search(path.read_text(encoding="utf-8")) for path in others), name
+
+
+def test_the_declared_values_of_dimensions_cannot_be_changed() -> None:
+    """The knobs are frozen, all of them; a mapping without an end is refused."""
+    config = Config(dimension_values={1: ["ninja"]})
+    assert config.dimension_values == {1: ("ninja",)}
+    with pytest.raises(TypeError):
+        config.dimension_values[2] = ("x",)  # type: ignore[index]
+
+    class Endless(dict[int, list[str]]):
+        def items(self) -> Any:
+            return ((1, ["a"]) for _ in itertools.count())
+
+    with pytest.raises(ValueError, match="or no end"):
+        Config(dimension_values=Endless())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
 from ga_pygame import rules
-from ga_pygame.checks import InvalidEvent
+from ga_pygame.checks import MISSING, InvalidEvent, exact_text, exact_whole
 from ga_pygame.diagnostics import Diagnostics, setting
 from ga_pygame.events import AS_KEPT, Fields, FieldValue
+from ga_pygame.traces import pass_on, type_name
 
 DimensionTuple = tuple[str | None, str | None, str | None]
 
@@ -26,7 +28,9 @@ class Loaded(NamedTuple):
 
 
 class Dimensions:
-    """`tracker.dimensions[1] = "ninja"`: the three custom dimensions, kept across launches; `None` clears.
+    """`tracker.dimensions[1] = "ninja"`: the three custom dimensions, kept across launches; `None` or `del` clears.
+
+    Iteration gives the numbers 1, 2 and 3, of whatever type a game's own are: `in` is true for these.
 
     Args:
         declared: The values that the game declared for each; anything goes for one that is missing.
@@ -64,13 +68,31 @@ class Dimensions:
         return first, second, third
 
     def __getitem__(self, number: int) -> str | None:
-        return self._values[number - 1] or None if number in (1, 2, 3) else None
+        exact = _dimension(number)
+        return None if exact is None else self._values[exact - 1] or None
+
+    def __contains__(self, number: object) -> bool:
+        return _dimension(number) is not None
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(_DIMENSIONS)
+
+    def __len__(self) -> int:
+        return len(_DIMENSIONS)
+
+    @setting
+    def __delitem__(self, number: int) -> None:
+        self._set(number, None)
 
     @setting
     def __setitem__(self, number: int, value: str | None) -> None:
-        if number not in (1, 2, 3):
+        self._set(number, value)
+
+    def _set(self, given: object, value: str | None) -> None:
+        number = _dimension(given)
+        if number is None:
             words = "there are the custom dimensions 1, 2 and 3"
-            raise InvalidEvent("dimension", number, words, "REST v2, Custom dimensions", "not_in_range")
+            raise InvalidEvent("dimension", given, words, "REST v2, Custom dimensions", "not_in_range")
         if value is not None:
             field = f"custom_0{number}"
             value = rules.custom_dimension(field, value)
@@ -83,6 +105,15 @@ class Dimensions:
 
     def __repr__(self) -> str:
         return f"Dimensions{self.values}"
+
+
+_DIMENSIONS = (1, 2, 3)
+
+
+def _dimension(number: object) -> int | None:
+    """The number of a dimension as an `int`; `None` where there is no such dimension."""
+    exact = exact_whole(number)
+    return exact if exact in _DIMENSIONS else None
 
 
 class GlobalFields(MutableMapping[str, FieldValue]):
@@ -99,7 +130,7 @@ class GlobalFields(MutableMapping[str, FieldValue]):
         self._diagnostics = diagnostics
 
     def __getitem__(self, key: str) -> FieldValue:
-        return self._fields[key]
+        return self._fields[_name(key)]
 
     @setting
     def __setitem__(self, key: str, value: FieldValue) -> None:
@@ -109,8 +140,19 @@ class GlobalFields(MutableMapping[str, FieldValue]):
         self._tell()
 
     def __delitem__(self, key: str) -> None:
-        del self._fields[key]
+        del self._fields[_name(key)]
         self._tell()
+
+    @setting
+    def update(self, other: Any = (), /, **more: Any) -> None:
+        """Set several, of a mapping or of pairs; each that breaks a rule is left out, counted and said."""
+        most = rules.MAX_CUSTOM_FIELDS
+        pairs = _pairs(other, most + 1)
+        for key, value in [*pairs[:most], *more.items()]:
+            self[key] = value
+        if len(pairs) > most:
+            words = f"must have at most {most} entries; the others are left out"
+            raise InvalidEvent("custom_fields", MISSING, words, "SDK, Custom event fields", "not_in_range")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)
@@ -120,3 +162,22 @@ class GlobalFields(MutableMapping[str, FieldValue]):
 
     def _tell(self) -> None:
         self._changed(dict(self._fields) or None)
+
+
+def _name(key: object) -> str:
+    """A field's key as a `str`: a foreign `__hash__` is never asked."""
+    name = exact_text(key)
+    if name is None:
+        raise KeyError(key)
+    return name
+
+
+def _pairs(given: Any, most: int) -> list[tuple[Any, Any]]:
+    """The first entries of what a dict's `update` takes; it may have no end."""
+    try:
+        pairs = ((key, given[key]) for key in given.keys()) if hasattr(given, "keys") else given  # noqa: SIM118 - as `dict`
+        return [(key, value) for key, value in islice(pairs, most)]
+    except Exception as failure:  # noqa: BLE001 - not our code
+        pass_on(failure)
+        words = f"must be a mapping or pairs; reading it raised {type_name(failure)}"
+        raise InvalidEvent("custom_fields", given, words, "ours", "wrong_type", private=True) from None
