@@ -13,6 +13,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Collection
+from typing import TypeVar
 
 from ga_pygame.traces import pass_on
 
@@ -20,6 +21,7 @@ Check = Callable[[str, object], object]
 """Takes a field's name and value; returns the value as an exact built-in type, or raises `InvalidEvent`."""
 
 MISSING = object()
+T = TypeVar("T")
 
 
 def exact_text(value: object) -> str | None:
@@ -33,6 +35,12 @@ def exact_text(value: object) -> str | None:
     return str.__str__(value) if issubclass(kind, str) else None
 
 
+def exact_if_text(value: T) -> T | str:
+    """A string of any subclass as a `str`, anything else as it is."""
+    text = exact_text(value)
+    return value if text is None else text
+
+
 def exact_whole(value: object) -> int | None:
     """Convert a whole number of any type to an `int`; `None` where it is none: bools, floats, text.
 
@@ -43,7 +51,7 @@ def exact_whole(value: object) -> int | None:
         return value  # type: ignore[return-value]  # it is one
     if issubclass(kind, int):
         return int.__int__(value) if kind is not bool else None  # type: ignore[arg-type]  # it is one
-    if not hasattr(kind, "__index__") or kind.__name__.startswith("bool"):  # numpy 1's bool_ has one
+    if not _has(kind, "__index__") or _type_name(value).startswith("bool"):  # numpy 1's bool_ has one
         return None
     try:
         return int.__int__(operator.index(value))  # type: ignore[arg-type]  # it has `__index__`
@@ -60,7 +68,7 @@ def exact_number(value: object) -> int | float | None:
     if issubclass(kind, float):
         return float.__float__(value)  # type: ignore[arg-type]  # it is one
     whole = exact_whole(value)
-    if whole is not None or not hasattr(kind, "__float__"):
+    if whole is not None or not _has(kind, "__float__"):
         return whole
     from numbers import Integral, Real  # noqa: PLC0415 - 1 ms; who has such numbers has loaded it already
 
@@ -71,6 +79,24 @@ def exact_number(value: object) -> int | float | None:
     except Exception as failure:  # noqa: BLE001 - a foreign method
         pass_on(failure)
         return None
+
+
+def _has(kind: type, name: str) -> bool:
+    """Whether a class has an attribute, whatever its metaclass says."""
+    try:
+        return hasattr(kind, name)
+    except Exception as failure:  # noqa: BLE001 - a foreign metaclass
+        pass_on(failure)
+        return False
+
+
+def _type_name(value: object) -> str:
+    """The name of a class, whatever its metaclass says."""
+    name: str = _NAME(type(value))
+    return name
+
+
+_NAME = type.__dict__["__name__"].__get__
 
 
 _SHOWN_MAX = 80  # characters of a value in a message
@@ -105,12 +131,14 @@ class InvalidEvent(ValueError):
         text = exact_text(self.value)
         if self._private:
             size = f" of {len(text)} characters" if text is not None else ""
-            return f" ({type(self.value).__name__}{size})"
+            return f" ({_type_name(self.value)}{size})"
+        if text is None and _has(type(self.value), "__len__"):  # it may hold millions of objects
+            return f" ({_type_name(self.value)})"
         try:
-            shown = repr(self.value if text is None else text[:_SHOWN_MAX])
+            shown = str.__str__(repr(self.value if text is None else text[:_SHOWN_MAX]))
         except Exception as failure:  # noqa: BLE001 - a foreign `__repr__`, or an int of more digits than Python shows
             pass_on(failure)
-            return f" ({type(self.value).__name__})"
+            return f" ({_type_name(self.value)})"
         return f" {shown if len(shown) <= _SHOWN_MAX else shown[: _SHOWN_MAX - 3] + '…'}"
 
 

@@ -9,6 +9,7 @@ time server that corrects it, cannot reorder the events of a launch.
 from __future__ import annotations
 
 import functools
+import math
 import os
 import sys
 import time
@@ -49,7 +50,19 @@ class SystemClock:
     def __init__(self) -> None:
         self.monotonic = _monotonic
         self._anchor = time.time() - self.monotonic()
-        self.server_offset: float | None = None
+        self._server_offset: float | None = None
+
+    @property
+    def server_offset(self) -> float | None:
+        """See `Clock`. Setting what is no finite number raises, in the destination that does it."""
+        return self._server_offset
+
+    @server_offset.setter
+    def server_offset(self, seconds: float | None) -> None:
+        number = None if seconds is None else float.__float__(float(seconds))
+        if number is not None and not math.isfinite(number):
+            raise ValueError("server_offset must be a finite number of seconds, or None")
+        self._server_offset = number
 
     def wall(self, at: float) -> float:
         return self._anchor + at

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from ga_pygame.checks import InvalidEvent
-from ga_pygame.traces import is_of_a_signal_handler, trace_of, type_name
+from ga_pygame.traces import is_of_a_signal_handler, trace_of, traceback_of, type_name
 
 if TYPE_CHECKING:
     import logging
@@ -229,7 +229,7 @@ class Diagnostics:
         """
         if _is_the_games(error):
             raise error
-        cause = f"defect:{where}:{type(error).__name__}"
+        cause = f"defect:{where}:{type_name(error)}"
         self._say_once(cause, f"ga_pygame failed in {where}; the game goes on. Please report this.", error)
 
     def foreign(self, part: str, error: BaseException) -> None:
@@ -322,7 +322,7 @@ def _cause(error: Exception) -> str:
 
 def _is_wrong_call(error: Exception) -> bool:
     """Whether Python found that the arguments do not fit: the guard's own frame is the only one."""
-    return isinstance(error, TypeError) and (trace := error.__traceback__) is not None and trace.tb_next is None
+    return isinstance(error, TypeError) and (trace := traceback_of(error)) is not None and trace.tb_next is None
 
 
 _UNEXPECTED = "unexpected keyword argument '"

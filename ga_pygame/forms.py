@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from ga_pygame import rules
@@ -269,12 +270,15 @@ class DimensionValues:
             raise wrong(name, value, f"must be {self.words}, not a {_kind(value)}")
         names = Names(rules.custom_dimension, MAX_DIMENSION_VALUES, '["ninja", "mage"]')
         found: dict[int, tuple[str, ...]] = {}
-        for key, values in value.items():
+        entries = list(islice(value.items(), MAX_ENTRIES + 1))
+        if len(entries) > MAX_ENTRIES:
+            raise ValueError(f"{name}: has more than {MAX_ENTRIES} entries, or no end")
+        for key, values in entries:
             number = _plain(key)
             if isinstance(number, bool) or not isinstance(number, int) or number not in (1, 2, 3):
                 raise ValueError(f"{name} {key!r:.{_MAX_SHOWN}}: there are the custom dimensions 1, 2 and 3")
             found[int(number)] = names(f"{name}[{int(number)}]", values)
-        return found
+        return MappingProxyType(found)
 
 
 def _whole(value: object, least: int) -> bool:

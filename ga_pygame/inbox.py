@@ -41,7 +41,7 @@ from ga_pygame.entries import (
     values_of,
 )
 from ga_pygame.events import Context, Event, Fields, Key, Record, Row, SessionRef
-from ga_pygame.traces import is_of_a_signal_handler
+from ga_pygame.traces import is_of_a_signal_handler, traceback_of
 
 if TYPE_CHECKING:
     from ga_pygame.delivery.journal import Journal
@@ -165,7 +165,7 @@ class Inbox:
                 return False
             self.write(pack_row(self.kinds[key], self.stamp, self._monotonic(), number, WHOLE))
         except Exception as error:
-            trace = error.__traceback__  # mostly of this call alone: a key that is not known yet
+            trace = traceback_of(error)  # mostly of this call alone: a key that is not known yet
             if trace is not None and trace.tb_next is not None and is_of_a_signal_handler(error):
                 raise
             return False

@@ -8,14 +8,16 @@ Source: GameAnalytics REST v2, Init / Remote configs.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ga_pygame import attributes, untrusted
+from ga_pygame.checks import exact_number, exact_text
 from ga_pygame.diagnostics import Diagnostics, guarded
-from ga_pygame.traces import pass_on
+from ga_pygame.traces import pass_on, type_name
 
 MAX_CONFIGS = 50
 """Configs of a game. Source: GameAnalytics' documentation of remote configs."""
@@ -33,6 +35,8 @@ MAX_AB_ID_LENGTH = 64
 """Characters of an A/B test's id and of its group's."""
 MAX_ANNOTATED_LENGTH = 16_000
 """Characters of JSON of all configs that each event carries; if there are more, events go without."""
+MAX_NUMBER = 2**63 - 1
+"""The largest whole number that a game gets of a config, with either sign: pygame takes no larger ones."""
 MAX_HASH_LENGTH = 64
 """Characters of the hash by which the service knows the configs that we have."""
 
@@ -46,34 +50,47 @@ class RemoteConfigs:
     """`tracker.remote_configs`. Game thread only.
 
     Attributes:
-        values: The configs in force, as the service sent them.
         ab_id: The A/B test that the player is in, "" for none.
         ab_variant_id: The player's group in it.
     """
 
     def __init__(self, diagnostics: Diagnostics) -> None:
         self._diagnostics = diagnostics
-        self.values: Mapping[str, Any] = MappingProxyType({})
+        self._values: Mapping[str, Any] = {}  # each event carries them: none of these objects is handed out
         self.ab_id = ""
         self.ab_variant_id = ""
 
-    __setattr__ = attributes.only("values", "ab_id", "ab_variant_id")
+    __setattr__ = attributes.only("ab_id", "ab_variant_id")
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The configs in force, as the service sent them: a copy."""
+        return MappingProxyType(_copied(self._values))
 
     @guarded("the default is used", lambda _self, _key=None, default=None, *_more, **_named: default)
     def get(self, key: str, default: T) -> T:
         """The value of a config in the type of its default; the default where there is none or it does not fit.
 
+        A list or dict is a copy, so the game may change it. A number is finite.
+
         Args:
             key: The config's name.
             default: Also tells the type: bool, int, float, str, or a list or dict for JSON.
         """
+        name = exact_text(key)
+        if name is None:
+            words = f"the key of a remote config must be a string, not a {type_name(key)}; the default is used"
+            self._diagnostics.warn_once("config key", words)
+            return default
+        value = self._values.get(name)
+        if value is None:
+            return default
         try:
-            value = self.values.get(key)
-            converted = default if value is None else _converted(value, type(default))
+            converted: T = _converted(value, type(default))
         except Exception as failure:  # noqa: BLE001 - a server may send anything, and the game is sacred
             pass_on(failure)
-            kind = type(default).__name__
-            self._diagnostics.warn_once(f"config:{key}", f"remote config {key!r} is no {kind}; its default is used")
+            words = f"remote config {name!r} is no {type_name(default)}; its default is used"
+            self._diagnostics.warn_once(f"config:{name}", words)
             return default
         return converted
 
@@ -86,19 +103,19 @@ class RemoteConfigs:
         """
         found = sound(answer, lambda why: self._diagnostics.warn_once("configs", f"remote configs: {why}"))
         values = {config["key"]: config["value"] for config in found["configs"] if _is_in_force(config, now)}
-        before = (self.values, self.ab_id, self.ab_variant_id)
-        self.values = MappingProxyType(values)
+        before = (self._values, self.ab_id, self.ab_variant_id)
+        self._values = _copied(values)  # the answer may be a destination's own object
         self.ab_id = found["ab_id"]
         self.ab_variant_id = found["ab_variant_id"]
-        return before != (self.values, self.ab_id, self.ab_variant_id)
+        return before != (self._values, self.ab_id, self.ab_variant_id)
 
     def annotations(self) -> dict[str, Any]:
         """What events carry of it. Source: GameAnalytics SDKs."""
-        if len(json.dumps(dict(self.values))) > MAX_ANNOTATED_LENGTH:
+        if len(json.dumps(self._values)) > MAX_ANNOTATED_LENGTH:
             why = f"more than {MAX_ANNOTATED_LENGTH} characters together; events go without them"
             self._diagnostics.warn_once("configs:annotations", f"remote configs: {why}")
             return {name: value for name, value in self._ab().items() if value}
-        found = {"configurations": dict(self.values), **self._ab()}
+        found = {"configurations": self._values, **self._ab()}
         return {name: value for name, value in found.items() if value}
 
     def _ab(self) -> dict[str, str]:
@@ -193,11 +210,20 @@ def _converted(value: Any, kind: type) -> Any:
     if kind is bool:
         return _BOOLS[str(value).strip().lower()]
     if kind in (list, dict):
-        found = json.loads(value) if isinstance(value, str) else value
+        found = json.loads(value) if isinstance(value, str) else _copied(value)
         if not isinstance(found, kind):
-            raise ValueError(value)
+            raise ValueError("another type")
         return found
-    return kind(value)
+    found = kind(value)
+    number = exact_number(found)
+    if number is not None and not (math.isfinite(number) if isinstance(number, float) else abs(number) <= MAX_NUMBER):
+        raise ValueError("not finite, or too large")
+    return found
+
+
+def _copied(value: Any) -> Any:
+    """The same JSON in objects of its own, of exact types."""
+    return json.loads(json.dumps(value))
 
 
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}

@@ -11,6 +11,7 @@ published JSON schemas of its servers, "SDK" the behaviour of its official SDKs.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from ga_pygame.checks import MISSING, Check, Flag, Integer, InvalidEvent, Number, OneOf, Pattern, Text, exact_number
@@ -105,13 +106,11 @@ def custom_field(key: object, value: object) -> tuple[str, str | int | float]:
 
 def custom_fields(field: str, value: object) -> dict[str, str | int | float]:
     """Check all custom fields of one event: a mapping of at most 50. Returns it, or a copy of exact types."""
-    if type(value) is not dict and not isinstance(value, Mapping):
-        raise InvalidEvent(field, value, "must be a mapping", _CUSTOM_FIELDS_SOURCE, "wrong_type", private=True)
+    if type(value) is not dict:
+        return _foreign_fields(field, value)
     if len(value) > MAX_CUSTOM_FIELDS:
         words = f"must have at most {MAX_CUSTOM_FIELDS} entries, has {len(value)}"
         raise InvalidEvent(field, MISSING, words, _CUSTOM_FIELDS_SOURCE, "not_in_range")
-    if type(value) is not dict:
-        return dict(custom_field(key, entry) for key, entry in value.items())
     others: dict[object, tuple[str, str | int | float]] = {}
     for key, entry in value.items():
         if not _is_usual(key, entry):
@@ -121,6 +120,17 @@ def custom_fields(field: str, value: object) -> dict[str, str | int | float]:
     if others:
         return dict(others.get(key) or (key, entry) for key, entry in value.items())
     return value
+
+
+def _foreign_fields(field: str, value: object) -> dict[str, str | int | float]:
+    """The same of a mapping that is no dict. Its `items()` may have no end, whatever its `len()` says."""
+    if not isinstance(value, Mapping):
+        raise InvalidEvent(field, value, "must be a mapping", _CUSTOM_FIELDS_SOURCE, "wrong_type", private=True)
+    found = [custom_field(key, entry) for key, entry in islice(value.items(), MAX_CUSTOM_FIELDS + 1)]
+    if len(found) > MAX_CUSTOM_FIELDS:
+        words = f"must have at most {MAX_CUSTOM_FIELDS} entries, has more"
+        raise InvalidEvent(field, MISSING, words, _CUSTOM_FIELDS_SOURCE, "not_in_range")
+    return dict(found)
 
 
 def progression_levels(levels: tuple[object, ...]) -> tuple[str, ...]:
@@ -133,7 +143,7 @@ def progression_levels(levels: tuple[object, ...]) -> tuple[str, ...]:
 
 def exception(field: str, value: object) -> None:
     """Check that something can be reported with its traceback."""
-    if not isinstance(value, BaseException):
+    if not issubclass(type(value), BaseException):  # a mock's `__class__` deceives `isinstance`
         words = "must be an exception; report a text with tracker.error(severity, message)"
         raise InvalidEvent(field, value, words, "ours", "wrong_type", private=True)
 

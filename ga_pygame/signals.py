@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
+from itertools import count
+from types import BuiltinMethodType, MethodType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from ga_pygame import attributes
-from ga_pygame.checks import InvalidEvent, exact_number
+from ga_pygame.checks import InvalidEvent, exact_number, exact_text
 from ga_pygame.clock import Clock, sleep
 from ga_pygame.diagnostics import ERROR, Diagnostics, guarded, request, say
-from ga_pygame.traces import pass_on, type_name
+from ga_pygame.traces import MAX_NAME, pass_on, traceback_of, type_name
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,8 +28,12 @@ def _same(_signal: object, receiver: object = None, *_more: object, **_named: ob
 
 def _place_of(receiver: object) -> str:
     """File and line of a function, as ` at my_game.py:42`; "" where there is none."""
-    code = getattr(getattr(receiver, "func", receiver), "__code__", None)
-    file, line = getattr(code, "co_filename", None), getattr(code, "co_firstlineno", None)
+    try:
+        code = getattr(getattr(receiver, "func", receiver), "__code__", None)
+        file, line = getattr(code, "co_filename", None), getattr(code, "co_firstlineno", None)
+    except Exception as failure:  # noqa: BLE001 - a foreign `__getattr__`
+        pass_on(failure)
+        return ""
     return f" at {file}:{line}" if isinstance(file, str) and isinstance(line, int) else ""
 
 
@@ -36,6 +42,8 @@ class Signal(Generic[P]):
 
     A receiver that raises is reported in the log once and does not stop the others; the next emission calls it
     again. What is no error (`SystemExit`, `KeyboardInterrupt`, a cancelled task) passes to the game.
+
+    Receivers are told apart by identity: an `__eq__` of theirs is never asked.
 
     Args:
         name: Its name on the object that has it.
@@ -46,7 +54,8 @@ class Signal(Generic[P]):
         self.name = name
         self._diagnostics = diagnostics or Diagnostics()
         self._reported: set[tuple[str, str]] = set()
-        self._receivers: list[tuple[Callable[P, object], bool]] = []
+        self._receivers: dict[int, tuple[Callable[P, object], bool]] = {}
+        self._next_number = count(1).__next__
 
     __setattr__ = attributes.only("name")
 
@@ -56,13 +65,13 @@ class Signal(Generic[P]):
     @guarded("not connected", _same)
     def connect(self, receiver: Callable[P, T]) -> Callable[P, T]:
         """Call `receiver` each time; returns it, so that it can decorate a function."""
-        self._receivers.append((self._checked(receiver), False))
+        self._receivers[self._next_number()] = (self._checked(receiver), False)
         return receiver
 
     @guarded("not connected", _same)
     def once(self, receiver: Callable[P, T]) -> Callable[P, T]:
         """Call `receiver` the next time only; returns it."""
-        self._receivers.append((self._checked(receiver), True))
+        self._receivers[self._next_number()] = (self._checked(receiver), True)
         return receiver
 
     def _checked(self, receiver: Callable[P, T]) -> Callable[P, T]:
@@ -74,16 +83,17 @@ class Signal(Generic[P]):
     @request
     def disconnect(self, receiver: Callable[P, object]) -> None:
         """Stop calling `receiver`; nothing happens where it is not connected."""
-        self._receivers = [pair for pair in self._receivers if pair[0] != receiver]
+        for number, (known, _) in tuple(self._receivers.items()):
+            if _is_same(known, receiver):
+                self._receivers.pop(number, None)
 
     def emit(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Call the receivers now. Game thread only."""
-        for pair in tuple(self._receivers):
-            receiver, only_once = pair
-            if pair not in self._receivers:  # an earlier one disconnected it
+        for number, (receiver, only_once) in tuple(self._receivers.items()):
+            if number not in self._receivers:  # an earlier one disconnected it
                 continue
             if only_once:
-                self._receivers.remove(pair)
+                self._receivers.pop(number, None)
             try:
                 receiver(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - not our code
@@ -91,11 +101,11 @@ class Signal(Generic[P]):
                 self._report(receiver, error, len(args) + len(kwargs))
 
     def _report(self, receiver: object, error: Exception, count: int) -> None:
-        name, kind = getattr(receiver, "__qualname__", None), type_name(error)
-        cause = (name if isinstance(name, str) else type_name(receiver), kind)
+        kind = type_name(error)
+        cause = (_name_of(receiver), kind)
         if cause not in self._reported and len(self._reported) < MAX_REPORTED:
             self._reported.add(cause)
-            trace = error.__traceback__
+            trace = traceback_of(error)
             is_uncalled = isinstance(error, TypeError) and trace is not None and trace.tb_next is None
             what = f"cannot be called with its {count} arguments" if is_uncalled else f"raised {kind}"
             where = f"{cause[0]}{_place_of(receiver)}"
@@ -108,6 +118,25 @@ class Signal(Generic[P]):
         while not heard:
             yield from _breathe()
         return heard[0]
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Whether two receivers are the same object; each look-up of a method makes another object of it."""
+    if type(one) is MethodType and type(other) is MethodType:
+        return one.__self__ is other.__self__ and one.__func__ is other.__func__
+    if type(one) is BuiltinMethodType and type(other) is BuiltinMethodType:
+        return one == other  # it asks whether they are of one object, and no `__eq__`
+    return one is other
+
+
+def _name_of(receiver: object) -> str:
+    """A receiver's name, as far as it says one."""
+    try:
+        name = exact_text(getattr(receiver, "__qualname__", None))
+    except Exception as failure:  # noqa: BLE001 - a foreign `__getattr__`
+        pass_on(failure)
+        name = None
+    return type_name(receiver) if name is None else name[:MAX_NAME]
 
 
 MAX_REPORTED = 50
@@ -200,9 +229,9 @@ class Response(Generic[T]):
         if seconds is None:
             words = "must be a number of seconds: wait(2)"
             raise InvalidEvent("timeout", timeout, words, "ours", "wrong_type")
-        deadline = self._clock.monotonic() + min(seconds, MAX_SECONDS)
+        seconds, begun = min(seconds, MAX_SECONDS), self._clock.monotonic()
         self._pump()
-        while self.result is None and self._clock.monotonic() < deadline:
+        while self.result is None and self._clock.monotonic() - begun < seconds:
             sleep(0.005)
             self._pump()
         return self.result

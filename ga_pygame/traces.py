@@ -118,7 +118,7 @@ def _chain(error: BaseException) -> tuple[list[tuple[BaseException, str]], bool]
 
 
 def _one(error: BaseException, room: _Room, depth: int) -> Iterator[str]:
-    trace = error.__traceback__
+    trace = traceback_of(error)
     if trace is not None:
         yield "Traceback (most recent call last):\n"
         yield from _calls(trace)
@@ -187,7 +187,7 @@ def is_of_a_signal_handler(error: BaseException) -> bool:
     Python calls such a handler between any two instructions, with a signal's number and the frame that it
     interrupts. An exception of it is meant for the game: a watchdog that ends a loop.
     """
-    trace = error.__traceback__
+    trace = traceback_of(error)
     while trace is not None and trace.tb_next is not None:
         interrupted, trace = trace.tb_frame, trace.tb_next
         frame = trace.tb_frame
@@ -200,6 +200,14 @@ def is_of_a_signal_handler(error: BaseException) -> bool:
         if any(given is interrupted and isinstance(number, int) for number, given in pairwise(values)):
             return True
     return False
+
+
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """An exception's traceback, whatever its class says of the attribute."""
+    return _TRACEBACK(error)  # type: ignore[no-any-return]  # of C
+
+
+_TRACEBACK = BaseException.__dict__["__traceback__"].__get__
 
 
 def pass_on(error: BaseException) -> None:

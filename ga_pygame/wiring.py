@@ -7,12 +7,14 @@ import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from ga_pygame.clock import Clock, SystemClock, new_id
 from ga_pygame.config import NO_KEYS, SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_folder, shared_folder
 from ga_pygame.delivery.bookkeeping import Heartbeat
 from ga_pygame.delivery.closing import Closing, Ending
+from ga_pygame.delivery.foreign import amounts_of
 from ga_pygame.delivery.journal import Journal
 from ga_pygame.delivery.outbox import Outbox, Transaction
 from ga_pygame.delivery.runner import Runner, ThreadRunner, Worker
@@ -159,7 +161,8 @@ class Delivery:
     ) -> None:
         targets = destinations(config)
         names = [target.name for target in targets]
-        amounts = {target.name: target.amounts for target in targets if isinstance(target, SummingDestination)}
+        summing = (target for target in targets if isinstance(target, SummingDestination))
+        amounts = {target.name: amounts_of(target, diagnostics) for target in summing}
         make_outbox = parts.outbox or _failover_outbox
         adopt(config)
         self._inbox = inbox
@@ -192,7 +195,7 @@ class Delivery:
             begin_journal=self._begin_journal if config.journal else None,
             health_for=[target.name for target in targets if target.wants_health],
         )
-        host = Host(clock, self.values, self.remember, publish_configs, diagnostics.warn_once, post)
+        host = Host(clock, MappingProxyType(self.values), self.remember, publish_configs, diagnostics.warn_once, post)
         self._uploaders = [
             Uploader(
                 target,

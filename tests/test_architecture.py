@@ -56,7 +56,7 @@ ALLOWED: dict[str, set[str]] = {
     "flushing": {"advice", "signals"},
     "nodes": {"checks", "diagnostics", "traces"},
     "active": {"advice", "diagnostics", "forks", "traces"},
-    "remote_configs": {"attributes", "diagnostics", "traces", "untrusted"},
+    "remote_configs": {"attributes", "checks", "diagnostics", "traces", "untrusted"},
     "addresses": set(),
     "forms": {"addresses", "checks", "exchange", "rules"},
     "program": set(),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,3 +58,16 @@ def test_the_clock_for_tests_moves_only_when_told(steps: list[float]) -> None:
         before = manual.monotonic()
         assert manual.advance(step, cpu=step / 2) == before + step == manual.monotonic()
     assert manual.wall(10.0) == 1_700_000_000.0
+
+
+@pytest.mark.parametrize(
+    "offset", ["soon", float("nan"), float("inf"), 10**400, object(), [1]], ids=lambda v: repr(v)[:10]
+)
+def test_an_offset_that_is_no_number_is_refused_where_it_is_set(offset: Any) -> None:
+    """A destination sets it, and every event is stamped with it."""
+    system = clock.SystemClock()
+    with pytest.raises((TypeError, ValueError, OverflowError)):
+        system.server_offset = offset
+    assert system.server_offset is None
+    system.server_offset = 5
+    assert system.server_offset == 5.0

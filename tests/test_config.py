@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -225,3 +226,18 @@ def test_a_wrong_key_has_one_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
             Tracker(**keys)
         assert raised.value.__context__ is None or raised.value.__suppress_context__
         assert "abc" not in str(raised.value)
+
+
+def test_the_declared_values_of_dimensions_cannot_be_changed() -> None:
+    """The knobs are frozen, all of them; a mapping without an end is refused."""
+    config = Config(dimension_values={1: ["ninja"]})
+    assert config.dimension_values == {1: ("ninja",)}
+    with pytest.raises(TypeError):
+        config.dimension_values[2] = ("x",)  # type: ignore[index]
+
+    class Endless(dict[int, list[str]]):
+        def items(self) -> Any:
+            return ((1, ["a"]) for _ in itertools.count())
+
+    with pytest.raises(ValueError, match="or no end"):
+        Config(dimension_values=Endless())

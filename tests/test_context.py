@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import UserDict
+from enum import Enum
+from typing import Any
+
 import pytest
 
 from ga_pygame.checks import InvalidEvent
@@ -109,3 +114,81 @@ def test_a_wrong_update_is_said_with_the_games_line(caplog: pytest.LogCaptureFix
     """The line is the game's, though the standard library's `update` lies in between."""
     Rig(strict=False).fields.update({"a b": 1})
     assert caplog.records[0].getMessage().startswith(f"{__file__}:")
+
+
+class Dim(int, Enum):
+    """A game's own names of dimensions."""
+
+    CLASS = 1
+
+
+def test_an_enum_is_the_number_that_it_is() -> None:
+    """It is told, and kept for the next launch, as the plain number."""
+    rig = Rig()
+    rig.dimensions[Dim.CLASS] = "ninja"
+    assert rig.dimensions[Dim.CLASS] == rig.dimensions[1] == "ninja"
+    assert [type(number) for _, number in rig.told] == [int]
+    del rig.dimensions[Dim.CLASS]
+    assert rig.told[-1] == ((None, AS_KEPT, AS_KEPT), 1)
+
+
+@pytest.mark.parametrize("number", [True, 1.0, 2.0, "1", None, [], object()], ids=lambda one: type(one).__name__)
+def test_what_is_no_whole_number_is_no_dimension(number: Any) -> None:
+    """Reading it is `None`, setting it is refused by name."""
+    rig = Rig()
+    assert rig.dimensions[number] is None
+    assert number not in rig.dimensions
+    for wrong in (lambda: rig.dimensions.__setitem__(number, "x"), lambda: rig.dimensions.__delitem__(number)):
+        with pytest.raises(InvalidEvent, match="dimensions 1, 2 and 3"):
+            wrong()
+    assert rig.told == []
+
+
+def test_dimensions_have_an_end() -> None:
+    """Python would ask for one index after the other otherwise."""
+    dimensions = Rig().dimensions
+    assert list(dimensions) == [1, 2, 3]
+    assert len(dimensions) == 3
+    assert "ninja" not in dimensions
+    assert Dim.CLASS in dimensions
+
+
+@pytest.mark.parametrize(
+    "given", [None, 5, "ab", [1], [("a", 1, 2)], object(), {"a": 1}.values(), [()], UserDict[str, Any]], ids=lambda one: type(one).__name__
+)
+def test_an_update_with_what_has_no_fields_is_refused(given: Any) -> None:
+    """And raises nothing outside of strict mode; what the keywords say is set all the same where it can be."""
+    with pytest.raises(InvalidEvent, match="mapping or pairs"):
+        Rig().fields.update(given)
+    rig = Rig(strict=False)
+    rig.fields.update(given)
+    assert rig.diagnostics.stats(0).dropped == {"invalid": 1}
+
+
+@pytest.mark.parametrize(
+    "given", [{"a": 1}, [("a", 1)], UserDict({"a": 1}), iter([("a", 1)]), zip("a", [1], strict=True)]
+)
+def test_an_update_takes_what_a_dicts_does(given: Any) -> None:
+    """Mappings, pairs and keywords."""
+    rig = Rig()
+    rig.fields.update(given, b=2)
+    assert dict(rig.fields) == {"a": 1, "b": 2}
+
+
+def test_an_update_without_an_end_ends() -> None:
+    """Fifty are set, the rest is refused."""
+    rig = Rig(strict=False)
+    rig.fields.update((f"k{number}", number) for number in itertools.count())
+    assert len(rig.fields) == 50
+    assert rig.diagnostics.stats(0).dropped == {"invalid": 1}
+
+
+def test_a_key_that_cannot_be_hashed_is_none_of_the_fields() -> None:
+    """Looking for it finds nothing; setting it is refused."""
+    rig = Rig(strict=False)
+    key: Any = []
+    assert key not in rig.fields
+    assert rig.fields.get(key) is None
+    assert rig.fields.pop(key, 5) == 5
+    assert rig.fields.setdefault(key, 5) == 5
+    assert rig.diagnostics.stats(0).dropped == {"invalid": 1}

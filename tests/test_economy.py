@@ -163,3 +163,23 @@ def test_undeclared_names_are_refused_however_they_are_written() -> None:
         with pytest.raises(InvalidEvent, match="declared"):
             rig.area.source("gems", 1, "a", "b")
     assert len(rig.events()) == 1
+
+
+class Odd(str):
+    """A string that cannot be looked up."""
+
+    def __hash__(self) -> int:
+        raise RuntimeError("no key")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("not to be compared")
+
+
+def test_a_name_that_cannot_be_looked_up_is_its_text() -> None:
+    """The declared lists see what the event holds."""
+    rig = Rig(currencies=["gold"], item_types=["a"])
+    rig.area.source(Odd("gold"), 1, Odd("a"), Odd("b"))
+    Wallet(rig.area, Odd("gold"), rig._post, rig.diagnostics).spend(1, Odd("a"), Odd("b"))
+    assert len(rig.posted) == 2
+    with pytest.raises(InvalidEvent, match="is not declared"):
+        rig.area.sink(Odd("gems"), 1, "a", "b")

@@ -12,7 +12,9 @@ import pytest
 
 from ga_pygame import checks, rules
 from ga_pygame.checks import InvalidEvent
+from ga_pygame.engine.crashes import describe, fingerprint
 from ga_pygame.events import Business, Context, Design, Flow, Progression, Resource, SessionRef, Status, User
+from ga_pygame.traces import pass_on
 from tests.test_recorder import Rig
 
 
@@ -221,3 +223,38 @@ def test_numpys_scalars() -> None:
         rules.score("score", numpy.float64(3.0))
     assert User() == User()
     assert Context("u").user_id == "u"
+
+
+def test_a_message_does_not_walk_a_container() -> None:
+    """`repr` of a list of a million objects would stop the frame, and a mock's class deceives `isinstance`."""
+
+    class Counted:
+        shown = 0
+
+        def __repr__(self) -> str:
+            Counted.shown += 1
+            return ""
+
+    with pytest.raises(InvalidEvent, match=r"event_id \(list\): must be a string"):
+        rules.design_id("event_id", [Counted()] * 1000)
+    assert Counted.shown == 0
+
+
+def test_what_only_calls_itself_an_exception_is_none() -> None:
+    """It has no traceback; a real one has, whatever its class says of it."""
+
+    class Mock:
+        __class__ = ValueError  # type: ignore[assignment]
+
+    class Hidden(Exception):
+        @property
+        def __traceback__(self) -> Any:  # type: ignore[override]
+            raise RuntimeError("no traceback")
+
+    with pytest.raises(InvalidEvent, match="must be an exception"):
+        rules.exception("error", Mock())
+    with pytest.raises(Hidden) as caught:
+        raise Hidden("why")
+    assert "in test_what_only_calls_itself" in describe(caught.value)
+    fingerprint(caught.value)
+    pass_on(caught.value)

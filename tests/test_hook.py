@@ -221,3 +221,33 @@ def test_classic_pygame_is_told_and_works(
     rig.hook.remove()
     assert rig.calls
     assert caplog.text.count("not pygame-ce") == 1
+
+
+def test_what_another_wrapper_answers_is_left_to_the_game(rig: Rig) -> None:
+    """A generator of events is the game's to read; we would take them."""
+    rig.hook.remove()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pygame.event, "get", lambda: (number for number in range(3)))
+        rig.hook.install()
+        assert list(pygame.event.get()) == [0, 1, 2]  # type: ignore[comparison-overlap]
+        rig.hook.remove()
+    assert "tick" in rig.calls
+
+
+@pytest.mark.parametrize("kind", [[], None, "x", 1.0])
+def test_an_event_of_a_strange_type_is_none(rig: Rig, caplog: pytest.LogCaptureFixture, kind: Any) -> None:
+    """A game may put its own objects among the events; those behind them are seen."""
+
+    class Own:
+        type = kind
+
+    class Worse:
+        @property
+        def type(self) -> int:
+            raise RuntimeError("no type")
+
+    own: Any = [Own(), Worse(), pygame.event.Event(pygame.QUIT)]
+    rig.hook._seen_all(own)
+    assert "flush" in rig.calls
+    assert "tick" in rig.calls
+    assert caplog.records == []

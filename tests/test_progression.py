@@ -296,3 +296,26 @@ def test_scores_of_repeated_steps_are_their_own() -> None:
     found = [event.score for event in rig.posted if event.status is Status.FAIL]
     assert found == scores
     assert all(score is None or type(score) is int for score in found)
+
+
+class Odd(str):
+    """A level of a game that is looked up as its text, and cannot be compared with another."""
+
+    def __hash__(self) -> int:
+        return str.__hash__(self)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is Odd:
+            raise RuntimeError("not to be compared")
+        return str.__eq__(self, other)
+
+
+def test_the_open_level_is_plain_text() -> None:
+    """Also if the call repeats an earlier one, which is not checked again."""
+    known: list[tuple[object, ...]] = []
+    diagnostics = Diagnostics(strict=True)
+    area = ProgressionArea(lambda *_: None, diagnostics, lambda key, *_: known.append(key) is None)  # type: ignore[arg-type]
+    area.start(Odd("forest"))
+    area.complete(Odd("forest"))
+    assert [type(part) for key in known for part in key] == [str] * 6
+    assert area.current is None

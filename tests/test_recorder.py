@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -169,3 +171,27 @@ def test_contexts_without_events_drop_nothing() -> None:
     rig.recorder.post(Design("a", 1), None)
     assert rig.diagnostics.stats(0).dropped == {}
     assert [record.event for record in rig.records] == [Design("a", 1)]
+
+
+class Lazy(Mapping[str, int]):
+    """A mapping without an end, which says that it is short."""
+
+    def __getitem__(self, key: str) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[str]:
+        return (f"k{number}" for number in itertools.count())
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_custom_fields_without_an_end_end() -> None:
+    """The game goes on with the first fifty of them, whatever their `len()` says."""
+    rig = Rig()
+    rig.recorder.session = SESSION
+    for _ in range(2):
+        rig.recorder.post(Design("a"), Lazy())
+        assert not rig.recorder.repeat_with("a", None, Lazy())
+    assert [len(record.fields or ()) for record in rig.records] == [50, 50]
+    assert rig.diagnostics.stats(0).dropped == {"part": 2}

@@ -256,3 +256,68 @@ def test_what_is_sound_can_be_sent_and_kept(answer: dict[str, Any]) -> None:
     text = json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
     assert sound(json.loads(text)) == found
     assert len(found["configs"]) <= remote_configs.MAX_CONFIGS
+
+
+def test_what_the_game_gets_is_its_own() -> None:
+    """A list that the game changes in place, to objects of pygame, must not be what each event carries."""
+    found = values(spawns=[[1, 2]], shop={"a": [1]}, text="[1]")
+    before = json.dumps(found.annotations())
+    mine: Any = found.get("spawns", [])
+    mine[0] = object()
+    mine += ["more"] * 20_000
+    found.get("shop", {})["a"].append(object())
+    found.get("text", []).append(2)
+    found.values["spawns"][0].append(object())
+    assert json.dumps(found.annotations()) == before
+    assert found.get("spawns", []) == [[1, 2]]
+    assert found.values == {"spawns": [[1, 2]], "shop": {"a": [1]}, "text": "[1]"}
+
+
+def test_an_answer_that_is_changed_later_changes_nothing() -> None:
+    """A destination of the game's own may use its object again."""
+    answer: dict[str, Any] = {"configs": [{"key": "a", "value": [1]}]}
+    made = RemoteConfigs(Diagnostics())
+    made.update(answer, NOW)
+    answer["configs"][0]["value"].append(object())
+    assert made.values == {"a": [1]}
+    assert not made.update({"configs": [{"key": "a", "value": [1]}]}, NOW)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-Infinity", "1e999", "9" * 400])
+def test_a_number_that_is_not_finite_is_the_default(caplog: pytest.LogCaptureFixture, value: str) -> None:
+    """A speed of NaN spreads to every position."""
+    found = values(key=value).get("key", 80.0)
+    assert found == 80.0
+    assert "'key' is no float" in caplog.text
+
+
+@pytest.mark.parametrize(("value", "expected"), [(2**63 - 1, 2**63 - 1), ("-9223372036854775807", -(2**63) + 1)])
+def test_the_largest_whole_numbers_are_taken(value: Any, expected: int) -> None:
+    """They fit into 64 bits, as pygame's own."""
+    assert values(key=value).get("key", 5) == expected
+    assert values(key=str(expected * 2)).get("key", 5) == 5
+    assert values(key=1e300).get("key", 5) == 5
+
+
+class Key(str):
+    """A key whose own methods fail."""
+
+    def __hash__(self) -> int:
+        raise RuntimeError("no key")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+    def __format__(self, spec: str) -> str:
+        raise RuntimeError("no text")
+
+
+def test_a_key_whose_own_methods_fail_is_taken_as_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    """And what is no string is said, with the default."""
+    found = values(key="9", text="fast")
+    assert found.get(Key("key"), 5) == 9
+    assert found.get(Key("text"), 5) == 5
+    assert "remote config 'text' is no int" in caplog.text
+    for wrong in ([], 5, None, object()):
+        assert found.get(wrong, 5) == 5  # type: ignore[arg-type]
+    assert "must be a string, not a list" in caplog.text

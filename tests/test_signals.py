@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+from typing import Any
 
 import pytest
 
@@ -235,3 +236,30 @@ def test_a_response_can_be_awaited() -> None:
 
     assert asyncio.run(game()) == "done"
     assert len(frames) == 3
+
+
+@pytest.mark.parametrize("timeout", [None, "5", [], float("nan"), -1, True], ids=repr)
+def test_a_wait_without_a_number_of_seconds_does_not_wait(timeout: Any) -> None:
+    """There may never be a result; nothing is raised into the game."""
+    pumped: list[bool] = []
+    response: Response[int] = Response("flush", ManualClock(), lambda: pumped.append(True))
+    assert response.wait(timeout) is None
+    assert pumped == [True]
+
+
+def test_a_wait_of_any_length_ends_with_the_result() -> None:
+    """A number of seconds that no clock can show is one, too."""
+    for timeout in (5, 1e300, float("inf"), 10**400):
+        response: Response[int] = Response("flush", ManualClock(), lambda: response.finish(5))  # noqa: B023
+        assert response.wait(timeout) == 5
+
+
+def test_a_receiver_may_be_a_method_of_c() -> None:
+    """Each look-up makes another object of it."""
+    signal: Signal[[int]] = Signal("test")
+    heard, others = [0], [0]
+    signal.connect(heard.append)
+    signal.connect(others.append)
+    signal.disconnect(heard.append)
+    signal.emit(1)
+    assert (heard, others) == ([0], [0, 1])

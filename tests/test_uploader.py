@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ga_pygame.delivery.foreign import MAX_AMOUNTS, amounts_of
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.outbox import NewRecord
 from ga_pygame.delivery.undecided import MAX_UNDECIDED
@@ -708,6 +710,7 @@ def test_a_record_that_no_handshake_can_be_made_for_is_dropped() -> None:
 
     rig.service.handshake = handshake  # type: ignore[method-assign]
     rig.service.max_events = 1
+    rig.uploader = rig.made()
     pass_time(rig, 10)
     assert rig.batches == ["a", "c"]
     assert rig.diagnostics.stats(0).dropped == {"internal": 1}
@@ -857,3 +860,71 @@ def test_a_kept_count_that_makes_no_sense_harms_nothing(kept: str) -> None:
     rig.uploader = rig.made(kept={"undecided:test": kept})
     rig.run()
     assert ",".join(rig.batches) == "a,b"
+
+
+def test_a_destination_cannot_change_what_is_settled() -> None:
+    """The records that it gets are its own to read; its bounds are those that were checked."""
+
+    class Greedy(Service):
+        def encode(self, records: Sequence[StoredRecord]) -> Request:
+            self.max_events = "many"  # type: ignore[assignment]
+            self.max_bytes = None  # type: ignore[assignment]
+            with contextlib.suppress(AttributeError):
+                records.clear()  # type: ignore[attr-defined]
+            return super().encode(records)
+
+    rig = Rig(*init_then(OK))
+    rig.service = Greedy()
+    rig.uploader = rig.made()
+    rig.add("a", "b")
+    rig.run()
+    rig.add("c")
+    rig.uploader.urge()
+    rig.run()
+    assert rig.batches == ["a,b", "c"]
+    assert rig.told == [("delivered", "test", 2), ("delivered", "test", 1)]
+
+
+class Summing(Service):
+    """A destination that adds up, in its own way."""
+
+    def __init__(self, answer: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def amounts(self, event: Mapping[str, Any], user_id: str) -> Sequence[tuple[str, float]]:
+        found: Sequence[tuple[str, float]] = self.answer(event)
+        return found
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda _: 1 // 0,
+        lambda _: None,
+        lambda _: [5],
+        lambda _: [("a",)],
+        lambda _: [("a", float("nan"))],
+        lambda _: [("a", "5")],
+        lambda _: [(5, 5)],
+        lambda event: event["missing"],
+    ],
+)
+def test_amounts_that_are_none_cost_that_sum(caplog: pytest.LogCaptureFixture, answer: Callable[[Any], Any]) -> None:
+    """It is said once, with the destination's name, and counted; the writer goes on with the event."""
+    diagnostics = Diagnostics()
+    amounts = amounts_of(Summing(answer), diagnostics)
+    assert [amounts({"category": "design"}, "u") for _ in range(2)] == [(), ()]
+    assert diagnostics.stats(0).dropped == {"internal": 2}
+    assert len(caplog.records) == 1
+    assert 'amounts() of the destination "test" raised' in caplog.text
+
+
+def test_amounts_cannot_change_the_event_and_have_an_end() -> None:
+    """The event is written after it was asked."""
+    event = {"category": "design"}
+    endless = amounts_of(
+        Summing(lambda given: (given.clear(), (("a", 1) for _ in itertools.count()))[1]), Diagnostics()
+    )
+    assert endless(event, "u") == [("a", 1)] * MAX_AMOUNTS
+    assert event == {"category": "design"}

@@ -7,13 +7,15 @@ an answer; each such case is reported once with the destination's name, and the 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from threading import current_thread, main_thread
 from typing import Any, TypeVar
 
 from ga_pygame import untrusted
+from ga_pygame.checks import exact_number, exact_text
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.exchange import (
     Destination,
@@ -25,6 +27,7 @@ from ga_pygame.exchange import (
     Situation,
     Standing,
     StoredRecord,
+    SummingDestination,
     Transport,
     Verdict,
     checked_reply,
@@ -35,6 +38,8 @@ T = TypeVar("T")
 
 MAX_ERRORS_LENGTH = 1000
 """Characters that are kept of what a service says of a rejected event."""
+MAX_AMOUNTS = 100
+"""Sums of a destination that one event adds to."""
 _MIXED = frozenset({Outcome.DELIVERED, Outcome.DROPPED})
 
 
@@ -106,12 +111,12 @@ class Foreign:
 
     def encode(self, destination: Destination, records: Sequence[StoredRecord]) -> Request:
         """Make a request of a batch."""
-        return self._ask(self._part, lambda: of_kind(destination.encode(records), Request))
+        return self._ask(self._part, lambda: of_kind(destination.encode(tuple(records)), Request))
 
     def judge(self, destination: Destination, reply: Reply, records: Sequence[StoredRecord]) -> list[Verdict]:
         """A sound verdict for each record; `internal` for all if the destination has not one for each."""
         try:
-            return self._ask(self._part, lambda: _sound(destination.judge(reply, records), len(records)))
+            return self._ask(self._part, lambda: _sound(destination.judge(reply, tuple(records)), len(records)))
         except Misbehaved:
             return [Verdict(Outcome.DROPPED, Drop.INTERNAL, "the destination could not judge the answer")] * len(
                 records
@@ -126,6 +131,33 @@ class Foreign:
                 raise
             self._diagnostics.foreign(part, error)
             raise Misbehaved(f"{part} raised {type(error).__name__}") from None
+
+
+def amounts_of(
+    destination: SummingDestination, diagnostics: Diagnostics
+) -> Callable[[Mapping[str, Any], str], Sequence[tuple[str, float]]]:
+    """What events add to the sums of a destination: nothing if it raises, or answers with what is no amount.
+
+    Such an event is counted as lost to its sums; the record itself, which other destinations get, is not touched.
+    """
+    name = destination.name
+
+    def amounts(event: Mapping[str, Any], user_id: str) -> Sequence[tuple[str, float]]:
+        try:
+            return [_amount(*one) for one in islice(destination.amounts(dict(event), user_id), MAX_AMOUNTS)]
+        except Exception as error:  # noqa: BLE001 - not our code
+            diagnostics.foreign(f'amounts() of the destination "{name}"', error)
+            diagnostics.drop(Drop.INTERNAL, detail=f'amounts() of the destination "{name}"')
+            return ()
+
+    return amounts
+
+
+def _amount(slot: object, amount: object) -> tuple[str, float]:
+    name, number = exact_text(slot), exact_number(amount)
+    if name is None or number is None or not math.isfinite(number):
+        raise TypeError("must return pairs of a string and a finite number")
+    return name, number
 
 
 def _sound(verdicts: Any, count: int) -> list[Verdict]:

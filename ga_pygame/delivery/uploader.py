@@ -126,7 +126,8 @@ class Uploader:
         self._is_lost = False
         self._refused_in: str | None = None
         self._small_until = -1  # a batch that reaches this id was too large: send half of it
-        self._small = destination.max_events
+        self._max_events, self._max_bytes = destination.max_events, destination.max_bytes  # as they were checked
+        self._small = self._max_events
         self._undecided = Undecided(destination.name, host)
         self._is_held = False  # until the backoff is over: a flush must not send that batch again
 
@@ -272,14 +273,14 @@ class Uploader:
         self._give_back()
 
     def _lease(self) -> Batch | None:
-        limit = self._destination.max_events
+        limit = self._max_events
         if self._small_until >= 0:
             limit = self._small
-        batch = self._outbox.lease(self.name, limit, self._destination.max_bytes)
+        batch = self._outbox.lease(self.name, limit, self._max_bytes)
         if batch is None or (size := self._undecided.size(batch)) >= len(batch.records):
             return batch
         self._outbox.release(batch)
-        return self._outbox.lease(self.name, size, self._destination.max_bytes)
+        return self._outbox.lease(self.name, size, self._max_bytes)
 
     def _answered(self, reply: Reply, now: float) -> None:
         self._is_drained = False

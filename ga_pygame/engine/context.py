@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from ga_pygame import attributes, rules
-from ga_pygame.checks import MISSING, InvalidEvent, exact_whole
+from ga_pygame.checks import MISSING, InvalidEvent, exact_text, exact_whole
 from ga_pygame.diagnostics import Diagnostics, setting
 from ga_pygame.events import AS_KEPT, Fields, FieldValue
+from ga_pygame.traces import pass_on, type_name
 
 DimensionTuple = tuple[str | None, str | None, str | None]
 
@@ -26,7 +28,9 @@ class Loaded(NamedTuple):
 
 
 class Dimensions:
-    """`tracker.dimensions[1] = "ninja"`: the three custom dimensions, kept across launches; `None` clears.
+    """`tracker.dimensions[1] = "ninja"`: the three custom dimensions, kept across launches; `None` or `del` clears.
+
+    Iteration gives the numbers 1, 2 and 3, of whatever type a game's own are: `in` is true for these.
 
     Args:
         declared: The values that the game declared for each; anything goes for one that is missing.
@@ -66,7 +70,8 @@ class Dimensions:
         return first, second, third
 
     def __getitem__(self, number: int) -> str | None:
-        return self._values[number - 1] or None if number in _NUMBERS else None
+        exact = _dimension(number)
+        return None if exact is None else self._values[exact - 1] or None
 
     @setting
     def __setitem__(self, number: int, value: str | None) -> None:
@@ -76,12 +81,18 @@ class Dimensions:
     def __delitem__(self, number: int) -> None:
         self._set(*self._checked(number, None))
 
+    def __contains__(self, number: object) -> bool:
+        return _dimension(number) is not None
+
     def __iter__(self) -> Iterator[int]:
-        return iter(_NUMBERS)
+        return iter(_DIMENSIONS)
+
+    def __len__(self) -> int:
+        return len(_DIMENSIONS)
 
     def _checked(self, number: object, value: object) -> tuple[int, str | None]:
-        exact = exact_whole(number)
-        if exact not in _NUMBERS:
+        exact = _dimension(number)
+        if exact is None:
             words = "there are the custom dimensions 1, 2 and 3"
             raise InvalidEvent("dimension", number, words, "REST v2, Custom dimensions", "not_in_range")
         if value is None:
@@ -106,14 +117,20 @@ class Dimensions:
             words = 'must be a mapping of the numbers 1 to 3, such as {1: "ninja"}'
             raise InvalidEvent("dimensions", values, words, "ours", "wrong_type", private=True)
         named = dict(self._checked(number, value) for number, value in values.items())
-        for number in _NUMBERS:
+        for number in _DIMENSIONS:
             self._set(number, named.get(number))
 
     def __repr__(self) -> str:
         return f"Dimensions{self.values}"
 
 
-_NUMBERS = (1, 2, 3)
+_DIMENSIONS = (1, 2, 3)
+
+
+def _dimension(number: object) -> int | None:
+    """The number of a dimension as an `int`; `None` where there is no such dimension."""
+    exact = exact_whole(number)
+    return exact if exact in _DIMENSIONS else None
 
 
 class GlobalFields(MutableMapping[str, FieldValue]):
@@ -132,7 +149,7 @@ class GlobalFields(MutableMapping[str, FieldValue]):
     __setattr__ = attributes.only()
 
     def __getitem__(self, key: str) -> FieldValue:
-        return self._fields[key]
+        return self._fields[_name(key)]
 
     @setting
     def __setitem__(self, key: str, value: FieldValue) -> None:
@@ -143,20 +160,22 @@ class GlobalFields(MutableMapping[str, FieldValue]):
 
     @setting
     def __delitem__(self, key: str) -> None:
-        if rules.custom_field_key("custom_fields key", key) not in self._fields:
+        name = exact_text(key)
+        if name not in self._fields:
             raise InvalidEvent("custom_fields key", key, "is not set; pop(key, None) needs none", "ours", "no_match")
-        del self._fields[key]
+        del self._fields[name]
         self._tell()
 
     @setting
-    def update(self, *given: Any, **named: Any) -> None:
-        """Set several, as `dict.update` does; nothing is set if one of them is wrong."""
-        try:
-            new = dict(*given, **named)
-        except (TypeError, ValueError):
-            words = "update() takes a mapping, or names with values"
-            raise InvalidEvent("custom_fields", MISSING, words, "ours", "wrong_type") from None
-        self._replace({**self._fields, **rules.custom_fields("custom_fields", new)})
+    def update(self, other: Any = (), /, **more: Any) -> None:
+        """Set several, of a mapping or of pairs; each that breaks a rule is left out, counted and said."""
+        most = rules.MAX_CUSTOM_FIELDS
+        pairs = _pairs(other, most + 1)
+        for key, value in [*pairs[:most], *more.items()]:
+            self[key] = value
+        if len(pairs) > most:
+            words = f"must have at most {most} entries; the others are left out"
+            raise InvalidEvent("custom_fields", MISSING, words, "SDK, Custom event fields", "not_in_range")
 
     def __ior__(self, other: Mapping[str, FieldValue]) -> GlobalFields:
         self.update(other)
@@ -176,3 +195,22 @@ class GlobalFields(MutableMapping[str, FieldValue]):
 
     def _tell(self) -> None:
         self._changed(dict(self._fields) or None)
+
+
+def _name(key: object) -> str:
+    """A field's key as a `str`: a foreign `__hash__` is never asked."""
+    name = exact_text(key)
+    if name is None:
+        raise KeyError(key)
+    return name
+
+
+def _pairs(given: Any, most: int) -> list[tuple[Any, Any]]:
+    """The first entries of what a dict's `update` takes; it may have no end."""
+    try:
+        pairs = ((key, given[key]) for key in given.keys()) if hasattr(given, "keys") else given  # noqa: SIM118 - as `dict`
+        return [(key, value) for key, value in islice(pairs, most)]
+    except Exception as failure:  # noqa: BLE001 - not our code
+        pass_on(failure)
+        words = f"must be a mapping or pairs; reading it raised {type_name(failure)}"
+        raise InvalidEvent("custom_fields", given, words, "ours", "wrong_type", private=True) from None

@@ -14,7 +14,7 @@ from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.engine.home_paths import masked_end, masked_start
 from ga_pygame.events import Error, Fields, Post, Severity
-from ga_pygame.traces import start_of, trace_of
+from ga_pygame.traces import start_of, trace_of, traceback_of
 
 LIMIT = 10
 """Distinct errors that a launch sends."""
@@ -112,7 +112,7 @@ def _sayable(text: str) -> str:
 def fingerprint(error: BaseException) -> Hashable:
     """The same for the same kind of error at the same place, whatever its message says."""
     places: deque[Hashable] = deque(maxlen=_PLACES)
-    trace = error.__traceback__
+    trace = traceback_of(error)
     while trace is not None:
         places.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
         trace = trace.tb_next

@@ -58,8 +58,8 @@ class ResourceArea:
     def _checked(self, flow: Flow, currency: str, amount: float, item_type: str, item_id: str) -> Resource:
         """A checked flow, also against the lists that the game declared."""
         event = Resource(flow, currency, amount, item_type, item_id)
-        rules.declared("currency", currency, self._currencies)
-        rules.declared("item_type", item_type, self._item_types)
+        rules.declared("currency", event.currency, self._currencies)
+        rules.declared("item_type", event.item_type, self._item_types)
         return event
 
 

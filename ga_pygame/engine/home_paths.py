@@ -19,10 +19,15 @@ MIN_HOME_PARTS = 2
 
 _LONGEST_SPELLING = 4096  # characters of a home in a text: each may take six, as in \\u00e9
 
-_ROOTS = r"(?:home|homes|users|user|profiles|media|mnt|documents and settings|documents%20and%20settings)"
-"""Folders whose entries are named after users."""
+MIN_LOGIN = 3
+"""Characters of a player's name that is masked in `ann@laptop`; a shorter one may stand for anything else."""
 
 _SEPARATOR = r"(?:[\\/]{1,8}|%5c|%2f)"
+_ROOTS = (
+    r"(?:home|homes|users|user|profiles|media|mnt|documents and settings|documents%20and%20settings"
+    rf"|run{_SEPARATOR}user{_SEPARATOR}\d{{1,10}})"
+)
+"""Folders whose entries are named after users."""
 _END = r"(?![\w+@-]|\.\w)"
 """What may not follow: `/home/ann` is no part of `/home/annabel`, `/home/ann-2` or `/home/ann.old`."""
 
@@ -92,7 +97,7 @@ def _home_of_the_system() -> str:
 def _pattern(homes: tuple[str, ...], account: str) -> re.Pattern[str] | None:
     """What matches every spelling of these homes; `None` if all are too short."""
     spellings: dict[str, None] = {}
-    names: dict[str, None] = {_spelled(account): None} if len(account) > 1 else {}
+    names = {_spelled(account): account} if len(account) > 1 else {}
     for home in homes:
         for path in (home, _real(home)):
             parts = [part for part in re.split(r"[\\/]+", path) if part and not part.endswith(":")]
@@ -102,14 +107,16 @@ def _pattern(homes: tuple[str, ...], account: str) -> re.Pattern[str] | None:
             # /c/Users/ann is how Unix shells on Windows write C:\Users\ann
             start = rf"(?:{drive[0]}|{_SEPARATOR}{drive[0][0]}|{drive[0][0]}%3a)" if drive else ""
             spellings[start + "".join(_SEPARATOR + _spelled(part) for part in parts)] = None
-            names[_spelled(parts[-1])] = None
+            names[_spelled(parts[-1])] = parts[-1]
     if not spellings:
         return None
     longest_first = "|".join(sorted(spellings, key=len, reverse=True))
     users = rf"(?P<root>{_SEPARATOR}{_ROOTS}{_SEPARATOR})(?:{'|'.join(names)})"
     # A home at the start of a path is `~`; in the middle of another, such as /backup/home/ann, the name is.
     ways = rf"(?<![\w.-])(?:{longest_first})|{users}|(?:{longest_first})"
-    return re.compile(rf"(?:{ways}){_END}", re.IGNORECASE)
+    logins = "|".join(name for name, plain in names.items() if len(plain) >= MIN_LOGIN)
+    login = rf"|(?<![\w.@+-])(?:{logins})(?=@\w)" if logins else ""
+    return re.compile(rf"(?:{ways}){_END}{login}", re.IGNORECASE)
 
 
 def _real(path: str) -> str:
@@ -128,13 +135,14 @@ def _spelled(part: str) -> str:
     return "".join(_SPELLED.get(character) or _spelled_character(character) for character in part)
 
 
-_SPELLED = {" ": r"(?: |%20|\+)"}
+_SPELLED = {" ": r"(?:\\{0,8} |%20|\+)"}
 
 
 def _spelled_character(character: str) -> str:
     if character.isascii():
         plain = re.escape(character)
-        return plain if character.isalnum() else rf"(?:{plain}|%{ord(character):02x})"
+        # a shell writes `O\'Brien`
+        return plain if character.isalnum() else rf"(?:\\{{0,8}}{plain}|%{ord(character):02x})"
     import unicodedata  # noqa: PLC0415 - only for a name that is not ASCII
 
     code = ord(character)

@@ -17,6 +17,7 @@ from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.focus import WATCH_SECONDS, Focus
 from ga_pygame.engine.health import HealthSampler
 from ga_pygame.engine.session import Session
+from ga_pygame.traces import pass_on
 
 
 def _types(*names: str) -> frozenset[int]:
@@ -119,8 +120,12 @@ class Hook:
 
     def process(self, event: pygame.event.Event) -> None:
         """Observe one event; a game may pass what is none."""
-        kind = getattr(event, "type", None)
-        if kind in _WATCHED:
+        try:
+            kind = event.type
+        except Exception as failure:  # noqa: BLE001 - it is none
+            pass_on(failure)
+            return
+        if type(kind) is int and kind in _WATCHED:
             self._observe(kind)
 
     def frame(self, now: float) -> None:
@@ -156,9 +161,9 @@ class Hook:
         self._wrapped.append((module, name, original, wrapper))
 
     def _seen_all(self, events: Iterable[pygame.event.Event]) -> None:
-        for event in events:
-            if event.type in _WATCHED:
-                self._observe(event.type)
+        if type(events) is list:  # else another wrapper answered; of a generator we would take the game's events
+            for event in events:
+                self.process(event)
         self._tick()
 
     def _seen_one(self, event: pygame.event.Event) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from ga_pygame import attributes
-from ga_pygame.checks import MISSING, InvalidEvent, exact_number
+from ga_pygame.checks import MISSING, InvalidEvent, exact_if_text, exact_number
 from ga_pygame.diagnostics import Diagnostics, game_call, guard, guarded, request
 from ga_pygame.events import Fields, Post, Progression, Repeat, Status, no_repeat
 
@@ -42,6 +42,7 @@ class ProgressionArea:
     @guard
     def start(self, *level: str, fields: Fields | None = None) -> None:
         """An attempt begins; one that is still open failed, also if this call is refused."""
+        level = tuple(map(exact_if_text, level))
         if fields is not None or self._open is not None or not self._repeat(("progression", "Start", *level), None):
             try:
                 event = Progression(Status.START, level)
@@ -91,6 +92,7 @@ class ProgressionArea:
                 words = "no attempt is open; name the level: complete('forest', 'level_1')"
                 raise InvalidEvent("progression", MISSING, words, "ours", "wrong_length")
             level = self._open
+        level = tuple(map(exact_if_text, level))
         plain = fields is None and (score is None or type(score) is int)
         if plain and self._repeat(("progression", status, *level), score):
             self._close(level)
