@@ -117,7 +117,8 @@ def _judge(raw: bytes, accepted: list[Accepted], rejected: _Refusals, last: _Las
     try:
         event = bodies.decode(raw)
     except bodies.Unreadable as error:
-        rejected.add(None, raw, None, [_error("data_invalid", "", f"cannot be read: {error}")])
+        shown = raw if error.is_shallow else _beginning(raw, None)
+        rejected.add(None, shown, None, [_error("data_invalid", "", f"cannot be read: {error}")])
         return
     if type(event) is not dict:
         rejected.add(None, raw, event, [_error("wrong_type", "", "an event must be a JSON object")])
@@ -180,6 +181,8 @@ def _run(raws: Sequence[bytes], start: int) -> tuple[bytes, list[bytes]]:
             if before != good:  # it holds the time only, which repeats
                 if not after or not before.startswith(b"{") or before.count(b"{") > 1 or b"[" in before:
                     break  # not there, or perhaps inside of another field
+                if before[-1:] not in (b"{", b","):
+                    break  # inside of a name: "a\\"v"
                 good = before
             if len(raws[number]) > MAX_EVENT_BYTES:
                 break
