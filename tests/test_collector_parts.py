@@ -105,7 +105,7 @@ _ODD = [
     *(_written(*_GOOD[:2], {}).replace("{", first, 1) + last for first, last in (('{"a":{', "}"), ('{"b":[{', "]}"))),
     _written(*_GOOD).replace("{", '{"category":"design","event_id":"a:b","a":{', 1) + "}",
     _written({**_GOOD[0], "text": "\ud83d"}, *_GOOD[1:]),
-    _written(*_GOOD).replace('"v"', '"abc\\"v"'),
+    _written(*_GOOD).replace('"v"', '"abc\\"v"').replace('"category"', '"category":5,"category"'),
     "1",
 ]
 
