@@ -283,8 +283,8 @@ def _send_all(one: socket.socket, data: bytes) -> None:
 _IMPATIENT = """
 import sys
 from ga_pygame import cli
-from ga_pygame.collector import connections
-connections.MAX_REQUEST_SECONDS = connections.MAX_STALLED_SECONDS = 1.0
+from ga_pygame.collector import answers, connections
+connections.MAX_REQUEST_SECONDS = connections.MAX_STALLED_SECONDS = answers.MAX_STALLED_SECONDS = 1.0
 sys.exit(cli.main(sys.argv[1:]))
 """
 

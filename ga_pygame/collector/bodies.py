@@ -57,9 +57,10 @@ class Busy(Exception):
 
 
 class Held:
-    """What the bodies of all requests hold together, on the loop's thread."""
+    """What the bodies of all requests, or of all answers, hold together, on the loop's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_HELD_BYTES) -> None:
+        self._most = most
         self._bytes = 0
 
     @contextlib.contextmanager
@@ -74,7 +75,7 @@ class Held:
             nonlocal own
             own += number
             self._bytes += number
-            if self._bytes > MAX_HELD_BYTES and own > ALWAYS_HELD_BYTES:
+            if self._bytes > self._most and own > ALWAYS_HELD_BYTES:
                 raise Busy
 
         try:
@@ -205,17 +206,17 @@ def decode(raw: Any) -> Any:
         raise Unreadable(str(error).partition(" - at")[0], is_shallow=is_shallow) from error
 
 
-def count_values(body: bytes) -> int:
+def count_values(body: bytes, most: int = MAX_VALUES) -> int:
     """At least how many values a JSON text holds: its commas and opening brackets, those in strings too.
 
     They are taken out of small pieces, which is half the work of counting each of the three.
 
     Raises:
-        TooLarge: More than are decoded.
+        TooLarge: More than `most`.
     """
     pieces = (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
     values = len(body) - sum(len(piece.translate(None, b",[{")) for piece in pieces)
-    if values > MAX_VALUES:
+    if values > most:
         raise TooLarge
     return values
 
