@@ -74,6 +74,7 @@ class Answers:
                 if refused:
                     body, more = b"", False
                 if start is not None:
+                    self._give(0)
                     await send(_instead(start) if refused else start)
                 elif refused:
                     return
@@ -85,12 +86,16 @@ class Answers:
     async def _send(self, body: bytes, send: Send, *, more: bool) -> None:
         for at in range(0, len(body) or 1, PIECE_BYTES):
             piece = body[at : at + PIECE_BYTES]
-            if not self.unread_bytes:  # it has read all: the time that we take is not its fault
-                self._since = asyncio.get_running_loop().time()
-                self._given = 0
-            self._given += len(piece)
+            self._give(len(piece))
             more_body = more or at + PIECE_BYTES < len(body)
             await send({"type": "http.response.body", "body": piece, "more_body": more_body})
+
+    def _give(self, size: int) -> None:
+        """Note bytes that its client has to read from now on."""
+        if not self.unread_bytes:  # it has read all: the time that we take is not its fault
+            self._since = asyncio.get_running_loop().time()
+            self._given = 0
+        self._given += size
 
 
 def _instead(start: Message) -> Message:
