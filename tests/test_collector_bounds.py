@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gzip
 import http.client
@@ -17,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
-from ga_pygame.collector import bodies, connections, validation
+from ga_pygame.collector import answers, bodies, connections, validation
 from tests.conftest import eventually
 from tests.test_collector_http import EVENTS, INIT, KEY, WHO, Collector, event, pack, sign
 
@@ -280,36 +283,34 @@ def _send_all(one: socket.socket, data: bytes) -> None:
         one.sendall(data)
 
 
-_IMPATIENT = """
+_PATCHED = """
 import sys
 from ga_pygame import cli
-from ga_pygame.collector import connections
-connections.MAX_REQUEST_SECONDS = connections.MAX_STALLED_SECONDS = 1.0
+from ga_pygame.collector import answers, connections
+{patches}
 sys.exit(cli.main(sys.argv[1:]))
 """
 
 
-@pytest.fixture
-def impatient(tmp_path: Path) -> Iterator[int]:
-    """The port of a collector that waits a second where others wait for half a minute."""
-    command = [
-        sys.executable,
-        "-c",
-        _IMPATIENT,
-        "collect",
-        "--port",
-        "0",
-        "--no-page",
-        "--db",
-        str(tmp_path / "e.sqlite3"),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+@contextlib.contextmanager
+def _patched(folder: Path, patches: str) -> Iterator[int]:
+    """The port of a collector with other bounds."""
+    command = [sys.executable, "-c", _PATCHED.format(patches=patches), "collect", "--port", "0", "--no-page"]
+    process = subprocess.Popen([*command, "--db", str(folder / "e.sqlite3")], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield int(process.stdout.readline().rsplit(":", 1)[1])
     finally:
         process.terminate()
         process.communicate(timeout=20)
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[int]:
+    """The port of a collector that waits a second where others wait for half a minute."""
+    seconds = "connections.MAX_REQUEST_SECONDS = connections.MAX_STALLED_SECONDS = answers.MAX_STALLED_SECONDS = 1.0"
+    with _patched(tmp_path, seconds) as port:
+        yield port
 
 
 @pytest.mark.parametrize(
@@ -352,6 +353,229 @@ def test_a_client_that_reads_nothing_is_closed(impatient: int) -> None:
         one.connect(("127.0.0.1", impatient))
         with pytest.raises(ConnectionError):
             one.sendall(asked)
+
+
+def _send_to(port: int, *events: dict[str, Any]) -> int:
+    body = pack(json.dumps(events).encode())
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("POST", EVENTS, body, {"Authorization": sign(body), "Content-Encoding": "gzip"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def _large_events() -> list[dict[str, Any]]:
+    """A batch of almost 4 MB."""
+    return [event(custom_fields={f"f{number}": "y" * 250 for number in range(40)}) for _ in range(360)]
+
+
+def _ask_without_reading(port: int, path: str) -> socket.socket:
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    one.settimeout(20)
+    one.connect(("127.0.0.1", port))
+    one.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return one
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("path", ["/api/events?limit=1000", "/api/export"])
+def test_answers_that_nobody_reads_cost_little(collector: Collector, path: str) -> None:
+    """Sixty of them take the memory of a few, games are answered, and who reads gets all."""
+    for _ in range(4):
+        assert collector.send(*_large_events(), packed=True).status == 200
+    assert len(collector.ask("GET", "/api/export").body.splitlines()) == 4 * 360
+    before = memory(collector.process)
+    others = []
+    try:
+        others.extend(_ask_without_reading(collector.port, path) for _ in range(60))
+        assert eventually(lambda: sum(map(_has_answer, others)) >= 40)  # most hear that they should come again
+        for _ in range(5):
+            assert collector.send(event()).status == 200
+        assert memory(collector.process) - before < 128 * 2**20
+    finally:
+        for one in others:
+            one.close()
+    assert eventually(lambda: collector.ask("GET", "/api/events").status == 200)
+
+
+def test_a_rejection_that_nobody_reads_is_told_later() -> None:
+    """Large answers have a bound together, whatever they say; small ones always pass."""
+    sent: list[list[Any]] = []
+    blocked = asyncio.Event()
+    held = bodies.Held(100_000)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-length", b"1"), (b"content-type", b"text/plain"), (b"x", b"y")]
+        await send({"type": "http.response.start", "status": 400, "headers": headers})
+        for piece in scope["pieces"]:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    async def answer(*pieces: bytes) -> list[Any]:
+        messages: list[Any] = []
+        sent.append(messages)
+
+        async def send(message: Any) -> None:
+            messages.append(message)
+            if message.get("body") and len(sent) == 1:
+                await blocked.wait()
+
+        await answers.Answers(app, held)({"type": "http", "pieces": pieces}, None, send)  # type: ignore[arg-type]
+        return messages
+
+    async def main() -> None:
+        first = asyncio.create_task(answer(b"a" * 90_000, b"b" * 90_000))
+        await asyncio.sleep(0)
+        refused = await answer(b"c" * 40_000, b"d" * 40_000)
+        assert [one["type"] for one in refused] == ["http.response.start", "http.response.body"]
+        assert refused[0]["status"] == 503
+        assert dict(refused[0]["headers"]) == {b"x": b"y", b"content-length": b"0", b"retry-after": b"5"}
+        assert not refused[1]["body"]
+        assert b"".join(one["body"] for one in (await answer(b"c" * 30_000))[1:]) == b"c" * 30_000
+        blocked.set()
+        whole = await first
+        assert b"".join(one["body"] for one in whole[1:]) == b"a" * 90_000 + b"b" * 90_000
+        assert max(len(one["body"]) for one in whole[1:]) == answers.PIECE_BYTES
+        assert [one["more_body"] for one in whole[1:]] == [True] * 4 + [False]
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_unread_answers_do_not_keep_games_out(tmp_path: Path) -> None:
+    """If every connection is being answered, one that does not read makes room for a new one."""
+    with _patched(tmp_path, "connections.MAX_CONNECTIONS = 6") as port:
+        for _ in range(3):
+            assert _send_to(port, *_large_events()) == 200
+        others = []
+        try:
+            for _ in range(6):
+                others.append(_ask_without_reading(port, "/api/export"))
+                assert eventually(lambda: _has_answer(others[0]))
+            for _ in range(3):
+                assert _send_to(port, event()) == 200
+        finally:
+            for one in others:
+                one.close()
+
+
+def test_idle_connections_do_not_keep_games_out(tmp_path: Path) -> None:
+    """If every connection is between two requests, the one that has been quiet longest makes room for a new one."""
+    with _patched(tmp_path, "connections.MAX_CONNECTIONS = 6") as port:
+        others = []
+        try:
+            for _ in range(6):
+                others.append(_ask_without_reading(port, "/api/summary"))
+                assert eventually(lambda: _has_answer(others[-1]))
+            assert _send_to(port, event()) == 200
+        finally:
+            for one in others:
+                one.close()
+
+
+class _Wire(asyncio.Transport):
+    """A client's end that is not there."""
+
+    unread = 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        pass
+
+    resume_reading = pause_reading
+
+
+def test_a_client_that_reads_too_slowly_is_late() -> None:
+    """What counts is how much it reads, not that it reads; the time before there was something to read does not."""
+    wire = _Wire()
+    megabyte = 2**20
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * megabyte})
+
+    async def send(_message: Any) -> None:
+        wire.unread = 100_000
+
+    async def main() -> None:
+        now = asyncio.get_running_loop().time()
+        one = answers.Answers(app, bodies.Held())
+        one.begin(wire, now - 1_000)
+        assert not one.is_late(now)
+        for _ in range(2):
+            await one({"type": "http"}, None, send)  # type: ignore[arg-type]
+            now = asyncio.get_running_loop().time()
+            due = now + answers.MAX_STALLED_SECONDS + megabyte / answers.MIN_BYTES_PER_SECOND
+            assert not one.is_late(due - 5)
+            for wire.unread in (50_000, 10):
+                assert one.is_late(due + 5)
+            wire.unread = 0  # it has read all
+            assert not one.is_late(due + 5)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_a_head_of_many_lines_is_refused(collector: Collector) -> None:
+    """Thousands of lines fit into a head's bytes; the parser would take them all at once."""
+    for lines, status in ((8_000, b"400"), (300, b"400"), (150, b"404")):
+        for pieces in (1, 7):
+            with _open(collector) as one:
+                head = b"GET /x HTTP/1.1\r\nHost: localhost\r\n" + b"a:\r\n" * lines + b"\r\n"
+                size = len(head) // pieces + 1
+                with contextlib.suppress(ConnectionError):
+                    for at in range(0, len(head), size):
+                        one.sendall(head[at : at + size])
+                try:
+                    assert one.recv(12) == b"HTTP/1.1 " + status
+                except ConnectionResetError:
+                    assert status == b"400"
+    body = json.dumps([event()]).encode()
+    many = f"POST {EVENTS} HTTP/1.1\r\nHost: x\r\nAuthorization: {sign(body)}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with _open(collector) as one:  # many requests in one piece have many lines, and are good
+        one.sendall((many.encode() + body) * 100)
+        told = b""
+        while told.count(b"HTTP/1.1 200") < 100:
+            told += (piece := one.recv(65536))
+            assert piece
+    assert collector.send(event()).status == 200
+
+
+def test_a_turn_of_the_loop_parses_so_many_lines_of_all_connections() -> None:
+    """However many connections send tiny chunks in the same moment, others have their turn, and nothing is lost."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        config = uvicorn.Config(app)
+        config.load()
+        all_of_them, state = connections.Connections(), ServerState()
+        ours = [all_of_them.protocol(config, state, {}) for _ in range(20)]
+        for one in ours:
+            one.connection_made(_Wire())
+            one.data_received(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            one.data_received(b"1\r\nx\r\n" * 2_000)
+
+        def chunks() -> int:
+            return sum(len(one.cycle.body) for one in ours if one.cycle)
+
+        before, turns = chunks(), 0
+        while chunks() < 20 * 2_000:
+            assert (chunks() - before) * 2 <= connections.MAX_LINES_PER_TURN + connections.MAX_PIECE_LINES
+            before = chunks()
+            turns += 1
+            assert turns < 1_000
+            await asyncio.sleep(0)
+        for task in state.tasks:
+            task.cancel()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 def test_few_file_handles_are_enough(tmp_path: Path) -> None:

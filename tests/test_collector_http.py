@@ -375,7 +375,7 @@ def test_valid_ones_of_a_bad_batch_are_stored(fresh: Collector) -> None:
         b"\xff\xfe",
         b"\xef\xbb\xbf[]",
         b'[{"a": "\xed\xa0\x80"}]',
-        b"[" * 100_000 + b"]" * 100_000,
+        b"[" * 100_000 + b"]" * 99_999,
         b'[{"a": 1}',
         pack(b"[]"),
         json.dumps(event()).encode(),
@@ -397,8 +397,10 @@ def test_undecodable_body(shared: Collector, body: bytes) -> None:
         '{"value": 1e999}',
         '{"value": ' + "9" * 5000 + "}",
         '{"user_id": ' + "[" * 500 + "]" * 500 + "}",
+        '{"user_id": ' + "[" * 20_000 + "]" * 20_000 + "}",
+        '{"user_id": "\\ud83d", "value": ' + "9" * 5000 + "}",
     ],
-    ids=["half a surrogate pair", "number too large", "integer too long", "deep value"],
+    ids=["half a surrogate pair", "number too large", "integer too long", "deep value", "deeper value", "two of them"],
 )
 def test_one_unreadable_event_does_not_take_its_batch_along(shared: Collector, text: str) -> None:
     """What no store can hold is rejected by itself; its neighbours in the batch are kept."""
@@ -662,6 +664,10 @@ def test_beyond_loopback_a_token_is_needed(tmp_path: Path) -> None:
         cookie = {"Cookie": welcome.headers["set-cookie"].split(";")[0], "Host": "any.name"}
         assert collector.ask("GET", "/", None, cookie).status == 200
         assert collector.ask("GET", "/api/export", None, cookie).status == 200
+        for other in ('prefs={"a": 1}', "theme=a b", "name=J\u00f6rg", "x", "a=b=c", ";;"):  # other apps' cookies
+            for cookies in (f"{other}; {cookie['Cookie']}", f"{cookie['Cookie']};{other}"):
+                assert collector.ask("GET", "/api/summary", None, {"Cookie": cookies}).status == 200, cookies
+            assert collector.ask("GET", "/api/summary", None, {"Cookie": f"{other}; x{cookies}"}).status == 401
     finally:
         assert collector.stop() == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ga_pygame import rules
-from ga_pygame.collector import bodies, configs, games, lanes, validation
+from ga_pygame.collector import bodies, configs, gameanalytics, games, lanes, validation
 from tests.conftest import ANNOTATIONS
 
 _json = st.recursive(
@@ -105,6 +106,7 @@ _ODD = [
     *(_written(*_GOOD[:2], {}).replace("{", first, 1) + last for first, last in (('{"a":{', "}"), ('{"b":[{', "]}"))),
     _written(*_GOOD).replace("{", '{"category":"design","event_id":"a:b","a":{', 1) + "}",
     _written({**_GOOD[0], "text": "\ud83d"}, *_GOOD[1:]),
+    _written(*_GOOD).replace('"v"', '"abc\\"v"').replace('"category"', '"category":5,"category"'),
     "1",
 ]
 
@@ -249,7 +251,7 @@ def test_heavy_work_waits_until_what_the_one_before_returned_is_used() -> None:
         log.append("heavy")
 
     async def use(used: asyncio.Event, done: asyncio.Event) -> None:
-        async with ours.run(heavy):
+        async with ours.run("client", heavy):
             used.set()
             await done.wait()
 
@@ -259,7 +261,7 @@ def test_heavy_work_waits_until_what_the_one_before_returned_is_used() -> None:
         await used.wait()
         second = asyncio.create_task(use(asyncio.Event(), done))
         for _ in range(3):
-            async with ours.run(lambda _light: "light") as result:
+            async with ours.run("client", lambda _light: "light") as result:
                 assert result == "light"
         assert log == ["heavy"]
         done.set()
@@ -267,7 +269,7 @@ def test_heavy_work_waits_until_what_the_one_before_returned_is_used() -> None:
         first = asyncio.create_task(use(used, asyncio.Event()))
         await asyncio.sleep(0)
         first.cancel()  # a sender that went away does not keep the lane
-        async with ours.run(heavy):
+        async with ours.run("client", heavy):
             pass
 
     try:
@@ -275,3 +277,74 @@ def test_heavy_work_waits_until_what_the_one_before_returned_is_used() -> None:
     finally:
         ours.close()
     assert log[:2] == ["heavy"] * 2
+
+
+def test_the_clients_of_a_lane_take_turns() -> None:
+    """One that asks much waits for itself, and of too much that is heavy its newest is given up."""
+    log: list[str] = []
+    busy: list[str] = []
+    seen: list[str] = []
+    ours = lanes.Lanes()
+
+    async def ask(client: str, name: str, *, heavy: bool, all_there: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+
+        def work(light: bool) -> None:
+            if light and heavy:
+                seen.append(name)
+                if len(seen) == 33:
+                    loop.call_soon_threadsafe(all_there.set)
+                raise lanes.Heavy
+            log.append(name)
+
+        try:
+            async with ours.run(client, work):
+                await all_there.wait()
+        except bodies.Busy:
+            busy.append(name)
+
+    async def main(*, heavy: bool) -> None:
+        asked = [("a", f"a{number}") for number in range(30)] + [("b", "b0"), ("b", "b1"), ("c", "c0")]
+        all_there = asyncio.Event()
+        if not heavy:
+            all_there.set()
+        await asyncio.gather(*(ask(client, name, heavy=heavy, all_there=all_there) for client, name in asked))
+
+    try:
+        asyncio.run(asyncio.wait_for(main(heavy=False), 60))
+        assert log[:6] == ["a0", "a1", "b0", "c0", "a2", "b1"]
+        assert sorted(log) == sorted({*log})
+        assert len(log) == 33
+        log.clear()
+        asyncio.run(asyncio.wait_for(main(heavy=True), 60))
+    finally:
+        ours.close()
+    assert {"b0", "b1", "c0"} <= set(log)
+    assert len(log) > lanes.MAX_HEAVY_WAITING
+    assert busy
+    assert all(name.startswith("a") for name in busy)
+    assert len(log) + len(busy) == 33
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [{"category": "design", "x": "y" * 1400}] * 500,
+        [{}] * (gameanalytics.MAX_LIGHT_REFUSALS + 1),
+        [{**_EVENT, "custom_fields": {f"a{number}": 1 for number in range(gameanalytics.MAX_LIGHT_VALUES)}}],
+    ],
+    ids=["many bytes", "many refusals", "many values"],
+)
+def test_what_takes_long_is_not_light(events: list[dict[str, Any]]) -> None:
+    """A few kB of gzip that take long to be taken apart leave the lane for light ones at once."""
+    body = gzip.compress(json.dumps(events).encode())
+    with pytest.raises(lanes.Heavy):
+        gameanalytics.take_apart("k", 0, body, "gzip", light=True)
+    assert gameanalytics.take_apart("k", 0, body, "gzip", light=False)[1]
+
+
+def test_a_games_largest_batch_is_light() -> None:
+    """500 events as our tracker writes them, which is the most that it sends at once."""
+    events = [_written({**_GOOD[0], "value": number}, *_GOOD[1:]) for number in range(500)]
+    submission, rejected = gameanalytics.take_apart("k", 0, f"[{','.join(events)}]".encode(), "", light=True)
+    assert (len(submission.accepted), rejected) == (500, [])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -15,7 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
 
+from ga_pygame.collector.answers import RETRY_AFTER_SECONDS
 from ga_pygame.collector.plain_text import one_line
 from ga_pygame.collector.queries import Arrival, Queries
 from ga_pygame.collector.store import Store
@@ -24,25 +27,33 @@ _T = TypeVar("_T")
 
 MAX_PAGE_OF_EVENTS = 1000
 """Events in an answer of `/api/events`; further ones are had with `after`."""
+MAX_LARGE_ANSWERS = 2
+"""Answers of `/api/events` and `/api/export` that are made and read at once; others wait."""
+MAX_WAITING_QUESTIONS = 16
+"""Questions that wait for their turn; a further one is answered with 503."""
 
 
 class Api:
     """The page's data as JSON.
 
     A thread of its own asks, because an answer can mean to unpack megabytes: the loop goes on answering games.
+    An answer with events is in memory from the question until its client has read it. So few are made at once.
     """
 
     def __init__(self, queries: Queries, store: Store) -> None:
         self._queries = queries
         self._store = store
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-api")
+        self._questions = _Line(1)
+        self._large = _Line(MAX_LARGE_ANSWERS)
 
     async def _ask(self, question: Callable[[], _T]) -> _T:
         def answer() -> _T:
             self._queries.follow(self._store.generation)
             return question()
 
-        return await asyncio.get_running_loop().run_in_executor(self._pool, answer)
+        async with self._questions.place():
+            return await asyncio.get_running_loop().run_in_executor(self._pool, answer)
 
     def routes(self) -> list[Route]:
         """`GET` routes under `/api`."""
@@ -60,7 +71,11 @@ class Api:
     async def _events(self, request: Request) -> Response:
         after = _number(request, "after", 0, 2**62)
         limit = _number(request, "limit", 100, MAX_PAGE_OF_EVENTS)
-        return await self._ask(lambda: _raw_list(list(map(_arrival, self._queries.arrivals(after, limit)))))
+
+        async def make() -> Response:
+            return await self._ask(lambda: _raw_list(list(map(_arrival, self._queries.arrivals(after, limit)))))
+
+        return _InLine(self._large, make)
 
     async def _sessions(self, request: Request) -> Response:
         limit = _number(request, "limit", 100, 1000)
@@ -74,7 +89,12 @@ class Api:
         rejected = "rejected" in request.query_params
         name = "rejected.jsonl" if rejected else "events.jsonl"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return StreamingResponse(self._lines(rejected=rejected), headers=headers, media_type="application/x-ndjson")
+
+        async def make() -> Response:
+            lines = self._lines(rejected=rejected)
+            return StreamingResponse(lines, headers=headers, media_type="application/x-ndjson")
+
+        return _InLine(self._large, make)
 
     async def _lines(self, *, rejected: bool) -> AsyncIterator[bytes]:
         after: int | None = 0
@@ -91,6 +111,44 @@ class Api:
             if bool(one.errors) == rejected
         ]
         return b"".join(lines), page[-1].id if page else None
+
+
+class _Line:
+    """Lets some in at a time and a number of others wait."""
+
+    def __init__(self, at_once: int) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        self._left = at_once + MAX_WAITING_QUESTIONS
+
+    @contextlib.asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Be in, in the context.
+
+        Raises:
+            HTTPException: Too many wait already (503).
+        """
+        if not self._left:
+            raise HTTPException(503, "too many ask at once", {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        self._left -= 1
+        try:
+            async with self._free:
+                yield
+        finally:
+            self._left += 1
+
+
+class _InLine(Response):
+    """An answer that is made and sent when its turn has come."""
+
+    def __init__(self, line: _Line, make: Callable[[], Awaitable[Response]]) -> None:
+        super().__init__()
+        self._line = line
+        self._make = make
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._line.place():
+            response = await self._make()
+            await response(scope, receive, send)
 
 
 def _rejected_line(one: Arrival) -> bytes:

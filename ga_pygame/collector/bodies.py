@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -56,9 +57,10 @@ class Busy(Exception):
 
 
 class Held:
-    """What the bodies of all requests hold together, on the loop's thread."""
+    """What the bodies of all requests, or of all answers, hold together, on the loop's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_HELD_BYTES) -> None:
+        self._most = most
         self._bytes = 0
 
     @contextlib.contextmanager
@@ -73,7 +75,7 @@ class Held:
             nonlocal own
             own += number
             self._bytes += number
-            if self._bytes > MAX_HELD_BYTES and own > ALWAYS_HELD_BYTES:
+            if self._bytes > self._most and own > ALWAYS_HELD_BYTES:
                 raise Busy
 
         try:
@@ -173,12 +175,22 @@ def _gzip_header_length(body: bytes) -> int:
 
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
-_WHITESPACE = " \t\r\n"
+_WHITESPACE = b" \t\r\n"
+_ESCAPE = re.compile(rb"\\.", re.DOTALL)
+_MARK = re.compile(rb'"[^"]*"?|[\[\]{},]')
 _PIECE = 2**16
 
 
 class Unreadable(Exception):
-    """One event of a list that is JSON by its grammar, but holds what cannot be stored."""
+    """One event of a list that is JSON by its grammar, but holds what cannot be stored.
+
+    Attributes:
+        is_shallow: It can be shown as it is; else it is nested too deep for most readers.
+    """
+
+    def __init__(self, reason: str, *, is_shallow: bool = True) -> None:
+        super().__init__(reason)
+        self.is_shallow = is_shallow
 
 
 def decode(raw: Any) -> Any:
@@ -190,20 +202,21 @@ def decode(raw: Any) -> Any:
     try:
         return _decode(raw)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise Unreadable(str(error).partition(" - at")[0]) from error
+        is_shallow = not isinstance(error, RecursionError)
+        raise Unreadable(str(error).partition(" - at")[0], is_shallow=is_shallow) from error
 
 
-def count_values(body: bytes) -> int:
+def count_values(body: bytes, most: int = MAX_VALUES) -> int:
     """At least how many values a JSON text holds: its commas and opening brackets, those in strings too.
 
     They are taken out of small pieces, which is half the work of counting each of the three.
 
     Raises:
-        TooLarge: More than are decoded.
+        TooLarge: More than `most`.
     """
     pieces = (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
     values = len(body) - sum(len(piece.translate(None, b",[{")) for piece in pieces)
-    if values > MAX_VALUES:
+    if values > most:
         raise TooLarge
     return values
 
@@ -223,8 +236,8 @@ def split(body: bytes) -> list[Any]:
         return list(_split(body))
     except (msgspec.DecodeError, RecursionError) as error:
         try:
-            return _split_slowly(body.decode("utf-8"))
-        except (ValueError, RecursionError):
+            return _split_slowly(body)
+        except ValueError:
             raise BadBody(f"the body must be a JSON list: {error}") from error
 
 
@@ -242,36 +255,55 @@ def _check_utf8(body: bytes) -> None:
     decode(b"", final=True)
 
 
-def _split_slowly(text: str) -> list[bytes]:
-    """The same for text with half surrogate pairs in escapes, which the fast decoder refuses as a whole."""
-    scanner = json.JSONDecoder(parse_constant=_refuse)
+def _split_slowly(body: bytes) -> list[bytes]:
+    """The same for a list of which an element is too much for the fast decoder, which then refuses the whole list.
+
+    It looks at strings and brackets only. So an element may be as deep as it likes, and is checked by itself.
+
+    Raises:
+        ValueError: Not JSON, or not a list.
+    """
     elements: list[bytes] = []
-    at = _skip(text, 0)
-    if text[at : at + 1] != "[":
-        raise ValueError
-    at = _skip(text, at + 1)
-    while text[at : at + 1] != "]" or elements:
-        _, end = scanner.raw_decode(text, at)
-        elements.append(text[at:end].encode())
-        at = _skip(text, end)
-        if text[at : at + 1] == "]":
-            break
-        if text[at : at + 1] != ",":
-            raise ValueError
-        at = _skip(text, at + 1)
-    if _skip(text, at + 1) != len(text):
-        raise ValueError
-    return elements
+    depth = start = 0
+    flat = _ESCAPE.sub(b"__", body)  # as long, so that a string ends at its next quotation mark
+    for found in _MARK.finditer(flat):
+        at = found.start()
+        mark = flat[at : at + 1]
+        if mark in b"[{":
+            depth += 1
+            if depth == 1:
+                if mark != b"[" or body[:at].strip(_WHITESPACE):
+                    raise ValueError
+                start = at + 1
+        elif mark in b"]}":
+            depth -= 1
+            if depth == 0:
+                if mark != b"]" or body[at + 1 :].strip(_WHITESPACE):
+                    raise ValueError
+                last = body[start:at].strip(_WHITESPACE)
+                return [*elements, _checked(last)] if elements or last else []
+        elif mark == b"," and depth == 1:
+            elements.append(_checked(body[start:at].strip(_WHITESPACE)))
+            start = at + 1
+    raise ValueError
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] in _WHITESPACE:
-        at += 1
-    return at
+_scanner = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
+
+
+def _checked(element: bytes) -> bytes:
+    """An element that is JSON by its grammar, as far as that can be seen: one too deep is rejected later, alone.
+
+    Raises:
+        ValueError: It is not.
+    """
+    with contextlib.suppress(RecursionError):
+        _scanner.decode(element.decode("utf-8"))
+    return element
 
 
 def decode_object(body: bytes) -> dict[str, Any]:

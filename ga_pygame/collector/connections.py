@@ -2,6 +2,7 @@
 
 The server's own protocol class has no limit for any of these: a thousand half-open requests take all places, a byte a
 second holds one for ever, and a body in chunks of one byte keeps the loop busy for as long as its parser needs.
+What the parser takes depends on the lines, of heads and of chunks, more than on the bytes.
 A connection that is closed here gets no answer, which every sender takes for a failed try.
 """
 
@@ -10,32 +11,44 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import h11
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from ga_pygame.collector.answers import MAX_ANSWERS_BYTES, MAX_STALLED_SECONDS, Answers
+from ga_pygame.collector.bodies import Held
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+    from uvicorn._types import ASGI3Application
+
 MAX_CONNECTIONS = 512
-"""Connections at a time; for another one that which has been quiet longest is closed, half-open ones first."""
+"""Connections at a time; for another one that which has been quiet longest is closed, half-open ones first, and of
+those that are being answered the one that has most to read."""
 MAX_WEB_SOCKETS = 24
 """Open pages; a further one is closed."""
 MAX_MESSAGE_BYTES = 64 * 2**10
 """Bytes of what an open page sends at once (a click, what it has read); for more its socket is closed."""
 MAX_HEADER_BYTES = 32 * 2**10
 """Bytes of a request's head; a longer one is answered with 400."""
+MAX_HEADER_LINES = 200
+"""Lines of a request's head; a longer one is answered with 400."""
 MAX_REQUEST_SECONDS = 30.0
 """From a request's first byte, or from the connection's start, to the request's last byte; then it is closed."""
-MAX_STALLED_SECONDS = 30.0
-"""How long a client may read nothing of its answer; then it is closed."""
 MAX_ACCEPTED_AT_ONCE = 128
 """Connections that are taken in one turn of the loop, before any of them can be closed."""
 OPEN_FILES_WANTED = 4096
 OPEN_FILES_OF_OURS = 40
 """File handles that are kept free of connections: the database, the listener, the page's files."""
 PIECE_BYTES = 16 * 2**10
-"""Bytes that the parser gets in one turn of the loop; some milliseconds at worst."""
+"""Bytes of a connection that the parser gets in one turn of the loop."""
+MAX_PIECE_LINES = 200
+"""Lines of a connection that the parser gets in one turn of the loop, each 5 to 10 \u00b5s."""
+MAX_LINES_PER_TURN = 400
+"""Lines of all connections after which the parser gets nothing more in this turn of the loop."""
 
 
 def raise_file_limit() -> int:
@@ -63,7 +76,11 @@ class Connections:
 
     def __init__(self, most: int = MAX_CONNECTIONS) -> None:
         self.most = most
+        self.answers = Held(MAX_ANSWERS_BYTES)
         self._open: dict[Connection, None] = {}
+        self._unparsed: dict[Connection, None] = {}
+        self._lines_left = MAX_LINES_PER_TURN
+        self._turn: asyncio.Handle | None = None
         self._pages: dict[asyncio.Transport, tuple[int, float]] = {}
 
     def protocol(
@@ -83,7 +100,7 @@ class Connections:
         """Note a new connection, and close another one, or this one, if there are too many."""
         self._open[connection] = None
         if len(connection.connections) > self.most:
-            (self._quietest() or connection).close_now()
+            (self._quietest(connection) or connection).close_now()
 
     def heard(self, connection: Connection) -> None:
         """Note that a connection has sent something."""
@@ -94,6 +111,30 @@ class Connections:
     def remove(self, connection: Connection) -> None:
         """Forget a connection."""
         self._open.pop(connection, None)
+        self._unparsed.pop(connection, None)
+
+    def feed(self, connection: Connection) -> None:
+        """Have a piece of what a connection sent parsed, in this turn of the loop if there is time."""
+        if self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._next_turn)
+        if connection in self._unparsed:
+            return
+        if self._lines_left > 0:
+            self._lines_left -= connection.parse_piece()
+        if connection.has_unparsed and connection in self._open:
+            self._unparsed[connection] = None
+
+    def _next_turn(self) -> None:
+        """Go on where the turn before ended; a connection with more than a piece comes after the others."""
+        self._turn = None
+        self._lines_left = MAX_LINES_PER_TURN
+        for connection in list(self._unparsed):
+            if self._lines_left <= 0:
+                break
+            del self._unparsed[connection]
+            self.feed(connection)
+        if self._unparsed and self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._next_turn)
 
     def drop(self, client: tuple[str, int]) -> None:
         """Close a client's connection without an answer."""
@@ -119,14 +160,21 @@ class Connections:
     def _of(self, client: tuple[str, int]) -> Iterator[Connection]:
         return (one for one in list(self._open) if one.client == client)
 
-    def _quietest(self) -> Connection | None:
-        """One that never sent a whole request; else one between two requests; else one in the middle of one."""
-        waiting = [one for one in self._open if one.is_waiting]
+    def _quietest(self, new: Connection) -> Connection | None:
+        """One that never sent a whole request; else one between two requests; else one in the middle of one.
+
+        Else, as all are being answered, the one that has most to read.
+        """
+        others = [one for one in self._open if one is not new]
+        waiting = [one for one in others if one.is_waiting]
         for kind in ("new", "idle"):
             for one in waiting:
                 if one.kind == kind:
                     return one
-        return waiting[0] if waiting else None
+        if waiting:
+            return waiting[0]
+        slowest = max(others, key=lambda one: one.answers.unread_bytes, default=None)
+        return slowest if slowest is not None and slowest.answers.unread_bytes else None
 
 
 def _unread(transport: asyncio.Transport, before: tuple[int, float], now: float) -> tuple[int, float]:
@@ -143,17 +191,18 @@ class Connection(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state)
         self._all = all_of_them
+        self.answers = Answers(cast("ASGIApp", self.app), all_of_them.answers)
+        self.app = cast("ASGI3Application", self.answers)
         self._unparsed = bytearray()
-        self._feeding = False
         self._began: float | None = None
         self._served = 0
-        self._unread: tuple[int, float] = (0, 0.0)
 
     # --- what the loop calls ----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._began = self.loop.time()
+        self.answers.begin(transport, self._began)
         self._all.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -166,24 +215,47 @@ class Connection(H11Protocol):
         if self._began is None:
             self._began = self.loop.time()
         self._unparsed += data
-        if not self._feeding:
-            self._feed()
+        self._feed()
 
     def _feed(self) -> None:
-        """Give the parser a piece; the loop serves others before the next one."""
-        self._feeding = False
+        if self.conn.their_state is not h11.DONE:  # else this is the next request, which waits for the answer
+            self._all.feed(self)
+        if self._unparsed:
+            self.transport.pause_reading()
+
+    @property
+    def has_unparsed(self) -> bool:
+        """Whether it can go on with what it sent."""
+        return bool(self._unparsed) and self.conn.their_state is not h11.DONE
+
+    def parse_piece(self) -> int:
+        """Give the parser a piece; returns its lines."""
         if self.transport.is_closing() or self not in self._all:
             self._unparsed.clear()
-            return
+            return 0
         piece = bytes(self._unparsed[:PIECE_BYTES])
-        del self._unparsed[:PIECE_BYTES]
+        lines = piece.split(b"\n", MAX_PIECE_LINES)
+        if len(lines) > MAX_PIECE_LINES:
+            piece = piece[: len(piece) - len(lines[-1])]
+        del self._unparsed[: len(piece)]
+        if self._has_long_head(piece):
+            self.logger.warning("A request with too many header lines")
+            self.send_400_response("Too many header lines.")
+            return len(lines)
         super().data_received(piece)
-        if self._unparsed:
-            self._feeding = True
-            self.transport.pause_reading()
-            self.loop.call_soon(self._feed)
-        elif not self.flow.read_paused:
+        if not self._unparsed and not self.flow.read_paused:
             self.transport.resume_reading()
+        return len(lines)
+
+    def _has_long_head(self, piece: bytes) -> bool:
+        """Whether the head that is arriving has too many lines; the parser takes them all at once, at its end."""
+        if self.conn.their_state is not h11.IDLE:
+            return False
+        head = self.conn.trailing_data[0] + piece
+        if head.count(b"\n") <= MAX_HEADER_LINES:
+            return False
+        ends = [at for at in (head.find(b"\n\r\n"), head.find(b"\n\n")) if at >= 0]
+        return head.count(b"\n", 0, min(ends, default=len(head))) > MAX_HEADER_LINES
 
     # --- what the server calls --------------------------------------------------------------------------
 
@@ -191,8 +263,10 @@ class Connection(H11Protocol):
         self._served += 1
         self._began = None
         super().on_response_complete()  # it goes on with a request that came meanwhile
-        if self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]:
+        if self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0] or self._unparsed:
             self._began = self.loop.time()
+        if self._unparsed:
+            self._feed()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         sockets = sum(not isinstance(one, Connection) for one in self.connections)
@@ -220,8 +294,7 @@ class Connection(H11Protocol):
 
     def is_late(self, now: float) -> bool:
         """Whether its request, or its client's reading, takes too long."""
-        self._unread = _unread(self.transport, self._unread, now)
-        if now - self._unread[1] > MAX_STALLED_SECONDS:
+        if self.answers.is_late(now):
             return True
         arriving = self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
         return arriving and self._began is not None and now - self._began > MAX_REQUEST_SECONDS

@@ -17,7 +17,6 @@ import ipaddress
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from starlette.datastructures import Headers
@@ -226,11 +225,9 @@ class Guard:
         return self._token is not None and hmac.compare_digest(given.encode("utf-8", "replace"), self._token.encode())
 
     def _knows(self, cookies: str) -> bool:
-        try:
-            morsel = SimpleCookie(cookies).get(self._cookie)
-        except CookieError:
-            return False
-        return morsel is not None and self._fits(morsel.value)
+        """Whether ours is among the cookies; those of other apps on this host may hold anything."""
+        pairs = (one.strip().partition("=") for one in cookies.split(";"))
+        return any(name == self._cookie and self._fits(value) for name, _, value in pairs)
 
     async def _welcome(self, scope: Scope, send: Send) -> None:
         """Keep the token in a cookie and take it out of the address."""

@@ -1,18 +1,25 @@
 """Where requests are unpacked, decoded and checked: on two threads, so that the loop answers games meanwhile.
 
 A batch of some hundred events takes a few milliseconds, the largest that is taken a second. They have a lane each:
-what is light never waits for what is heavy.
+what is light never waits for what is heavy. In each lane the clients take turns, so one that sends much waits for
+itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from ga_pygame.collector.bodies import Busy
+
 _Result = TypeVar("_Result")
+
+MAX_HEAVY_WAITING = 24
+"""Requests that wait for the lane for heavy ones; for one more, the client with the most gives its newest up."""
 
 
 class Heavy(Exception):
@@ -25,30 +32,89 @@ class Lanes:
     def __init__(self) -> None:
         self._light = ThreadPoolExecutor(1, "ga-collector-light")
         self._heavy = ThreadPoolExecutor(1, "ga-collector-heavy")
-        self._one_heavy = asyncio.Lock()
+        self._light_turns = _Turns()
+        self._heavy_turns = _Turns(MAX_HEAVY_WAITING)
 
     @contextlib.asynccontextmanager
-    async def run(self, work: Callable[[bool], _Result]) -> AsyncIterator[_Result]:
+    async def run(self, client: Hashable, work: Callable[[bool], _Result]) -> AsyncIterator[_Result]:
         """Do work and give what it returns, to be used within the context.
 
         What heavy work returns takes much memory. So the next heavy one begins when the context of the one before
         has ended, not when its thread is free.
 
         Args:
+            client: Whose turn it is.
             work: Called with true in the light lane, where it may raise `Heavy`, and then with false in the other.
+
+        Raises:
+            Busy: It is heavy, and too much that is heavy waits.
         """
         loop = asyncio.get_running_loop()
         try:
-            result = await loop.run_in_executor(self._light, work, True)
+            async with self._light_turns.one(client):
+                result = await loop.run_in_executor(self._light, work, True)
         except Heavy:
             pass
         else:
             yield result
             return
-        async with self._one_heavy:
+        async with self._heavy_turns.one(client):
             yield await loop.run_in_executor(self._heavy, work, False)
 
     def close(self) -> None:
         """Forget what waits and end the threads."""
         for lane in (self._light, self._heavy):
             lane.shutdown(wait=True, cancel_futures=True)
+
+
+class _Turns:
+    """A lock that goes round between clients; of one client's requests the oldest is first."""
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
+        self._taken = False
+        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+
+    @contextlib.asynccontextmanager
+    async def one(self, client: Hashable) -> AsyncIterator[None]:
+        """Hold the lock in the context.
+
+        Raises:
+            Busy: Too many wait, and most of them are this client's.
+        """
+        if self._taken:
+            await self._wait(client)
+        self._taken = True
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _wait(self, client: Hashable) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(client, deque()).append(turn)
+        if self._most is not None and sum(map(len, self._waiting.values())) > self._most:
+            longest = max(reversed(self._waiting), key=lambda one: len(self._waiting[one]))
+            self._take(longest, self._waiting[longest].pop).set_exception(Busy)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # its turn came in the same moment
+                self._pass_on()
+            elif turn in self._waiting.get(client, ()):
+                self._take(client, lambda: self._waiting[client].remove(turn))
+            raise
+
+    def _pass_on(self) -> None:
+        if not self._waiting:
+            self._taken = False
+            return
+        client = next(iter(self._waiting))
+        self._waiting[client] = self._waiting.pop(client)  # the last one from now on
+        self._take(client, self._waiting[client].popleft).set_result(None)
+
+    def _take(self, client: Hashable, take: Callable[[], _Result]) -> _Result:
+        taken = take()
+        if not self._waiting[client]:
+            del self._waiting[client]
+        return taken

@@ -30,8 +30,6 @@ MAX_SHOWN_EVENT_BYTES = 16 * 2**10
 """Bytes of a rejected event that is told and kept whole; of a larger one its ids and its beginning."""
 MAX_SHOWN_BYTES = 2**20
 """Bytes of a request's rejected events and errors together; after it each event is told by its ids and one error."""
-HEAVY_VALUES = 40_000
-"""Values in a batch that is taken apart in the lane for heavy ones."""
 MAX_RUN = 500
 """Events that are decoded and checked together; their texts are in memory twice meanwhile."""
 VALUE_BYTES = 64
@@ -43,18 +41,19 @@ Accepted = tuple[dict[str, Any], bytes]
 """The event, and as sent."""
 
 
-def sort_out(body: bytes) -> tuple[list[Accepted], list[Refused]]:
+def sort_out(body: bytes, most_refusals: int = MAX_REFUSALS) -> tuple[list[Accepted], list[Refused]]:
     """Take a batch apart into what keeps the rules and what does not.
 
     Args:
         body: Of no more values than `bodies.count_values` lets through.
+        most_refusals: How many of its events may be rejected.
 
     Raises:
         BadBody: It is no JSON list.
         TooLarge: It has more events or rejected ones than are taken in a request.
     """
     accepted: list[Accepted] = []
-    rejected = _Refusals()
+    rejected = _Refusals(most_refusals)
     last: _Last = {category: {} for category in _FIELDS}
     raws = [bytes(raw) for raw in bodies.split(body)]
     if len(raws) > MAX_EVENTS:
@@ -76,8 +75,9 @@ def sort_out(body: bytes) -> tuple[list[Accepted], list[Refused]]:
 class _Refusals:
     """The rejected events of a request."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self.found: list[Refused] = []
+        self._most = most
         self._left = MAX_SHOWN_BYTES
 
     def add(self, category: object, raw: bytes, event: object, errors: list[dict[str, str]]) -> None:
@@ -86,7 +86,7 @@ class _Refusals:
         Raises:
             TooLarge: There are too many.
         """
-        if len(self.found) >= MAX_REFUSALS:
+        if len(self.found) >= self._most:
             raise bodies.TooLarge
         known = isinstance(category, str) and category in rules.CATEGORIES
         if len(raw) > MAX_SHOWN_EVENT_BYTES or self._left <= 0:
@@ -117,7 +117,8 @@ def _judge(raw: bytes, accepted: list[Accepted], rejected: _Refusals, last: _Las
     try:
         event = bodies.decode(raw)
     except bodies.Unreadable as error:
-        rejected.add(None, raw, None, [_error("data_invalid", "", f"cannot be read: {error}")])
+        shown = raw if error.is_shallow else _beginning(raw, None)
+        rejected.add(None, shown, None, [_error("data_invalid", "", f"cannot be read: {error}")])
         return
     if type(event) is not dict:
         rejected.add(None, raw, event, [_error("wrong_type", "", "an event must be a JSON object")])
@@ -180,6 +181,8 @@ def _run(raws: Sequence[bytes], start: int) -> tuple[bytes, list[bytes]]:
             if before != good:  # it holds the time only, which repeats
                 if not after or not before.startswith(b"{") or before.count(b"{") > 1 or b"[" in before:
                     break  # not there, or perhaps inside of another field
+                if before[-1:] not in (b"{", b","):
+                    break  # inside of a name: "a\\"v"
                 good = before
             if len(raws[number]) > MAX_EVENT_BYTES:
                 break
