@@ -50,7 +50,8 @@ def _read(text: str, *, path: bool) -> tuple[str, str]:  # noqa: PLR0911 - one l
 
     if not text.lower().startswith(("http://", "https://")):
         is_bare = text and "://" not in text and "@" not in text and " " not in text
-        hint = f"; give http://{_shown(text)}" if is_bare else ""
+        missing = "" if path or ":" in text or "/" in text else ":8420"
+        hint = f"; give http://{_shown(text)}{missing}" if is_bare else ""
         return f"must start with http:// or https://{hint}", ""
     if len(text) > MAX_ADDRESS:
         return f"has {len(text)} characters; at most {MAX_ADDRESS} are taken", ""

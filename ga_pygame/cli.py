@@ -6,7 +6,7 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ga_pygame import __version__
@@ -17,8 +17,10 @@ _EXTRA = {"starlette", "uvicorn", "msgspec", "nicegui", "tomli"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     _open_streams()
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    parser, commands = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        commands.get(options.command, parser).error(f"unrecognized arguments: {' '.join(unknown)}")
     if options.command is None:
         parser.print_help()
         return 0
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     parser = argparse.ArgumentParser(
         prog="python -m ga_pygame",
         description="Game analytics for pygame-ce: the tools beside the SDK.",
@@ -78,7 +80,13 @@ def _parser() -> argparse.ArgumentParser:
         help="a web page that may send without signatures, e.g. a browser build of your game at http://localhost:8000,"
         " repeatable; * for all (default: none)",
     )
-    collect.add_argument("--configs", metavar="FILE", type=Path, help="JSON file with remote configs and A/B variants")
+    collect.add_argument(
+        "--configs",
+        metavar="FILE",
+        type=Path,
+        help="JSON file with remote configs and A/B variants, read again when it changes: "
+        '{"*": {"configs": [{"key": "gravity", "value": "40"}]}}',
+    )
     collect.add_argument("--no-page", action="store_true", help="only collect, without the page in the browser")
 
     emulators = collect.add_argument_group("POGR and Trophy")
@@ -129,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
         help="whose default file to read, if --db is not given (default: %(default)s)",
     )
     export.add_argument("--rejected", action="store_true", help="print the rejected ones, with the broken rules")
-    return parser
+    return parser, {"collect": collect, "export": export}
 
 
 def _port(text: str) -> int:

@@ -130,6 +130,8 @@ def test_only_a_string_is_an_address(value: object) -> None:
 def test_a_path_is_for_services_only() -> None:
     """A proxy may serve GameAnalytics below a path; our collector answers at its root."""
     assert Config(endpoint="https://example.org/ga/").endpoint == "https://example.org/ga"
+    with pytest.raises(ValueError, match=r"give http://localhost:8420$"):
+        address("collector", "localhost", path=False)
     with pytest.raises(ValueError, match=r"must have no path: give http://127\.0\.0\.1:8420"):
         Config(collector="http://127.0.0.1:8420/v2/events")
 

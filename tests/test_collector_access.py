@@ -185,6 +185,16 @@ def test_the_page_is_told_and_hears_when_it_is_over() -> None:
     assert len(status.troubles()) == 1
 
 
+def test_a_game_without_keys_is_not_told_to_give_a_secret_that_nobody_has() -> None:
+    """It sends with the published sandbox keys: what helps is the keys of a game, or a collector that takes all."""
+    status = Status()
+    told = games.Games([games.Game(OWN_KEY, OWN_SECRET)], takes_all=False, tell=lambda *_: None, status=status)
+    with pytest.raises(games.NotLetIn, match="sends without keys of its own"):
+        told.admit(KEY, b"[]", sign(b"[]").encode(), foreign=False)
+    (trouble,) = status.troubles()
+    assert trouble.command == ""
+
+
 def test_not_any_number_of_untold_games() -> None:
     """Beyond the bound further keys are refused; those that came before go on."""
     open_ones = games.Games([], takes_all=True, tell=lambda *_: None, status=Status())

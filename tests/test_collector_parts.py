@@ -208,9 +208,10 @@ def test_settings_file_is_followed(tmp_path: Path) -> None:
     """A change is seen at the next init; a mistake in it is reported once and changes nothing."""
     reports: list[str] = []
     path = tmp_path / "configs.json"
-    path.write_text('{"k": {"configs": [{"key": "a", "value": "1"}]}}')
+    key = "a1" * 16
+    path.write_text('{"' + key + '": {"configs": [{"key": "a", "value": "1"}]}}')
     file = configs.SettingsFile(path, reports.append)
-    assert len(file.of("k").configs) == 1
+    assert len(file.of(key).configs) == 1
     assert file.of("other") == configs.Settings()
     path.write_text('{"*": {"enabled": false}}')
     assert file.of("other").enabled is False
@@ -221,7 +222,9 @@ def test_settings_file_is_followed(tmp_path: Path) -> None:
     assert "enabled" in reports[0]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"*": {"confgis": []}}', '{"*": {"configs": [{"value": 1}]}}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"gravity": {}}', '{"*": {"confgis": []}}', '{"*": {"configs": [{"value": 1}]}}']
+)
 def test_bad_settings_file_is_refused_at_the_start(tmp_path: Path, text: str) -> None:
     """A settings file with a mistake stops the start and names the file."""
     path = tmp_path / "configs.json"

@@ -21,6 +21,8 @@ from typing import Any
 
 import msgspec
 
+from ga_pygame import rules
+
 
 class ConfigsError(Exception):
     """The settings file cannot be used; the message says why."""
@@ -38,6 +40,12 @@ MAX_JSON_VALUE_BYTES = 16 * 2**10
 """Bytes of a config's value that is no string, as JSON."""
 MAX_ID = 64
 """Characters of an experiment's and a variant's id."""
+
+
+_FORM = (
+    'The form is {"*": {"configs": [{"key": "gravity", "value": "40"}]}}; beside "configs" there may be "experiment"'
+    ' and "enabled"'
+)
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -163,7 +171,10 @@ def _load(path: Path) -> dict[str, Settings]:
     try:
         games = msgspec.json.decode(text, type=dict[str, Settings])
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise ConfigsError(f"{path} is not a settings file: {str(error)[:300]}") from error
+        raise ConfigsError(f"{path} is not a settings file: {str(error)[:300]}. {_FORM}") from error
+    for name in games:
+        if name != "*" and rules.game_key.compile().fullmatch(name) is None:
+            raise ConfigsError(f"{path}: {name[:40]!r} is neither a game key nor * (all other games). {_FORM}")
     problem = next((problem for settings in games.values() for problem in _problems(settings)), None)
     if problem:
         raise ConfigsError(f"{path}: {problem}")

@@ -143,7 +143,8 @@ class Games:
             if well_formed:
                 if len(self._troubled) < MAX_UNTOLD_GAMES:
                     self._troubled.add(key)
-                command = "" if key in self._known else f"python -m ga_pygame collect --game {key}:SECRET_KEY"
+                needs_no_line = key in self._known or key == SANDBOX.key
+                command = "" if needs_no_line else f"python -m ga_pygame collect --game {key}:SECRET_KEY"
                 self._status.tell(f"game {key}", f"The game {key} was turned down: {refused}.", command)
             else:
                 self._status.tell("game without a key", f"A game was turned down: {refused}.")
@@ -165,6 +166,12 @@ class Games:
                     " collector; signed is the body as it is sent, after gzip",
                 )
             return
+        if not self._takes_all and key == SANDBOX.key:
+            raise NotLetIn(
+                401,
+                "it sends without keys of its own: give it the keys of a game that this collector was told, or start"
+                " the collector without games",
+            )
         if not self._takes_all:
             raise NotLetIn(401, f"this collector does not know its key: start it with --game {key}:SECRET_KEY")
         if not _FORM_OF_SIGNATURE.fullmatch(authorization.strip()):

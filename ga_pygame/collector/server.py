@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import secrets
@@ -220,7 +221,17 @@ def _greeting(options: Options, port: int, store: Store, token: str | None) -> l
     elif options.page:
         lines.append(f"page: {url}/")
     lines.append(f"try it: GA_PYGAME_COLLECTOR={near} python my_game.py")
+    if token and (address := _address_of_this_machine()):
+        lines.append(f"from another machine: GA_PYGAME_COLLECTOR=http://{address}:{port} python my_game.py")
     return lines
+
+
+def _address_of_this_machine() -> str:
+    """The address under which others reach this machine, "" if it has no network. Sends nothing."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # of a net for documentation; the system looks for the way there
+        return str(probe.getsockname()[0])
+    return ""
 
 
 def _near(host: str, port: int) -> str:
@@ -231,6 +242,13 @@ def _near(host: str, port: int) -> str:
 
 def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+_FIXES = {
+    errno.EADDRINUSE: "Another collector may be running: stop it, or use --port 0 for any free port",
+    errno.EADDRNOTAVAIL: "This machine has no such address: use --host 127.0.0.1, or 0.0.0.0 for all that it has",
+    errno.EACCES: "The system keeps low ports to itself: use one above 1024",
+}
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -247,7 +265,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         reason = error.strerror or str(error)
-        fix = "Another collector may be running: stop it, or use --port 0 for any free port"
+        fix = _FIXES.get(error.errno or 0, "Use --host 127.0.0.1, or --port 0 for any free port")
         raise CannotStart(f"cannot listen on {host}:{port}: {reason}. {fix}") from error
     return listener
 

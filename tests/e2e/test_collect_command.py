@@ -217,6 +217,14 @@ def test_export_into_a_closed_pipe(tmp_path: Path) -> None:
     export.wait(timeout=20)
 
 
+def test_a_misspelt_option_shows_the_options_of_its_command() -> None:
+    """Not those of the program, which have nothing to do with it."""
+    result = run("export", "--rejcted")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("usage: python -m ga_pygame export")
+    assert result.stderr.endswith("unrecognized arguments: --rejcted\n")
+
+
 def test_mistakes_are_one_clear_line(tmp_path: Path) -> None:
     """Port in use, bad key, bad file: one line that says what to do, and a non-zero exit code."""
     text = tmp_path / "notes.txt"
@@ -229,6 +237,7 @@ def test_mistakes_are_one_clear_line(tmp_path: Path) -> None:
             (("collect", "--port", "0", "--db", str(text)), "--db"),
             (("collect", "--port", "0", "--db", str(tmp_path / "no" / "x")), "does not exist"),
             (("collect", "--port", "0", "--host", "no.such.host.invalid"), "--host"),
+            (("collect", "--port", "0", "--host", "192.0.2.5"), "This machine has no such address"),
             (("collect", "--port", "0", "--configs", str(text)), "settings file"),
             (("collect", "--port", "0", "--trophy-rules", str(text)), "Trophy rules"),
             (("collect", "--port", "0", "--trophy-rules", str(tmp_path / "none")), "cannot read"),
