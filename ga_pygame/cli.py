@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -147,11 +148,17 @@ def _port(text: str) -> int:
 
 
 def _open_streams() -> None:
-    """Give a process that was started without them streams that lead nowhere, so that printing cannot fail."""
+    """Give a process that was started without them streams that lead nowhere.
+
+    And what a stream cannot encode is escaped: printing must not fail.
+    """
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it stays open as long as the process
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - the same
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _print_lines(lines: Iterable[bytes]) -> int:

@@ -195,6 +195,24 @@ def test_a_game_without_keys_is_not_told_to_give_a_secret_that_nobody_has() -> N
     assert trouble.command == ""
 
 
+def test_forged_games_do_not_push_out_what_is_wrong() -> None:
+    """However many made-up keys ask, the page goes on showing that events cannot be stored."""
+    status = Status()
+    status.tell("commit", "Events cannot be stored")
+    open_ones = games.Games([], takes_all=True, tell=lambda *_: None, status=status)
+    for number in range(300):
+        with pytest.raises(games.NotLetIn):
+            open_ones.admit(f"{number:032x}", b"", b"", foreign=False)
+    assert status.troubles()[0].text == "Events cannot be stored"
+    assert len(status.troubles()) == 7
+    known = games.Games([games.SANDBOX], takes_all=False, tell=lambda *_: None, status=status)
+    with pytest.raises(games.NotLetIn):
+        known.admit(KEY, b"[]", b"x" * 44, foreign=False)
+    assert any(KEY in one.text for one in status.troubles())
+    known.admit(KEY, b"[]", sign(b"[]").encode(), foreign=False)
+    assert not any(KEY in one.text for one in status.troubles())
+
+
 def test_not_any_number_of_untold_games() -> None:
     """Beyond the bound further keys are refused; those that came before go on."""
     open_ones = games.Games([], takes_all=True, tell=lambda *_: None, status=Status())

@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from typing import Any
 import pytest
 
 from ga_pygame.collector.queries import Queries
+from ga_pygame.collector.rows import event_row
 from ga_pygame.collector.status import Status
-from ga_pygame.collector.store import Store, StoreFull, Submission
+from ga_pygame.collector.store import Change, Store, StoreFull, Submission
 from tests.conftest import eventually
 from tests.test_collector_http import Answer, Collector, event
 
@@ -195,6 +197,189 @@ def test_it_is_said_each_time(opened: Opened) -> None:
     assert len(set(opened.told)) == 2
 
 
+def _sql(script: str) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.executescript(script)
+
+    return damage
+
+
+def _page(number: int) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        with path.open("r+b") as file:
+            file.seek(4096 * number)
+            file.write(b"\xff" * 4096)
+
+    return damage
+
+
+ONE_REQUEST = {
+    "no JSON": "UPDATE batches SET body = x'5b5d00' WHERE id = 1",
+    "cut gzip": "UPDATE batches SET body = x'1f8b080000' WHERE id = 1",
+    "no list": "UPDATE batches SET body = CAST('{}' AS BLOB) WHERE id = 1",
+    "text": "UPDATE batches SET body = CAST('[]' AS TEXT) WHERE id = 1",
+    "a number": "UPDATE batches SET body = 5 WHERE id = 1",
+    "categories": "UPDATE batches SET categories = x'07' WHERE id = 1",
+    "when": "UPDATE batches SET received_at = 'x' WHERE id = 1",
+    "no UTF-8": "UPDATE batches SET body = CAST(x'ff' AS TEXT), categories = CAST(x'ff' AS TEXT) WHERE id = 1",
+}
+"""Damages that cost one stored request."""
+
+
+@pytest.mark.parametrize("name", ONE_REQUEST)
+def test_a_damaged_request_costs_only_itself(opened: Opened, name: str) -> None:
+    """A stored request that cannot be read is left out and counted, before a start and while it runs."""
+    opened.put("1")
+    opened.put("2")
+    _sql(ONE_REQUEST[name])(opened.path)
+    opened.put("3")
+    opened.store.close()
+    again = Opened(opened.path)
+    again.put("4")
+    reader = Queries(opened.path)
+    try:
+        found = {json.loads(one.json)["event_uuid"][-1] for one in reader.arrivals(0, 10)}
+        assert found == {json.loads(one.json)["event_uuid"][-1] for one in reader.newest(0, 10)} == set("234")
+        assert reader.unreadable == 2
+        assert {json.loads(line)["event_uuid"][-1] for line in reader.stored()} >= set("234")
+    finally:
+        reader.close()
+        again.store.close()
+
+
+SPOILED = {
+    "an id that is a list": "UPDATE batches SET body = CAST('[{\"event_uuid\":[1]}]' AS BLOB) WHERE id = 1",
+    "an id that is an object": "UPDATE batches SET body = CAST('[{\"event_uuid\":{}}]' AS BLOB) WHERE id = 1",
+    "no game": "UPDATE batches SET game_id = 99",
+    "no mark of the index": "DELETE FROM seen_up_to",
+    "a wrong mark of the index": "UPDATE seen_up_to SET id = 'x'",
+    "errors": "INSERT INTO rejected VALUES (100, 1, 1.0, 'design', '{\"a\":1}', '{}')",
+    "an error": "INSERT INTO rejected VALUES (100, 1, 1.0, 'design', '[1]', '{}')",
+    "deep errors": f"INSERT INTO rejected VALUES (100, 1, 1.0, 'design', '{'[' * 9999}', '{{}}')",
+    "a rejected event": "INSERT INTO rejected VALUES (100, 1, 1.0, 'design', '[]', 5)",
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_what_is_wrong_in_a_row_stops_nothing(opened: Opened, name: str) -> None:
+    """Whatever stands in a row, the collector starts, stores, knows its doubles, and everything can be asked."""
+    opened.put("1")
+    opened.put("2")
+    opened.store.close()
+    _sql(SPOILED[name])(opened.path)
+    again = Opened(opened.path)
+    again.put("2", "3")
+    reader = Queries(opened.path)
+    try:
+        lines = list(reader.stored())
+        assert len(lines) == (4 if name == "no game" else 3)
+        for line in [*lines, *reader.rejected()]:
+            json.loads(line)
+        assert len(reader.newest(0, 10)) == len(reader.arrivals(0, 10)) >= 3
+        for one in reader.arrivals(0, 10):
+            event_row(one)
+    finally:
+        reader.close()
+        again.store.close()
+
+
+AT_START = {
+    "no games": _sql("DROP TABLE games"),
+    "no events": _sql("DROP TABLE batches"),
+    "no players": _sql("DROP TABLE trophy_users"),
+    "page 0": _page(0),
+    "page 1": _page(1),
+    "half": _cut_in_half,
+    "a hundred bytes": lambda path: os.truncate(path, 100),
+}
+
+
+@pytest.mark.parametrize("name", AT_START)
+def test_a_file_that_is_damaged_at_the_start_is_set_aside(opened: Opened, name: str) -> None:
+    """As while it runs: the damaged file is kept under another name, a new one is begun, and that is said."""
+    opened.put("1")
+    opened.store.close()
+    AT_START[name](opened.path)
+    damaged = opened.path.read_bytes()
+    again = Opened(opened.path)
+    again.put("1", "2")
+    assert again.stored() == {"1", "2"}
+    (aside,) = (one for one in opened.path.parent.iterdir() if ".damaged-" in one.name and one.name[-1].isdigit())
+    assert aside.read_bytes() == damaged
+    assert aside.name in again.told[0]
+    assert aside.name in again.status.troubles()[0].text
+    again.store.close()
+
+
+def test_a_table_that_goes_while_it_runs(opened: Opened) -> None:
+    """Without one of its tables a file is as damaged as one that cannot be read."""
+    opened.put("1")
+    _sql("DROP TABLE totals")(opened.path)
+    opened.put("2")
+    assert opened.stored() == {"2"}
+    assert any("set aside" in one for one in opened.told)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nobody_waits_for_a_writing_thread_that_has_ended(opened: Opened) -> None:
+    """Even if the thread ends by something that is no error, who waits is answered, and who comes is turned away."""
+
+    def end(_: sqlite3.Connection) -> None:
+        sys.exit()
+
+    waiting = [opened.store.change(Change(end, 0))]
+    with contextlib.suppress(StoreFull):
+        waiting += [opened.store.change(Change(lambda _: None, 0)) for _ in range(5)]
+    for future in waiting:
+        with contextlib.suppress(StoreFull):
+            future.result(20)
+    with pytest.raises(StoreFull):
+        opened.store.change(Change(lambda _: None, 0))
+
+
+def test_another_program_that_keeps_the_lock(opened: Opened) -> None:
+    """What waits is refused together after a moment, it is said, and the end does not wait for the lock again."""
+    opened.put("1")
+    with contextlib.closing(sqlite3.connect(opened.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        waiting = [opened.store.change(Change(lambda _: None, 0)) for _ in range(30)]
+        for future in waiting:
+            assert isinstance(future.exception(20), sqlite3.OperationalError)
+        assert time.monotonic() - began < 10
+        assert "another program" in opened.status.troubles()[0].text
+        late = [opened.store.change(Change(lambda _: None, 0)) for _ in range(5)]
+        opened.store.close()
+        assert all(future.exception(0) is not None for future in late)
+        assert time.monotonic() - began < 20
+        assert opened.told == []
+
+
+def test_a_transaction_of_ours_that_fails_is_no_change_from_outside(opened: Opened) -> None:
+    """What a failed transaction left in the log is not taken for another program's."""
+
+    def fill(db: sqlite3.Connection) -> None:
+        db.execute("PRAGMA cache_size = 10")
+        db.execute("CREATE TABLE x (y)")
+        db.executemany("INSERT INTO x VALUES (?)", [("z" * 4000,)] * 500)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    opened.put("1")
+    with pytest.raises(sqlite3.Error):
+        opened.store.change(Change(fill, 0)).result(20)
+    opened.put("2")
+    assert opened.told == ["events are stored again"]
+
+
+def test_a_file_on_a_disk_that_cannot_be_written_is_read(opened: Opened) -> None:
+    """A file that was closed can be read where the index of a log cannot be made."""
+    opened.put("1")
+    opened.store.close()
+    Path(f"{opened.path}-shm").mkdir()
+    assert opened.stored() == {"1"}
+
+
 def test_another_collector_on_the_same_file_is_no_damage(opened: Opened) -> None:
     """Two that write in turns neither tell of troubles nor store an event twice."""
     second = Opened(opened.path)
@@ -223,8 +408,6 @@ def test_a_disk_that_is_full_is_said_until_it_is_not(opened: Opened) -> None:
         db.execute(limit)
         db.execute("CREATE TABLE x (y)")
         db.executemany("INSERT INTO x VALUES (?)", [("z" * 4000,)] * 50)
-
-    from ga_pygame.collector.store import Change  # noqa: PLC0415
 
     with pytest.raises(sqlite3.Error):
         opened.store.change(Change(refuse, 0)).result(20)

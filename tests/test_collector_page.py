@@ -23,13 +23,14 @@ from ga_pygame.collector import (
     plain_text,
     pogr_store,
     queries,
+    reading,
     rows,
     schema,
     service_rows,
     store,
     tracebacks,
 )
-from ga_pygame.collector.status import MAX_TROUBLES, Status
+from ga_pygame.collector.status import MAX_OF_A_KIND, Status
 from ga_pygame.collector.trophy_rules import Rules
 from tests.test_collector_store import KEY, design, put, submission
 
@@ -194,8 +195,8 @@ def test_a_filter_reads_only_what_is_new(opened: store.Store, path: Path) -> Non
     put(opened, *(submission(*(design(f"{number}-{one}") for one in range(50))) for number in range(20)))
     reader = queries.Queries(path)
     unpacked: list[int] = []
-    whole = reader._split
-    reader._split = lambda body: unpacked.append(1) or whole(body)  # type: ignore[method-assign,func-returns-value]
+    whole = reader._parts
+    reader._parts = lambda row: unpacked.append(1) or whole(row)  # type: ignore[method-assign,func-returns-value]
     shown = feed.Feed("design")
     shown.add(shown.look(reader))
     assert len(shown.since(0)) == feed.ROWS_KEPT
@@ -244,7 +245,7 @@ def test_large_rows_of_pogr_are_not_read(opened: store.Store, path: Path) -> Non
     for body in (large, b'{"log":"small"}'):
         row = pogr_store.NewRow("r", None, "logs", NOW, NOW, (), body)
         opened.change(store.Change(pogr_store.add(row), 0)).result(timeout=20)
-    db = schema.connect_to_read(path)
+    db = reading.connect_to_read(path)
     found = pogr_store.newest_rows(db, 9, rows.MAX_DECODED_BYTES)
     assert [service_rows.pogr_row(one)["cells"][2] for one in found] == ["small", "too large to be shown here"]
     assert [len(one.json) for one in pogr_store.newest_rows(db, 9)] == [15, len(large)]
@@ -348,11 +349,19 @@ def test_an_older_file_gets_its_crashes_and_its_order(path: Path) -> None:
 
 
 def test_troubles_are_bounded_and_go_away() -> None:
-    """One of each cause, the newest of many; a cleared one is gone."""
+    """One of each cause, the newest of many of a kind; a cleared one is gone, and no number of a kind hides ours."""
     status = Status()
-    for number in range(MAX_TROUBLES + 5):
-        status.tell(f"game {number}", f"{number}")
-    status.tell("game 24", "again", "--game KEY:SECRET")
+    status.tell("file", "the file is gone")
+    for number in range(25):
+        status.tell(f"game {number}", f"{number}", kind="games")
+    status.tell("game 24", "again", "--game KEY:SECRET", kind="games")
     status.clear("game 23")
     status.clear("unknown")
-    assert [one.text for one in status.troubles()] == [str(number) for number in range(5, 23)] + ["again"]
+    shown = ["the file is gone", "And 19 more games, before these:", "19", "20", "21", "22", "again"]
+    assert [one.text for one in status.troubles()] == shown
+    for number in range(1000):
+        status.tell(f"forged {number}", f"{number}", kind="games")
+    assert len(status.troubles()) == MAX_OF_A_KIND + 2
+    assert "at least" in status.troubles()[1].text
+    status.clear("file")
+    assert len(status.troubles()) == MAX_OF_A_KIND + 1

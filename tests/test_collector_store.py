@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import os
 import sqlite3
+import threading
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -14,6 +17,7 @@ from typing import Any
 import pytest
 
 from ga_pygame.collector import queries, schema, seen, store
+from ga_pygame.collector.reading import Asker
 from tests.conftest import eventually
 
 KEY = "5c6bcb5402204249437fb5a7a80a4959"
@@ -297,3 +301,23 @@ def test_what_is_stored_does_not_stay_in_memory(tmp_path: Path) -> None:
     del write
     assert eventually(lambda: held() is None)
     opened.close()
+
+
+def test_an_asker_reads_beside_the_loop_and_follows(opened: store.Store, path: Path) -> None:
+    """Questions are answered on another thread, one after the other, and of the file that is there now."""
+    asker = Asker(opened)
+
+    def question(db: sqlite3.Connection) -> tuple[int, int]:
+        return threading.get_ident(), db.execute("SELECT count(*) FROM batches").fetchone()[0]
+
+    async def ask() -> tuple[int, int]:
+        return await asker.ask(question)
+
+    put(opened, submission(design("a")))
+    thread, number = asyncio.run(ask())
+    assert (thread == threading.get_ident(), number) == (False, 1)
+    if os.name == "posix":  # elsewhere nobody can remove a file that is open
+        path.unlink()
+        assert eventually(lambda: opened.generation == 2, 5)
+        assert asyncio.run(ask()) == (thread, 0)
+    asker.close()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import http.client
 import json
+import sqlite3
 import threading
 import time
 import uuid
@@ -21,6 +23,10 @@ from tests.conftest import eventually
 from tests.test_collector_http import Answer, Collector
 
 trophy_rules = pytest.importorskip("ga_pygame.collector.trophy_rules")
+
+from ga_pygame.collector import schema, trophy_users  # noqa: E402 - after the check that the extra is installed
+from ga_pygame.collector.trophy_reads import Reads  # noqa: E402 - the same
+from ga_pygame.collector.trophy_state import Event, State  # noqa: E402 - the same
 
 KEY = "app_test.secret"
 NO_SDK = "the official SDK is not installed; as in .ci/run: pip install --no-deps 'trophy>=1.27,<2'"
@@ -485,6 +491,60 @@ def test_points_and_levels(free: Collector, player: str) -> None:
     assert [one["total"] for one in mine["awards"]] == [52, 51]
 
 
+@pytest.fixture
+def many(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A file with as many players as are taken, most of them with points; the default rules."""
+    db = schema.connect(tmp_path / "many.sqlite3")
+    db.execute("BEGIN")
+    rows = ((f"n{number}", f"name {number}") for number in range(trophy_users.MAX_USERS))
+    db.executemany("INSERT INTO trophy_users (user_id, name, created, updated) VALUES (?, ?, 0, 0)", rows)
+    points = ((f"n{number}", "stars", number % 101) for number in range(0, trophy_users.MAX_USERS, 3))
+    db.executemany("INSERT INTO trophy_points VALUES (?, ?, ?)", points)
+    db.execute("COMMIT")
+    yield db
+    db.close()
+
+
+def test_players_are_counted_by_points(many: sqlite3.Connection) -> None:
+    """Each player counts at one level and in one range; who never got points has none."""
+    totals = [number % 101 if number % 3 == 0 else 0 for number in range(trophy_users.MAX_USERS)]
+    reads = Reads(many, trophy_rules.load(None))
+    levels = {one["level"]["key"]: one["users"] for one in reads.level_summary("stars")}
+    assert levels == {
+        "fledgling": sum(total < 20 for total in totals),
+        "glider": sum(20 <= total < 60 for total in totals),
+        "falcon": sum(total >= 60 for total in totals),
+    }
+    for one in reads.points_summary("stars"):
+        assert one["users"] == sum(one["from"] <= total <= one["to"] for total in totals)
+
+
+def test_a_board_of_many_players(many: sqlite3.Connection) -> None:
+    """Ranks, names, a player's place and the threshold are those of all players, equal values in order of their ids."""
+    rules = trophy_rules.load(None)
+    scores = [(number % 101, f"n{number}") for number in range(0, trophy_users.MAX_USERS, 3)]
+    best = sorted(scores, key=lambda one: (-one[0], one[1]))[:100]
+    board = Reads(many, rules).leaderboard("most-stars", 40, 20, None)["rankings"]
+    assert [(one["value"], one["userId"]) for one in board] == best[40:60]
+    assert [one["userName"] for one in board] == [one["userId"].replace("n", "name ") for one in board]
+    boards, stars = State(many, rules).boards, rules.leaderboards["most-stars"]
+    assert boards.place(stars, best[70][1]) == 70
+    assert boards.place(stars, "n0") is None
+    assert boards.threshold(stars) == best[-1][0] + 1
+    assert boards.standing(stars, best[0][1]) == (1, 100)
+    assert boards.standing(stars, "n3") == (None, 3)
+
+
+def test_not_any_number_of_players(many: sqlite3.Connection) -> None:
+    """A further player is refused, with what to do; those that there are go on."""
+    state = State(many, trophy_rules.load(None))
+    new = Event("new", {}, "coins-collected", 1.0, {}, "")
+    status, reply = state.event(new)
+    assert status == 422
+    assert "reset" in reply["error"]
+    assert state.event(dataclasses.replace(new, user_id="n5"))[0] == 201
+
+
 # --- streaks ---------------------------------------------------------------------------------------------------
 
 
@@ -688,6 +748,9 @@ def test_preferences(free: Collector, player: str) -> None:
         ("streaks?" + "&".join(f"userIds={number}" for number in range(101)), 422),
         ("users/{me}/metrics/levels-completed/event-summary?aggregation=hourly", 422),
         ("users/{me}/metrics/m/event-summary?aggregation=daily&startDate=2026-02-30&endDate=2026-03-01", 422),
+        ("users/{me}/metrics/m/event-summary?aggregation=daily&startDate=9999-12-31&endDate=9999-12-31", 422),
+        ("users/{me}/metrics/m/event-summary?aggregation=monthly&startDate=9999-12-01&endDate=9999-12-31", 422),
+        ("users/{me}/metrics/m/event-summary?aggregation=weekly&startDate=0001-01-01&endDate=0001-01-05", 200),
     ],
 )
 def test_wrong_questions(free: Collector, player: str, path: str, status: int) -> None:

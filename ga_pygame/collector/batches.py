@@ -45,11 +45,29 @@ def join(events: Iterable[bytes]) -> bytes:
     return body if len(body) <= PLAIN_BYTES else gzip.compress(body, 1, mtime=0)
 
 
-def split(body: bytes) -> list[bytes]:
-    """The events of a batch, each as it was sent."""
+def split(body: object) -> list[bytes] | None:
+    """The events of a batch, each as it was sent; `None` if it is damaged.
+
+    Args:
+        body: What the file gives, which is anything once the file was damaged or changed by hand.
+    """
+    if not isinstance(body, bytes):
+        return None
     encoding = "gzip" if body.startswith(bodies.GZIP_MAGIC) else ""
-    unpacked = bodies.unpack(body, encoding, bodies.MAX_STORED_BYTES)
-    return [bytes(raw) for raw in bodies.split(unpacked)]
+    try:
+        unpacked = bodies.unpack(body, encoding, bodies.MAX_STORED_BYTES)
+        return [bytes(raw) for raw in bodies.split(unpacked)]
+    except (bodies.BadBody, bodies.TooLarge):
+        return None
+
+
+def ids(body: object) -> set[str] | None:
+    """The ids of a batch's events; `None` if it is damaged."""
+    raws = split(body)
+    if raws is None:
+        return None
+    found = (about(raw).event_uuid for raw in raws)
+    return {one for one in found if isinstance(one, str)}
 
 
 def about(raw: bytes) -> About:
@@ -60,11 +78,11 @@ def about(raw: bytes) -> About:
         return About()
 
 
-def crashed(body: bytes) -> set[str]:
-    """The sessions of a batch in which a critical error came."""
+def crashed(body: object) -> set[str]:
+    """The sessions of a batch in which a critical error came; none of a damaged one."""
     found = set()
-    with contextlib.suppress(bodies.BadBody, bodies.TooLarge, msgspec.DecodeError, RecursionError):
-        for raw in split(body):
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
+        for raw in split(body) or ():
             event = _critical(raw)
             if event.category == "error" and event.severity == "critical" and isinstance(event.session_id, str):
                 found.add(event.session_id)

@@ -24,6 +24,7 @@ from starlette.routing import Route
 from ga_pygame.collector import counts, pogr_store, trophy_reads
 from ga_pygame.collector import trophy_users as users
 from ga_pygame.collector.faults import FaultError, Faults
+from ga_pygame.collector.reading import Asker
 from ga_pygame.collector.store import Change, Store
 from ga_pygame.collector.trophy_rules import Rules
 from ga_pygame.collector.trophy_state import State, now_of, number
@@ -71,9 +72,9 @@ class Services:
         """The sessions that began last, newest first."""
         return pogr_store.newest_sessions(self._db, limit)
 
-    def pogr_rows(self, limit: int, most_bytes: int = 2**31) -> list[pogr_store.PogrRow]:
-        """The rows that came last, newest first; without the JSON of those that have more than `most_bytes`."""
-        return pogr_store.newest_rows(self._db, limit, most_bytes)
+    def pogr_rows(self, limit: int, most_bytes: int = 2**31, total_bytes: int = 2**31) -> list[pogr_store.PogrRow]:
+        """The rows that came last; see `pogr_store.newest_rows`."""
+        return pogr_store.newest_rows(self._db, limit, most_bytes, total_bytes)
 
     def summary(self) -> dict[str, Any]:
         """What was counted."""
@@ -130,18 +131,16 @@ class Switchboard:
 
     Args:
         store: Where both services' state is.
-        reader: To read the same file with.
-        services: The same, as the page shows it.
+        asker: Reads the same file.
+        rules: Trophy's.
         faults: Those that wait.
         trophy: Whose count of requests a reset forgets.
     """
 
-    def __init__(
-        self, store: Store, reader: sqlite3.Connection, services: Services, faults: Faults, trophy: _Forgets
-    ) -> None:
+    def __init__(self, store: Store, asker: Asker, rules: Rules, faults: Faults, trophy: _Forgets) -> None:
         self._store = store
-        self._reader = reader
-        self._services = services
+        self._asker = asker
+        self._rules = rules
         self._faults = faults
         self._trophy = trophy
 
@@ -155,30 +154,12 @@ class Switchboard:
         ]
 
     async def _state(self, request: Request) -> Response:  # noqa: ARG002
-        summary = self._services.summary()
-        rows = []
-        size = 0
-        for row in self._services.pogr_rows(MOST_SHOWN):
-            size += len(row.json)
-            if size > MAX_SHOWN_BYTES:
-                break
-            rows.append({**dataclasses.asdict(row), "json": msgspec.Raw(row.json)})
-        return _json(
-            {
-                "pogr": {
-                    **summary["pogr"],
-                    "newest_sessions": self._services.pogr_sessions(MOST_SHOWN),
-                    "newest_rows": rows,
-                },
-                "trophy": {
-                    **summary["trophy"],
-                    "newest_users": self._services.players(MOST_SHOWN),
-                    "leaderboards": self._services.boards(MOST_SHOWN),
-                },
-                "clock": self._now(),
-                "faults": self._faults.waiting(),
-            }
-        )
+        faults = self._faults.waiting()
+
+        def read(db: sqlite3.Connection) -> Response:
+            return _json({**_state(Services(db, self._rules)), "clock": _now(db), "faults": faults})
+
+        return await self._asker.ask(read)
 
     async def _reset(self, request: Request) -> Response:
         service = (await _fields(request)).get("service")
@@ -218,7 +199,7 @@ class Switchboard:
 
             if not await self._change(write):
                 raise HTTPException(400, "the clock can be shifted by ten years at most")
-        return _json(self._now())
+        return _json(await self._asker.ask(_now))
 
     async def _fail(self, request: Request) -> Response:
         if request.method == "POST":
@@ -230,13 +211,30 @@ class Switchboard:
             self._faults.clear()
         return _json({"faults": self._faults.waiting()})
 
-    def _now(self) -> dict[str, Any]:
-        now = now_of(self._reader)
-        row = self._reader.execute(_SHIFT).fetchone()
-        return {"now": users.iso(now), "shift_seconds": row[0] if row else 0}
-
     async def _change(self, write: Callable[[sqlite3.Connection], Any]) -> Any:
         return await asyncio.wrap_future(self._store.change(Change(write, 0)))
+
+
+def _state(services: Services) -> dict[str, Any]:
+    summary = services.summary()
+    rows = services.pogr_rows(MOST_SHOWN, total_bytes=MAX_SHOWN_BYTES)
+    return {
+        "pogr": {
+            **summary["pogr"],
+            "newest_sessions": services.pogr_sessions(MOST_SHOWN),
+            "newest_rows": [{**dataclasses.asdict(row), "json": msgspec.Raw(row.json)} for row in rows],
+        },
+        "trophy": {
+            **summary["trophy"],
+            "newest_users": services.players(MOST_SHOWN),
+            "leaderboards": services.boards(MOST_SHOWN),
+        },
+    }
+
+
+def _now(db: sqlite3.Connection) -> dict[str, Any]:
+    row = db.execute(_SHIFT).fetchone()
+    return {"now": users.iso(now_of(db)), "shift_seconds": row[0] if row else 0}
 
 
 async def _body(request: Request) -> bytes:

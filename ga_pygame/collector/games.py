@@ -120,7 +120,6 @@ class Games:
         self._tell = tell
         self._status = status
         self._untold: set[str] = set()
-        self._troubled: set[str] = set()
 
     def admit(self, key: str, body: bytes, authorization: bytes, *, foreign: bool) -> None:
         """Let a request in or not.
@@ -141,17 +140,14 @@ class Games:
             who = f"the game {key}" if well_formed else "a game"
             self._tell(f"{refused.status} for a game", f"{who} was turned down ({refused.status}): {refused}")
             if well_formed:
-                if len(self._troubled) < MAX_UNTOLD_GAMES:
-                    self._troubled.add(key)
                 needs_no_line = key in self._known or key == SANDBOX.key
                 command = "" if needs_no_line else f"python -m ga_pygame collect --game {key}:SECRET_KEY"
-                self._status.tell(f"game {key}", f"The game {key} was turned down: {refused}.", command)
+                text = f"The game {key} was turned down: {refused}."
+                self._status.tell(f"game {key}", text, command, kind="games that were turned down")
             else:
                 self._status.tell("game without a key", f"A game was turned down: {refused}.")
             raise
-        if key in self._troubled:
-            self._troubled.discard(key)
-            self._status.clear(f"game {key}")
+        self._status.clear(f"game {key}")
 
     def _check(self, key: str, body: bytes, authorization: bytes, *, foreign: bool) -> None:
         _check_form(key)

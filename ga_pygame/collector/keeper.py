@@ -3,7 +3,7 @@
 - Deleted: a new file is begun at its place. What the old one held is gone, which is said.
 - Replaced: the file that is there now is used if it is a collector's and sound. Else nothing is stored until somebody
   puts that right.
-- Changed from outside: the file is checked. A damaged one is set aside and a new one begun.
+- Changed from outside: the file is checked. A damaged one is set aside and a new one begun, also at the start.
 - Its log deleted: what the log held is still in our hands and is written into the database.
 - Full disk, read-only: each commit fails and says so. It goes on with the first one that works.
 """
@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from ga_pygame import clock
-from ga_pygame.collector.schema import StoreError, connect, make_folder
+from ga_pygame.collector.schema import Damaged, NotNow, StoreError, cannot_use, connect, is_damage, is_ours, make_folder
 from ga_pygame.collector.status import Status
 from ga_pygame.collector.teller import Tell
 from ga_pygame.collector.watch import FileWatch, Trouble
@@ -25,6 +26,7 @@ SECONDS_BETWEEN_TRIES = 1.0
 MAX_LOG_BYTES = 32 * 2**20
 """Bytes of the write-ahead log after which it is copied into the database."""
 _CAUSE = "file"
+_SET_ASIDE = "was set aside as {}; a new one was begun"
 
 
 class Unusable(Exception):
@@ -38,23 +40,29 @@ class Keeper:
         path: The file.
         tell: Told, for the developer, what happened to it.
         status: The same for the page.
+        use: Called with each connection that is opened, to read what the store needs of the file. A file of which
+            that cannot be read is as damaged as one that cannot be opened.
 
     Raises:
         StoreError: It cannot be opened at the start.
     """
 
-    def __init__(self, path: Path, tell: Tell, status: Status) -> None:
+    db: sqlite3.Connection
+
+    def __init__(self, path: Path, tell: Tell, status: Status, use: Callable[[sqlite3.Connection], None]) -> None:
         self._path = path
         self._tell = tell
         self._status = status
+        self._use = use
         self._watch = FileWatch(path)
         self._monotonic = clock.SystemClock().monotonic
         self._trouble: Trouble | None = None
         self._try_at = 0.0
-        self._failing = False
+        self.failing = False
+        """The last transaction could not be committed."""
         self._version = 0
         self.generation = 0
-        self.db = self._connect()
+        self._start()
 
     def close(self) -> None:
         """Close the connection."""
@@ -92,8 +100,8 @@ class Keeper:
                 return None
             finally:
                 self.db.execute("ROLLBACK")
-        except sqlite3.Error:
-            return trouble
+        except sqlite3.Error as error:
+            return None if "locked" in str(error) else trouble  # another process is still writing
 
     def committed(self) -> None:
         """Note that a transaction was committed.
@@ -109,8 +117,8 @@ class Keeper:
             self._trouble = trouble
             raise Unusable(f"the collector's file {trouble.what}")
         self._watch.note()
-        if self._failing:
-            self._failing = False
+        if self.failing:
+            self.failing = False
             self._status.clear("commit")
             self._tell(f"{_CAUSE} works again", "events are stored again")
 
@@ -118,9 +126,11 @@ class Keeper:
         """Note that a transaction could not be committed, and why."""
         if not isinstance(error, sqlite3.Error):
             return
-        self._failing = True
-        self._status.tell("commit", f"Events cannot be stored: {error}. Games are told to send them again later.")
-        if any(words in str(error) for words in ("malformed", "not a database")):
+        self.failing = True
+        why = f"{error} (another program is writing into the file)" if "locked" in str(error) else str(error)
+        self._status.tell("commit", f"Events cannot be stored: {why}. Games are told to send them again later.")
+        self._watch.note_log()  # what was written of the transaction is in the log, without effect
+        if is_damage(error):
             self._trouble = Trouble("is damaged", main=True, inside=True)
 
     def tidy(self) -> None:
@@ -143,15 +153,57 @@ class Keeper:
 
     # --- opening it -------------------------------------------------------------------------------------
 
-    def _connect(self) -> sqlite3.Connection:
+    def _start(self) -> None:
+        """Open the file for the first time; a damaged one of ours is set aside.
+
+        Raises:
+            StoreError: It cannot be used.
+        """
+        try:
+            self._connect()
+        except Damaged as damage:
+            try:
+                if not is_ours(self._path):
+                    raise damage
+                aside = self._watch.set_aside(int(clock.wall_now()))
+            except OSError as error:
+                raise damage from error
+            self._connect()
+            self._say(f"is damaged ({damage.__cause__ or damage})", f"It {_SET_ASIDE.format(aside.name)}")
+
+    def _connect(self) -> None:
+        """Open the file that is at the path and read what the store needs of it.
+
+        Raises:
+            StoreError: It cannot be used.
+        """
         db = connect(self._path)
-        # Only `tidy` copies the log into the database: a commit that changes the database was not ours.
-        db.execute("PRAGMA wal_autocheckpoint = 0")
+        try:
+            # Only `tidy` copies the log into the database: a commit that changes the database was not ours.
+            db.execute("PRAGMA wal_autocheckpoint = 0")
+            (self._version,) = db.execute("PRAGMA data_version").fetchone()
+            self._use(db)
+        except Exception as error:
+            db.close()
+            raise cannot_use(self._path, error) from error
         self.db = db
-        (self._version,) = db.execute("PRAGMA data_version").fetchone()
         self._watch.begin()
         self.generation += 1
-        return db
+
+    def _check(self) -> None:
+        """Read the whole file once.
+
+        Raises:
+            StoreError: It cannot be used.
+        """
+        try:
+            (found,) = self.db.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.Error as error:
+            self.db.close()
+            raise cannot_use(self._path, error) from error
+        if found != "ok":
+            self.db.close()
+            raise Damaged(f"it is damaged ({str(found)[:100]})")
 
     def _again(self, trouble: Trouble) -> None:
         """Open what is there now.
@@ -181,19 +233,18 @@ class Keeper:
         own = existed and (trouble.inside or not trouble.main)
         try:
             if own and not self._path.stat().st_size:  # readers have it open, so it must not become a new database
-                raise StoreError("it is empty")
+                raise Damaged("it is empty")
             self._connect()
-            (found,) = self.db.execute("PRAGMA quick_check(1)").fetchone()
-            if found != "ok":
-                self.db.close()
-                raise StoreError(f"it is damaged ({str(found)[:100]})")
-        except (StoreError, sqlite3.DatabaseError):
+            self._check()
+        except NotNow:
+            raise
+        except StoreError:
             if not own:
                 raise
             # It is our own file that was spoiled; what was put there in its place is somebody's and stays.
             aside = self._watch.set_aside(int(clock.wall_now()))
             self._connect()
-            return f"It is damaged and was set aside as {aside.name}; a new one was begun{self._number()}"
+            return f"It is damaged and {_SET_ASIDE.format(aside.name)}{self._number()}"
         if not existed:
             return f"A new one was begun{self._number()}; what it held is gone"
         return f"What is there now was checked and is used{self._number()}"

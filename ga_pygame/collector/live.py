@@ -20,8 +20,8 @@ from ga_pygame.collector import rows, service_rows
 from ga_pygame.collector.emulation import Services
 from ga_pygame.collector.feed import NOTHING, Feed, Looked
 from ga_pygame.collector.queries import MAX_LIVE_COUNTED, Queries
+from ga_pygame.collector.reading import connect_to_read
 from ga_pygame.collector.rows import Row
-from ga_pygame.collector.schema import StoreError, connect_to_read
 from ga_pygame.collector.status import Status, Trouble
 from ga_pygame.collector.store import Store
 from ga_pygame.collector.trophy_rules import Rules
@@ -126,7 +126,7 @@ class Live:
             feeds = list(self._feeds.values())
             try:
                 self.snapshot, looked = await self.ask(lambda: self._read(feeds))
-            except (sqlite3.Error, StoreError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever stands in the file, the page says that it stands still
                 trouble = Trouble(f"The page cannot read {self._store.path}: {error}. What it shows is old.")
                 self.snapshot = replace(self.snapshot, troubles=[*self._status.troubles(), trouble])
             else:

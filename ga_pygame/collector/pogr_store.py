@@ -133,15 +133,26 @@ def newest_sessions(db: sqlite3.Connection, limit: int) -> list[PogrSession]:
     return [PogrSession(*row) for row in db.execute(query, (limit,))]
 
 
-def newest_rows(db: sqlite3.Connection, limit: int, most_bytes: int = 2**31) -> list[PogrRow]:
-    """The rows that came last, newest first; `json` is empty where it has more than `most_bytes`."""
+def newest_rows(db: sqlite3.Connection, limit: int, most_bytes: int = 2**31, total_bytes: int = 2**31) -> list[PogrRow]:
+    """The rows that came last, newest first.
+
+    Args:
+        db: The file.
+        limit: At most so many.
+        most_bytes: `json` is empty where it has more than these.
+        total_bytes: Older rows are left out where all would have more than these.
+    """
     query = (
         "SELECT id, row_id, session_id, kind, received_at, effective_at, notes,"
         " CASE WHEN length(json) <= :most THEN json ELSE x'' END FROM pogr_rows ORDER BY id DESC LIMIT :limit"
     )
-    return [
-        PogrRow(row_id, sent_id, session_id, kind, received_at, at, json.loads(notes) if notes else [], bytes(body))
-        for row_id, sent_id, session_id, kind, received_at, at, notes, body in db.execute(
-            query, {"most": most_bytes, "limit": limit}
-        )
-    ]
+    found = []
+    size = 0
+    for row in db.execute(query, {"most": most_bytes, "limit": limit}):
+        row_id, sent_id, session_id, kind, received_at, at, notes, body = row
+        size += len(body)
+        if size > total_bytes:
+            break
+        said = json.loads(notes) if notes else []
+        found.append(PogrRow(row_id, sent_id, session_id, kind, received_at, at, said, bytes(body)))
+    return found

@@ -6,16 +6,18 @@ bounded slice of the newest ids.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from ga_pygame.collector import batches, bodies, counts
+import msgspec
+
+from ga_pygame.collector import batches, counts
 from ga_pygame.collector.plain_text import one_line
-from ga_pygame.collector.schema import Reader, StoreError
+from ga_pygame.collector.reading import Reader
+from ga_pygame.collector.schema import StoreError
 
 MAX_IDS_LOOKED_AT = 20_000
 """How many of the newest ids a look at the feed goes through; older events are left out of a filtered feed."""
@@ -198,19 +200,16 @@ class Queries:
 
     def _parts(self, row: tuple[Any, ...]) -> list[_Part]:
         """The events of a row of `_both`, in order of arrival; none of a row that is damaged."""
-        last, number, received_at, game_id, categories, body, errors = row
-        raws = self._split(body) if errors is None else [body]
-        return [
-            (row_id, received_at, game_id, categories, raw, errors)
-            for row_id, raw in enumerate(raws, last - number + 1)
-        ]
-
-    def _split(self, body: bytes) -> list[bytes]:
-        try:
-            return batches.split(body)
-        except (bodies.BadBody, bodies.TooLarge):
+        last, received_at, game_id, categories, body, errors = row
+        sound = isinstance(received_at, int | float) and isinstance(categories, str)
+        raws = (batches.split(body) if errors is None else _rejected(body)) if sound else None
+        if raws is None:
             self.unreadable += 1
             return []
+        return [
+            (row_id, received_at, game_id, categories, raw, errors)
+            for row_id, raw in enumerate(raws, last - len(raws) + 1)
+        ]
 
     def _arrival(self, part: _Part) -> Arrival:
         row_id, received_at, game_id, categories, raw, errors = part
@@ -223,7 +222,7 @@ class Queries:
         key = self._games.get(game_id)
         if key is None:
             self._games = dict(self._db.execute("SELECT id, key FROM games"))
-            key = self._games[game_id]
+            key = self._games.get(game_id, _NO_GAME)
         return key
 
     def sessions(self, limit: int = 100) -> list[Session]:
@@ -258,7 +257,11 @@ class Queries:
             StoreError: The file is damaged; what could be read was given before.
         """
         for (body,) in self._all("SELECT body FROM batches ORDER BY id"):
-            yield from map(one_line, self._split(body))
+            raws = batches.split(body)
+            if raws is None:
+                self.unreadable += 1
+                continue
+            yield from map(one_line, raws)
 
     def rejected(self) -> Iterator[bytes]:
         """Every rejected event with its errors, one line each, in order of arrival.
@@ -267,7 +270,11 @@ class Queries:
             StoreError: See `stored`.
         """
         for raw, errors in self._all("SELECT json, errors FROM rejected ORDER BY id"):
-            yield b'{"event":' + one_line(raw) + b',"errors":' + one_line(errors.encode()) + b"}"
+            raws = _rejected(raw)
+            if raws is None:
+                self.unreadable += 1
+                continue
+            yield b'{"event":' + one_line(raws[0]) + b',"errors":' + one_line(_encode(_errors(errors))) + b"}"
 
     def _all(self, query: str) -> Iterator[Any]:
         try:
@@ -277,19 +284,33 @@ class Queries:
 
 
 _LAST_ID = 2**63 - 1
+_NO_GAME = "?"
+"""The key of a game that the file does not name any more."""
+_encode = msgspec.json.encode
+_decode_errors = msgspec.json.Decoder(list[dict[str, str]]).decode
 
 
-def _errors(text: str | None) -> list[dict[str, str]]:
-    """The broken rules of a rejected event."""
+def _rejected(raw: object) -> list[bytes] | None:
+    """A rejected event; `None` if it is damaged."""
+    raws = batches.split(b"[" + raw + b"]") if isinstance(raw, bytes) else None
+    return raws if raws is not None and len(raws) == 1 else None
+
+
+def _errors(text: object) -> list[dict[str, str]]:
+    """The broken rules of a rejected event; `None` stands for an accepted one."""
     if text is None:
         return []
-    if len(text) > MAX_ERRORS_BYTES:
-        return [{"error_type": "too_many", "path": "", "reason": "more rules are broken than are listed here"}]
     try:
-        errors: list[dict[str, str]] = json.loads(text)
-    except ValueError:  # the file is damaged
-        return [{"error_type": "unreadable", "path": "", "reason": "the broken rules cannot be read"}]
-    return errors
+        if not isinstance(text, str):
+            raise msgspec.DecodeError
+        if len(text) > MAX_ERRORS_BYTES:
+            return [{"error_type": "too_many", "path": "", "reason": "more rules are broken than are listed here"}]
+        errors = _decode_errors(text)
+        if errors:
+            return errors
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    return [{"error_type": "unreadable", "path": "", "reason": "the broken rules cannot be read"}]
 
 
 def _both(direction: str, category: str | None = None) -> str:
@@ -298,11 +319,11 @@ def _both(direction: str, category: str | None = None) -> str:
     It is answered row by row, from both tables at once: who has enough stops reading.
     """
     accepted = (
-        "SELECT id, number, received_at, game_id, categories, body, NULL AS errors FROM batches"
+        "SELECT id, received_at, game_id, categories, body, NULL AS errors FROM batches"
         " WHERE id > :after AND id <= :up_to"
     )
     rejected = (
-        "SELECT id, 1, received_at, game_id, category, json, errors FROM rejected WHERE id > :after AND id <= :up_to"
+        "SELECT id, received_at, game_id, category, json, errors FROM rejected WHERE id > :after AND id <= :up_to"
     )
     if category is not None:
         accepted += " AND instr(',' || categories || ',', ',' || :category || ',')"
@@ -312,7 +333,7 @@ def _both(direction: str, category: str | None = None) -> str:
     return " UNION ALL ".join(parts) + f" ORDER BY id {direction}"
 
 
-_Part = tuple[int, float, int, str, bytes, str | None]
+_Part = tuple[int, float, int, str, bytes, Any]
 """Of one event: id, when it was received, game id, the categories of its row, JSON, errors."""
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ga_pygame.collector import batches
 from ga_pygame.collector.levels import natural_key
@@ -245,10 +244,45 @@ CREATE INDEX levels_natural ON levels (natural, level);
 
 _VERSIONS = (_SCHEMA, _EMULATORS, _BATCHES, _PAGE)
 """What each version added to the one before."""
+_MADE = re.compile(r"(?:CREATE|DROP) TABLE (\w+)")
+_TABLES = {name for version in _VERSIONS for name in _MADE.findall(version)} - {"events"}
+MAX_LOCKED_SECONDS = 1.0
+"""How long is waited for another program that holds the file's lock."""
+MAX_SCANNED = 256 * 2**10
+"""Bytes at the beginning of a damaged file in which is looked for signs that it is a collector's."""
+_OUTSIDE = ("locked", "full", "readonly", "unable to open", "I/O", "interrupted", "memory")
+"""Words of SQLite's errors that come from the disk, the rights or another program."""
 
 
 class StoreError(Exception):
     """The file cannot be used; the message says why and what to do."""
+
+
+class Damaged(StoreError):
+    """What is in the file cannot be used."""
+
+
+class NotNow(StoreError):
+    """The disk, the rights or another program are in the way; the file itself may be sound."""
+
+
+def is_of_the_file(error: Exception) -> bool:
+    """Whether an error comes from the file or what is around it, not from what was to be written."""
+    return type(error) in (sqlite3.DatabaseError, sqlite3.OperationalError)
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error comes from what is in the file, not from the disk, the rights or another program."""
+    return is_of_the_file(error) and not any(word in str(error) for word in _OUTSIDE)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file that cannot be opened was a collector's: by its header, or by what is left of its tables."""
+    with path.open("rb") as file:
+        begin = file.read(MAX_SCANNED)
+    if begin.startswith(b"SQLite format 3\0") and begin[68:72] == APPLICATION_ID.to_bytes(4, "big"):
+        return True
+    return any(b"CREATE TABLE " + name in begin for name in (b"service_counts", b"pogr_sessions", b"seen_up_to"))
 
 
 def make_folder(folder: Path) -> None:
@@ -279,18 +313,30 @@ def connect(path: Path) -> sqlite3.Connection:
         raise StoreError(f"the folder {path.parent} does not exist: create it or choose another --db")
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=MAX_LOCKED_SECONDS)
     except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"cannot open {path}: {_reason(error)}. Choose another --db") from error
+        raise NotNow(f"cannot open {path}: {_reason(error)}. Choose another --db") from error
     try:
         _prepare(db, path)
     except sqlite3.Error as error:
         db.close()
-        raise StoreError(f"cannot use {path}: {_reason(error)}. Choose another --db") from error
+        raise cannot_use(path, error) from error
     except StoreError:
         db.close()
         raise
     return db
+
+
+def cannot_use(path: Path, error: Exception) -> StoreError:
+    """What an error means for the file."""
+    kind = NotNow if isinstance(error, sqlite3.Error) and not is_damage(error) else Damaged
+    hint = " (another program is writing into it)" if "locked" in str(error) else ""
+    return kind(f"cannot use {path}: {_reason(error)}{hint}. Choose another --db")
+
+
+def lenient_text(raw: bytes) -> str:
+    """A text of the file; the default is to raise for one that is not UTF-8, which a damaged file can hold."""
+    return raw.decode("utf-8", "replace")
 
 
 def _reason(error: Exception) -> str:
@@ -298,6 +344,7 @@ def _reason(error: Exception) -> str:
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    db.text_factory = lenient_text
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA cache_size = -65536")  # KiB; event uuids are random, so their index is touched everywhere
@@ -322,6 +369,9 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
                 _mark_crashed(db)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        lacking = _TABLES - {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if lacking:
+            raise Damaged(f"{path} lacks tables ({', '.join(sorted(lacking))}): choose another --db")
         db.execute("COMMIT")
     except BaseException:
         with contextlib.suppress(sqlite3.Error):
@@ -336,62 +386,3 @@ def _mark_crashed(db: sqlite3.Connection) -> None:
     for game_id, body in rows:
         found |= {(game_id, session_id) for session_id in batches.crashed(body)}
     db.executemany("UPDATE sessions SET crashed = 1 WHERE game_id = ? AND session_id = ?", found)
-
-
-class Reader:
-    """A connection to read with, which can be made anew when the file has become another one; one thread at a time.
-
-    Raises:
-        StoreError: The file is not there, not readable or not ours.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._db = connect_to_read(path)
-
-    def execute(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
-        """Ask the file."""
-        return self._db.execute(query, values)
-
-    def reopen(self) -> bool:
-        """Read the file that is at the path now; if there is none yet, the one before. Returns whether there is."""
-        try:
-            before, self._db = self._db, connect_to_read(self._path)
-        except StoreError:
-            return False
-        before.close()
-        return True
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._db.close()
-
-
-def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Open the file for reading; it may be written meanwhile.
-
-    Raises:
-        StoreError: It is not there, not readable or not ours.
-    """
-    if not path.is_file():
-        raise StoreError(f"there is no file {path}: give the one that the collector named at its start with --db")
-    db = None
-    try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=30)
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error as error:
-        if db is not None:
-            db.close()
-        raise StoreError(f"cannot read {path}: {error}") from error
-    problem = ""
-    if application != APPLICATION_ID:
-        problem = "is not a collector's file"
-    elif version > SCHEMA_VERSION:
-        problem = "was written by a newer ga_pygame: update it"
-    elif version < SCHEMA_VERSION:
-        problem = "was written by an older ga_pygame: start the collector with this --db once, which takes it over"
-    if problem:
-        db.close()
-        raise StoreError(f"{path} {problem}")
-    return db

@@ -31,15 +31,29 @@ class Seen:
         self._db = db
         self._kept = kept
         self._newest: defaultdict[int, set[str]] = defaultdict(set)
-        (self._up_to,) = db.execute("SELECT id FROM seen_up_to").fetchone()
+        self.damaged = 0
+        """Stored requests whose ids cannot be read: what of them is sent again is stored again."""
+        self._up_to = self._indexed_up_to()
         self.catch_up()
+
+    def _indexed_up_to(self) -> int:
+        """The last event whose id is in the index for sure."""
+        rows = self._db.execute("SELECT id FROM seen_up_to").fetchall()
+        if len(rows) == 1 and isinstance(rows[0][0], int):
+            return int(rows[0][0])
+        self._db.execute("DELETE FROM seen_up_to")  # the file was damaged: all events are read once more
+        self._db.execute("INSERT INTO seen_up_to VALUES (0)")
+        return 0
 
     def catch_up(self) -> None:
         """Learn of events that another process has stored; inside a transaction that writes."""
         query = "SELECT id, game_id, body FROM batches WHERE id > ? ORDER BY id"
         for last, game, body in self._db.execute(query, (self._up_to,)):
-            uuids = (batches.about(raw).event_uuid for raw in batches.split(body))
-            self._newest[game].update(uuid for uuid in uuids if uuid is not None)
+            uuids = batches.ids(body)
+            if uuids is None:
+                self.damaged += 1
+            else:
+                self._newest[game].update(uuids)
             self._up_to = last
 
     def among(self, game: int, uuids: Collection[str]) -> set[str]:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import platformdirs
 import uvicorn
@@ -25,7 +25,7 @@ from ga_pygame.collector import app as application
 from ga_pygame.collector import bodies, connections
 from ga_pygame.collector.configs import SettingsFile
 from ga_pygame.collector.connections import Connections
-from ga_pygame.collector.emulation import Services, Switchboard
+from ga_pygame.collector.emulation import Switchboard
 from ga_pygame.collector.faults import Faults
 from ga_pygame.collector.gameanalytics import GameAnalytics
 from ga_pygame.collector.games import Game, Games
@@ -33,22 +33,22 @@ from ga_pygame.collector.guard import Guard, is_loopback
 from ga_pygame.collector.lanes import Lanes
 from ga_pygame.collector.pogr import Pogr, PogrOptions
 from ga_pygame.collector.queries import Queries
-from ga_pygame.collector.schema import Reader, StoreError, make_folder, temporary_path
+from ga_pygame.collector.reading import Asker
+from ga_pygame.collector.schema import StoreError, make_folder, temporary_path
 from ga_pygame.collector.status import Status
 from ga_pygame.collector.store import Store
-from ga_pygame.collector.teller import Logs, Tell, Teller
+from ga_pygame.collector.teller import Logs, Tell, Teller, printable
 from ga_pygame.collector.trophy import Trophy
 from ga_pygame.collector.trophy_rules import Rules
-
-if TYPE_CHECKING:
-    import sqlite3
 
 DEFAULT_PORT = 8420
 KEEP_ALIVE_SECONDS = 75
 """Longer than games wait between batches, so that they keep their connection."""
 SHUTDOWN_SECONDS = 2
+MAX_PATH = 4096
+"""Characters of the file's path in the greeting; the rest is cut."""
 TICKS_PER_SWEEP = 5
-"""How many of the server's ticks (0.1 s) lie between two looks at the connections and the file."""
+"""How many of the server's ticks (0.1 s) lie between two looks at the connections."""
 
 
 class CannotStart(Exception):
@@ -95,7 +95,7 @@ def run(options: Options) -> int:
         _logs(tell),
         _store(options, tell, status) as store,
         contextlib.closing(Queries(store.path, store.generation)) as queries,
-        contextlib.closing(Reader(store.path)) as reader,
+        contextlib.closing(Asker(store)) as asker,
         contextlib.closing(Lanes()) as lanes,
     ):
         port = listener.getsockname()[1]
@@ -104,11 +104,10 @@ def run(options: Options) -> int:
         open_ones = Connections(connections.raise_file_limit())
         held = bodies.Held()
         faults = Faults(open_ones.drop)
-        asked = cast("sqlite3.Connection", reader)
         pogr = Pogr(store, options.pogr, faults, held=held, drop=open_ones.drop, tell=tell)
         trophy = Trophy(
             store,
-            asked,
+            asker,
             options.trophy_rules,
             lenient=options.lenient,
             faults=faults,
@@ -119,8 +118,7 @@ def run(options: Options) -> int:
         games = Games(options.games, takes_all=near and not options.games, tell=tell, status=status)
         signed = GameAnalytics(games, store, settings, lanes=lanes, held=held, drop=open_ones.drop, tell=tell).routes()
         unsigned = [*pogr.routes(), *trophy.routes()]
-        services = Services(asked, options.trophy_rules)
-        switchboard = Switchboard(store, asked, services, faults, trophy)
+        switchboard = Switchboard(store, asker, options.trophy_rules, faults, trophy)
         own = [*application.Api(queries, store).routes(), *switchboard.routes()]
         app = _application(options, [*signed, *unsigned, *own], store, status, _near(options.host, port))
         guard = Guard(
@@ -150,8 +148,7 @@ def run(options: Options) -> int:
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             lifespan="on" if options.page else "off",
         )
-        reopen = _Reopening(store, reader)
-        server = _Server(config, _greeting(options, port, store, token), [open_ones.sweep, reopen])
+        server = _Server(config, _greeting(options, port, store, token), open_ones.sweep)
         with _stopping(server):
             server.run(sockets=[listener])
     return 0
@@ -168,36 +165,18 @@ def _application(options: Options, routes: list[Route], store: Store, status: St
     return app
 
 
-class _Reopening:
-    """Has the reader follow when the store has begun another file."""
-
-    def __init__(self, store: Store, reader: Reader) -> None:
-        self._store = store
-        self._reader = reader
-        self._generation = store.generation
-
-    def __call__(self, _now: float) -> None:
-        generation = self._store.generation
-        if generation != self._generation and self._reader.reopen():
-            self._generation = generation
-
-
 class _Server(uvicorn.Server):
-    """Says where it listens as soon as it does, and looks after connections and readers."""
+    """Says where it listens as soon as it does, and looks after connections."""
 
-    def __init__(
-        self, config: uvicorn.Config, greeting: list[str], every_half_second: list[Callable[[float], None]]
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, greeting: list[str], sweep: Callable[[float], None]) -> None:
         super().__init__(config)
         self._greeting = greeting
-        self._every_half_second = every_half_second
+        self._sweep = sweep
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is to be done now and then; the argument is the loop's time."""
         if counter % TICKS_PER_SWEEP == 0:
-            now = asyncio.get_running_loop().time()
-            for work in self._every_half_second:
-                work(now)
+            self._sweep(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -210,7 +189,7 @@ class _Server(uvicorn.Server):
 
 def _greeting(options: Options, port: int, store: Store, token: str | None) -> list[str]:
     url = f"http://{_shown(options.host)}:{port}"
-    lines = [f"listening on {url}", f"events are kept in {store.path}"]
+    lines = [f"listening on {url}", f"events are kept in {printable(str(store.path), MAX_PATH)}"]
     if options.database == ":memory:" or (options.database is None and options.port == 0):
         lines[1] += " until the collector ends"
     near = _near(options.host, port)

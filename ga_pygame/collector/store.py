@@ -29,6 +29,7 @@ from typing import Any
 from ga_pygame.collector import batches
 from ga_pygame.collector.keeper import Keeper, Unusable
 from ga_pygame.collector.levels import natural_key
+from ga_pygame.collector.schema import is_of_the_file
 from ga_pygame.collector.seen import Seen
 from ga_pygame.collector.status import Status
 from ga_pygame.collector.teller import Tell
@@ -40,6 +41,8 @@ MAX_REJECTED_KEPT = 100
 """Rejected events of a request that are stored; further ones are only counted."""
 WATCH_SECONDS = 0.5
 """How often the file is looked at while nothing is written."""
+
+_ENDS = "the collector ends"
 
 _Accepted = tuple[Mapping[str, Any], bytes]
 
@@ -105,9 +108,8 @@ class Store:
     ) -> None:
         self.path = path
         self._temporary = temporary
-        self._keeper = Keeper(path, tell, status or Status())
-        self._generation = 0
-        self._open()
+        self._tell = tell
+        self._keeper = Keeper(path, tell, status or Status(), self._use)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._waiting_bytes = 0
         self._lock = threading.Lock()
@@ -146,12 +148,11 @@ class Store:
         return future
 
     def close(self) -> None:
-        """Write what waits and close the file."""
+        """Write what waits, unless the file cannot be written, and close it."""
         with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            self._queue.put(None)
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
         self._thread.join()
         self._keeper.close()
         if self._temporary:
@@ -161,26 +162,48 @@ class Store:
     # --- the writing thread ---------------------------------------------------------------------------
 
     def _run(self) -> None:
-        going = True
-        while going:
-            try:
-                item = self._queue.get(timeout=WATCH_SECONDS)
-            except queue.Empty:
-                with contextlib.suppress(Unusable):
-                    self._look()
-                continue
-            group, waiting, going = self._group(item)
-            if group:
-                try:
-                    self._look()
-                    self._settle(group)
-                except Unusable as error:
-                    _refuse(group, StoreFull(str(error)))
-                except Exception as error:  # noqa: BLE001 - this thread must go on, and senders must hear of it
-                    _refuse(group, error)
-            del group, item  # what is stored must not stay in memory until something else comes
+        try:
+            while self._step():
+                pass
+        finally:  # nobody may wait for a thread that has ended
             with self._lock:
-                self._waiting_bytes -= waiting
+                self._closed = True
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    item = self._queue.get_nowait()
+                    if item is not None:
+                        _refuse([item], StoreFull(_ENDS))
+
+    def _step(self) -> bool:
+        """Store what waits, or look at the file if nothing comes; returns whether to go on."""
+        try:
+            item = self._queue.get(timeout=WATCH_SECONDS)
+        except queue.Empty:
+            self._look_idly()
+            return True
+        group, waiting, going = self._group(item)
+        if group:
+            try:
+                self._keeper.look()
+                self._settle(group)
+            except Unusable as error:
+                _refuse(group, StoreFull(str(error)))
+            except Exception as error:  # noqa: BLE001 - this thread must go on, and senders must hear of it
+                _refuse(group, error)
+            finally:
+                _refuse(group, StoreFull(_ENDS))  # whom none of these reached
+        with self._lock:
+            self._waiting_bytes -= waiting
+        return going and not (self._closed and self._keeper.failing)  # at the end is no time to try again
+
+    def _look_idly(self) -> None:
+        try:
+            self._keeper.look()
+        except Unusable:  # it was said
+            pass
+        except Exception as error:  # noqa: BLE001 - this thread must go on
+            self._keeper.failed(error)
+            self._tell("look", f"cannot look at {self.path}: {type(error).__name__}: {error}")
 
     def _group(self, item: _Item | None) -> tuple[list[_Item], int, bool]:
         """What waits together, from one item on; the bytes of it; whether more may come after it."""
@@ -200,25 +223,14 @@ class Store:
                 break
         return group, waiting, item is not None
 
-    def _look(self) -> None:
-        """Look at the file, and begin anew with what is there now if it is not the one that was written.
-
-        Raises:
-            Unusable: There is none that can be used.
-        """
-        self._keeper.look()
-        if self._keeper.generation != self._generation:
-            try:
-                self._open()
-            except sqlite3.Error as error:
-                self._keeper.failed(error)
-                raise Unusable(str(error)) from error
-
-    def _open(self) -> None:
-        self._db = self._keeper.db
-        self._games: dict[str, int] = dict(self._db.execute("SELECT key, id FROM games"))
-        self._seen = Seen(self._db)
-        self._generation = self._keeper.generation
+    def _use(self, db: sqlite3.Connection) -> None:
+        """Go on with a file that was just opened."""
+        self._db = db
+        self._games: dict[str, int] = dict(db.execute("SELECT key, id FROM games"))
+        self._seen = Seen(db)
+        if self._seen.damaged:
+            what = "stored requests are damaged and are left out where they are read"
+            self._tell("damaged requests", f"{self._seen.damaged} {what}: {self.path}")
 
     def _settle(self, group: list[_Item]) -> None:
         try:
@@ -228,8 +240,8 @@ class Store:
                 self._db.rollback()
             self._games.clear()  # one that it added is not there any more
             self._keeper.failed(error)
-            if len(group) == 1:
-                group[0][1].set_exception(error)
+            if len(group) == 1 or is_of_the_file(error):
+                _refuse(group, error)
             else:  # one that cannot be stored must not take the others with it
                 for one in group:
                     self._settle([one])

@@ -24,6 +24,7 @@ from ga_pygame import clock
 from ga_pygame.collector import bodies
 from ga_pygame.collector import trophy_users as users
 from ga_pygame.collector.faults import Faults
+from ga_pygame.collector.reading import Asker
 from ga_pygame.collector.service_calls import METHODS, count_refused, preflight
 from ga_pygame.collector.store import Change, Store, StoreFull
 from ga_pygame.collector.teller import Tell
@@ -53,7 +54,7 @@ class Trophy:
 
     Args:
         store: Where the state is.
-        reader: A connection to the same file, to read with.
+        asker: Reads the same file.
         rules: What the dashboard would say.
         lenient: Events of one player and metric at the same time wait for each other instead of being refused.
         faults: What to do to a request instead.
@@ -65,7 +66,7 @@ class Trophy:
     def __init__(
         self,
         store: Store,
-        reader: sqlite3.Connection,
+        asker: Asker,
         rules: Rules,
         *,
         lenient: bool,
@@ -75,7 +76,7 @@ class Trophy:
         tell: Tell,
     ) -> None:
         self._store = store
-        self._reader = reader
+        self._asker = asker
         self._rules = rules
         self._lenient = lenient
         self._faults = faults
@@ -183,7 +184,7 @@ class Trophy:
         attributes = fields.get("attributes")
         if attributes is not None:
             users.check_strings("attributes", attributes, self._rules.attributes.event)
-        self._check_metric(metric)
+        await self._check_metric(metric)
         key = call.request.headers.get("idempotency-key", "")
         if len(key) > MOST_NAME:
             raise Refused(422, f"the Idempotency-Key is longer than {MOST_NAME}")
@@ -198,8 +199,10 @@ class Trophy:
             (user_id, f"achievement:{key}"), call, lambda db: State(db, self._rules).complete(key, user_id, user)
         )
 
-    def _check_metric(self, metric: str) -> None:
-        if not State(self._reader, self._rules).knows_metric(metric):
+    async def _check_metric(self, metric: str) -> None:
+        if metric in self._rules.metrics:
+            return
+        if not await self._asker.ask(lambda db: State(db, self._rules).knows_metric(metric)):
             if not self._rules.auto_create:
                 raise Refused(self._rules.unknown_metric_status, f"there is no metric {metric[:64]!r}")
             self._tell("Trophy metrics", f"Trophy: the metric {metric[:64]!r} is not in the rules and was made up")
@@ -252,7 +255,7 @@ class Trophy:
                 return 404, {"error": f"there is no user {user_id[:64]!r}"}
             if status == 201 and known:
                 return 422, {"error": f"there is already a user {user_id[:64]!r}"}
-            problem = users.subscription_problem(db, user_id, said)
+            problem = users.problem(db, user_id, said)
             if problem:
                 return 422, {"error": problem}
             users.upsert(db, user_id, said, now_of(db))
@@ -286,9 +289,9 @@ class Trophy:
 
     def _reading(self, read: Callable[[Reads, Call], Any]) -> _Handler:
         async def handler(call: Call) -> Response:
-            content = read(Reads(self._reader, self._rules), call)
+            content = await self._asker.ask(lambda db: _encode(read(Reads(db, self._rules), call)))
             await asyncio.sleep(call.delay)
-            return _answer(200, content)
+            return Response(content, 200, HEADERS, media_type="application/json")
 
         return handler
 
@@ -301,8 +304,11 @@ class Trophy:
         return answer
 
 
+_encode = msgspec.json.encode
+
+
 def _answer(status: int, content: Any) -> Response:
-    return Response(msgspec.json.encode(content), status, HEADERS, media_type="application/json")
+    return Response(_encode(content), status, HEADERS, media_type="application/json")
 
 
 def _try_later() -> Response:

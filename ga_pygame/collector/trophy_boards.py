@@ -11,7 +11,7 @@ from typing import Any
 
 from ga_pygame.collector import trophy_users as users
 from ga_pygame.collector.trophy_rules import Leaderboard, Rules, stable_id
-from ga_pygame.collector.trophy_streaks import Streaks, today
+from ga_pygame.collector.trophy_streaks import Streaks
 
 _SOURCES = {
     "metric": "SELECT user_id, total AS value FROM trophy_totals WHERE metric = ? AND total > 0",
@@ -40,27 +40,32 @@ class Boards:
         row = self._db.execute(f"SELECT value FROM ({source}) WHERE user_id = ?", (key, user_id)).fetchone()  # noqa: S608
         if row is None:
             return None, None
-        before = self._db.execute(f"SELECT count(*) FROM ({source}) WHERE value > ?", (key, row[0])).fetchone()[0]  # noqa: S608
+        query = f"SELECT count(*) FROM (SELECT 1 FROM ({source}) WHERE value > ? LIMIT ?)"  # noqa: S608
+        (before,) = self._db.execute(query, (key, row[0], board.max_participants)).fetchone()
         return (before + 1 if before < board.max_participants else None), int(row[0])
 
     def rankings(self, board: Leaderboard, offset: int, limit: int) -> list[dict[str, Any]]:
         """The players from a place on."""
-        names = dict(self._db.execute("SELECT user_id, name FROM trophy_users").fetchall())
-        ranked = self._ranked_streaks(board) if board.rank_by == "streak" else self._ranked(board)
         return [
-            {"userId": user_id, "userName": names.get(user_id), "rank": rank, "value": value}
-            for rank, user_id, value in ranked[offset : offset + limit]
+            {"userId": user_id, "userName": self._name(user_id), "rank": rank, "value": value}
+            for rank, user_id, value in self._ranked(board, offset + limit)[offset:]
         ]
 
     def place(self, board: Leaderboard, user_id: str) -> int | None:
         """Where in the list of players one stands, from 0."""
-        everybody = self.rankings(board, 0, board.max_participants)
-        return next((place for place, one in enumerate(everybody) if one["userId"] == user_id), None)
+        everybody = self._ranked(board, board.max_participants)
+        return next((place for place, (_, other, _) in enumerate(everybody) if other == user_id), None)
 
     def threshold(self, board: Leaderboard) -> int:
         """The least value with which one gets in."""
-        everybody = self.rankings(board, 0, board.max_participants)
-        return everybody[-1]["value"] + 1 if len(everybody) >= board.max_participants else 1
+        last = board.max_participants - 1
+        if board.rank_by == "streak":
+            values = [value for _, _, value in self._ranked_streaks(board)[last:]]
+        else:
+            source, key = _SOURCES[board.rank_by], board.metric or board.points
+            query = f"SELECT value FROM ({source}) ORDER BY value DESC LIMIT 1 OFFSET ?"  # noqa: S608
+            values = [value for (value,) in self._db.execute(query, (key, last))]
+        return int(values[0]) + 1 if values else 1
 
     def record(self, board_key: str, user_id: str, before: Standing, after: Standing) -> None:
         """Keep how a player moved, for the history."""
@@ -115,18 +120,21 @@ class Boards:
             "userAttributes": [],
         }
 
-    def _ranked(self, board: Leaderboard) -> list[tuple[int, str, int]]:
+    def _name(self, user_id: str) -> str | None:
+        row = self._db.execute("SELECT name FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone()
+        return row[0] if row else None
+
+    def _ranked(self, board: Leaderboard, most: int) -> list[tuple[int, str, int]]:
+        """The first players."""
+        most = min(most, board.max_participants)
+        if board.rank_by == "streak":
+            return self._ranked_streaks(board)[:most]
         source, key = _SOURCES[board.rank_by], board.metric or board.points
         query = f"SELECT user_id, value FROM ({source}) ORDER BY value DESC, user_id LIMIT ?"  # noqa: S608
-        return _with_ranks([(one, value) for one, value in self._db.execute(query, (key, board.max_participants))])
+        return _with_ranks([(one, value) for one, value in self._db.execute(query, (key, most))])
 
     def _ranked_streaks(self, board: Leaderboard) -> list[tuple[int, str, int]]:
-        streaks = Streaks(self._db, self._rules.streak.frequency)
-        found = []
-        for user_id, tz in self._db.execute("SELECT user_id, tz FROM trophy_users").fetchall():
-            length = streaks.standing(user_id, today(self._now, tz)).length
-            if length:
-                found.append((user_id, float(length)))
+        found = Streaks(self._db, self._rules.streak.frequency).alive(self._now)
         found.sort(key=lambda one: (-one[1], one[0]))
         return _with_ranks(found[: board.max_participants])
 

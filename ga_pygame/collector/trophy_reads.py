@@ -16,6 +16,9 @@ from ga_pygame.collector.trophy_users import Refused
 
 HISTORY_PERIODS = 7
 MOST_PERIODS = 365
+MAX_DAYS = 400
+"""Days of an event summary; more are refused."""
+_NO_END = 2**62
 _FREQUENCIES: dict[str, Any] = {"daily": "daily", "weekly": "weekly", "monthly": "monthly"}
 
 
@@ -75,8 +78,10 @@ class Reads:
         frequency = _FREQUENCIES.get(aggregation)
         if frequency is None:
             raise Refused(422, "aggregation must be daily, weekly or monthly")
-        if first is None or last is None or not first <= last <= first + dt.timedelta(days=400):
-            raise Refused(422, "startDate and endDate must be dates, in order, at most 400 days apart")
+        if first is None or last is None or not 0 <= (last - first).days <= MAX_DAYS:
+            raise Refused(422, f"startDate and endDate must be dates, in order, at most {MAX_DAYS} days apart")
+        if last.year >= dt.MAXYEAR:  # what follows the last period must be a date too
+            raise Refused(422, f"endDate must be before the year {dt.MAXYEAR}")
         rows = self._db.execute(
             "SELECT day, sum(value) FROM trophy_events WHERE user_id = ? AND metric = ? AND day <= ?"
             " GROUP BY day ORDER BY day",
@@ -190,26 +195,31 @@ class Reads:
     def level_summary(self, key: str) -> list[dict[str, Any]]:
         """How many players are at each level."""
         system = self._system(key)
-        reached = [system.level_at(total) for total in self._totals(key)]
-        return [
-            {"level": level_view(key, one), "users": reached.count(one)}
-            for one in sorted(system.levels, key=lambda level: level.points)
-        ]
+        levels = sorted(system.levels, key=lambda level: level.points)
+        starts = sorted({one.points for one in levels})
+        ends = [*(start - 1 for start in starts[1:]), _NO_END]
+        users_at = {start: self._count(key, start, end) for start, end in zip(starts, ends, strict=False)}
+        return [{"level": level_view(key, one), "users": users_at.pop(one.points, 0)} for one in levels]
 
     def points_summary(self, key: str) -> list[dict[str, Any]]:
         """How many players have how many points, in ten equal ranges."""
         self._system(key)
-        totals = self._totals(key)
-        width = max(1, -(-max(totals, default=0) // 10))
+        (most,) = self._db.execute(
+            "SELECT ifnull(max(total), 0) FROM trophy_points WHERE system = ?", (key,)
+        ).fetchone()
+        width = max(1, -(-most // 10))
         ranges = [(0, 0), *((start * width + 1, (start + 1) * width) for start in range(10))]
-        return [{"from": low, "to": high, "users": sum(low <= one <= high for one in totals)} for low, high in ranges]
+        return [{"from": low, "to": high, "users": self._count(key, low, high)} for low, high in ranges]
 
-    def _totals(self, key: str) -> list[int]:
-        query = (
-            "SELECT ifnull(total, 0) FROM trophy_users u LEFT JOIN trophy_points p"
-            " ON p.user_id = u.user_id AND p.system = ?"
-        )
-        return [total for (total,) in self._db.execute(query, (key,))]
+    def _count(self, key: str, low: int, high: int) -> int:
+        """How many players have so many points; who never got any has 0."""
+        query = "SELECT count(*) FROM trophy_points WHERE system = ? AND total BETWEEN ? AND ?"
+        (users_between,) = self._db.execute(query, (key, low, high)).fetchone()
+        if not low <= 0 <= high:
+            return int(users_between)
+        (everybody,) = self._db.execute("SELECT count(*) FROM trophy_users").fetchone()
+        (with_some,) = self._db.execute("SELECT count(*) FROM trophy_points WHERE system = ?", (key,)).fetchone()
+        return int(users_between + everybody - with_some)
 
     # --- leaderboards ----------------------------------------------------------------------------------
 

@@ -90,7 +90,7 @@ class State:
 
     def event(self, event: Event) -> Reply:
         """Process an event, or find that it was processed before."""
-        problem = users.subscription_problem(self.db, event.user_id, event.user)
+        problem = users.problem(self.db, event.user_id, event.user)
         old = self.total(event.user_id, event.metric)
         if not problem and abs(old + event.value) > MOST:
             problem = "the total would be beyond what can be counted exactly"
@@ -182,7 +182,7 @@ class State:
     def complete(self, key: str, user_id: str, user: Mapping[str, Any]) -> Reply:
         """Complete an achievement by a call; a second time changes nothing and tells of the first."""
         achievement = self.rules.achievement(key)
-        problem = users.subscription_problem(self.db, user_id, user)
+        problem = users.problem(self.db, user_id, user)
         status = 422
         if achievement is None:
             status, problem = 404, f"there is no achievement {key[:64]!r}"

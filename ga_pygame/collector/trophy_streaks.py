@@ -78,6 +78,23 @@ class Streaks:
             return _NONE
         return Standing(row[1], row[2], row[3], counted)
 
+    def alive(self, now: float) -> list[tuple[str, float]]:
+        """The players whose streak is not over, with its length."""
+        query = (
+            "SELECT u.user_id, u.tz, s.period, s.length FROM trophy_users u CROSS JOIN trophy_streaks s"
+            " ON s.user_id = u.user_id"
+            " AND s.period = (SELECT max(period) FROM trophy_streaks WHERE user_id = u.user_id)"
+        )
+        oldest: dict[str | None, str] = {}
+        found = []
+        for user_id, tz, period, length in self._db.execute(query):
+            if tz not in oldest:
+                start = first_day(today(now, tz), self._frequency)
+                oldest[tz] = period_before(start, self._frequency).isoformat()
+            if period >= oldest[tz]:
+                found.append((user_id, float(length)))
+        return found
+
     def extend(self, user_id: str, day: dt.date, now: float) -> int | None:
         """Count the period of a day; returns the new length, `None` if it had been counted before."""
         period = first_day(day, self._frequency)

@@ -18,6 +18,8 @@ MAX_ID = 512
 """Characters of a user's id; a longer one is refused."""
 MAX_TEXT = 1000
 """Characters of a user's name, email, token or attribute; a longer one is refused."""
+MAX_USERS = 50_000
+"""Users that are kept; a further one is refused. What is asked about all of them takes time that grows with them."""
 MAX_DEVICE_TOKENS = 100
 """Device tokens of a user; more are refused."""
 
@@ -140,8 +142,12 @@ def find(db: sqlite3.Connection, user_id: str) -> dict[str, Any] | None:
     }
 
 
-def subscription_problem(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any]) -> str:
-    """Why a user cannot be subscribed to emails; empty if it can, or is not asked to."""
+def problem(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any]) -> str:
+    """Why a user cannot be kept with what is said about it; empty if it can."""
+    if db.execute("SELECT 1 FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone() is None:
+        (everybody,) = db.execute("SELECT count(*) FROM trophy_users").fetchone()
+        if everybody >= MAX_USERS:
+            return f"there are {MAX_USERS} users already: forget them with POST /_emu/reset, or use another --db"
     if said.get("subscribeToEmails") is not True or said.get("email"):
         return ""
     known = find(db, user_id)

@@ -51,6 +51,12 @@ class FileWatch:
             if before is None or (now is not None and now[:2] == before[:2]):
                 self._noted[suffix] = now
 
+    def note_log(self) -> None:
+        """Take what is in the log now for right, but nothing else."""
+        before, now = self._noted.get("-wal"), _stamp(self._paths["-wal"])
+        if before is None or (now is not None and now[:2] == before[:2]):
+            self._noted["-wal"] = now
+
     def trouble(self, *, alone: bool) -> Trouble | None:
         """What is wrong, `None` if nothing is.
 

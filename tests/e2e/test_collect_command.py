@@ -354,3 +354,16 @@ def test_export_that_cannot_print_says_so(tmp_path: Path) -> None:
     assert full.stderr.startswith("ga_pygame: cannot print")
     closed = subprocess.run(f"{command} >&-", shell=True, capture_output=True, text=True, check=False)
     assert (closed.returncode, closed.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_path_that_the_terminal_cannot_show(tmp_path: Path, encoding: str) -> None:
+    """A terminal's encoding stops nothing: what it cannot show is escaped, and the path stays on its line."""
+    path = tmp_path / "\u0418\u0432\u0430\u043d\n.sqlite3"
+    with Collector("--port", "0", "--no-page", "--db", str(path), PYTHONIOENCODING=encoding) as collector:
+        assert collector.process.stdout is not None
+        assert "\\u0418" in collector.process.stdout.readline()
+        assert path.exists()
+    result = run("export", "--db", str(path.with_name("\u0418")), PYTHONIOENCODING=encoding)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
