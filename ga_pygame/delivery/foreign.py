@@ -7,14 +7,13 @@ an answer; each such case is reported once with the destination's name, and the 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from threading import current_thread, main_thread
 from typing import Any, TypeVar
 
 from ga_pygame import untrusted
-from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.diagnostics import Diagnostics, Drop, is_the_players
 from ga_pygame.exchange import (
     Destination,
     Host,
@@ -25,6 +24,7 @@ from ga_pygame.exchange import (
     Situation,
     Standing,
     StoredRecord,
+    SummingDestination,
     Transport,
     Verdict,
     checked_reply,
@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 MAX_ERRORS_LENGTH = 1000
 """Characters that are kept of what a service says of a rejected event."""
+MAX_AMOUNTS = 1000
+"""Amounts that one event may add to sums; an endless generator ends here."""
 _MIXED = frozenset({Outcome.DELIVERED, Outcome.DROPPED})
 
 
@@ -117,15 +119,39 @@ class Foreign:
                 records
             )
 
+    def amounts(
+        self, destination: SummingDestination, event: Mapping[str, Any], user_id: str
+    ) -> list[tuple[str, float]]:
+        """What an event adds to which sums."""
+
+        def found() -> list[tuple[str, float]]:
+            pairs = islice(destination.amounts(event, user_id), MAX_AMOUNTS)
+            return [(of_kind(slot, str).encode().decode(), amount) for slot, amount in pairs]
+
+        return self._ask(self._part, found)
+
     def _ask(self, part: str, call: Callable[[], T]) -> T:
         """Call foreign code. `SystemExit` and its like would end the worker; only the player's Ctrl-C passes."""
         try:
             return call()
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
+            if isinstance(error, KeyboardInterrupt) and is_the_players(error):
                 raise
             self._diagnostics.foreign(part, error)
             raise Misbehaved(f"{part} raised {type(error).__name__}") from None
+
+
+def amounts_of(destination: SummingDestination, diagnostics: Diagnostics) -> Callable[..., Sequence[tuple[str, float]]]:
+    """What an event adds to which sums, by a destination that may do anything: what it does wrong costs its sums."""
+    part = Foreign(destination.name, diagnostics)
+
+    def amounts(event: Mapping[str, Any], user_id: str) -> Sequence[tuple[str, float]]:
+        try:
+            return part.amounts(destination, event, user_id)
+        except Misbehaved:
+            return ()
+
+    return amounts
 
 
 def _sound(verdicts: Any, count: int) -> list[Verdict]:
