@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import Enum
-from threading import local
+from threading import Thread, current_thread, local, main_thread
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
@@ -55,15 +55,25 @@ def say(message: str, error: BaseException | None = None, *, level: int = WARNIN
         if not log().hasHandlers():  # logging prints it as it is, without the logger's name
             text = f"ga_pygame: {text}"
         log().log(level, "%s", text if error is None else f"{text}\n{trace_of(error)}".rstrip())
-    except Exception as failure:
-        if _is_the_games(failure):
+    except BaseException as failure:
+        if is_the_players(failure) or _is_the_games(failure):
             raise
         try:
             if level >= WARNING and sys.stderr is not None:
                 kind = type(failure).__name__
                 sys.stderr.write(f"ga_pygame: {message[:MAX_MESSAGE]} (said here: the log failed with {kind})\n")
-        except Exception:  # noqa: BLE001, S110 - the last guard has no way out
-            pass
+        except BaseException as last:  # the last guard has no way out
+            if is_the_players(last):
+                raise
+
+
+def is_the_players(
+    error: BaseException,
+    _here: Callable[[], Thread] = current_thread,
+    _main: Callable[[], Thread] = main_thread,
+) -> bool:
+    """Whether an error ends the program: Ctrl-C or `SystemExit`, on the main thread. Another thread ends no program."""
+    return not isinstance(error, Exception) and _here() is _main()
 
 
 def _is_the_games(error: BaseException, _is: Callable[[BaseException], bool] = is_of_a_signal_handler) -> bool:
@@ -222,7 +232,7 @@ class Diagnostics:
         """Let `warn_once` speak of that cause again: it was mended meanwhile."""
         self._said.discard(cause)
 
-    def defect(self, where: str, error: Exception) -> None:
+    def defect(self, where: str, error: BaseException) -> None:
         """Report a defect of ours once, with its traceback; the game goes on.
 
         What a signal handler of the game raised while our code ran is no defect: it is raised again.

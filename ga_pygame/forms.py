@@ -27,6 +27,8 @@ MAX_DECLARED = 100
 """Most currencies or item types declared. Source: REST v2, unique values of resources."""
 MAX_ENTRIES = 1_000
 """Most entries read of what is given as a list; an endless generator ends here."""
+MAX_NAME_BYTES = 200
+"""Bytes of a destination's name in UTF-8; file systems take 255 for a whole file name."""
 _MAX_SHOWN = 40
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -298,6 +300,25 @@ _PARTS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
 )
 
 
+_OF_NO_FILE = frozenset('/\\:*?"<>|,')  # the comma stands between names in the outbox
+_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
+)
+
+
+def _no_file_name(name: str) -> str:
+    """Why no system can have a file of that name; "" where each can."""
+    if wrong_ones := sorted(_OF_NO_FILE & set(name)):
+        return f"{wrong_ones[0]!r} is not allowed"
+    if len(name.encode()) > MAX_NAME_BYTES:
+        return f"at most {MAX_NAME_BYTES} bytes in UTF-8"
+    if name[0] in ". " or name[-1] in ". ":
+        return "a dot or a space may not be its beginning or end"
+    if name.partition(".")[0].strip().lower() in _DEVICES:
+        return "Windows has a device of that name"
+    return ""
+
+
 class Destinations:
     """Where events go: instances of subclasses of `Destination`, each with a name of its own."""
 
@@ -336,6 +357,8 @@ class Destinations:
         given = getattr(target, "name", None)
         if not isinstance(given, str) or not 0 < len(given) <= 64 or not given.isprintable():
             raise ValueError(f"{field}: a {_kind(target)} needs a `name`: a string of 1 to 64 printable characters")
+        if why := _no_file_name(given):
+            raise ValueError(f"{field}: the name {given!r} becomes part of a file's name: {why}")
         for part in ("redirect", "open", "handshake", "welcome"):
             if not callable(getattr(target, part, None)):
                 raise ValueError(

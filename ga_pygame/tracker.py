@@ -289,6 +289,7 @@ class Tracker:
     def _close_delivery(self) -> None:
         if self._delivery is not None:
             self._delivery.stop(self.config.shutdown_timeout)
+            self._left_to_parent, self._delivery = self._delivery, None  # a no that comes later deletes by a new one
         else:
             self._diagnostics.drop(Drop.NO_CONSENT, self._recorder.forget())
 
@@ -587,8 +588,10 @@ class Tracker:
 
     def _keep_consent(self) -> None:
         """Have the next launch know; of a player who said no, nothing else stays on the disk."""
+        from ga_pygame import wiring  # noqa: PLC0415 - see __init__
+
         state = self.consent.state
-        if self._delivery is None:
+        if self._delivery is None and not (state is ConsentState.DENIED and wiring.has_nothing_but_no(self.config)):
             self._open_delivery()
         if self._delivery is not None and state is ConsentState.DENIED:
             self._delivery.forget_all(CONSENT_KEY, state.value)

@@ -195,7 +195,7 @@ class Delivery:
             begin_journal=self._begin_journal if config.journal else None,
             health_for=[target.name for target in targets if target.wants_health],
         )
-        host = Host(clock, MappingProxyType(self.values), self.remember, publish_configs, diagnostics.warn_once, post)
+        host = Host(clock, MappingProxyType(self.values), self._remember, publish_configs, diagnostics.warn_once, post)
         self._uploaders = [
             Uploader(
                 target,
@@ -224,8 +224,14 @@ class Delivery:
         return journal
 
     def remember(self, key: str, value: str | None) -> None:
-        """Keep a value across launches. Any thread."""
-        self._inbox.requests.append(Remember(key, value))
+        """Keep a value across launches; after `stop` nothing. Any thread."""
+        if not self._is_stopped:
+            self._remember(key, value)
+
+    def _remember(self, key: str, value: str | None) -> None:
+        """The same for destinations, which end their sessions while delivery stops. Nobody reads it after that."""
+        if not self._closing.has_ended:
+            self._inbox.requests.append(Remember(key, value))
 
     def write_now(self) -> None:
         """Have the writer commit at once. Any thread; never blocks."""
@@ -279,12 +285,17 @@ class Delivery:
             _mark_no(self._path)
 
         def forget(transaction: Transaction) -> None:
+            if self._path is not None:
+                from ga_pygame.delivery import salvage  # noqa: PLC0415 - see _failover_outbox
+
+                salvage.remove_set_aside(self._path)
             transaction.clear()
             transaction.remember(key, value)
 
         self._closing.forget(forget)
         for uploader in self._uploaders:
             uploader.cease()
+        self.runner.start()  # nobody else deletes, and it may not have begun: the player spoke before `start()`
         self.runner.stop(FORGET_SECONDS)
 
 
@@ -314,6 +325,28 @@ def kept_consent(config: Config) -> ConsentState:
     if kept == ConsentState.DENIED:
         _mark_no(path)  # said in an earlier version
     return ConsentState(kept) if kept in set(ConsentState) else ConsentState.UNKNOWN
+
+
+def has_nothing_but_no(config: Config) -> bool:
+    """Keep the player's no if nothing was ever recorded; false if there may be something to delete.
+
+    Then nothing is opened: that would make an outbox with an id of a player who does not want one.
+    """
+    path = outbox_path(config)
+    if path is None:
+        return True
+    from ga_pygame.delivery import data_folder as folders  # noqa: PLC0415 - with files, when a tracker starts
+    from ga_pygame.delivery import journal_files  # noqa: PLC0415
+
+    try:
+        is_empty = not any(path.parent.glob("outbox.*")) and not journal_files.launches(path.parent)
+        if is_empty:
+            folders.make(path.parent)
+    except (OSError, ValueError):
+        return False
+    if is_empty:
+        _mark_no(path)
+    return is_empty
 
 
 def _mark_of_no(path: Path) -> Path:

@@ -154,7 +154,9 @@ def test_dimensions_have_an_end() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [None, 5, "ab", [1], [("a", 1, 2)], object(), {"a": 1}.values(), [()], UserDict[str, Any]], ids=lambda one: type(one).__name__
+    "given",
+    [None, 5, "ab", [1], [("a", 1, 2)], object(), {"a": 1}.values(), [()], UserDict[str, Any]],
+    ids=lambda one: type(one).__name__,
 )
 def test_an_update_with_what_has_no_fields_is_refused(given: Any) -> None:
     """And raises nothing outside of strict mode; what the keywords say is set all the same where it can be."""

@@ -358,3 +358,67 @@ def test_a_forked_child_does_not_hold_the_lock(tmp_path: Path) -> None:
     os.close(write)
     os.waitpid(pid, 0)
     other.release()
+
+
+@POSIX
+@pytest.mark.parametrize("kind", ["pipe", "folder", "full folder", "link", "link to nowhere", "another user's"])
+def test_what_lies_in_the_place_of_an_uploaders_lock(rig: Rig, kind: str) -> None:
+    """It is moved aside: else nothing would be delivered until somebody removes it."""
+    rig.open().close()
+    place = rig.path.with_name("upload-first.lock")
+    other = rig.path.with_name("other")
+    other.write_text("theirs")
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif "folder" in kind:
+        place.mkdir()
+        if kind == "full folder":
+            (place / "file").touch()
+    elif "link" in kind:
+        place.symlink_to(other if kind == "link" else "nowhere")
+    elif os.geteuid() == 0:
+        place.touch()
+        os.chown(place, 65534, 65534)
+    outbox = rig.open()
+    add(outbox, "a")
+    assert delivered(outbox) == ["a"]
+    assert outbox.is_on_disk
+    assert stat.S_ISREG(place.lstat().st_mode)
+    assert other.read_text() == "theirs"
+    assert os.path.lexists(rig.path.with_name("upload-first.lock.moved-1")) or kind == "another user's"
+
+
+@POSIX
+def test_what_comes_back_in_the_place_of_a_lock_is_left_there_in_the_end(rig: Rig) -> None:
+    """The folder must not fill with what was moved; nobody moves anything while another copy may."""
+    rig.path.parent.mkdir()
+    place = rig.path.with_name("x.lock")
+    lock, guard, other = FileLock(place), *(FileLock(rig.path.with_name("open.lock")) for _ in range(2))
+    for _ in range(file_lock.MAX_MOVED):
+        place.mkdir()
+        assert other.acquire()
+        assert not file_lock.acquire_cleared(lock, guard)
+        other.release()
+        assert file_lock.acquire_cleared(lock, guard)
+        lock.remove()
+    place.mkdir()
+    with pytest.raises(OSError, match="is no lock file of ours"):
+        file_lock.acquire_cleared(lock, guard)
+    assert not guard.is_locked
+
+
+@POSIX
+@pytest.mark.parametrize("name", [one for one in FILES if one != "open.lock"])
+def test_the_target_of_a_link_is_left_alone(rig: Rig, tmp_path: Path, name: str) -> None:
+    """It has nothing to do with us: neither its mode nor its content changes."""
+    target = tmp_path / "diary"
+    target.write_text("dear diary")
+    target.chmod(0o644)
+    rig.path.parent.mkdir()
+    rig.path.with_name(name).symlink_to(target)
+    outbox = rig.open()
+    add(outbox, "a")
+    assert delivered(outbox) == ["a"]
+    outbox.close()
+    assert target.read_text() == "dear diary"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644

@@ -211,3 +211,33 @@ def test_a_loss_that_nobody_else_explains_is_said_once(reason: Drop, caplog: pyt
     other.explained.add(reason)
     other.drop(reason)
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, ValueError])
+def test_a_log_that_raises_ends_no_worker(error: type[BaseException], capsys: pytest.CaptureFixture[str]) -> None:
+    """Off the main thread `SystemExit` ends nothing but that thread, silently; it stays in the log's place."""
+
+    class Broken(logging.Handler):
+        def emit(self, _record: logging.LogRecord) -> None:
+            raise error
+
+    went_on: list[bool] = []
+
+    def work() -> None:
+        Diagnostics().warn_once("cause", "words")
+        went_on.append(True)
+
+    handler = Broken()
+    log = logging.getLogger("ga_pygame")
+    log.addHandler(handler)
+    try:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        if not issubclass(error, Exception):
+            with pytest.raises(error):  # the player's Ctrl-C
+                Diagnostics().warn_once("cause", "words")
+    finally:
+        log.removeHandler(handler)
+    assert went_on == [True]
+    assert "words (said here: the log failed with" in capsys.readouterr().err

@@ -303,3 +303,109 @@ def test_sums_are_saved_from_a_damaged_file_under_their_keys(rig: Rig) -> None:
     found = sums_of(later)
     assert [one[:2] for one in found] == [("a", 3), ("a", 4)]
     assert found[0][2] == key
+
+
+def event(outbox: FailoverOutbox, name: str) -> None:
+    """Add an event with an id, as the encoder makes it."""
+    own = f'"n":"{name}","event_uuid":"{name:>36}"'.encode()
+    outbox.transact(lambda t: t.add([NewRecord("s1", "design", 1.7e9, None, b"", own)]))
+
+
+def events(outbox: FailoverOutbox, name: str = "first") -> list[str]:
+    return [one.partition('"')[0] for one in waiting(outbox, name)]
+
+
+def copied(path: Path, to: Path) -> None:
+    """A copy that has all, also what is in the WAL."""
+    with closing(sqlite3.connect(path)) as one, closing(sqlite3.connect(to)) as other:
+        one.backup(other)
+
+
+def replace_with(what: str, path: Path, backup: Path) -> None:
+    """Put something in the outbox's place while it is in use."""
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink()
+    path.unlink()
+    if what == "older copy":
+        backup.replace(path)
+    elif what == "garbage":
+        path.write_bytes(b"no database" * 1000)
+    elif what == "empty file":
+        path.touch()
+
+
+@pytest.mark.parametrize("what", ["nothing", "older copy", "garbage", "empty file"])
+def test_a_file_that_is_replaced_while_it_is_used(rig: Rig, what: str, caplog: pytest.LogCaptureFixture) -> None:
+    """By a backup, a cloud, a cleaner: what waited goes on, each event once."""
+    outbox = rig.open()
+    event(outbox, "before")
+    outbox.transact(lambda t: t.remember("user_id", "player"))
+    backup = rig.path.with_name("backup")
+    copied(rig.path, backup)
+    event(outbox, "since")
+    outbox.transact(lambda t: t.increment("session_num"))
+    replace_with(what, rig.path, backup)
+    event(outbox, "after")
+    assert events(outbox) == ["before", "since", "after"]
+    assert events(outbox, "second") == ["before", "since", "after"]
+    assert outbox.transact(lambda t: (t.value("user_id"), t.value("session_num"))) == ("player", "1")
+    assert "what waited in it was saved" in caplog.text
+    assert outbox.is_on_disk
+
+
+@pytest.mark.parametrize("what", ["nothing", "older copy", "garbage"])
+def test_two_copies_of_the_game_save_what_waited_once(rig: Rig, what: str) -> None:
+    """Both have the file open that is gone; whoever comes first leaves a mark."""
+    one, other = rig.open(), rig.open()
+    backup = rig.path.with_name("backup")
+    event(one, "a")
+    copied(rig.path, backup)
+    event(other, "b")
+    replace_with(what, rig.path, backup)
+    event(one, "c")
+    one.transact(lambda t: t.increment("session_num"))
+    assert events(one) == ["a", "b", "c"]
+    event(other, "d")
+    assert events(one) == ["d"]
+    assert events(other, "second") == ["a", "b", "c", "d"]
+    assert other.transact(lambda t: t.value("session_num")) == "1"
+
+
+def test_a_copy_that_began_a_file_of_its_own_gets_what_waited(rig: Rig) -> None:
+    """It started after the removal and knows nothing of the old file: nothing is lost, its player stays."""
+    one = rig.open()
+    event(one, "a")
+    replace_with("nothing", rig.path, rig.path)
+    late = rig.open()
+    event(late, "b")
+    event(one, "c")
+    assert sorted(events(late)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("what", ["nothing", "older copy"])
+def test_sums_of_a_file_that_is_replaced_count_once(rig: Rig, what: str) -> None:
+    """An older copy has an earlier state of them."""
+    one, other = summing(rig), summing(rig)
+    one.transact(lambda t: t.remember("user_id", "player"))
+    put(one, 3)
+    backup = rig.path.with_name("backup")
+    copied(rig.path, backup)
+    put(one, 4)
+    replace_with(what, rig.path, backup)
+    put(other, 5)
+    put(one, 6)
+    assert [found[:2] for found in sums_of(one)] == [("a", 18)]
+
+
+def test_what_waits_in_a_file_that_is_gone_and_cannot_be_made_again_is_counted(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is lost silently."""
+    outbox = rig.open()
+    event(outbox, "a")
+    replace_with("nothing", rig.path, rig.path)
+    rig.path.mkdir()
+    event(outbox, "b")
+    outbox.save()
+    assert rig.diagnostics.stats(0).dropped == {"damaged": 1, "outbox_full": 1}
+    assert "1 waiting events are lost" in caplog.text

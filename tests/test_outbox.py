@@ -25,6 +25,7 @@ from ga_pygame.delivery.outbox import (
     OpenSession,
     Outbox,
     Rejected,
+    Told,
     Transaction,
     cut,
 )
@@ -645,3 +646,47 @@ def test_clear_forgets_sums(sums: Outbox) -> None:
     put(sums, 1, "b")
     sums.transact(lambda transaction: transaction.clear())
     assert sums.lease("sums", 1, 1) is None
+
+
+@pytest.mark.parametrize("amount", [1e16, -1e16, float("inf"), float("nan"), 10**400, "5", None, True])
+def test_an_amount_that_is_too_much_costs_only_itself(tmp_path: Path, amount: Any) -> None:
+    """The sum goes on without it; it is counted and said."""
+    for kind in ("disk", "memory"):
+        refused: list[str] = []
+        told = Told(refused=refused.append)
+        made: Outbox = (
+            SqliteOutbox(tmp_path / "outbox.sqlite3", (), ["sums"], told=told)
+            if kind == "disk"
+            else MemoryOutbox((), ["sums"], told)
+        )
+        for one in (5, amount, 7):
+            put(made, one)
+        batch = made.lease("sums", 1, 1)
+        assert batch is not None
+        assert json.loads(b"{" + batch.records[0].payload)["value"] == 12
+        made.settle(batch)
+        assert len(refused) == 1
+        assert "the destination 'sums'" in refused[0]
+        assert "Report smaller numbers" in refused[0]
+        made.close()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sum_grows_no_further_than_can_be_kept(tmp_path: Path, sign: int) -> None:
+    """What would make it too much is refused, and what waits is still sent."""
+    for kind in ("disk", "memory"):
+        refused: list[str] = []
+        told = Told(refused=refused.append)
+        made: Outbox = (
+            SqliteOutbox(tmp_path / "outbox.sqlite3", (), ["sums"], told=told)
+            if kind == "disk"
+            else MemoryOutbox((), ["sums"], told)
+        )
+        for one in (9e14, 9e14, 1e14):
+            put(made, sign * one)
+        batch = made.lease("sums", 1, 1)
+        assert batch is not None
+        assert json.loads(b"{" + batch.records[0].payload)["value"] == sign * 1e15
+        made.settle(batch)
+        assert len(refused) == 1
+        made.close()

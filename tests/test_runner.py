@@ -192,3 +192,75 @@ def test_a_wake_can_be_set_many_times() -> None:
     assert clock.monotonic() - before < 10.0
     wake.wait(0.0)
     wake.wait(0.001)
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, ZeroDivisionError])
+def test_nothing_that_a_step_raises_ends_its_thread(error: type[BaseException]) -> None:
+    """`SystemExit` would end it for good, and silently."""
+    steps: list[int] = []
+
+    def step() -> float | None:
+        steps.append(1)
+        if len(steps) == 1:
+            raise error
+        return None
+
+    rig = Rig(ThreadRunner)
+    work = Work("a", rig.log, step=step)
+    runner = rig.make([work])
+    runner.start()
+    assert rig.let_step(runner, work)
+    assert runner.stop(10.0)
+    assert len(steps) == 2
+
+
+def test_a_system_without_a_thread_left(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """The others work, it is said once, and `stop()` says that not all was done."""
+    start = threading.Thread.start
+
+    def limited(self: threading.Thread) -> None:
+        if self.name == "ga_pygame b":
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    rig = Rig(ThreadRunner)
+    works = [Work(name, rig.log) for name in "abc"]
+    runner = rig.make(works[:2], works[2:])
+    runner.start()
+    assert rig.let_step(runner, works[2])
+    assert not runner.stop(5.0)
+    assert rig.log.count("c finish") == 1
+    assert [record.message for record in caplog.records if "thread" in record.message] == [
+        "can't start new thread: what needs the thread 'ga_pygame b' does not happen. Events wait for a later launch"
+    ]
+
+
+def test_stopping_from_a_workers_own_thread(rig: Rig) -> None:
+    """A destination may close the tracker; its thread cannot wait for itself, the others finish."""
+    answers: list[bool] = []
+
+    def step() -> float | None:
+        if not answers:
+            answers.append(False)
+            answers.append(runner.stop(5.0 if rig.kind is ThreadRunner else 0.0))
+        return None
+
+    work, other = Work("a", rig.log, step=step), Work("b", rig.log)
+    runner = rig.make([work], [other])
+    runner.start()
+    assert rig.let_step(runner, work)
+    assert runner.stop(5.0)
+    assert len(answers) == 2
+    assert "b finish" in rig.log
+
+
+def test_a_second_start_does_nothing(rig: Rig) -> None:
+    """A player's no starts what deletes; it may run already."""
+    work = Work("a", rig.log)
+    runner = rig.make([work])
+    runner.start()
+    runner.start()
+    assert rig.let_step(runner, work)
+    assert runner.stop(5.0)
+    assert sum(thread.name == "ga_pygame a" for thread in threading.enumerate()) == 0

@@ -416,3 +416,13 @@ def test_copies_that_start_at_once_on_a_new_file_share_it(tmp_path: Path) -> Non
             copy.stdin.write("go\n")
             copy.stdin.flush()
         assert sorted(copy.communicate()[0].strip() for copy in copies) == ["1", "2", "3"]
+
+
+def test_what_is_cleared_is_in_no_file(outbox: SqliteOutbox, path: Path) -> None:
+    """The player said no; the process may end before the file is closed, and the WAL would keep the events."""
+    add(outbox, "secret")
+    assert texts(outbox) == ["secret"]  # a reader is open
+    outbox.transact(lambda transaction: transaction.clear())
+    files = [one for one in path.parent.iterdir() if one.is_file()]
+    assert len(files) >= 3
+    assert not [one.name for one in files if b"secret" in one.read_bytes()]

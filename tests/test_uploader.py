@@ -14,7 +14,7 @@ from ga_pygame.delivery.foreign import MAX_AMOUNTS, amounts_of
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.outbox import NewRecord
 from ga_pygame.delivery.undecided import MAX_UNDECIDED
-from ga_pygame.delivery.uploader import Uploader
+from ga_pygame.delivery.uploader import MIN_INTERVAL_SECONDS, Uploader
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.exchange import (
     Destination,
@@ -928,3 +928,47 @@ def test_amounts_cannot_change_the_event_and_have_an_end() -> None:
     )
     assert endless(event, "u") == [("a", 1)] * MAX_AMOUNTS
     assert event == {"category": "design"}
+
+
+@pytest.mark.parametrize("with_handshake", [True, False])
+def test_a_game_that_flushes_in_each_frame_asks_a_server_that_is_down_once_more(with_handshake: bool) -> None:
+    """One flush does not wait; the next ones are told why it failed, until the wait is over."""
+    down = Reply(503, {"retry-after": "60"})
+    rig = Rig(*([down] if with_handshake else [OK, down]))
+    rig.add("a")
+    rig.run()
+    asked = len(rig.transport.sent)
+    said: list[str] = []
+    for _ in range(240):
+        rig.uploader.flush(lambda _, error: said.append(error))
+        rig.run()
+        rig.clock.advance(1 / 60)
+    assert len(rig.transport.sent) == asked + 1
+    assert len(said) == 240
+    assert all("HTTP 503" in one for one in said)
+    rig.clock.advance(60)
+    rig.run()
+    assert len(rig.transport.sent) == asked + 2
+
+
+def test_a_flush_after_the_server_came_back_is_sent() -> None:
+    """What was told during the wait says nothing of later."""
+    rig = Rig(OK, Reply(503), Reply(503), OK)
+    rig.add("a")
+    rig.run()
+    said: list[str] = []
+    for _ in range(2):
+        rig.uploader.flush(lambda _, error: said.append(error))
+        rig.run()
+    rig.clock.advance(10)
+    rig.uploader.flush(lambda _, error: said.append(error))
+    rig.run()
+    assert said[2:] == [""]
+
+
+@pytest.mark.parametrize("interval", [0, 1e-9, MIN_INTERVAL_SECONDS / 2])
+def test_an_interval_of_almost_nothing_is_a_short_one(interval: float) -> None:
+    """A thread that never sleeps takes the interpreter lock from the game."""
+    rig = Rig()
+    rig.uploader = rig.made(interval)
+    assert rig.run() == MIN_INTERVAL_SECONDS

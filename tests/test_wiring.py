@@ -400,3 +400,102 @@ def test_a_folder_that_cannot_be_moved_is_used_where_it_is(tmp_path: Path, monke
     monkeypatch.undo()
     wiring.adopt(config)
     assert wiring.outbox_path(config).parent == tmp_path / "collector-pong"
+
+
+def _content(folder: Path) -> bytes:
+    """All that lies in a game's folder."""
+    return b"".join(one.read_bytes() for one in folder.rglob("*") if one.is_file())
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_no_before_start_deletes_what_waits(services: Services, tmp_path: Path, damaged: bool) -> None:
+    """Nothing delivers then; it is deleted nevertheless, also what lies in a file that was set aside."""
+    threads = Parts(transport=services._transport)
+    services.down |= {ONE, TWO}
+    first = services.start_of(threads, destinations=both(), data_dir=tmp_path, consent_required=True)
+    first.consent.grant()
+    first.design("secret")
+    player = first.user_id
+    first.close()
+    path = wiring.outbox_path(first.config)
+    assert path is not None
+    if damaged:
+        (path.parent / "outbox.damaged-2.sqlite3").write_bytes(path.read_bytes())
+    assert b"secret" in _content(tmp_path)
+    second = Tracker.of(threads, destinations=both(), data_dir=tmp_path, consent_required=True, hook=False)
+    services.trackers.append(second)
+    second.consent.deny()
+    second.start()
+    second.close()
+    assert eventually(lambda: _is_denied_in(path))
+    assert b"secret" not in _content(tmp_path)
+    assert player.encode() not in _content(tmp_path)
+    services.down.clear()
+    third = services.start_of(threads, destinations=both(), data_dir=tmp_path, consent_required=True)
+    assert third.consent.state is ConsentState.DENIED
+    third.consent.grant()
+    assert third.user_id not in {"", player}
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_first_no_leaves_nothing_but_itself(services: Services, tmp_path: Path, early: bool) -> None:
+    """No outbox is made for a player who does not want one, and no id."""
+    threads = Parts(transport=services._transport)
+    for _ in range(2):
+        tracker = Tracker.of(threads, destinations=both(), data_dir=tmp_path, consent_required=True, hook=False)
+        services.trackers.append(tracker)
+        if early:
+            tracker.consent.deny()
+        tracker.start()
+        tracker.consent.deny()
+        tracker.design("never")
+        tracker.close()
+        assert [one.name for one in tmp_path.rglob("*") if one.is_file()] == ["consent-denied"]
+    again = services.start_of(threads, destinations=both(), data_dir=tmp_path, consent_required=True)
+    assert again.consent.state is ConsentState.DENIED
+
+
+def test_what_is_set_after_the_end_is_kept_nowhere(services: Services, tmp_path: Path) -> None:
+    """Nobody reads it any more: a game that goes on for hours must not fill the memory with it."""
+    tracker = services.start(destinations=both(), data_dir=tmp_path)
+    delivery = tracker._delivery
+    assert delivery is not None
+    tracker.close()
+    for number in range(100):
+        tracker.dimensions[1] = f"value {number}"
+        delivery._remember("pogr_session:x", None)  # as a destination's own thread may
+    assert not tracker._recorder.inbox.requests
+
+
+class Summing(Second):
+    """A destination whose sums raise."""
+
+    name = "summing"
+
+    def amounts(self, _event: Any, _user_id: str) -> list[tuple[str, float]]:
+        raise SystemExit
+
+
+def test_a_summing_destination_that_raises_costs_its_sums(services: Services, tmp_path: Path) -> None:
+    """It runs on the writer's thread, which stores for all destinations."""
+    parts = Parts(transport=services._transport)
+    targets = [GameAnalytics(**KEYS, endpoint=ONE), Summing(**KEYS, endpoint=TWO)]
+    tracker = services.start_of(parts, destinations=targets, data_dir=tmp_path, strict=False)
+    tracker.design("a")
+    tracker.close()
+    assert services.events(ONE) == ["user", "a", "session_end"]
+    assert tracker.stats.dropped == {}
+
+
+def test_a_no_after_close_deletes_what_waits(services: Services, tmp_path: Path) -> None:
+    """A game may ask on its way out, when delivery has ended."""
+    services.down |= {ONE, TWO}
+    tracker = services.start_of(Parts(transport=services._transport), destinations=both(), data_dir=tmp_path)
+    tracker.design("secret")
+    tracker.close()
+    assert b"secret" in _content(tmp_path)
+    tracker.consent.deny()
+    path = wiring.outbox_path(tracker.config)
+    assert path is not None
+    assert eventually(lambda: _is_denied_in(path))
+    assert b"secret" not in _content(tmp_path)

@@ -49,6 +49,9 @@ class Closing:
         writer: Knows whether all is stored.
         uploaders: Those that use the outbox.
         journal: The journal, if there is one.
+
+    Attributes:
+        has_ended: Files are closed; nobody reads the inbox any more.
     """
 
     name = "closing"
@@ -66,6 +69,7 @@ class Closing:
         self._writer = writer
         self._uploaders = uploaders
         self._journal = journal
+        self.has_ended = False
         self._finishing = False
         self._is_saved = False
         self._has_ended_journal = False
@@ -103,6 +107,8 @@ class Closing:
             self._outbox.save()
             self._end_journal()
         self._outbox.close()
+        self.has_ended = True
+        self._inbox.requests.clear()
         return None
 
     def _keep_last_words(self) -> None:

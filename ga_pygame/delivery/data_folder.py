@@ -1,7 +1,7 @@
 """The folder in which events wait: how it is made, and what may lie in it.
 
-A file there may be somebody else's, or no file at all: another user's, a pipe that blocks whoever opens it, a link
-into nowhere. Such a place is not used; the outbox is in memory then.
+A file there may be somebody else's, or no file at all: another user's, a pipe that blocks whoever opens it, a link to
+a file that has nothing to do with us. Such a place is not used; the outbox is in memory then.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
+    (stat.S_ISLNK, "a link"),
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISBLK, "a device"),
@@ -51,10 +52,8 @@ def check(path: Path) -> None:
         OSError: It is not.
     """
     try:
-        found = path.stat()
+        found = path.lstat()  # not opened: to close it again would free the locks that SQLite has on it
     except FileNotFoundError:
-        if path.is_symlink():
-            raise FileNotFoundError(errno.ENOENT, "is a link to nowhere", str(path)) from None
         return
     _check_file(found, path)
     if sys.platform != "win32" and stat.S_IMODE(found.st_mode) & 0o077:

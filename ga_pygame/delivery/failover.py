@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from ga_pygame import kept
 from ga_pygame.clock import Clock
-from ga_pygame.delivery import salvage
+from ga_pygame.delivery import replaced, salvage
 from ga_pygame.delivery.launches import Launches
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.memory_slices import Slice, Slices
@@ -74,8 +74,8 @@ class FailoverOutbox:
         self._summing = tuple(summing)
         self._clock = clock
         self._diagnostics = diagnostics
-        self._told = Told(self._say, self._lost)
-        self._memory = MemoryOutbox(destinations, summing)
+        self._told = Told(self._say, self._lost, self._refused)
+        self._memory = MemoryOutbox(destinations, summing, self._told)
         self._launch = self._memory.launch
         self._disk: SqliteOutbox | None = None
         self._in_memory = False
@@ -162,30 +162,28 @@ class FailoverOutbox:
         self._say("damaged", f"{error}; set aside as {aside.name}")
 
     def _begin_after_removal(self, error: OutboxError) -> None:
-        """Somebody removed the file: what we still hold open is copied; of another copy's new file, nothing is ours."""
+        """Somebody removed or replaced the file: what we still hold open is copied, unless another copy did that."""
         path, old = self._path, self._disk
         if path is None or old is None:
             return
         self._is_another = True
-        was_removed = not path.exists()
-        disk = self._sqlite(path, BUSY_SECONDS, launches=old.launches)
-
-        def copy(transaction: Transaction) -> None:
-            salvage.copy_values(old.connection, self._launch, transaction, self._told.say)
-            if was_removed:
-                for record, only in salvage.read_records(
-                    old.connection, None, old.delivered, self._destinations
-                ).records:
-                    transaction.add([record], only)
-
+        is_new = not path.exists()
         try:
-            disk.transact(copy)
+            disk = self._sqlite(path, BUSY_SECONDS, launches=old.launches)
+        except DamagedError:
+            salvage.set_aside(path, salvage.free_name(path))
+            is_new = True
+            disk = self._sqlite(path, BUSY_SECONDS, launches=old.launches)
+        try:
+            has_moved = replaced.move(old, disk, self._destinations, self._told, is_new=is_new)
         except BaseException:
             disk.close(is_followed=True)
             raise
         self._disk, self._damage = disk, None
         old.close(is_followed=True)
-        self._say("gone", f"{error}; what waited in it was saved" if was_removed else f"{error}; the new one is used")
+        self._say(
+            "gone", f"{error}; {'what waited in it was saved' if has_moved else 'another copy saved what waited'}"
+        )
 
     def _save_records(self) -> None:
         """Save the records of a file that was set aside. Takes its time: the writer's, not the game's."""
@@ -276,6 +274,10 @@ class FailoverOutbox:
 
     def _say(self, cause: str, message: str) -> None:
         self._diagnostics.warn_once(f"outbox:{cause}", message)
+
+    def _refused(self, message: str) -> None:
+        self._diagnostics.drop(Drop.PART, detail=message)
+        self._say("sum", message)
 
     def _lost(self, count: int, why: str) -> None:
         if not count:
@@ -429,6 +431,11 @@ class FailoverOutbox:
         if lost := self.unsaved:
             self._diagnostics.drop(Drop.OUTBOX_FULL, lost)
             self._say("lost", f"{lost} events are lost: they were not sent, and the disk cannot be written")
+        if self._disk is not None and isinstance(self._damage, GoneError):
+            with contextlib.suppress(OutboxError):
+                self._lost(
+                    replaced.waiting(self._disk, self._destinations), f"{self._damage}, and no other can be made"
+                )
         if self._disk is not None and self._memory.is_over:
             with contextlib.suppress(OutboxError):
                 self._disk.mark_ended()

@@ -10,12 +10,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import sys
 from pathlib import Path
 
 from ga_pygame import forks
 from ga_pygame.clock import SystemClock, sleep
 from ga_pygame.delivery import data_folder
+
+MAX_MOVED = 3
+"""Things in the place of one lock file that are moved out of the way; a further one is left where it is."""
 
 POLL_SECONDS = 0.005
 """Time between two tries to get a lock that somebody else holds."""
@@ -57,6 +61,42 @@ class Patience:
     def left(self) -> float:
         """Seconds that are left; 0 where there are none."""
         return max(0.0, self._end - self._now())
+
+
+def acquire_cleared(lock: FileLock, guard: FileLock) -> bool:
+    """Take a lock, at once or not at all; a folder, pipe, link or other user's file in its place is moved aside.
+
+    Only who holds the guard moves anything: else one process could move what another has just made and locked.
+
+    Raises:
+        OSError: There can be no lock.
+    """
+    try:
+        return lock.acquire()
+    except OSError:
+        if not _is_foreign(lock.path):
+            raise
+    if not guard.acquire():
+        return False
+    try:
+        if _is_foreign(lock.path):
+            names = [lock.path.with_name(f"{lock.path.name}.moved-{number}") for number in range(1, MAX_MOVED + 1)]
+            free = next((one for one in names if not os.path.lexists(one)), None)
+            if free is None:
+                raise FileExistsError(errno.EEXIST, "is no lock file of ours, and comes back", str(lock.path))
+            lock.path.rename(free)
+        return lock.acquire()
+    finally:
+        guard.release()
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether something lies there that is no plain file of the user."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return not stat.S_ISREG(found.st_mode) or (sys.platform != "win32" and found.st_uid != os.geteuid())
 
 
 class FileLock:

@@ -11,12 +11,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from threading import current_thread, main_thread
 from typing import Any, TypeVar
 
 from ga_pygame import untrusted
 from ga_pygame.checks import exact_number, exact_text
-from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.diagnostics import Diagnostics, Drop, is_the_players
 from ga_pygame.exchange import (
     Destination,
     Host,
@@ -39,7 +38,7 @@ T = TypeVar("T")
 MAX_ERRORS_LENGTH = 1000
 """Characters that are kept of what a service says of a rejected event."""
 MAX_AMOUNTS = 100
-"""Sums of a destination that one event adds to."""
+"""Sums of a destination that one event adds to; an endless generator ends here."""
 _MIXED = frozenset({Outcome.DELIVERED, Outcome.DROPPED})
 
 
@@ -122,12 +121,22 @@ class Foreign:
                 records
             )
 
+    def amounts(
+        self, destination: SummingDestination, event: Mapping[str, Any], user_id: str
+    ) -> list[tuple[str, float]]:
+        """What an event adds to which sums."""
+
+        def found() -> list[tuple[str, float]]:
+            return [_amount(*one) for one in islice(destination.amounts(dict(event), user_id), MAX_AMOUNTS)]
+
+        return self._ask(f"amounts() of {self._part}", found)
+
     def _ask(self, part: str, call: Callable[[], T]) -> T:
         """Call foreign code. `SystemExit` and its like would end the worker; only the player's Ctrl-C passes."""
         try:
             return call()
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
+            if isinstance(error, KeyboardInterrupt) and is_the_players(error):
                 raise
             self._diagnostics.foreign(part, error)
             raise Misbehaved(f"{part} raised {type(error).__name__}") from None
@@ -140,14 +149,13 @@ def amounts_of(
 
     Such an event is counted as lost to its sums; the record itself, which other destinations get, is not touched.
     """
-    name = destination.name
+    part = Foreign(destination.name, diagnostics)
 
     def amounts(event: Mapping[str, Any], user_id: str) -> Sequence[tuple[str, float]]:
         try:
-            return [_amount(*one) for one in islice(destination.amounts(dict(event), user_id), MAX_AMOUNTS)]
-        except Exception as error:  # noqa: BLE001 - not our code
-            diagnostics.foreign(f'amounts() of the destination "{name}"', error)
-            diagnostics.drop(Drop.INTERNAL, detail=f'amounts() of the destination "{name}"')
+            return part.amounts(destination, event, user_id)
+        except Misbehaved:
+            diagnostics.drop(Drop.INTERNAL, detail=f'amounts() of the destination "{destination.name}"')
             return ()
 
     return amounts
@@ -157,7 +165,7 @@ def _amount(slot: object, amount: object) -> tuple[str, float]:
     name, number = exact_text(slot), exact_number(amount)
     if name is None or number is None or not math.isfinite(number):
         raise TypeError("must return pairs of a string and a finite number")
-    return name, number
+    return name.encode().decode(), number
 
 
 def _sound(verdicts: Any, count: int) -> list[Verdict]:

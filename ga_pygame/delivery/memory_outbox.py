@@ -24,8 +24,10 @@ from ga_pygame.delivery.outbox import (
     OpenSession,
     Orphan,
     Rejected,
+    Told,
     Transaction,
     cut,
+    refusal,
     sum_record,
     taken_apart,
 )
@@ -44,9 +46,11 @@ class MemoryOutbox:
     Args:
         destinations: Names that take records.
         summing: Names that take sums.
+        told: Told of amounts that are too much.
     """
 
-    def __init__(self, destinations: Sequence[str], summing: Sequence[str] = ()) -> None:
+    def __init__(self, destinations: Sequence[str], summing: Sequence[str] = (), told: Told | None = None) -> None:
+        self._told = told or Told()
         self._destinations = tuple(destinations)
         self._summing = frozenset(summing)
         self._additions: deque[tuple[str, str, float]] = deque()  # by the writer, taken by the uploaders
@@ -149,7 +153,12 @@ class MemoryOutbox:
     def _add_up(self) -> None:
         for _ in range(len(self._additions)):
             destination, slot, amount = self._additions.popleft()
-            self._sums[destination, slot] = self._sums.get((destination, slot), 0.0) + amount
+            added = kept.amount(amount)
+            total = None if added is None else kept.amount(self._sums.get((destination, slot), 0.0) + added)
+            if total is None:
+                self._told.refused(refusal(destination, amount))
+            else:
+                self._sums[destination, slot] = total
 
     def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
         if batch.destination in self._summing:

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
+from ga_pygame import kept
 from ga_pygame.diagnostics import Drop
 from ga_pygame.exchange import StoredRecord
+from ga_pygame.traces import start_of
 
 T = TypeVar("T")
 
@@ -129,16 +131,22 @@ def _uncounted(_count: int, _message: str) -> None:
     pass
 
 
+def _unrefused(_message: str) -> None:
+    pass
+
+
 class Told(NamedTuple):
-    """Who hears of what is wrong in a kept file and costs only itself.
+    """Who hears of what is wrong in a kept file, or with what it is to keep, and costs only itself.
 
     Attributes:
         say: Takes a cause and a message, which is said once.
         lost: Takes a number of events that are gone, and why.
+        refused: Takes why an amount is not added to its sum.
     """
 
     say: Callable[[str, str], None] = _nothing
     lost: Callable[[int, str], None] = _uncounted
+    refused: Callable[[str], None] = _unrefused
 
 
 class Rejected(NamedTuple):
@@ -196,7 +204,14 @@ class Transaction(Protocol):
         ...
 
     def add_to_sum(self, destination: str, slot: str, amount: float, key: str = "") -> None:
-        """Add to what a summing destination is going to get; `key`: of a sum that another outbox has frozen."""
+        """Add to what a summing destination is going to get, unless that becomes too much: see `Told.refused`.
+
+        Args:
+            destination: Its name.
+            slot: Which of its sums.
+            amount: How much.
+            key: Of a sum that another outbox has frozen.
+        """
         ...
 
     def save_session(self, session: OpenSession, launch: str | None = None) -> None:
@@ -315,6 +330,14 @@ def cut(records: Iterable[StoredRecord], max_events: int, max_bytes: int) -> tup
 
 LEAST_SUM = 1e-9
 """A sum nearer to zero is nothing but the rounding of fractions."""
+
+
+def refusal(destination: str, amount: object) -> str:
+    """Why an amount is not added to a sum."""
+    return (
+        f"the destination {destination!r}: amount {start_of(amount, 40)}: with it the sum that waits would be more than"
+        f" {kept.MAX_SUM:g} or less than -{kept.MAX_SUM:g}, or no number; it is left out. Report smaller numbers"
+    )
 
 
 def sum_record(slot: str, value: float, key: str) -> StoredRecord:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ga_pygame.clock import Clock, sleep
-from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.diagnostics import Diagnostics, is_the_players
 
 _AFTER_DEFECT_SECONDS = 1.0
 
@@ -37,7 +37,7 @@ class Runner(Protocol):
     """Calls workers until they are stopped."""
 
     def start(self) -> None:
-        """Begin; called once."""
+        """Begin; a second call does nothing."""
         ...
 
     def wake(self, name: str) -> None:
@@ -89,16 +89,25 @@ class ThreadRunner:
         self._stages = stages
         self._clock = clock
         self._diagnostics = diagnostics
+        self._has_begun = False
         self._wakes = {worker.name: Wake() for stage in stages for worker in stage}
         self._threads: dict[str, threading.Thread] = {}
 
     def start(self) -> None:
+        if self._has_begun:
+            return
+        self._has_begun = True
         for stage in self._stages:
             for worker in stage:
                 name = f"ga_pygame {worker.name}"
                 thread = threading.Thread(target=self._run, args=(worker,), name=name, daemon=True)
-                self._threads[worker.name] = thread
-                thread.start()
+                try:
+                    thread.start()
+                except (RuntimeError, MemoryError) as error:  # the system has none left, or Python ends
+                    words = f"{error}: what needs the thread {name!r} does not happen. Events wait for a later launch"
+                    self._diagnostics.warn_once("threads", words)
+                else:
+                    self._threads[worker.name] = thread
 
     def _run(self, worker: Worker) -> None:
         wake = self._wakes[worker.name]
@@ -124,7 +133,9 @@ class ThreadRunner:
                 self._wakes[worker.name].set()
             for worker in stage:
                 thread = self._threads.get(worker.name)
-                if thread is not None:
+                if thread is None or thread is threading.current_thread():  # a destination may close the tracker
+                    finished = finished and not self._has_begun
+                else:
                     thread.join(max(0.0, deadline - self._clock.monotonic()))
                     finished = finished and not thread.is_alive()
         return finished
@@ -177,9 +188,14 @@ class FrameRunner:
 
 
 def guarded_step(worker: Worker, now: float, diagnostics: Diagnostics) -> float | None:
-    """One step; what it raises is reported, and the worker goes on a second later."""
+    """One step; what it raises is reported, and the worker goes on a second later.
+
+    `SystemExit` and its like would end a thread for good and silently; on the main thread they are the game's.
+    """
     try:
         return worker.step(now)
-    except Exception as error:  # noqa: BLE001 - a worker's defect must not stop delivery for ever
+    except BaseException as error:
+        if is_the_players(error):
+            raise
         diagnostics.defect(worker.name, error)
         return _AFTER_DEFECT_SECONDS

@@ -164,7 +164,7 @@ def read_records(
         if place % _PACE == 0:
             breathe()
     order = sorted(found)
-    lost = _missing(order, done, _last(damaged))
+    lost = _missing(order, done, last(damaged))
     if unknown:
         lost += sum(
             min(row[1], max(0, assumed - row[0] + row[1]))
@@ -179,6 +179,16 @@ def read_records(
     return Found(kept_records, lost)
 
 
+def value(damaged: sqlite3.Connection, key: str) -> object:
+    """One kept value as it is, `None` where it cannot be read."""
+    return dict(_readable(damaged, "SELECT key, value FROM key_value")).get(key)
+
+
+def delete_sums(connection: sqlite3.Connection) -> None:
+    """Forget all sums, within the transaction that is open."""
+    connection.execute("DELETE FROM sums")
+
+
 def _done(damaged: sqlite3.Connection) -> dict[str, int]:
     """Up to which id each destination has everything, as far as anything says so."""
     names: dict[str, int] = {}
@@ -188,7 +198,7 @@ def _done(damaged: sqlite3.Connection) -> dict[str, int]:
     return names
 
 
-def _last(damaged: sqlite3.Connection) -> int | None:
+def last(damaged: sqlite3.Connection) -> int | None:
     """The highest id that there ever was."""
     rows = list(_readable(damaged, "SELECT seq FROM sqlite_sequence WHERE name = 'blocks'"))
     return rows[0][0] if rows and type(rows[0][0]) is int else None
@@ -337,6 +347,13 @@ def free_name(path: Path) -> Path:
         if not name.exists():
             return name
     return min(names, key=lambda name: name.stat().st_mtime)
+
+
+def remove_set_aside(path: Path) -> None:
+    """Delete the damaged files that lie beside an outbox: the player said no."""
+    for part in path.parent.glob("outbox.damaged*"):
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def set_aside(path: Path, aside: Path) -> None:

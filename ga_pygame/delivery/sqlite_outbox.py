@@ -21,7 +21,7 @@ from typing import TypeVar
 from ga_pygame import forks, kept
 from ga_pygame.clock import breathe, new_id
 from ga_pygame.delivery import data_folder, shared_memory
-from ga_pygame.delivery.file_lock import FileLock, Patience
+from ga_pygame.delivery.file_lock import FileLock, Patience, acquire_cleared
 from ga_pygame.delivery.launches import Launches, saved_session
 from ga_pygame.delivery.outbox import (
     LEAST_SUM,
@@ -156,7 +156,7 @@ class SqliteOutbox:
             self._prepare()
             wait_at_most(self._writer, BUSY_SECONDS)
             self.launches.begin()
-            self._identity = _identity(self.path)
+            self.identity = _identity(self.path)
         except BaseException:
             self._writer.close()
             raise
@@ -166,7 +166,7 @@ class SqliteOutbox:
     def transact(self, work: Callable[[Transaction], T], *, may_wait: bool = False) -> T:  # noqa: ARG002 - says it always
         with translated(self.path):
             with self._turn:
-                if _identity(self.path) != self._identity:
+                if _identity(self.path) != self.identity:
                     raise GoneError(f"{self.path} was removed or replaced while the game runs")
                 with transaction(self._writer):
                     lent = max(self._lent.values(), default=0)
@@ -177,6 +177,9 @@ class SqliteOutbox:
                     page.flush()
                 self._is_counted = page.counted
                 self._newest = max(self._newest, page.newest)
+                if page.was_cleared:  # what is deleted must not stay in the WAL, even if nobody closes the file
+                    with contextlib.suppress(sqlite3.Error):
+                        self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return result
 
     def transact_at_start(self, work: Callable[[Transaction], T]) -> T:
@@ -225,7 +228,7 @@ class SqliteOutbox:
         if lock.is_locked or self._is_closed:  # it would let its holder in again
             return None
         with reading(self.path):
-            if not lock.acquire():
+            if not acquire_cleared(lock, self._lock_file("open")):
                 return None
             try:
                 records, more = self._next(destination, max_events, max_bytes)

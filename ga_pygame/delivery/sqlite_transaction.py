@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from ga_pygame import kept
-from ga_pygame.delivery.outbox import NewRecord, OpenSession, Told
+from ga_pygame.delivery.outbox import NewRecord, OpenSession, Told, refusal
 from ga_pygame.delivery.sqlite_schema import INSERT, SIZE, Addition, blocks
 from ga_pygame.delivery.sqlite_waiting import grow, last_id, set_done
 
@@ -44,6 +44,7 @@ class SqliteTransaction:
         self._lent = lent
         self.counted = counted
         self.newest = 0  # the last id that was given here
+        self.was_cleared = False
         self._grown = 0
         self._ids = 0
         self._added: list[Addition] = []
@@ -85,10 +86,13 @@ class SqliteTransaction:
         self._added.extend((record, only) for record in records)
 
     def add_to_sum(self, destination: str, slot: str, amount: float, key: str = "") -> None:
-        self._connection.execute(
-            "INSERT INTO sums VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
-            (destination, slot, key, amount),
+        added = kept.amount(amount) is not None and self._connection.execute(
+            "INSERT INTO sums VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET value = value + excluded.value"
+            " WHERE abs(value + excluded.value) <= ?5",
+            (destination, slot, key, float(amount), kept.MAX_SUM),
         )
+        if not added or not added.rowcount:
+            self._told.refused(refusal(destination, amount))
 
     def save_session(self, session: OpenSession, launch: str | None = None) -> None:
         wallet = json.dumps([[*flow, amount] for flow, amount in session.wallet.items()])
@@ -121,6 +125,7 @@ class SqliteTransaction:
             set_done(self._connection, name, last)
         self._grown = self._ids = 0
         self._added.clear()
+        self.was_cleared = True
 
     def trim(self, max_bytes: int) -> int:
         self._store()

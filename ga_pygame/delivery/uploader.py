@@ -36,6 +36,8 @@ MAX_BACKOFF_SECONDS = 300.0
 """The longest wait after a failure that we choose ourselves."""
 MAX_RETRY_AFTER_SECONDS = 3600.0
 """The longest wait that a server can ask for."""
+MIN_INTERVAL_SECONDS = 0.05
+"""The shortest time between two uploads while nothing is urgent: a thread without a pause takes the game's time."""
 MAX_HANDSHAKES = 100
 """Handshakes in a row without a batch in between; a destination that goes on asking has to wait."""
 MAX_PENDING_SECONDS = 300.0
@@ -106,7 +108,8 @@ class Uploader:
         self._situation = situation
         self._diagnostics = diagnostics
         self._listener = listener
-        self._interval = interval if destination.interval is None else destination.interval
+        wanted = interval if destination.interval is None else destination.interval
+        self._interval = max(MIN_INTERVAL_SECONDS, wanted)
         self._chance = chance
         self._finishing = False
         self._ceased = False
@@ -123,6 +126,9 @@ class Uploader:
         self._paced_until = 0.0
         self._not_before = 0.0
         self._failures = 0
+        self._why = ""  # the last failure
+        self._wait_ends = 0.0  # of the last wait, also if a handshake succeeded meanwhile
+        self._has_skipped = False  # a flush did not wait, and failed as well: the next ones wait
         self._is_lost = False
         self._refused_in: str | None = None
         self._small_until = -1  # a batch that reaches this id was too large: send half of it
@@ -140,7 +146,11 @@ class Uploader:
             self._urgent = True
 
     def flush(self, done: FlushDone) -> None:
-        """Send what is there now, also while waiting after a failure. Any thread; wake the worker afterwards."""
+        """Send what is there now. Any thread; wake the worker afterwards.
+
+        One flush does not wait after a failure. If it fails, too, further ones are answered at once until the wait is
+        over: a game that flushes in each frame asks no server that is down in each frame.
+        """
         self._flushes.append(done)
 
     def cease(self) -> None:
@@ -169,7 +179,7 @@ class Uploader:
             if self._ceased:
                 self._answer_flushes("the player did not agree")
                 return None
-            if now >= self._not_before or (self._flushes and not self._is_held):
+            if self._may_try(now):
                 self._foreign.open(self._destination, self._transport, self._host)
             return self._start(now)
         except Misbehaved as error:
@@ -197,11 +207,8 @@ class Uploader:
         """Start what is due; return seconds until something is."""
         if now < self._paced_until:
             return self._paced_until - now
-        if now < self._not_before:
-            if self._is_held:
-                self._answer_flushes(f"{self.name} does not say whether it took the events")
-            if not self._flushes:
-                return None if self._finishing else self._not_before - now
+        if not self._may_try(now):
+            return None if self._finishing else self._not_before - now
         self._is_held = False
         if not (self._urgent or self._goes_on or self._flushes or now >= self._next_upload):
             return self._next_upload - now
@@ -218,6 +225,15 @@ class Uploader:
         self._next_upload = now + self._interval
         self._answer_flushes("", self._asked)
         return self._until_next()
+
+    def _may_try(self, now: float) -> bool:
+        """Whether no wait after a failure is in force, or a flush may do without it."""
+        if now < self._not_before:
+            if self._is_held:
+                self._answer_flushes(f"{self.name} does not say whether it took the events")
+            elif self._has_skipped:
+                self._answer_flushes(self._why)
+        return now >= self._not_before or bool(self._flushes)
 
     def _until_next(self) -> float | None:
         if self._urgent or self._flushes:
@@ -345,6 +361,7 @@ class Uploader:
         self._outbox.settle(batch, rejected)
         self._handshakes = 0
         self._undecided.clear()
+        self._wait_ends = 0.0
         self._is_drained = not batch.more and not self._finishing
         self._succeeded()
         if self._small_until >= 0 and batch.records[-1].id >= self._small_until:
@@ -378,7 +395,9 @@ class Uploader:
         longest = min(MAX_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2**self._failures)
         self._failures = min(self._failures + 1, 16)
         wait = longest * (0.5 + self._chance() / 2)
-        self._not_before = now + max(wait, least)
+        self._has_skipped = now < self._wait_ends
+        self._not_before = self._wait_ends = now + max(wait, least)
+        self._why = why
         self._urgent = True
         self._answer_flushes(why)
 
