@@ -133,6 +133,12 @@ def is_stamp(text: bytes) -> bool:
     return not kind and bool(what == STAMP)
 
 
+def is_of_session(text: bytes) -> bool:
+    """Whether an entry is the event that starts or ends a session."""
+    kind, _, _, what = _HEAD.unpack_from(text)
+    return not kind and what == EVENT and text[_HEAD.size : _HEAD.size + len(_USER)] in (_USER, _SESSION_END)
+
+
 def events_in(text: bytes | mmap, place: int) -> int:
     """The number of events from `place` on, counted by their heads: nothing is decoded."""
     count, last = 0, len(text) - _UNIT
@@ -220,6 +226,13 @@ def _more_than_zero(seconds: Any) -> float:
 def event_of(code: int, values: Any, kinds: Mapping[int, Event]) -> Event:
     """An event of plain values; of a kind with another number where the code is negative."""
     return _MAKERS[code](*values) if code > 0 else kinds[-code].with_number(values)
+
+
+_EVENT_VALUES = (0, 0, 0, 0)  # values, stamp, time, fields
+_USER, _SESSION_END = (
+    marshal.dumps((_CODES[one][0], *_EVENT_VALUES), marshalled.VERSION)[:10] for one in (User, SessionEnd)
+)
+"""How the body of such an event begins: with the size of a tuple and a code."""
 
 
 class Replay:

@@ -35,6 +35,7 @@ from ga_pygame.entries import (
     event_of,
     exactly,
     facts,
+    is_of_session,
     is_stamp,
     new_row,
     pack_row,
@@ -296,7 +297,8 @@ class Inbox:
                     return
         if is_stamp(text):
             return
-        if len(self._spilled) < MAX_SPILLED and self._spilled_bytes + len(text) <= MAX_SPILLED_BYTES:
+        has_room = len(self._spilled) < MAX_SPILLED and self._spilled_bytes + len(text) <= MAX_SPILLED_BYTES
+        if has_room or is_of_session(text):
             self._spilled_bytes += len(text)
             self._spilled.append(text)
         else:

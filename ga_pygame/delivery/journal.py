@@ -233,6 +233,7 @@ class Rest:
         self.end = 0
         self._earlier: list[int] = []  # where the records before `committed` end, as far as they are still there
         self.unreadable = 0
+        self.began: dict[str, int] = {}
         self.records: list[tuple[int, Record]] = []
         if len(content) != SIZE:
             return

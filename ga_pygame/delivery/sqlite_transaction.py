@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +14,15 @@ from ga_pygame.delivery.sqlite_waiting import grow, last_id, set_done
 
 _DOOMED = 64
 """Blocks looked at in one go while room is made."""
+
+
+def _real(amount: float) -> float:
+    """An amount as SQLite can say it; infinity, which is counted when the sum is fetched, where it cannot."""
+    try:
+        real = float(amount)
+    except OverflowError:
+        return math.inf
+    return math.inf if math.isnan(real) else real
 
 
 class SqliteTransaction:
@@ -86,8 +96,9 @@ class SqliteTransaction:
 
     def add_to_sum(self, destination: str, slot: str, amount: float, key: str = "") -> None:
         self._connection.execute(
-            "INSERT INTO sums VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
-            (destination, slot, key, amount),
+            "INSERT INTO sums VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET value = ifnull(value + excluded.value, 9e999)",  # of infinities, it is none
+            (destination, slot, key, _real(amount)),
         )
 
     def save_session(self, session: OpenSession, launch: str | None = None) -> None:

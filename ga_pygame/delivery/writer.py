@@ -213,6 +213,8 @@ class Writer:
         self._saved_at = now
         self._diagnostics.count("stored", page.added)
         self._diagnostics.drop(Drop.OUTBOX_FULL, trimmed)
+        if page.lost:
+            self._diagnostics.drop(Drop.INTERNAL, page.lost, "flows of a wallet")
         self._unsent += page.added
         if page.urgent or self._unsent >= MANY:
             self._unsent = 0
