@@ -108,11 +108,13 @@ class Inbox:
         self._events: dict[int, Event] = {}
         self._stamps: dict[int, Stamp] = {}
         self._stamp_entry = b""
+        self._kept: SessionRef | None = None  # the last session of which the journal keeps a stamp
         self._next_kind, self._next_stamp = count(1).__next__, count(1).__next__
 
     def attach(self, journal: Journal) -> None:
         """Go on in a journal; kinds are numbered anew, so that it knows them."""
         self._has_older = True  # before the writer can see the journal
+        self._kept = None
         self._journal = journal
         self.kinds.clear()
         self._turn(self.write)
@@ -233,6 +235,9 @@ class Inbox:
                     self._sorting.release()
             return number, b""
         text = entry(STAMP, (number, session.id, session.started, *facts(context)))
+        if session is not self._kept:  # once more, elsewhere: all events of a short session may need this one
+            self._kept = session
+            self._journal.keep(text)
         self.put(text)
         return number, text
 
