@@ -320,6 +320,35 @@ def test_damage_anywhere_in_a_journal_costs_only_what_it_hit(tmp_path: Path) -> 
         rot.check(place, chance.randbytes(chance.choice((8, 64, 300))))
 
 
+def test_damage_to_the_head_of_a_journal_costs_nothing(tmp_path: Path) -> None:
+    """Any bit of it but those of the version, or all of it: what was noted comes, with some time."""
+    rot = Rot(tmp_path / "journal-x.ring")
+    damages = [(0, bytes(64)), *((place, bytes([rot.content[place] ^ 1 << place % 8])) for place in range(15))]
+    for start, new in damages:
+        rest = rot.check(start, new)
+        assert (len(rest.records), rest.unreadable) == (400, 0)
+
+
+def test_a_half_that_is_not_wiped_yet_comes_once(tmp_path: Path) -> None:
+    """Its beginning is damaged, so that it does not say its turn; all of it was committed."""
+    path = tmp_path / "journal-x.ring"
+    made = Noted(path)
+    made.note(User())
+    for number in range(9_000):
+        made.note(Design("a", number), at=1001.0 + number / 1000)
+    before = path.read_bytes()
+    made.commit_all()
+    for number in range(9_000, 9_100):
+        made.note(Design("a", number), at=1001.0 + number / 1000)
+    content = bytearray(path.read_bytes())
+    made.journal.close()
+    content[KINDS : KINDS + HALF] = before[KINDS : KINDS + HALF]
+    content[KINDS : KINDS + 32] = bytes(32)
+    rest = Rest(bytes(content))
+    assert [record.event.number for _, record in rest.records] == list(range(9_000, 9_100))
+    assert rest.unreadable == 0
+
+
 def test_a_crafted_journal_is_searched_in_a_bounded_time(tmp_path: Path) -> None:
     """Heads of entries that are none, each claiming all the rest: their checksums are not tried for ever."""
     path = tmp_path / "journal-x.ring"

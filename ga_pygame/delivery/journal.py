@@ -244,10 +244,10 @@ class Rest:
         if len(content) != SIZE:
             return
         magic, self.anchor, self.committed = _HEAD.unpack_from(content)
-        if magic != _MAGIC:
+        if not _is_ours(magic):
             self.unreadable += content.strip(b"\0") != b""
             return
-        if bin(self.committed ^ journal_files.ALL).count("1") <= 1:  # a bit of it may have flipped
+        if self.committed >= journal_files.ALL and bin(self.committed).count("1") <= 2:  # a bit may have flipped
             return
         stored, sent = journal_files.STORED.unpack_from(content, journal_files.STORED_AT)
         if sent <= stored <= self.committed:  # else one of them is damaged
@@ -298,7 +298,8 @@ class Rest:
         is_earlier = False
         for found in half.found:
             if isinstance(found, Gap):
-                behind = Gap(max(found.start, min(self.committed - start, found.end)), found.end)
+                uncommitted = max(self.committed - start, _HEAD_OF_HALF)
+                behind = Gap(max(found.start, min(uncommitted, found.end)), found.end)
                 is_last = found is half.found[-1]
                 if not (is_last and is_cut_short(half.content, found)):
                     doubtful += lost_in(half.content, behind)
@@ -333,11 +334,10 @@ class Rest:
         if turns and self.committed > (max(turns) + 1) * _HALF:  # damaged: the database knows better
             self.committed = self.stored
         halves = []
-        for number, (part, entries_, head) in enumerate(zip(parts, found, heads, strict=True)):
-            if head is None and entries_:
-                head = self._guess(number, entries_, found[1 - number])
+        for number, (part, some) in enumerate(zip(parts, found, strict=True)):
+            head = heads[number] or (self._guess(number, some, found[1 - number]) if some else None)
             if head is not None:
-                halves.append(_Half(*head, part, entries_))
+                halves.append(_Half(*head, part, some))
         return sorted(halves, key=itemgetter(0))
 
     def _guess(self, number: int, found: list[Entry | Gap], other: list[Entry | Gap]) -> tuple[int, float] | None:
@@ -354,6 +354,19 @@ class Rest:
             turn += 1
         first = [at for one in found[:32] if (at := time_of(one)) is not None]
         return turn, _middle(first) - _EARLIER_SECONDS if turn and first else 0.0
+
+
+def _is_ours(magic: bytes) -> bool:
+    """Whether a file's first bytes are those of a journal, perhaps damaged: two wrong bits, or a sector of zeros.
+
+    The last one is the version.
+    """
+    wrong = bin(int.from_bytes(magic, "big") ^ int.from_bytes(_MAGIC, "big")).count("1")
+    return (wrong <= 2 and magic[-1] == _MAGIC[-1]) or not any(magic)
+
+
+_HEAD_OF_HALF = len(entry(TURN, (0, 0.0)))
+"""Bytes at a half's beginning that are no event."""
 
 
 class _Half(NamedTuple):
