@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 import stat
@@ -416,3 +417,17 @@ def test_copies_that_start_at_once_on_a_new_file_share_it(tmp_path: Path) -> Non
             copy.stdin.write("go\n")
             copy.stdin.flush()
         assert sorted(copy.communicate()[0].strip() for copy in copies) == ["1", "2", "3"]
+
+
+def test_a_sum_beyond_all_numbers_stops_nothing(path: Path) -> None:
+    """Amounts that SQLite cannot add up or cannot say: that sum goes, the transaction and the other sums stay."""
+    outbox = SqliteOutbox(path, [], ["sums"])
+    for amount in (10**30, 1e308, 1e308, -(10**400), math.nan):
+        put(outbox, amount)
+        put(outbox, -amount if amount == amount else amount)  # noqa: PLR0124 - infinities of both signs are no sum
+    put(outbox, 3, "b")
+    batch = leased(outbox)
+    assert (frozen(batch)["slot"], frozen(batch)["value"]) == ("b", 3)
+    outbox.settle(batch)
+    assert outbox.lease("sums", 1, 1) is None
+    outbox.close()

@@ -230,7 +230,7 @@ class Rest:
         stored: The position up to which the database had everything when the process died.
         sent: The position up to which everything was delivered besides.
         unreadable: About how many events were there and could not be read.
-        began: By session's id, the position of the first that is known of it; 0 where it may have begun before.
+        began: By session's id, the position of the first that is known of it; -1 where it may have begun before.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -249,6 +249,7 @@ class Rest:
             return
         if self.committed >= journal_files.ALL and bin(self.committed).count("1") <= 2:  # a bit may have flipped
             return
+        self.committed -= self.committed % ROW_SIZE  # no entry ends between
         stored, sent = journal_files.STORED.unpack_from(content, journal_files.STORED_AT)
         if sent <= stored <= self.committed:  # else one of them is damaged
             self.stored, self.sent = stored, sent
@@ -287,7 +288,7 @@ class Rest:
                     session = replay.session_of(body)
                     if session is not None:
                         is_new = session.started >= half.since  # else an earlier half may have had its start
-                        self.began.setdefault(session.id, half.turn * _HALF + place if is_new else 0)
+                        self.began.setdefault(session.id, half.turn * _HALF + place if is_new else -1)
         for half in halves:
             yield from self._records(half, replay)
 

@@ -150,7 +150,7 @@ def _has_number(record: Record, page: Page, rest: Rest, done: int) -> bool:
     if session is None:
         return False
     is_known = session.id in page.book.numbers or type(record.event) is User
-    return is_known or rest.began.get(session.id, 0) > max(done, rest.committed)
+    return is_known or rest.began.get(session.id, -1) >= max(done, rest.committed)
 
 
 def end_sessions(transaction: Transaction, sessions: Sequence[OpenSession], encoder: Encoder) -> int:
