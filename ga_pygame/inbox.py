@@ -226,7 +226,8 @@ class Inbox:
     def _new_stamp(self, session: SessionRef | None, context: Context) -> tuple[int, bytes]:
         number = self._next_stamp()
         self._stamps[number] = Stamp(session, context)
-        if self._journal is None or session is None:
+        journal = self._journal
+        if journal is None or session is None:
             old = self._old_stamps()
             if old and self._sorting.acquire(blocking=False):
                 try:
@@ -237,7 +238,7 @@ class Inbox:
         text = entry(STAMP, (number, session.id, session.started, *facts(context)))
         if session is not self._kept:  # once more, elsewhere: all events of a short session may need this one
             self._kept = session
-            self._journal.keep(text)
+            journal.keep(text)
         self.put(text)
         return number, text
 
