@@ -127,10 +127,91 @@ def entries(text: bytes | mmap, place: int, loads: Callable[[bytes], Any] = mars
         yield place, row, found
 
 
+class Gap(NamedTuple):
+    """What is no entry, from one place to another: damage, or at the end what a kill has cut short."""
+
+    start: int
+    end: int
+
+
+MAX_SEARCHED_BYTES = 2**24
+"""Bytes whose checksums are tried in one half of a damaged journal; later entries with a body are taken for damaged."""
+
+
+def entries_and_gaps(text: bytes, place: int, loads: Callable[[bytes], Any]) -> Iterator[Entry | Gap]:
+    """Entries from `place` on as `entries` gives them, also those behind what is no entry.
+
+    Everything begins at a multiple of `ROW_SIZE`, so behind damage the next entry is found unit by unit.
+    """
+    end = len(text.rstrip(b"\0"))
+    room = MAX_SEARCHED_BYTES
+    while True:
+        for found in entries(text, place, loads):
+            place = found[0]
+            yield found
+        if place >= end:
+            return
+        start = place
+        is_whole = False
+        while not is_whole and (place := place + _UNIT) < end:
+            kind, length, checksum, what = _HEAD.unpack_from(text, place)
+            if kind:
+                is_whole = _unpack_row(text, place)[4] == WHOLE
+            elif EVENT <= what <= TURN and 0 < length <= min(room, len(text) - place - _HEAD.size):
+                body = text[place + _HEAD.size : place + _HEAD.size + length]
+                is_whole = zlib.crc32(body, what) == checksum
+                room -= 0 if is_whole else length
+        yield Gap(start, place)
+
+
+def lost_in(text: bytes, gap: Gap) -> int:
+    """About how many events a gap has cost: zeros may have been a row each, a body belongs to its head."""
+    count = 0
+    is_body = False
+    for place in range(gap.start, gap.end, _UNIT):
+        kind, length, _, what = _HEAD.unpack_from(text, place)
+        is_head = not kind and 0 < length <= len(text) and EVENT <= what <= TURN
+        if is_head:
+            count += what == EVENT
+        elif not is_body or not any(text[place : place + _UNIT]):
+            count += 1
+        is_body = is_head or (is_body and any(text[place : place + _UNIT]))
+    return count
+
+
+def is_cut_short(text: bytes, gap: Gap) -> bool:
+    """Whether a gap with nothing but zeros behind it is an entry that a kill kept from being written to its end.
+
+    The last byte of a row's mark is zero anyway, its first is not; no body ends with a zero.
+    """
+    kind, length, _, _ = _HEAD.unpack_from(text, gap.start)
+    if kind or not length:
+        return gap.end - gap.start <= _UNIT and not _unpack_row(text, gap.start)[4]
+    behind = gap.start + _HEAD.size + length
+    return gap.end < behind + _UNIT and text[behind - 1 : behind] == b"\0"
+
+
+def time_of(found: Entry | Gap) -> float | None:
+    """When an event was recorded; `None` where it is none, or says no time that there is."""
+    if isinstance(found, Gap):
+        return None
+    _, row, body = found
+    at = row[2] if body is None else None
+    if body is not None and body.what == EVENT and type(body.value) is tuple and len(body.value) == 5:
+        at = body.value[3]
+    return at if type(at) is float and 0 <= at < _LATEST else None
+
+
 def is_stamp(text: bytes) -> bool:
     """Whether an entry says what a stamp number stands for."""
     kind, _, _, what = _HEAD.unpack_from(text)
     return not kind and bool(what == STAMP)
+
+
+def is_of_session(text: bytes) -> bool:
+    """Whether an entry is the event that starts or ends a session."""
+    kind, _, _, what = _HEAD.unpack_from(text)
+    return not kind and what == EVENT and text[_HEAD.size : _HEAD.size + len(_USER)] in (_USER, _SESSION_END)
 
 
 def events_in(text: bytes | mmap, place: int) -> int:
@@ -222,6 +303,13 @@ def event_of(code: int, values: Any, kinds: Mapping[int, Event]) -> Event:
     return _MAKERS[code](*values) if code > 0 else kinds[-code].with_number(values)
 
 
+_EVENT_VALUES = (0, 0, 0, 0)  # values, stamp, time, fields
+_USER, _SESSION_END = (
+    marshal.dumps((_CODES[one][0], *_EVENT_VALUES), marshalled.VERSION)[:10] for one in (User, SessionEnd)
+)
+"""How the body of such an event begins: with the size of a tuple and a code."""
+
+
 class Replay:
     """Turns the entries that a dead process left behind into records.
 
@@ -232,6 +320,11 @@ class Replay:
     def __init__(self) -> None:
         self._events: dict[int, Event] = {}
         self._stamps: dict[int, Stamp] = {}
+
+    def session_of(self, body: Body) -> SessionRef | None:
+        """The session that a stamp names, once it is learned."""
+        stamp = self._stamps.get(body.value[0]) if body.what == STAMP else None
+        return stamp.session if stamp is not None else None
 
     def learn(self, body: Body) -> None:
         """Take in what an entry says of a kind or a stamp; raises any `Exception` where it makes no sense."""
@@ -248,7 +341,7 @@ class Replay:
         """The record that an entry is, if it is one; raises any `Exception` where it makes no sense."""
         if body is None:
             kind, stamp, at, number, _ = row
-            record = Row(kind, self._events[kind], number, *self._stamp(stamp), _time(at)).record()
+            record = Row(kind, self._events[kind], number, *self._stamp(stamp, at), _time(at)).record()
             _check_number(record.event)  # a row has no checksum: it may be anything
             return record
         if body.what == UNREADABLE:
@@ -259,12 +352,20 @@ class Replay:
         event = event_of(code, values, self._events)
         if code < 0:
             _check_number(event)
-        return Record(event, *self._stamp(stamp), _time(at), None if fields is None else _fields(fields))
+        return Record(event, *self._stamp(stamp, at), _time(at), None if fields is None else _fields(fields))
 
-    def _stamp(self, number: int) -> Stamp:
-        """A stamp; in the place of one whose entry was overwritten meanwhile, the last that is known."""
+    def _stamp(self, number: int, at: float) -> Stamp:
+        """A stamp; in the place of one whose entry was overwritten or damaged, the nearest of a session of that time.
+
+        The next one is preferred, as in the inbox.
+        """
         found = self._stamps.get(number)
-        return found if found is not None else self._stamps[max(self._stamps)]
+        if found is None:
+            later = sorted(one for one in self._stamps if one > number)
+            earlier = sorted((one for one in self._stamps if one < number), reverse=True)
+            near = (self._stamps[one] for one in (*later[:1], *earlier[:1]))
+            found = next(one for one in near if one.session is not None and one.session.started <= at)
+        return found
 
 
 _NUMBERS: dict[type, Callable[[str, object], Any]] = {

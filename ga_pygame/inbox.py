@@ -35,6 +35,7 @@ from ga_pygame.entries import (
     event_of,
     exactly,
     facts,
+    is_of_session,
     is_stamp,
     new_row,
     pack_row,
@@ -107,11 +108,13 @@ class Inbox:
         self._events: dict[int, Event] = {}
         self._stamps: dict[int, Stamp] = {}
         self._stamp_entry = b""
+        self._kept: SessionRef | None = None  # the last session of which the journal keeps a stamp
         self._next_kind, self._next_stamp = count(1).__next__, count(1).__next__
 
     def attach(self, journal: Journal) -> None:
         """Go on in a journal; kinds are numbered anew, so that it knows them."""
         self._has_older = True  # before the writer can see the journal
+        self._kept = None
         self._journal = journal
         self.kinds.clear()
         self._turn(self.write)
@@ -223,7 +226,8 @@ class Inbox:
     def _new_stamp(self, session: SessionRef | None, context: Context) -> tuple[int, bytes]:
         number = self._next_stamp()
         self._stamps[number] = Stamp(session, context)
-        if self._journal is None or session is None:
+        journal = self._journal
+        if journal is None or session is None:
             old = self._old_stamps()
             if old and self._sorting.acquire(blocking=False):
                 try:
@@ -232,6 +236,9 @@ class Inbox:
                     self._sorting.release()
             return number, b""
         text = entry(STAMP, (number, session.id, session.started, *facts(context)))
+        if session is not self._kept:  # once more, elsewhere: all events of a short session may need this one
+            self._kept = session
+            journal.keep(text)
         self.put(text)
         return number, text
 
@@ -296,7 +303,8 @@ class Inbox:
                     return
         if is_stamp(text):
             return
-        if len(self._spilled) < MAX_SPILLED and self._spilled_bytes + len(text) <= MAX_SPILLED_BYTES:
+        has_room = len(self._spilled) < MAX_SPILLED and self._spilled_bytes + len(text) <= MAX_SPILLED_BYTES
+        if has_room or is_of_session(text):
             self._spilled_bytes += len(text)
             self._spilled.append(text)
         else:

@@ -35,7 +35,7 @@ MAX_SUM = 1e15
 """The largest amount of a sum that is believed, in either direction."""
 
 MAX_WALLET_FLOWS = 1000
-"""Flows in a kept wallet; more than these are not read."""
+"""Flows in a wallet: before it has more, the sums become events; more than these are not read."""
 
 Say = Callable[[str, str], None]
 """Told a cause and a message, once per cause."""
@@ -293,3 +293,9 @@ def _wallet(found: object) -> dict[Flow, float]:
         if flow in ("Source", "Sink"):
             wallet[flow, currency, item_type, item_id] = float(amount)
     return wallet
+
+
+def lost_flows(found: object, wallet: Mapping[Flow, float]) -> int:
+    """How many flows of a kept wallet are not in what was read of it; 1 where nothing says how many there were."""
+    flows = from_json(found) if isinstance(found, str) else None
+    return max(0, len(flows) - len(wallet)) if isinstance(flows, list) else 1

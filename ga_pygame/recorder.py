@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 _AT_ONCE = frozenset({Error, Business, SessionEnd})
 """Kinds that are committed at once instead of within 0.05 s."""
 
+_OF_SESSIONS = frozenset({User, SessionEnd})
+"""Kinds that find room in any case: without its start, nothing of a session could be delivered."""
 
 MAX_HELD = 50_000
 """Events held until `start()` or until consent; some 15 MB. Later ones are counted as `inbox_full`."""
@@ -162,7 +164,8 @@ class Recorder:
 
     def _hold(self, record: Record) -> None:
         size = _size(record)
-        if len(self._held) >= MAX_HELD or self._held_bytes + size > MAX_HELD_BYTES:
+        is_full = len(self._held) >= MAX_HELD or self._held_bytes + size > MAX_HELD_BYTES
+        if is_full and type(record.event) not in _OF_SESSIONS:
             self._diagnostics.drop(Drop.INBOX_FULL)
             return
         self._held_bytes += size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ from ga_pygame.events import (
     User,
     WalletChange,
 )
+from ga_pygame.kept import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS
 from ga_pygame.testing import ManualClock
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
@@ -52,6 +54,7 @@ class Desk:
         self.encoder = Encoder(self.clock)
         self.book = Book()
         self.urgent = False
+        self.lost = 0
 
     def write(
         self,
@@ -78,6 +81,7 @@ class Desk:
         page = self.outbox.transact(work)
         self.book = page.book
         self.urgent = page.urgent
+        self.lost = page.lost
         return self.take()
 
     def take(self) -> list[dict[str, Any]]:
@@ -284,6 +288,47 @@ def test_a_flow_without_a_session_is_sent_at_once(desk: Desk) -> None:
     assert [event["amount"] for event in desk.write(earn(2))] == [2]
 
 
+@pytest.mark.parametrize("huge", [1e308, 10**308])
+def test_a_sum_that_no_event_can_say_is_none(desk: Desk, huge: float) -> None:
+    """What is in the wallet so far becomes events, and the sum begins anew: nothing of the session is lost."""
+    found = desk.write(earn(5), earn(huge, "x"), earn(huge, "x"), Progression(Status.COMPLETE, ("a",)))
+    assert ids(found) == [
+        "Source:gold:pickup:coin",
+        "Source:gold:pickup:x",
+        "Source:gold:pickup:x",
+        "Complete:a",
+    ]
+    assert [event["amount"] for event in found[:3]] == [5, huge, huge]
+
+
+def test_a_wallet_has_no_more_flows_than_are_kept(desk: Desk) -> None:
+    """After a kill all of it can be read."""
+    most = MAX_WALLET_FLOWS
+    found = desk.write(*(earn(1, f"coin {number}") for number in range(most + 10)))
+    assert len(found) == most
+    assert desk.row is not None
+    assert len(desk.row.wallet) == 10
+
+
+def test_a_flow_that_makes_no_sense_takes_nothing_along(desk: Desk) -> None:
+    """It is counted; the other flows and the event at which the wallet is emptied come."""
+    desk.write(earn(1))
+    assert desk.book.session is not None
+    wallet = {**desk.book.session.wallet, ("Source", "gold", "pickup", "x"): math.inf, ("?", "gold", "a", "b"): 1}
+    desk.book = replace(desk.book, session=replace(desk.book.session, wallet=wallet))
+    assert ids(desk.write(SessionEnd(3, "quit"))) == ["Source:gold:pickup:coin", "session_end"]
+    assert desk.lost == 2
+
+
+def test_a_page_that_fails_leaves_the_wallet_as_it_was(desk: Desk) -> None:
+    """It runs again, and no coin counts twice."""
+    desk.write(earn(1))
+    with pytest.raises(ZeroDivisionError):
+        desk.write(earn(2), earn(4), fails=True)
+    desk.write(earn(2), earn(4))
+    assert [event.get("amount") for event in desk.write(SessionEnd(1, "quit"))] == [7, None]
+
+
 @given(st.lists(st.integers(1, 1000), max_size=20), st.integers(0, 20))
 def test_no_coin_is_lost_or_doubled(amounts: list[int], cut: int) -> None:
     """However the coins fall into transactions, what is sent adds up to what was earned."""
@@ -485,6 +530,28 @@ def test_a_row_whose_session_is_not_known_is_a_defect_of_its_own(desk: Desk) -> 
     with pytest.raises(ValueError, match="without a session"):
         desk.outbox.transact(lambda transaction: Page(desk.book, transaction, desk.encoder).take(row))
     assert desk.take() == []
+
+
+def test_a_session_whose_start_is_lost_is_begun(desk: Desk) -> None:
+    """Whichever of its records comes first; a session without a number could not be sent."""
+    found = desk.write(Design("a"), Design("b"), SessionEnd(3, "quit"), session=OTHER)
+    assert ids(found) == ["user", "a", "b", "session_end"]
+    assert {event["session_num"] for event in found} == {2}
+
+
+def test_an_old_session_gets_no_second_number(desk: Desk) -> None:
+    """Two numbers would make two sessions of it."""
+    desk.write(User(), session=OTHER)
+    desk.book = replace(desk.book, numbers={OTHER.id: 2})
+    with pytest.raises(LookupError):
+        desk.write(Design("a"))
+
+
+def test_a_session_is_noted_no_longer_than_is_believed(desk: Desk) -> None:
+    """A kiosk may run for months; a row that says so would be taken for damaged."""
+    desk.write(Design("a"), heartbeat=Heartbeat(SESSION, 2 * MAX_SESSION_SECONDS, 1061.0))
+    assert desk.row is not None
+    assert desk.row.length == MAX_SESSION_SECONDS
 
 
 def test_rows_count_for_summing_destinations() -> None:

@@ -637,6 +637,18 @@ def test_memory_is_bounded_and_what_it_has_no_room_for_is_counted(rig: Rig, monk
     assert MAX_SPILLED == 100_000
 
 
+def test_a_sessions_start_and_end_find_room_in_any_case(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a session whose start was refused nothing could be delivered."""
+    monkeypatch.setattr(inbox_module, "MAX_SPILLED", 0)
+    for _ in range(2 * ROWS_OF_A_HALF):
+        rig.record(Design("n", 1))
+    before = rig.inbox.waiting
+    for event in (User(), Error(Severity.INFO, "x"), Design("n", 1), SessionEnd(12, "quit")):
+        rig.record(event)
+    assert rig.inbox.waiting == before + 2
+    assert rig.events()[before:] == [User(), SessionEnd(12, "quit")]
+
+
 # --- kinds --------------------------------------------------------------------------------------------------
 
 

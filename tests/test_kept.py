@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ga_pygame import kept
@@ -94,3 +96,12 @@ def test_what_cannot_be_read_later_is_not_kept() -> None:
     assert kept.storable("x", "text", say)
     assert not kept.storable("x", "\ud800", say)
     assert not kept.storable("consent", "perhaps", say)
+
+
+def test_flows_that_are_not_read_are_counted() -> None:
+    """Whether one is wrong, there are too many, or nothing can be read."""
+    flows = [["Sink", "gold", "a", f"b {number}", 1] for number in range(kept.MAX_WALLET_FLOWS + 5)]
+    for found, lost in ((json.dumps(flows), 5), (json.dumps([*flows[:9], ["?"]]), 1), ("[Infinity]", 1), ("[]", 0)):
+        row = kept.session_row((*ROW[:8], found))
+        assert row is not None
+        assert kept.lost_flows(found, row.wallet) == lost

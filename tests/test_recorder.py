@@ -195,3 +195,16 @@ def test_custom_fields_without_an_end_end() -> None:
         assert not rig.recorder.repeat_with("a", None, Lazy())
     assert [len(record.fields or ()) for record in rig.records] == [50, 50]
     assert rig.diagnostics.stats(0).dropped == {"part": 2}
+
+
+def test_a_sessions_start_and_end_are_held_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a session whose start was refused nothing could be delivered."""
+    monkeypatch.setattr("ga_pygame.recorder.MAX_HELD", 3)
+    rig = Rig(holding=True)
+    for number in range(5):
+        rig.recorder.post(Design("a", number), None)
+    rig.recorder.post_session(User(), SESSION, 1000.0)
+    rig.recorder.post_session(SessionEnd(1, "quit"), SESSION, 1001.0)
+    rig.recorder.release()
+    assert [type(record.event) for record in rig.records] == [User, Design, Design, Design, SessionEnd]
+    assert rig.diagnostics.stats(0).dropped == {"inbox_full": 2}

@@ -8,16 +8,18 @@ import os
 import random
 import sqlite3
 import struct
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ga_pygame import marshalled
+from ga_pygame import entries, marshalled
 from ga_pygame.clock import PastClock
 from ga_pygame.delivery import journal
 from ga_pygame.delivery.bookkeeping import Encoder
@@ -36,12 +38,14 @@ from ga_pygame.events import (
     Flow,
     Progression,
     Resource,
+    SessionEnd,
+    SessionRef,
     Severity,
     Status,
     User,
 )
 from ga_pygame.testing import ManualClock
-from tests.test_journal import SESSION, Noted, numbers
+from tests.test_journal import CONTEXT, HALF, KINDS, SESSION, Noted, numbers
 
 ANNOTATIONS = b'"user_id":"player","session_id":"de305d54-75b4-431b-adb2-eb6b9e546014","session_num":4'
 ROW = OpenSession(SESSION.id, 4, 1.7e9, 1.7e9, None, 42.0, ANNOTATIONS)
@@ -210,15 +214,159 @@ def test_a_session_row_that_makes_no_sense_ends_nothing_and_keeps_nobody(machine
     assert not path.exists()
 
 
-def test_events_of_a_session_without_a_number_are_counted(machine: Machine) -> None:
-    """A false number would name another session: rather none than that."""
+def test_a_session_whose_start_is_lost_is_begun(machine: Machine) -> None:
+    """Its start was not committed, so it has no number yet: it gets one, and everything else of it comes."""
     machine.dies(*numbers(1, 2, 3))
+    found = machine.launch()
+    assert [event["category"] for event in found] == ["user", "design", "design", "design", "session_end"]
+    assert {event["session_num"] for event in found} == {1}
+    assert machine.dropped == {}
+
+
+def test_events_of_a_session_that_had_ended_are_counted(machine: Machine) -> None:
+    """It had a number, which nobody knows any more; another one would make two sessions of it."""
+    outbox = SqliteOutbox(machine.path, ["test"])
+    path = outbox.journal_path()
+    assert path is not None
+    made = Noted(path)
+    made.note(User(), SessionEnd(3, "pause"))
+    made.commit_all()
+    made.note(*numbers(1, 2, 3))
+    made.journal.let_go()
+    outbox.close(keep_launch=True)
     assert machine.launch() == []
     assert machine.dropped == {"damaged": 3}
 
 
-def test_what_stands_behind_damage_is_counted(tmp_path: Path) -> None:
-    """Nothing is lost silently: rows behind one that is not whole are told by their number."""
+def test_a_session_is_ended_whose_end_is_lost(machine: Machine) -> None:
+    """Another one began, and neither is forgotten."""
+    outbox = SqliteOutbox(machine.path, ["test"])
+    path = outbox.journal_path()
+    assert path is not None
+    made = Noted(path)
+    made.note(*numbers(1))
+    other = SessionRef("ffffffff-75b4-431b-adb2-eb6b9e546014", 1050.0)
+    made.inbox.use(other, CONTEXT)
+    made.note(User(), *numbers(2), at=1060.0)
+    made.journal.let_go()
+    outbox.transact(lambda transaction: transaction.save_session(ROW))
+    outbox.close(keep_launch=True)
+    ends = [event["session_id"] for event in machine.launch() if event["category"] == "session_end"]
+    assert sorted(ends) == sorted([SESSION.id, other.id])
+
+
+class Rot:
+    """Damage to a journal of every kind of entry.
+
+    Attributes:
+        content: The journal.
+        events: What was noted, each an event of its own, with the places that it takes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        made = Noted(path)
+        self.events: dict[int, range] = {}
+        for number in range(400):
+            event: Any = Design(f"kind:{number % 7}", number)
+            if number % 11 == 5:
+                event = Error(Severity.INFO, f"{number} " + "größer" * (number % 40))
+            if number % 50 == 49:
+                made.inbox.use(SESSION, Context("player", None, f"build {number}"))
+            before = made.journal._halves[0].tell()
+            made.note(event, at=1001.0 + number / 100, fields={"a": "x" * (number % 90)} if number % 3 == 0 else None)
+            self.events[number] = range(KINDS + before, KINDS + made.journal._halves[0].tell())
+        self.content = path.read_bytes()
+        self.end = self.events[399].stop
+        made.journal.close()
+
+    def check(self, start: int, new: bytes) -> Rest:
+        """Put other bytes somewhere: what lies elsewhere comes, once and in order; what is gone is counted."""
+        content = self.content[:start] + new + self.content[start + len(new) :]
+        changed = [place for place in range(start, start + len(new)) if content[place] != self.content[place]]
+        hit = {number for number, places in self.events.items() if any(place in places for place in changed)}
+        rest = Rest(content)
+        found = [number for _, number in self.found(rest)]
+        assert [number for number in found if number not in hit] == sorted(set(self.events) - hit), "once, in order"
+        assert all(said == number for said, number in self.found(rest) if number not in hit), "as they were"
+        assert len(found) == len(set(found)), "a row has no checksum; one that was hit is one still"
+        end = len(content.rstrip(b"\0"))
+        # What has nothing but zeros behind it looks as if a kill had cut it short, or as if it had never been.
+        seen = {number for number in hit if self.events[number].stop <= end}
+        assert rest.unreadable >= len(seen - set(found)) // 4, "counted, if not exactly"
+        assert rest.unreadable or not seen - set(found), "counted"
+        return rest
+
+    def found(self, rest: Rest) -> list[tuple[int, int]]:
+        """The number that each event says that was read, and the number of the event that stood in that place."""
+        stood = {places.stop - KINDS: number for number, places in self.events.items()}
+        events = [(place, record.event) for place, record in rest.records]
+        return [
+            (int(one.message.split()[0]) if isinstance(one, Error) else int(one.number or 0), stood[place])
+            for place, one in events
+        ]
+
+
+def test_damage_anywhere_in_a_journal_costs_only_what_it_hit(tmp_path: Path) -> None:
+    """Bits that flip, and stretches that are zero or rubbish, at hundreds of random places."""
+    rot = Rot(tmp_path / "journal-x.ring")
+    assert rot.check(0, b"").unreadable == 0
+    chance = random.Random(11)
+    first = rot.events[0].start
+    for _ in range(40):
+        place = chance.randrange(first, rot.end)
+        rot.check(place, bytes([rot.content[place] ^ 1 << chance.randrange(8)]))
+        rot.check(place, bytes(chance.choice((1, 32, 200))))
+        rot.check(place // 512 * 512, bytes(512))
+        rot.check(place, chance.randbytes(chance.choice((8, 64, 300))))
+
+
+def test_damage_to_the_head_of_a_journal_costs_nothing(tmp_path: Path) -> None:
+    """Any bit of it but those of the version, or all of it: what was noted comes, with some time."""
+    rot = Rot(tmp_path / "journal-x.ring")
+    damages = [(0, bytes(64)), *((place, bytes([rot.content[place] ^ 1 << place % 8])) for place in range(15))]
+    for start, new in damages:
+        rest = rot.check(start, new)
+        assert (len(rest.records), rest.unreadable) == (400, 0)
+
+
+def test_a_half_that_is_not_wiped_yet_comes_once(tmp_path: Path) -> None:
+    """Its beginning is damaged, so that it does not say its turn; all of it was committed."""
+    path = tmp_path / "journal-x.ring"
+    made = Noted(path)
+    made.note(User())
+    for number in range(9_000):
+        made.note(Design("a", number), at=1001.0 + number / 1000)
+    before = path.read_bytes()
+    made.commit_all()
+    for number in range(9_000, 9_100):
+        made.note(Design("a", number), at=1001.0 + number / 1000)
+    content = bytearray(path.read_bytes())
+    made.journal.close()
+    content[KINDS : KINDS + HALF] = before[KINDS : KINDS + HALF]
+    content[KINDS : KINDS + 32] = bytes(32)
+    rest = Rest(bytes(content))
+    assert [record.event.number for _, record in rest.records] == list(range(9_000, 9_100))
+    assert rest.unreadable == 0
+
+
+def test_a_crafted_journal_is_searched_in_a_bounded_time(tmp_path: Path) -> None:
+    """Heads of entries that are none, each claiming all the rest: their checksums are not tried for ever."""
+    path = tmp_path / "journal-x.ring"
+    made = Noted(path)
+    made.note(*numbers(1))
+    content = bytearray(path.read_bytes())
+    made.journal.close()
+    head = struct.pack("<IIII", 0, 200_000, 1, EVENT)
+    for place in range(KINDS + 1024, KINDS + HALF - 32, 32):
+        content[place : place + 32] = head + b"\xff" * 16
+    with patch.object(entries.zlib, "crc32", wraps=zlib.crc32) as tried:
+        rest = Rest(bytes(content))
+    assert sum(len(call.args[0]) for call in tried.call_args_list) < 2 * entries.MAX_SEARCHED_BYTES
+    assert rest.unreadable > 1000
+
+
+def test_what_stands_behind_damage_comes(tmp_path: Path) -> None:
+    """A row that is not whole is counted, and those behind it are read."""
     path = tmp_path / "journal-x.ring"
     made = Noted(path)
     made.note(*[Design("a", number) for number in range(100)])
@@ -227,8 +375,8 @@ def test_what_stands_behind_damage_is_counted(tmp_path: Path) -> None:
     place = content.index(struct.pack("<dQ", 40.0, 1))
     content[place + 8] = 3
     damaged = Rest(bytes(content))
-    assert [record.event.number for _, record in damaged.records] == list(range(40))
-    assert damaged.unreadable == 60
+    assert [record.event.number for _, record in damaged.records] == [*range(40), *range(41, 100)]
+    assert damaged.unreadable == 1
 
 
 def flipped(content: bytes, places: list[int], chance: random.Random, times: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 import stat
@@ -426,3 +427,17 @@ def test_what_is_cleared_is_in_no_file(outbox: SqliteOutbox, path: Path) -> None
     files = [one for one in path.parent.iterdir() if one.is_file()]
     assert len(files) >= 3
     assert not [one.name for one in files if b"secret" in one.read_bytes()]
+
+
+def test_a_sum_beyond_all_numbers_stops_nothing(path: Path) -> None:
+    """Amounts that SQLite cannot add up or cannot say: that sum goes, the transaction and the other sums stay."""
+    outbox = SqliteOutbox(path, [], ["sums"])
+    for amount in (10**30, 1e308, 1e308, -(10**400), math.nan):
+        put(outbox, amount)
+        put(outbox, -amount if amount == amount else amount)  # noqa: PLR0124 - infinities of both signs are no sum
+    put(outbox, 3, "b")
+    batch = leased(outbox)
+    assert (frozen(batch)["slot"], frozen(batch)["value"]) == ("b", 3)
+    outbox.settle(batch)
+    assert outbox.lease("sums", 1, 1) is None
+    outbox.close()

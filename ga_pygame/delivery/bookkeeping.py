@@ -11,13 +11,16 @@ when the commit succeeded.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ga_pygame import device
-from ga_pygame.clock import Clock, new_ids
+from ga_pygame import device, rules
+from ga_pygame.checks import InvalidEvent
+from ga_pygame.clock import Clock, breathe, new_ids
 from ga_pygame.delivery.outbox import NewRecord, OpenSession, Transaction
 from ga_pygame.events import (
     Business,
@@ -36,6 +39,7 @@ from ga_pygame.events import (
     User,
     WalletChange,
 )
+from ga_pygame.kept import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS
 
 Amounts = Callable[[Mapping[str, Any], str], Sequence[tuple[str, float]]]
 """What an event of a player adds to which slots. See `exchange.SummingDestination`."""
@@ -43,6 +47,8 @@ Amounts = Callable[[Mapping[str, Any], str], Sequence[tuple[str, float]]]
 WALLET_SECONDS = 10.0
 _REMEMBERED_SESSIONS = 64
 _REMEMBERED_CONTEXTS = 64
+_BREATH = 16
+"""Flows of a wallet between two chances for a frame to begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +73,19 @@ class Book:
         numbers: `session_num` of the last few sessions, by id.
         session: The running session's row.
         attempt: The level of the open progression attempt; it outlives a session that a pause ended.
-        attempt_since: When it began.
+        attempt_since: When it began; `None` where a dead process saw it begin.
         last: The last record, whose context is the current one.
         wallet_since: When the first flow was put into an empty wallet.
+        newest: When the newest session began that has a number, in seconds of `Clock.monotonic`.
     """
 
     numbers: Mapping[str, int] = field(default_factory=dict)
     session: OpenSession | None = None
     attempt: str | None = None
-    attempt_since: float = 0.0
+    attempt_since: float | None = None
     last: Record | None = None
     wallet_since: float | None = None
+    newest: float = -math.inf
 
     def wallet_is_due(self, now: float) -> bool:
         """Whether flows have waited long enough."""
@@ -200,17 +208,20 @@ class Page:
         book: What the writer will know when it is committed.
         added: Records added to the outbox.
         urgent: Whether a session started or ended.
+        lost: Flows of a wallet that could not be told.
     """
 
     def __init__(self, book: Book, transaction: Transaction, encoder: Encoder) -> None:
         self.book = book
         self.added = 0
         self.urgent = False
+        self.lost = 0
         self._transaction = transaction
         self._encoder = encoder
         self._records: list[NewRecord] = []
         self._samples: list[NewRecord] = []
         self._last: Record | Row | None = book.last
+        self._wallet: dict[tuple[str, str, str, str], float] | None = None  # the page's own, once it has changed
 
     def take(self, item: Record | Row) -> None:
         """Do what the record's kind of event asks for and encode it."""
@@ -224,14 +235,11 @@ class Page:
                 return
         self._take(item if isinstance(item, Record) else item.record())
 
-    def knows(self, record: Record) -> bool:
-        """Whether the number of a record's session is known, or comes with it."""
-        session = record.session
-        return session is not None and (session.id in self.book.numbers or type(record.event) is User)
-
     def _take(self, record: Record) -> None:
-        event = record.event
+        event, session = record.event, record.session
         kind = type(event)
+        if session is not None and session.id not in self.book.numbers and kind is not User:
+            self._begin_without_user(record, session)
         self._last = record
         numbers: dict[str, int] = {}
         extra = None
@@ -273,7 +281,7 @@ class Page:
         if last is not None and last.session is not None and last.session.id == session.session_id:
             changes["annotations"] = self._encoder.shared(last.context, session.session_id, session.session_num)
         if heartbeat is not None and heartbeat.session.id == session.session_id:
-            changes.update(length=heartbeat.length, client_ts=clock.wall(heartbeat.at))
+            changes.update(length=min(heartbeat.length, MAX_SESSION_SECONDS), client_ts=clock.wall(heartbeat.at))
         session = replace(session, **changes)
         self.book = replace(self.book, session=session)
         self._transaction.save_session(session)
@@ -291,6 +299,14 @@ class Page:
         records = self._samples if isinstance(event, Health) else self._records
         records.append(self._encoder.record(own, record, session, number, extra))
 
+    def _begin_without_user(self, record: Record, session: SessionRef) -> None:
+        """Begin a session whose `user` event is lost, so that nothing else of it is.
+
+        An older session than the newest had a number, which is forgotten: two numbers would make it two sessions.
+        """
+        if session.started > self.book.newest:
+            self._take(record._replace(event=User(), at=session.started, fields=None))
+
     def _begin(self, record: Record) -> None:
         session = record.session
         if session is None:
@@ -301,7 +317,7 @@ class Page:
         started = self._encoder.clock.wall(session.started)
         row = OpenSession(session.id, number, started, started, None, 0.0, b"")
         self._transaction.save_session(row)  # at once: the session may end in this transaction
-        self.book = replace(self.book, numbers=numbers, session=row)
+        self.book = replace(self.book, numbers=numbers, session=row, newest=max(self.book.newest, session.started))
 
     def _end(self, record: Record) -> bool:
         """End the running session; false where the record's session is over already."""
@@ -327,9 +343,10 @@ class Page:
 
     def _duration(self, event: Progression, record: Record) -> str | None:
         """How long the attempt took, where its Start was seen."""
-        if event.status is Status.START or self.book.attempt != event.level:
+        since = self.book.attempt_since
+        if event.status is Status.START or self.book.attempt != event.level or since is None:
             return None
-        return json.dumps({"duration_s": round(record.at - self.book.attempt_since, 1)})
+        return json.dumps({"duration_s": round(record.at - since, 1)})
 
     def _put_in_wallet(self, change: Resource, record: Record) -> None:
         session = self.book.session
@@ -337,18 +354,42 @@ class Page:
             self._append(change, record, {})
             return
         key = (change.flow.value, change.currency, change.item_type, change.item_id)
-        session = replace(session, wallet={**session.wallet, key: session.wallet.get(key, 0) + change.amount})
-        since = record.at if self.book.wallet_since is None else self.book.wallet_since
-        self.book = replace(self.book, session=session, wallet_since=since)
+        held = session.wallet.get(key)
+        amount: float | None = change.amount if held is None else _sum(held, change.amount)
+        if amount is None or (held is None and len(session.wallet) >= MAX_WALLET_FLOWS):
+            self._empty_wallet(record)
+            amount = change.amount
+        wallet = self._own_wallet()
+        wallet[key] = amount
+        if self.book.wallet_since is None:
+            self.book = replace(self.book, wallet_since=record.at)
+
+    def _own_wallet(self) -> dict[tuple[str, str, str, str], float]:
+        """The running session's wallet, as a copy that this page may change."""
+        session = self.book.session
+        if session is None:
+            raise ValueError("a wallet without a session")
+        if self._wallet is None or session.wallet is not self._wallet:
+            self._wallet = dict(session.wallet)
+            self.book = replace(self.book, session=replace(session, wallet=self._wallet))
+        return self._wallet
 
     def _empty_wallet(self, record: Record) -> None:
+        """Make events of the flows that are summed up; one that cannot be told is counted and takes nothing along."""
         session = self.book.session
         self.book = replace(self.book, wallet_since=None)
         if session is None or not session.wallet:
             return
         self.book = replace(self.book, session=replace(session, wallet={}))
-        for event in wallet_events(session):
-            self._append(event, record._replace(fields=None), {})
+        events, lost = wallet_events(session)
+        self.lost += lost
+        for place, event in enumerate(events, 1):
+            try:
+                self._append(event, record._replace(fields=None), {})
+            except (ValueError, TypeError, LookupError, ArithmeticError):
+                self.lost += 1
+            if place % _BREATH == 0:
+                breathe()
 
 
 def _json_encoder() -> Callable[[Any], str]:
@@ -404,9 +445,18 @@ def _annotations(context: Context, session_id: str, session_num: int) -> dict[st
     }
 
 
-def wallet_events(session: OpenSession) -> list[Resource]:
-    """The flows that a session's wallets still hold, as events."""
-    return [
-        Resource(Flow(flow), currency, amount, item_type, item_id)
-        for (flow, currency, item_type, item_id), amount in session.wallet.items()
-    ]
+def _sum(held: float, more: float) -> float | None:
+    """A sum of two amounts; `None` where an event could not say it."""
+    try:
+        return rules.positive("amount", held + more)
+    except (InvalidEvent, OverflowError):
+        return None
+
+
+def wallet_events(session: OpenSession) -> tuple[list[Resource], int]:
+    """The flows that a session's wallets still hold, as events; and how many make no sense."""
+    events: list[Resource] = []
+    for (flow, currency, item_type, item_id), amount in session.wallet.items():
+        with contextlib.suppress(ValueError, TypeError):
+            events.append(Resource(Flow(flow), currency, amount, item_type, item_id))
+    return events, len(session.wallet) - len(events)

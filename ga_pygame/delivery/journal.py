@@ -4,9 +4,9 @@ The writer commits 25 times a second, so a process that dies would take up to 0.
 a mapped file belongs to the system's page cache the moment it is written, and outlives the process. So the inbox
 appends to such a file; the next launch adds what the writer had not committed any more.
 
-The file begins with a head and the kinds of events that are repeated, which stay. Then come two halves: one is
-being filled while the writer reads and wipes the other. An entry's position counts from the first one of
-the launch; how far the writer has come is committed together with the events, so nothing comes twice.
+The file begins with a head, the kinds of events that are repeated and the first stamp of each session, which stay.
+Then come two halves: one is being filled while the writer reads and wipes the other. An entry's position counts from
+the first one of the launch; how far the writer has come is committed together with the events, so nothing comes twice.
 
 A page of a mapped file for which the disk has no room left ends the process, and some file systems need new
 room even to change what is there. So the file lies in the system's shared memory where there is one (Linux),
@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ga_pygame import marshalled
 from ga_pygame.clock import Clock, wall_now
@@ -36,11 +36,16 @@ from ga_pygame.entries import (
     TURN,
     Body,
     Entry,
+    Gap,
     RawRow,
     Replay,
     entries,
+    entries_and_gaps,
     entry,
     events_in,
+    is_cut_short,
+    lost_in,
+    time_of,
 )
 from ga_pygame.events import Record, SessionEnd, User
 
@@ -136,10 +141,10 @@ class Journal:
             self._filling.seek(0, os.SEEK_END)  # first: whoever is still about to append here is refused
             self._filling = None
 
-    def keep(self, kind: bytes) -> bool:
-        """Keep an entry that says what a kind is; false where there is no room."""
+    def keep(self, text: bytes) -> bool:
+        """Keep an entry as long as the journal, such as what a kind is; false where there is no room."""
         try:
-            self._kinds.write(kind)
+            self._kinds.write(text)
         except ValueError:
             return False
         return True
@@ -224,7 +229,8 @@ class Rest:
         end: The position behind all that was found.
         stored: The position up to which the database had everything when the process died.
         sent: The position up to which everything was delivered besides.
-        unreadable: How many entries were there and could not be read.
+        unreadable: About how many events were there and could not be read.
+        began: By session's id, the position of the first that is known of it; -1 where it may have begun before.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -233,15 +239,17 @@ class Rest:
         self.end = 0
         self._earlier: list[int] = []  # where the records before `committed` end, as far as they are still there
         self.unreadable = 0
+        self.began: dict[str, int] = {}
         self.records: list[tuple[int, Record]] = []
         if len(content) != SIZE:
             return
         magic, self.anchor, self.committed = _HEAD.unpack_from(content)
-        if magic != _MAGIC:
+        if not _is_ours(magic):
             self.unreadable += content.strip(b"\0") != b""
             return
-        if self.committed >= journal_files.ALL:
+        if self.committed >= journal_files.ALL and bin(self.committed).count("1") <= 2:  # a bit may have flipped
             return
+        self.committed -= self.committed % ROW_SIZE  # no entry ends between
         stored, sent = journal_files.STORED.unpack_from(content, journal_files.STORED_AT)
         if sent <= stored <= self.committed:  # else one of them is damaged
             self.stored, self.sent = stored, sent
@@ -268,73 +276,135 @@ class Rest:
 
     def _read(self, content: bytes) -> Iterator[tuple[int, Record | None]]:
         """The records of both halves in the order in which they were filled; `None` in the place of a lost one."""
+        halves = self._halves(content)
+        replay = Replay()
+        for _, body in _bodies(_found(content[:_KINDS], _FIRST), KIND, STAMP):
+            with contextlib.suppress(Exception):  # whatever it is: who needs it is counted
+                replay.learn(body)
+        for half in halves:
+            for place, body in _bodies(half.found, STAMP):
+                with contextlib.suppress(Exception):
+                    replay.learn(body)
+                    session = replay.session_of(body)
+                    if session is not None:
+                        is_new = session.started >= half.since  # else an earlier half may have had its start
+                        self.began.setdefault(session.id, half.turn * _HALF + place if is_new else -1)
+        for half in halves:
+            yield from self._records(half, replay)
+
+    def _records(self, half: _Half, replay: Replay) -> Iterator[tuple[int, Record | None]]:
+        """The records of a half. What is damaged is counted, but for what only an earlier turn's entries follow."""
+        start = half.turn * _HALF
+        doubtful = 0  # since the last entry of this turn
+        is_earlier = False
+        for found in half.found:
+            if isinstance(found, Gap):
+                uncommitted = max(self.committed - start, _HEAD_OF_HALF)
+                behind = Gap(max(found.start, min(uncommitted, found.end)), found.end)
+                is_last = found is half.found[-1]
+                if not (is_last and is_cut_short(half.content, found)):
+                    doubtful += lost_in(half.content, behind)
+                continue
+            place, row, body = found
+            position = start + place
+            try:
+                record = replay.record(row, body)
+            except Exception:  # noqa: BLE001 - it makes no sense: not what was written
+                self.unreadable += position > self.committed
+                yield position, None
+                continue
+            if record is None:
+                continue
+            if record.at < half.since and not isinstance(record.event, User | SessionEnd):
+                doubtful += position > self.committed  # one before others that are right has a damaged time
+                is_earlier = True
+                continue
+            self.unreadable += doubtful
+            doubtful, is_earlier = 0, False
+            yield position, record
+        if not is_earlier:
+            self.unreadable += doubtful
+
+    def _halves(self, content: bytes) -> list[_Half]:
+        """The halves that hold something, in the order in which they were filled."""
         starts = (_KINDS, _KINDS + _HALF)
         parts = [content[start : start + _HALF] for start in starts]
+        found = [_found(part, 0) for part in parts]
+        heads = [_head(some) if some else None for some in found]
+        turns = [head[0] for head in heads if head is not None]
+        if turns and self.committed > (max(turns) + 1) * _HALF:  # damaged: the database knows better
+            self.committed = self.stored
         halves = []
-        for number, part in enumerate(parts):
-            found = list(_half(part))
-            if not found:  # empty, or its beginning is damaged; then its turn is the first that can have been left
-                turn = self.committed // _HALF
-                self.unreadable += _behind_damage(
-                    _Unread(part, _HEAD_OF_HALF), turn + (turn + number) % 2, self.committed
-                )
-            halves += found
-        halves.sort(key=itemgetter(0))
-        replay = Replay()
-        for _, _, body in (*_entries(content[:_KINDS], _FIRST), *(found for *_, half, _ in halves for found in half)):
-            if body is not None and body.what in (KIND, STAMP):
-                with contextlib.suppress(Exception):  # whatever it is: who needs it is counted
-                    replay.learn(body)
-        for turn, since, half, rest in halves:
-            self.unreadable += _behind_damage(rest, turn, self.committed)
-            earlier = 0  # entries of an earlier turn, at the end; one before others that are right has a damaged time
-            for place, row, body in half:
-                position = turn * _HALF + place
-                try:
-                    record = replay.record(row, body)
-                except Exception:  # noqa: BLE001 - it makes no sense: not what was written
-                    self.unreadable += position > self.committed
-                    yield position, None
-                    continue
-                if record is None:
-                    continue
-                if record.at < since and not isinstance(record.event, User | SessionEnd):
-                    earlier += position > self.committed
-                    continue
-                self.unreadable += earlier
-                earlier = 0
-                yield position, record
+        for number, (part, some) in enumerate(zip(parts, found, strict=True)):
+            head = heads[number] or (self._guess(number, some, found[1 - number]) if some else None)
+            if head is not None:
+                halves.append(_Half(*head, part, some))
+        return sorted(halves, key=itemgetter(0))
+
+    def _guess(self, number: int, found: list[Entry | Gap], other: list[Entry | Gap]) -> tuple[int, float] | None:
+        """The turn and time of a half whose beginning is damaged; `None` where all of it is committed.
+
+        What is not committed is of the turn in which the writer was or of the next one, which is filled when that
+        one is full. What it is done with may not be wiped yet.
+        """
+        turn = self.committed // _HALF
+        if turn % 2 != number:
+            times, others = ([at for one in some if (at := time_of(one)) is not None] for some in (found, other))
+            if not others or not times or _middle(times) < _middle(others):
+                return None
+            turn += 1
+        first = [at for one in found[:32] if (at := time_of(one)) is not None]
+        return turn, _middle(first) - _EARLIER_SECONDS if turn and first else 0.0
+
+
+def _is_ours(magic: bytes) -> bool:
+    """Whether a file's first bytes are those of a journal, perhaps damaged: two wrong bits, or a sector of zeros.
+
+    The last one is the version.
+    """
+    wrong = bin(int.from_bytes(magic, "big") ^ int.from_bytes(_MAGIC, "big")).count("1")
+    return (wrong <= 2 and magic[-1] == _MAGIC[-1]) or not any(magic)
 
 
 _HEAD_OF_HALF = len(entry(TURN, (0, 0.0)))
+"""Bytes at a half's beginning that are no event."""
 
 
-class _Unread(NamedTuple):
-    """A half, and the place behind the last entry that could be read."""
+class _Half(NamedTuple):
+    """What lies in one half: of which turn it is, when that began, and what was found."""
 
+    turn: int
+    since: float
     content: bytes
-    place: int
+    found: list[Entry | Gap]
 
 
-def _behind_damage(rest: _Unread, turn: int, committed: int) -> int:
-    """About how many events stand behind an entry that is not whole; the last one of all was cut short by the kill."""
-    lost = events_in(rest.content, max(rest.place, min(committed - turn * _HALF, _HALF)))
-    return lost if lost > 1 else 0
+def _found(content: bytes, place: int) -> list[Entry | Gap]:
+    return list(entries_and_gaps(content, place, marshalled.loads))
 
 
-def _half(content: bytes) -> Iterator[tuple[int, float, list[Entry], _Unread]]:
-    """A half's turn, its time and its entries; nothing where it is empty."""
-    found = list(_entries(content, 0))
-    head = found[0][2] if found else None
-    if head is not None and head.what == TURN:
+def _bodies(found: list[Entry | Gap], *what: int) -> Iterator[tuple[int, Body]]:
+    """Bodies of these sorts, each with the place behind it."""
+    for one in found:
+        if not isinstance(one, Gap) and one[2] is not None and one[2].what in what:
+            yield one[0], one[2]
+
+
+def _head(found: list[Entry | Gap]) -> tuple[int, float] | None:
+    """The turn and the time that a half says of itself."""
+    first = found[0]
+    body = None if isinstance(first, Gap) else first[2]
+    if body is not None and body.what == TURN:
         with contextlib.suppress(TypeError, ValueError):
-            turn, since = head.value
+            turn, since = body.value
             if type(turn) is int and 0 <= turn < _MAX_TURN and type(since) is float:
-                yield turn, since, found[1:], _Unread(content, found[-1][0])
+                return turn, since
+    return None
 
 
-def _entries(content: bytes, place: int) -> Iterator[Any]:
-    return entries(content, place, marshalled.loads)
+def _middle(times: list[float]) -> float:
+    """The median: a single damaged time does not move it."""
+    return sorted(times)[len(times) // 2]
 
 
 MAX_JOURNALS = journal_files.MAX_JOURNALS

@@ -96,6 +96,8 @@ class Launches:
                 found.append((launch, session))
                 if columns[6] and not session.annotations:
                     self._told.lost(1, "the row of an open session names no player, so it ends unsaid")
+                if flows := kept.lost_flows(columns[8], session.wallet):
+                    self._told.lost(flows, "flows of a wallet make no sense")
                 continue
             connection.execute("DELETE FROM session_end WHERE CAST(session_id AS BLOB) IS ?", (key,))
             self._told.lost(1, "the row of an open session makes no sense, so that session never ends")

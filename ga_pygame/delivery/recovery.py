@@ -15,12 +15,12 @@ from pathlib import Path
 
 from ga_pygame.clock import PastClock, breathe
 from ga_pygame.delivery import journal
-from ga_pygame.delivery.bookkeeping import Book, Encoder, Page, encode, wallet_events
+from ga_pygame.delivery.bookkeeping import Book, Encoder, Page, wallet_events
 from ga_pygame.delivery.journal import Rest
 from ga_pygame.delivery.journal_files import NotOurs
 from ga_pygame.delivery.outbox import LockedError, NewRecord, OpenSession, Orphan, Outbox, OutboxError, Transaction
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import Event, Progression, SessionEnd, Status
+from ga_pygame.events import Event, Progression, Record, SessionEnd, Status, User
 
 _UNSAVED_SECONDS = 2.0
 """A session's row is refreshed twice a second: what was played since is less than this, on a slow disk, too."""
@@ -74,7 +74,7 @@ def _recover(outbox: Outbox, orphan: Orphan, encoder: Encoder, diagnostics: Diag
     except Exception as error:  # noqa: BLE001 - all of it together cannot be told: end its sessions at least
         diagnostics.defect("the recovery of a journal", error)
         lost += len(rest.records)
-        outbox.transact(functools.partial(end_sessions, sessions=orphan.sessions, encoder=past))
+        lost += outbox.transact(functools.partial(end_sessions, sessions=orphan.sessions, encoder=past))
     outbox.bury(orphan)
     if missing:
         missing, lost = missing + lost, 0  # what follows cannot be told without what is gone
@@ -118,15 +118,15 @@ def replay(transaction: Transaction, orphan: Orphan, rest: Rest, encoder: Encode
     lost = 0
     if records:
         first = records[0].session
-        running = sessions.pop(first.id, None) if first is not None else None
-        running = running or (sessions.popitem()[1] if sessions else None)
+        running = sessions.get(first.id) if first is not None else None
+        running = running or (list(sessions.values())[-1] if sessions else None)
         book = Book(attempt=running.attempt, session=running) if running is not None else Book()
         book = replace(book, numbers={session.session_id: session.session_num for session in orphan.sessions})
         if running is not None and running.wallet:
             book = replace(book, wallet_since=float("inf"))
         page = Page(book, transaction, encoder)
         for place, record in enumerate(records, 1):
-            if encoder.can_tell(record) and page.knows(record):
+            if encoder.can_tell(record) and _has_number(record, page, rest, done):
                 page.take(record)
             else:
                 lost += 1
@@ -137,24 +137,39 @@ def replay(transaction: Transaction, orphan: Orphan, rest: Rest, encoder: Encode
         if page.book.session is not None:
             session = _seen_until(page.book.session, encoder.clock.wall(last.at))
             sessions[session.session_id] = session
-    end_sessions(transaction, list(sessions.values()), encoder)
-    return lost
+        lost += page.lost
+    return lost + end_sessions(transaction, list(sessions.values()), encoder)
 
 
-def end_sessions(transaction: Transaction, sessions: Sequence[OpenSession], encoder: Encoder) -> None:
-    """End what a dead process had open; a session of which that cannot be told is forgotten."""
+def _has_number(record: Record, page: Page, rest: Rest, done: int) -> bool:
+    """Whether a record's session has a number, or can be given one: its start was not committed, or comes now.
+
+    One that was begun and ended before has a number that is forgotten; another one would make it two sessions.
+    """
+    session = record.session
+    if session is None:
+        return False
+    is_known = session.id in page.book.numbers or type(record.event) is User
+    return is_known or rest.began.get(session.id, -1) >= max(done, rest.committed)
+
+
+def end_sessions(transaction: Transaction, sessions: Sequence[OpenSession], encoder: Encoder) -> int:
+    """End what a dead process had open and is not over yet; a session of which that cannot be told is forgotten.
+
+    Returns how many flows of their wallets cannot be told.
+    """
+    lost = 0
     for session in sessions:
         try:
             json.loads(b"{" + session.annotations + b"}")["user_id"]
-            for event in wallet_events(session):
-                encode(event.wire())
             if session.attempt is not None:
                 Progression(Status.FAIL, tuple(session.attempt.split(":")))
             SessionEnd(int(session.length), "lost")
         except (ValueError, TypeError, LookupError, OverflowError, RecursionError, AttributeError):
             if session.annotations:
                 session = replace(session, annotations=b"")  # noqa: PLW2901 - it is deleted then
-        end_lost(transaction, session, encoder)
+        lost += end_lost(transaction, session, encoder)
+    return lost
 
 
 def _position(text: str | None) -> int:
@@ -170,14 +185,17 @@ def _seen_until(session: OpenSession, client_ts: float) -> OpenSession:
     return replace(session, client_ts=client_ts, length=session.length + (more if more <= _UNSAVED_SECONDS else 0.0))
 
 
-def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -> None:
+def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -> int:
     """Add what a dead process could not: its wallet, the Fail of its open attempt, its session_end.
+
+    Returns how many flows of the wallet make no sense.
 
     Source: REST v2, Detecting missing session end on game launch.
     """
     if not transaction.delete_session(session.session_id) or not session.annotations:
-        return
-    events: list[tuple[Event, dict[str, int]]] = [(event, {}) for event in wallet_events(session)]
+        return 0
+    flows, lost = wallet_events(session)
+    events: list[tuple[Event, dict[str, int]]] = [(event, {}) for event in flows]
     if session.attempt is not None:
         number = transaction.attempts(session.attempt) + 1
         transaction.set_attempts(session.attempt, number)
@@ -193,3 +211,4 @@ def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -
         text = encoder.own(own)
         records.append(NewRecord(session.session_id, own["category"], *when, session.annotations, text, extra))
     transaction.add(records)
+    return lost

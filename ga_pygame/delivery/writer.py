@@ -221,6 +221,8 @@ class Writer:
         self._diagnostics.drop(Drop.OUTBOX_FULL, trimmed)
         if trimmed:
             self._diagnostics.warn_once("outbox full", _FULL)
+        if page.lost:
+            self._diagnostics.drop(Drop.INTERNAL, page.lost, "flows of a wallet")
         self._unsent += page.added
         if page.urgent or self._unsent >= MANY:
             self._unsent = 0
