@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pygame
 
     from ga_pygame.config import Config
-    from ga_pygame.delivery.bookkeeping import Heartbeat
+    from ga_pygame.delivery.page import Heartbeat
     from ga_pygame.engine.focus import Watch
     from ga_pygame.engine.hook import Hook
     from ga_pygame.exchange import Situation
@@ -539,7 +539,7 @@ class Tracker:
             self._diagnostics.defect("the crash hook", own)
 
     def _heartbeat(self, now: float) -> Heartbeat | None:
-        from ga_pygame.delivery.bookkeeping import Heartbeat  # noqa: PLC0415 - see __init__
+        from ga_pygame.delivery.page import Heartbeat  # noqa: PLC0415 - see __init__
 
         state = self._session.state
         if state.session is None or state.phase is Phase.CLOSED:

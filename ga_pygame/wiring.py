@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, Protocol
 
 from ga_pygame.clock import Clock, SystemClock, new_id
 from ga_pygame.config import NO_KEYS, SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_folder, shared_folder
-from ga_pygame.delivery.bookkeeping import Heartbeat
 from ga_pygame.delivery.closing import Closing, Ending
 from ga_pygame.delivery.foreign import amounts_of
 from ga_pygame.delivery.journal import Journal
 from ga_pygame.delivery.outbox import Outbox, Transaction
+from ga_pygame.delivery.page import Heartbeat
 from ga_pygame.delivery.runner import Runner, ThreadRunner, Worker
 from ga_pygame.delivery.transport import RequestsTransport
 from ga_pygame.delivery.uploader import FlushDone, Listener, Uploader

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ga_pygame.delivery.bookkeeping import Book, Encoder, Page
+from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
+from ga_pygame.delivery.page import Book, Page
 from ga_pygame.engine.health import SAMPLE_SECONDS, HealthSampler
 from ga_pygame.events import Context, Design, Health, Record, SessionRef, User
 from ga_pygame.testing import ManualClock

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ga_pygame import inbox as inbox_module
-from ga_pygame.delivery.bookkeeping import Encoder
+from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.journal import Rest
 from ga_pygame.entries import pack_row
 from ga_pygame.events import Context, Design, Error, SessionRef, Severity

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ga_pygame import events as events_module
 from ga_pygame.clock import PastClock
-from ga_pygame.delivery.bookkeeping import Encoder
+from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.journal import SIZE, Journal, Rest
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.outbox import OpenSession, Orphan

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from ga_pygame.clock import iso
-from ga_pygame.delivery.bookkeeping import Book, Encoder, Page
+from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.outbox import NewRecord, Transaction
+from ga_pygame.delivery.page import Book, Page
 from ga_pygame.delivery.uploader import Uploader
 from ga_pygame.destinations import POGR
 from ga_pygame.destinations.pogr import MAX_UNSURE_TRIES, SESSION_KEY

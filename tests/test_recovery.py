@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from ga_pygame import entries, marshalled
 from ga_pygame.clock import PastClock
 from ga_pygame.delivery import journal
-from ga_pygame.delivery.bookkeeping import Encoder
+from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.journal import SIZE, Rest
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.outbox import OpenSession, Orphan

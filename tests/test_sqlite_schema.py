@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ga_pygame.delivery.bookkeeping import encode
+from ga_pygame.delivery.encoder import encode
 from ga_pygame.delivery.failover import FailoverOutbox
 from ga_pygame.delivery.outbox import PROTECTED, Batch, NewRecord, OpenSession, payload
 from ga_pygame.delivery.sqlite_outbox import SCHEMA_VERSION, DamagedError, SqliteOutbox

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from ga_pygame import device
-from ga_pygame.delivery.bookkeeping import Book, Encoder, Page
+from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.memory_outbox import MemoryOutbox
 from ga_pygame.delivery.outbox import OpenSession, Outbox, Transaction, sum_record
+from ga_pygame.delivery.page import Book, Page
 from ga_pygame.delivery.recovery import end_lost
 from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
 from ga_pygame.delivery.uploader import Uploader

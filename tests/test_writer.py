@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.delivery.bookkeeping import Heartbeat
 from ga_pygame.delivery.failover import FailoverOutbox
 from ga_pygame.delivery.journal import Journal, Rest
 from ga_pygame.delivery.memory_outbox import MemoryOutbox, _MemoryTransaction
 from ga_pygame.delivery.outbox import LockedError, Outbox, OutboxError
+from ga_pygame.delivery.page import Heartbeat
 from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
 from ga_pygame.delivery.writer import COMMIT_SECONDS, HEARTBEAT_SECONDS, MANY, SLICE, Writer
 from ga_pygame.diagnostics import Diagnostics

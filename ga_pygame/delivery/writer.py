@@ -1,6 +1,6 @@
 """Inbox to outbox: commits what the game reported, 25 times a second, in small transactions.
 
-What a transaction does with the records stands in `bookkeeping`. This is the worker around it: it takes
+What a transaction does with the records stands in `page`. This is the worker around it: it takes
 slices of the inbox, keeps the session's row fresh, and at the first step ends the sessions of processes
 that died.
 """
@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ga_pygame import kept
 from ga_pygame.clock import Clock, breathe
-from ga_pygame.delivery.bookkeeping import Amounts, Book, Encoder, Heartbeat, Page
+from ga_pygame.delivery.encoder import Amounts, Encoder
 from ga_pygame.delivery.journal import Journal
 from ga_pygame.delivery.outbox import LockedError, Outbox, Transaction, journal_key
+from ga_pygame.delivery.page import Book, Heartbeat, Page
 from ga_pygame.delivery.recovery import recover
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.inbox import Flush, Inbox, Item, Remember

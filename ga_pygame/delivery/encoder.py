@@ -1,0 +1,191 @@
+"""Records to JSON, once in their lives: a batch is a join of what is made here.
+
+What many events share (their session and context) is encoded once and kept until it changes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ga_pygame import device
+from ga_pygame.clock import Clock, new_ids
+from ga_pygame.delivery.outbox import NewRecord, Transaction
+from ga_pygame.events import (
+    Context,
+    Design,
+    Event,
+    Record,
+    Resource,
+    Row,
+    SessionRef,
+)
+
+Amounts = Callable[[Mapping[str, Any], str], Sequence[tuple[str, float]]]
+"""What an event of a player adds to which slots. See `exchange.SummingDestination`."""
+
+_REMEMBERED_CONTEXTS = 64
+
+
+class Encoder:
+    """Turns records into JSON, remembering what events share.
+
+    Args:
+        clock: For wall-clock times.
+        amounts: By summing destination, what an event adds to which of its sums.
+        health_for: Destinations that want health samples.
+    """
+
+    def __init__(
+        self, clock: Clock, amounts: Mapping[str, Amounts] | None = None, health_for: Sequence[str] = ()
+    ) -> None:
+        self.clock = clock
+        self.health_for = health_for
+        self._amounts = amounts or {}
+        self._shared: dict[tuple[Context, str, int, bool], bytes] = {}
+        self._beginnings: dict[int, tuple[str, bytes, bytes, int] | None] = {}
+        self._last_shared: tuple[SessionRef | None, Context | None, int, bytes] = (None, None, 0, b"")
+        self._ids = new_ids()
+
+    def shared(self, context: Context, session_id: str, session_num: int, *, with_fields: bool = True) -> bytes:
+        """The fields that a context and a session give to all their events, as a JSON fragment."""
+        key = (context, session_id, session_num, with_fields)
+        found = self._shared.get(key)
+        if found is None:
+            if len(self._shared) >= _REMEMBERED_CONTEXTS:
+                self._shared.clear()
+            annotations = _annotations(context, session_id, session_num)
+            if with_fields and context.fields:
+                annotations["custom_fields"] = context.fields
+            found = self._shared[key] = _encode_sound(annotations)[1:-1]
+        return found
+
+    def can_tell(self, record: Record) -> bool:
+        """Whether a record can be encoded: of a journal that is damaged, perhaps one cannot."""
+        try:
+            encode(record.event.wire())
+            encode({"custom_fields": record.fields})
+            return record.session is not None
+        except Exception:  # noqa: BLE001 - whatever it is made of
+            return False
+
+    def of(self, clock: Clock) -> Encoder:
+        """The same for the records of another process."""
+        return Encoder(clock, self._amounts, self.health_for)
+
+    def add_to_sums(self, own: Mapping[str, Any], user_id: str, transaction: Transaction) -> None:
+        """Let an event count for the summing destinations."""
+        for destination, amounts in self._amounts.items():
+            for slot, amount in amounts(own, user_id):
+                transaction.add_to_sum(destination, slot, amount)
+
+    def own(self, fields: Mapping[str, Any]) -> bytes:
+        """An event's own fields and a new id, as a JSON fragment."""
+        return b'%b,"event_uuid":"%b"' % (encode(fields)[1:-1], next(self._ids))
+
+    def record(
+        self, own: dict[str, Any], record: Record, session: SessionRef, session_num: int, extra: str | None
+    ) -> NewRecord:
+        """An event's own fields and its record's stamp as a record of the outbox."""
+        context, fields = record.context, record.fields
+        if fields:
+            own["custom_fields"] = {**context.fields, **fields} if context.fields else fields
+        shared = self.shared(context, session.id, session_num, with_fields=not fields)
+        when = self.clock.wall(record.at)
+        return NewRecord(session.id, own["category"], when, self.clock.server_offset, shared, self.own(own), extra)
+
+    def row(self, row: Row, session_num: int) -> NewRecord | None:
+        """The same for an event that nothing has to be looked up or written down for; `None` for all others."""
+        kind, event, number, session, context, at = row
+        beginning = self._beginnings.get(kind, _UNKNOWN)
+        if beginning is _UNKNOWN:
+            beginning = self._beginnings[kind] = None if self._amounts else _beginning(event)
+        if beginning is None or session is None:
+            return None
+        category, text, name, sign = beginning
+        if number == number:  # noqa: PLR0124 - not a number where there is none
+            text = b"%b%b%b" % (text, name, b"%d" % (number * sign) if number.is_integer() else _digits(number * sign))
+        own = b'%b,"event_uuid":"%b"' % (text, next(self._ids))
+        its_session, its_context, its_number, shared = self._last_shared
+        if session is not its_session or context is not its_context or session_num != its_number:
+            shared = self.shared(context, session.id, session_num)
+            self._last_shared = (session, context, session_num, shared)
+        clock = self.clock
+        return _new(NewRecord, (session.id, category, clock.wall(at), clock.server_offset, shared, own, None))
+
+
+_UNKNOWN = ("", b"", b"", 0)
+
+_new = tuple.__new__
+"""Makes a named tuple in 0.1 µs; its own constructor takes 0.4."""
+
+
+def _beginning(event: Event) -> tuple[str, bytes, bytes, int] | None:
+    """Of an event that is repeated: its category, its JSON without the number, the number's name and sign."""
+    own = event.with_number(1).wire()
+    if isinstance(event, Design):
+        name = "value"
+    elif isinstance(event, Resource):
+        name = "amount"
+    else:
+        return None
+    sign = own.pop(name)
+    return own["category"], encode(own)[1:-1], f',"{name}":'.encode(), sign
+
+
+def _digits(number: float) -> bytes:
+    return repr(number).encode()
+
+
+def _json_encoder() -> Callable[[Any], str]:
+    """What `JSONEncoder.encode` does, without making its inner encoder anew each time: 1.7 µs instead of 2.9."""
+    made = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    make_inner = getattr(json.encoder, "c_make_encoder", None)
+    if make_inner is None:  # an interpreter without it
+        return made.encode
+    inner = make_inner(None, made.default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    return lambda value: "".join(inner(value, 0))
+
+
+_encode = _json_encoder()
+
+
+def _encode_sound(parts: Mapping[str, Any]) -> bytes:
+    """Compact JSON of all parts that have a JSON form: one that has none must not take the events along."""
+    try:
+        return encode(parts)
+    except (ValueError, TypeError, RecursionError):
+        return encode({name: value for name, value in parts.items() if _is_sound(name, value)})
+
+
+def _is_sound(name: str, value: Any) -> bool:
+    try:
+        encode({name: value})
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return True
+
+
+def encode(value: Mapping[str, Any]) -> bytes:
+    """Compact JSON in UTF-8; half of a surrogate pair, which UTF-8 cannot say, becomes '?'."""
+    return _encode(value).encode("utf-8", "replace")
+
+
+def _annotations(context: Context, session_id: str, session_num: int) -> dict[str, Any]:
+    """The default annotations. Source: REST v2, Default annotations."""
+    optional = {
+        "build": context.build,
+        "user_id_ext": context.external_user_id,
+        "custom_01": context.dimensions[0],
+        "custom_02": context.dimensions[1],
+        "custom_03": context.dimensions[2],
+        **(context.extra or {}),
+    }
+    return {
+        **device.facts(),
+        "user_id": context.user_id,
+        "session_id": session_id,
+        "session_num": session_num,
+        **{name: value for name, value in optional.items() if value is not None},
+    }
