@@ -89,10 +89,16 @@ class Rule(NamedTuple):
     Attributes:
         check: See `Check`.
         words: What happens instead when it is wrong.
+        otherwise: What it is then.
     """
 
     check: Check
     words: str
+    otherwise: str | None = None
+
+
+UNREADABLE = "?"
+"""A position in a journal that was kept and cannot be understood: something else than none."""
 
 
 _VALUES: dict[str, Rule] = {
@@ -109,14 +115,14 @@ _VALUES: dict[str, Rule] = {
     "remote_configs": Rule(_object, "the defaults are in force until the service answers"),
 }
 _PREFIXES: dict[str, Rule] = {
-    "journal:": Rule(_counter, "the journal's own word counts"),
+    "journal:": Rule(_counter, "the journal's own word counts", UNREADABLE),
     "pogr_session:": Rule(_service_session, "the service gets a new session"),
 }
 _OTHERS = Rule(_anything, "it is as if it had not been kept")  # of a game's own destination, which checks it
 
 
 def value(name: str, found: object, say: Say) -> str | None:
-    """A kept value as it may be used; `None` where there is none or where it is wrong, which is said once."""
+    """A kept value as it may be used; `None` (or the rule's own word) if it is wrong, which is said once."""
     if found is None:
         return None
     rule = _rule(name)
@@ -135,7 +141,7 @@ def value(name: str, found: object, say: Say) -> str | None:
         if sound is not None:
             return sound
     say(f"kept:{name}", f"the kept value {name!r} {problem}: {rule.words}")
-    return None
+    return rule.otherwise
 
 
 def values(pairs: Iterable[tuple[object, object]], say: Say) -> dict[str, str]:

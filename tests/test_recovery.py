@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import marshal
 import os
@@ -46,6 +47,7 @@ from ga_pygame.events import (
 )
 from ga_pygame.testing import ManualClock
 from tests.test_journal import CONTEXT, HALF, KINDS, SESSION, Noted, numbers
+from tests.test_writer import Rig
 
 ANNOTATIONS = b'"user_id":"player","session_id":"de305d54-75b4-431b-adb2-eb6b9e546014","session_num":4'
 ROW = OpenSession(SESSION.id, 4, 1.7e9, 1.7e9, None, 42.0, ANNOTATIONS)
@@ -470,3 +472,30 @@ def test_forged_values_are_refused(data: bytes) -> None:
     """Sizes beyond the data, endless depth, references to itself, code."""
     with pytest.raises(ValueError):  # noqa: PT011 - any of its messages
         marshalled.loads(data)
+
+
+@pytest.mark.parametrize("found", ["", "?", "-1e+308", "1e999", str(2**62), str(2**63), "\x00", b"\xff\xfe", 1.5])
+def test_a_position_that_is_damaged_is_the_journals_own(tmp_path: Path, found: Any) -> None:
+    """What was committed is neither taken for lost nor added again; what was not is added."""
+    path = tmp_path / "outbox.sqlite3"
+    outbox = SqliteOutbox(path, ["test"])
+    ring = outbox.journal_path()
+    assert ring is not None
+    rig = Rig(outbox, journal=ring)
+    rig.report(User(), *(Design("n", number) for number in range(300)))
+    rig.step()
+    rig.step()
+    rig.report(*(Design("n", number) for number in range(300, 310)))
+    assert rig.journal is not None
+    rig.journal.let_go()
+    outbox.close(keep_launch=True)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        done = connection.execute("UPDATE key_value SET value = ? WHERE key GLOB 'journal:*'", (found,))
+        assert done.rowcount == 1
+    machine = Machine(tmp_path)
+    sent = machine.launch()
+    assert [event["value"] for event in sent if event["category"] == "design"] == list(range(310))
+    assert [event["category"] for event in sent if event["category"] != "design"] == ["user", "session_end"]
+    assert machine.dropped == {}
+    for one in journal.launches(tmp_path):
+        journal.remove(journal.where(tmp_path, one))

@@ -262,6 +262,11 @@ class Rest:
         if not 0 < self.anchor < _MAX_ANCHOR:  # damaged: as if the last of it were just now
             self.anchor = wall_now() - (self.records[-1][1].at if self.records else 0.0)
 
+    @property
+    def furthest(self) -> int:
+        """No position in this journal is higher, even if all that lies behind a damage was written."""
+        return max(self.end, self.committed) + 2 * _HALF
+
     def missing(self, position: int) -> int:
         """About how many events were stored and not delivered, if the database knows only those before a position.
 

@@ -19,7 +19,8 @@ from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.journal import Rest
 from ga_pygame.delivery.journal_files import NotOurs
 from ga_pygame.delivery.outbox import LockedError, NewRecord, OpenSession, Orphan, Outbox, OutboxError, Transaction
-from ga_pygame.delivery.page import Book, Page, wallet_events
+from ga_pygame.delivery.page import Book, Page
+from ga_pygame.delivery.wallets import wallet_events
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import Event, Progression, Record, SessionEnd, Status, User
 
@@ -67,7 +68,7 @@ def _recover(outbox: Outbox, orphan: Orphan, encoder: Encoder, diagnostics: Diag
     lost = rest.unreadable
     missing = 0
     if rest.stored and orphan.is_of_this_file:
-        missing = rest.missing(outbox.transact(lambda transaction: _position(transaction.value(orphan.journal_key))))
+        missing = rest.missing(outbox.transact(lambda transaction: _position(transaction, orphan, rest)))
     try:
         lost += outbox.transact(functools.partial(replay, orphan=orphan, rest=rest, encoder=past))
     except OutboxError:
@@ -111,7 +112,7 @@ def replay(transaction: Transaction, orphan: Orphan, rest: Rest, encoder: Encode
 
     Returns how many of the records cannot be told.
     """
-    done = _position(transaction.value(orphan.journal_key))
+    done = _position(transaction, orphan, rest)
     records = [record for position, record in rest.records if position > done]
     end = max(rest.end, done)
     transaction.remember(orphan.journal_key, str(end) if end else None)
@@ -173,9 +174,13 @@ def end_sessions(transaction: Transaction, sessions: Sequence[OpenSession], enco
     return lost
 
 
-def _position(text: str | None) -> int:
-    """A position in a journal that was kept; 0 where it makes no sense."""
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 20 else 0
+def _position(transaction: Transaction, orphan: Orphan, rest: Rest) -> int:
+    """Up to where the outbox has a journal's records; if its own word is damaged, the journal's counts."""
+    kept_one = transaction.value(orphan.journal_key)
+    if kept_one is None:
+        return 0
+    position = int(kept_one) if kept_one.isascii() and kept_one.isdecimal() and len(kept_one) < 20 else -1
+    return position if 0 <= position <= rest.furthest else rest.committed
 
 
 def _seen_until(session: OpenSession, client_ts: float) -> OpenSession:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import sqlite3
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -214,7 +215,10 @@ def test_bit_rot(place: str, suite: Suite, plain_server: PlainServer) -> None:
         if damaged > held and not any(word in world.said for word in SAID):
             result.wrong.append(f"round {number}: {damaged} events lost and nothing said")
         for life in world.lives():
-            if life.name in (later.name, last.name) and life.dropped and not damaged:
+            # Rubbish where a journal holds nothing yet looks like an event that was there: it is counted. So is the end
+            # of a session whose row is damaged.
+            counted = life.dropped.get("damaged", 0) if set(life.dropped) <= {"damaged"} else math.inf
+            if life.name in (later.name, last.name) and counted > _unended(events) and not damaged and not held:
                 result.wrong.append(f"{life.name}: dropped {life.dropped}")
         for phrase in ("Traceback", "report this"):
             if phrase in world.said:
@@ -279,3 +283,9 @@ def _belongs(event: dict[str, object], names: set[str], world: World) -> bool:
     fields = event.get("custom_fields")
     launch = fields.get("launch") if isinstance(fields, dict) else None
     return launch in names or (launch is None or not str(launch).startswith("world "))
+
+
+def _unended(events: Sequence[Mapping[str, object]]) -> int:
+    """Sessions that began and never ended."""
+    began = {event["session_id"] for event in events if event["category"] == "user"}
+    return len(began - {event["session_id"] for event in events if event["category"] == "session_end"})
