@@ -11,23 +11,21 @@ when the commit succeeded.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ga_pygame import device, rules
-from ga_pygame.checks import InvalidEvent
+from ga_pygame import device
 from ga_pygame.clock import Clock, breathe, new_ids
 from ga_pygame.delivery.outbox import NewRecord, OpenSession, Transaction
+from ga_pygame.delivery.wallets import added, wallet_events
 from ga_pygame.events import (
     Business,
     Context,
     Design,
     Event,
-    Flow,
     Health,
     Progression,
     Record,
@@ -355,7 +353,7 @@ class Page:
             return
         key = (change.flow.value, change.currency, change.item_type, change.item_id)
         held = session.wallet.get(key)
-        amount: float | None = change.amount if held is None else _sum(held, change.amount)
+        amount: float | None = change.amount if held is None else added(held, change.amount)
         if amount is None or (held is None and len(session.wallet) >= MAX_WALLET_FLOWS):
             self._empty_wallet(record)
             amount = change.amount
@@ -443,20 +441,3 @@ def _annotations(context: Context, session_id: str, session_num: int) -> dict[st
         "session_num": session_num,
         **{name: value for name, value in optional.items() if value is not None},
     }
-
-
-def _sum(held: float, more: float) -> float | None:
-    """A sum of two amounts; `None` where an event could not say it."""
-    try:
-        return rules.positive("amount", held + more)
-    except (InvalidEvent, OverflowError):
-        return None
-
-
-def wallet_events(session: OpenSession) -> tuple[list[Resource], int]:
-    """The flows that a session's wallets still hold, as events; and how many make no sense."""
-    events: list[Resource] = []
-    for (flow, currency, item_type, item_id), amount in session.wallet.items():
-        with contextlib.suppress(ValueError, TypeError):
-            events.append(Resource(Flow(flow), currency, amount, item_type, item_id))
-    return events, len(session.wallet) - len(events)

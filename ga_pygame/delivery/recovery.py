@@ -15,10 +15,11 @@ from pathlib import Path
 
 from ga_pygame.clock import PastClock, breathe
 from ga_pygame.delivery import journal
-from ga_pygame.delivery.bookkeeping import Book, Encoder, Page, wallet_events
+from ga_pygame.delivery.bookkeeping import Book, Encoder, Page
 from ga_pygame.delivery.journal import Rest
 from ga_pygame.delivery.journal_files import NotOurs
 from ga_pygame.delivery.outbox import LockedError, NewRecord, OpenSession, Orphan, Outbox, OutboxError, Transaction
+from ga_pygame.delivery.wallets import wallet_events
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import Event, Progression, Record, SessionEnd, Status, User
 

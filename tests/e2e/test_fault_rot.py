@@ -214,7 +214,8 @@ def test_bit_rot(place: str, suite: Suite, plain_server: PlainServer) -> None:
         if damaged > held and not any(word in world.said for word in SAID):
             result.wrong.append(f"round {number}: {damaged} events lost and nothing said")
         for life in world.lives():
-            if life.name in (later.name, last.name) and life.dropped and not damaged:
+            # Rubbish where a journal holds nothing yet looks like an event that was there: it is counted.
+            if life.name in (later.name, last.name) and life.dropped and not damaged and not held:
                 result.wrong.append(f"{life.name}: dropped {life.dropped}")
         for phrase in ("Traceback", "report this"):
             if phrase in world.said:
