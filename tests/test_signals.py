@@ -241,10 +241,8 @@ def test_a_response_can_be_awaited() -> None:
 @pytest.mark.parametrize("timeout", [None, "5", [], float("nan"), -1, True], ids=repr)
 def test_a_wait_without_a_number_of_seconds_does_not_wait(timeout: Any) -> None:
     """There may never be a result; nothing is raised into the game."""
-    pumped: list[bool] = []
-    response: Response[int] = Response("flush", ManualClock(), lambda: pumped.append(True))
+    response: Response[int] = Response("flush", ManualClock(), lambda: None)
     assert response.wait(timeout) is None
-    assert pumped == [True]
 
 
 def test_a_wait_of_any_length_ends_with_the_result() -> None:
