@@ -47,7 +47,7 @@ def outbox_file(data: Path) -> Path:
 def records(count: int) -> list[Any]:
     """Records of the size that real ones have."""
     from ga_pygame.clock import new_id
-    from ga_pygame.delivery.outbox import NewRecord
+    from ga_pygame.delivery.outbox.contract import NewRecord
 
     made = []
     for number in range(count):
@@ -58,7 +58,7 @@ def records(count: int) -> list[Any]:
 
 def fill(data: Path, count: int) -> Any:
     """An outbox on disk in which that many records wait."""
-    from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
+    from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 
     outbox = SqliteOutbox(outbox_file(data), [_DESTINATION])
     for _ in range(0, count, 1000):
@@ -144,7 +144,7 @@ def measure_day(options: dict[str, Any]) -> dict[str, Any]:
 
     from ga_pygame import Tracker
     from ga_pygame.delivery.runner import FrameRunner
-    from ga_pygame.exchange import Reply
+    from ga_pygame.protocol import Reply
     from ga_pygame.testing import ManualClock, ScriptedTransport
     from ga_pygame.wiring import Parts
 

@@ -59,7 +59,7 @@ def play_and_die(options: dict[str, Any]) -> None:
 
 def come_back(options: dict[str, Any]) -> None:
     """In a process of its own: the next launch, and what it finds."""
-    from ga_pygame.delivery.sqlite_schema import SELECT, records
+    from ga_pygame.delivery.outbox.schema import SELECT, records
 
     contestant = GaPygame()
     contestant.knobs = {**contestant.knobs, **options["knobs"]}  # type: ignore[misc]  # this one only

@@ -55,7 +55,7 @@ def child(module: str, peer: str, arguments: dict[str, Any], timeout: float = 18
 def _remove_journals(data: Path) -> None:
     """Free the shared memory of ours that ended without `close()`."""
     from benchmarks.growth import outbox_file
-    from ga_pygame.delivery import journal
+    from ga_pygame.recording import journal
 
     for left in journal.folder(outbox_file(data).parent).glob("journal-*.ring"):
         journal.remove(left)

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from ga_pygame.areas.consent import ConsentState
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Drop, Stats
-from ga_pygame.engine.consent import ConsentState
 from ga_pygame.events import Flow, Severity, Status
 from ga_pygame.flushing import FlushResult
 from ga_pygame.idle import current

@@ -12,7 +12,7 @@ from ga_pygame.diagnostics import Drop
 from ga_pygame.signals import Signal
 
 if TYPE_CHECKING:
-    from ga_pygame.exchange import StoredRecord
+    from ga_pygame.protocol import StoredRecord
 
 MAX_UNSUMMED_DROPS = 256
 """Losses that wait to be summed up; more are summed at once, so that a game without `tick()` keeps no list of them."""

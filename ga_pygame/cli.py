@@ -182,7 +182,11 @@ def _fail(message: str) -> int:
 
 
 def _collect(options: argparse.Namespace) -> int:
-    from ga_pygame.collector import configs, games, guard, pogr, schema, server, trophy_rules  # noqa: PLC0415 - an extra
+    from ga_pygame.collector import guard, server  # noqa: PLC0415 - an extra
+    from ga_pygame.collector.emulators.pogr import routes as pogr  # noqa: PLC0415 - an extra
+    from ga_pygame.collector.emulators.trophy import rules as trophy_rules  # noqa: PLC0415 - an extra
+    from ga_pygame.collector.gameanalytics import configs, games  # noqa: PLC0415 - an extra
+    from ga_pygame.collector.storage import schema  # noqa: PLC0415 - an extra
 
     if options.print_trophy_rules:
         return _print_lines(trophy_rules.DEFAULT.read_bytes().splitlines())
@@ -221,7 +225,8 @@ def _collect(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from ga_pygame.collector import queries, schema, server  # noqa: PLC0415 - keeps --version quick
+    from ga_pygame.collector import server  # noqa: PLC0415 - keeps --version quick
+    from ga_pygame.collector.storage import queries, schema  # noqa: PLC0415 - keeps --version quick
 
     path = options.db
     if path is None:

@@ -32,7 +32,7 @@ from ga_pygame.forms import (
 )
 
 if TYPE_CHECKING:
-    from ga_pygame.exchange import Destination
+    from ga_pygame.protocol import Destination
 
 SANDBOX_GAME_KEY = "5c6bcb5402204249437fb5a7a80a4959"
 SANDBOX_SECRET_KEY = "16813a12f718bc5c620f56944e1abc3ea13ccbac"  # noqa: S105 - published for everyone

@@ -325,7 +325,7 @@ class Destinations:
     words = "a list of destinations"
 
     def __call__(self, name: str, value: object) -> tuple[Any, ...]:
-        from ga_pygame.exchange import Destination  # noqa: PLC0415 - loaded where a game makes a destination
+        from ga_pygame.protocol import Destination  # noqa: PLC0415 - loaded where a game makes a destination
 
         example = "[GameAnalytics(game_key, secret_key), JsonLines(path)]"
         if hasattr(value, "encode") and hasattr(value, "judge") and not isinstance(value, type):

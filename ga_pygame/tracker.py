@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from ga_pygame import active, advice, attributes, rules
 from ga_pygame.announcer import Announcer
+from ga_pygame.areas.consent import CONSENT_KEY, Consent, ConsentState
+from ga_pygame.areas.player import Dimensions, DimensionTuple, GlobalFields
+from ga_pygame.areas.progression import ProgressionArea
+from ga_pygame.areas.resource import ResourceArea, Wallet
 from ga_pygame.diagnostics import DEBUG, Diagnostics, Drop, Stats, guard, guarded, request, say, setting
-from ga_pygame.engine.consent import CONSENT_KEY, Consent, ConsentState
-from ga_pygame.engine.context import Dimensions, DimensionTuple, GlobalFields
 from ga_pygame.engine.crash_hooks import CrashHooks
 from ga_pygame.engine.crashes import ErrorReports
-from ga_pygame.engine.economy import ResourceArea, Wallet
 from ga_pygame.engine.health import HealthSampler
-from ga_pygame.engine.progression import ProgressionArea
 from ga_pygame.engine.session import Phase, Session
 from ga_pygame.events import AS_KEPT, Business, Context, Design, Fields, FieldValue, SessionRef, Severity
 from ga_pygame.flushing import FlushResult, flush_into, refused
 from ga_pygame.nodes import Node, Nodes
-from ga_pygame.recorder import Recorder, quick
+from ga_pygame.recording.recorder import Recorder, quick
 from ga_pygame.remote_configs import RemoteConfigs
 from ga_pygame.signals import Mailbox, Response, Signal
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ga_pygame.delivery.page import Heartbeat
     from ga_pygame.engine.focus import Watch
     from ga_pygame.engine.hook import Hook
-    from ga_pygame.exchange import Situation
+    from ga_pygame.protocol import Situation
     from ga_pygame.wiring import Delivery, Parts
 
 
@@ -547,7 +547,7 @@ class Tracker:
         return Heartbeat(state.session, state.length(now), state.since if state.phase is Phase.PAUSED else now)
 
     def _situation(self, number_of: Callable[[str], int]) -> Situation | None:
-        from ga_pygame.exchange import Situation  # noqa: PLC0415 - see __init__
+        from ga_pygame.protocol import Situation  # noqa: PLC0415 - see __init__
 
         session, context = self._recorder.session, self._recorder.context
         number = number_of(session.id) if session is not None else 0

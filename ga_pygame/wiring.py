@@ -10,12 +10,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from ga_pygame.areas.consent import CONSENT_KEY, ConsentState
 from ga_pygame.clock import Clock, SystemClock, new_id
 from ga_pygame.config import NO_KEYS, SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_folder, shared_folder
 from ga_pygame.delivery.closing import Closing, Ending
 from ga_pygame.delivery.foreign import amounts_of
-from ga_pygame.delivery.journal import Journal
-from ga_pygame.delivery.outbox import Outbox, Transaction
+from ga_pygame.delivery.outbox.contract import Outbox, Transaction
 from ga_pygame.delivery.page import Heartbeat
 from ga_pygame.delivery.runner import Runner, ThreadRunner, Worker
 from ga_pygame.delivery.transport import RequestsTransport
@@ -23,8 +23,8 @@ from ga_pygame.delivery.uploader import FlushDone, Listener, Uploader
 from ga_pygame.delivery.writer import FRAMES_SECONDS, Writer
 from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation, SummingDestination, Transport
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.engine.consent import CONSENT_KEY, ConsentState
-from ga_pygame.inbox import Flush, Inbox, Remember
+from ga_pygame.recording.inbox import Flush, Inbox, Remember
+from ga_pygame.recording.journal import Journal
 
 Stages = Sequence[Sequence[Worker]]
 
@@ -108,7 +108,7 @@ def adopt(config: Config) -> None:
     own, _ = _folders(config)
     if path is None or own is None or path.parent == own:
         return
-    from ga_pygame.delivery.journal_files import shared_folder as in_memory  # noqa: PLC0415 - see _journal
+    from ga_pygame.recording.journal_files import shared_folder as in_memory  # noqa: PLC0415 - see _journal
 
     rings = in_memory(path.parent)  # journals of launches that were killed; the folder's path is in the name
     with contextlib.suppress(OSError):
@@ -286,7 +286,7 @@ class Delivery:
 
         def forget(transaction: Transaction) -> None:
             if self._path is not None:
-                from ga_pygame.delivery import salvage  # noqa: PLC0415 - see _failover_outbox
+                from ga_pygame.delivery.outbox import salvage  # noqa: PLC0415 - see _failover_outbox
 
                 salvage.remove_set_aside(self._path)
             transaction.clear()
@@ -319,7 +319,7 @@ def kept_consent(config: Config) -> ConsentState:
             return ConsentState.UNKNOWN
     except (OSError, ValueError):  # a loop of links; the outbox says it
         return ConsentState.UNKNOWN
-    from ga_pygame.delivery.sqlite_outbox import read_value  # noqa: PLC0415 - see _failover_outbox
+    from ga_pygame.delivery.outbox.sqlite import read_value  # noqa: PLC0415 - see _failover_outbox
 
     kept = read_value(path, CONSENT_KEY, CONSENT_SECONDS)
     if kept == ConsentState.DENIED:
@@ -335,8 +335,8 @@ def has_nothing_but_no(config: Config) -> bool:
     path = outbox_path(config)
     if path is None:
         return True
-    from ga_pygame.delivery import data_folder as folders  # noqa: PLC0415 - with files, when a tracker starts
-    from ga_pygame.delivery import journal_files  # noqa: PLC0415
+    from ga_pygame.delivery.outbox import data_folder as folders  # noqa: PLC0415 - with files, when a tracker starts
+    from ga_pygame.recording import journal_files  # noqa: PLC0415
 
     try:
         is_empty = not any(path.parent.glob("outbox.*")) and not journal_files.launches(path.parent)
@@ -363,7 +363,7 @@ def _mark_no(path: Path) -> None:
 def _failover_outbox(
     path: Path | None, destinations: Sequence[str], clock: Clock, diagnostics: Diagnostics, summing: Sequence[str] = ()
 ) -> Outbox:
-    from ga_pygame.delivery.failover import FailoverOutbox  # noqa: PLC0415 - sqlite3, 15 ms of imports
+    from ga_pygame.delivery.outbox.failover import FailoverOutbox  # noqa: PLC0415 - sqlite3, 15 ms of imports
 
     return FailoverOutbox(path, destinations, clock, diagnostics, summing)
 
@@ -372,8 +372,8 @@ def _journal(path: Path | None, clock: Clock, diagnostics: Diagnostics) -> Journ
     """A journal, where there is a disk to have it on."""
     if path is None:
         return None
-    from ga_pygame.delivery.journal import Journal  # noqa: PLC0415 - mmap and zlib, when a tracker starts
-    from ga_pygame.delivery.journal_files import shared_folder  # noqa: PLC0415
+    from ga_pygame.recording.journal import Journal  # noqa: PLC0415 - mmap and zlib, when a tracker starts
+    from ga_pygame.recording.journal_files import shared_folder  # noqa: PLC0415
 
     shared = shared_folder(path.parent)
     if shared is not None and path.parent != shared and path.parent.parent != shared.parent:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.delivery import journal
+from ga_pygame.recording import journal
 
 ROOT = Path(__file__).parent.parent
 

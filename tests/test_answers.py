@@ -10,11 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ga_pygame.clients import pogr_wire, trophy_answers, trophy_wire
+from ga_pygame.clients.pogr import wire as pogr_wire
 from ga_pygame.clients.retry import delay_before
+from ga_pygame.clients.trophy import answers as trophy_answers
+from ga_pygame.clients.trophy import wire as trophy_wire
 from ga_pygame.delivery import uploader
 from ga_pygame.destinations import POGR, GameAnalytics, Host, Reply, Situation, StoredRecord, Trophy
-from ga_pygame.exchange import Outcome, Standing
+from ga_pygame.protocol import Outcome, Standing
 from ga_pygame.testing import ManualClock
 
 slowly = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -17,6 +17,7 @@ OURS = [name for name in MODULES if not name.startswith("collector/")]
 
 VOCABULARY = {
     "addresses",
+    "advice",
     "attributes",
     "checks",
     "clock",
@@ -24,11 +25,11 @@ VOCABULARY = {
     "device",
     "diagnostics",
     "events",
-    "exchange",
     "forks",
     "kept",
-    "remote_configs",
     "process",
+    "protocol",
+    "remote_configs",
     "rules",
     "signals",
     "traces",
@@ -38,7 +39,7 @@ VOCABULARY = {
 
 ANY = {"*"}
 ALLOWED: dict[str, set[str]] = {
-    # part: the other parts of the package that it may import when it runs
+    # part (a folder, or a file that lies in none): the other parts that it may import when it runs
     "announcer": {"diagnostics", "signals"},
     "attributes": {"checks", "diagnostics"},
     "advice": set(),
@@ -58,23 +59,46 @@ ALLOWED: dict[str, set[str]] = {
     "active": {"advice", "diagnostics", "forks", "traces"},
     "remote_configs": {"attributes", "checks", "diagnostics", "traces", "untrusted"},
     "addresses": set(),
-    "forms": {"addresses", "checks", "exchange", "rules"},
+    "forms": {"addresses", "checks", "protocol", "rules"},
     "program": set(),
     "config": {"checks", "forms", "program", "rules"},
-    "exchange": {"clock", "diagnostics"},
+    "protocol": {"clock", "diagnostics"},
     "forks": set(),
-    "kept": {"checks", "remote_configs", "rules", "untrusted"},
-    "marshalled": set(),
-    "entries": {"checks", "events", "marshalled", "rules"},
-    "inbox": {"diagnostics", "entries", "events", "traces"},
-    "recorder": VOCABULARY | {"inbox"},
-    "engine": VOCABULARY | {"inbox"},
-    "delivery": VOCABULARY | {"entries", "inbox", "marshalled"},
+    "kept": {"checks", "rules"},
+    "recording": VOCABULARY,
+    "areas": VOCABULARY,
+    "engine": VOCABULARY,
+    "delivery": VOCABULARY | {"recording", "delivery/outbox"},
+    "delivery/outbox": VOCABULARY | {"recording"},
     "destinations": VOCABULARY,
     "testing": VOCABULARY | {"delivery"},
-    "clients": VOCABULARY | {"wiring"},
-    "collector": {"checks", "events", "rules", "clock"},
-    "cli": {"collector", "__init__"},
+    "clients": VOCABULARY | {"wiring", "clients/pogr", "clients/trophy"},
+    "clients/pogr": VOCABULARY | {"wiring", "clients"},
+    "clients/trophy": VOCABULARY | {"wiring", "clients"},
+    "collector": {"checks", "rules", "clock"},
+    "collector/storage": {"clock", "collector"},
+    "collector/gameanalytics": {"checks", "rules", "clock", "collector", "collector/storage", "collector/emulators"},
+    "collector/emulators": {
+        "clock",
+        "collector",
+        "collector/storage",
+        "collector/emulators/pogr",
+        "collector/emulators/trophy",
+    },
+    "collector/emulators/pogr": {"clock", "collector", "collector/storage", "collector/emulators"},
+    "collector/emulators/trophy": {"clock", "collector", "collector/storage", "collector/emulators"},
+    "collector/page": {
+        "clock",
+        "rules",
+        "collector",
+        "collector/storage",
+        "collector/emulators",
+        "collector/emulators/pogr",
+        "collector/emulators/trophy",
+    },
+    "collector/app.py": ANY,
+    "collector/server.py": ANY,
+    "cli": ANY,
     "__main__": {"cli"},
     "__init__": ANY,
     "tracker": ANY,
@@ -82,18 +106,10 @@ ALLOWED: dict[str, set[str]] = {
 }
 
 FOREIGN: dict[str, set[str]] = {
-    # library: the modules that may import it when they run
+    # library: the modules, or the folders, that may import it when they run
     "pygame": {"engine/focus.py", "engine/hook.py"},
     "requests": {"delivery/transport.py"},
-    "sqlite3": {
-        "delivery/sqlite_outbox.py",
-        "delivery/sqlite_schema.py",
-        "delivery/sqlite_transaction.py",
-        "delivery/sqlite_file.py",
-        "delivery/sqlite_waiting.py",
-        "delivery/launches.py",
-        "delivery/salvage.py",
-    },
+    "sqlite3": {"delivery/outbox"},
     "time": {"clock.py"},
     "uuid": set(),
     "datetime": {"clock.py"},
@@ -134,27 +150,46 @@ def imports(name: str, *, at_import: bool = False) -> set[str]:
 
 def part(name: str) -> str:
     """The part of the package that a file belongs to: its folder, or itself."""
-    return name.removesuffix(".py").split("/")[0]
+    if name in ALLOWED or "/" not in name:
+        return name if name in ALLOWED else name.removesuffix(".py")
+    return name.rpartition("/")[0]
+
+
+def file_of(dotted: str) -> str | None:
+    """The file of a module of the package."""
+    path = dotted.replace(".", "/")
+    return next((name for name in (f"{path}.py", f"{path}/__init__.py") if name in MODULES), None)
+
+
+def modules_imported(name: str, *, at_import: bool = False) -> set[str]:
+    """The modules of the package that a module imports; of a package only what it takes from there."""
+    ours = {dotted.removeprefix("ga_pygame.") for dotted in imports(name, at_import=at_import) if "." in dotted}
+    found = {file for dotted in ours if (file := file_of(dotted)) is not None}
+    folders = {file for file in found if file.endswith("/__init__.py")}
+    return found - {folder for folder in folders if any(one.startswith(folder[:-11]) for one in found - {folder})}
 
 
 def parts_imported(name: str) -> set[str]:
-    found = set()
-    for dotted in imports(name):
-        first, _, rest = dotted.partition(".")
-        if first == "ga_pygame":
-            second = rest.partition(".")[0]
-            if second and ((PACKAGE / f"{second}.py").exists() or (PACKAGE / second).is_dir()):
-                found.add(second)
-            elif second:
-                found.add("__init__")
-    return found - {part(name)}
+    """The other parts that a module imports; what is no module comes from the package's `__init__`."""
+    ours = {dotted for dotted in imports(name) if dotted.startswith("ga_pygame.") and dotted.count(".") == 1}
+    names = {dotted.removeprefix("ga_pygame.") for dotted in ours} - {"__version__"}
+    public = {"__init__"} if any(file_of(one) is None for one in names) else set()
+    return {part(file) for file in modules_imported(name)} | public
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_imports_go_in_one_direction(name: str) -> None:
-    """Engine, delivery and destinations know the vocabulary and not each other; tracker and wiring know all."""
+    """Folders know the vocabulary and what lies below them; tracker and wiring know all."""
     allowed = ALLOWED[part(name)]
-    assert allowed == ANY or parts_imported(name) <= allowed
+    assert allowed == ANY or parts_imported(name) <= allowed | {part(name)}
+
+
+def test_no_circles() -> None:
+    """No module needs another that needs it, neither when it is imported nor later."""
+    needs = {name: modules_imported(name) for name in MODULES}
+    while leaves := {name for name, others in needs.items() if not others & needs.keys()}:
+        needs = {name: others for name, others in needs.items() if name not in leaves}
+    assert not needs
 
 
 def test_every_part_is_in_the_table() -> None:
@@ -166,7 +201,7 @@ def test_every_part_is_in_the_table() -> None:
 def test_a_library_has_its_place(library: str) -> None:
     """Time, ids, pygame, HTTP and SQL each come in through one door, where a test can put something else."""
     users = {name for name in OURS if library in {dotted.partition(".")[0] for dotted in imports(name)}}
-    assert users <= FOREIGN[library]
+    assert {name for name in users if not {name, name.rpartition("/")[0]} & FOREIGN[library]} == set()
 
 
 def test_only_the_runner_starts_threads() -> None:
@@ -178,7 +213,12 @@ def test_only_the_runner_starts_threads() -> None:
 def test_only_the_clock_sleeps() -> None:
     """And only where the game asked to wait, or on a worker."""
     callers = {name for name in OURS if {"ga_pygame.clock.sleep", "time.sleep"} & imports(name)}
-    assert callers == {"signals.py", "delivery/runner.py", "delivery/file_lock.py", "delivery/shared_memory.py"}
+    assert callers == {
+        "signals.py",
+        "delivery/runner.py",
+        "delivery/outbox/file_lock.py",
+        "delivery/outbox/shared_memory.py",
+    }
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ga_pygame.delivery.failover import FailoverOutbox
-from ga_pygame.delivery.outbox import NewRecord, OpenSession, Transaction
-from ga_pygame.delivery.sqlite_schema import SELECT, as_row, blocks, records, whole_parts
+from ga_pygame.delivery.outbox.contract import NewRecord, OpenSession, Transaction
+from ga_pygame.delivery.outbox.failover import FailoverOutbox
+from ga_pygame.delivery.outbox.schema import SELECT, as_row, blocks, records, whole_parts
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.testing import ManualClock
 

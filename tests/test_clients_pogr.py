@@ -16,7 +16,7 @@ import pytest
 
 from ga_pygame.clients import VALID_TAGS, POGRClient, POGRResponse, POGRResult
 from ga_pygame.delivery.runner import FrameRunner
-from ga_pygame.exchange import Reply, Request
+from ga_pygame.protocol import Reply, Request
 from ga_pygame.testing import ManualClock, ScriptedTransport
 from ga_pygame.wiring import Parts
 

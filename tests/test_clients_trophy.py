@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from ga_pygame.clients import RequestOptions, TrophyClient, UpsertedUser
-from ga_pygame.clients.trophy_answers import Answer, EventResponse
+from ga_pygame.clients.trophy.answers import Answer, EventResponse
 from ga_pygame.delivery.runner import FrameRunner
-from ga_pygame.exchange import Reply, Request
+from ga_pygame.protocol import Reply, Request
 from ga_pygame.signals import Response
 from ga_pygame.testing import ManualClock, ScriptedTransport
 from ga_pygame.wiring import Parts

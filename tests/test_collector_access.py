@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.collector import configs, games, guard, teller, validation
+from ga_pygame.collector import guard, teller
+from ga_pygame.collector.gameanalytics import configs, games, validation
 from ga_pygame.collector.status import Status
 from tests.test_collector_http import CONFIGS, EVENTS, INIT, KEY, SECRET, WHO, Answer, Collector, event, sign
 

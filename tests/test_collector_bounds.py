@@ -21,7 +21,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from ga_pygame.collector import answers, bodies, connections, validation
+from ga_pygame.collector import answers, bodies, connections
+from ga_pygame.collector.gameanalytics import validation
 from tests.conftest import eventually
 from tests.test_collector_http import EVENTS, INIT, KEY, WHO, Collector, event, pack, sign
 

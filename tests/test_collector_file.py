@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.collector.queries import Queries
-from ga_pygame.collector.rows import event_row
+from ga_pygame.collector.page.rows import event_row
 from ga_pygame.collector.status import Status
-from ga_pygame.collector.store import Change, Store, StoreFull, Submission
+from ga_pygame.collector.storage.queries import Queries
+from ga_pygame.collector.storage.store import Change, Store, StoreFull, Submission
 from tests.conftest import eventually
 from tests.test_collector_http import Answer, Collector, event
 

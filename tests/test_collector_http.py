@@ -155,7 +155,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 )
 def test_signature_is_the_published_one(secret: bytes, body: bytes, signature: str) -> None:
     """The HMAC gives the documentation's and the official SDKs' known answers."""
-    games = pytest.importorskip("ga_pygame.collector.games")
+    games = pytest.importorskip("ga_pygame.collector.gameanalytics.games")
     game = games.Game("key", secret.decode())
     assert game.signature(body).decode() == signature
     assert game.signed(body, signature.encode())

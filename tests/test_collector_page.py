@@ -15,23 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ga_pygame.collector import (
-    batches,
-    feed,
-    levels,
-    live,
-    plain_text,
-    pogr_store,
-    queries,
-    reading,
-    rows,
-    schema,
-    service_rows,
-    store,
-    tracebacks,
-)
+from ga_pygame.collector import plain_text
+from ga_pygame.collector.emulators.pogr import store as pogr_store
+from ga_pygame.collector.emulators.trophy.rules import Rules
+from ga_pygame.collector.page import feed, live, rows, service_rows, tracebacks
 from ga_pygame.collector.status import MAX_OF_A_KIND, Status
-from ga_pygame.collector.trophy_rules import Rules
+from ga_pygame.collector.storage import batches, levels, queries, reading, schema, store
 from tests.test_collector_store import KEY, design, put, submission
 
 NOW = 1_760_000_000.0

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ga_pygame import rules
-from ga_pygame.collector import bodies, configs, gameanalytics, games, lanes, validation
+from ga_pygame.collector import bodies, lanes
+from ga_pygame.collector.gameanalytics import configs, games, validation
+from ga_pygame.collector.gameanalytics import routes as gameanalytics
 from tests.conftest import ANNOTATIONS
 
 _json = st.recursive(

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.collector import queries, schema, seen, store
-from ga_pygame.collector.reading import Asker
+from ga_pygame.collector.storage import queries, schema, seen, store
+from ga_pygame.collector.storage.reading import Asker
 from tests.conftest import eventually
 
 KEY = "5c6bcb5402204249437fb5a7a80a4959"

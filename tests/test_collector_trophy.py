@@ -22,11 +22,12 @@ from hypothesis import strategies as st
 from tests.conftest import eventually
 from tests.test_collector_http import Answer, Collector
 
-trophy_rules = pytest.importorskip("ga_pygame.collector.trophy_rules")
+trophy_rules = pytest.importorskip("ga_pygame.collector.emulators.trophy.rules")
 
-from ga_pygame.collector import schema, trophy_users  # noqa: E402 - after the check that the extra is installed
-from ga_pygame.collector.trophy_reads import Reads  # noqa: E402 - the same
-from ga_pygame.collector.trophy_state import Event, State  # noqa: E402 - the same
+from ga_pygame.collector.emulators.trophy import users as trophy_users  # noqa: E402 - after the check that the extra is installed
+from ga_pygame.collector.emulators.trophy.reads import Reads  # noqa: E402 - the same
+from ga_pygame.collector.emulators.trophy.state import Event, State  # noqa: E402 - the same
+from ga_pygame.collector.storage import schema  # noqa: E402 - after the check that the extra is installed
 
 KEY = "app_test.secret"
 NO_SDK = "the official SDK is not installed; as in .ci/run: pip install --no-deps 'trophy>=1.27,<2'"
@@ -828,7 +829,7 @@ def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
     """A collector's file from before POGR and Trophy gets their tables and keeps its events."""
     import sqlite3  # noqa: PLC0415 - only here
 
-    from ga_pygame.collector import schema  # noqa: PLC0415
+    from ga_pygame.collector.storage import schema  # noqa: PLC0415
 
     old = sqlite3.connect(tmp_path / "events.sqlite3")
     for statement in schema._VERSIONS[0].split(";\n"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ga_pygame.areas.consent import Consent, ConsentState
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.engine.consent import Consent, ConsentState
 
 UNKNOWN, GRANTED, DENIED = ConsentState.UNKNOWN, ConsentState.GRANTED, ConsentState.DENIED
 

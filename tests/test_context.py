@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from ga_pygame.areas.player import Dimensions, DimensionTuple, GlobalFields
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.engine.context import Dimensions, DimensionTuple, GlobalFields
 from ga_pygame.events import AS_KEPT, Fields
 
 

@@ -17,14 +17,15 @@ from typing import Any
 import pytest
 
 from ga_pygame import Config, wiring
+from ga_pygame.areas.consent import ConsentState
 from ga_pygame.config import SANDBOX_GAME_KEY
-from ga_pygame.delivery import file_lock, sqlite_file
-from ga_pygame.delivery.failover import FailoverOutbox
-from ga_pygame.delivery.file_lock import FileLock, Patience
-from ga_pygame.delivery.outbox import NewRecord
-from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
+from ga_pygame.delivery.outbox import file as sqlite_file
+from ga_pygame.delivery.outbox import file_lock
+from ga_pygame.delivery.outbox.contract import NewRecord
+from ga_pygame.delivery.outbox.failover import FailoverOutbox
+from ga_pygame.delivery.outbox.file_lock import FileLock, Patience
+from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.engine.consent import ConsentState
 from ga_pygame.testing import ManualClock
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from ga_pygame.areas.resource import ResourceArea, Wallet
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.engine.economy import ResourceArea, Wallet
 from ga_pygame.events import Context, Event, Fields, Flow, Resource, WalletChange
-from ga_pygame.recorder import Recorder
+from ga_pygame.recording.recorder import Recorder
 from ga_pygame.testing import ManualClock
 
 

@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from ga_pygame import rules
 from ga_pygame.delivery.encoder import Encoder, encode
-from ga_pygame.delivery.memory_outbox import MemoryOutbox
-from ga_pygame.delivery.outbox import OpenSession, Transaction
+from ga_pygame.delivery.outbox.contract import OpenSession, Transaction
+from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.page import WALLET_SECONDS, Book, Heartbeat, Page
 from ga_pygame.delivery.recovery import end_lost
 from ga_pygame.events import (

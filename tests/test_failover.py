@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ga_pygame.delivery.failover import MAX_RETRY_SECONDS, PATIENCE_SECONDS, FailoverOutbox
-from ga_pygame.delivery.outbox import LockedError, NewRecord, Transaction
-from ga_pygame.delivery.sqlite_outbox import SCHEMA_VERSION, DamagedError
+from ga_pygame.delivery.outbox.contract import LockedError, NewRecord, Transaction
+from ga_pygame.delivery.outbox.failover import MAX_RETRY_SECONDS, PATIENCE_SECONDS, FailoverOutbox
+from ga_pygame.delivery.outbox.sqlite import SCHEMA_VERSION, DamagedError
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.testing import ManualClock
 

@@ -18,7 +18,7 @@ from ga_pygame import rules
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
 from ga_pygame.destinations import GameAnalytics
 from ga_pygame.diagnostics import Drop
-from ga_pygame.exchange import Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
+from ga_pygame.protocol import Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
 from ga_pygame.testing import ManualClock
 
 KEY, SECRET = "0123456789abcdef" * 2, "0123456789" * 4

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ga_pygame.delivery.encoder import Encoder
-from ga_pygame.delivery.memory_outbox import MemoryOutbox
+from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.page import Book, Page
 from ga_pygame.engine.health import SAMPLE_SECONDS, HealthSampler
 from ga_pygame.events import Context, Design, Health, Record, SessionRef, User

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ga_pygame import Tracker
-from ga_pygame.engine.progression import ProgressionArea
+from ga_pygame.areas.progression import ProgressionArea
 from ga_pygame.signals import Signal
 from tests.test_tracker import World
 

@@ -17,10 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ga_pygame import inbox as inbox_module
-from ga_pygame.delivery.journal import Journal, Rest
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.entries import EXACT
 from ga_pygame.events import (
     ABOVE_ZERO,
     Business,
@@ -41,7 +38,10 @@ from ga_pygame.events import (
     User,
     WalletChange,
 )
-from ga_pygame.inbox import MAX_KINDS, MAX_SPILLED, Inbox, Item
+from ga_pygame.recording import inbox as inbox_module
+from ga_pygame.recording.entries import EXACT
+from ga_pygame.recording.inbox import MAX_KINDS, MAX_SPILLED, Inbox, Item
+from ga_pygame.recording.journal import Journal, Rest
 from ga_pygame.testing import ManualClock
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)

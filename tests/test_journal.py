@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from ga_pygame import events as events_module
 from ga_pygame.clock import PastClock
 from ga_pygame.delivery.encoder import Encoder
-from ga_pygame.delivery.journal import SIZE, Journal, Rest
-from ga_pygame.delivery.memory_outbox import MemoryOutbox
-from ga_pygame.delivery.outbox import OpenSession, Orphan
+from ga_pygame.delivery.outbox.contract import OpenSession, Orphan
+from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.recovery import replay
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import (
@@ -38,7 +37,8 @@ from ga_pygame.events import (
     User,
     WalletChange,
 )
-from ga_pygame.inbox import Inbox
+from ga_pygame.recording.inbox import Inbox
+from ga_pygame.recording.journal import SIZE, Journal, Rest
 from ga_pygame.testing import ManualClock
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)

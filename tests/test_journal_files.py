@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.delivery import journal, journal_files
-from ga_pygame.delivery.journal import SIZE, Journal, Rest
-from ga_pygame.delivery.journal_files import ALL, NotOurs
 from ga_pygame.events import Design
+from ga_pygame.recording import journal, journal_files
+from ga_pygame.recording.journal import SIZE, Journal, Rest
+from ga_pygame.recording.journal_files import ALL, NotOurs
 from ga_pygame.testing import ManualClock
 from tests.test_journal import Noted, numbers
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ga_pygame.delivery.memory_outbox import MemoryOutbox
-from ga_pygame.delivery.outbox import NewRecord
+from ga_pygame.delivery.outbox.contract import NewRecord
+from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.uploader import Uploader
 from ga_pygame.destinations import JsonLines
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.exchange import Host, Situation, StoredRecord
+from ga_pygame.protocol import Host, Situation, StoredRecord
 from ga_pygame.testing import ManualClock
 
 

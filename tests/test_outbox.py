@@ -15,9 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ga_pygame.delivery.failover import FailoverOutbox
-from ga_pygame.delivery.memory_outbox import MemoryOutbox
-from ga_pygame.delivery.outbox import (
+from ga_pygame.delivery.outbox.contract import (
     MAX_REJECTED,
     PROTECTED,
     Batch,
@@ -29,10 +27,12 @@ from ga_pygame.delivery.outbox import (
     Transaction,
     cut,
 )
-from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
-from ga_pygame.delivery.sqlite_schema import blocks
+from ga_pygame.delivery.outbox.failover import FailoverOutbox
+from ga_pygame.delivery.outbox.memory import MemoryOutbox
+from ga_pygame.delivery.outbox.schema import blocks
+from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.exchange import StoredRecord
+from ga_pygame.protocol import StoredRecord
 from ga_pygame.testing import ManualClock
 
 NAMES = ("first", "second")

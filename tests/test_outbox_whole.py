@@ -17,11 +17,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ga_pygame.delivery.failover import FailoverOutbox
-from ga_pygame.delivery.outbox import NewRecord, Told, Transaction
-from ga_pygame.delivery.sqlite_file import DamagedError, read_values
-from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
-from ga_pygame.delivery.sqlite_waiting import all_there
+from ga_pygame.delivery.outbox.contract import NewRecord, Told, Transaction
+from ga_pygame.delivery.outbox.failover import FailoverOutbox
+from ga_pygame.delivery.outbox.file import DamagedError, read_values
+from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
+from ga_pygame.delivery.outbox.waiting import all_there
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.testing import ManualClock
 

@@ -10,8 +10,8 @@ import pytest
 
 from ga_pygame.clock import iso
 from ga_pygame.delivery.encoder import Encoder
-from ga_pygame.delivery.memory_outbox import MemoryOutbox
-from ga_pygame.delivery.outbox import NewRecord, Transaction
+from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
+from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.page import Book, Page
 from ga_pygame.delivery.uploader import Uploader
 from ga_pygame.destinations import POGR
@@ -33,7 +33,7 @@ from ga_pygame.events import (
     Status,
     User,
 )
-from ga_pygame.exchange import Host, Outcome, Reply, Request, Situation, StoredRecord, Verdict
+from ga_pygame.protocol import Host, Outcome, Reply, Request, Situation, StoredRecord, Verdict
 from ga_pygame.testing import ManualClock, ScriptedTransport
 
 BASE = "https://api.pogr.io/v1/intake"

@@ -13,12 +13,12 @@ import pytest
 
 import ga_pygame
 from ga_pygame import Config, Response, Signal, Tracker
+from ga_pygame.areas.consent import Consent
+from ga_pygame.areas.player import Dimensions, GlobalFields
+from ga_pygame.areas.progression import Attempt, ProgressionArea
+from ga_pygame.areas.resource import ResourceArea, Wallet
 from ga_pygame.delivery.runner import FrameRunner
 from ga_pygame.destinations import Destination, GameAnalytics
-from ga_pygame.engine.consent import Consent
-from ga_pygame.engine.context import Dimensions, GlobalFields
-from ga_pygame.engine.economy import ResourceArea, Wallet
-from ga_pygame.engine.progression import Attempt, ProgressionArea
 from ga_pygame.remote_configs import RemoteConfigs
 from ga_pygame.testing import ManualClock, ScriptedTransport
 from ga_pygame.wiring import Parts

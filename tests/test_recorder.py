@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ga_pygame.delivery.journal import Journal, Rest
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import AS_KEPT, Business, Context, Design, Error, Record, SessionEnd, SessionRef, Severity, User
-from ga_pygame.recorder import Recorder
+from ga_pygame.recording.journal import Journal, Rest
+from ga_pygame.recording.recorder import Recorder
 from ga_pygame.testing import ManualClock
 
 SESSION = SessionRef("s1", 1000.0)
@@ -199,7 +199,7 @@ def test_custom_fields_without_an_end_end() -> None:
 
 def test_a_sessions_start_and_end_are_held_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a session whose start was refused nothing could be delivered."""
-    monkeypatch.setattr("ga_pygame.recorder.MAX_HELD", 3)
+    monkeypatch.setattr("ga_pygame.recording.recorder.MAX_HELD", 3)
     rig = Rig(holding=True)
     for number in range(5):
         rig.recorder.post(Design("a", number), None)

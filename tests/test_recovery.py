@@ -20,17 +20,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ga_pygame import entries, marshalled
 from ga_pygame.clock import PastClock
-from ga_pygame.delivery import journal
 from ga_pygame.delivery.encoder import Encoder
-from ga_pygame.delivery.journal import SIZE, Rest
-from ga_pygame.delivery.memory_outbox import MemoryOutbox
-from ga_pygame.delivery.outbox import OpenSession, Orphan
+from ga_pygame.delivery.outbox.contract import OpenSession, Orphan
+from ga_pygame.delivery.outbox.memory import MemoryOutbox
+from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.recovery import recover, replay
-from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.entries import EVENT, entry
 from ga_pygame.events import (
     Business,
     Context,
@@ -45,6 +41,9 @@ from ga_pygame.events import (
     Status,
     User,
 )
+from ga_pygame.recording import entries, journal, marshalled
+from ga_pygame.recording.entries import EVENT, entry
+from ga_pygame.recording.journal import SIZE, Rest
 from ga_pygame.testing import ManualClock
 from tests.test_journal import CONTEXT, HALF, KINDS, SESSION, Noted, numbers
 from tests.test_writer import Rig

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.delivery.outbox import MAX_REJECTED, Batch, NewRecord, OpenSession, Rejected, Transaction
-from ga_pygame.delivery.sqlite_outbox import (
+from ga_pygame.delivery.outbox.contract import MAX_REJECTED, Batch, NewRecord, OpenSession, Rejected, Transaction
+from ga_pygame.delivery.outbox.schema import MAX_BLOCK_BYTES, SELECT, blocks, records
+from ga_pygame.delivery.outbox.sqlite import (
     SCHEMA_VERSION,
     DamagedError,
     NewerSchemaError,
@@ -25,7 +26,6 @@ from ga_pygame.delivery.sqlite_outbox import (
     SqliteOutbox,
     read_value,
 )
-from ga_pygame.delivery.sqlite_schema import MAX_BLOCK_BYTES, SELECT, blocks, records
 from ga_pygame.diagnostics import Drop
 
 NAMES = ("first", "second")
@@ -390,7 +390,7 @@ def test_the_key_is_on_the_disk_before_the_sum_is_sent(path: Path) -> None:
 OPENS = """
 import sys, time
 from pathlib import Path
-from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
+from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 print("ready", flush=True)
 sys.stdin.readline()
 outbox = SqliteOutbox(Path(sys.argv[1]), ["first"])

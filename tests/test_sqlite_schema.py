@@ -19,12 +19,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ga_pygame.delivery.encoder import encode
-from ga_pygame.delivery.failover import FailoverOutbox
-from ga_pygame.delivery.outbox import PROTECTED, Batch, NewRecord, OpenSession, payload
-from ga_pygame.delivery.sqlite_outbox import SCHEMA_VERSION, DamagedError, SqliteOutbox
-from ga_pygame.delivery.sqlite_schema import MAX_BLOCK_BYTES, Addition, as_row, blocks, records, upgrade
+from ga_pygame.delivery.outbox.contract import PROTECTED, Batch, NewRecord, OpenSession, payload
+from ga_pygame.delivery.outbox.failover import FailoverOutbox
+from ga_pygame.delivery.outbox.schema import MAX_BLOCK_BYTES, Addition, as_row, blocks, records, upgrade
+from ga_pygame.delivery.outbox.sqlite import SCHEMA_VERSION, DamagedError, SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.exchange import StoredRecord
+from ga_pygame.protocol import StoredRecord
 from ga_pygame.testing import ManualClock
 
 ROOT = Path(__file__).parent.parent
@@ -409,7 +409,7 @@ def test_a_thousand_records_of_version_1(old: Old) -> None:
 MIGRATES = """
 import os, signal, sqlite3, sys
 from pathlib import Path
-from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
+from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 
 kill_at, seen = int(sys.argv[2]), 0
 

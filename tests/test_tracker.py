@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from ga_pygame import ConsentState, InvalidEvent, Severity, Tracker
 from ga_pygame.delivery.runner import FrameRunner, Runner
-from ga_pygame.exchange import Reply, Request
-from ga_pygame.inbox import MAX_SPILLED
+from ga_pygame.protocol import Reply, Request
+from ga_pygame.recording.inbox import MAX_SPILLED
 from ga_pygame.testing import ManualClock, ScriptedTransport
 from ga_pygame.wiring import Parts
 
@@ -593,7 +593,7 @@ def test_other_setters_do_not_raise_either(world: World, value: Any) -> None:
 
 def test_the_inbox_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A game that reports without end before consent fills its own memory no further than that."""
-    monkeypatch.setattr("ga_pygame.recorder.MAX_HELD", 5)
+    monkeypatch.setattr("ga_pygame.recording.recorder.MAX_HELD", 5)
     tracker = world.start(consent_required=True)
     for _ in range(10):
         tracker.design("a")

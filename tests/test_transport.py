@@ -21,7 +21,7 @@ import pytest
 
 from ga_pygame.clock import SystemClock
 from ga_pygame.delivery.transport import Answered, RequestsTransport
-from ga_pygame.exchange import Reply, Request
+from ga_pygame.protocol import Reply, Request
 from tests.e2e import servers
 
 
@@ -320,7 +320,7 @@ STOPPED = """
 import sys
 from ga_pygame.clock import SystemClock
 from ga_pygame.delivery.transport import RequestsTransport
-from ga_pygame.exchange import Request
+from ga_pygame.protocol import Request
 transport = RequestsTransport(1.0, SystemClock())
 transport.open()
 print("ready", flush=True)

@@ -11,11 +11,11 @@ import pytest
 
 from ga_pygame import device
 from ga_pygame.delivery.encoder import Encoder
-from ga_pygame.delivery.memory_outbox import MemoryOutbox
-from ga_pygame.delivery.outbox import OpenSession, Outbox, Transaction, sum_record
+from ga_pygame.delivery.outbox.contract import OpenSession, Outbox, Transaction, sum_record
+from ga_pygame.delivery.outbox.memory import MemoryOutbox
+from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.page import Book, Page
 from ga_pygame.delivery.recovery import end_lost
-from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
 from ga_pygame.delivery.uploader import Uploader
 from ga_pygame.destinations import Trophy
 from ga_pygame.diagnostics import Diagnostics, Drop
@@ -36,7 +36,7 @@ from ga_pygame.events import (
     User,
     WalletChange,
 )
-from ga_pygame.exchange import Host, Outcome, Reply, Request, Situation, StoredRecord, Verdict
+from ga_pygame.protocol import Host, Outcome, Reply, Request, Situation, StoredRecord, Verdict
 from ga_pygame.signals import Mailbox
 from ga_pygame.testing import ManualClock, ScriptedTransport
 

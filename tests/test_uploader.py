@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from ga_pygame.delivery.foreign import MAX_AMOUNTS, amounts_of
-from ga_pygame.delivery.memory_outbox import MemoryOutbox
-from ga_pygame.delivery.outbox import NewRecord
+from ga_pygame.delivery.outbox.contract import NewRecord
+from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.undecided import MAX_UNDECIDED
 from ga_pygame.delivery.uploader import MIN_INTERVAL_SECONDS, Uploader
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.exchange import (
+from ga_pygame.protocol import (
     Destination,
     Host,
     Outcome,

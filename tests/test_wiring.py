@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 
 from ga_pygame import Config, Tracker, wiring
+from ga_pygame.areas.consent import ConsentState
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
-from ga_pygame.delivery import journal
-from ga_pygame.delivery.failover import FailoverOutbox
-from ga_pygame.delivery.memory_outbox import MemoryOutbox
+from ga_pygame.delivery.outbox.failover import FailoverOutbox
+from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.runner import FrameRunner
 from ga_pygame.delivery.writer import FRAMES_SECONDS
 from ga_pygame.destinations import GameAnalytics, Reply, Request
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.engine.consent import ConsentState
+from ga_pygame.recording import journal
 from ga_pygame.testing import ManualClock, ScriptedTransport
 from ga_pygame.wiring import Parts
 from tests.conftest import eventually

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.delivery.failover import FailoverOutbox
-from ga_pygame.delivery.journal import Journal, Rest
-from ga_pygame.delivery.memory_outbox import MemoryOutbox, _MemoryTransaction
-from ga_pygame.delivery.outbox import LockedError, Outbox, OutboxError
+from ga_pygame.delivery.outbox.contract import LockedError, Outbox, OutboxError
+from ga_pygame.delivery.outbox.failover import FailoverOutbox
+from ga_pygame.delivery.outbox.memory import MemoryOutbox, _MemoryTransaction
+from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.page import Heartbeat
-from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
 from ga_pygame.delivery.writer import COMMIT_SECONDS, HEARTBEAT_SECONDS, MANY, SLICE, Writer
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import Business, Context, Design, Event, Progression, SessionEnd, SessionRef, Status, User
-from ga_pygame.inbox import Flush, Inbox, Remember
+from ga_pygame.recording.inbox import Flush, Inbox, Remember
+from ga_pygame.recording.journal import Journal, Rest
 from ga_pygame.testing import ManualClock
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)

@@ -3,10 +3,9 @@
 Both are used on the game thread, with `client.tick()` once per frame; waiting for a response or awaiting it ticks too.
 """
 
-from ga_pygame.clients.pogr import POGRClient, POGRResponse
-from ga_pygame.clients.pogr_wire import VALID_TAGS, POGRResult
-from ga_pygame.clients.trophy import TrophyClient
-from ga_pygame.clients.trophy_answers import (
+from ga_pygame.clients.pogr.client import POGRClient, POGRResponse
+from ga_pygame.clients.pogr.wire import VALID_TAGS, POGRResult
+from ga_pygame.clients.trophy.answers import (
     AchievementsResponse,
     CompletionResponse,
     EventResponse,
@@ -20,7 +19,8 @@ from ga_pygame.clients.trophy_answers import (
     User,
     UserLeaderboardResponse,
 )
-from ga_pygame.clients.trophy_wire import RequestOptions, UpsertedUser
+from ga_pygame.clients.trophy.client import TrophyClient
+from ga_pygame.clients.trophy.wire import RequestOptions, UpsertedUser
 
 __all__ = [
     "VALID_TAGS",

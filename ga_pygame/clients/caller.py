@@ -19,11 +19,11 @@ from ga_pygame import config
 from ga_pygame.clients.retry import delay_before
 from ga_pygame.clock import Clock
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.exchange import Reply, Request, checked_reply
+from ga_pygame.protocol import Reply, Request, checked_reply
 from ga_pygame.signals import Mailbox, Response
 
 if TYPE_CHECKING:
-    from ga_pygame.exchange import Pending, Transport
+    from ga_pygame.protocol import Pending, Transport
     from ga_pygame.wiring import Parts
 
 T = TypeVar("T")

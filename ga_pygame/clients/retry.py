@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-from ga_pygame.exchange import Reply
+from ga_pygame.protocol import Reply
 
 _FIRST_SECONDS = 1.0
 _LONGEST_SECONDS = 60.0

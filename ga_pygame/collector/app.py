@@ -20,8 +20,8 @@ from starlette.types import Receive, Scope, Send
 
 from ga_pygame.collector.answers import RETRY_AFTER_SECONDS
 from ga_pygame.collector.plain_text import one_line
-from ga_pygame.collector.queries import Arrival, Queries
-from ga_pygame.collector.store import Store
+from ga_pygame.collector.storage.queries import Arrival, Queries
+from ga_pygame.collector.storage.store import Store
 
 _T = TypeVar("_T")
 

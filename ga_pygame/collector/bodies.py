@@ -37,6 +37,9 @@ MAX_STORED_BYTES = 64 * 2**20
 """Bytes that a stored batch may unpack to; older versions took larger ones than are taken now."""
 
 GZIP_MAGIC = b"\x1f\x8b"
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+"""Methods that a service's routes answer, if only with a refusal."""
 _FHCRC, _FEXTRA, _FNAME, _FCOMMENT = 2, 4, 8, 16
 
 

@@ -23,23 +23,23 @@ from starlette.types import ASGIApp
 
 from ga_pygame.collector import app as application
 from ga_pygame.collector import bodies, connections
-from ga_pygame.collector.configs import SettingsFile
 from ga_pygame.collector.connections import Connections
-from ga_pygame.collector.emulation import Switchboard
-from ga_pygame.collector.faults import Faults
-from ga_pygame.collector.gameanalytics import GameAnalytics
-from ga_pygame.collector.games import Game, Games
+from ga_pygame.collector.emulators.faults import Faults
+from ga_pygame.collector.emulators.pogr.routes import Pogr, PogrOptions
+from ga_pygame.collector.emulators.switchboard import Switchboard
+from ga_pygame.collector.emulators.trophy.routes import Trophy
+from ga_pygame.collector.emulators.trophy.rules import Rules
+from ga_pygame.collector.gameanalytics.configs import SettingsFile
+from ga_pygame.collector.gameanalytics.games import Game, Games
+from ga_pygame.collector.gameanalytics.routes import GameAnalytics
 from ga_pygame.collector.guard import Guard, is_loopback
 from ga_pygame.collector.lanes import Lanes
-from ga_pygame.collector.pogr import Pogr, PogrOptions
-from ga_pygame.collector.queries import Queries
-from ga_pygame.collector.reading import Asker
-from ga_pygame.collector.schema import StoreError, make_folder, temporary_path
 from ga_pygame.collector.status import Status
-from ga_pygame.collector.store import Store
+from ga_pygame.collector.storage.queries import Queries
+from ga_pygame.collector.storage.reading import Asker
+from ga_pygame.collector.storage.schema import StoreError, make_folder, temporary_path
+from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.teller import Logs, Tell, Teller, printable
-from ga_pygame.collector.trophy import Trophy
-from ga_pygame.collector.trophy_rules import Rules
 
 DEFAULT_PORT = 8420
 KEEP_ALIVE_SECONDS = 75
@@ -159,7 +159,7 @@ def _application(options: Options, routes: list[Route], store: Store, status: St
         routes.append(Route("/", application.no_page))
     app = application.build(routes)
     if options.page:
-        from ga_pygame.collector import dashboard  # noqa: PLC0415 - NiceGUI takes 0.6 s that not everybody needs
+        from ga_pygame.collector.page import dashboard  # noqa: PLC0415 - NiceGUI takes 0.6 s that not everybody needs
 
         dashboard.mount(app, store, options.trophy_rules, status, address)
     return app

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ga_pygame.delivery.journal import Journal
-from ga_pygame.delivery.outbox import Outbox, Transaction, journal_key
+from ga_pygame.delivery.outbox.contract import Outbox, Transaction, journal_key
 from ga_pygame.delivery.runner import Worker
 from ga_pygame.delivery.writer import Writer
-from ga_pygame.inbox import Inbox, Remember
+from ga_pygame.recording.inbox import Inbox, Remember
+from ga_pygame.recording.journal import Journal
 
 LOOK_SECONDS = 0.02
 """Time between two looks whether the other workers have ended."""

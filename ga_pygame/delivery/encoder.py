@@ -11,7 +11,7 @@ from typing import Any
 
 from ga_pygame import device
 from ga_pygame.clock import Clock, new_ids
-from ga_pygame.delivery.outbox import NewRecord, Transaction
+from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
 from ga_pygame.events import (
     Context,
     Design,

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from ga_pygame import untrusted
 from ga_pygame.checks import exact_number, exact_text
 from ga_pygame.diagnostics import Diagnostics, Drop, is_the_players
-from ga_pygame.exchange import (
+from ga_pygame.protocol import (
     Destination,
     Host,
     Outcome,

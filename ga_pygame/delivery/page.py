@@ -18,7 +18,7 @@ from typing import Any
 
 from ga_pygame.clock import breathe
 from ga_pygame.delivery.encoder import Encoder
-from ga_pygame.delivery.outbox import NewRecord, OpenSession, Transaction
+from ga_pygame.delivery.outbox.contract import NewRecord, OpenSession, Transaction
 from ga_pygame.delivery.wallets import added, wallet_events
 from ga_pygame.events import (
     Business,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ga_pygame.clock import Clock
-from ga_pygame.exchange import Answered, Reply, Request
+from ga_pygame.protocol import Answered, Reply, Request
 
 if TYPE_CHECKING:
     import requests

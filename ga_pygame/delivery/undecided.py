@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from ga_pygame.delivery.outbox import Batch
-from ga_pygame.exchange import Host
+from ga_pygame.delivery.outbox.contract import Batch
+from ga_pygame.protocol import Host
 
 MAX_UNDECIDED = 12
 """Answers to one batch that decide nothing; with the backoff between them they take 9 to 18 minutes."""

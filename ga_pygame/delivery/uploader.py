@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ga_pygame.delivery.foreign import Foreign, Misbehaved
-from ga_pygame.delivery.outbox import Batch, Outbox, Rejected
+from ga_pygame.delivery.outbox.contract import Batch, Outbox, Rejected
 from ga_pygame.delivery.undecided import MAX_UNDECIDED, Undecided
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.exchange import (
+from ga_pygame.protocol import (
     Destination,
     Host,
     Outcome,

@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from ga_pygame import kept
 from ga_pygame.clock import Clock, breathe
 from ga_pygame.delivery.encoder import Amounts, Encoder
-from ga_pygame.delivery.journal import Journal
-from ga_pygame.delivery.outbox import LockedError, Outbox, Transaction, journal_key
+from ga_pygame.delivery.outbox.contract import LockedError, Outbox, Transaction, journal_key
 from ga_pygame.delivery.page import Book, Heartbeat, Page
 from ga_pygame.delivery.recovery import recover
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.inbox import Flush, Inbox, Item, Remember
+from ga_pygame.recording.inbox import Flush, Inbox, Item, Remember
+from ga_pygame.recording.journal import Journal
 
 COMMIT_SECONDS = 0.04
 """Time between commits: with the commit itself, an event is on disk within 0.05 s."""

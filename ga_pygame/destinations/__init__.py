@@ -4,7 +4,7 @@ from ga_pygame.destinations.gameanalytics import GameAnalytics
 from ga_pygame.destinations.json_lines import JsonLines
 from ga_pygame.destinations.pogr import POGR
 from ga_pygame.destinations.trophy import Trophy
-from ga_pygame.exchange import (
+from ga_pygame.protocol import (
     Answered,
     Destination,
     Host,

@@ -42,7 +42,7 @@ from ga_pygame.addresses import address
 from ga_pygame.clock import breathe
 from ga_pygame.config import SANDBOX_GAME_KEY, check_keys
 from ga_pygame.diagnostics import Drop
-from ga_pygame.exchange import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
+from ga_pygame.protocol import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
 
 PRODUCTION = "https://api.gameanalytics.com"
 SANDBOX = "https://sandbox-api.gameanalytics.com"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ga_pygame.exchange import Answered, Destination, Outcome, Reply, Request, StoredRecord, Verdict
+from ga_pygame.protocol import Answered, Destination, Outcome, Reply, Request, StoredRecord, Verdict
 
 
 class JsonLines(Destination):

@@ -22,7 +22,7 @@ from ga_pygame import rules, untrusted
 from ga_pygame.addresses import address
 from ga_pygame.clock import iso
 from ga_pygame.diagnostics import Drop
-from ga_pygame.exchange import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
+from ga_pygame.protocol import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
 
 PRODUCTION = "https://api.pogr.io/v1/intake"
 SESSION_KEY = "pogr_session:"

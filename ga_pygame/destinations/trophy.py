@@ -23,7 +23,7 @@ from urllib.parse import quote
 from ga_pygame import device, untrusted
 from ga_pygame.addresses import address
 from ga_pygame.diagnostics import Drop
-from ga_pygame.exchange import Host, Outcome, Reply, Request, StoredRecord, SummingDestination, Verdict
+from ga_pygame.protocol import Host, Outcome, Reply, Request, StoredRecord, SummingDestination, Verdict
 from ga_pygame.signals import Signal
 
 P = ParamSpec("P")

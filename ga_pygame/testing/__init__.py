@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from ga_pygame.exchange import Answered, Reply, Request
+from ga_pygame.protocol import Answered, Reply, Request
 
 __all__ = ["ManualClock", "ScriptedTransport"]
 

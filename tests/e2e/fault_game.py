@@ -130,7 +130,7 @@ if not IS_HELPER:
 import pygame  # noqa: E402
 
 import ga_pygame  # noqa: E402
-from ga_pygame.delivery.sqlite_outbox import SqliteOutbox  # noqa: E402
+from ga_pygame.delivery.outbox.sqlite import SqliteOutbox  # noqa: E402
 from ga_pygame.delivery.transport import RequestsTransport  # noqa: E402
 
 around(RequestsTransport, "send", "send", "sent")

@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from ga_pygame.delivery.sqlite_schema import SELECT, records
+from ga_pygame.delivery.outbox.schema import SELECT, records
 
 TICK = 0.005
 """Seconds between two ticks with which a game measures `close()`: a machine that gives it no processor adds none."""

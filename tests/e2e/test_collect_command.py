@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 import ga_pygame
-from ga_pygame.collector import store
+from ga_pygame.collector.storage import store
 from tests.conftest import ANNOTATIONS
 
 if sys.platform == "linux":

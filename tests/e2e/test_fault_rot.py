@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ga_pygame.delivery import journal
+from ga_pygame.recording import journal
 from tests.e2e.fault_counts import tally
 from tests.e2e.fault_launch import Plan, World
 from tests.e2e.fault_suite import Suite

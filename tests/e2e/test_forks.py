@@ -260,9 +260,9 @@ WHILE = """
     import os, sys, threading, time
     import pygame
     import ga_pygame
-    from ga_pygame.delivery.sqlite_outbox import SqliteOutbox
+    from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
     from ga_pygame.delivery.transport import RequestsTransport
-    from ga_pygame.inbox import Inbox
+    from ga_pygame.recording.inbox import Inbox
 
     inside = threading.Event()
 

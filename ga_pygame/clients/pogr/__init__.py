@@ -1,0 +1,1 @@
+"""POGR's client and its wire format."""

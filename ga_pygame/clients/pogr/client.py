@@ -1,0 +1,288 @@
+"""POGR's node for pygame: the methods, arguments and defaults of Blazium's `POGRClient`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from ga_pygame.clients.caller import Call, Caller
+from ga_pygame.clients.pogr import wire as pogr_wire
+from ga_pygame.clients.pogr.wire import POGR_URL, POGRResult, checked_tags, to_json
+from ga_pygame.process import CpuMeter, memory_bytes, native_modules
+from ga_pygame.protocol import Reply, Request
+from ga_pygame.signals import Response, Signal
+
+if TYPE_CHECKING:
+    from ga_pygame.wiring import Parts
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_NO_CLIENT = "client_id and build_id are needed: set both, from the POGR Game Client page, before init()"
+_NO_SESSION = "session missing: call init() first, and only then the rest"
+_NOT_PROCESSED = (429, 503)  # POGR knows no idempotency keys: what it may have processed is not sent again
+
+
+class POGRResponse(Response[POGRResult]):
+    """The answer to a call, still to come: `await response.finished`, `response.wait(2)` or connect to `finished`."""
+
+
+class POGRClient:
+    """A POGR session: `init`, then `data`, `event`, `logs`, `metrics`, `monitor`, then `end`.
+
+    Every call returns at once and never raises. Its response's `finished` fires exactly once, on the game
+    thread, in a later `tick()`; awaiting or waiting ticks too. Calls are sent in their order, each after the
+    answer to the one before, so that `data()` may follow `init()` without waiting for it.
+
+    Args:
+        client_id: From the POGR Game Client page.
+        build_id: From the POGR Game Client page.
+        pogr_url: Where the intake is.
+        collector: Talk to this collector instead, whatever `pogr_url` says; default: `GA_PYGAME_COLLECTOR`.
+        timeout: The longest wait for an answer, in seconds; default: `GA_PYGAME_REQUEST_TIMEOUT`, else 10.
+        max_retries: How often a call is repeated that POGR says it has not processed (HTTP 429 and 503).
+        parts: Other classes to be made of, for tests.
+
+    Attributes:
+        client_id: As given; may be set until `init`.
+        build_id: As given; may be set until `init`.
+        pogr_url: As given; may be set, e.g. for a proxy.
+        log_updated: A call is over: the command and the payload's JSON, or "error" and what went wrong.
+            `(command: str, logs: str)`
+    """
+
+    def __init__(
+        self,
+        client_id: str = "",
+        build_id: str = "",
+        *,
+        pogr_url: str = POGR_URL,
+        collector: str | None = None,
+        timeout: float | None = None,
+        max_retries: int = 2,
+        parts: Parts | None = None,
+    ) -> None:
+        self.client_id = client_id
+        self.build_id = build_id
+        self.pogr_url = pogr_url
+        self.log_updated: Signal[[str, str]] = Signal("log_updated")
+        self._caller = Caller("pogr", parts, collector=collector, request_timeout=timeout)
+        self._max_retries = max_retries
+        self._session_id = ""  # written by the worker: by init's answer and by end's
+        self._inits = 0  # on their way
+        self._cpu = CpuMeter(self._caller.clock)
+
+    def __repr__(self) -> str:
+        return f"<POGRClient {self.get_pogr_url()}, {'in a session' if self._session_id else 'no session'}>"
+
+    # --- the node's methods -----------------------------------------------------------------------------
+
+    def init(self, association_id: str = "", *, extra: Mapping[str, Any] = _NOTHING) -> POGRResponse:
+        """Begin a session; needs `client_id` and `build_id`.
+
+        Args:
+            association_id: Any text that stands for the player or the device; "" leaves it out.
+            extra: More fields of the request, e.g. `{"steam_auth_ticket": "…"}`.
+        """
+        headers = {"POGR_CLIENT": self.client_id, "POGR_BUILD": self.build_id}
+        url = self.get_pogr_url()
+        refusal = "" if self.client_id and self.build_id else _NO_CLIENT
+
+        def body() -> str:
+            return to_json({**extra, **({"association_id": association_id} if association_id else {})})
+
+        def over() -> None:
+            self._inits -= 1
+
+        self._inits += 1
+        return self._call("init", body, lambda text: pogr_wire.request(url, "init", text, headers), refusal, over)
+
+    def data(self, tags: Mapping[str, str], data: Mapping[str, Any]) -> POGRResponse:
+        """Send anything.
+
+        Args:
+            tags: See `VALID_TAGS`; another one refuses the call, an empty value leaves the tag out.
+            data: JSON.
+        """
+        return self._send("data", lambda: {"data": _plain(data), "tags": checked_tags(tags)})
+
+    def event(  # noqa: PLR0917 - the node's arguments
+        self,
+        event_name: str,
+        sub_event: str,
+        event_key: str,
+        flag: str,
+        type: str = "user-event",  # noqa: A002 - the node's name
+        tags: Mapping[str, str] = _NOTHING,
+        data: Mapping[str, Any] = _NOTHING,
+    ) -> POGRResponse:
+        """Send an event: `event("combat", "enemy_killed", "attack", "completed")`."""
+        return self._send(
+            "event",
+            lambda: {
+                "event": event_name,
+                "sub_event": sub_event,
+                "event_type": type,
+                "event_flag": flag,
+                "event_key": event_key,
+                "event_data": _plain(data),
+                "tags": checked_tags(tags),
+            },
+        )
+
+    def logs(  # noqa: PLR0917 - the node's arguments
+        self,
+        log: str,
+        severity: str = "info",
+        environment: str = "dev",
+        service: str = "gameclient",
+        type: str = "user-event",  # noqa: A002 - the node's name
+        tags: Mapping[str, str] = _NOTHING,
+        data: Mapping[str, Any] = _NOTHING,
+    ) -> POGRResponse:
+        """Send a line of a log; `severity` is trace, debug, info, warn or error."""
+        return self._send(
+            "logs",
+            lambda: {
+                "service": service,
+                "environment": environment,
+                "severity": severity,
+                "type": type,
+                "log": log,
+                "data": _plain(data),
+                "tags": checked_tags(tags),
+            },
+        )
+
+    def metrics(
+        self,
+        metrics: Mapping[str, Any],
+        environment: str = "dev",
+        service: str = "gameclient",
+        tags: Mapping[str, str] = _NOTHING,
+    ) -> POGRResponse:
+        """Send numbers by name: `metrics({"FPS": clock.get_fps()})`."""
+        return self._send(
+            "metrics",
+            lambda: {
+                "service": service,
+                "environment": environment,
+                "metrics": _plain(metrics),
+                "tags": checked_tags(tags),
+            },
+        )
+
+    def monitor(self, settings: Mapping[str, Any]) -> POGRResponse:
+        """Send what this process uses, beside settings of your own; the worker measures when it sends.
+
+        `cpu_usage` is the percentage of one core since the call before, `memory_usage` is in bytes,
+        `dlls_loaded` are the file names of native modules. Once in 30 s is often enough.
+        """
+
+        def with_facts(text: str) -> str:
+            facts = {
+                "cpu_usage": self._cpu.percent(),
+                "memory_usage": memory_bytes(),
+                "dlls_loaded": native_modules(),
+            }
+            return f"{to_json(facts)[:-1]},{text[1:]}"
+
+        return self._send("monitor", lambda: {"settings": _plain(settings)}, with_facts)
+
+    def end(self) -> POGRResponse:
+        """End the session; its id is forgotten when POGR has agreed."""
+        return self._send("end", dict)
+
+    def get_session_id(self) -> str:
+        """The session's id, "" outside a session."""
+        return self._session_id
+
+    def get_pogr_url(self) -> str:
+        """Where requests go: the collector's intake where one is in force, else `pogr_url`."""
+        collector = self._caller.collector
+        return f"{collector}/v1/intake" if collector else self.pogr_url.rstrip("/")
+
+    # --- life -------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Fire the signals of calls that are over; call it once per frame. Never raises."""
+        self._caller.tick()
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Send what waits within that many seconds, then let go of the connection; called at exit too."""
+        self._caller.close(timeout)
+
+    # --- how a call goes --------------------------------------------------------------------------------
+
+    def _send(
+        self, command: str, body: Callable[[], object], complete: Callable[[str], str] = lambda text: text
+    ) -> POGRResponse:
+        """Send a call within the session; `complete` adds to its JSON on the worker."""
+        url = self.get_pogr_url()
+
+        def prepare(text: str) -> Request | str:
+            session_id = self._session_id
+            if not session_id:
+                return _NO_SESSION
+            return pogr_wire.request(url, command, complete(text), {"INTAKE_SESSION_ID": session_id})
+
+        refusal = "" if self._session_id or self._inits else _NO_SESSION
+        return self._call(command, lambda: to_json(body()), prepare, refusal)
+
+    def _call(
+        self,
+        command: str,
+        body: Callable[[], str],
+        prepare: Callable[[str], Request | str],
+        refusal: str,
+        over: Callable[[], None] = lambda: None,
+    ) -> POGRResponse:
+        """Hand a call over.
+
+        Args:
+            command: The route.
+            body: Makes the JSON, here on the game thread: any copy of the game's objects would take longer.
+            prepare: Makes the request of it, on the worker, when all earlier calls are over.
+            refusal: Why the call is not even tried, if so.
+            over: Called first when it is over.
+        """
+        text = ""
+        if not refusal:
+            try:
+                text = body()
+            except Exception as error:  # noqa: BLE001 - the game's objects may raise anything
+                refusal = str(error) or type(error).__name__
+        told = ["error", refusal]
+
+        def judge(reply: Reply) -> POGRResult:
+            answer = pogr_wire.read(command, reply)
+            if not answer.result.error:
+                told[0] = command
+                if command in ("init", "end"):
+                    self._session_id = answer.session_id
+            told[1] = answer.log
+            return answer.result
+
+        def before_finish(result: POGRResult) -> None:
+            over()
+            self.log_updated.emit(told[0], told[1] or result.error)
+
+        response = self._caller.response(POGRResponse, f"pogr.{command}")
+        call = Call(
+            response,
+            prepare=lambda: prepare(text),
+            judge=judge,
+            refuse=lambda why: POGRResult(why, ""),
+            before_finish=before_finish,
+            may_repeat=lambda reply: reply.status in _NOT_PROCESSED,
+            max_retries=self._max_retries,
+        )
+        if refusal:
+            self._caller.turn_down(call, refusal)
+        else:
+            self._caller.submit(call)
+        return response
+
+
+def _plain(value: Any) -> Any:
+    """A mapping of any kind as a dictionary; the rest is left to JSON."""
+    return dict(value) if isinstance(value, Mapping) else value

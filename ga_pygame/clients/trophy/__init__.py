@@ -1,0 +1,1 @@
+"""Trophy's client, its answers and its wire format."""

@@ -1,0 +1,142 @@
+"""Trophy's client for pygame: metrics, achievements, streaks, points and leaderboards, by an application key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from ga_pygame.addresses import address
+from ga_pygame.clients.caller import Call, Caller
+from ga_pygame.clients.trophy import wire as trophy_wire
+from ga_pygame.clients.trophy.answers import Answer
+from ga_pygame.clients.trophy.areas import AchievementsArea, LeaderboardsArea, MetricsArea, Route
+from ga_pygame.clients.trophy.users import UsersArea
+from ga_pygame.clients.trophy.wire import APPLICATION_PREFIX, TROPHY_URL, OptionsLike, RequestOptions
+from ga_pygame.protocol import Request
+from ga_pygame.signals import Response
+
+if TYPE_CHECKING:
+    from ga_pygame.wiring import Parts
+
+A = TypeVar("A", bound=Answer)
+
+_COLLECTOR_KEY = "app_sandbox.collector"
+_NO_KEY = "api_key is needed: have your server mint an application key for the player"
+_ADMIN_KEY = (
+    "is an admin key: players could read it out of the game and change the whole account. Have your server mint "
+    "an application key for the player (it begins with app_), or pass allow_admin_key=True in a program that is "
+    "never shipped"
+)
+
+
+class TrophyClient:
+    """Calls Trophy's application API: `client.metrics.event(key="kills", user={"id": "18"}, value=1)`.
+
+    Every call returns at once; its `Response` can be awaited, waited for (`.wait(2)`) or connected to, and its
+    answer says by `has_error()` whether it worked. No call raises: a wrong one is answered with an error, in
+    the next `tick()`, without a request. One request is on its way at a time, as Trophy demands for a metric.
+
+    Repeated, with the same idempotency key, are calls that were answered with 408, 409, 429, 500 or above, or
+    not at all. An event without a key is repeated after 409 and 429 only, since else it might count twice.
+
+    Args:
+        api_key: An application key, minted by your server for one player; a collector needs none.
+        base_url: Where the API is.
+        collector: Talk to this collector instead, whatever `base_url` says; default: `GA_PYGAME_COLLECTOR`.
+        tenant_id: For accounts with several tenants.
+        timeout: The longest wait for an answer, in seconds; default: `GA_PYGAME_REQUEST_TIMEOUT`, else 10.
+        max_retries: How often a call is repeated.
+        auto_idempotency_key: Give events without an idempotency key a random one.
+        allow_admin_key: Take an admin key.
+        parts: Other classes to be made of, for tests.
+
+    Raises:
+        ValueError: `api_key` is an admin key.
+
+    Attributes:
+        metrics: Events.
+        users: Players, and what they have reached.
+        achievements: Completing them.
+        leaderboards: Reading them.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str = TROPHY_URL,
+        collector: str | None = None,
+        tenant_id: str | None = None,
+        timeout: float | None = None,
+        max_retries: int = 2,
+        auto_idempotency_key: bool = False,
+        allow_admin_key: bool = False,
+        parts: Parts | None = None,
+    ) -> None:
+        self._allow_admin_key = allow_admin_key
+        self._caller = Caller("trophy", parts, collector=collector, request_timeout=timeout)
+        self._api_key = api_key or (_COLLECTOR_KEY if self._caller.collector else "")
+        if self._api_key:
+            self._check_key("api_key", self._api_key)
+        else:
+            self._caller.diagnostics.warn_once("no key", f"Trophy: {_NO_KEY}")
+        self._base_url = f"{self._caller.collector}/v1" if self._caller.collector else address("base_url", base_url)
+        self._tenant_id = tenant_id
+        self._max_retries = max_retries
+        new_key = self._caller.new_id if auto_idempotency_key else lambda: None
+        self.metrics = MetricsArea(self._send, new_key)
+        self.users = UsersArea(self._send)
+        self.achievements = AchievementsArea(self._send)
+        self.leaderboards = LeaderboardsArea(self._send)
+
+    def __repr__(self) -> str:
+        return f"<TrophyClient {self._base_url}>"
+
+    def tick(self) -> None:
+        """Deliver answers; call it once per frame. Never raises."""
+        self._caller.tick()
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Send what waits within that many seconds, then let go of the connection; called at exit too."""
+        self._caller.close(timeout)
+
+    def _check_key(self, name: str, key: str) -> None:
+        if not key.startswith(APPLICATION_PREFIX) and not self._allow_admin_key:
+            raise ValueError(f"{name} {_ADMIN_KEY}")
+
+    def _send(self, kind: type[A], route: Callable[[], Route], options: OptionsLike) -> Response[A]:
+        """Hand a call over; `route` raises for what cannot be sent."""
+        name = f"trophy.{kind.__name__}"
+        request, refusal, lane, is_harmless, wrap, retries = None, "", "", True, "", self._max_retries
+        try:
+            asked = route()
+            chosen = options if isinstance(options, RequestOptions) else RequestOptions(**(options or {}))
+            request = self._request(asked, chosen)
+            lane, is_harmless, wrap = f"{asked.path} {asked.user_id}", asked.is_harmless, asked.wrap
+            retries = retries if chosen.max_retries is None else chosen.max_retries
+        except Exception as error:  # noqa: BLE001 - the game's objects may raise anything
+            refusal = str(error) or type(error).__name__
+        response: Response[A] = self._caller.response(Response[A], name)
+        call = Call(
+            response,
+            prepare=lambda: request or refusal,
+            judge=lambda reply: trophy_wire.read(kind, reply, wrap),
+            refuse=lambda why: kind(error=why),
+            may_repeat=lambda reply: trophy_wire.may_repeat(reply, is_harmless=is_harmless),
+            max_retries=retries,
+            lane=lane,
+        )
+        if refusal:
+            self._caller.turn_down(call, refusal)
+        else:
+            self._caller.submit(call)
+        return response
+
+    def _request(self, route: Route, options: RequestOptions) -> Request:
+        key = options.api_key or self._api_key
+        if not key:
+            raise ValueError(_NO_KEY)
+        self._check_key("request_options: api_key", key)
+        headers = {"X-API-KEY": key, "Tenant-ID": self._tenant_id, "Idempotency-Key": route.idempotency_key}
+        url = f"{self._base_url}/{route.path}"
+        return trophy_wire.request(route.method, url, route.query, route.body, headers, options)

@@ -1,0 +1,195 @@
+"""Trophy's routes of one player: their facts, and what they have reached. See `trophy_areas`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ga_pygame.clients.from_json import camel_case
+from ga_pygame.clients.trophy.answers import (
+    AchievementsResponse,
+    MetricResponse,
+    MetricsResponse,
+    PointsResponse,
+    PreferencesResponse,
+    StreakResponse,
+    User,
+    UserLeaderboardResponse,
+)
+from ga_pygame.clients.trophy.areas import Route, Send
+from ga_pygame.clients.trophy.wire import OptionsLike, UserLike, path, user_json
+from ga_pygame.signals import Response
+
+
+class UsersArea:
+    """A player's facts, and what they have reached."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    def identify(
+        self,
+        user_id: str,
+        *,
+        email: str | None = None,
+        name: str | None = None,
+        tz: str | None = None,
+        sign_up_date: str | None = None,
+        device_tokens: Sequence[str] | None = None,
+        subscribe_to_emails: bool | None = None,
+        attributes: Mapping[str, str] | None = None,
+        request_options: OptionsLike = None,
+    ) -> Response[User]:
+        """Make the user, or change what is given; see `UpsertedUser`."""
+        known = _user_fields(email, name, tz, sign_up_date, device_tokens, subscribe_to_emails, attributes)
+        return self._send(User, lambda: Route(method="PUT", path=path("users", user_id), body=known), request_options)
+
+    def update(
+        self,
+        user_id: str,
+        *,
+        email: str | None = None,
+        name: str | None = None,
+        tz: str | None = None,
+        sign_up_date: str | None = None,
+        device_tokens: Sequence[str] | None = None,
+        subscribe_to_emails: bool | None = None,
+        attributes: Mapping[str, str] | None = None,
+        request_options: OptionsLike = None,
+    ) -> Response[User]:
+        """Change what is given of a user that there is."""
+        known = _user_fields(email, name, tz, sign_up_date, device_tokens, subscribe_to_emails, attributes)
+        return self._send(User, lambda: Route(method="PATCH", path=path("users", user_id), body=known), request_options)
+
+    def create(self, user: UserLike, *, request_options: OptionsLike = None) -> Response[User]:
+        """Make a user."""
+
+        def route() -> Route:
+            who = user_json(user)
+            return Route(method="POST", path="users", body=who, user_id=who["id"], is_harmless=False)
+
+        return self._send(User, route, request_options)
+
+    def get(self, user_id: str, *, request_options: OptionsLike = None) -> Response[User]:
+        """What Trophy knows of a user."""
+        return self._send(User, lambda: Route(method="GET", path=path("users", user_id)), request_options)
+
+    def achievements(
+        self, user_id: str, *, include_incomplete: bool | str | None = None, request_options: OptionsLike = None
+    ) -> Response[AchievementsResponse]:
+        """The user's achievements; the open ones too where `include_incomplete`."""
+        query = {"includeIncomplete": include_incomplete or None}
+        return self._send(
+            AchievementsResponse,
+            lambda: Route(
+                method="GET", path=f"{path('users', user_id)}/achievements", query=query, wrap="achievements"
+            ),
+            request_options,
+        )
+
+    def all_metrics(self, user_id: str, *, request_options: OptionsLike = None) -> Response[MetricsResponse]:
+        """The user's totals."""
+        return self._send(
+            MetricsResponse,
+            lambda: Route(method="GET", path=f"{path('users', user_id)}/metrics", wrap="metrics"),
+            request_options,
+        )
+
+    def single_metric(self, user_id: str, key: str, *, request_options: OptionsLike = None) -> Response[MetricResponse]:
+        """The user's total in one metric."""
+        return self._send(
+            MetricResponse,
+            lambda: Route(method="GET", path=path("users", user_id, "metrics", key)),
+            request_options,
+        )
+
+    def streak(
+        self, user_id: str, *, history_periods: int | None = None, request_options: OptionsLike = None
+    ) -> Response[StreakResponse]:
+        """The user's streak and as many periods of the past."""
+        query = {"historyPeriods": history_periods}
+        return self._send(
+            StreakResponse,
+            lambda: Route(method="GET", path=f"{path('users', user_id)}/streak", query=query),
+            request_options,
+        )
+
+    def points(
+        self, user_id: str, key: str, *, awards: int | None = None, request_options: OptionsLike = None
+    ) -> Response[PointsResponse]:
+        """The user's points in one system and as many of the last awards."""
+        query = {"awards": awards}
+        return self._send(
+            PointsResponse,
+            lambda: Route(method="GET", path=path("users", user_id, "points", key), query=query),
+            request_options,
+        )
+
+    def leaderboard(
+        self,
+        user_id: str,
+        key: str,
+        *,
+        run: str | None = None,
+        num_events: int | None = None,
+        request_options: OptionsLike = None,
+    ) -> Response[UserLeaderboardResponse]:
+        """The user's place on a leaderboard, with the days before."""
+        query = {"run": run, "numEvents": num_events}
+        return self._send(
+            UserLeaderboardResponse,
+            lambda: Route(method="GET", path=path("users", user_id, "leaderboards", key), query=query),
+            request_options,
+        )
+
+    def get_preferences(self, user_id: str, *, request_options: OptionsLike = None) -> Response[PreferencesResponse]:
+        """Which messages the user gets."""
+        return self._send(
+            PreferencesResponse,
+            lambda: Route(method="GET", path=f"{path('users', user_id)}/preferences"),
+            request_options,
+        )
+
+    def update_preferences(
+        self,
+        user_id: str,
+        *,
+        notifications: Mapping[str, Sequence[str]] | None = None,
+        streak: Mapping[str, Any] | None = None,
+        request_options: OptionsLike = None,
+    ) -> Response[PreferencesResponse]:
+        """Change which messages the user gets.
+
+        Args:
+            user_id: The user's.
+            notifications: Channels by kind: `{"recap": [], "streak_reminder": ["push"]}`.
+            streak: `{"enabled": …, "evaluation_mode": …, "metrics": […], "days_off": […]}`.
+            request_options: For this call.
+        """
+
+        def route() -> Route:
+            goals = None if streak is None else {camel_case(name): value for name, value in streak.items()}
+            body = {"notifications": notifications, "streak": goals}
+            return Route(method="PATCH", path=f"{path('users', user_id)}/preferences", body=body)
+
+        return self._send(PreferencesResponse, route, request_options)
+
+
+def _user_fields(  # noqa: PLR0917 - as many as a user has
+    email: str | None,
+    name: str | None,
+    tz: str | None,
+    sign_up_date: str | None,
+    device_tokens: Sequence[str] | None,
+    subscribe_to_emails: bool | None,
+    attributes: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    return {
+        "email": email,
+        "name": name,
+        "tz": tz,
+        "signUpDate": sign_up_date,
+        "deviceTokens": device_tokens,
+        "subscribeToEmails": subscribe_to_emails,
+        "attributes": attributes,
+    }

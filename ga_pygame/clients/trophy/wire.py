@@ -1,0 +1,185 @@
+"""Trophy's wire format: users, options, requests and what answers mean. No I/O.
+
+JSON with camelCase names, the key in `X-API-KEY`, an error as `{"error": "…"}`.
+Sources: Trophy's OpenAPI document, version 1.21.1; the Ruby client's `metrics.event`; the Python SDK 1.27.0.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+from ga_pygame import untrusted
+from ga_pygame.clients.from_json import camel_case, from_json
+from ga_pygame.clients.trophy.answers import Answer
+from ga_pygame.protocol import Reply, Request
+
+A = TypeVar("A", bound=Answer)
+
+TROPHY_URL = "https://api.trophy.so/v1"
+APPLICATION_PREFIX = "app_"
+_LONGEST_ERROR = 500
+_NOT_PROCESSED = frozenset({409, 429})
+_DOCUMENTED = _NOT_PROCESSED | {408}  # and 500 and above; source: the Python SDK's retries
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestOptions:
+    """What one call does otherwise than the client's others.
+
+    The call's own headers, query and body fields win over additional ones of the same name.
+
+    Attributes:
+        timeout_in_seconds: The longest wait for the answer.
+        api_key: Another application key.
+        additional_headers: More headers.
+        additional_query_parameters: More of the URL's query.
+        additional_body_parameters: More fields of the body.
+        max_retries: How often it is repeated.
+    """
+
+    timeout_in_seconds: float | None = None
+    api_key: str | None = field(default=None, repr=False)
+    additional_headers: Mapping[str, Any] | None = field(default=None, repr=False)
+    additional_query_parameters: Mapping[str, Any] | None = None
+    additional_body_parameters: Mapping[str, Any] | None = None
+    max_retries: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.timeout_in_seconds is not None and not 0 < self.timeout_in_seconds < math.inf:
+            raise ValueError(f"timeout_in_seconds {self.timeout_in_seconds!r}: must be more than 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpsertedUser:
+    """The user of a call; Trophy makes or updates them by the way. Only `id` is needed.
+
+    Attributes:
+        id: Your own id for the player.
+        tz: An IANA time zone: streaks turn over at the player's midnight.
+        sign_up_date: `YYYY-MM-DD`.
+        subscribe_to_emails: Whether Trophy may write to `email`; its default is yes.
+        attributes: Keys must be set up in Trophy's dashboard.
+    """
+
+    id: str
+    email: str | None = None
+    name: str | None = None
+    tz: str | None = None
+    sign_up_date: str | None = None
+    device_tokens: Sequence[str] | None = None
+    subscribe_to_emails: bool | None = None
+    attributes: Mapping[str, str] | None = None
+
+
+UserLike = UpsertedUser | Mapping[str, Any] | str
+OptionsLike = RequestOptions | Mapping[str, Any] | None
+
+
+def user_json(user: UserLike) -> dict[str, Any]:
+    """A user as Trophy reads it; raises `ValueError` where there is no id."""
+    if isinstance(user, UpsertedUser):
+        given = {one.name: getattr(user, one.name) for one in fields(user)}
+        found = {camel_case(name): value for name, value in given.items() if value is not None}
+    elif isinstance(user, str):
+        found = {"id": user}
+    else:
+        found = {camel_case(name): value for name, value in user.items()}
+    if not isinstance(found.get("id"), str) or not found["id"]:
+        raise ValueError('user: needs an id, which is text, e.g. user={"id": "18"}')
+    return found
+
+
+def number(value: object) -> float:
+    """Check what is added to a metric."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"value {value!r}: must be a finite number")
+    return value
+
+
+def path(*parts: object) -> str:
+    """The parts as a path; raises `ValueError` for a key that cannot stand in one."""
+    for part in parts:
+        if not isinstance(part, str) or part in ("", ".", ".."):
+            raise ValueError(f"{part!r} is no key or id; it must be text")
+    return "/".join(quote(str(part), safe="") for part in parts)
+
+
+def request(  # noqa: PLR0917 - one place calls it
+    method: str,
+    url: str,
+    query: Mapping[str, Any],
+    body: Mapping[str, Any] | None,
+    headers: Mapping[str, str | None],
+    options: RequestOptions,
+) -> Request:
+    """Build a request; raises `TypeError` or `ValueError` for what JSON cannot hold."""
+    asked = {**(options.additional_query_parameters or {}), **_set(query)}
+    pairs = [(key, _query_text(one)) for key, value in asked.items() for one in _listed(value) if one is not None]
+    address = f"{url}?{urlencode(pairs)}" if pairs else url
+    content = b""
+    own = dict(headers)
+    if body is not None:
+        whole = {**(options.additional_body_parameters or {}), **_set(body)}
+        content = json.dumps(whole, allow_nan=False, separators=(",", ":")).encode()
+        own["Content-Type"] = "application/json"
+    found: dict[str, tuple[str, str]] = {}
+    for source in (options.additional_headers or {}, own):
+        found.update({name.lower(): (name, str(value)) for name, value in source.items() if value is not None})
+    return Request(address, content, dict(found.values()), method, options.timeout_in_seconds)
+
+
+def _set(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _query_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def may_repeat(reply: Reply, *, is_harmless: bool) -> bool:
+    """Whether to send the same request again.
+
+    Args:
+        reply: The answer.
+        is_harmless: A double changes nothing, by the call's nature or by its idempotency key.
+    """
+    if not is_harmless:
+        return reply.status in _NOT_PROCESSED
+    return reply.status is None or reply.status in _DOCUMENTED or reply.status >= 500
+
+
+def read(kind: type[A], reply: Reply, wrap: str = "") -> A:
+    """The typed answer.
+
+    Args:
+        kind: Of the answer.
+        reply: What came.
+        wrap: The field that takes a list, for routes that answer with one.
+    """
+    text = reply.body[: 4 * _LONGEST_ERROR].decode("utf-8", "replace").strip()
+    try:
+        data = untrusted.parsed(reply.body)
+    except untrusted.Unsound:
+        data = None
+    if reply.status is None:
+        return kind(error=reply.error or "no answer")
+    if not 200 <= reply.status < 300:
+        said = untrusted.text(data.get("error"), _LONGEST_ERROR) if isinstance(data, Mapping) else ""
+        shown = (said or text)[:_LONGEST_ERROR] or "empty body"
+        return kind(error=shown if said else f"HTTP {reply.status}: {shown}", http_status=reply.status)
+    if isinstance(data, list) and wrap:
+        data = {wrap: data}
+    if not isinstance(data, Mapping):
+        return kind(
+            error=f"HTTP {reply.status}: the answer is not the JSON that was expected", http_status=reply.status
+        )
+    return replace(from_json(kind, data), error="", http_status=reply.status)

@@ -1,0 +1,1 @@
+"""POGR's and Trophy's server sides, and faults on demand."""

@@ -1,0 +1,1 @@
+"""POGR's server side."""

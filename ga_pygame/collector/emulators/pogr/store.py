@@ -1,0 +1,158 @@
+"""POGR's sessions and rows in the collector's file: how they are written, and how they are read again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ga_pygame import clock
+from ga_pygame.collector.storage.counts import count
+
+KINDS = ("data", "event", "logs", "metrics", "monitor")
+_TABLES = ("pogr_sessions", "pogr_rows")
+
+
+# --- writing: each of these makes a `Change.write` -------------------------------------------------------
+
+
+def begin(client: str, build: str, association_id: str | None, identity: str) -> Callable[[sqlite3.Connection], str]:
+    """Begin a session; returns its id."""
+    session_id = clock.new_id()
+    now = clock.wall_now()
+
+    def write(db: sqlite3.Connection) -> str:
+        db.execute(
+            "INSERT INTO pogr_sessions (session_id, client, build, association_id, identity, started)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (session_id, client, build, association_id, identity, now),
+        )
+        return session_id
+
+    return write
+
+
+def end(session_id: str) -> Callable[[sqlite3.Connection], str]:
+    """End a session; returns what is wrong with it, empty if nothing is."""
+    now = clock.wall_now()
+
+    def write(db: sqlite3.Connection) -> str:
+        problem = _problem(db, session_id)
+        if not problem:
+            db.execute("UPDATE pogr_sessions SET ended = ? WHERE session_id = ?", (now, session_id))
+        return problem
+
+    return write
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A row to write; `session_id` is `None` where keys took its place."""
+
+    row_id: str
+    session_id: str | None
+    kind: str
+    received_at: float
+    effective_at: float
+    notes: tuple[str, ...]
+    json: bytes
+
+
+def add(row: NewRow) -> Callable[[sqlite3.Connection], str]:
+    """Add a row; returns what is wrong with its session, empty if nothing is."""
+
+    def write(db: sqlite3.Connection) -> str:
+        problem = _problem(db, row.session_id) if row.session_id is not None else ""
+        if problem:
+            return problem
+        notes = json.dumps(row.notes) if row.notes else None
+        db.execute(
+            "INSERT INTO pogr_rows (row_id, session_id, kind, received_at, effective_at, notes, json)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (row.row_id, row.session_id, row.kind, row.received_at, row.effective_at, notes, row.json),
+        )
+        db.execute("UPDATE pogr_sessions SET rows = rows + 1 WHERE session_id = ?", (row.session_id,))
+        count(db, "pogr", row.kind)
+        return ""
+
+    return write
+
+
+def reset(db: sqlite3.Connection) -> None:
+    """Forget everything that POGR's routes took."""
+    for table in _TABLES:
+        db.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+    db.execute("DELETE FROM service_counts WHERE service = 'pogr'")
+
+
+def _problem(db: sqlite3.Connection, session_id: str) -> str:
+    found = db.execute("SELECT ended FROM pogr_sessions WHERE session_id = ?", (session_id,)).fetchone()
+    if found is None:
+        return "this session is not known: call init first"
+    return "" if found[0] is None else "this session has ended: call init for a new one"
+
+
+# --- reading ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PogrSession:
+    """One session; `ended` is `None` while it is open."""
+
+    session_id: str
+    client: str
+    build: str
+    association_id: str | None
+    identity: str
+    started: float
+    ended: float | None
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class PogrRow:
+    """One row as it was sent."""
+
+    id: int
+    row_id: str
+    session_id: str | None
+    kind: str
+    received_at: float
+    effective_at: float
+    notes: list[str]
+    json: bytes
+
+
+def newest_sessions(db: sqlite3.Connection, limit: int) -> list[PogrSession]:
+    """The sessions that began last, newest first."""
+    query = (
+        "SELECT session_id, client, build, association_id, identity, started, ended, rows FROM pogr_sessions"
+        " ORDER BY id DESC LIMIT ?"
+    )
+    return [PogrSession(*row) for row in db.execute(query, (limit,))]
+
+
+def newest_rows(db: sqlite3.Connection, limit: int, most_bytes: int = 2**31, total_bytes: int = 2**31) -> list[PogrRow]:
+    """The rows that came last, newest first.
+
+    Args:
+        db: The file.
+        limit: At most so many.
+        most_bytes: `json` is empty where it has more than these.
+        total_bytes: Older rows are left out where all would have more than these.
+    """
+    query = (
+        "SELECT id, row_id, session_id, kind, received_at, effective_at, notes,"
+        " CASE WHEN length(json) <= :most THEN json ELSE x'' END FROM pogr_rows ORDER BY id DESC LIMIT :limit"
+    )
+    found = []
+    size = 0
+    for row in db.execute(query, {"most": most_bytes, "limit": limit}):
+        row_id, sent_id, session_id, kind, received_at, at, notes, body = row
+        size += len(body)
+        if size > total_bytes:
+            break
+        said = json.loads(notes) if notes else []
+        found.append(PogrRow(row_id, sent_id, session_id, kind, received_at, at, said, bytes(body)))
+    return found

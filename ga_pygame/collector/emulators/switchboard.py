@@ -1,0 +1,265 @@
+"""The switchboard of POGR's and Trophy's emulators: `/_emu`, reached like the page's data.
+
+GET  /_emu/state                                    what both services hold
+POST /_emu/reset  {"service": "trophy"}             forget it (without a body: of both)
+POST /_emu/clock  {"days": 1}                       shift Trophy's clock; {"reset": true} sets it right again
+POST /_emu/fail   {"route": "pogr", "status": 500}  faults, see `faults`; DELETE forgets those that wait
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ga_pygame.collector.emulators.faults import FaultError, Faults
+from ga_pygame.collector.emulators.pogr import store as pogr_store
+from ga_pygame.collector.emulators.trophy import reads as trophy_reads
+from ga_pygame.collector.emulators.trophy import users
+from ga_pygame.collector.emulators.trophy.rules import Rules
+from ga_pygame.collector.emulators.trophy.state import State, now_of, number
+from ga_pygame.collector.storage import counts
+from ga_pygame.collector.storage.reading import Asker
+from ga_pygame.collector.storage.store import Change, Store
+
+MOST_SHOWN = 1000
+MOST_SHIFT_SECONDS = 3660 * 86400.0
+MOST_BODY_BYTES = 100_000
+"""Bytes of a request to the switchboard; a longer one is answered with 413."""
+MAX_SHOWN_BYTES = 2**20
+"""Bytes of rows in the answer of `/_emu/state`; older rows are left out."""
+_SHIFT = "SELECT number FROM service_counts WHERE service = 'trophy' AND name = 'shift'"
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A Trophy user with all that it has."""
+
+    user_id: str
+    name: str | None
+    tz: str | None
+    totals: dict[str, float | int]
+    streak: int
+    points: dict[str, int]
+    levels: dict[str, str]
+    achievements: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A leaderboard with its best."""
+
+    key: str
+    name: str
+    rankings: list[dict[str, Any]]
+
+
+class Services:
+    """What the two services hold, read for the page and for `/_emu/state`."""
+
+    def __init__(self, reader: sqlite3.Connection, rules: Rules) -> None:
+        self._db = reader
+        self._rules = rules
+
+    def pogr_sessions(self, limit: int) -> list[pogr_store.PogrSession]:
+        """The sessions that began last, newest first."""
+        return pogr_store.newest_sessions(self._db, limit)
+
+    def pogr_rows(self, limit: int, most_bytes: int = 2**31, total_bytes: int = 2**31) -> list[pogr_store.PogrRow]:
+        """The rows that came last; see `pogr_store.newest_rows`."""
+        return pogr_store.newest_rows(self._db, limit, most_bytes, total_bytes)
+
+    def summary(self) -> dict[str, Any]:
+        """What was counted."""
+        return {"pogr": counts.pogr(self._db), "trophy": counts.trophy(self._db)}
+
+    def players(self, limit: int) -> list[Player]:
+        """The users that changed last, newest first."""
+        state = State(self._db, self._rules)
+        achievements = {one.key: one.name for one in self._rules.all_achievements()}
+        found = []
+        query = "SELECT user_id, name, tz FROM trophy_users ORDER BY updated DESC, id DESC LIMIT ?"
+        for user_id, name, tz in self._db.execute(query, (limit,)).fetchall():
+            totals = self._db.execute(
+                "SELECT metric, total FROM trophy_totals WHERE user_id = ? ORDER BY 1", (user_id,)
+            )
+            points = {key: state.points.total(user_id, key) for key in self._rules.points}
+            levels = {key: system.level_at(points[key]) for key, system in self._rules.points.items()}
+            done = state.completions(user_id)
+            known = [key for key in achievements if key in done]
+            found.append(
+                Player(
+                    user_id=user_id,
+                    name=name,
+                    tz=tz,
+                    totals={metric: number(total) for metric, total in totals},
+                    streak=state.streak(user_id)["length"],
+                    points=points,
+                    levels={key: level.name for key, level in levels.items() if level is not None},
+                    achievements=[achievements[key] for key in sorted(known, key=lambda key: done[key][1])],
+                )
+            )
+        return found
+
+    def boards(self, limit: int) -> list[Board]:
+        """The leaderboards with their best."""
+        boards = State(self._db, self._rules).boards
+        return [
+            Board(key, board.name, boards.rankings(board, 0, min(limit, board.max_participants)))
+            for key, board in self._rules.leaderboards.items()
+        ]
+
+    def points_name(self, key: str) -> str:
+        """What a points system is called."""
+        return self._rules.points[key].name
+
+
+class _Forgets(Protocol):
+    def forget(self) -> None:
+        """Begin counting anew."""
+
+
+class Switchboard:
+    """The routes.
+
+    Args:
+        store: Where both services' state is.
+        asker: Reads the same file.
+        rules: Trophy's.
+        faults: Those that wait.
+        trophy: Whose count of requests a reset forgets.
+    """
+
+    def __init__(self, store: Store, asker: Asker, rules: Rules, faults: Faults, trophy: _Forgets) -> None:
+        self._store = store
+        self._asker = asker
+        self._rules = rules
+        self._faults = faults
+        self._trophy = trophy
+
+    def routes(self) -> list[Route]:
+        """The four."""
+        return [
+            Route("/_emu/state", self._state, methods=["GET"]),
+            Route("/_emu/reset", self._reset, methods=["POST"]),
+            Route("/_emu/clock", self._clock, methods=["GET", "POST"]),
+            Route("/_emu/fail", self._fail, methods=["GET", "POST", "DELETE"]),
+        ]
+
+    async def _state(self, request: Request) -> Response:  # noqa: ARG002
+        faults = self._faults.waiting()
+
+        def read(db: sqlite3.Connection) -> Response:
+            return _json({**_state(Services(db, self._rules)), "clock": _now(db), "faults": faults})
+
+        return await self._asker.ask(read)
+
+    async def _reset(self, request: Request) -> Response:
+        service = (await _fields(request)).get("service")
+        if service not in (None, "pogr", "trophy"):
+            raise HTTPException(400, "service must be pogr or trophy")
+        if service != "trophy":
+            await self._change(pogr_store.reset)
+        if service != "pogr":
+            await self._change(trophy_reads.reset)
+            self._trophy.forget()
+        self._faults.clear(service)
+        return _json({"reset": service or "both"})
+
+    async def _clock(self, request: Request) -> Response:
+        if request.method == "POST":
+            said = await _fields(request)
+            wrong = said.keys() - {"days", "seconds", "reset"}
+            shift = 0.0
+            for name, length in (("days", 86400), ("seconds", 1)):
+                amount = said.get(name, 0)
+                if isinstance(amount, bool) or not isinstance(amount, int | float) or abs(amount) > MOST_SHIFT_SECONDS:
+                    wrong = wrong | {name}
+                    continue
+                shift += amount * length
+            if wrong:
+                raise HTTPException(400, "give days and seconds to shift by as numbers, or reset")
+
+            def write(db: sqlite3.Connection) -> bool:
+                if said.get("reset"):
+                    db.execute("DELETE FROM service_counts WHERE service = 'trophy' AND name = 'shift'")
+                counts.count(db, "trophy", "shift", shift)
+                row = db.execute(_SHIFT).fetchone()
+                fits = bool(abs(row[0]) <= MOST_SHIFT_SECONDS)
+                if not fits:
+                    counts.count(db, "trophy", "shift", -shift)
+                return fits
+
+            if not await self._change(write):
+                raise HTTPException(400, "the clock can be shifted by ten years at most")
+        return _json(await self._asker.ask(_now))
+
+    async def _fail(self, request: Request) -> Response:
+        if request.method == "POST":
+            try:
+                self._faults.set(await _body(request))
+            except FaultError as error:
+                raise HTTPException(400, str(error)) from error
+        elif request.method == "DELETE":
+            self._faults.clear()
+        return _json({"faults": self._faults.waiting()})
+
+    async def _change(self, write: Callable[[sqlite3.Connection], Any]) -> Any:
+        return await asyncio.wrap_future(self._store.change(Change(write, 0)))
+
+
+def _state(services: Services) -> dict[str, Any]:
+    summary = services.summary()
+    rows = services.pogr_rows(MOST_SHOWN, total_bytes=MAX_SHOWN_BYTES)
+    return {
+        "pogr": {
+            **summary["pogr"],
+            "newest_sessions": services.pogr_sessions(MOST_SHOWN),
+            "newest_rows": [{**dataclasses.asdict(row), "json": msgspec.Raw(row.json)} for row in rows],
+        },
+        "trophy": {
+            **summary["trophy"],
+            "newest_users": services.players(MOST_SHOWN),
+            "leaderboards": services.boards(MOST_SHOWN),
+        },
+    }
+
+
+def _now(db: sqlite3.Connection) -> dict[str, Any]:
+    row = db.execute(_SHIFT).fetchone()
+    return {"now": users.iso(now_of(db)), "shift_seconds": row[0] if row else 0}
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BODY_BYTES:
+            raise HTTPException(413, "that is too much")
+    return body
+
+
+async def _fields(request: Request) -> dict[str, Any]:
+    body = await _body(request)
+    if not body:
+        return {}
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise HTTPException(400, f"the body must be a JSON object: {str(error)[:200]}") from error
+    if not isinstance(value, dict):
+        raise HTTPException(400, "the body must be a JSON object")
+    return value
+
+
+def _json(content: Any) -> Response:
+    return Response(msgspec.json.encode(content), media_type="application/json")

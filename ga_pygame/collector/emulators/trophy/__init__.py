@@ -1,0 +1,1 @@
+"""Trophy's server side."""

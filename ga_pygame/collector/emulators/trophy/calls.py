@@ -1,0 +1,105 @@
+"""One call of Trophy's API that has been let in, and what the reading routes answer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from ga_pygame.collector import bodies
+from ga_pygame.collector.emulators.trophy.reads import HISTORY_PERIODS, Reads
+from ga_pygame.collector.emulators.trophy.users import Refused
+
+MAX_LISTED = 10_000
+"""The largest number that a query may ask for; a larger one is taken for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request that has been let in."""
+
+    request: Request
+    names: list[str]
+    body: bytes
+    only_user: str | None
+    delay: float
+
+    def fields(self) -> dict[str, Any]:
+        """The JSON object of the body; none at all is an empty one."""
+        if not self.body:
+            return {}
+        try:
+            unpacked = bodies.unpack(self.body, self.request.headers.get("content-encoding", ""))
+            return bodies.decode_fields(unpacked)
+        except bodies.TooLarge as error:
+            raise Refused(413, f"the body unpacks to more than {bodies.MAX_OBJECT_BYTES} bytes") from error
+        except bodies.BadBody as error:
+            raise Refused(400, str(error)) from error
+
+    def number(self, name: str, default: int) -> int:
+        """A whole number in the query."""
+        text = self.request.query_params.get(name)
+        if text is None:
+            return default
+        try:
+            number = int(text[:20])
+        except ValueError:
+            number = None
+        if number is None or abs(number) > 10**9:
+            raise Refused(422, f"{name} must be a whole number")
+        return min(number, MAX_LISTED)
+
+    def text(self, name: str) -> str:
+        """A text in the query."""
+        return str(self.request.query_params.get(name, ""))
+
+    def mine(self, user_id: str) -> str:
+        """The same user, if the key may speak for it."""
+        if self.only_user is not None and user_id != self.only_user:
+            raise Refused(403, "this application key belongs to another user")
+        return user_id
+
+
+def _user(call: Call) -> str:
+    return call.mine(call.names[0])
+
+
+READS: dict[tuple[str, ...], Callable[[Reads, Call], Any]] = {
+    ("users", "*"): lambda reads, call: reads.user(_user(call)),
+    ("users", "*", "preferences"): lambda reads, call: reads.preferences(_user(call)),
+    ("users", "*", "metrics"): lambda reads, call: reads.metrics(_user(call)),
+    ("users", "*", "metrics", "*"): lambda reads, call: reads.metric(_user(call), call.names[1]),
+    ("users", "*", "metrics", "*", "event-summary"): lambda reads, call: reads.event_summary(
+        _user(call), call.names[1], call.text("aggregation"), call.text("startDate"), call.text("endDate")
+    ),
+    ("users", "*", "achievements"): lambda reads, call: reads.user_achievements(
+        _user(call), incomplete=call.text("includeIncomplete") == "true"
+    ),
+    ("users", "*", "streak"): lambda reads, call: reads.streak(
+        _user(call), call.number("historyPeriods", HISTORY_PERIODS)
+    ),
+    ("users", "*", "points", "*"): lambda reads, call: reads.user_points(
+        _user(call), call.names[1], max(0, call.number("awards", 5))
+    ),
+    ("users", "*", "points", "*", "boosts"): lambda reads, call: reads.boosts(call.names[1]),
+    ("users", "*", "leaderboards", "*"): lambda reads, call: reads.user_leaderboard(
+        _user(call), call.names[1], max(0, call.number("numEvents", 10))
+    ),
+    ("achievements",): lambda reads, _: reads.achievements(),
+    ("streaks",): lambda reads, call: reads.streaks(call.request.query_params.getlist("userIds")),
+    ("points", "*"): lambda reads, call: reads.points(call.names[0]),
+    ("points", "*", "boosts"): lambda reads, call: reads.boosts(call.names[0]),
+    ("points", "*", "levels"): lambda reads, call: reads.levels(call.names[0]),
+    ("points", "*", "level-summary"): lambda reads, call: reads.level_summary(call.names[0]),
+    ("points", "*", "summary"): lambda reads, call: reads.points_summary(call.names[0]),
+    ("leaderboards",): lambda reads, _: reads.leaderboards(),
+    ("leaderboards", "*"): lambda reads, call: reads.leaderboard(
+        call.names[0],
+        call.number("offset", 0),
+        max(0, call.number("limit", 10)),
+        call.request.query_params.get("userId"),
+    ),
+}
+"""The reading routes by their paths; `*` is a name, and lands in `Call.names`."""

@@ -1,0 +1,260 @@
+"""Trophy's dashboard as a TOML file: `default.toml` shows and explains every part.
+
+Ids are made from keys, so that they are the same after a restart and after a change of the file.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+DEFAULT = Path(__file__).with_name("default.toml")
+Frequency = Literal["daily", "weekly", "monthly"]
+
+
+class RulesError(Exception):
+    """The file cannot be used; the message says why."""
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file."""
+
+
+class MetricAchievement(_Part, frozen=True):
+    """Completed when the total reaches a value."""
+
+    key: str
+    name: str
+    value: float
+    description: str | None = None
+    badge_url: str | None = None
+
+
+class Metric(_Part, frozen=True):
+    """What is counted; `streak` and `threshold` say when a period counts for the streak."""
+
+    name: str = ""
+    streak: bool = False
+    threshold: float = 1
+    achievements: list[MetricAchievement] = []
+
+
+class OtherAchievement(_Part, frozen=True):
+    """Completed by a call, by the streak's length, or by other achievements."""
+
+    name: str
+    description: str | None = None
+    badge_url: str | None = None
+    api: bool = False
+    streak: int | None = None
+    all_of: list[str] = []
+
+
+class Streak(_Part, frozen=True):
+    """How often a player must come back."""
+
+    frequency: Frequency = "daily"
+
+
+class Trigger(_Part, frozen=True):
+    """What gives points."""
+
+    points: int
+    metric: str | None = None
+    every: float = 1
+    achievement: str | None = None
+    streak: int | None = None
+
+
+class Level(_Part, frozen=True):
+    """A level begins at its points."""
+
+    key: str
+    name: str
+    points: int
+    description: str = ""
+    badge_url: str | None = None
+
+
+class PointsSystem(_Part, frozen=True):
+    """One kind of points."""
+
+    name: str
+    description: str | None = None
+    badge_url: str | None = None
+    max: int | None = None
+    triggers: list[Trigger] = []
+    levels: list[Level] = []
+
+    def level_at(self, total: int) -> Level | None:
+        """The highest level that begins at or below a total."""
+        reached = [level for level in self.levels if level.points <= total]
+        return max(reached, key=lambda level: level.points) if reached else None
+
+
+class Leaderboard(_Part, frozen=True):
+    """A ranking that runs for ever."""
+
+    name: str
+    rank_by: Literal["metric", "points", "streak"]
+    metric: str | None = None
+    points: str | None = None
+    description: str | None = None
+    start: dt.date = dt.date(2026, 1, 1)
+    max_participants: int = 1000
+
+
+class Attributes(_Part, frozen=True):
+    """The attributes that exist."""
+
+    event: list[str] = []
+    user: list[str] = []
+
+
+class ApiKey(_Part, frozen=True):
+    """A key that is let in, for one user if it names one."""
+
+    key: str
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Achievement:
+    """An achievement of either kind; exactly one of `metric`, `api`, `streak`, `all_of` is set."""
+
+    key: str
+    name: str
+    description: str | None = None
+    badge_url: str | None = None
+    metric: str | None = None
+    value: float = 0.0
+    api: bool = False
+    streak: int | None = None
+    all_of: Sequence[str] = ()
+
+    @property
+    def id(self) -> str:
+        """Its id in answers."""
+        return stable_id("achievement", self.key)
+
+
+class Rules(_Part, frozen=True):
+    """The whole file."""
+
+    auto_create: bool = True
+    unknown_metric_status: Literal[404, 422] = 422
+    events_per_second: int = 5
+    metrics: dict[str, Metric] = {}
+    achievements: dict[str, OtherAchievement] = {}
+    streak: Streak = Streak()
+    points: dict[str, PointsSystem] = {}
+    leaderboards: dict[str, Leaderboard] = {}
+    attributes: Attributes = Attributes()
+    keys: list[ApiKey] = []
+
+    def all_achievements(self) -> Iterator[Achievement]:
+        """Those of the metrics first, in the order of the file."""
+        for metric, settings in self.metrics.items():
+            for one in settings.achievements:
+                yield Achievement(
+                    one.key, one.name, one.description, one.badge_url, metric=metric, value=float(one.value)
+                )
+        for key, other in self.achievements.items():
+            yield Achievement(
+                key,
+                other.name,
+                other.description,
+                other.badge_url,
+                api=other.api,
+                streak=other.streak,
+                all_of=tuple(other.all_of),
+            )
+
+    def achievement(self, key: str) -> Achievement | None:
+        """The achievement with a key."""
+        return next((one for one in self.all_achievements() if one.key == key), None)
+
+    def metric_name(self, key: str) -> str:
+        """What a metric is called; a made-up one by its key."""
+        return self.metrics[key].name or key if key in self.metrics else key
+
+
+def load(path: Path | None) -> Rules:
+    """The rules of a file, or the default ones.
+
+    Raises:
+        RulesError: The file cannot be used.
+    """
+    path = path or DEFAULT
+    try:
+        rules = msgspec.toml.decode(path.read_bytes(), type=Rules)
+    except OSError as error:
+        raise RulesError(f"cannot read {path}: {error.strerror or error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RulesError(f"{path} is not a file of Trophy rules: {error}") from error
+    problem = next(_problems(rules), None)
+    if problem:
+        raise RulesError(f"{path}: {problem}")
+    return rules
+
+
+def stable_id(kind: str, key: str) -> str:
+    """An id in the form of a version 4 UUID, the same for the same key."""
+    digits = bytearray(hashlib.sha256(f"{kind}\n{key}".encode("utf-8", "replace")).digest()[:16])
+    digits[6] = digits[6] & 0x0F | 0x40
+    digits[8] = digits[8] & 0x3F | 0x80
+    text = digits.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _problems(rules: Rules) -> Iterator[str]:  # noqa: PLR0912 - one line per rule
+    achievements: dict[str, Achievement] = {}
+    if rules.events_per_second < 0:
+        yield "events_per_second must be 0 or more"
+    for one in rules.all_achievements():
+        if one.key in achievements:
+            yield f"the achievement {one.key!r} is there twice"
+        achievements[one.key] = one
+        if one.metric is None and sum((one.api, one.streak is not None, bool(one.all_of))) != 1:
+            yield f"achievements.{one.key} needs exactly one of api, streak, all_of"
+        if one.streak is not None and one.streak < 1:
+            yield f"achievements.{one.key}: streak must be 1 or more"
+    for one in achievements.values():
+        for key in one.all_of:
+            if key not in achievements:
+                yield f"achievements.{one.key} names {key!r}, which is no achievement"
+    for name, system in rules.points.items():
+        for trigger in system.triggers:
+            if sum(what is not None for what in (trigger.metric, trigger.achievement, trigger.streak)) != 1:
+                yield f"points.{name}: a trigger needs exactly one of metric, achievement, streak"
+            if trigger.metric is not None and trigger.metric not in rules.metrics:
+                yield f"points.{name} names {trigger.metric!r}, which is no metric"
+            if trigger.achievement is not None and trigger.achievement not in achievements:
+                yield f"points.{name} names {trigger.achievement!r}, which is no achievement"
+            if not trigger.every > 0 or (trigger.streak is not None and trigger.streak < 1):
+                yield f"points.{name}: every and streak must be more than 0"
+            if not 0 <= trigger.points <= 10**9:
+                yield f"points.{name}: points must be 0 to 1000000000"
+        if system.max is not None and system.max < 0:
+            yield f"points.{name}: max must be 0 or more"
+    for name, board in rules.leaderboards.items():
+        given: list[tuple[str, str | None, Any]] = [
+            ("metric", board.metric, rules.metrics),
+            ("points", board.points, rules.points),
+        ]
+        for what, named, known in given:
+            if (named is not None) != (board.rank_by == what):
+                yield f"leaderboards.{name}: rank_by = {board.rank_by!r} does not fit its metric and points"
+            if named is not None and named not in known:
+                yield f"leaderboards.{name} names {named!r}, which is not in {what}"
+        if board.max_participants < 1:
+            yield f"leaderboards.{name}: max_participants must be 1 or more"
+    for api_key in rules.keys:
+        if not all(api_key.key.partition(".")[::2]):
+            yield "a key must have two parts with a dot between: app_….…"

@@ -1,0 +1,1 @@
+"""GameAnalytics' server side."""

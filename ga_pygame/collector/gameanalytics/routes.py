@@ -1,0 +1,251 @@
+"""GameAnalytics' server side: Collector REST v2 and remote configs v1.
+
+Documented: the routes, the HMAC over the body as sent, one verdict per event (the valid ones of a batch are
+kept), 400 with the broken rules. Seen in the field and honoured: official SDKs look at an answer's body before
+its status. One that is empty makes them keep the batch and try again; any other makes them forget it, whatever the
+status says. So what a sender should survive has an empty body, its reason stands in a header:
+
+    200 {}      stored
+    400 [...]   the listed events broke a rule, the others are stored; {...} the body cannot be read at all
+    413 {...}   it will never fit: send smaller batches
+    401, 403    the developer has to change something; the events are good
+    404, 405    likewise, the address is wrong
+    503         the collector cannot store now
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ga_pygame import clock, rules
+from ga_pygame.checks import InvalidEvent
+from ga_pygame.collector import bodies
+from ga_pygame.collector.gameanalytics import validation
+from ga_pygame.collector.gameanalytics.configs import SettingsFile
+from ga_pygame.collector.gameanalytics.games import Games, NotLetIn
+from ga_pygame.collector.guard import is_foreign
+from ga_pygame.collector.lanes import Heavy, Lanes
+from ga_pygame.collector.storage.store import Rejected, Store, StoreFull, Submission
+from ga_pygame.collector.teller import Tell
+
+MAX_LIGHT_BYTES = 192 * 2**10
+"""Bytes of an unpacked batch that is taken apart in the lane for light ones; our tracker's 500 events have 160 KB."""
+MAX_LIGHT_VALUES = 10_000
+"""Values in such a batch."""
+MAX_LIGHT_REFUSALS = 20
+"""Rejected events in such a batch: one takes as long as fifty good ones."""
+REASON_HEADER = "X-GA-Reason"
+"""Why a request was turned down, where the body must be empty."""
+
+HEADERS = {
+    "X-GA-Service": "collect",
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding, X-Requested-With",
+    "Access-Control-Allow-Methods": "POST, OPTIONS",
+    "Access-Control-Expose-Headers": REASON_HEADER,
+}
+RETRY_AFTER_SECONDS = "5"
+
+
+class GameAnalytics:
+    """The routes.
+
+    Args:
+        games: Who is let in.
+        store: Where events go.
+        settings: What init answers.
+        lanes: Where batches are taken apart.
+        held: What all bodies hold.
+        drop: Closes a client's connection without an answer.
+        tell: Told, for the developer, what is turned down and why.
+    """
+
+    def __init__(
+        self,
+        games: Games,
+        store: Store,
+        settings: SettingsFile,
+        *,
+        lanes: Lanes,
+        held: bodies.Held,
+        drop: Callable[[tuple[str, int]], None],
+        tell: Tell,
+    ) -> None:
+        self._games = games
+        self._store = store
+        self._settings = settings
+        self._lanes = lanes
+        self._held = held
+        self._drop = drop
+        self._tell = tell
+
+    def routes(self) -> list[Route]:
+        """The three routes of the service."""
+        return [
+            self._route("/v2/{game_key}/init", self._init),
+            self._route("/v2/{game_key}/events", self._events),
+            self._route("/remote_configs/v1/init", self._remote_configs),
+        ]
+
+    def _route(self, path: str, handle: Callable[[Request, str, bytes], Awaitable[Response]]) -> Route:
+        async def endpoint(request: Request) -> Response:
+            if request.method == "OPTIONS":
+                return _preflight(request)
+            if request.method != "POST":
+                return refusal(405, "must be a POST", {"Allow": "POST, OPTIONS"})
+            try:
+                with self._held.share() as hold:
+                    body = await bodies.read(request, self._drop, hold)
+                    game_key = request.path_params.get("game_key") or request.query_params.get("game_key", "")
+                    authorization = request.headers.get("authorization", "").encode("latin-1")
+                    self._games.admit(game_key, body, authorization, foreign=is_foreign(request.scope))
+                    return await handle(request, game_key, body)
+            except (NotLetIn, bodies.TooLarge, bodies.BadBody, bodies.Busy, bodies.Gone) as error:
+                return self._turned_down(error)
+
+        return Route(path, endpoint, methods=bodies.METHODS)
+
+    def _turned_down(self, error: Exception) -> Response:
+        if isinstance(error, NotLetIn):
+            return refusal(error.status, str(error))
+        if isinstance(error, bodies.TooLarge):
+            self._tell("413", f"a request was turned down (413): {_LIMITS}")
+            return answer(413, {"error": "request entity too large", "reason": _LIMITS})
+        if isinstance(error, bodies.BadBody):
+            self._tell("400", f"a request was turned down (400): {error}")
+            return answer(400, {"error": "bad request", "reason": str(error)})
+        if isinstance(error, bodies.Busy):
+            return _try_later("too many large requests at once")
+        return Response(status_code=400)  # nobody reads it
+
+    # --- init -----------------------------------------------------------------------------------------
+
+    async def _init(self, request: Request, game_key: str, body: bytes) -> Response:
+        event = bodies.decode_object(bodies.unpack(body, _encoding(request)))
+        _check_init(event, ("platform", "os_version", "sdk_version"))
+        enabled = self._settings.of(game_key).enabled
+        return answer(200, {"enabled": enabled, "server_ts": int(clock.wall_now()), "flags": []})
+
+    async def _remote_configs(self, request: Request, game_key: str, body: bytes) -> Response:
+        event = bodies.decode_object(bodies.unpack(body, _encoding(request)))
+        _check_init(event, ("user_id", "platform", "os_version", "sdk_version"))
+        query = request.query_params
+        interval = _whole_number("interval_seconds", query.get("interval_seconds", ""))
+        versions = _whole_number("config_vsn_supported", query.get("config_vsn_supported", "")) >= 3
+        now = int(clock.wall_now())
+        settings = self._settings.of(game_key)
+        configs = settings.answer(event["user_id"], now, now + interval, versions=versions)
+        common: dict[str, Any] = {"server_ts": now}
+        if not settings.enabled:  # official SDKs take this from the other init only, our tracker from both
+            common["enabled"] = False
+        if query.get("configs_hash") == configs["configs_hash"]:
+            return answer(200, common)
+        return answer(201, {**common, **configs})
+
+    # --- events ---------------------------------------------------------------------------------------
+
+    async def _events(self, request: Request, game_key: str, body: bytes) -> Response:
+        received_at = clock.wall_now()
+        encoding = _encoding(request)
+
+        def work(light: bool) -> tuple[Submission, list[validation.Refused]]:
+            return take_apart(game_key, received_at, body, encoding, light=light)
+
+        sender = (request.client.host if request.client else "", game_key)
+        async with self._lanes.run(sender, work) as (submission, rejected):
+            if submission.accepted or rejected:
+                try:
+                    await asyncio.wrap_future(self._store.submit(submission))
+                except StoreFull as error:
+                    return _try_later(str(error))
+                except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps it
+                    self._tell("cannot store", f"cannot store events: {error}. Senders are told to try again")
+                    return _try_later("cannot store events")
+        if not rejected:
+            return answer(200, {})
+        for category, _, errors in rejected:
+            self._tell(f"rejected {category}", f"rejected {category}: {errors[0]['reason']}")
+        failed = b",".join(b'{"event":' + raw + b',"errors":' + _encode(errors) + b"}" for _, raw, errors in rejected)
+        return Response(b"[" + failed + b"]", 400, HEADERS, media_type="application/json")
+
+
+def take_apart(
+    game_key: str, received_at: float, body: bytes, encoding: str, *, light: bool
+) -> tuple[Submission, list[validation.Refused]]:
+    """What a request brought, checked; on a thread of `Lanes`."""
+    try:
+        unpacked = bodies.unpack(body, encoding, MAX_LIGHT_BYTES if light else bodies.MAX_UNPACKED_BYTES)
+        values = bodies.count_values(unpacked, MAX_LIGHT_VALUES if light else bodies.MAX_VALUES)
+        accepted, rejected = validation.sort_out(unpacked, MAX_LIGHT_REFUSALS if light else validation.MAX_REFUSALS)
+    except bodies.TooLarge:
+        if light:
+            raise Heavy from None
+        raise
+    submission = Submission(
+        game_key=game_key,
+        received_at=received_at,
+        accepted=accepted,
+        rejected=[Rejected(one[0], one[1], _encode(one[2]).decode()) for one in rejected],
+        size=2 * len(unpacked) + validation.VALUE_BYTES * values,
+        body=b"" if rejected else body,
+    )
+    return submission, rejected
+
+
+_encode = msgspec.json.encode
+
+
+def answer(status: int, content: Mapping[str, Any]) -> Response:
+    """A JSON answer with the service's headers."""
+    return Response(_encode(content), status, HEADERS, media_type="application/json")
+
+
+def refusal(status: int, reason: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer that a sender survives: the body is empty."""
+    return Response(b"", status, {**HEADERS, REASON_HEADER: reason, **(headers or {})})
+
+
+def _try_later(reason: str) -> Response:
+    return refusal(503, reason, {"Retry-After": RETRY_AFTER_SECONDS})
+
+
+_LIMITS = (
+    f"at most {bodies.MAX_BODY_BYTES} bytes, {bodies.MAX_UNPACKED_BYTES} unpacked, {validation.MAX_EVENTS} events,"
+    f" {bodies.MAX_VALUES} values and {validation.MAX_REFUSALS} rejected events: send smaller batches"
+)
+
+
+def _preflight(request: Request) -> Response:
+    headers = {**HEADERS, "Access-Control-Max-Age": "86400"}
+    if "access-control-request-private-network" in request.headers:
+        headers["Access-Control-Allow-Private-Network"] = "true"
+    return Response(b"", 200, headers)
+
+
+def _encoding(request: Request) -> str:
+    return str(request.headers.get("content-encoding", ""))
+
+
+def _whole_number(name: str, text: str) -> int:
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10):
+        raise bodies.BadBody(f"{name} must be a whole number of 0 or more")
+    return int(text)
+
+
+def _check_init(event: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    try:
+        for name in names:
+            if event.get(name) is None:
+                raise bodies.BadBody(f"{name} is required")
+            rules.ANNOTATIONS[name].check(name, event[name])
+    except InvalidEvent as error:
+        raise bodies.BadBody(str(error)) from error

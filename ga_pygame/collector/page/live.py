@@ -1,0 +1,218 @@
+"""What the page shows, read once for all tabs.
+
+A thread reads and decodes, so that the loop that answers games never does; it reads only after something was
+written, and what no tab shows is not read. So twenty tabs cost the questions of one, and a quiet collector costs one
+look at a number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from ga_pygame import clock
+from ga_pygame.collector.emulators.switchboard import Services
+from ga_pygame.collector.emulators.trophy.rules import Rules
+from ga_pygame.collector.page import rows, service_rows
+from ga_pygame.collector.page.feed import NOTHING, Feed, Looked
+from ga_pygame.collector.page.rows import Row
+from ga_pygame.collector.status import Status, Trouble
+from ga_pygame.collector.storage.queries import MAX_LIVE_COUNTED, Queries
+from ga_pygame.collector.storage.reading import connect_to_read
+from ga_pygame.collector.storage.store import Store
+
+SECONDS_PER_LOOK = 0.4
+LOOKS_PER_TABLE = 3
+SECONDS_PER_RECOUNT = 5.0
+"""How often sessions are looked at while nothing comes: one that falls silent changes without a write."""
+
+RATE_SECONDS = 5.0
+SESSIONS_SHOWN = 50
+LEVELS_SHOWN = 200
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The counters."""
+
+    rate: float = 0.0
+    accepted: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+    live: int = 0
+
+    def texts(self) -> tuple[str, ...]:
+        """Them as they are shown."""
+        live = f"{self.live:,}" + ("+" if self.live >= MAX_LIVE_COUNTED else "")
+        return (f"{self.rate:,.0f}", f"{self.accepted:,}", f"{self.rejected:,}", f"{self.duplicates:,}", live)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What all tabs show alike; a list stays the same object while nothing in it changes."""
+
+    numbers: Numbers = Numbers()
+    several_games: bool = False
+    sessions: list[Row] = field(default_factory=list)
+    levels: list[Row] = field(default_factory=list)
+    services: service_rows.Shown | None = None
+    troubles: list[Trouble] = field(default_factory=list)
+
+
+class Live:
+    """Reads for the page. Everything but the questions runs on the loop.
+
+    Args:
+        store: Whose file is read.
+        rules: Trophy's rules.
+        status: What else the developer must be told.
+    """
+
+    def __init__(self, store: Store, rules: Rules, status: Status) -> None:
+        self.snapshot = Snapshot()
+        self._store = store
+        self._rules = rules
+        self._status = status
+        self._clock = clock.SystemClock()
+        self._feeds: dict[str | None, Feed] = {}
+        self._totals: deque[tuple[float, int]] = deque()
+        self._version = -1
+        self._tables_version = -1
+        self._counted_at = self._tables_at = -SECONDS_PER_RECOUNT
+        self._looks = 0
+        self._looking = asyncio.Lock()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-page")
+        self._queries: Queries | None = None
+        self._reader: sqlite3.Connection | None = None
+
+    async def ask(self, question: Callable[[], _T]) -> _T:
+        """Answer a question on the reading thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, question)
+
+    def close(self) -> None:
+        """Close the file once what is being read is read."""
+        self._pool.submit(self._close)
+        self._pool.shutdown(wait=True)
+
+    async def feed(self, category: str | None) -> Feed:
+        """The rows of a category."""
+        feed = self._feeds.get(category)
+        if feed is None:
+            feed = self._feeds[category] = Feed(category)
+            feed.add(await self.ask(lambda: feed.look(self._open())))
+        return feed
+
+    def open_feed(self, category: str | None) -> Feed | None:
+        """The same if it is there already."""
+        return self._feeds.get(category)
+
+    async def keep(self, wanted: set[str | None]) -> None:
+        """Read the feeds of these categories from now on, and forget the others."""
+        for category in self._feeds.keys() - wanted:
+            del self._feeds[category]
+        for category in wanted:
+            await self.feed(category)
+
+    async def look(self) -> Snapshot:
+        """Read what is new."""
+        async with self._looking:
+            feeds = list(self._feeds.values())
+            try:
+                self.snapshot, looked = await self.ask(lambda: self._read(feeds))
+            except Exception as error:  # noqa: BLE001 - whatever stands in the file, the page says that it stands still
+                trouble = Trouble(f"The page cannot read {self._store.path}: {error}. What it shows is old.")
+                self.snapshot = replace(self.snapshot, troubles=[*self._status.troubles(), trouble])
+            else:
+                for feed, found in zip(feeds, looked, strict=True):
+                    feed.add(found)
+            return self.snapshot
+
+    # --- on the reading thread --------------------------------------------------------------------------
+
+    def _open(self) -> Queries:
+        generation = self._store.generation
+        if self._queries is None:
+            self._queries = Queries(self._store.path, generation)
+        elif self._queries.follow(generation):  # the ids begin anew
+            self._version = self._tables_version = -1
+            self._feeds = {}
+            self._totals.clear()
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
+        return self._queries
+
+    def _open_services(self) -> Services:
+        if self._reader is None:
+            self._reader = connect_to_read(self._store.path)
+        return Services(self._reader, self._rules)
+
+    def _close(self) -> None:
+        if self._queries is not None:
+            self._queries.close()
+        if self._reader is not None:
+            self._reader.close()
+
+    def _read(self, feeds: list[Feed]) -> tuple[Snapshot, list[Looked]]:
+        queries = self._open()
+        before, now = self.snapshot, self._clock.monotonic()
+        version = queries.version()
+        changed, self._version = version != self._version, -1  # if this fails, the next look reads everything
+        numbers, found = before.numbers, before
+        looked = [NOTHING] * len(feeds)
+        if changed:
+            totals = queries.totals()
+            numbers = replace(
+                numbers,
+                accepted=sum(totals["accepted"].values()),
+                rejected=sum(totals["rejected"].values()),
+                duplicates=totals["duplicates"],
+            )
+            looked = [feed.look(queries) for feed in feeds]
+        numbers = replace(numbers, rate=self._rate(now, numbers.accepted + numbers.rejected))
+        if changed or now - self._counted_at >= SECONDS_PER_RECOUNT:
+            self._counted_at = now
+            numbers = replace(numbers, live=queries.live_sessions(clock.wall_now() - rows.PLAYING_SECONDS))
+        anew = version != self._tables_version
+        if self._looks % LOOKS_PER_TABLE == 0 and (anew or now - self._tables_at >= SECONDS_PER_RECOUNT):
+            found = self._tables(queries, found, anew=anew)
+            self._tables_version, self._tables_at = version, now
+        self._looks += 1
+        self._version = version
+        troubles = self._status.troubles()
+        return replace(
+            found, numbers=numbers, troubles=before.troubles if troubles == before.troubles else troubles
+        ), looked
+
+    def _tables(self, queries: Queries, before: Snapshot, *, anew: bool) -> Snapshot:
+        now = clock.wall_now()
+        sessions = [rows.session_row(one, now) for one in queries.sessions(SESSIONS_SHOWN)]
+        found = replace(before, sessions=_same(sessions, before.sessions))
+        if not anew:
+            return found
+        levels = [rows.level_row(one) for one in queries.progression(LEVELS_SHOWN)]
+        services = service_rows.read(self._open_services())
+        return replace(
+            found,
+            several_games=queries.games() > 1,
+            levels=_same(levels, before.levels),
+            services=before.services if services == before.services else services,
+        )
+
+    def _rate(self, now: float, total: int) -> float:
+        self._totals.append((now, total))
+        while now - self._totals[0][0] > RATE_SECONDS and len(self._totals) > 2:
+            self._totals.popleft()
+        since, before = self._totals[0]
+        return (total - before) / (now - since) if now > since else 0.0
+
+
+def _same(found: list[Row], before: list[Row]) -> list[Row]:
+    return before if found == before else found

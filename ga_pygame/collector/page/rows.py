@@ -1,0 +1,197 @@
+"""What the page's tables show of an event, a session, a level.
+
+Everything in it came from a game: it is cut to a length, what would not be seen is written out, and the browser
+shows it as text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ga_pygame.collector.page import tracebacks
+from ga_pygame.collector.plain_text import visible
+from ga_pygame.collector.storage.queries import Arrival, Level, Session
+
+NOTES_SHOWN = 4
+PLAYING_SECONDS = 60
+"""A session that has sent nothing for this long, and no end, is called silent: games send every 20 s."""
+
+LATE_SECONDS = 120
+"""An event that came this long after it took place says so; games send every 20 s, and retry for a while."""
+
+MAX_DECODED_BYTES = 64 * 2**10
+"""A larger event is shown by its beginning and is not decoded."""
+
+MAX_WORDS = 120
+"""Characters of an event, a level or an error that a row shows; the rest is seen when the row is opened."""
+
+LAST_MOMENT = 253_402_300_799
+"""The last second of the year 9999."""
+
+Row = dict[str, Any]
+"""`id`, `tone` (its CSS class), `cells` in the order of the columns, `notes` as pairs below it."""
+
+_decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+
+
+def decoded(raw: bytes) -> dict[str, Any] | None:
+    """An object of a game; `None` if it is none or too large to look into."""
+    if len(raw) > MAX_DECODED_BYTES:
+        return None
+    try:
+        value = _decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def event_row(one: Arrival) -> Row:
+    """What arrived; for a rejected one, field and rule of what is wrong with it."""
+    event = decoded(one.json)
+    if event is None:
+        event = {"event_id": one.json[:MAX_WORDS].decode("utf-8", "replace")}
+    notes = [_note(error) for error in one.errors[:NOTES_SHOWN]]
+    if len(one.errors) > NOTES_SHOWN:
+        notes.append(["…", f"and {len(one.errors) - NOTES_SHOWN} more"])
+    category = one.category
+    if category == "unknown" and event.get("category") is not None:
+        category = event["category"]
+    at = moment(event.get("client_ts"))
+    return {
+        "id": one.id,
+        "tone": "rejected" if one.errors else "accepted",
+        "cells": [
+            [at, one.received_at, _late(at, one.received_at)],
+            short(category, 20),
+            _what(event),
+            _value(event),
+            short(event.get("user_id"), 13),
+            game(one.game_key),
+        ],
+        "notes": notes,
+    }
+
+
+def moment(value: object) -> float | None:
+    """Seconds since 1970 that a calendar can show; else `None`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not (math.isfinite(value) and 0 <= value <= LAST_MOMENT):
+        return None
+    return float(value)
+
+
+def _late(at: float | None, received_at: float) -> str:
+    """How much later it came than it took place, if that is much."""
+    if at is None or abs(received_at - at) < LATE_SECONDS:
+        return ""
+    if at > received_at:
+        return f"the player's clock is {_span(at - received_at)} ahead"
+    return f"came {_span(received_at - at)} later"
+
+
+def _span(seconds: float) -> str:
+    units = {"days": 86400, "h": 3600, "min": 60}
+    unit = next(name for name, length in units.items() if seconds >= 2 * length)
+    return f"{int(seconds // units[unit]):,} {unit}"
+
+
+def game(key: str) -> list[str]:
+    """A game's key: shortened, and whole for who looks closer."""
+    return [short(key, 9), short(key, 64)]
+
+
+def _note(error: dict[str, str]) -> list[str]:
+    """Field and rule of one error."""
+    field = error["path"].strip("/").replace("/", ".")
+    reason = error["reason"].removeprefix(f"{field} ").removeprefix(f"{field}: ")
+    return [short(field or "event", 80), short(reason, 400)]
+
+
+_SESSION = {"user": "session starts", "session_end": "session ends"}
+_SAYS = {
+    "ads": ("ad_action", "ad_type", "ad_placement"),
+    "sdk_error": ("error_category", "error_area", "error_action"),
+}
+
+
+def _what(event: dict[str, Any]) -> str:
+    category = event.get("category")
+    if category == "error":
+        severity, message = event.get("severity"), event.get("message")
+        said = tracebacks.headline(message) if isinstance(message, str) else message
+        return " · ".join(part for part in (short(severity, 20), short(said, MAX_WORDS)) if part)
+    if isinstance(category, str) and category in _SESSION:
+        return _SESSION[category]
+    names = _SAYS.get(category, ("event_id",)) if isinstance(category, str) else ("event_id",)
+    return short(" · ".join(_cut(event.get(name)) for name in names if event.get(name) is not None), MAX_WORDS)
+
+
+def _value(event: dict[str, Any]) -> str:
+    for name, unit in (("amount", ""), ("value", ""), ("score", ""), ("length", " s")):
+        value = event.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if event.get("category") == "business" and abs(value) < 2**53:
+                return f"{value / 100:,.2f} {short(event.get('currency'), 3)}"
+            return short(f"{value:,}{unit}", 24)
+    return ""
+
+
+def _cut(value: object) -> str:
+    """A value as text of bounded length."""
+    if value is None:
+        return ""
+    return value[: 4 * MAX_WORDS] if isinstance(value, str) else str(value)[: 4 * MAX_WORDS]
+
+
+def short(value: object, longest: int) -> str:
+    """A value as visible text, cut to a length."""
+    text = value if isinstance(value, str) else "" if value is None else str(value)
+    shown = visible(text[: longest + 1])
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def session_row(one: Session, now: float) -> Row:
+    """A session and how it stands at `now`."""
+    playing = not one.ended and now - one.received_at <= PLAYING_SECONDS
+    state = "ended" if one.ended else "still playing" if playing else "no end came"
+    tone = "playing" if playing else "over"
+    if one.crashed:
+        state, tone = "crashed", "crashed"
+    player = short(one.user_id, 13)
+    return {
+        "id": f"{one.game_key}:{one.session_id}",
+        "tone": tone,
+        "cells": [
+            player,
+            one.session_num,
+            moment(one.started),
+            _duration(one.length),
+            f"{one.events:,}",
+            state,
+            game(one.game_key),
+        ],
+        "notes": [],
+    }
+
+
+def _duration(seconds: int) -> str:
+    hours, rest = divmod(max(0, seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def level_row(one: Level) -> Row:
+    """How a level is played."""
+    share = None if one.completion_rate is None else round(one.completion_rate * 100)
+    mean = "" if one.mean_attempts is None else f"{one.mean_attempts:.1f}"
+    return {
+        "id": one.level,
+        "tone": "level",
+        "cells": [short(one.level, MAX_WORDS), one.starts, one.fails, one.completes, share, mean],
+        "notes": [],
+    }

@@ -1,0 +1,159 @@
+"""What the page's tables show of POGR's sessions and rows, of Trophy's players and leaderboards.
+
+Everything in it came from a game and is cut to a length; the browser shows it as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ga_pygame.collector.emulators.pogr.store import PogrRow, PogrSession
+from ga_pygame.collector.emulators.switchboard import Board, Player, Services
+from ga_pygame.collector.page.rows import MAX_DECODED_BYTES, Row, decoded, moment, short
+
+SESSIONS_SHOWN = 50
+ROWS_SHOWN = 100
+PLAYERS_SHOWN = 50
+RANKS_SHOWN = 10
+FACTS_SHOWN = 6
+NOTES_SHOWN = 3
+_EVENT_FACTS = ("event", "sub_event", "event_key", "event_flag")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the page shows of both services; the counts are empty while a service is not used."""
+
+    pogr: dict[str, int] = field(default_factory=dict)
+    pogr_rows: list[Row] = field(default_factory=list)
+    pogr_sessions: list[Row] = field(default_factory=list)
+    trophy: dict[str, int] = field(default_factory=dict)
+    players: list[Row] = field(default_factory=list)
+    boards: list[Row] = field(default_factory=list)
+
+
+def read(services: Services) -> Shown:
+    """Read what there is."""
+    summary = services.summary()
+    pogr, trophy = summary["pogr"], summary["trophy"]
+    counts: dict[str, int] = {}
+    rows: list[Row] = []
+    sessions: list[Row] = []
+    if pogr["sessions"] or pogr["rows"] or pogr["refused"]:
+        counts = {"sessions": pogr["sessions"], "rows": sum(pogr["rows"].values()), "refused": pogr["refused"]}
+        rows = [pogr_row(one) for one in services.pogr_rows(ROWS_SHOWN, MAX_DECODED_BYTES)]
+        sessions = [pogr_session_row(one) for one in services.pogr_sessions(SESSIONS_SHOWN)]
+    if not any(trophy.values()):
+        return Shown(counts, rows, sessions)
+    return Shown(
+        pogr=counts,
+        pogr_rows=rows,
+        pogr_sessions=sessions,
+        trophy={name: trophy[name] for name in ("events", "replays", "refused")},
+        players=[player_row(one, services.points_name) for one in services.players(PLAYERS_SHOWN)],
+        boards=board_rows(services.boards(RANKS_SHOWN)),
+    )
+
+
+def pogr_session_row(one: PogrSession) -> Row:
+    """A session; who plays is named by the association, or by how the player was named instead."""
+    player = one.association_id or f"({one.identity})"
+    return {
+        "id": one.session_id,
+        "tone": "playing" if one.ended is None else "over",
+        "cells": [short(player, 40), short(one.build, 24), one.started, one.ended, f"{one.rows:,}"],
+        "notes": [],
+    }
+
+
+def pogr_row(one: PogrRow) -> Row:
+    """A row with its key facts."""
+    notes = [["note", short(note, 300)] for note in one.notes[:NOTES_SHOWN]]
+    return {
+        "id": one.id,
+        "tone": "accepted",
+        "cells": [one.received_at, one.kind, _facts(one), moment(one.effective_at)],
+        "notes": notes,
+    }
+
+
+def _facts(one: PogrRow) -> str:
+    if not one.json:
+        return "too large to be shown here"
+    body = decoded(one.json)
+    facts: list[Any]
+    if body is None:
+        return short(one.json[:120].decode("utf-8", "replace"), 120)
+    if one.kind == "event":
+        facts = [body.get(name) for name in _EVENT_FACTS]
+    elif one.kind == "logs":
+        facts = [body.get("severity"), body.get("log")]
+    else:
+        inner = {"data": body.get("data", body), "metrics": body.get("metrics")}.get(one.kind, body)
+        facts = _pairs(inner)
+    return short(" · ".join(short(fact, 120) for fact in facts if fact not in (None, "", {}, [])), 160)
+
+
+def _pairs(value: Any) -> list[str]:
+    """Names and values of an object, the first few of them."""
+    if not isinstance(value, dict):
+        return [_shown(value, 120)]
+    pairs = []
+    for name, one in list(value.items())[:FACTS_SHOWN]:
+        inner = ", ".join(_pairs(one)) if isinstance(one, dict) and len(one) < FACTS_SHOWN and not _deep(one) else one
+        pairs.append(f"{short(name, 40)} {_shown(inner, 60)}".strip())
+    if len(value) > FACTS_SHOWN:
+        pairs.append("…")
+    return pairs
+
+
+def _shown(value: Any, longest: int) -> str:
+    return short(value if isinstance(value, str) else msgspec.json.encode(value).decode(), longest)
+
+
+def _deep(value: dict[str, Any]) -> bool:
+    return any(isinstance(one, dict | list) for one in value.values())
+
+
+def player_row(one: Player, points_name: Callable[[str], str]) -> Row:
+    """A player with all that it has."""
+    totals = " · ".join(f"{short(metric, 40)} {total:,}" for metric, total in one.totals.items())
+    points = " · ".join(
+        f"{short(points_name(key), 20)} {total:,}" + (f", {short(one.levels[key], 20)}" if key in one.levels else "")
+        for key, total in one.points.items()
+    )
+    return {
+        "id": one.user_id,
+        "tone": "player",
+        "cells": [
+            short(one.name or one.user_id, 24),
+            short(totals, 200),
+            one.streak,
+            short(points, 100),
+            short(" · ".join(one.achievements), 300),
+        ],
+        "notes": [],
+    }
+
+
+def board_rows(boards: list[Board]) -> list[Row]:
+    """The best of each leaderboard."""
+    return [
+        {
+            "id": f"{board.key}:{place}",
+            "tone": "rank",
+            "cells": [
+                short(board.name, 40) if place == 0 else "",
+                one["rank"],
+                short(one["userName"] or one["userId"], 24),
+                f"{one['value']:,}",
+            ],
+            "notes": [],
+        }
+        for board in boards
+        for place, one in enumerate(board.rankings)
+    ]

@@ -1,0 +1,1 @@
+"""What was received, as it came, in one SQLite file."""

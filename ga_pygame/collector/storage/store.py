@@ -1,0 +1,413 @@
+"""Where the collector keeps what it gets: one SQLite file, written by one thread.
+
+A submission is acknowledged after its commit; what waits together is committed together. The accepted events
+of a request are one row, each rejected one is a row; they share one sequence of ids, the order of arrival. What
+the page counts (totals, sessions, levels) is kept in the same transaction as the events, so that a question
+costs the same after a million.
+
+An event that was stored before (same game, same `event_uuid`) is counted as a duplicate and not stored
+again: games re-send what they saw no answer for.
+
+The file can be deleted, replaced or damaged while it is written. Then nothing is acknowledged until `keeper` has
+made it good again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from ga_pygame.collector.status import Status
+from ga_pygame.collector.storage import batches
+from ga_pygame.collector.storage.keeper import Keeper, Unusable
+from ga_pygame.collector.storage.levels import natural_key
+from ga_pygame.collector.storage.schema import is_of_the_file
+from ga_pygame.collector.storage.seen import Seen
+from ga_pygame.collector.teller import Tell
+
+EVENTS_PER_COMMIT = 20_000
+MAX_WAITING_BYTES = 24 * 2**20
+"""Bytes of memory that submissions take, about, until they are committed; beyond it senders get 503."""
+MAX_REJECTED_KEPT = 100
+"""Rejected events of a request that are stored; further ones are only counted."""
+WATCH_SECONDS = 0.5
+"""How often the file is looked at while nothing is written."""
+
+_ENDS = "the collector ends"
+
+_Accepted = tuple[Mapping[str, Any], bytes]
+
+
+class StoreFull(Exception):
+    """It cannot be stored now: too much waits, or the file is not usable; the sender should come again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An event that broke a rule."""
+
+    category: str
+    json: bytes
+    errors: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What one request brought.
+
+    Attributes:
+        game_key: Whose events these are.
+        received_at: Seconds since 1970.
+        accepted: Each event decoded and as sent.
+        rejected: The others.
+        size: Bytes of memory that this holds, about.
+        body: The request's own list, if nothing of it was rejected; gzip or plain.
+    """
+
+    game_key: str
+    received_at: float
+    accepted: Sequence[_Accepted]
+    rejected: Sequence[Rejected]
+    size: int
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one request of another service writes.
+
+    Attributes:
+        write: Called on the writing thread inside a transaction, a second time if that has to be begun anew;
+            so it keeps nothing but what it writes, and what it returns. It does not raise for a request that
+            it turns down.
+        size: Bytes that this holds in memory.
+    """
+
+    write: Callable[[sqlite3.Connection], Any]
+    size: int
+
+
+def _silent(cause: str, message: str) -> None:
+    """Tell nobody."""
+
+
+class Store:
+    """The write side of the file; `submit` from any thread, one thread writes."""
+
+    def __init__(
+        self, path: Path, *, temporary: bool = False, tell: Tell = _silent, status: Status | None = None
+    ) -> None:
+        self.path = path
+        self._temporary = temporary
+        self._tell = tell
+        self._keeper = Keeper(path, tell, status or Status(), self._use)
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._waiting_bytes = 0
+        self._lock = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="ga-collector-store", daemon=True)
+        self._thread.start()
+
+    @property
+    def generation(self) -> int:
+        """It changes when the file was opened anew; who reads has to do the same. Any thread may ask."""
+        return self._keeper.generation
+
+    def submit(self, submission: Submission) -> Future[None]:
+        """Hand over what a request brought; the future is done when it is committed.
+
+        Raises:
+            StoreFull: Too much waits already.
+        """
+        return self._put(submission)
+
+    def change(self, change: Change) -> Future[Any]:
+        """Hand over another change; the future holds what its `write` returned once that is committed.
+
+        Raises:
+            StoreFull: Too much waits already.
+        """
+        return self._put(change)
+
+    def _put(self, what: Submission | Change) -> Future[Any]:
+        future: Future[Any] = Future()
+        with self._lock:
+            if self._closed or self._waiting_bytes + what.size > MAX_WAITING_BYTES:
+                raise StoreFull("too much waits to be stored")
+            self._waiting_bytes += what.size
+            self._queue.put((what, future))
+        return future
+
+    def close(self) -> None:
+        """Write what waits, unless the file cannot be written, and close it."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        self._thread.join()
+        self._keeper.close()
+        if self._temporary:
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+    # --- the writing thread ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while self._step():
+                pass
+        finally:  # nobody may wait for a thread that has ended
+            with self._lock:
+                self._closed = True
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    item = self._queue.get_nowait()
+                    if item is not None:
+                        _refuse([item], StoreFull(_ENDS))
+
+    def _step(self) -> bool:
+        """Store what waits, or look at the file if nothing comes; returns whether to go on."""
+        try:
+            item = self._queue.get(timeout=WATCH_SECONDS)
+        except queue.Empty:
+            self._look_idly()
+            return True
+        group, waiting, going = self._group(item)
+        if group:
+            try:
+                self._keeper.look()
+                self._settle(group)
+            except Unusable as error:
+                _refuse(group, StoreFull(str(error)))
+            except Exception as error:  # noqa: BLE001 - this thread must go on, and senders must hear of it
+                _refuse(group, error)
+            finally:
+                _refuse(group, StoreFull(_ENDS))  # whom none of these reached
+        with self._lock:
+            self._waiting_bytes -= waiting
+        return going and not (self._closed and self._keeper.failing)  # at the end is no time to try again
+
+    def _look_idly(self) -> None:
+        try:
+            self._keeper.look()
+        except Unusable:  # it was said
+            pass
+        except Exception as error:  # noqa: BLE001 - this thread must go on
+            self._keeper.failed(error)
+            self._tell("look", f"cannot look at {self.path}: {type(error).__name__}: {error}")
+
+    def _group(self, item: _Item | None) -> tuple[list[_Item], int, bool]:
+        """What waits together, from one item on; the bytes of it; whether more may come after it."""
+        group: list[_Item] = []
+        size = waiting = 0
+        while item is not None:
+            what, future = item
+            waiting += what.size
+            if future.set_running_or_notify_cancel():
+                group.append(item)
+                size += len(what.accepted) + len(what.rejected) if isinstance(what, Submission) else 1
+            if size >= EVENTS_PER_COMMIT:
+                break
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                break
+        return group, waiting, item is not None
+
+    def _use(self, db: sqlite3.Connection) -> None:
+        """Go on with a file that was just opened."""
+        self._db = db
+        self._games: dict[str, int] = dict(db.execute("SELECT key, id FROM games"))
+        self._seen = Seen(db)
+        if self._seen.damaged:
+            what = "stored requests are damaged and are left out where they are read"
+            self._tell("damaged requests", f"{self._seen.damaged} {what}: {self.path}")
+
+    def _settle(self, group: list[_Item]) -> None:
+        try:
+            results = self._write([what for what, _ in group])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the sender must hear of it
+            with contextlib.suppress(sqlite3.Error):
+                self._db.rollback()
+            self._games.clear()  # one that it added is not there any more
+            self._keeper.failed(error)
+            if len(group) == 1 or is_of_the_file(error):
+                _refuse(group, error)
+            else:  # one that cannot be stored must not take the others with it
+                for one in group:
+                    self._settle([one])
+            return
+        self._keeper.committed()
+        for (_, future), result in zip(group, results, strict=True):
+            future.set_result(result)
+        try:
+            self._seen.tidy()
+            self._keeper.tidy()
+        except sqlite3.Error:  # nobody waits for it, and the next time may be better
+            with contextlib.suppress(sqlite3.Error):
+                self._db.rollback()
+
+    def _write(self, group: Sequence[Submission | Change]) -> list[Any]:
+        self._db.execute("BEGIN IMMEDIATE")
+        submissions = [one for one in group if isinstance(one, Submission)]
+        added, last = self._write_events(submissions) if submissions else ({}, 0)
+        results = [one.write(self._db) if isinstance(one, Change) else None for one in group]
+        self._db.execute("COMMIT")
+        self._seen.add(added, last)
+        return results
+
+    def _write_events(self, submissions: Sequence[Submission]) -> tuple[dict[int, set[str]], int]:
+        """Insert what is new and count everything; return the new ids by game, and the last batch's row id."""
+        self._seen.catch_up()
+        (last,) = self._db.execute(
+            "SELECT max(ifnull((SELECT max(id) FROM batches), 0), ifnull((SELECT max(id) FROM rejected), 0))"
+        ).fetchone()
+        added: dict[int, set[str]] = {}
+        rows: list[tuple[Any, ...]] = []
+        refused: list[tuple[Any, ...]] = []
+        tally = _Tally()
+        for submission in submissions:
+            game_id = self._game_id(submission.game_key)
+            received_at = submission.received_at
+            new = self._new(game_id, submission.accepted, added.setdefault(game_id, set()), tally)
+            if new:
+                last += len(new)
+                categories = tally.add(game_id, received_at, [event for event, _ in new])
+                whole = submission.body if len(new) == len(submission.accepted) else b""
+                body = whole or batches.join(raw for _, raw in new)
+                rows.append((last, len(new), game_id, received_at, ",".join(categories), body))
+            for number, one in enumerate(submission.rejected):
+                if number >= MAX_REJECTED_KEPT:
+                    tally.count(game_id, one.category, 1)
+                    continue
+                last += 1
+                refused.append((last, game_id, received_at, one.category, one.errors, one.json))
+                tally.count(game_id, one.category, 1)
+        self._db.executemany("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._db.executemany("INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?)", refused)
+        tally.write(self._db)
+        return added, rows[-1][0] if rows else 0
+
+    def _new(self, game_id: int, accepted: Sequence[_Accepted], added: set[str], tally: _Tally) -> Sequence[_Accepted]:
+        """What was not stored before; its ids are put to those that the transaction has `added`."""
+        uuids: list[str | None] = [event.get("event_uuid") for event, _ in accepted]
+        unique = {uuid for uuid in uuids if uuid is not None}
+        known = self._seen.among(game_id, unique) | (unique & added)
+        if len(unique) == len(accepted) and not known:  # nearly always
+            added |= unique
+            return accepted
+        new = []
+        for (event, raw), uuid in zip(accepted, uuids, strict=True):
+            if uuid in known:
+                tally.count(game_id, event["category"], 2)
+                continue
+            new.append((event, raw))
+            if uuid is not None:
+                known.add(uuid)
+        added |= unique
+        return new
+
+    def _game_id(self, key: str) -> int:
+        game_id = self._games.get(key)
+        if game_id is None:
+            self._db.execute("INSERT OR IGNORE INTO games (key) VALUES (?)", (key,))
+            (game_id,) = self._db.execute("SELECT id FROM games WHERE key = ?", (key,)).fetchone()
+            self._games[key] = game_id
+        return game_id
+
+
+_Item = tuple[Submission | Change, Future[Any]]
+
+
+def _refuse(group: Sequence[_Item], error: Exception) -> None:
+    """Tell those who still wait that nothing was stored."""
+    for _, future in group:
+        if not future.done():
+            future.set_exception(error)
+
+
+class _Tally:
+    """What a group of events adds to the totals, sessions and levels."""
+
+    def __init__(self) -> None:
+        self._totals: dict[tuple[int, str], list[int]] = {}
+        self._sessions: dict[tuple[int, str], list[Any]] = {}
+        self._levels: dict[tuple[int, str], list[int]] = {}
+
+    def count(self, game_id: int, category: str, column: int, number: int = 1) -> None:
+        """Column 0 is accepted, 1 rejected, 2 duplicates."""
+        counts = self._totals.setdefault((game_id, category), [0, 0, 0])
+        counts[column] += number
+
+    def add(self, game_id: int, received_at: float, events: Sequence[Mapping[str, Any]]) -> Collection[str]:
+        """Count accepted events of one request; return their categories."""
+        categories = Counter([event["category"] for event in events])
+        for category, number in categories.items():
+            self.count(game_id, category, 0, number)
+        for session_id, some in groupby(events, lambda event: event.get("session_id")):
+            if session_id is not None:
+                self._add_to_session((game_id, session_id), received_at, list(some))
+        if "progression" in categories:
+            for event in events:
+                if event["category"] == "progression":
+                    self._add_to_level(game_id, event)
+        return categories
+
+    def _add_to_session(self, key: tuple[int, str], received_at: float, events: list[Mapping[str, Any]]) -> None:
+        times = [received_at if (at := event.get("client_ts")) is None else at for event in events]
+        session = self._sessions.get(key)
+        if session is None:
+            about = map(events[0].get, ("user_id", "session_num", "platform", "build"))
+            session = self._sessions[key] = [*about, times[0], times[0], received_at, None, 0, 0]
+        session[4] = min(session[4], *times)
+        session[5] = max(session[5], *times)
+        session[6] = received_at
+        session[8] += len(events)
+        for event in events:
+            if event["category"] == "session_end":
+                session[7] = event["length"]
+            elif event["category"] == "error" and event.get("severity") == "critical":
+                session[9] = 1
+
+    def _add_to_level(self, game_id: int, event: Mapping[str, Any]) -> None:
+        status, _, level = event["event_id"].partition(":")
+        counts = self._levels.setdefault((game_id, level), [0, 0, 0, 0, 0])
+        counts[("Start", "Fail", "Complete").index(status)] += 1
+        attempt = event.get("attempt_num")
+        if status == "Complete" and attempt is not None:
+            counts[3] += min(attempt, 2**31)
+            counts[4] += 1
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Add all this to the tables."""
+        db.executemany(
+            "INSERT INTO totals VALUES (?, ?, ?, ?, ?) ON CONFLICT (game_id, category) DO UPDATE SET"
+            " accepted = accepted + excluded.accepted, rejected = rejected + excluded.rejected,"
+            " duplicates = duplicates + excluded.duplicates",
+            [(*key, *counts) for key, counts in self._totals.items()],
+        )
+        db.executemany(
+            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (game_id, session_id) DO UPDATE SET user_id = excluded.user_id,"
+            " started = min(started, excluded.started), latest = max(latest, excluded.latest),"
+            " build = ifnull(excluded.build, build), received_at = excluded.received_at,"
+            " length = ifnull(excluded.length, length), events = events + excluded.events,"
+            " crashed = max(crashed, excluded.crashed)",
+            [(*key, *session) for key, session in self._sessions.items()],
+        )
+        db.executemany(
+            "INSERT INTO levels VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (game_id, level) DO UPDATE SET"
+            " starts = starts + excluded.starts, fails = fails + excluded.fails,"
+            " completes = completes + excluded.completes, attempts = attempts + excluded.attempts,"
+            " attempted = attempted + excluded.attempted",
+            [(*key, *counts, natural_key(key[1])) for key, counts in self._levels.items()],
+        )

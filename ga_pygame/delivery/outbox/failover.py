@@ -1,0 +1,445 @@
+"""The outbox that the tracker uses: on disk as long as the disk works, in memory while it does not.
+
+A full disk, a read-only folder, a damaged file or another program that holds it must cost the game nothing. Each case
+is said once; what had to stay in memory moves to the disk as soon as that works again, at the latest when the game
+ends. Until then the journal keeps it, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from ga_pygame import kept
+from ga_pygame.clock import Clock
+from ga_pygame.delivery.outbox import replaced, salvage
+from ga_pygame.delivery.outbox.contract import (
+    Batch,
+    LockedError,
+    Orphan,
+    Outbox,
+    OutboxError,
+    Rejected,
+    Told,
+    Transaction,
+    journal_key,
+)
+from ga_pygame.delivery.outbox.file import BUSY_SECONDS, DamagedError, NewerSchemaError, read_values
+from ga_pygame.delivery.outbox.launches import Launches
+from ga_pygame.delivery.outbox.memory import MemoryOutbox
+from ga_pygame.delivery.outbox.memory_slices import Slice, Slices
+from ga_pygame.delivery.outbox.sqlite import OPEN_SECONDS, GoneError, OlderSchemaError, SqliteOutbox
+from ga_pygame.diagnostics import Diagnostics, Drop
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 5.0
+"""For how long another process may hold the file before events are numbered in memory: two copies of a game may then
+give the same `transaction_num` or `session_num`. Until then they wait unnumbered, in the journal."""
+
+FIRST_RETRY_SECONDS = 0.1
+"""Time until the disk is tried again for the first time; then twice as long each time."""
+
+MAX_RETRY_SECONDS = 5.0
+"""The longest time between two tries to use the disk again."""
+
+_SALVAGE = "salvage"
+"""The kept value that names a file set aside whose records are still to be saved."""
+
+
+class FailoverOutbox:
+    """See the module. The constructor opens the disk and never raises.
+
+    Args:
+        path: The database file; `None` where there is no place for one.
+        destinations: Names that take records.
+        clock: For the time between tries.
+        diagnostics: Told of every change for the worse.
+        summing: Names that take sums.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        destinations: Sequence[str],
+        clock: Clock,
+        diagnostics: Diagnostics,
+        summing: Sequence[str] = (),
+    ) -> None:
+        self._path = path
+        self._destinations = tuple(destinations)
+        self._summing = tuple(summing)
+        self._clock = clock
+        self._diagnostics = diagnostics
+        self._told = Told(self._say, self._lost, self._refused)
+        self._memory = MemoryOutbox(destinations, summing, self._told)
+        self._launch = self._memory.launch
+        self._disk: SqliteOutbox | None = None
+        self._in_memory = False
+        self._numbered_in_memory = False  # by the writer, since it is used
+        self._locked_since: float | None = None
+        self._moving = False
+        self._retry_after = FIRST_RETRY_SECONDS
+        self._next_try = 0.0
+        self._closing = False
+        self._has_given_up = False
+        self._damage: OutboxError | None = None
+        self._delivered: dict[str, int] = {}  # by this process, from the file that was set aside
+        self._aside: Path | None = None  # where a damaged file is just being moved
+        self._slices = Slices()
+        self._journal_done = 0
+        self._is_another = False  # file than the one that earlier launches used
+        self._has_saved = False  # what was set aside, by an earlier launch, too
+        if path is None:
+            self._to_memory(OutboxError("there is no home folder; GA_PYGAME_DATA_DIR may name another"))
+            return
+        try:
+            self._disk = self._opened(path, OPEN_SECONDS, migrates=False)
+        except OlderSchemaError:  # the writer does it, behind the game
+            self._to_memory(None)
+            self._next_try = 0.0
+        except DamagedError as error:
+            self._replace(error)
+        except OutboxError as error:
+            self._to_memory(error)
+
+    def _opened(self, path: Path, seconds: float, *, migrates: bool = True) -> SqliteOutbox:
+        """Open the file, or another one beside it where it belongs to a newer version of the package."""
+        try:
+            return self._sqlite(path, seconds, migrates=migrates)
+        except NewerSchemaError as error:
+            self._path = path.with_name("outbox.older.sqlite3")
+            self._is_another = True
+            self._say("newer", f"{error}; it is left as it is, and {self._path.name} is used beside it")
+            return self._sqlite(self._path, seconds, migrates=migrates)
+
+    def _sqlite(
+        self, path: Path, seconds: float, *, migrates: bool = True, launches: Launches | None = None
+    ) -> SqliteOutbox:
+        names = (self._destinations, self._summing, self._launch)
+        return SqliteOutbox(path, *names, seconds=seconds, told=self._told, migrates=migrates, launches=launches)
+
+    # --- a file that is damaged, or gone ----------------------------------------------------------------
+
+    def _replace(self, error: OutboxError) -> None:
+        """Set a damaged file aside and begin a new one with what was kept; go on in memory where that fails."""
+        self._damage = error
+        try:
+            if isinstance(error, GoneError):
+                self._begin_after_removal(error)
+            else:
+                self._begin_anew(error)
+        except (OutboxError, OSError, ValueError, TypeError) as failed:
+            self._to_memory(failed)
+
+    def _replace_damaged(self, error: DamagedError) -> None:
+        self._replace(error)
+
+    def _begin_anew(self, error: OutboxError) -> None:
+        """Set the file aside, begin a new one, copy what is small; the records follow in `transact`."""
+        path = self._path
+        if path is None:
+            return
+        if self._disk is not None:
+            self._delivered = self._disk.delivered
+            self._disk.close()
+            self._disk = None
+        aside = self._aside = self._aside or salvage.free_name(path)
+        self._is_another = True
+        salvage.set_aside(path, aside)
+        disk = self._sqlite(path, BUSY_SECONDS)
+
+        def copy(transaction: Transaction) -> None:
+            with salvage.opened(aside) as damaged:
+                salvage.copy_values(damaged, self._launch, transaction, self._told.say)
+            transaction.remember(_SALVAGE, aside.name)
+
+        disk.transact(copy)
+        self._disk, self._aside, self._damage, self._has_saved = disk, None, None, False
+        self._say("damaged", f"{error}; set aside as {aside.name}")
+
+    def _begin_after_removal(self, error: OutboxError) -> None:
+        """Somebody removed or replaced the file: what we still hold open is copied, unless another copy did that."""
+        path, old = self._path, self._disk
+        if path is None or old is None:
+            return
+        self._is_another = True
+        is_new = not path.exists()
+        try:
+            disk = self._sqlite(path, BUSY_SECONDS, launches=old.launches)
+        except DamagedError:
+            salvage.set_aside(path, salvage.free_name(path))
+            is_new = True
+            disk = self._sqlite(path, BUSY_SECONDS, launches=old.launches)
+        try:
+            has_moved = replaced.move(old, disk, self._destinations, self._told, is_new=is_new)
+        except BaseException:
+            disk.close(is_followed=True)
+            raise
+        self._disk, self._damage = disk, None
+        old.close(is_followed=True)
+        self._say(
+            "gone", f"{error}; {'what waited in it was saved' if has_moved else 'another copy saved what waited'}"
+        )
+
+    def _save_records(self) -> None:
+        """Save the records of a file that was set aside. Takes its time: the writer's, not the game's."""
+        disk, path = self._disk, self._path
+        if disk is None or path is None or self._in_memory:
+            return
+
+        def save(transaction: Transaction) -> tuple[str, salvage.Found] | None:
+            name = transaction.value(_SALVAGE)
+            if name is None:
+                return None
+            transaction.remember(_SALVAGE, None)
+            aside = path.with_name(Path(name).name)
+            if not aside.exists():
+                return None
+            with salvage.opened(aside) as damaged:
+                found = salvage.read_records(damaged, aside, self._delivered, self._destinations)
+            for record, only in found.records:
+                transaction.add([record], only)
+            return aside.name, found
+
+        try:
+            saved = disk.transact(save)
+        except OutboxError:
+            return  # met again by the next transaction, or the next launch
+        self._has_saved = True
+        if saved is not None:
+            name, found = saved
+            if found.records:
+                self._say("saved", f"{len(found.records)} waiting events could be saved from {name}")
+            if found.lost:
+                self._lost(found.lost, f"they were in {name}, which is damaged")
+
+    # --- the disk cannot be used now --------------------------------------------------------------------
+
+    def _to_memory(self, error: Exception | None) -> None:
+        """Go on in memory, with the counters where the disk can still tell them; of `None` nothing is said."""
+        self._others_write(error)
+        self._next_try = self._clock.monotonic() + self._retry_after
+        self._retry_after = min(2 * self._retry_after, MAX_RETRY_SECONDS)
+        if self._in_memory:
+            return
+        self._in_memory = True
+        if error is not None:
+            self._say("memory", f"events are kept in memory until the disk can be written: {error}")
+        with contextlib.suppress(OutboxError):
+            if self._disk is not None:
+                self._memory.take_over(*self._disk.counters())
+            elif self._path is not None:
+                self._memory.take_over(kept.values(read_values(self._path).items(), self._told.say), {}, {})
+
+    def _to_disk(self) -> bool:
+        """Move what is in memory to the disk; false where that still fails."""
+        self._moving = True  # before the look at `busy`: an uploader leases first and looks at this then
+        if self._memory.busy and not self._closing:
+            self._moving = False
+            return False  # what is being sent now would be sent again
+        try:
+            self._bring_back()
+        except (OutboxError, OSError) as error:
+            if isinstance(error, (DamagedError, GoneError)):
+                self._damage = error
+            self._to_memory(error)
+            return False
+        else:
+            self._memory.forget()
+        finally:
+            self._moving = False
+        self._in_memory = self._numbered_in_memory = False
+        self._locked_since = None
+        self._slices.clear()
+        self._retry_after = FIRST_RETRY_SECONDS
+        self._diagnostics.forget("outbox:memory")
+        return True
+
+    def _bring_back(self) -> None:
+        if self._path is None:
+            raise OutboxError("there is no place for a file")
+        if self._damage is not None:
+            damage = self._damage
+            if isinstance(damage, GoneError):
+                self._begin_after_removal(damage)
+            else:
+                self._begin_anew(damage)
+        if self._disk is None:
+            self._disk = self._opened(self._path, BUSY_SECONDS)
+        self._disk.transact(self._memory.pour)
+
+    def _say(self, cause: str, message: str) -> None:
+        self._diagnostics.warn_once(f"outbox:{cause}", message)
+
+    def _refused(self, message: str) -> None:
+        self._diagnostics.drop(Drop.PART, detail=message)
+        self._say("sum", message)
+
+    def _lost(self, count: int, why: str) -> None:
+        if not count:
+            return
+        self._diagnostics.drop(Drop.DAMAGED, count, why)
+        self._say(f"lost:{why}", f"{count} waiting events are lost: {why}")
+
+    # --- the contract -----------------------------------------------------------------------------------
+
+    def _others_write(self, error: Exception | None) -> bool:
+        """Whether an error only says that another process writes, and that not for long."""
+        if not isinstance(error, LockedError):
+            self._locked_since = None
+            return False
+        now = self._clock.monotonic()
+        if self._locked_since is None:
+            self._locked_since = now
+        return now < self._locked_since + PATIENCE_SECONDS
+
+    def transact(self, work: Callable[[Transaction], T], *, may_wait: bool = False) -> T:
+        if self._in_memory and self._path is not None and self._clock.monotonic() >= self._next_try:
+            self._to_disk()
+        if self._damage is not None and not self._in_memory:
+            self._replace(self._damage)
+        if not self._has_saved:
+            self._save_records()
+        if self._in_memory and may_wait and not self._numbered_in_memory and self._locked_since is not None:
+            error = LockedError(f"{self._path} is held by another process")
+            if self._others_write(error):
+                raise error
+        return self._transact(work, may_wait=may_wait)
+
+    def transact_at_start(self, work: Callable[[Transaction], T]) -> T:
+        """The same without what may take long."""
+        result = self._transact(work)
+        self._numbered_in_memory = False
+        return result
+
+    def _transact(self, work: Callable[[Transaction], T], *, may_wait: bool = False) -> T:
+        if not self._in_memory and self._disk is not None:
+            try:
+                result = self._disk.transact(work)
+            except (DamagedError, GoneError) as error:
+                self._replace(error)
+            except OutboxError as error:
+                if self._others_write(error) and may_wait:
+                    raise
+                self._to_memory(error)
+            else:
+                self._locked_since = None
+                return result
+        if not self._in_memory and self._disk is not None:  # a new file
+            try:
+                return self._disk.transact(work)
+            except OutboxError as error:
+                self._to_memory(error)
+        self._numbered_in_memory = True
+        first, key = self._memory.next_id, journal_key(self._launch)
+        before = kept.count(self._memory.values.get(key))
+        result = self._memory.transact(work)
+        self._slices.add(Slice(first, self._memory.next_id, before, kept.count(self._memory.values.get(key))))
+        return result
+
+    @property
+    def launch(self) -> str:
+        return self._launch
+
+    def journal_path(self) -> Path | None:
+        return self._disk.journal_path() if self._disk is not None and not self._in_memory else None
+
+    def journal_done(self, position: int) -> int:
+        if not self._in_memory:
+            self._journal_done = position
+            return position
+        self._journal_done = max(self._journal_done, self._slices.done(self._memory.oldest))
+        return self._journal_done
+
+    def journal_sent(self, position: int) -> int:
+        return self._disk.journal_sent(position) if self._disk is not None and not self._in_memory else 0
+
+    @property
+    def is_on_disk(self) -> bool:
+        return not self._in_memory or self._path is None
+
+    def bury(self, orphan: Orphan) -> None:
+        if self._disk is not None:
+            with contextlib.suppress(OutboxError):
+                self._disk.bury(orphan)
+
+    def orphans(self) -> Sequence[Orphan]:
+        try:
+            found = self._disk.orphans() if self._disk and not self._in_memory else ()
+            return [replace(orphan, is_of_this_file=False) for orphan in found] if self._is_another else found
+        except OutboxError as error:
+            self._note(error, self._disk, "what earlier launches left cannot be read now")
+            return ()
+
+    def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
+        disk = self._disk
+        if disk is not None and self._damage is None:
+            try:
+                batch = disk.lease(destination, max_events, max_bytes)
+            except OutboxError as error:
+                self._note(error, disk, "events on the disk cannot be read now")
+                batch = None
+            if batch is not None:
+                return replace(batch, more=True) if len(self._memory) else batch
+        if self._moving:
+            return None
+        batch = self._memory.lease(destination, max_events, max_bytes)
+        if batch is not None and self._moving:
+            self._memory.release(batch)
+            return None
+        return batch
+
+    def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
+        try:
+            batch.origin.settle(batch, rejected)
+        except OutboxError as error:
+            self._note(error, batch.origin, "sent events cannot be removed from the disk now")
+
+    def _note(self, error: OutboxError, origin: Outbox | None, consequence: str) -> None:
+        """What an uploader met; damage is mended by the writer, on its own thread."""
+        if isinstance(error, (DamagedError, GoneError)):
+            if origin is self._disk:  # else the writer has replaced that file already
+                self._damage = error
+        else:
+            self._say(consequence, f"{consequence}: {error}")
+
+    def release(self, batch: Batch) -> None:
+        batch.origin.release(batch)
+
+    def save(self) -> None:
+        self._closing = True
+        if self._in_memory and not self._has_given_up and not self._to_disk():
+            self._has_given_up = True
+            self._give_up()
+        if self._disk is not None:
+            with contextlib.suppress(OutboxError):
+                self._disk.save()
+
+    @property
+    def unsaved(self) -> int:
+        """Records that nothing but memory has."""
+        if not self._in_memory:
+            return 0
+        return len(self._memory) - self._slices.in_journal(self._memory.count_between)
+
+    def _give_up(self) -> None:
+        """The disk could not be written to the end: count what is lost, and have no session ended again."""
+        if lost := self.unsaved:
+            self._diagnostics.drop(Drop.OUTBOX_FULL, lost)
+            self._say("lost", f"{lost} events are lost: they were not sent, and the disk cannot be written")
+        if self._disk is not None and isinstance(self._damage, GoneError):
+            with contextlib.suppress(OutboxError):
+                self._lost(
+                    replaced.waiting(self._disk, self._destinations), f"{self._damage}, and no other can be made"
+                )
+        if self._disk is not None and self._memory.is_over:
+            with contextlib.suppress(OutboxError):
+                self._disk.mark_ended()
+
+    def close(self) -> None:
+        if self._disk is not None:
+            self._disk.close()

@@ -1,0 +1,181 @@
+"""Locks between processes: a file that one process holds as long as it lives.
+
+The system frees the lock when its holder dies, however it dies. A lock file is somebody's the moment another user
+can write into its folder, so it is opened without following links and without waiting, and only a file of our own
+counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import sys
+from pathlib import Path
+
+from ga_pygame import forks
+from ga_pygame.clock import SystemClock, sleep
+from ga_pygame.delivery.outbox import data_folder
+
+MAX_MOVED = 3
+"""Things in the place of one lock file that are moved out of the way; a further one is left where it is."""
+
+POLL_SECONDS = 0.005
+"""Time between two tries to get a lock that somebody else holds."""
+
+_FLAGS = os.O_RDWR | os.O_CREAT
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOINHERIT"):  # the last two are Windows'
+    _FLAGS |= getattr(os, _name, 0)
+
+if sys.platform == "win32":
+    import msvcrt
+
+    _BUSY = {errno.EACCES, errno.EDEADLK}
+
+    def _lock(file: int) -> None:
+        os.lseek(file, 0, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    _BUSY = {errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK}
+
+    def _lock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class Patience:
+    """A budget of time, shared by several things that may each have to wait.
+
+    Args:
+        seconds: The whole of it; it begins now.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._now = SystemClock().monotonic
+        self._end = self._now() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left; 0 where there are none."""
+        return max(0.0, self._end - self._now())
+
+
+def acquire_cleared(lock: FileLock, guard: FileLock) -> bool:
+    """Take a lock, at once or not at all; a folder, pipe, link or other user's file in its place is moved aside.
+
+    Only who holds the guard moves anything: else one process could move what another has just made and locked.
+
+    Raises:
+        OSError: There can be no lock.
+    """
+    try:
+        return lock.acquire()
+    except OSError:
+        if not _is_foreign(lock.path):
+            raise
+    if not guard.acquire():
+        return False
+    try:
+        if _is_foreign(lock.path):
+            names = [lock.path.with_name(f"{lock.path.name}.moved-{number}") for number in range(1, MAX_MOVED + 1)]
+            free = next((one for one in names if not os.path.lexists(one)), None)
+            if free is None:
+                raise FileExistsError(errno.EEXIST, "is no lock file of ours, and comes back", str(lock.path))
+            lock.path.rename(free)
+        return lock.acquire()
+    finally:
+        guard.release()
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether something lies there that is no plain file of the user."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return not stat.S_ISREG(found.st_mode) or (sys.platform != "win32" and found.st_uid != os.geteuid())
+
+
+class FileLock:
+    """One lock. Not for two threads at once.
+
+    Args:
+        path: The lock file; made where it is missing, readable by the user only.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = -1
+        self._pid = 0
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether we hold it."""
+        return self._file >= 0 and self._pid == os.getpid()
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether we hold it and its file is still the one that others look at."""
+        try:
+            return self.is_locked and os.path.samestat(os.fstat(self._file), os.stat(self.path))
+        except OSError:
+            return False
+
+    def acquire(self, patience: Patience | None = None) -> bool:
+        """Take the lock; false where somebody else holds it, also after waiting so long.
+
+        Raises:
+            OSError: There can be no lock: no such folder, no locks on this drive, or a file that is not ours.
+        """
+        while not self._try():
+            if patience is None or not patience.left:
+                return False
+            sleep(min(POLL_SECONDS, patience.left))
+        return True
+
+    def _try(self) -> bool:
+        file = os.open(self.path, _FLAGS, 0o600)
+        try:
+            data_folder.check_open(file, self.path)
+            _lock(file)
+            is_there = os.path.samestat(os.fstat(file), os.stat(self.path))  # else its last holder removed it just now
+        except OSError as error:
+            os.close(file)
+            if error.errno in _BUSY or isinstance(error, FileNotFoundError):
+                return False
+            raise
+        if not is_there:
+            os.close(file)
+            return False
+        self._file, self._pid = file, os.getpid()
+        forks.share(self)
+        return True
+
+    def release(self) -> None:
+        """Give the lock back; nothing where we do not hold it."""
+        file, self._file = self._file, -1
+        if file >= 0 and self._pid == os.getpid():
+            with contextlib.suppress(OSError):
+                os.close(file)
+
+    def remove(self) -> None:
+        """Give the lock back and remove its file."""
+        if sys.platform == "win32":  # no file can be removed there that is open
+            self.release()
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
+        self.release()
+
+    def let_go(self) -> None:
+        """In a forked child: close the file without unlocking it, which would free the parent's lock.
+
+        A lock lives as long as any process has its description open, so a child that outlives its parent would keep
+        it, and nobody could recover the parent's sessions.
+        """
+        file, self._file = self._file, -1
+        if file >= 0:
+            with contextlib.suppress(OSError):
+                os.close(file)

@@ -1,0 +1,394 @@
+"""An outbox that ends with the process: for a disk that cannot be written, and for tests.
+
+What it does takes time in proportion to what it moves, never to all that it holds: a disk may be full for hours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+from ga_pygame import kept
+from ga_pygame.clock import breathe, new_id
+from ga_pygame.delivery.outbox.contract import (
+    COUNTERS,
+    LEAST_SUM,
+    MAX_REJECTED,
+    PROTECTED,
+    Batch,
+    NewRecord,
+    OpenSession,
+    Orphan,
+    Rejected,
+    Told,
+    Transaction,
+    cut,
+    refusal,
+    sum_record,
+    taken_apart,
+)
+from ga_pygame.protocol import StoredRecord
+
+T = TypeVar("T")
+
+
+_POURED = 128
+"""Records that are poured between two chances for the game thread to take the interpreter lock."""
+
+
+class MemoryOutbox:
+    """See the module.
+
+    Args:
+        destinations: Names that take records.
+        summing: Names that take sums.
+        told: Told of amounts that are too much.
+    """
+
+    def __init__(self, destinations: Sequence[str], summing: Sequence[str] = (), told: Told | None = None) -> None:
+        self._told = told or Told()
+        self._destinations = tuple(destinations)
+        self._summing = frozenset(summing)
+        self._additions: deque[tuple[str, str, float]] = deque()  # by the writer, taken by the uploaders
+        self._sums: dict[tuple[str, str], float] = {}
+        self._frozen: dict[tuple[str, str], tuple[float, str]] = {}
+        self._lock = Lock()  # between writer and uploaders; the game thread never takes it
+        self._records: dict[int, StoredRecord] = {}
+        self._waiting: dict[str, dict[int, None]] = {name: {} for name in destinations}  # ids in their order
+        self._groups: dict[tuple[bool, str], dict[int, None]] = {}  # ids by session, the protected ones apart
+        self._bytes = 0
+        self._leased: dict[str, int] = {}  # by destination, the last id
+        self._next_id = 1
+        self.values: dict[str, str] = {}
+        self.attempts: Counter[str] = Counter()
+        self.sessions: dict[str, OpenSession | None] = {}  # None: ended here, perhaps open on the disk
+        self.rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
+        self._known_values: dict[str, str] = {}
+        self._known_attempts: dict[str, int] = {}
+        self._was_cleared = False
+        self.launch = new_id()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @property
+    def next_id(self) -> int:
+        """Records to come have this id or a higher one."""
+        return self._next_id
+
+    def count_between(self, first: int, following: int) -> int:
+        """Records with an id from `first` up to one before `following`."""
+        with self._lock:
+            return sum(one in self._records for one in range(first, following))
+
+    @property
+    def oldest(self) -> int:
+        """Every record below this id is done with."""
+        with self._lock:
+            return next(iter(self._records), self._next_id)
+
+    def transact(self, work: Callable[[Transaction], T], *, may_wait: bool = False) -> T:  # noqa: ARG002 - for nobody
+        transaction = _MemoryTransaction(self)
+        result = work(transaction)
+        transaction.commit()
+        return result
+
+    def transact_at_start(self, work: Callable[[Transaction], T]) -> T:
+        return self.transact(work)
+
+    def journal_path(self) -> Path | None:
+        return None
+
+    def journal_done(self, position: int) -> int:
+        return position
+
+    def journal_sent(self, position: int) -> int:  # noqa: ARG002 - nothing of it is on a disk
+        return 0
+
+    is_on_disk = True  # there is none to wait for
+
+    def orphans(self) -> Sequence[Orphan]:
+        return ()
+
+    def bury(self, orphan: Orphan) -> None:
+        pass
+
+    def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
+        if destination in self._leased:
+            return None
+        if destination in self._summing:
+            return self._lease_sum(destination)
+        with self._lock:
+            records, more = cut(map(self._records.__getitem__, self._waiting[destination]), max_events, max_bytes)
+            if not records:
+                return None
+            self._leased[destination] = records[-1].id
+        return Batch(destination, records, self, more)
+
+    def _lease_sum(self, destination: str) -> Batch | None:
+        frozen = [place for place in tuple(self._frozen) if place[0] == destination]
+        if not frozen:
+            frozen = self._freeze(destination)
+        if not frozen:
+            return None
+        self._leased[destination] = 0
+        record = sum_record(frozen[0][1], *self._frozen[frozen[0]])
+        return Batch(destination, [record], self, more=len(frozen) > 1)
+
+    def _freeze(self, destination: str) -> list[tuple[str, str]]:
+        self._add_up()
+        frozen = []
+        for place, value in tuple(self._sums.items()):
+            if place[0] == destination:
+                if abs(value) >= LEAST_SUM:
+                    self._frozen[place] = (value, new_id())
+                    frozen.append(place)
+                del self._sums[place]
+        return frozen
+
+    def _add_up(self) -> None:
+        for _ in range(len(self._additions)):
+            destination, slot, amount = self._additions.popleft()
+            added = kept.amount(amount)
+            total = None if added is None else kept.amount(self._sums.get((destination, slot), 0.0) + added)
+            if total is None:
+                self._told.refused(refusal(destination, amount))
+            else:
+                self._sums[destination, slot] = total
+
+    def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
+        if batch.destination in self._summing:
+            slot = json.loads(b"{" + batch.records[0].payload)["slot"]
+            self._frozen.pop((batch.destination, slot), None)
+            self.rejected.extend(rejected)
+            self.release(batch)
+            return
+        with self._lock:
+            for record in batch.records:
+                self._waiting[batch.destination].pop(record.id, None)  # not there: trimmed or moved to the disk
+                if not any(record.id in queue for queue in self._waiting.values()):
+                    self._remove(record.id)
+        self.rejected.extend(rejected)
+        self.release(batch)
+
+    def _remove(self, record_id: int) -> bool:
+        """Forget a record; false where it is gone already. The lock is held."""
+        record = self._records.pop(record_id, None)
+        if record is None:
+            return False
+        for queue in self._waiting.values():
+            queue.pop(record_id, None)
+        key = (record.category in PROTECTED, record.session_id)
+        group = self._groups[key]
+        del group[record_id]
+        if not group:
+            del self._groups[key]
+        self._bytes -= len(record.payload)
+        return True
+
+    def release(self, batch: Batch) -> None:
+        self._leased.pop(batch.destination, None)
+
+    def save(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self._leased.clear()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch is being sent."""
+        return bool(self._leased)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every session known here has ended, and its end was delivered."""
+        waiting = any(record.category == "session_end" for record in tuple(self._records.values()))
+        return not waiting and not any(self.sessions.values())
+
+    def append(self, record: NewRecord, destinations: Sequence[str] | None = None) -> None:
+        """Take a record in."""
+        with self._lock:
+            number = self._next_id
+            names = self._destinations if destinations is None else destinations
+            self._next_id += 1
+            if not names:
+                return
+            stored = record.stored(number)
+            self._records[number] = stored
+            for name in names:
+                self._waiting[name][number] = None
+            self._groups.setdefault((stored.category in PROTECTED, stored.session_id), {})[number] = None
+            self._bytes += len(stored.payload)
+
+    def add_to_sums(self, additions: Sequence[tuple[str, str, float]]) -> None:
+        """Take amounts in: destination, slot, amount."""
+        self._additions.extend(additions)
+
+    def take_over(
+        self, values: Mapping[str, str], attempts: Mapping[str, int], sessions: Mapping[str, OpenSession]
+    ) -> None:
+        """Go on from what another outbox knew."""
+        self.values, self._known_values = dict(values), dict(values)
+        self.attempts, self._known_attempts = Counter(attempts), dict(attempts)
+        self.sessions.update(sessions)
+
+    def pour(self, transaction: Transaction) -> None:
+        """Copy everything into another outbox, which may know more than when this one took over, or ever knew."""
+        if self._was_cleared:
+            transaction.clear()
+        self._pour_counters(transaction)
+        for session_id, session in self.sessions.items():
+            if session is None:
+                transaction.delete_session(session_id)
+            else:
+                transaction.save_session(session)
+        for place, record in enumerate(tuple(self._records.values()), 1):
+            wanted = [name for name, queue in self._waiting.items() if record.id in queue]
+            transaction.add([taken_apart(record)], wanted)
+            if place % _POURED == 0:
+                breathe()
+        self._add_up()
+        for (destination, slot), amount in self._sums.items():
+            transaction.add_to_sum(destination, slot, amount)
+        for (destination, slot), (amount, key) in self._frozen.items():  # the service may have got it
+            transaction.add_to_sum(destination, slot, amount, key)
+
+    def _pour_counters(self, transaction: Transaction) -> None:
+        for key in self._known_values.keys() - self.values.keys():
+            transaction.remember(key, None)
+        for key, value in self.values.items():
+            before, now = self._known_values.get(key), transaction.value(key)
+            if key in COUNTERS:
+                transaction.remember(key, str(kept.count(now) + kept.count(value) - kept.count(before)))
+            elif value != before and not (key == "user_id" and now is not None):  # a player stays who they were
+                transaction.remember(key, value)
+        for level, number in self.attempts.items():
+            if number != self._known_attempts.get(level, 0):
+                transaction.set_attempts(level, number)
+
+    def clear(self) -> None:
+        """Empty the outbox, and the one that it is poured into."""
+        self.forget()
+        self.values = {}
+        self.take_over({}, {}, {})
+        self._was_cleared = True
+
+    def forget(self) -> None:
+        """Empty the outbox of what was poured into another one."""
+        with self._lock:
+            self._records.clear()
+            self._groups.clear()
+            self._bytes = 0
+            for queue in self._waiting.values():
+                queue.clear()
+        self.sessions.clear()
+        self._additions.clear()
+        self._sums.clear()
+        self._frozen.clear()
+        self._was_cleared = False
+        self.take_over(self.values, {}, {})
+
+    def trim(self, max_bytes: int) -> int:
+        """See `Transaction.trim`."""
+        with self._lock:
+            if self._bytes <= max_bytes:
+                return 0
+            newest = self._records[next(reversed(self._records))].session_id
+            doomed = [
+                one
+                for protected in (False, True)
+                for key in [key for key in self._groups if key[0] is protected]
+                for one in self._doomed(key, max_bytes, is_newest=key[1] == newest)
+            ]
+            return len(doomed)
+
+    def _doomed(self, key: tuple[bool, str], max_bytes: int, *, is_newest: bool) -> Iterator[int]:
+        """Remove a session's records while there is too much: all of it, of the newest session what it takes."""
+        if self._bytes <= max_bytes:
+            return
+        sent = max(self._leased.values(), default=0)
+        excess = self._bytes - max_bytes
+        chosen = []
+        for record_id in self._groups[key]:
+            if is_newest and excess <= 0:
+                break
+            if record_id > sent:  # else it is just being sent
+                chosen.append(record_id)
+                excess -= len(self._records[record_id].payload)
+        for record_id in chosen:
+            self._remove(record_id)
+            yield record_id
+
+
+class _MemoryTransaction:
+    """Changes held back until the work is done, so that a failure leaves nothing behind."""
+
+    def __init__(self, outbox: MemoryOutbox) -> None:
+        self._outbox = outbox
+        self._values = dict(outbox.values)
+        self._attempts = Counter(outbox.attempts)
+        self._sessions = dict(outbox.sessions)
+        self._added: list[tuple[NewRecord, Sequence[str] | None]] = []
+        self._additions: list[tuple[str, str, float]] = []
+
+    def value(self, key: str) -> str | None:
+        return self._values.get(key)
+
+    def values(self) -> Mapping[str, str]:
+        return dict(self._values)
+
+    def remember(self, key: str, value: str | None) -> None:
+        if value is None:
+            self._values.pop(key, None)
+        else:
+            self._values[key] = value
+
+    def increment(self, key: str) -> int:
+        number = kept.count(self._values.get(key)) + 1
+        self._values[key] = str(number)
+        return number
+
+    def attempts(self, level: str) -> int:
+        return self._attempts[level]
+
+    def set_attempts(self, level: str, number: int) -> None:
+        self._attempts[level] = number
+
+    def add(self, records: Sequence[NewRecord], destinations: Sequence[str] | None = None) -> None:
+        self._added.extend((record, destinations) for record in records)
+
+    def add_to_sum(self, destination: str, slot: str, amount: float, key: str = "") -> None:  # noqa: ARG002 - never here
+        self._additions.append((destination, slot, amount))
+
+    def save_session(self, session: OpenSession, launch: str | None = None) -> None:  # noqa: ARG002 - ours die with us
+        self._sessions[session.session_id] = session
+
+    def delete_session(self, session_id: str) -> bool:
+        known = self._sessions.get(session_id) is not None
+        self._sessions[session_id] = None
+        return known
+
+    def clear(self) -> None:
+        self._values, self._attempts, self._added, self._additions = {}, Counter(), [], []
+        self._sessions = dict.fromkeys(self._sessions)
+        self._outbox.clear()
+
+    def trim(self, max_bytes: int) -> int:
+        self._append()
+        return self._outbox.trim(max_bytes)
+
+    def _append(self) -> None:
+        for record, destinations in self._added:
+            self._outbox.append(record, destinations)
+        self._added = []
+
+    def commit(self) -> None:
+        outbox = self._outbox
+        outbox.values, outbox.attempts, outbox.sessions = self._values, self._attempts, self._sessions
+        outbox.add_to_sums(self._additions)
+        self._append()

@@ -1,0 +1,450 @@
+"""The outbox on disk: one SQLite file per game, shared by all copies of the game that run.
+
+A process that lives holds the lock file of its launch; one that sends for a destination holds that destination's
+lock file. The system frees both when the process dies, however it dies, so nobody needs a timeout to find out.
+
+What is read is not believed: a line of a block that is not what was written is never sent, a kept value that makes
+no sense is as if it had not been kept. Only what SQLite itself cannot read is left to `FailoverOutbox`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+from ga_pygame import forks, kept
+from ga_pygame.clock import breathe, new_id
+from ga_pygame.delivery.outbox import data_folder, shared_memory
+from ga_pygame.delivery.outbox.contract import (
+    LEAST_SUM,
+    MAX_REJECTED,
+    Batch,
+    LockedError,
+    OpenSession,
+    Orphan,
+    OutboxError,
+    Rejected,
+    Told,
+    Transaction,
+    cut,
+    sum_record,
+)
+from ga_pygame.delivery.outbox.file import (
+    BUSY_SECONDS,
+    DamagedError,
+    NewerSchemaError,
+    connect,
+    read_values,
+    reading,
+    transaction,
+    translated,
+    wait_at_most,
+)
+from ga_pygame.delivery.outbox.file_lock import FileLock, Patience, acquire_cleared
+from ga_pygame.delivery.outbox.launches import Launches, saved_session
+from ga_pygame.delivery.outbox.schema import (
+    SCHEMA_VERSION,
+    SELECT,
+    DamagedBlockError,
+    as_row,
+    records,
+    unsealed,
+    upgrade,
+    version_of,
+)
+from ga_pygame.delivery.outbox.transaction import SqliteTransaction
+from ga_pygame.delivery.outbox.waiting import Sent, all_there, be_done, done_of, last_id, mend, set_done
+from ga_pygame.protocol import StoredRecord
+
+T = TypeVar("T")
+
+OPEN_SECONDS = 0.15
+"""The longest wait for other processes while the file is opened by `start()`; opening itself takes 5 ms."""
+
+_FETCHED = 3
+"""Blocks read between two chances for the game thread to take the interpreter lock: some 20 records, 0.1 ms."""
+
+
+class SqliteOutbox:
+    """See the module. The constructor opens the file and may be called on the game thread, once, at start.
+
+    Args:
+        path: The database file; its folder is made where it is missing, readable by the user only.
+        destinations: Names that take records.
+        summing: Names that take sums.
+        launch: This process's name, where it has one already.
+        seconds: The longest wait for other processes.
+        told: Told of what is wrong in the file and costs only itself.
+        launches: Of the outbox that this one follows in the same process.
+        migrates: Whether a file of an older version is turned into today's, which takes a second where it is full.
+
+    Raises:
+        OutboxError: The file or folder cannot be used; the message says why.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        destinations: Sequence[str],
+        summing: Sequence[str] = (),
+        launch: str | None = None,
+        *,
+        seconds: float = BUSY_SECONDS,
+        told: Told | None = None,
+        migrates: bool = True,
+        launches: Launches | None = None,
+    ) -> None:
+        self.path = path
+        self.launch = launch or new_id()
+        self._destinations = tuple(destinations)
+        self._summing = frozenset(summing)
+        self._told = told or Told()
+        self._turn = Lock()  # to write: SQLite would have the uploader sleep, 35 ms at a time beside a busy writer
+        self._leases: dict[str, FileLock] = {}
+        self.launches = launches or Launches(path.parent, self.launch, self._told)
+        self._unsaved: dict[str, int] = {}  # the last id of what was sent while the disk could not say so
+        self._unsaved_sums: dict[str, set[str]] = {name: set() for name in summing}
+        self._never_frozen = set(summing)
+        self.delivered: dict[str, int] = {}  # the last id of what was sent by this process, whatever the disk says
+        self._lent: dict[str, int] = {}  # the last id of what is being sent: no room is made there
+        self._readers: dict[str, sqlite3.Connection] = {}
+        self._newest = 0  # the last id of what was committed
+        self._sent = Sent()
+        self._is_counted = False
+        self._is_closed = False
+        patience = Patience(seconds)
+        with translated(path):
+            data_folder.make(path.parent)
+            # One at a time: SQLite does not wait for another process that turns a new file to WAL, it gives up.
+            opening = self._lock_file("open")
+            if not opening.acquire(patience):
+                raise LockedError(f"{path}: another program holds {opening.path.name}")
+            try:
+                self._open(patience, migrates=migrates)
+            finally:
+                opening.release()
+        forks.share(self)
+
+    def let_go(self) -> None:
+        """In a forked child: never use these connections, and never close them.
+
+        SQLite forbids to carry a connection over a fork: the child's copy believes to hold locks that are the
+        parent's (POSIX locks are not inherited), so closing it might checkpoint and remove a WAL that others use,
+        once the parent is gone. That would also happen when the interpreter ends, so the connections are kept from
+        that. The locks let go of themselves.
+        """
+        self._is_closed = True
+        forks.never_finalise([self._writer, *self._readers.values()])
+
+    def _open(self, patience: Patience, *, migrates: bool) -> None:
+        shared_memory.wait(self.path, patience)
+        with shared_memory.opening(self.path):
+            self._connect(patience, migrates=migrates)
+
+    def _connect(self, patience: Patience, *, migrates: bool) -> None:
+        self._writer = connect(self.path, patience.left)
+        try:
+            if not migrates and 0 < version_of(self._writer) < SCHEMA_VERSION:
+                raise OlderSchemaError(f"{self.path} was written by an older version and is turned into today's")
+            wait_at_most(self._writer, patience.left)
+            self._prepare()
+            wait_at_most(self._writer, BUSY_SECONDS)
+            self.launches.begin()
+            self.identity = _identity(self.path)
+        except BaseException:
+            self._writer.close()
+            raise
+
+    # --- the writer's side ------------------------------------------------------------------------------
+
+    def transact(self, work: Callable[[Transaction], T], *, may_wait: bool = False) -> T:  # noqa: ARG002 - says it always
+        with translated(self.path):
+            with self._turn:
+                if _identity(self.path) != self.identity:
+                    raise GoneError(f"{self.path} was removed or replaced while the game runs")
+                with transaction(self._writer):
+                    lent = max(self._lent.values(), default=0)
+                    page = SqliteTransaction(
+                        self._writer, self._destinations, self.launch, self._told, lent, counted=self._is_counted
+                    )
+                    result = work(page)
+                    page.flush()
+                self._is_counted = page.counted
+                self._newest = max(self._newest, page.newest)
+                if page.was_cleared:  # what is deleted must not stay in the WAL, even if nobody closes the file
+                    with contextlib.suppress(sqlite3.Error):
+                        self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return result
+
+    def transact_at_start(self, work: Callable[[Transaction], T]) -> T:
+        return self.transact(work)
+
+    def journal_done(self, position: int) -> int:
+        return position
+
+    def journal_sent(self, position: int) -> int:
+        self._sent.note(self._newest, position)
+        return self._sent.until(min((self.delivered.get(name, 0) for name in self._destinations), default=0))
+
+    is_on_disk = True
+
+    def journal_path(self) -> Path | None:
+        return self.launches.journal_of(self.launch)
+
+    def orphans(self) -> Sequence[Orphan]:
+        with reading(self.path):
+            return self.launches.orphans(self._writer)
+
+    def bury(self, orphan: Orphan) -> None:
+        with translated(self.path):
+            self.launches.bury(self._writer, orphan)
+
+    def mark_ended(self) -> None:
+        """Say beside the file, which cannot be written, that this launch's sessions are over and delivered."""
+        with translated(self.path):
+            self.launches.mark_ended()
+
+    def counters(self) -> tuple[dict[str, str], dict[str, int], dict[str, OpenSession]]:
+        """Values, attempts and open sessions, for an outbox that has to go on elsewhere."""
+        with reading(self.path):
+            values = kept.values(self._writer.execute("SELECT key, value FROM key_value"), self._told.say)
+            values.pop("outbox_bytes", None)
+            pairs = self._writer.execute("SELECT * FROM progression").fetchall()
+            attempts = {level: kept.count(number, kept.MAX_ATTEMPTS) for level, number in pairs}
+            rows = self._writer.execute("SELECT * FROM session_end WHERE launch = ?", (self.launch,)).fetchall()
+            sessions = [session for row in rows if (session := saved_session(row)) is not None]
+            return values, attempts, {session.session_id: session for session in sessions}
+
+    # --- the uploaders' side ----------------------------------------------------------------------------
+
+    def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
+        lock = self._leases.setdefault(destination, self._lock_file(f"upload-{destination}"))
+        if lock.is_locked or self._is_closed:  # it would let its holder in again
+            return None
+        with reading(self.path):
+            if not acquire_cleared(lock, self._lock_file("open")):
+                return None
+            try:
+                records, more = self._next(destination, max_events, max_bytes)
+            except BaseException:
+                lock.release()
+                raise
+            if not records:
+                lock.release()
+                return None
+            self._lent[destination] = records[-1].id
+        return Batch(destination, records, self, more)
+
+    def _reader(self, destination: str) -> sqlite3.Connection:
+        """The connection of a destination's uploader, opened on its thread."""
+        reader = self._readers.get(destination)
+        if reader is None:
+            reader = self._readers[destination] = connect(self.path)
+        return reader
+
+    def _next(self, destination: str, max_events: int, max_bytes: int) -> tuple[list[StoredRecord], bool]:
+        """What a lease gives, and whether there may be more."""
+        if destination not in self._summing:
+            return cut(self._waiting(destination), max_events, max_bytes)
+        sums = self._frozen_sums(destination)
+        return sums[:1], len(sums) > 1
+
+    def _frozen_sums(self, destination: str) -> list[StoredRecord]:
+        """Sums under keys that are on the disk before anybody sends them."""
+        reader = self._reader(destination)
+        query = "SELECT slot, value, idempotency_key FROM sums WHERE destination = ? AND idempotency_key > ''"
+        done = self._unsaved_sums[destination]
+
+        def frozen() -> list[StoredRecord]:
+            rows = reader.execute(query, (destination,)).fetchall()
+            return [sum_record(slot, float(value), key) for slot, value, key in rows if key not in done]
+
+        self._drop_false_sums(reader, destination)
+        sums = frozen()
+        if sums and destination not in self._never_frozen:
+            return sums
+        with self._turn, transaction(reader):
+            open_sums = "destination = ? AND idempotency_key = ''"
+            reader.execute(
+                f"DELETE FROM sums WHERE {open_sums} AND ABS(value) < ?",  # noqa: S608 - constants
+                (destination, LEAST_SUM),
+            )
+            reader.execute(
+                f"UPDATE sums SET idempotency_key = lower(hex(randomblob(16))) WHERE {open_sums}",  # noqa: S608
+                (destination,),
+            )
+        self._never_frozen.discard(destination)  # what an earlier launch has frozen goes together with the rest
+        return frozen()
+
+    def _drop_false_sums(self, reader: sqlite3.Connection, destination: str) -> None:
+        """Remove sums that are no amounts: the service would refuse them for ever."""
+        false = "destination = ?1 AND (typeof(value) NOT IN ('real', 'integer') OR NOT abs(value) <= ?2"
+        where = f"{false} OR typeof(slot) != 'text' OR typeof(idempotency_key) != 'text')"
+        query = (f"SELECT count(*) FROM sums WHERE {where}", (destination, kept.MAX_SUM))  # noqa: S608 - constants
+        if reader.execute(*query).fetchone() == (0,):
+            return
+        with self._turn, transaction(reader):
+            gone = reader.execute(f"DELETE FROM sums WHERE {where}", (destination, kept.MAX_SUM))  # noqa: S608
+        self._told.lost(gone.rowcount, "a sum is no number")
+
+    def _waiting(self, destination: str) -> Iterator[StoredRecord]:
+        """What waits for a destination, oldest first. Damaged blocks are mended on the way."""
+        reader = self._reader(destination)
+        newest = last_id(reader)
+        done = start = max(done_of(reader, destination), self.delivered.get(destination, 0))
+        wanted = f",{destination},"
+        is_whole = False
+        rows = reader.execute(f"{SELECT} WHERE last_id > ? ORDER BY last_id", (done,))
+        with contextlib.closing(rows):
+            while some := rows.fetchmany(_FETCHED):
+                for row in some:
+                    last, count, only = row[0], row[1], row[4]
+                    try:
+                        found = records(row, start)
+                    except DamagedBlockError:
+                        with self._turn:
+                            parts, lost = mend(reader, row)
+                        self._told.lost(lost, "they were damaged on the disk")
+                        for part in parts:
+                            done = max(done, part.last_id)
+                            if part.only is None or wanted in part.only:
+                                yield from records(as_row(part), start)
+                        continue
+                    if last <= done:
+                        raise DamagedError(f"{self.path} is damaged: blocks are out of order")
+                    if last - count > done and not is_whole and not all_there(reader, start):
+                        raise DamagedError(f"{self.path} is damaged: a block is not there")
+                    is_whole = is_whole or last - count > done
+                    done = last
+                    if only is None or wanted in only:
+                        yield from found
+                breathe()
+        if done < newest and not all_there(reader, start):
+            raise DamagedError(f"{self.path} is damaged: the newest events are not there")
+
+    def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
+        if batch.destination in self._summing:
+            self._settle_sum(batch, rejected)
+            return
+        # A batch is the oldest of what waits: nothing before its last record is to be sent any more.
+        last = batch.records[-1].id
+        self.delivered[batch.destination] = max(last, self.delivered.get(batch.destination, 0))
+        self._unsaved[batch.destination] = last  # until the disk knows, not to be sent again
+        try:
+            with reading(self.path):
+                self._settle(self._reader(batch.destination), batch.destination, rejected)
+        finally:
+            self.release(batch)
+
+    def _settle(self, connection: sqlite3.Connection, destination: str, rejected: Sequence[Rejected]) -> None:
+        with self._turn:  # an uploader and `save()` may both be at it: each looks at what is left to be done
+            last = self._unsaved.get(destination)
+            if last is None and not rejected:
+                return
+            with transaction(connection):
+                if last is not None:
+                    be_done(connection, destination, last)
+                _keep_rejected(connection, destination, rejected)
+            if self._unsaved.get(destination) == last:  # else the next batch was sent meanwhile
+                self._unsaved.pop(destination, None)
+
+    def _settle_sum(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
+        reader = self._reader(batch.destination)
+        done = self._unsaved_sums[batch.destination]
+        done.add(json.loads(b"{" + batch.records[0].payload)["key"])  # until the disk knows, not to be sent again
+        try:
+            with reading(self.path):
+                with self._turn, transaction(reader):
+                    reader.execute(
+                        "DELETE FROM sums WHERE destination = ?"
+                        " AND idempotency_key IN (SELECT value FROM json_each(?))",
+                        (batch.destination, json.dumps(sorted(done))),
+                    )
+                    _keep_rejected(reader, batch.destination, rejected)
+                done.clear()
+        finally:
+            self.release(batch)
+
+    def release(self, batch: Batch) -> None:
+        self._lent.pop(batch.destination, None)
+        self._leases[batch.destination].release()
+
+    def save(self) -> None:
+        with translated(self.path):
+            for destination in tuple(self._unsaved):  # sent while the disk was full
+                self._settle(self._writer, destination, ())
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The writer's, for who reads what this outbox has when its file is gone."""
+        return self._writer
+
+    def close(self, *, keep_launch: bool = False, is_followed: bool = False) -> None:
+        self._is_closed = True
+        with contextlib.suppress(sqlite3.Error, OSError):
+            for connection in (*self._readers.values(), self._writer):
+                connection.close()
+        shared_memory.closed(self.path)
+        for lock in self._leases.values():
+            lock.release()
+        if not is_followed:
+            self.launches.end(keep_file=keep_launch)
+
+    # --- opening ----------------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """Create or migrate the tables; another copy of the game may be doing the same."""
+        with transaction(self._writer):
+            version = version_of(self._writer)
+            if version > SCHEMA_VERSION:
+                raise NewerSchemaError(f"{self.path} was written by a newer version (schema {version})")
+            if version < SCHEMA_VERSION:
+                upgrade(self._writer, version)
+            last = last_id(self._writer)  # what a new destination gets begins now
+            rows = self._writer.execute("SELECT name, done, seal FROM destinations").fetchall()
+            known = {name for name, *_ in rows}
+            for name in self._destinations:
+                if name not in known:  # it is new, or its name is damaged
+                    sealed = (unsealed(name, None, text) for *_, text in rows)
+                    done = next((number for number in sealed if number is not None), last)
+                    set_done(self._writer, name, done)
+
+    def _lock_file(self, name: str) -> FileLock:
+        return FileLock(self.path.parent / f"{name}.lock")
+
+
+class OlderSchemaError(OutboxError):
+    """The file has to be turned into today's first."""
+
+
+class GoneError(OutboxError):
+    """Somebody removed or replaced the file while it was in use."""
+
+
+def read_value(path: Path, key: str, seconds: float = 0.0) -> str | None:
+    """One kept value of a file that nobody has opened yet; `None` where it cannot be read."""
+    return kept.value(key, read_values(path, key, seconds).get(key), Told().say)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file that is, `None` where there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _keep_rejected(connection: sqlite3.Connection, destination: str, rejected: Sequence[Rejected]) -> None:
+    if rejected:
+        connection.executemany(
+            "INSERT INTO rejected (destination, reason, errors, client_ts, payload) VALUES (?, ?, ?, ?, ?)",
+            [(destination, one.reason.value, one.errors, one.record.client_ts, one.record.payload) for one in rejected],
+        )
+        connection.execute("DELETE FROM rejected WHERE id <= (SELECT MAX(id) FROM rejected) - ?", (MAX_REJECTED,))

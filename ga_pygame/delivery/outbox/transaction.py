@@ -1,0 +1,205 @@
+"""The writer's statements inside one transaction of the outbox on disk."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+from ga_pygame import kept
+from ga_pygame.delivery.outbox.contract import NewRecord, OpenSession, Told, refusal
+from ga_pygame.delivery.outbox.schema import INSERT, SIZE, Addition, blocks
+from ga_pygame.delivery.outbox.waiting import grow, last_id, set_done
+
+_DOOMED = 64
+"""Blocks looked at in one go while room is made."""
+
+
+class SqliteTransaction:
+    """The writer's statements inside one transaction.
+
+    Args:
+        connection: Its transaction is open.
+        destinations: Names that take records.
+        launch: This process's name.
+        told: Told of kept values that make no sense.
+        lent: The highest id of what is being sent now: no room is made up to there.
+        counted: Whether the size of what waits is known to be true.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        destinations: Sequence[str],
+        launch: str,
+        told: Told,
+        lent: int = 0,
+        *,
+        counted: bool = False,
+    ) -> None:
+        self._connection = connection
+        self._destinations = frozenset(destinations)
+        self._launch = launch
+        self._told = told
+        self._lent = lent
+        self.counted = counted
+        self.newest = 0  # the last id that was given here
+        self.was_cleared = False
+        self._grown = 0
+        self._ids = 0
+        self._added: list[Addition] = []
+
+    def value(self, key: str) -> str | None:
+        row = self._connection.execute("SELECT value FROM key_value WHERE key = ?", (key,)).fetchone()
+        return kept.value(key, row[0], self._told.say) if row else None
+
+    def values(self) -> Mapping[str, str]:
+        pairs = self._connection.execute("SELECT key, value FROM key_value WHERE key != 'outbox_bytes'")
+        return kept.values(pairs, self._told.say)
+
+    def remember(self, key: str, value: str | None) -> None:
+        if value is None:
+            self._connection.execute("DELETE FROM key_value WHERE key = ?", (key,))
+        else:
+            self._connection.execute("INSERT OR REPLACE INTO key_value VALUES (?, ?)", (key, value))
+
+    def increment(self, key: str) -> int:
+        number = kept.count(self.value(key)) + 1
+        self.remember(key, str(number))
+        return number
+
+    def attempts(self, level: str) -> int:
+        found = self._connection.execute("SELECT attempt_num FROM progression WHERE progression_event_id = ?", (level,))
+        row = found.fetchone()
+        return kept.count(row[0], kept.MAX_ATTEMPTS) if row else 0
+
+    def set_attempts(self, level: str, number: int) -> None:
+        if number:
+            self._connection.execute("INSERT OR REPLACE INTO progression VALUES (?, ?)", (level, number))
+        else:
+            self._connection.execute("DELETE FROM progression WHERE progression_event_id = ?", (level,))
+
+    def add(self, records: Sequence[NewRecord], destinations: Sequence[str] | None = None) -> None:
+        if destinations is None and not self._destinations:
+            return  # nobody would ever fetch them
+        only = None if destinations is None or self._destinations <= set(destinations) else destinations
+        self._added.extend((record, only) for record in records)
+
+    def add_to_sum(self, destination: str, slot: str, amount: float, key: str = "") -> None:
+        added = kept.amount(amount) is not None and self._connection.execute(
+            "INSERT INTO sums VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET value = value + excluded.value"
+            " WHERE abs(value + excluded.value) <= ?5",
+            (destination, slot, key, float(amount), kept.MAX_SUM),
+        )
+        if not added or not added.rowcount:
+            self._told.refused(refusal(destination, amount))
+
+    def save_session(self, session: OpenSession, launch: str | None = None) -> None:
+        wallet = json.dumps([[*flow, amount] for flow, amount in session.wallet.items()])
+        self._connection.execute(
+            "INSERT OR REPLACE INTO session_end VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                session.session_id,
+                session.session_num,
+                session.session_start_ts,
+                session.client_ts,
+                session.clock_offset,
+                session.length,
+                session.annotations,
+                session.attempt,
+                wallet,
+                launch or self._launch,
+            ),
+        )
+
+    def delete_session(self, session_id: str) -> bool:
+        return self._connection.execute("DELETE FROM session_end WHERE session_id = ?", (session_id,)).rowcount == 1
+
+    def clear(self) -> None:
+        self._connection.execute("PRAGMA secure_delete = ON")  # the player said no: overwrite it
+        for table in ("blocks", "session_end", "progression", "rejected", "sums", "key_value"):
+            self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
+        self._connection.execute("UPDATE tally SET ids = 0")
+        last = last_id(self._connection)
+        for (name,) in self._connection.execute("SELECT name FROM destinations").fetchall():
+            set_done(self._connection, name, last)
+        self._grown = self._ids = 0
+        self._added.clear()
+        self.was_cleared = True
+
+    def trim(self, max_bytes: int) -> int:
+        self._store()
+        if self._size() <= max_bytes:
+            return 0
+        if not self.counted:
+            self._count_anew()
+        excess = self._size() - max_bytes
+        if excess <= 0:
+            return 0
+        done = min((int(number) for (number,) in self._connection.execute("SELECT done FROM destinations")), default=0)
+        newest = self._connection.execute("SELECT session_id FROM blocks ORDER BY last_id DESC LIMIT 1").fetchone()
+        dropped = 0
+        for protected in (False, True):
+            while excess > 0 and (oldest := self._oldest(protected)) is not None:
+                most = excess if oldest == newest[0] else None  # of the running session only what it takes
+                gone, freed = self._drop(protected, oldest, most, done)
+                if not freed:
+                    break
+                dropped += gone
+                excess -= freed
+        return dropped
+
+    def _size(self) -> int:
+        return kept.count(self.value("outbox_bytes")) + self._grown
+
+    def _count_anew(self) -> None:
+        """Add up what there is, before anything goes: the number that was kept may be damaged."""
+        (size,) = self._connection.execute(f"SELECT ifnull(sum({SIZE}), 0) FROM blocks").fetchone()  # noqa: S608
+        self.remember("outbox_bytes", str(size - self._grown))
+        self.counted = True
+
+    def _oldest(self, protected: bool) -> str | None:
+        """The session of the oldest block that may go."""
+        query = "SELECT session_id FROM blocks WHERE protected = ? AND last_id > ? ORDER BY last_id LIMIT 1"
+        row = self._connection.execute(query, (protected, self._lent)).fetchone()
+        return row[0] if row else None
+
+    def _drop(self, protected: bool, session_id: str, most: int | None, done: int) -> tuple[int, int]:
+        """Drop a session's blocks, all or, oldest first, as many as free so many bytes.
+
+        Returns:
+            How many records were lost, and how many bytes are free.
+        """
+        dropped = freed = 0
+        while True:
+            rows = self._connection.execute(
+                f"SELECT last_id, records, {SIZE} FROM blocks"  # noqa: S608 - constants
+                f" WHERE protected = ? AND session_id = ? AND last_id > ? ORDER BY last_id LIMIT {_DOOMED}",
+                (protected, session_id, self._lent),
+            ).fetchall()
+            for last, records, size in rows:
+                if most is not None and freed >= most:
+                    break
+                self._connection.execute("DELETE FROM blocks WHERE last_id = ?", (last,))
+                freed += size
+                self._grown -= size
+                self._ids -= last
+                dropped += max(0, min(kept.count(records), last - done))  # some of them may have arrived everywhere
+            if not rows or (most is not None and freed >= most):
+                return dropped, freed
+
+    def flush(self) -> None:
+        """Write down what was added, and by how much the outbox has grown."""
+        self._store()
+        if self._grown or self._ids:
+            grow(self._connection, self._grown, self._ids)
+            self._grown = self._ids = 0
+
+    def _store(self) -> None:
+        if self._added:
+            made = list(blocks(self._added, last_id(self._connection) + 1))
+            self._connection.executemany(INSERT, made)
+            self._grown += sum(block.size for block in made)
+            self._ids += sum(block.last_id for block in made)
+            self.newest = made[-1].last_id
+            self._added = []

@@ -1,0 +1,1 @@
+"""The way in: from a call of the game to bytes that outlive the process."""

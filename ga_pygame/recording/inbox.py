@@ -1,0 +1,408 @@
+"""The way from the game to the writer: bytes that any thread appends without a lock.
+
+Most events repeat an earlier one and differ only in number and time. So an event of a kind is checked and encoded
+once and gets a kind number; each that repeats it is a row of 32 bytes, which takes 0.6 µs. What a row cannot say
+(custom fields, sessions, errors) is an entry with a body of its own.
+
+An append is one call into C, `Inbox.write`, which the GIL makes atomic; an interpreter that runs without a GIL gets a
+lock around it. It goes into the journal's mapped memory, which outlives a kill, or, where there is none or it is
+full, into a deque. A row names its session and context by a stamp number, so that no order between threads matters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from threading import Lock, RLock
+from typing import TYPE_CHECKING, NamedTuple
+
+from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.events import Context, Event, Fields, Key, Record, Row, SessionRef
+from ga_pygame.recording.entries import (
+    EVENT,
+    EXACT,
+    KIND,
+    NONE,
+    STAMP,
+    WHOLE,
+    Body,
+    RawRow,
+    Stamp,
+    entries,
+    entry,
+    event_of,
+    exactly,
+    facts,
+    is_of_session,
+    is_stamp,
+    new_row,
+    pack_row,
+    values_of,
+)
+from ga_pygame.traces import is_of_a_signal_handler, traceback_of
+
+if TYPE_CHECKING:
+    from ga_pygame.recording.journal import Journal
+
+MAX_SPILLED = 100_000
+"""Entries kept in memory until the writer takes them; some 10 MB of rows. Later ones are counted as `inbox_full`."""
+
+MAX_SPILLED_BYTES = 32 * 2**20
+"""Bytes of these entries: errors take up to 32 kB each."""
+
+_MARK = b""
+"""Stands behind the last entry that was kept in memory before there was a journal."""
+
+MAX_KINDS = 4096
+_KEPT_STAMPS = 64
+
+Item = Record | Row
+
+
+class Remember(NamedTuple):
+    """A wish to keep a value across launches; `None` forgets it."""
+
+    key: str
+    value: str | None
+
+
+class Flush(NamedTuple):
+    """A wish to have everything before it sent now; `stored` is called when it is committed."""
+
+    stored: Callable[[], None]
+
+
+class Inbox:
+    """See the module. The writer alone calls `take`; everything else may be called by any thread.
+
+    Attributes:
+        kinds: By key, the numbers of what may be repeated; empty while nothing is recorded.
+        stamp: The number of the running session and the context in force.
+        requests: What is asked of the writer besides.
+
+    Args:
+        monotonic: The clock of the stamps.
+        diagnostics: Counts what finds no room.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], diagnostics: Diagnostics) -> None:
+        has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
+        self._whole = None if has_gil() else RLock()
+        self._is_shared = False  # in a forked child
+        self.kinds: dict[Key, int] = {}
+        self.stamp = 0
+        self.requests: deque[Remember | Flush] = deque()
+        self.write: Callable[[bytes], object] = self._spill
+        self._monotonic = monotonic
+        self._diagnostics = diagnostics
+        self._journal: Journal | None = None
+        self._turning = Lock()
+        self._sorting = Lock()  # held while entries are taken from memory, or stamps are looked for there
+        self._spilled: deque[bytes] = deque()
+        self._took_from_memory = False  # by the last `take`
+        self._has_older = False  # among these, up to the mark: what came before the journal
+        self._spilled_bytes = 0  # about: threads may add at once; right again whenever nothing is spilled
+        self._events: dict[int, Event] = {}
+        self._stamps: dict[int, Stamp] = {}
+        self._stamp_entry = b""
+        self._kept: SessionRef | None = None  # the last session of which the journal keeps a stamp
+        self._next_kind, self._next_stamp = count(1).__next__, count(1).__next__
+
+    def attach(self, journal: Journal) -> None:
+        """Go on in a journal; kinds are numbered anew, so that it knows them."""
+        self._has_older = True  # before the writer can see the journal
+        self._kept = None
+        self._journal = journal
+        self.kinds.clear()
+        self._turn(self.write)
+        self._spilled.append(_MARK)
+
+    def detach(self) -> None:
+        """The journal ends; what the writer has left in it is kept in memory."""
+        journal, self._journal = self._journal, None
+        self.kinds.clear()
+        self.write = self._spill
+        left = self._read(journal, MAX_SPILLED) if journal is not None else []
+        self._spilled.extendleft(
+            pack_row(*row) if body is None else entry(body.what, body.value) for row, body in reversed(left)
+        )
+
+    def let_go(self) -> None:
+        """In a forked child: record nothing any more, and leave what was recorded to the parent."""
+        self._is_shared = True
+        self.write = self._refuse
+        self.kinds.clear()
+        self.requests.clear()
+        self._spilled.clear()
+        self._has_older = False
+        self._stamps.clear()
+        self._turning, self._sorting = Lock(), Lock()  # a thread that is not here may have held them
+        self._whole = self._whole and RLock()
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.let_go()
+
+    def _refuse(self, _text: bytes) -> None:
+        """Count what a forked child reports."""
+        self._diagnostics.drop(Drop.NOT_RUNNING)
+
+    # --- appending --------------------------------------------------------------------------------------
+
+    def repeat(self, key: Key, number: float | None, least: float = -EXACT) -> bool:
+        """Record, as of now, an event of a kind that is known; false where that takes a closer look.
+
+        Args:
+            key: See `Event.key`; of anything that the game passed.
+            number: The event's number; whatever the game passed.
+            least: The lowest that it may be.
+        """
+        try:
+            if number is None:
+                if least > -EXACT:
+                    return False
+                number = NONE
+            elif (type(number) is not float and type(number) is not int) or not least <= number <= EXACT:
+                return False
+            self.write(pack_row(self.kinds[key], self.stamp, self._monotonic(), number, WHOLE))
+        except Exception as error:
+            trace = traceback_of(error)  # mostly of this call alone: a key that is not known yet
+            if trace is not None and trace.tb_next is not None and is_of_a_signal_handler(error):
+                raise
+            return False
+        return True
+
+    def repeat_with(self, key: Key, number: float | None, fields: Fields) -> bool:
+        """The same with checked custom fields."""
+        if number is not None and type(number) is not float and type(number) is not int:
+            return False
+        if number is not None and not -EXACT <= number <= EXACT:
+            return False
+        self._put_again(self.kinds[key], number, self.stamp, self._monotonic(), fields)
+        return True
+
+    def record(self, event: Event, stamp: int, at: float, fields: Fields | None) -> None:
+        """Record a checked event."""
+        kind, number = self._kind(event), event.number
+        if kind and fields is None:
+            self.put(pack_row(kind, stamp, at, NONE if number is None else number, WHOLE))
+        elif kind and fields is not None:
+            self._put_again(kind, number, stamp, at, fields)
+        else:
+            self.put(entry(EVENT, (*values_of(event), stamp, at, exactly(fields))))
+
+    def _put_again(self, kind: int, number: float | None, stamp: int, at: float, fields: Fields) -> None:
+        self.put(entry(EVENT, (-kind, number, stamp, at, exactly(fields))))
+
+    def _kind(self, event: Event) -> int:
+        """The number of the event's kind, 0 where a row cannot say it."""
+        key, number = event.key, event.number
+        if key is None or not (number is None or -EXACT <= number <= EXACT):
+            return 0
+        kind = self.kinds.get(key, 0)
+        if not kind and len(self.kinds) < MAX_KINDS:
+            kind = self._next_kind()
+            if self._journal is not None and not self._journal.keep(entry(KIND, (kind, *values_of(event)))):
+                return 0
+            self._events[kind] = event
+            self.kinds[key] = kind  # last: from now on it is repeated
+        return kind
+
+    def use(self, session: SessionRef | None, context: Context) -> None:
+        """Stamp what comes now with that session and context."""
+        if self._is_shared:
+            return
+        number, self._stamp_entry = self._new_stamp(session, context)
+        self.stamp = number
+
+    def stamp_for(self, session: SessionRef | None, context: Context) -> int:
+        """A stamp number for records of another session or context than those in force."""
+        if self._is_shared:
+            return 0
+        return self._new_stamp(session, context)[0]
+
+    def _new_stamp(self, session: SessionRef | None, context: Context) -> tuple[int, bytes]:
+        number = self._next_stamp()
+        self._stamps[number] = Stamp(session, context)
+        journal = self._journal
+        if journal is None or session is None:
+            old = self._old_stamps()
+            if old and self._sorting.acquire(blocking=False):
+                try:
+                    self._forget_stamps(old)
+                finally:
+                    self._sorting.release()
+            return number, b""
+        text = entry(STAMP, (number, session.id, session.started, *facts(context)))
+        if session is not self._kept:  # once more, elsewhere: all events of a short session may need this one
+            self._kept = session
+            journal.keep(text)
+        self.put(text)
+        return number, text
+
+    def put(self, text: bytes) -> None:
+        """Append an entry."""
+        write = self.write
+        try:
+            write(text)
+        except ValueError:  # that half of the journal is full
+            self._turn(write, len(text))
+            try:
+                self.write(text)
+            except ValueError:  # another thread is turning
+                self._spill(text)
+
+    def _one_at_a_time(self, write: Callable[[bytes], object] | None) -> Callable[[bytes], object] | None:
+        """What appends to the journal; without a GIL with a lock, so that no two appends go to one place.
+
+        It is an RLock: a signal handler of the game may report something while its thread holds it.
+        """
+        lock = self._whole
+        if lock is None or write is None:
+            return write
+
+        def append(text: bytes) -> object:
+            with lock:
+                return write(text)
+
+        return append
+
+    def _read(self, journal: Journal, most: int) -> list[tuple[RawRow, Body | None]]:
+        """What the journal has; without a GIL nothing is read that is just being appended."""
+        with self._whole or contextlib.nullcontext():
+            return journal.read(most)
+
+    def _turn(self, full: Callable[[bytes], object], size: int = 0) -> None:
+        """Go on in the journal's other half, or in memory; one thread does it, none waits."""
+        journal = self._journal
+        if journal is not None and self._turning.acquire(blocking=False):
+            try:
+                if self.write is full:
+                    journal.stop()
+                    # Of one too large, what follows comes after it, in memory too.
+                    self.write = self._one_at_a_time(journal.turn() if size <= journal.largest else None) or self._spill
+                    if self._stamp_entry and self.write is not full:
+                        with contextlib.suppress(ValueError):  # larger than a half
+                            self.write(self._stamp_entry)
+            finally:
+                self._turning.release()
+
+    def _spill(self, text: bytes) -> None:
+        """Keep an entry in memory; once the writer has caught up, go back into the journal.
+
+        A stamp is kept beside in any case, so its entry is for the journal only.
+        """
+        journal = self._journal
+        if journal is not None and not self._spilled and journal.has_room and len(text) <= journal.largest:
+            self._turn(self.write)
+            if self.write != self._spill:
+                with contextlib.suppress(ValueError):  # others have filled it meanwhile
+                    self.write(text)
+                    return
+        if is_stamp(text):
+            return
+        has_room = len(self._spilled) < MAX_SPILLED and self._spilled_bytes + len(text) <= MAX_SPILLED_BYTES
+        if has_room or is_of_session(text):
+            self._spilled_bytes += len(text)
+            self._spilled.append(text)
+        else:
+            self._diagnostics.drop(Drop.INBOX_FULL)
+
+    # --- taking -----------------------------------------------------------------------------------------
+
+    def take(self, most: int) -> list[Item]:
+        """The next items; those of the call before are in the outbox. Fewer than `most`: there are no more."""
+        items: list[Item] = []
+        self._took_from_memory = False
+        journal = self._journal
+        if self._has_older:
+            self._take_older(items, most)
+            if self._has_older or len(items) == most:
+                return items
+        old = self._old_stamps()  # before the journal is read: of newer ones there may be rows behind what is read
+        # Counted before the journal is read, too: a game may fill the rest of the journal while it is read, and go on
+        # in memory. What it put there comes after that rest, which only the next call gets.
+        spilled = len(self._spilled)
+        if journal is not None:
+            for row, body in self._read(journal, most - len(items)):
+                self._add(items, row, body)
+        with self._sorting:
+            while spilled and self._spilled and len(items) < most:
+                spilled -= 1
+                self._take_spilled(items)
+            if not self._spilled:
+                self._spilled_bytes = 0
+            if len(items) < most:  # nothing of theirs is left in the journal
+                self._forget_stamps(old)
+        return items
+
+    def _take_older(self, items: list[Item], most: int) -> None:
+        """Take what was recorded before there was a journal; the rest comes with the next call."""
+        with self._sorting:
+            while self._has_older and self._spilled and len(items) < most:
+                self._has_older = self._take_spilled(items)
+
+    def _take_spilled(self, items: list[Item]) -> bool:
+        """Take an entry that is kept in memory; false where it is the mark."""
+        text = self._spilled.popleft()
+        self._took_from_memory |= text != _MARK
+        self._spilled_bytes -= len(text)
+        for _, row, body in entries(text, 0):
+            self._add(items, row, body)
+        return text != _MARK
+
+    def _add(self, items: list[Item], row: RawRow, body: Body | None) -> None:
+        """Add what an entry says; one that cannot be understood takes no other along."""
+        try:
+            if body is None:
+                kind, stamp, at, number, _ = row
+                items.append(new_row(Row, (kind, self._events[kind], number, *self._stamp(stamp), at)))
+            elif body.what == EVENT:
+                code, values, stamp, at, fields = body.value
+                items.append(Record(event_of(code, values, self._events), *self._stamp(stamp), at, fields))
+        except Exception as error:  # noqa: BLE001 - the others are taken already, and nobody gives them again
+            self._diagnostics.drop(Drop.INTERNAL, detail=f"an entry of the inbox: {type(error).__name__}")
+            self._diagnostics.defect("the inbox", error)
+
+    def _stamp(self, number: int) -> Stamp:
+        """What a stamp number stands for; of one that is forgotten, the next that is known.
+
+        A thread may have read the number and then waited for the GIL until 64 others were newer.
+        """
+        found = self._stamps.get(number)
+        if found is None:
+            known = list(self._stamps)
+            found = self._stamps[min((one for one in known if one > number), default=max(known))]
+        return found
+
+    def _old_stamps(self) -> list[int]:
+        """Stamps that may be forgotten if no entry names them; not the newest, for the calls that are being made."""
+        if len(self._stamps) <= 2 * (len(self._spilled) + _KEPT_STAMPS):
+            return []
+        return list(self._stamps)[:-_KEPT_STAMPS]
+
+    def _forget_stamps(self, old: list[int]) -> None:
+        """Drop those of them that stand in no entry any more.
+
+        The caller holds `_sorting`: entries that another thread has just taken from memory are in no list, and would
+        lose their stamps.
+        """
+        if old:
+            spilled = (found for text in tuple(self._spilled) for found in entries(text, 0))
+            used = {row[1] if body is None else body.value[2] for _, row, body in spilled}
+            for number in old:
+                if number not in used and number != self.stamp:
+                    self._stamps.pop(number, None)
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether the journal has all that waits and all that was taken last. Writer's thread."""
+        return self._journal is not None and not self._took_from_memory and not any(self._spilled)
+
+    @property
+    def waiting(self) -> int:
+        """Records that the writer has not taken, counted without a look into them."""
+        journal = self._journal
+        return len(self._spilled) - self._has_older + (journal.waiting if journal is not None else 0)
