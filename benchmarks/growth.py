@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.inside import leave, percentiles, tell
-from benchmarks.process import child, medians, parser, progress
+from benchmarks.process import child, medians, outbox_file, parser, progress
 from benchmarks.report import Cell, Report, ratio
 from benchmarks.scene import NAMES, Scene
 from benchmarks.servers import running
@@ -34,14 +34,6 @@ _SHARED = b'"shared":"' + b"x" * 430 + b'"'
 _OWN = b'"category":"design","event_id":"%s","value":1,"event_uuid":"%s"'
 _TO_BE_FULL = 50_000
 _STEP_SECONDS = 0.25
-
-
-def outbox_file(data: Path) -> Path:
-    """Where the tracker keeps the outbox of the sandbox game in a data folder."""
-    from ga_pygame.config import Config
-    from ga_pygame.wiring import outbox_path
-
-    return outbox_path(Config(collector="http://127.0.0.1:1", data_dir=data, game="benchmark"))
 
 
 def records(count: int) -> list[Any]:

@@ -24,10 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contestants import GaPygame
-from benchmarks.growth import outbox_file
 from benchmarks.inside import leave, tell
 from benchmarks.peers import CONTESTANTS, OURS
-from benchmarks.process import child, chosen_peers, parser, progress
+from benchmarks.process import child, chosen_peers, outbox_file, parser, progress
 from benchmarks.report import Cell, Report
 from benchmarks.scene import EVENTS_PER_FRAME, FPS, MARK
 from benchmarks.servers import Server, running

@@ -52,9 +52,16 @@ def child(module: str, peer: str, arguments: dict[str, Any], timeout: float = 18
     return {**measured, "began": began, "ended": ended}
 
 
+def outbox_file(data: Path) -> Path:
+    """Where the tracker keeps the outbox of the sandbox game in a data folder."""
+    from ga_pygame.config import Config
+    from ga_pygame.wiring import outbox_path
+
+    return outbox_path(Config(collector="http://127.0.0.1:1", data_dir=data, game="benchmark"))
+
+
 def _remove_journals(data: Path) -> None:
     """Free the shared memory of ours that ended without `close()`."""
-    from benchmarks.growth import outbox_file
     from ga_pygame.recording import journal
 
     for left in journal.folder(outbox_file(data).parent).glob("journal-*.ring"):

@@ -14,18 +14,19 @@ from . import save
 from .art import CORAL, VIEW, WHITE, write
 from .backdrop import Backdrop
 from .controls import Actions, Pilot
-from .heroes import HEROES, Hero
 from .levels import load_levels
-from .menus import QuitDialog, Title
+from .menus import ClassChoice, Ending, Pause, QuitDialog, Results, Title
+from .play import Play
 from .services import Services
+from .shop import Shop
 from .sound import Sounds
 from .sprites import Sprites
+from .stage import Run
 from .ui import Screen
 from .world import DT, TICKS_PER_SECOND
 
 FRAMES_PER_SECOND = 60
 FAST_TICKS = 20  # per frame, when nobody watches
-LIVES = 3
 TOAST_PLACE = (VIEW[0] / 2, VIEW[1] - 16)  # below the lowest line and button of every screen
 TOAST_SECONDS = 2.5
 MAX_TOASTS = 5
@@ -42,18 +43,6 @@ class Options:
     fast: bool = False
     pauses_unfocused: bool = True
     shots: list[tuple[float, str]] = field(default_factory=list)  # after so many seconds of play, to this file
-
-
-@dataclass(slots=True)
-class Run:
-    """One way through the levels, from the choice of a class to the end."""
-
-    hero: Hero = HEROES[0]
-    level: int = 0
-    lives: int = LIVES
-    score: int = 0
-    shields: int = 0
-    magnet: bool = False
 
 
 def _open_window(options: Options) -> pygame.Surface:
@@ -126,6 +115,36 @@ class Game:
     def show(self, screen: Screen) -> None:
         """Replace everything on the stack."""
         self.screens[:] = [screen]
+
+    # --- the ways between the screens: see `Stage` -------------------------------------------------------
+
+    def show_title(self) -> None:
+        self.show(Title(self))
+
+    def choose_class(self) -> None:
+        self.show(ClassChoice(self))
+
+    def play(self) -> None:
+        self.show(Play(self))
+
+    def pause(self) -> None:
+        self.screens.append(Pause(self))
+
+    def show_results(self, rows: list[tuple[str, str]]) -> None:
+        self.screens.append(Results(self, rows))
+
+    def open_shop(self) -> None:
+        self.show(Shop(self))
+
+    def end_run(self, *, won: bool) -> None:
+        self.show(Ending(self, won=won))
+
+    def quit(self) -> None:
+        self.running = False
+
+    @property
+    def pauses_unfocused(self) -> bool:
+        return self.options.pauses_unfocused
 
     def close_screen(self) -> None:
         """Go back to what is below."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import pygame
 
@@ -11,12 +10,9 @@ from .art import CORAL, GOLD, INK, MINT, SKY, VIEW, WHITE, lettering, panel, wri
 from .controls import Actions
 from .heroes import HEROES, Hero
 from .particles import CONFETTI, Particles
+from .stage import LIVES, Run, Stage
 from .ui import Button, Menu, column, purse, shade
 from .world import DT
-
-if TYPE_CHECKING:
-    from .game import Game
-    from .play import Play
 
 LETTER_COLORS = ((255, 240, 170), (255, 178, 66))
 
@@ -26,7 +22,7 @@ class Title:
 
     covers = True
 
-    def __init__(self, game: Game) -> None:
+    def __init__(self, game: Stage) -> None:
         self.game = game
         self.name = "title"
         entries = [("play", "Play", self._play), ("quit", "Quit", game.ask_to_quit)]
@@ -75,7 +71,7 @@ class Title:
         surface.blit(image, image.get_rect(midbottom=(x, ground - 76 * lift)))
 
     def _play(self) -> None:
-        self.game.show(ClassChoice(self.game))
+        self.game.choose_class()
 
 
 class ClassChoice:
@@ -83,7 +79,7 @@ class ClassChoice:
 
     covers = True
 
-    def __init__(self, game: Game) -> None:
+    def __init__(self, game: Stage) -> None:
         self.game = game
         self.name = "class"
         buttons = [
@@ -95,7 +91,7 @@ class ClassChoice:
 
     def update(self, actions: Actions) -> None:
         if "back" in actions.pressed:
-            self.game.show(Title(self.game))
+            self.game.show_title()
         elif self.menu is not None:
             self.menu.update(actions)
 
@@ -117,13 +113,10 @@ class ClassChoice:
         write(surface, "left and right to look, space or click to choose", (480, 494), 24)
 
     def _choose(self, hero: Hero) -> None:
-        from .game import Run  # noqa: PLC0415 - the game imports this module
-        from .play import Play  # noqa: PLC0415 - so does the level
-
         self.game.run_state = Run(hero)
         # whether ninjas give up earlier than wizards: splits every chart by class
         self.game.tracker.dimensions[1] = hero.name
-        self.game.show(Play(self.game))
+        self.game.play()
 
 
 class Pause:
@@ -131,12 +124,12 @@ class Pause:
 
     covers = False
 
-    def __init__(self, game: Game) -> None:
+    def __init__(self, game: Stage) -> None:
         self.game = game
         self.name = "pause"
         entries = [
             ("resume", "Go on", game.close_screen),
-            ("title", "Back to the title", lambda: game.show(Title(game))),
+            ("title", "Back to the title", game.show_title),
             ("quit", "Quit", game.ask_to_quit),
         ]
         self.menu: Menu | None = Menu(column(entries, 226), game.sounds.play)
@@ -161,7 +154,7 @@ class QuitDialog:
 
     covers = False
 
-    def __init__(self, game: Game) -> None:
+    def __init__(self, game: Stage) -> None:
         self.game = game
         self.name = "quit"
         buttons = [
@@ -185,7 +178,7 @@ class QuitDialog:
             self.menu.draw(surface)
 
     def _quit(self) -> None:
-        self.game.running = False
+        self.game.quit()
 
 
 class Results:
@@ -193,8 +186,8 @@ class Results:
 
     covers = False
 
-    def __init__(self, game: Game, play: Play, rows: list[tuple[str, str]]) -> None:
-        self.game, self.play, self.rows = game, play, rows
+    def __init__(self, game: Stage, rows: list[tuple[str, str]]) -> None:
+        self.game, self.rows = game, rows
         self.name = "results"
         self.last = game.run_state.level + 1 >= len(game.levels)
         label = "To the stars!" if self.last else "Visit the shop"
@@ -226,9 +219,10 @@ class Results:
         self._party.draw(surface, 0)
 
     def _next(self) -> None:
-        from .shop import Shop  # noqa: PLC0415 - the shop opens the next level
-
-        self.game.show(Ending(self.game, won=True) if self.last else Shop(self.game))
+        if self.last:
+            self.game.end_run(won=True)
+        else:
+            self.game.open_shop()
 
 
 class Ending:
@@ -236,14 +230,14 @@ class Ending:
 
     covers = True
 
-    def __init__(self, game: Game, won: bool) -> None:
+    def __init__(self, game: Stage, won: bool) -> None:
         self.game, self.won = game, won
         self.name = "ending"
         progress = game.progress
         self.record = game.run_state.score > progress.best_score
         progress.best_score = max(progress.best_score, game.run_state.score)
         game.keep_progress()
-        entries = [("title", "Back to the title", lambda: game.show(Title(game)))]
+        entries = [("title", "Back to the title", game.show_title)]
         if not won:
             entries.insert(0, ("retry", "Try again", self._retry))
         self.menu: Menu | None = Menu(column(entries, 370), game.sounds.play)
@@ -274,8 +268,6 @@ class Ending:
         self._party.draw(surface, 0)
 
     def _retry(self) -> None:
-        from .play import Play  # noqa: PLC0415 - the level opens this screen
-
-        self.game.run_state.lives = 3
+        self.game.run_state.lives = LIVES
         self.game.run_state.score = 0
-        self.game.show(Play(self.game))
+        self.game.play()

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pygame
 
 from .controls import Actions
-from .menus import Ending, Pause, Results
 from .scene import Scene
+from .stage import Stage
 from .ui import Menu
 from .world import TICKS_PER_SECOND, WIDTH, Happening, World
-
-if TYPE_CHECKING:
-    from .game import Game
 
 DEATH_TICKS = 110
 WIN_TICKS = 170
@@ -25,7 +20,7 @@ class Play:
     covers = True
     menu: Menu | None = None
 
-    def __init__(self, game: Game) -> None:
+    def __init__(self, game: Stage) -> None:
         self.game = game
         self.name = "play"
         run = game.run_state
@@ -47,12 +42,12 @@ class Play:
 
     def pause_for_person(self) -> None:
         """Pause when the window loses the focus; a bot needs no keyboard."""
-        if self.game.options.pauses_unfocused and not self._waiting:
-            self.game.screens.append(Pause(self.game))
+        if self.game.pauses_unfocused and not self._waiting:
+            self.game.pause()
 
     def update(self, actions: Actions) -> None:
         if actions.pressed & {"back", "pause"}:
-            self.game.screens.append(Pause(self.game))
+            self.game.pause()
             return
         left, right = actions.left, actions.right
         if actions.steer and actions.pointer is not None:
@@ -117,9 +112,9 @@ class Play:
                 ("Score", str(run.score)),
             ]
             game.keep_progress()
-            game.screens.append(Results(game, self, rows))
+            game.show_results(rows)
         elif run.lives <= 0:
-            game.show(Ending(game, won=False))
+            game.end_run(won=False)
         else:
             self.world.respawn()
             self.scene.snap()

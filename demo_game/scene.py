@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 import random
-from typing import TYPE_CHECKING
 
 import pygame
 
 from .art import CORAL, GOLD, INK, MINT, SKY, VIEW, WHITE, Brush, Color, lettering, paint, write
 from .levels import SPRING, TILE
 from .particles import CONFETTI, Particles
+from .stage import Stage
 from .terrain import Terrain
 from .ui import purse
 from .world import DT, HEIGHT, WIDTH, Happening, World
-
-if TYPE_CHECKING:
-    from .game import Game
 
 INTRO_TICKS = 210
 FLY_TICKS = 20
@@ -25,7 +22,7 @@ FLY_TICKS = 20
 class Scene:
     """Draws a world; changes nothing in it."""
 
-    def __init__(self, game: Game, world: World) -> None:
+    def __init__(self, game: Stage, world: World) -> None:
         self.game, self.world = game, world
         self.level = world.level
         self.backdrop = game.backdrops[self.level.theme]

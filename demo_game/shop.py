@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pygame
 
 from .art import GOLD, INK, MINT, VIEW, panel, write
 from .controls import Actions
 from .particles import CONFETTI, Particles
+from .stage import Stage
 from .ui import Button, Menu, purse
 from .world import DT
-
-if TYPE_CHECKING:
-    from .game import Game
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class Shop:
 
     covers = True
 
-    def __init__(self, game: Game) -> None:
+    def __init__(self, game: Stage) -> None:
         self.game = game
         self.name = "shop"
         buttons = [
@@ -121,7 +118,5 @@ class Shop:
         self._sparks.draw(surface, 0)
 
     def _go(self) -> None:
-        from .play import Play  # noqa: PLC0415 - the level opens the shop
-
         self.game.run_state.level += 1
-        self.game.show(Play(self.game))
+        self.game.play()

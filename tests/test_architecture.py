@@ -197,6 +197,39 @@ def test_every_part_is_in_the_table() -> None:
     assert {part(name) for name in MODULES} == set(ALLOWED)
 
 
+def neighbours(path: Path) -> set[str]:
+    """The modules of its own folder that a module of the demo game or of the benchmarks imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            module = (node.module or "").removeprefix(path.parent.name).removeprefix(".")
+            is_ours = node.level == 1 or (node.module or "").partition(".")[0] == path.parent.name
+            found |= ({module} if module else {alias.name for alias in node.names}) if is_ours else set()
+    return found
+
+
+@pytest.mark.parametrize("folder", ["demo_game", "benchmarks"])
+def test_no_circles_beside_the_package(folder: str) -> None:
+    """The demo game is what people copy: a screen needs no other one."""
+    paths = {path.stem: path for path in (ROOT / folder).glob("*.py")}
+    if not paths:
+        pytest.skip(f"{folder} is not in this distribution")
+    needs = {name: neighbours(path) & paths.keys() for name, path in paths.items()}
+    while leaves := {name for name, others in needs.items() if not others & needs.keys()}:
+        needs = {name: others for name, others in needs.items() if name not in leaves}
+    assert not needs
+
+
+def test_the_demo_game_imports_at_the_top() -> None:
+    """Only what starts it chooses an environment first, and what prints its table needs an extra."""
+    for path in (ROOT / "demo_game").glob("*.py"):
+        functions = [
+            node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.FunctionDef)
+        ]
+        inside = [node for one in functions for node in ast.walk(one) if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert not inside or path.stem in {"__main__", "local_collector"}, path
+
+
 @pytest.mark.parametrize("library", FOREIGN)
 def test_a_library_has_its_place(library: str) -> None:
     """Time, ids, pygame, HTTP and SQL each come in through one door, where a test can put something else."""

@@ -21,7 +21,6 @@ from demo_game.heroes import HEROES
 from demo_game.levels import load_levels
 from demo_game.menus import ClassChoice, Ending, Pause, QuitDialog, Results, Title
 from demo_game.planner import Planner
-from demo_game.play import Play
 from demo_game.shop import Shop
 from demo_game.world import TICKS_PER_SECOND, World
 
@@ -226,11 +225,10 @@ def test_a_toast_covers_nothing(name: str, tmp_path: Path) -> None:
     """It is drawn beside the help lines and buttons of each screen, one line at a time, whatever a service says."""
     recorder: Any = Recorder()
     game = Game(recorder, Options(Bot(1), tmp_path / "save.json", fast=True))
-    play = Play(game)
     screen: Any = {
         "title": lambda: Title(game),
         "class": lambda: ClassChoice(game),
-        "results": lambda: Results(game, play, [("Time", "1 s"), ("Coins", "1"), ("Falls", "0"), ("Score", "9")]),
+        "results": lambda: Results(game, [("Time", "1 s"), ("Coins", "1"), ("Falls", "0"), ("Score", "9")]),
         "shop": lambda: Shop(game),
         "pause": lambda: Pause(game),
         "quit": lambda: QuitDialog(game),
