@@ -1,4 +1,4 @@
-"""The knobs: where each value comes from, what is refused, and that the README knows them all."""
+"""The knobs: where each value comes from, what is refused, and that the docs know them all."""
 
 from __future__ import annotations
 
@@ -187,11 +187,11 @@ def test_a_collectors_events_have_a_folder_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_the_readme_has_every_knob(name: str) -> None:
-    """A knob's row in the README has its variable and says what the code says."""
-    rows = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+def test_the_docs_have_every_knob(name: str) -> None:
+    """A knob's row in the docs has its variable and says what the code says."""
+    rows = (ROOT / "docs" / "knobs.md").read_text(encoding="utf-8").splitlines()
     row = [row for row in rows if row.startswith(f"| `{name}` |")]
-    assert len(row) == 1, f"README.md needs one row for {name}"
+    assert len(row) == 1, f"docs/knobs.md needs one row for {name}"
     _, _, default, variable, text, _ = (cell.strip() for cell in row[0].split("|"))
     knob = FIELDS[name]
     assert variable == (f"`{knob.metadata['env']}`" if knob.metadata["env"] else "")
@@ -200,7 +200,7 @@ def test_the_readme_has_every_knob(name: str) -> None:
 
 
 def shown(default: object, unit: str) -> str:
-    """A default as the README writes it."""
+    """A default as the docs write it."""
     if default is None:
         return "\u2013"
     if isinstance(default, bool):

@@ -6,7 +6,7 @@ data, where a warehouse can find doubles. Each carries `override_timestamp`, the
 it may be sent much later. A session is ended when its last event is done with; that of a process that died
 gets its last event at the next launch.
 
-The mapping stands in the README. Source: POGR's published clients; what they leave open is ours.
+The mapping stands in `docs/services.md`. Source: POGR's published clients; what they leave open is ours.
 """
 
 from __future__ import annotations

@@ -232,7 +232,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def fault_table(rows: list[dict[str, Any]]) -> list[str]:
-    """The README's table."""
+    """The table of docs/reliability.md."""
     names = ("rounds", "events", "lost", "doubled")
     lines = ["| fault | rounds | events | lost | doubled |", "|---|---:|---:|---:|---:|"]
     lines += [f"| {row['fault']} | {' | '.join(f'{row[name]:,}' for name in names)} |" for row in rows]

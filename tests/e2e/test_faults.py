@@ -1,7 +1,7 @@
 """The fault suite: whatever happens to the process, the network, the clock or the disk, each event counts once.
 
 Real processes, a real collector, seeded chance, bounded time. A short form by default; `--long` plays many
-rounds, prints the README's table and writes it with `--fault-report FILE`; `--fault-seed N` plays other ones.
+rounds, prints the table and writes it with `--fault-report FILE`; `--fault-seed N` plays other ones.
 
 What is not promised and so not asked for: the calls of the last 0.05 s before a kill; what is in memory when a
 process is killed whose disk is full; numbers that could not be written down because the disk stayed full to the

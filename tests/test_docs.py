@@ -1,0 +1,42 @@
+"""The pages: links lead somewhere, samples are Python, and the README is short."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+_LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+_SAMPLE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+MAX_README_LINES = 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """A reader who follows one finds the page."""
+    for link in _LINK.findall(page.read_text(encoding="utf-8")):
+        target = (page.parent / link).resolve()
+        is_left_out = "benchmarks" in target.parts and not (ROOT / "benchmarks").exists()  # in an sdist
+        assert target.exists() or is_left_out, link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_samples_are_python(page: Path) -> None:
+    """Whoever copies one gets no syntax error."""
+    for sample in _SAMPLE.findall(page.read_text(encoding="utf-8")):
+        ast.parse(sample)
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    """What nobody can find is not there."""
+    linked = set(_LINK.findall((ROOT / "README.md").read_text(encoding="utf-8")))
+    assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= linked
+
+
+def test_the_readme_is_short() -> None:
+    """A newcomer reads it to the end."""
+    assert (ROOT / "README.md").read_text(encoding="utf-8").count("\n") <= MAX_README_LINES
