@@ -20,6 +20,15 @@ from ga_pygame.recording import journal
 
 ROOT = Path(__file__).parent.parent
 
+# Hundreds of processes are started: without bytecode each would compile the package for itself, a third of its time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests with processes wait now and then."""
+    return (os.cpu_count() or 1) + 1
+
+
 ANNOTATIONS: dict[str, Any] = {
     "v": 2,
     "user_id": "player",

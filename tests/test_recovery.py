@@ -321,6 +321,24 @@ def test_damage_anywhere_in_a_journal_costs_only_what_it_hit(tmp_path: Path) -> 
         rot.check(place, chance.randbytes(chance.choice((8, 64, 300))))
 
 
+@pytest.mark.parametrize("bit", range(5, 17))
+def test_a_length_that_is_damaged_hides_no_other_entries(tmp_path: Path, bit: int) -> None:
+    """It may reach over the last entries into the zeros behind them, as if all were one that a kill cut short."""
+    made = Noted(tmp_path / "journal-x.ring")
+    for number in range(20):
+        made.note(Design("n", number), fields={"weapon": "bow", "level": number})
+    content = bytearray((tmp_path / "journal-x.ring").read_bytes())
+    end = len(content.rstrip(b"\0"))
+    made.journal.close()
+    heads = [place for place in range(KINDS, end, 32) if struct.unpack_from("<IIII", content, place)[3] == EVENT]
+    for place in heads[-4:]:
+        content[place + 20] ^= 1  # in its body, so that it is no entry any more
+    content[heads[-4] + 4 + bit // 8] ^= 1 << bit % 8
+    rest = Rest(bytes(content))
+    assert [record.event.number for _, record in rest.records] == list(range(16))
+    assert rest.unreadable >= 3
+
+
 def test_damage_to_the_head_of_a_journal_costs_nothing(tmp_path: Path) -> None:
     """Any bit of it but those of the version, or all of it: what was noted comes, with some time."""
     rot = Rot(tmp_path / "journal-x.ring")

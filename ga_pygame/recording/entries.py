@@ -183,13 +183,14 @@ def lost_in(text: bytes, gap: Gap) -> int:
 def is_cut_short(text: bytes, gap: Gap) -> bool:
     """Whether a gap with nothing but zeros behind it is an entry that a kill kept from being written to its end.
 
-    The last byte of a row's mark is zero anyway, its first is not; no body ends with a zero.
+    The last byte of a row's mark is zero anyway, its first is not; no body ends with a zero. A length that is damaged
+    may reach over other entries, whose heads show them.
     """
     kind, length, _, _ = _HEAD.unpack_from(text, gap.start)
     if kind or not length:
         return gap.end - gap.start <= _UNIT and not _unpack_row(text, gap.start)[4]
     behind = gap.start + _HEAD.size + length
-    return gap.end < behind + _UNIT and text[behind - 1 : behind] == b"\0"
+    return gap.end < behind + _UNIT and text[behind - 1 : behind] == b"\0" and lost_in(text, gap) <= 1
 
 
 def time_of(found: Entry | Gap) -> float | None:

@@ -208,8 +208,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Many rounds take their time."""
+    """Mark what lies here; many rounds take their time."""
     for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.e2e)
         if item.path.name.startswith("test_fault") and config.getoption("--long", False):
             item.add_marker(pytest.mark.timeout(900))
 

@@ -140,7 +140,7 @@ def test_held_by_another(kind: str, moment: str, suite: Suite, plain_server: Pla
     for number in range(suite.rounds(1, 15)):
         world = suite.world(server=plain_server)
         world.play(Plan(seconds=0.1))  # there is a file to hold
-        seconds = some_time(suite.chance) if suite.is_long or number else suite.chance.choice((0.1, 2.5, 6.0))
+        seconds = some_time(suite.chance) if suite.is_long or number else suite.chance.choice((0.1, 0.5, 2.5))
         is_last = moment == "exit"  # the game ends while its files are held
         plan = Plan(seconds=1.0 if is_last else 0.5 + seconds, flush_every=0.2, pause=0.01)
         knobs = {"shutdown_timeout": "1"} if is_last else {}
