@@ -142,13 +142,23 @@ class Keeper:
         if is_damage(error):
             self._trouble = Trouble("is damaged", main=True, inside=True)
 
-    def tidy(self) -> None:
-        """Copy the log into the database when it has become long; nobody waits for it."""
-        if self._watch.main_changed():
+    def tidy(self, also: Callable[[], bool]) -> None:
+        """Do what nobody waits for: `also`, and copy the log into the database when it has become long.
+
+        The last commit is acknowledged already: a program that damaged the file since then must be found by the next
+        look, so nothing is noted but what was written here.
+
+        Args:
+            also: Writes something or not, and says so.
+        """
+        if self._watch.trouble(alone=True) is not None:
             return  # the next look finds out why
+        has_written = also()
         if self._watch.log_bytes() > MAX_LOG_BYTES:
             self.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        self._watch.note()
+            has_written = True
+        if has_written:
+            self._watch.note()
 
     def _is_alone(self) -> bool:
         """Whether no other process has committed since this was asked last."""

@@ -73,17 +73,21 @@ class Seen:
             self._newest[game].update(uuids)
         self._up_to = max(self._up_to, up_to)
 
-    def tidy(self) -> None:
+    def tidy(self) -> bool:
         """Put the newest into the index when they have become many; in a transaction of its own.
+
+        Returns:
+            Whether it wrote.
 
         Raises:
             sqlite3.Error: It cannot be written; then they stay in memory.
         """
         if sum(map(len, self._newest.values())) <= self._kept:
-            return
+            return False
         self._db.execute("BEGIN IMMEDIATE")
         for game, uuids in self._newest.items():
             self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", zip(repeat(game), sorted(uuids)))
         self._db.execute("UPDATE seen_up_to SET id = max(id, ?)", (self._up_to,))
         self._db.execute("COMMIT")
         self._newest.clear()
+        return True

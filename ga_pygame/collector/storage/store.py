@@ -250,8 +250,7 @@ class Store:
         for (_, future), result in zip(group, results, strict=True):
             future.set_result(result)
         try:
-            self._seen.tidy()
-            self._keeper.tidy()
+            self._keeper.tidy(self._seen.tidy)
         except sqlite3.Error:  # nobody waits for it, and the next time may be better
             with contextlib.suppress(sqlite3.Error):
                 self._db.rollback()
