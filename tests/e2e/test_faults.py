@@ -400,7 +400,7 @@ def test_copy_that_stands_still_while_it_writes(point: str, most: int, suite: Su
     result = world.verify(f"a copy stands still at a {point}", rounds, replace(ALL, is_sequential=False))
     if result.lost or result.wrong:
         result.wrong.append(world.said[-2000:])
-    suite.report(result, most_start=suite.most_start)
+    suite.report(result)  # no bound for a start: a copy may have stood still in its own
 
 
 @pytest.mark.parametrize("copies", [2, 5])
