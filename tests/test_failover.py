@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import sqlite3
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from ga_pygame.delivery.outbox.contract import LockedError, NewRecord, Transaction
+from ga_pygame.delivery.encoder import Encoder
+from ga_pygame.delivery.outbox.contract import LockedError, NewRecord, OpenSession, Transaction
 from ga_pygame.delivery.outbox.failover import MAX_RETRY_SECONDS, PATIENCE_SECONDS, FailoverOutbox
 from ga_pygame.delivery.outbox.sqlite import SCHEMA_VERSION, DamagedError
+from ga_pygame.delivery.recovery import end_sessions
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.testing import ManualClock
 
@@ -116,6 +119,31 @@ def test_what_cannot_be_saved_at_the_end_is_counted_and_said(rig: Rig, caplog: p
     outbox.save()
     assert sum(rig.diagnostics.stats(0).dropped.values()) == 2
     assert "2 events are lost" in caplog.text
+
+
+def test_a_dead_launch_that_is_picked_up_while_the_disk_fails_is_ended(rig: Rig) -> None:
+    """Its session is open on the disk and ends in memory: once, and the end comes to the disk later."""
+    dead = rig.open()
+    session = OpenSession("s1", 1, 1.7e9, 1.7e9, None, 42.0, b'"user_id":"u","session_id":"s1","session_num":1')
+    dead.transact(lambda transaction: transaction.save_session(session))
+    disk = dead._disk
+    assert disk is not None
+    disk.close(keep_launch=True)  # as if it had been killed
+    rig.opened.remove(dead)
+    outbox = rig.open()
+    with closing(sqlite3.connect(rig.path, isolation_level=None)) as other:
+        (orphan,) = outbox.orphans()
+        other.execute("BEGIN IMMEDIATE")
+        encoder = Encoder(rig.clock)
+        outbox.transact(functools.partial(end_sessions, sessions=orphan.sessions, encoder=encoder))
+        assert not outbox.is_on_disk
+        other.execute("ROLLBACK")
+    outbox.bury(orphan)
+    rig.clock.advance(MAX_RETRY_SECONDS)
+    add(outbox, "a")
+    assert outbox.is_on_disk
+    assert sum('session_end"' in text for text in waiting(outbox)) == 1
+    assert outbox.orphans() == []
 
 
 @pytest.mark.parametrize("moment", ["start", "middle"])

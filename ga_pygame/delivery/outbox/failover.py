@@ -370,6 +370,8 @@ class FailoverOutbox:
     def orphans(self) -> Sequence[Orphan]:
         try:
             found = self._disk.orphans() if self._disk and not self._in_memory else ()
+            # The disk may fail before they are picked up: what ends them in memory has to know that they are open.
+            self._memory.elsewhere |= {session.session_id for orphan in found for session in orphan.sessions}
             return [replace(orphan, is_of_this_file=False) for orphan in found] if self._is_another else found
         except OutboxError as error:
             self._note(error, self._disk, "what earlier launches left cannot be read now")

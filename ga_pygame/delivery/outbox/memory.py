@@ -66,6 +66,7 @@ class MemoryOutbox:
         self.values: dict[str, str] = {}
         self.attempts: Counter[str] = Counter()
         self.sessions: dict[str, OpenSession | None] = {}  # None: ended here, perhaps open on the disk
+        self.elsewhere: set[str] = set()  # sessions of dead launches, open on the disk, which this one looks after
         self.rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
         self._known_values: dict[str, str] = {}
         self._known_attempts: dict[str, int] = {}
@@ -369,7 +370,8 @@ class _MemoryTransaction:
         self._sessions[session.session_id] = session
 
     def delete_session(self, session_id: str) -> bool:
-        known = self._sessions.get(session_id) is not None
+        is_elsewhere = session_id not in self._sessions and session_id in self._outbox.elsewhere
+        known = is_elsewhere or self._sessions.get(session_id) is not None
         self._sessions[session_id] = None
         return known
 
