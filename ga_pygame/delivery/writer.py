@@ -26,10 +26,6 @@ COMMIT_SECONDS = 0.04
 FRAMES_SECONDS = 0.03
 """Time between commits that begin when a frame was shown: before the writer's own time comes."""
 
-FINISH_SECONDS = 0.5
-"""At the end of the game, the longest wait for another copy that writes; then events are numbered in memory, unless the
-journal keeps them for the next launch."""
-
 SLICE = 256
 """Records in one transaction."""
 
@@ -117,10 +113,8 @@ class Writer:
         self._saved_at = 0.0
         self._recovered = False
         self._finishing = False
-        self._finish_by = 0.0
 
     def finish(self) -> None:
-        self._finish_by = self._clock.monotonic() + FINISH_SECONDS
         self._finishing = True
 
     def session_num(self, session_id: str) -> int:
@@ -148,7 +142,7 @@ class Writer:
             self._diagnostics.count("recorded", len(items))
         if items or self._remembers or self._is_due(now):
             try:
-                self._store(items, now, may_wait=not finishing or now < self._finish_by or self._inbox.is_safe)
+                self._store(items, now, may_wait=not finishing or self._inbox.is_safe)
             except LockedError:  # the next step goes on with the same, or the next launch, if this is the end
                 return COMMIT_SECONDS
         self._in_hand = ()
