@@ -14,12 +14,24 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ga_pygame.checks import MISSING, Check, Flag, Integer, InvalidEvent, Number, OneOf, Pattern, Text, exact_number
+from ga_pygame.checks import (
+    MAX_PART,
+    MISSING,
+    Check,
+    Flag,
+    Integer,
+    InvalidEvent,
+    Number,
+    OneOf,
+    Pattern,
+    Text,
+    exact_number,
+)
 
 # --- the table: what an event says ----------------------------------------------------------------------
 
 _PART_CHARACTERS = r"[A-Za-z0-9\s\-_.()!?]"
-_PART = _PART_CHARACTERS + "{1,64}"
+_PART = _PART_CHARACTERS + f"{{1,{MAX_PART}}}"
 _PART_WORDS = "1 to 64 of: letters, digits, space, - _ . ( ) ! ?"
 _ID_CHARACTERS = r"[A-Za-z0-9\s\-_.()!?:]"
 _VERSION = r"[0-9]{0,5}(\.[0-9]{0,5}){0,2}"

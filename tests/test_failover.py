@@ -327,7 +327,7 @@ def test_sums_are_saved_from_a_damaged_file_under_their_keys(rig: Rig) -> None:
     put(outbox, 4)
     outbox.close()
     later = summing(rig)
-    later._replace_damaged(DamagedError("a page is gone"))
+    later._replace(DamagedError("a page is gone"))
     found = sums_of(later)
     assert [one[:2] for one in found] == [("a", 3), ("a", 4)]
     assert found[0][2] == key

@@ -512,7 +512,7 @@ def test_what_all_have_got_is_not_saved_from_a_damaged_file(tmp_path: Path) -> N
     outbox.transact(lambda t: t.add(some))
     for name, most in (("first", 6), ("second", 4)):
         outbox.settle(leased(outbox, name, most))
-    outbox._replace_damaged(DamagedError("a page is gone"))
+    outbox._replace(DamagedError("a page is gone"))
     outbox.transact(lambda t: t.add([NewRecord("s1", "design", 1.7e9, None, b"", b'"n":"later"')]))
     expected = [payload(b'"v":2', b'"n":%d' % number) for number in range(4, 10)] + [b'"n":"later"}']
     assert [one.payload for one in all_of(outbox, "second")] == expected

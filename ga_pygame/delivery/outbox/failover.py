@@ -128,15 +128,15 @@ class FailoverOutbox:
         """Set a damaged file aside and begin a new one with what was kept; go on in memory where that fails."""
         self._damage = error
         try:
-            if isinstance(error, GoneError):
-                self._begin_after_removal(error)
-            else:
-                self._begin_anew(error)
+            self._begin_another(error)
         except (OutboxError, OSError, ValueError, TypeError) as failed:
             self._to_memory(failed)
 
-    def _replace_damaged(self, error: DamagedError) -> None:
-        self._replace(error)
+    def _begin_another(self, error: OutboxError) -> None:
+        if isinstance(error, GoneError):
+            self._begin_after_removal(error)
+        else:
+            self._begin_anew(error)
 
     def _begin_anew(self, error: OutboxError) -> None:
         """Set the file aside, begin a new one, copy what is small; the records follow in `transact`."""
@@ -263,11 +263,7 @@ class FailoverOutbox:
         if self._path is None:
             raise OutboxError("there is no place for a file")
         if self._damage is not None:
-            damage = self._damage
-            if isinstance(damage, GoneError):
-                self._begin_after_removal(damage)
-            else:
-                self._begin_anew(damage)
+            self._begin_another(self._damage)
         if self._disk is None:
             self._disk = self._opened(self._path, BUSY_SECONDS)
         self._disk.transact(self._memory.pour)
@@ -291,11 +287,15 @@ class FailoverOutbox:
         """Whether an error only says that another process writes, and that not for long."""
         if not isinstance(error, LockedError):
             self._locked_since = None
-            return False
-        now = self._clock.monotonic()
-        if self._locked_since is None:
-            self._locked_since = now
-        return now < self._locked_since + PATIENCE_SECONDS
+        elif self._locked_since is None:
+            self._locked_since = self._clock.monotonic()
+        return self._is_patient
+
+    @property
+    def _is_patient(self) -> bool:
+        """Whether another process writes, and that not for long."""
+        since = self._locked_since
+        return since is not None and self._clock.monotonic() < since + PATIENCE_SECONDS
 
     def transact(self, work: Callable[[Transaction], T], *, may_wait: bool = False) -> T:
         if self._in_memory and self._path is not None and self._clock.monotonic() >= self._next_try:
@@ -304,10 +304,8 @@ class FailoverOutbox:
             self._replace(self._damage)
         if not self._has_saved:
             self._save_records()
-        if self._in_memory and may_wait and not self._numbered_in_memory and self._locked_since is not None:
-            error = LockedError(f"{self._path} is held by another process")
-            if self._others_write(error):
-                raise error
+        if self._in_memory and may_wait and not self._numbered_in_memory and self._is_patient:
+            raise LockedError(f"{self._path} is held by another process")
         return self._transact(work, may_wait=may_wait)
 
     def transact_at_start(self, work: Callable[[Transaction], T]) -> T:
