@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from ga_pygame.checks import InvalidEvent
-from ga_pygame.traces import is_of_a_signal_handler, trace_of, traceback_of, type_name
+from ga_pygame.traces import is_of_a_signal_handler, is_of_other_code, trace_of, traceback_of, type_name
 
 if TYPE_CHECKING:
     import logging
@@ -294,6 +294,10 @@ class Diagnostics:
         elif isinstance(error, RecursionError):
             self.drop(Drop.INTERNAL, detail=call)
             self._say_recursion(call)
+        elif is_of_other_code(error):
+            place, kind = game_call(), type_name(error)
+            self.drop(Drop.INVALID, detail=f"{place}: {kind}")
+            self._say_once(f"foreign:{place}:{kind}", f"{place}: {refused}: an object given to it raised {kind}", error)
         else:
             self.drop(Drop.INTERNAL, detail=f"{call}: {type_name(error)}")
             self.defect(call, error)

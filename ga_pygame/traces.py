@@ -7,6 +7,7 @@ foreign code only inside a `try`, and always returns a `str`.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice, pairwise
@@ -200,6 +201,16 @@ def is_of_a_signal_handler(error: BaseException) -> bool:
         if any(given is interrupted and isinstance(number, int) for number, given in pairwise(values)):
             return True
     return False
+
+
+def is_of_other_code(error: BaseException) -> bool:
+    """Whether code that is neither ours nor Python's raised this: a method of an object that the game gave."""
+    trace = traceback_of(error)
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    name = trace.tb_frame.f_globals.get("__name__") if trace is not None else None
+    package = name.partition(".")[0] if isinstance(name, str) else ""
+    return package != "ga_pygame" and package not in sys.stdlib_module_names
 
 
 def traceback_of(error: BaseException) -> TracebackType | None:

@@ -167,6 +167,7 @@ class Tracker:
             self._start()
         except BaseException:
             self._recorder.closed = Drop.INTERNAL
+            active.leave(self)
             self._diagnostics.drop(Drop.INTERNAL, self._recorder.forget())
             raise
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ga_pygame import active
 from ga_pygame.recording import journal
 
 ROOT = Path(__file__).parent.parent
@@ -63,6 +64,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("SDL_VIDEODRIVER", "SDL_AUDIODRIVER"):
         monkeypatch.setenv(name, "dummy")
     monkeypatch.setenv("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+
+
+@pytest.fixture(autouse=True)
+def no_tracker_left(clean_environment: None) -> Iterator[None]:
+    """A test closes what it started: a tracker that still runs would be the next test's `ga_pygame.current()`."""
+    yield
+    left = active._running
+    active._running = ()
+    assert not left, "close() what this test started"
 
 
 def eventually(condition: Callable[[], Any], timeout: float = 10.0) -> Any:

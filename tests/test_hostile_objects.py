@@ -198,6 +198,25 @@ def test_no_object_of_the_game_reaches_the_game_or_costs_other_events(
         assert event.get("configurations", {}).get("spawns", [[1, 2]]) == [[1, 2]]
 
 
+def test_what_a_given_object_raises_is_said_at_the_games_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One line with the place of the call and the class of the error; counted, and no defect of ours."""
+
+    class Proxy:
+        def __getattr__(self, name: str) -> Any:
+            raise Refused(name)
+
+    world = World(tmp_path)
+    tracker = world.start(strict=False)
+    tracker.attach(Proxy())  # type: ignore[arg-type]  # what is tried
+    tracker.attach(Proxy())  # type: ignore[arg-type]
+    tracker.close()
+    pygame.quit()
+    first, second = (record.getMessage() for record in caplog.records)
+    words = "not attached: an object given to it raised tests.test_hostile_objects.Refused"
+    assert __file__ in first and words in first and words in second
+    assert tracker.stats.dropped == {"invalid": 2}
+
+
 def test_every_public_call_is_tried() -> None:
     """A call that is added to the tracker is added here."""
     public = {name for name, _ in inspect.getmembers(Tracker, callable) if not name.startswith("_")}

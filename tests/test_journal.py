@@ -256,6 +256,21 @@ def test_a_file_that_is_no_journal_is_empty(content: bytes) -> None:
     assert Rest(content).records == []
 
 
+@pytest.mark.parametrize("earlier", [0, 10_000])
+@pytest.mark.parametrize("cut", [0, 100, KINDS - 1, KINDS, KINDS + 3000, KINDS + HALF, SIZE - 1])
+def test_of_a_file_that_was_cut_off_the_beginning_is_read(noted: Noted, path: Path, earlier: int, cut: int) -> None:
+    """A loss is counted; where only room was cut off that nothing had been written to, none is."""
+    for number in range(earlier):
+        noted.note(Design("n:1", float(number)))
+        noted.commit()
+    events: list[Event] = [Design(f"n:{number % 10}", float(number)) for number in range(200)]
+    noted.note(*events)
+    left = Rest(path.read_bytes()[:cut])
+    found = events_of(left)
+    assert found == events[: len(found)]
+    assert bool(left.unreadable) == (len(found) < len(events) and cut > 0)
+
+
 def halves() -> st.SearchStrategy[int]:
     """Places in the file that matter: the head, the first kinds, the first entries of each half."""
     return st.sampled_from([0, 64, KINDS, KINDS + HALF]).flatmap(lambda start: st.integers(start, start + 6000))

@@ -179,7 +179,7 @@ def _writable(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "plant", [_fifo, _link, _hard_link, _sparse, _writable, Path.mkdir, lambda path: path.write_bytes(b"short")]
+    "plant", [_fifo, _link, _hard_link, _sparse, _writable, Path.mkdir, lambda path: path.write_bytes(bytes(SIZE + 1))]
 )
 def test_what_is_no_journal_of_ours_is_not_read(data: Path, shared: Path, plant: Callable[[Path], Any]) -> None:
     """Without waiting for it, without following it, without taking it into memory."""

@@ -55,7 +55,7 @@ _GRAIN = 2**16  # a mapping begins at a multiple of this on Windows, of a page e
 _KINDS = 3 * _GRAIN
 _HALF = 4 * _GRAIN
 SIZE = _KINDS + 2 * _HALF
-"""Bytes of a journal's file; one of another size is none."""
+"""Bytes of a journal's file; a shorter one was cut off."""
 _PAGE = 4096
 _EARLIER_SECONDS = 2.0
 """What is older than its half by more was left there by an earlier turn: a power cut undid the wiping."""
@@ -240,8 +240,10 @@ class Rest:
         self.unreadable = 0
         self.began: dict[str, int] = {}
         self.records: list[tuple[int, Record]] = []
-        if len(content) != SIZE:
+        if not any(content):  # its launch was killed before it could begin, or long ago
             return
+        self.unreadable += _is_cut_off(content)
+        content = content[:SIZE].ljust(SIZE, b"\0")
         magic, self.anchor, self.committed = _HEAD.unpack_from(content)
         if not _is_ours(magic):
             self.unreadable += content.strip(b"\0") != b""
@@ -359,6 +361,20 @@ class Rest:
             turn += 1
         first = [at for one in found[:32] if (at := time_of(one)) is not None]
         return turn, _middle(first) - _EARLIER_SECONDS if turn and first else 0.0
+
+
+def _is_cut_off(content: bytes) -> bool:
+    """Whether a file's end is missing, and events may be with it: a half is filled from its beginning, without zeros.
+
+    A second half that is gone counts where the writer was in it, or where the first one is there to its end.
+    """
+    if len(content) >= SIZE or any(content[-ROW_SIZE:]):
+        return len(content) < SIZE
+    if len(content) <= _KINDS:
+        return True
+    _, _, committed = _HEAD.unpack_from(content)
+    is_full = len(content) == _KINDS + _HALF and any(content[-Journal.largest :])
+    return len(content) <= _KINDS + _HALF and (committed // _HALF % 2 == 1 or is_full)
 
 
 def _is_ours(magic: bytes) -> bool:

@@ -104,10 +104,11 @@ def rot_journal(world: World, chance: random.Random) -> tuple[str, float]:
     place = chance.choice(used)
     if chance.random() < 0.2:
         truncate(content, chance)
-    else:
-        piece = content[place : place + 512]
-        chance.choice((flip, swap, fill))(piece, chance)
-        content[place : place + 512] = piece[:512]
+        path.write_bytes(content)
+        return f"{path.name} cut off at {len(content)}", 0.5  # a loss is said, also where all was stored elsewhere
+    piece = content[place : place + 512]
+    chance.choice((flip, swap, fill))(piece, chance)
+    content[place : place + 512] = piece[:512]
     path.write_bytes(content)
     # One that a kill has cut short looks the same as the last entry if that is damaged, and as all that were zeroed at
     # the end of what is there.
