@@ -117,7 +117,7 @@ FOREIGN: dict[str, set[str]] = {
 }
 
 LONGEST = 450
-LONGER = {"tracker.py": 600}
+LONGER = {"tracker.py": 601}
 """The tracker is the table of contents, mostly docstrings."""
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pygame
 import pytest
 
-from demo_game.art import VIEW
+from demo_game.art import VIEW, font
 from demo_game.bot import Bot
 from demo_game.controls import Actions, Controls
 from demo_game.game import TOAST_SECONDS, Game, Options
@@ -75,6 +75,7 @@ def play(seed: int, tmp_path: Path, levels: int = 3) -> tuple[list[Any], int]:
 def headless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
+    font.cache_clear()  # another test may have called pygame.quit(), which ends the fonts of before
 
 
 def names(log: list[Any]) -> list[str]:
