@@ -213,7 +213,9 @@ def test_what_a_given_object_raises_is_said_at_the_games_line(tmp_path: Path, ca
     pygame.quit()
     first, second = (record.getMessage() for record in caplog.records)
     words = "not attached: an object given to it raised tests.test_hostile_objects.Refused"
-    assert __file__ in first and words in first and words in second
+    assert __file__ in first
+    assert words in first
+    assert words in second
     assert tracker.stats.dropped == {"invalid": 2}
 
 
