@@ -5,7 +5,6 @@ Counting takes no lock: each thread counts in a tally of its own and readers add
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import sys
@@ -179,14 +178,22 @@ class Diagnostics:
 
     def drop(self, reason: Drop, amount: int = 1, detail: str = "") -> None:
         """Count a loss and tell whoever listens."""
-        if amount:
-            self.count(_DROPPED[reason], amount)
-            with contextlib.suppress(RecursionError):  # it is counted; no receiver hears of it
-                self.on_drop(reason, amount, detail)
-                if reason in _WORDS and reason not in self.explained:
-                    self.explained.add(reason)
-                    place = f"{game_call()}: " if reason in _AT_A_CALL else ""
-                    self.warn_once(_DROPPED[reason], f"{place}event dropped ({reason.value}): {_WORDS[reason]}")
+        if not amount:
+            return
+        self.count(_DROPPED[reason], amount)
+        try:
+            self.on_drop(reason, amount, detail)
+            if reason not in self.explained:
+                self._explain(reason)
+        except RecursionError:  # it is counted; no receiver hears of it
+            pass
+
+    def _explain(self, reason: Drop) -> None:
+        """Say once what a loss means that is said nowhere else."""
+        self.explained.add(reason)
+        if reason in _WORDS:
+            place = f"{game_call()}: " if reason in _AT_A_CALL else ""
+            self.warn_once(_DROPPED[reason], f"{place}event dropped ({reason.value}): {_WORDS[reason]}")
 
     def total(self, name: str) -> int:
         """The sum of a counter over all threads."""
@@ -297,7 +304,8 @@ class Diagnostics:
         elif is_of_other_code(error):
             place, kind = game_call(), type_name(error)
             self.drop(Drop.INVALID, detail=f"{place}: {kind}")
-            self._say_once(f"foreign:{place}:{kind}", f"{place}: {refused}: an object given to it raised {kind}", error)
+            words = f"{place}: {refused}: {call} called code that is not ours, which raised {kind}"
+            self._say_once(f"foreign:{place}:{kind}", words, error)
         else:
             self.drop(Drop.INTERNAL, detail=f"{call}: {type_name(error)}")
             self.defect(call, error)

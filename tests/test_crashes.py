@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.engine.crashes import LIMIT, ErrorLimit, clipped, describe, fingerprint
+from ga_pygame.engine.crashes import LIMIT, ErrorReports, clipped, describe, fingerprint
+from ga_pygame.events import Event
 
 
 def crash(message: str = "no", depth: int = 0) -> Exception:
@@ -22,12 +23,13 @@ def crash(message: str = "no", depth: int = 0) -> Exception:
 def test_ten_distinct_errors_a_launch() -> None:
     """A thousand repeats of one do not hide the nine others; the rest is counted."""
     diagnostics = Diagnostics()
-    limit = ErrorLimit(diagnostics)
+    sent: list[Event] = []
+    reports = ErrorReports(lambda event, _fields: sent.append(event), diagnostics)
 
-    def is_sent(fingerprint: str) -> bool:
-        if admitted := limit.admits(fingerprint):
-            limit.remember(fingerprint)
-        return admitted
+    def is_sent(message: str) -> bool:
+        before = len(sent)
+        reports.error("error", message, None)
+        return len(sent) > before
 
     assert is_sent("a")
     assert not any(is_sent("a") for _ in range(1000))

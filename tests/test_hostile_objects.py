@@ -212,7 +212,7 @@ def test_what_a_given_object_raises_is_said_at_the_games_line(tmp_path: Path, ca
     tracker.close()
     pygame.quit()
     first, second = (record.getMessage() for record in caplog.records)
-    words = "not attached: an object given to it raised tests.test_hostile_objects.Refused"
+    words = "not attached: Tracker.attach called code that is not ours, which raised tests.test_hostile_objects.Refused"
     assert __file__ in first
     assert words in first
     assert words in second

@@ -229,7 +229,7 @@ def test_a_start_that_fails_costs_the_game_nothing(world: World, caplog: pytest.
     one.design("a")
     one.close()
     assert "Tracker.start" in caplog.text
-    assert one.stats.dropped == {"internal": 3}  # the call of start(), and both events
+    assert one.stats.dropped == {"invalid": 1, "internal": 2}  # the call of start(), and both events
     with pytest.raises(ZeroDivisionError):
         tracker(strict=True).start()
 

@@ -25,34 +25,6 @@ MAX_MESSAGE_READ = 2 * rules.MAX_ERROR_MESSAGE
 """Characters of a message of any length that are looked at: enough to see where a path ends at the limit."""
 
 
-class ErrorLimit:
-    """Lets the first ten distinct errors of a launch through and counts the rest."""
-
-    def __init__(self, diagnostics: Diagnostics) -> None:
-        self._diagnostics = diagnostics
-        self._seen: set[Hashable] = set()
-
-    def is_reached(self) -> bool:
-        """Whether no error is sent any more, asked before an error becomes text; counts the error if so."""
-        if len(self._seen) >= LIMIT:
-            self._diagnostics.drop(Drop.ERROR_LIMIT)
-            return True
-        return False
-
-    def admits(self, fingerprint: Hashable) -> bool:
-        """Whether this error is new and there is room for it; counts it if not."""
-        if self.is_reached():
-            return False
-        if fingerprint in self._seen:
-            self._diagnostics.drop(Drop.ERROR_LIMIT)
-            return False
-        return True
-
-    def remember(self, fingerprint: Hashable) -> None:
-        """An error was recorded: it is not new any more."""
-        self._seen.add(fingerprint)
-
-
 class ErrorReports:
     """What is behind `tracker.error()` and `tracker.exception()`. Any thread.
 
@@ -64,33 +36,59 @@ class ErrorReports:
     def __init__(self, post: Post, diagnostics: Diagnostics) -> None:
         self._post = post
         self._diagnostics = diagnostics
-        self._limit = ErrorLimit(diagnostics)
+        self._seen: set[Hashable] = set()
 
     def error(self, severity: Severity | str, message: object, fields: Fields | None) -> None:
         """Record a message. Raises `InvalidEvent` for a wrong severity."""
-        level = Severity(rules.severity("severity", severity))
-        if self._limit.is_reached():
+        level = _level(severity)
+        if self._is_full():
             return
         text = start_of(message, MAX_MESSAGE_READ)
         key = (level._value_, text)
-        if self._limit.admits(key):
+        if self._is_new(key):
             self._post(Error(level, clipped(text)), fields)
-            self._limit.remember(key)
+            self._seen.add(key)
 
     def exception(self, error: BaseException, severity: Severity | str, fields: Fields | None) -> None:
         """Record an exception. A wrong severity is left out: it is an error."""
         rules.exception("error", error)
-        if self._limit.is_reached():
+        if self._is_full():
             return
-        level = Severity.ERROR
         try:
-            level = Severity(rules.severity("severity", severity))
+            level = _level(severity)
         except InvalidEvent as wrong:
+            level = Severity.ERROR
             self._diagnostics.left_out(wrong)
         key = fingerprint(error)
-        if self._limit.admits(key):
+        if self._is_new(key):
             self._post(Error(level, describe(error)), fields)
-            self._limit.remember(key)
+            self._seen.add(key)
+
+    def _is_full(self) -> bool:
+        """Whether no error is sent any more: asked before an error becomes text. Counts the error if so."""
+        is_full = len(self._seen) >= LIMIT
+        if is_full:
+            self._diagnostics.drop(Drop.ERROR_LIMIT)
+        return is_full
+
+    def _is_new(self, key: Hashable) -> bool:
+        """Whether no error of this key was recorded yet. Counts the error if one was."""
+        is_new = key not in self._seen
+        if not is_new:
+            self._diagnostics.drop(Drop.ERROR_LIMIT)
+        return is_new
+
+
+_LEVELS: dict[object, Severity] = {severity._value_: severity for severity in Severity}
+
+
+def _level(severity: object) -> Severity:
+    """The severity that a game named; raises `InvalidEvent`."""
+    kind = type(severity)
+    if kind is Severity:
+        return severity  # type: ignore[return-value]  # it is one
+    found = _LEVELS.get(severity) if kind is str else None
+    return found if found is not None else Severity(rules.severity("severity", severity))
 
 
 def describe(error: BaseException) -> str:
