@@ -1,4 +1,4 @@
-"""What a game can report: one frozen class per kind of event, and the record that carries it.
+"""What a game can report: one frozen class per kind of event.
 
 An invalid event cannot exist: each class checks itself against `rules` when it is made, and holds what the checks
 return: values of exact built-in types. They are plain classes: a frozen dataclass costs 0.4 ms more when imported.
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, ClassVar, Final, NamedTuple, Protocol
+from typing import Any, ClassVar, Final
 
 from ga_pygame import rules
+from ga_pygame.checks import Integer, Number
 from ga_pygame.process import memory_bytes
 
 FieldValue = str | int | float
@@ -49,15 +50,28 @@ Key = str | tuple[str | None, ...]
 """All that an event says but its number; events with the same key are checked once."""
 
 
+EXACT = 2**53
+"""Whole numbers up to here are floats, too: a row holds its number as a float."""
+ABOVE_ZERO = 5e-324
+"""The smallest number that is more than 0."""
+
+
 class Event:
-    """Anything that can stand in a record: a value, of which nothing changes any more.
+    """Base of all event kinds. Immutable; checked when created.
+
+    A kind that a game repeats has a static method `key_of`. It makes the key of what the game passed to the call; the
+    property `key` calls it with the event's own values, so that call and event agree.
 
     Attributes:
-        number_name: The attribute that differs between events of one key, "" where there is none.
+        number_name: The attribute that differs between events of one key, "" if there is none.
+        number_rule: What that number must keep; `None` if there is none.
+        least: The lowest number that a repeat may have; if it is more than `-EXACT`, a repeat must have one.
     """
 
     __slots__: tuple[str, ...] = ()
     number_name: ClassVar[str] = ""
+    number_rule: ClassVar[Integer | Number | None] = None
+    least: ClassVar[float] = -EXACT
 
     @property
     def key(self) -> Key | None:
@@ -78,6 +92,12 @@ class Event:
             setattr(made, self.number_name, number)
         return made
 
+    def check_number(self) -> None:
+        """Check the number of an event that `with_number` made; raises `InvalidEvent`."""
+        number = self.number
+        if self.number_rule is not None and (number is not None or self.least > -EXACT):
+            self.number_rule(self.number_name, number)
+
     def wire(self) -> dict[str, Any]:
         """The event's own fields, `category` first, as they stand in the JSON."""
         raise NotImplementedError
@@ -93,27 +113,6 @@ class Event:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}{self._values()}"
-
-
-class Post(Protocol):
-    """Stamps an event and puts it into the inbox; raises `InvalidEvent` for wrong custom fields."""
-
-    def __call__(self, event: Event, fields: Fields | None) -> None: ...
-
-
-class Repeat(Protocol):
-    """Records an event of a kind that was recorded before; false where it was not, or the number is unusual."""
-
-    def __call__(self, key: Key, number: float | None, least: float = ...) -> bool: ...
-
-
-def no_repeat(key: Key, number: float | None, least: float = 0.0) -> bool:  # noqa: ARG001 - a `Repeat`
-    """What remembers no kinds."""
-    return False
-
-
-ABOVE_ZERO = 5e-324
-"""The smallest number that is more than 0."""
 
 
 class User(Event):
@@ -149,6 +148,8 @@ class Business(Event):
 
     __slots__ = ("amount_cents", "cart_type", "currency", "item_id", "item_type")
     number_name = "amount_cents"
+    number_rule = rules.amount_cents
+    least = 0
 
     def __init__(
         self, currency: str, amount_cents: int, item_type: str, item_id: str, cart_type: str | None = None
@@ -159,9 +160,14 @@ class Business(Event):
         self.item_id: Final = rules.event_part("item_id", item_id)
         self.cart_type: Final = None if cart_type is None else rules.cart_type("cart_type", cart_type)
 
+    @staticmethod
+    def key_of(currency: str, item_type: str, item_id: str, cart_type: str | None) -> Key:
+        """The key of a call's arguments."""
+        return ("business", currency, item_type, item_id, cart_type)
+
     @property
     def key(self) -> Key:
-        return ("business", self.currency, self.item_type, self.item_id, self.cart_type)
+        return self.key_of(self.currency, self.item_type, self.item_id, self.cart_type)
 
     def wire(self) -> dict[str, Any]:
         own: dict[str, Any] = {
@@ -184,6 +190,8 @@ class Resource(Event):
 
     __slots__ = ("amount", "currency", "flow", "item_id", "item_type")
     number_name = "amount"
+    number_rule = rules.positive
+    least = ABOVE_ZERO
 
     def __init__(self, flow: Flow, currency: str, amount: float, item_type: str, item_id: str) -> None:
         self.flow: Final = flow
@@ -192,9 +200,14 @@ class Resource(Event):
         self.item_type: Final = rules.event_part("item_type", item_type)
         self.item_id: Final = rules.event_part("item_id", item_id)
 
+    @staticmethod
+    def key_of(flow: str, currency: str, item_type: str, item_id: str) -> Key:
+        """The key of a call's arguments; `flow` is the value of a `Flow`, whose own hash is slow."""
+        return (flow, currency, item_type, item_id)
+
     @property
     def key(self) -> Key:
-        return (self.flow._value_, self.currency, self.item_type, self.item_id)
+        return self.key_of(self.flow._value_, self.currency, self.item_type, self.item_id)
 
     def wire(self) -> dict[str, Any]:
         return {
@@ -208,14 +221,21 @@ class WalletChange(Event):
     """A resource flow to be summed up with others of its kind and sent as one `Resource` later."""
 
     __slots__ = ("change",)
+    number_rule = Resource.number_rule
+    least = Resource.least
 
     def __init__(self, change: Resource) -> None:
         self.change: Final = change
 
+    @staticmethod
+    def key_of(flow: str, currency: str, item_type: str, item_id: str) -> Key:
+        """The key of a call's arguments; for `flow` see `Resource.key_of`."""
+        return ("wallet", flow, currency, item_type, item_id)
+
     @property
     def key(self) -> Key:
         change = self.change
-        return ("wallet", change.flow._value_, change.currency, change.item_type, change.item_id)
+        return self.key_of(change.flow._value_, change.currency, change.item_type, change.item_id)
 
     @property
     def number(self) -> float | None:
@@ -235,15 +255,21 @@ class Progression(Event):
 
     __slots__ = ("levels", "score", "status")
     number_name = "score"
+    number_rule = rules.score
 
     def __init__(self, status: Status, levels: tuple[str, ...], score: int | None = None) -> None:
         self.status: Final = status
         self.levels: Final = rules.progression_levels(levels)
         self.score: Final = None if score is None else rules.score("score", score)
 
+    @staticmethod
+    def key_of(status: str, levels: tuple[str, ...]) -> Key:
+        """The key of a call's arguments; `status` is the value of a `Status`, whose own hash is slow."""
+        return ("progression", status, *levels)
+
     @property
     def key(self) -> Key:
-        return ("progression", self.status._value_, *self.levels)
+        return self.key_of(self.status._value_, self.levels)
 
     @property
     def level(self) -> str:
@@ -262,14 +288,20 @@ class Design(Event):
 
     __slots__ = ("event_id", "value")
     number_name = "value"
+    number_rule = rules.number
 
     def __init__(self, event_id: str, value: float | None = None) -> None:
         self.event_id: Final = rules.design_id("event_id", event_id)
         self.value: Final = None if value is None else rules.number("value", value)
 
+    @staticmethod
+    def key_of(event_id: str) -> Key:
+        """The key of a call's arguments."""
+        return event_id
+
     @property
     def key(self) -> Key:
-        return self.event_id
+        return self.key_of(self.event_id)
 
     def wire(self) -> dict[str, Any]:
         if self.value is None:
@@ -319,97 +351,3 @@ class Health(Event):
             "frame_ms_p99": (p99 + 1) * BUCKET_SECONDS * 1000,
             "mem_mb": round(memory_bytes() / 2**20, 1),
         }
-
-
-class SessionRef:
-    """The session that a record belongs to.
-
-    Attributes:
-        id: Lower-case UUID.
-        started: When it began, in seconds of `Clock.monotonic`.
-    """
-
-    __slots__ = ("id", "started")
-
-    def __init__(self, id: str, started: float) -> None:  # noqa: A002 - the field's name
-        self.id: Final = id
-        self.started: Final = started
-
-
-AS_KEPT = ""
-"""The value of a dimension that nothing was said about in this launch, until the kept values are read.
-
-Not `None`, which says that the player has none: no dimension can be an empty string.
-"""
-
-
-class Context:
-    """What all events share until it changes; replaced, never altered, so that a record can point to it.
-
-    Attributes:
-        dimensions: The three custom dimensions, `None` where unset.
-        fields: Global custom fields; an event's own fields win over them.
-        extra: Further annotations under their wire names, e.g. A/B ids.
-    """
-
-    __slots__ = ("build", "dimensions", "external_user_id", "extra", "fields", "user_id")
-
-    def __init__(  # noqa: PLR0917 - the journal keeps them in this order
-        self,
-        user_id: str,
-        external_user_id: str | None = None,
-        build: str | None = None,
-        dimensions: tuple[str | None, str | None, str | None] = (None, None, None),
-        fields: Fields | None = None,
-        extra: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.user_id: Final = user_id
-        self.external_user_id: Final = external_user_id
-        self.build: Final = build
-        self.dimensions: Final = dimensions
-        self.fields: Final = fields
-        self.extra: Final = extra
-
-    def changed(self, **changes: Any) -> Context:
-        """A copy with some values changed."""
-        return Context(**{name: getattr(self, name) for name in self.__slots__} | changes)
-
-
-class Record(NamedTuple):
-    """An event and its stamp, on its way from the game to the outbox.
-
-    Attributes:
-        session: `None` only for what was reported before `start()`.
-        at: When it happened, in seconds of `Clock.monotonic`.
-        fields: The event's own custom fields, checked, or `None`.
-    """
-
-    event: Event
-    session: SessionRef | None
-    context: Context
-    at: float
-    fields: Fields | None = None
-
-
-class Row(NamedTuple):
-    """A record that repeats an event but for its number.
-
-    Attributes:
-        kind: Distinguishes the events that are repeated.
-        event: The one that is repeated.
-        number: Not a number where there is none; whole ones come as floats, too.
-    """
-
-    kind: int
-    event: Event
-    number: float
-    session: SessionRef | None
-    context: Context
-    at: float
-
-    def record(self) -> Record:
-        """The same as a record."""
-        number = None if self.number != self.number else self.number
-        if number is not None and number.is_integer():
-            number = int(number)
-        return Record(self.event.with_number(number), self.session, self.context, self.at)

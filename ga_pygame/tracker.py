@@ -21,10 +21,11 @@ from ga_pygame.engine.crash_hooks import CrashHooks
 from ga_pygame.engine.crashes import ErrorReports
 from ga_pygame.engine.health import HealthSampler
 from ga_pygame.engine.session import Phase, Session
-from ga_pygame.events import AS_KEPT, Business, Context, Design, Fields, FieldValue, SessionRef, Severity
+from ga_pygame.events import Business, Design, Fields, FieldValue, Severity
 from ga_pygame.flushing import FlushResult, flush_into, refused
 from ga_pygame.nodes import Node, Nodes
 from ga_pygame.recording.recorder import Recorder, quick
+from ga_pygame.records import AS_KEPT, Context, SessionRef
 from ga_pygame.remote_configs import RemoteConfigs
 from ga_pygame.signals import Mailbox, Response, Signal
 
@@ -424,8 +425,8 @@ class Tracker:
             cart_type: Where in the game it was bought; at most 32 characters.
             fields: Custom fields of this event.
         """
-        key = ("business", currency, item_type, item_id, cart_type)
-        if fields is None and type(amount_cents) is int and self._repeat(key, amount_cents, 0):
+        key = Business.key_of(currency, item_type, item_id, cart_type)
+        if fields is None and type(amount_cents) is int and self._repeat(key, amount_cents, Business.least):
             self._recorder.write_now()
         else:
             required = (currency, amount_cents, item_type, item_id)

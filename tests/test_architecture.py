@@ -29,6 +29,7 @@ VOCABULARY = {
     "kept",
     "process",
     "protocol",
+    "records",
     "remote_configs",
     "rules",
     "signals",
@@ -48,7 +49,8 @@ ALLOWED: dict[str, set[str]] = {
     "rules": {"checks"},
     "clock": set(),
     "process": {"clock"},
-    "events": {"rules", "process"},
+    "events": {"checks", "rules", "process"},
+    "records": {"events"},
     "device": {"rules"},
     "diagnostics": {"checks", "traces"},
     "signals": {"attributes", "checks", "clock", "diagnostics", "traces"},
@@ -117,7 +119,7 @@ FOREIGN: dict[str, set[str]] = {
 }
 
 LONGEST = 450
-LONGER = {"tracker.py": 601}
+LONGER = {"tracker.py": 602}
 """The tracker is the table of contents, mostly docstrings."""
 
 

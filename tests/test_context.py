@@ -12,7 +12,8 @@ import pytest
 from ga_pygame.areas.player import Dimensions, DimensionTuple, GlobalFields
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.events import AS_KEPT, Fields
+from ga_pygame.events import Fields
+from ga_pygame.records import AS_KEPT
 
 
 class Rig:

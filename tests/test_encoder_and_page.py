@@ -21,24 +21,21 @@ from ga_pygame.delivery.page import WALLET_SECONDS, Book, Heartbeat, Page
 from ga_pygame.delivery.recovery import end_lost
 from ga_pygame.events import (
     Business,
-    Context,
     Design,
     Error,
     Event,
     Fields,
     Flow,
     Progression,
-    Record,
     Resource,
-    Row,
     SessionEnd,
-    SessionRef,
     Severity,
     Status,
     User,
     WalletChange,
 )
 from ga_pygame.kept import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS
+from ga_pygame.records import Context, Record, Repeated, SessionRef
 from ga_pygame.testing import ManualClock
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
@@ -504,14 +501,14 @@ REPEATED: st.SearchStrategy[Event] = st.one_of(
 def test_a_row_becomes_the_json_that_its_record_becomes(event: Event, context: Context) -> None:
     """The short form through the inbox changes nothing on the wire but the event's id."""
     number = math.nan if event.number is None else float(event.number)
-    row = Row(1, event.with_number(1), number, SESSION, context, 1000.0)
+    row = Repeated(1, event.with_number(1), number, SESSION, context, 1000.0)
     assert row.record() == Record(event, SESSION, context, 1000.0)
     found = []
     for item in (Record(event, SESSION, context, 1000.0), row):
         desk = Desk()
         desk.write(User(), context=context)
 
-        def work(transaction: Transaction, desk: Desk = desk, item: Record | Row = item) -> None:
+        def work(transaction: Transaction, desk: Desk = desk, item: Record | Repeated = item) -> None:
             page = Page(desk.book, transaction, desk.encoder)
             page.take(item)
             page.take(Record(SessionEnd(1, "quit"), SESSION, context, 1000.0))
@@ -527,7 +524,7 @@ def test_a_row_becomes_the_json_that_its_record_becomes(event: Event, context: C
 
 def test_a_row_whose_session_is_not_known_is_a_defect_of_its_own(desk: Desk) -> None:
     """It does not become an event of another session."""
-    row = Row(1, Design("a"), 1.0, None, CONTEXT, 1000.0)
+    row = Repeated(1, Design("a"), 1.0, None, CONTEXT, 1000.0)
     with pytest.raises(ValueError, match="without a session"):
         desk.outbox.transact(lambda transaction: Page(desk.book, transaction, desk.encoder).take(row))
     assert desk.take() == []
@@ -564,7 +561,7 @@ def test_rows_count_for_summing_destinations() -> None:
     def work(transaction: Transaction) -> None:
         page = Page(desk.book, transaction, desk.encoder)
         for number in (1.0, 2.5, math.nan):
-            page.take(Row(1, Design("a"), number, SESSION, CONTEXT, 1000.0))
+            page.take(Repeated(1, Design("a"), number, SESSION, CONTEXT, 1000.0))
         page.close(1000.0, None)
 
     desk.outbox.transact(work)

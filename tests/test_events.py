@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from typing import Any
 
 import pytest
@@ -175,6 +176,19 @@ def test_the_same_event_with_another_number(event: events.Event) -> None:
     assert other.with_number(number) == event
     assert hash(other.with_number(number)) == hash(event)
     assert set(other.wire()) == set(event.wire())
+
+
+@pytest.mark.parametrize("event", REPEATED)
+def test_the_lowest_number_of_a_repeat_is_the_rules_own(event: events.Event) -> None:
+    """The short way takes no number that the kind's own check would refuse, and none is missing that it wants."""
+    event.with_number(event.least).check_number()
+    event.with_number(events.EXACT).check_number()
+    if event.least > -events.EXACT:
+        for number in (math.nextafter(event.least, -math.inf), event.least - 1, None):
+            with pytest.raises(InvalidEvent):
+                event.with_number(number).check_number()
+    else:
+        event.with_number(None).check_number()
 
 
 def test_events_that_differ_in_more_than_the_number_have_other_keys() -> None:

@@ -13,7 +13,8 @@ import pytest
 from ga_pygame import checks, rules
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.engine.crashes import describe, fingerprint
-from ga_pygame.events import Business, Context, Design, Flow, Progression, Resource, SessionRef, Status, User
+from ga_pygame.events import Business, Design, Flow, Progression, Resource, Status, User
+from ga_pygame.records import Context, SessionRef
 from ga_pygame.traces import pass_on
 from tests.test_recorder import Rig
 

@@ -9,7 +9,8 @@ from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.page import Book, Page
 from ga_pygame.engine.health import SAMPLE_SECONDS, HealthSampler
-from ga_pygame.events import Context, Design, Health, Record, SessionRef, User
+from ga_pygame.events import Design, Health, User
+from ga_pygame.records import Context, Record, SessionRef
 from ga_pygame.testing import ManualClock
 
 

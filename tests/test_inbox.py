@@ -20,28 +20,25 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import (
     ABOVE_ZERO,
+    EXACT,
     Business,
-    Context,
     Design,
     Error,
     Event,
     Flow,
     Health,
     Progression,
-    Record,
     Resource,
-    Row,
     SessionEnd,
-    SessionRef,
     Severity,
     Status,
     User,
     WalletChange,
 )
 from ga_pygame.recording import inbox as inbox_module
-from ga_pygame.recording.entries import EXACT
 from ga_pygame.recording.inbox import MAX_KINDS, MAX_SPILLED, Inbox, Item
 from ga_pygame.recording.journal import Journal, Rest
+from ga_pygame.records import Context, Record, Repeated, SessionRef
 from ga_pygame.testing import ManualClock
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
@@ -111,7 +108,7 @@ class Rig:
 
 
 def plain(item: Item) -> Record:
-    return item.record() if isinstance(item, Row) else item
+    return item.record() if isinstance(item, Repeated) else item
 
 
 @pytest.fixture(params=["memory", "journal"])

@@ -21,7 +21,6 @@ from ga_pygame.delivery.recovery import replay
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import (
     Business,
-    Context,
     Design,
     Error,
     Event,
@@ -29,9 +28,7 @@ from ga_pygame.events import (
     Health,
     Progression,
     Resource,
-    Row,
     SessionEnd,
-    SessionRef,
     Severity,
     Status,
     User,
@@ -39,6 +36,7 @@ from ga_pygame.events import (
 )
 from ga_pygame.recording.inbox import Inbox
 from ga_pygame.recording.journal import SIZE, Journal, Rest
+from ga_pygame.records import Context, Repeated, SessionRef
 from ga_pygame.testing import ManualClock
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
@@ -84,7 +82,7 @@ class Noted:
         """Take as the writer does; what comes is committed, and the file is told."""
         items = self.inbox.take(most)
         self.journal.committed(self.journal.position)
-        return [item.record().event if isinstance(item, Row) else item.event for item in items]
+        return [item.record().event if isinstance(item, Repeated) else item.event for item in items]
 
     def commit_all(self) -> list[Event]:
         found = []

@@ -19,21 +19,19 @@ from ga_pygame.destinations.pogr import MAX_UNSURE_TRIES, SESSION_KEY
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import (
     Business,
-    Context,
     Design,
     Error,
     Event,
     Flow,
     Progression,
-    Record,
     Resource,
     SessionEnd,
-    SessionRef,
     Severity,
     Status,
     User,
 )
 from ga_pygame.protocol import Host, Outcome, Reply, Request, Situation, StoredRecord, Verdict
+from ga_pygame.records import Context, Record, SessionRef
 from ga_pygame.testing import ManualClock, ScriptedTransport
 
 BASE = "https://api.pogr.io/v1/intake"

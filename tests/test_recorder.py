@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import AS_KEPT, Business, Context, Design, Error, Record, SessionEnd, SessionRef, Severity, User
+from ga_pygame.events import Business, Design, Error, SessionEnd, Severity, User
 from ga_pygame.recording.journal import Journal, Rest
 from ga_pygame.recording.recorder import Recorder
+from ga_pygame.records import AS_KEPT, Context, Record, SessionRef
 from ga_pygame.testing import ManualClock
 
 SESSION = SessionRef("s1", 1000.0)

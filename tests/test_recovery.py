@@ -27,23 +27,11 @@ from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.recovery import recover, replay
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.events import (
-    Business,
-    Context,
-    Design,
-    Error,
-    Flow,
-    Progression,
-    Resource,
-    SessionEnd,
-    SessionRef,
-    Severity,
-    Status,
-    User,
-)
+from ga_pygame.events import Business, Design, Error, Flow, Progression, Resource, SessionEnd, Severity, Status, User
 from ga_pygame.recording import entries, journal, marshalled
 from ga_pygame.recording.entries import EVENT, entry
 from ga_pygame.recording.journal import SIZE, Rest
+from ga_pygame.records import Context, SessionRef
 from ga_pygame.testing import ManualClock
 from tests.test_journal import CONTEXT, HALF, KINDS, SESSION, Noted, numbers
 from tests.test_writer import Rig

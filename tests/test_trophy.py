@@ -21,22 +21,20 @@ from ga_pygame.destinations import Trophy
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import (
     Business,
-    Context,
     Design,
     Error,
     Event,
     Flow,
     Progression,
-    Record,
     Resource,
     SessionEnd,
-    SessionRef,
     Severity,
     Status,
     User,
     WalletChange,
 )
 from ga_pygame.protocol import Host, Outcome, Reply, Request, Situation, StoredRecord, Verdict
+from ga_pygame.records import Context, Record, SessionRef
 from ga_pygame.signals import Mailbox
 from ga_pygame.testing import ManualClock, ScriptedTransport
 

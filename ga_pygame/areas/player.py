@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from ga_pygame import attributes, rules
 from ga_pygame.checks import MISSING, InvalidEvent, exact_text, exact_whole
 from ga_pygame.diagnostics import Diagnostics, setting
-from ga_pygame.events import AS_KEPT, Fields, FieldValue
+from ga_pygame.events import Fields, FieldValue
+from ga_pygame.records import AS_KEPT
 from ga_pygame.traces import pass_on, type_name
 
 DimensionTuple = tuple[str | None, str | None, str | None]

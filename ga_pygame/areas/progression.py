@@ -11,7 +11,10 @@ from types import TracebackType
 from ga_pygame import attributes
 from ga_pygame.checks import MISSING, InvalidEvent, exact_if_text, exact_number
 from ga_pygame.diagnostics import Diagnostics, game_call, guard, guarded, request
-from ga_pygame.events import Fields, Post, Progression, Repeat, Status, no_repeat
+from ga_pygame.events import Fields, Progression, Status
+from ga_pygame.records import Post, Repeat, no_repeat
+
+_START, _FAIL, _COMPLETE = Status.START.value, Status.FAIL.value, Status.COMPLETE.value
 
 
 class ProgressionArea:
@@ -43,7 +46,8 @@ class ProgressionArea:
     def start(self, *level: str, fields: Fields | None = None) -> None:
         """An attempt begins; one that is still open failed, also if this call is refused."""
         level = tuple(map(exact_if_text, level))
-        if fields is not None or self._open is not None or not self._repeat(("progression", "Start", *level), None):
+        is_plain = fields is None and self._open is None
+        if not is_plain or not self._repeat(Progression.key_of(_START, level), None):
             try:
                 event = Progression(Status.START, level)
             finally:
@@ -62,12 +66,12 @@ class ProgressionArea:
             score: A whole number. A wrong one is left out, and said.
             fields: Custom fields of this event.
         """
-        self._end("Complete", level, score, fields)
+        self._end(_COMPLETE, level, score, fields)
 
     @guard
     def fail(self, *level: str, score: int | None = None, fields: Fields | None = None) -> None:
         """The attempt failed; `attempt_num` counts the attempts so far. Arguments as for `complete`."""
-        self._end("Fail", level, score, fields)
+        self._end(_FAIL, level, score, fields)
 
     @guarded("attempt ignored", lambda area, *_level, **_named: Attempt(area, None))
     def attempt(self, *level: str, fields: Fields | None = None) -> Attempt:
@@ -94,7 +98,7 @@ class ProgressionArea:
             level = self._open
         level = tuple(map(exact_if_text, level))
         plain = fields is None and (score is None or type(score) is int)
-        if plain and self._repeat(("progression", status, *level), score):
+        if plain and self._repeat(Progression.key_of(status, level), score, Progression.least):
             self._close(level)
             return
         if score is None and len(level) > 1 and exact_number(level[-1]) is not None:

@@ -9,7 +9,10 @@ from collections.abc import Collection
 
 from ga_pygame import attributes, rules
 from ga_pygame.diagnostics import Diagnostics, guard
-from ga_pygame.events import ABOVE_ZERO, Fields, Flow, Post, Repeat, Resource, WalletChange, no_repeat
+from ga_pygame.events import Fields, Flow, Resource, WalletChange
+from ga_pygame.records import Post, Repeat, no_repeat
+
+_SOURCE, _SINK = Flow.SOURCE.value, Flow.SINK.value
 
 
 class ResourceArea:
@@ -44,15 +47,15 @@ class ResourceArea:
         self, currency: str, amount: float, item_type: str, item_id: str, *, fields: Fields | None = None
     ) -> None:
         """The player got `amount` of a currency, by what `item_type` and `item_id` say."""
-        key = ("Source", currency, item_type, item_id)
-        if fields is not None or not self._repeat(key, amount, ABOVE_ZERO):
+        key = Resource.key_of(_SOURCE, currency, item_type, item_id)
+        if fields is not None or not self._repeat(key, amount, Resource.least):
             self._post(self._checked(Flow.SOURCE, currency, amount, item_type, item_id), fields)
 
     @guard
     def sink(self, currency: str, amount: float, item_type: str, item_id: str, *, fields: Fields | None = None) -> None:
         """The player spent `amount` of a currency, on what `item_type` and `item_id` say."""
-        key = ("Sink", currency, item_type, item_id)
-        if fields is not None or not self._repeat(key, amount, ABOVE_ZERO):
+        key = Resource.key_of(_SINK, currency, item_type, item_id)
+        if fields is not None or not self._repeat(key, amount, Resource.least):
             self._post(self._checked(Flow.SINK, currency, amount, item_type, item_id), fields)
 
     def _checked(self, flow: Flow, currency: str, amount: float, item_type: str, item_id: str) -> Resource:
@@ -86,15 +89,15 @@ class Wallet:
 
         With custom fields it is an event of its own and not summed up: another flow would have other fields.
         """
-        key = ("wallet", "Source", self._currency, item_type, item_id)
-        if fields is not None or not self._repeat(key, amount, ABOVE_ZERO):
+        key = WalletChange.key_of(_SOURCE, self._currency, item_type, item_id)
+        if fields is not None or not self._repeat(key, amount, WalletChange.least):
             self._flow(Flow.SOURCE, amount, item_type, item_id, fields)
 
     @guard
     def spend(self, amount: float, item_type: str, item_id: str, *, fields: Fields | None = None) -> None:
         """The player spent `amount`, on what `item_type` and `item_id` say; with custom fields see `earn`."""
-        key = ("wallet", "Sink", self._currency, item_type, item_id)
-        if fields is not None or not self._repeat(key, amount, ABOVE_ZERO):
+        key = WalletChange.key_of(_SINK, self._currency, item_type, item_id)
+        if fields is not None or not self._repeat(key, amount, WalletChange.least):
             self._flow(Flow.SINK, amount, item_type, item_id, fields)
 
     def _flow(self, flow: Flow, amount: float, item_type: str, item_id: str, fields: Fields | None) -> None:

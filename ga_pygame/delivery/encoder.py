@@ -12,15 +12,8 @@ from typing import Any
 from ga_pygame import device
 from ga_pygame.clock import Clock, new_ids
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
-from ga_pygame.events import (
-    Context,
-    Design,
-    Event,
-    Record,
-    Resource,
-    Row,
-    SessionRef,
-)
+from ga_pygame.events import Design, Event, Resource
+from ga_pygame.records import Context, Record, Repeated, SessionRef
 
 Amounts = Callable[[Mapping[str, Any], str], Sequence[tuple[str, float]]]
 """What an event of a player adds to which slots. See `exchange.SummingDestination`."""
@@ -95,7 +88,7 @@ class Encoder:
         when = self.clock.wall(record.at)
         return NewRecord(session.id, own["category"], when, self.clock.server_offset, shared, self.own(own), extra)
 
-    def row(self, row: Row, session_num: int) -> NewRecord | None:
+    def row(self, row: Repeated, session_num: int) -> NewRecord | None:
         """The same for an event that nothing has to be looked up or written down for; `None` for all others."""
         kind, event, number, session, context, at = row
         beginning = self._beginnings.get(kind, _UNKNOWN)

@@ -20,21 +20,9 @@ from ga_pygame.clock import breathe
 from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.outbox.contract import NewRecord, OpenSession, Transaction
 from ga_pygame.delivery.wallets import added, wallet_events
-from ga_pygame.events import (
-    Business,
-    Event,
-    Health,
-    Progression,
-    Record,
-    Resource,
-    Row,
-    SessionEnd,
-    SessionRef,
-    Status,
-    User,
-    WalletChange,
-)
+from ga_pygame.events import Business, Event, Health, Progression, Resource, SessionEnd, Status, User, WalletChange
 from ga_pygame.kept import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS
+from ga_pygame.records import Record, Repeated, SessionRef
 
 WALLET_SECONDS = 10.0
 
@@ -104,12 +92,12 @@ class Page:
         self._encoder = encoder
         self._records: list[NewRecord] = []
         self._samples: list[NewRecord] = []
-        self._last: Record | Row | None = book.last
+        self._last: Record | Repeated | None = book.last
         self._wallet: dict[tuple[str, str, str, str], float] | None = None  # the page's own, once it has changed
 
-    def take(self, item: Record | Row) -> None:
+    def take(self, item: Record | Repeated) -> None:
         """Do what the record's kind of event asks for and encode it."""
-        if isinstance(item, Row):
+        if isinstance(item, Repeated):
             session = item.session
             number = self.book.numbers.get(session.id) if session is not None else None
             record = self._encoder.row(item, number) if number is not None else None
@@ -152,7 +140,7 @@ class Page:
 
     def close(self, now: float, heartbeat: Heartbeat | None) -> None:
         """Empty a wallet that is due, add the records, refresh the session's row."""
-        last = self._last.record() if isinstance(self._last, Row) else self._last
+        last = self._last.record() if isinstance(self._last, Repeated) else self._last
         if last is not None and self.book.wallet_is_due(now):
             self._empty_wallet(last._replace(at=now))
         self.store()

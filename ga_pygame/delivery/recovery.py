@@ -27,10 +27,11 @@ from ga_pygame.delivery.outbox.contract import (
 from ga_pygame.delivery.page import Book, Page
 from ga_pygame.delivery.wallets import wallet_events
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import Event, Progression, Record, SessionEnd, Status, User
+from ga_pygame.events import Event, Progression, SessionEnd, Status, User
 from ga_pygame.recording import journal
 from ga_pygame.recording.journal import Rest
 from ga_pygame.recording.journal_files import NotOurs
+from ga_pygame.records import Record
 
 _UNSAVED_SECONDS = 2.0
 """A session's row is refreshed twice a second: what was played since is less than this, on a slow disk, too."""

@@ -13,7 +13,8 @@ from ga_pygame import rules
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.engine.home_paths import masked_end, masked_start
-from ga_pygame.events import Error, Fields, Post, Severity
+from ga_pygame.events import Error, Fields, Severity
+from ga_pygame.records import Post
 from ga_pygame.traces import start_of, trace_of, traceback_of
 
 LIMIT = 10

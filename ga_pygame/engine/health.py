@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ga_pygame.events import BUCKET_SECONDS, Health, Post
+from ga_pygame.events import BUCKET_SECONDS, Health
+from ga_pygame.records import Post
 
 SAMPLE_SECONDS = 30.0
 _BUCKETS = 400

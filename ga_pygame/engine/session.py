@@ -16,7 +16,8 @@ from enum import Enum
 from threading import Lock
 from typing import NamedTuple
 
-from ga_pygame.events import Event, SessionEnd, SessionRef, User
+from ga_pygame.events import Event, SessionEnd, User
+from ga_pygame.records import SessionRef
 
 FLAP_SECONDS = 0.5
 """A shorter loss of focus is a window manager at work: a fullscreen toggle, a second window."""

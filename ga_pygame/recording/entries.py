@@ -21,7 +21,6 @@ from ga_pygame import rules
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.events import (
     Business,
-    Context,
     Design,
     Error,
     Event,
@@ -29,17 +28,15 @@ from ga_pygame.events import (
     Flow,
     Health,
     Progression,
-    Record,
     Resource,
-    Row,
     SessionEnd,
-    SessionRef,
     Severity,
     Status,
     User,
     WalletChange,
 )
 from ga_pygame.recording import marshalled
+from ga_pygame.records import Context, Record, Repeated, SessionRef
 
 if TYPE_CHECKING:
     from mmap import mmap
@@ -51,9 +48,6 @@ _UNIT = ROW_SIZE = _ROW.size
 WHOLE = 1
 NONE = math.nan  # no event has it as its number
 _LATEST = 2.0**40  # seconds: some time that no clock shows
-EXACT = 2**53
-"""Whole numbers up to here are floats, too."""
-
 
 UNREADABLE, EVENT, STAMP, KIND, TURN = 0, 1, 2, 3, 4
 """What the body of an entry is."""
@@ -343,8 +337,8 @@ class Replay:
         """The record that an entry is, if it is one; raises any `Exception` where it makes no sense."""
         if body is None:
             kind, stamp, at, number, _ = row
-            record = Row(kind, self._events[kind], number, *self._stamp(stamp, at), _time(at)).record()
-            _check_number(record.event)  # a row has no checksum: it may be anything
+            record = Repeated(kind, self._events[kind], number, *self._stamp(stamp, at), _time(at)).record()
+            record.event.check_number()  # a row has no checksum: it may be anything
             return record
         if body.what == UNREADABLE:
             raise ValueError("an entry that cannot be read")
@@ -353,7 +347,7 @@ class Replay:
         code, values, stamp, at, fields = body.value
         event = event_of(code, values, self._events)
         if code < 0:
-            _check_number(event)
+            event.check_number()
         return Record(event, *self._stamp(stamp, at), _time(at), None if fields is None else _fields(fields))
 
     def _stamp(self, number: int, at: float) -> Stamp:
@@ -368,22 +362,6 @@ class Replay:
             near = (self._stamps[one] for one in (*later[:1], *earlier[:1]))
             found = next(one for one in near if one.session is not None and one.session.started <= at)
         return found
-
-
-_NUMBERS: dict[type, Callable[[str, object], Any]] = {
-    Business: rules.amount_cents,
-    Resource: rules.positive,
-    WalletChange: rules.positive,
-    Progression: rules.score,
-    Design: rules.number,
-}
-
-
-def _check_number(event: Event) -> None:
-    """Check the number of an event that repeats another one's checked parts."""
-    number = event.number
-    if number is not None or type(event) in {Business, Resource, WalletChange}:
-        _NUMBERS[type(event)]("number", number)
 
 
 def _fields(fields: Any) -> Fields:

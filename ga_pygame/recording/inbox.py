@@ -20,10 +20,9 @@ from threading import Lock, RLock
 from typing import TYPE_CHECKING, NamedTuple
 
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import Context, Event, Fields, Key, Record, Row, SessionRef
+from ga_pygame.events import EXACT, Event, Fields, Key
 from ga_pygame.recording.entries import (
     EVENT,
-    EXACT,
     KIND,
     NONE,
     STAMP,
@@ -42,6 +41,7 @@ from ga_pygame.recording.entries import (
     pack_row,
     values_of,
 )
+from ga_pygame.records import Context, Record, Repeated, SessionRef
 from ga_pygame.traces import is_of_a_signal_handler, traceback_of
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ _MARK = b""
 MAX_KINDS = 4096
 _KEPT_STAMPS = 64
 
-Item = Record | Row
+Item = Record | Repeated
 
 
 class Remember(NamedTuple):
@@ -157,7 +157,7 @@ class Inbox:
         Args:
             key: See `Event.key`; of anything that the game passed.
             number: The event's number; whatever the game passed.
-            least: The lowest that it may be.
+            least: See `Event.least`.
         """
         try:
             if number is None:
@@ -358,7 +358,7 @@ class Inbox:
         try:
             if body is None:
                 kind, stamp, at, number, _ = row
-                items.append(new_row(Row, (kind, self._events[kind], number, *self._stamp(stamp), at)))
+                items.append(new_row(Repeated, (kind, self._events[kind], number, *self._stamp(stamp), at)))
             elif body.what == EVENT:
                 code, values, stamp, at, fields = body.value
                 items.append(Record(event_of(code, values, self._events), *self._stamp(stamp), at, fields))

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ga_pygame.clock import Clock, wall_now
-from ga_pygame.events import Record, SessionEnd, User
+from ga_pygame.events import SessionEnd, User
 from ga_pygame.recording import journal_files, marshalled
 from ga_pygame.recording.entries import (
     EVENT,
@@ -47,6 +47,7 @@ from ga_pygame.recording.entries import (
     lost_in,
     time_of,
 )
+from ga_pygame.records import Record
 
 _MAGIC = b"ga_pygame ring 3"
 _HEAD = struct.Struct("<16sdQ")  # magic, wall clock at monotonic 0, position up to which all is committed

@@ -18,23 +18,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 from ga_pygame import forks, rules
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import (
-    AS_KEPT,
-    Business,
-    Context,
-    Error,
-    Event,
-    Fields,
-    FieldValue,
-    Key,
-    Record,
-    Repeat,
-    Row,
-    SessionEnd,
-    SessionRef,
-    User,
-)
+from ga_pygame.events import Business, Design, Error, Event, Fields, FieldValue, Key, SessionEnd, User
 from ga_pygame.recording.inbox import Inbox
+from ga_pygame.records import AS_KEPT, Context, Record, Repeat, Repeated, SessionRef
 from ga_pygame.traces import pass_on, type_name
 
 if TYPE_CHECKING:
@@ -303,7 +289,7 @@ class Recorder:
     def take_all(self) -> list[Record]:
         """Empty the inbox, while there is no writer that does."""
         items = iter(lambda: self.inbox.take(1000), [])
-        return [item.record() if isinstance(item, Row) else item for some in items for item in some]
+        return [item.record() if isinstance(item, Repeated) else item for some in items for item in some]
 
 
 def _unreadable(fields: object, error: Exception) -> InvalidEvent:
@@ -353,9 +339,9 @@ def quick(guarded: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S,
         try:
             again = type(event_id) is str and not (more or others)
             again = again and (
-                self._repeat(event_id, number)
+                self._repeat(Design.key_of(event_id), number, Design.least)
                 if fields is None
-                else self._recorder.repeat_with(event_id, number, fields)
+                else self._recorder.repeat_with(Design.key_of(event_id), number, fields)
             )
             if not again:
                 given = () if event_id is _MISSING else (event_id, number, *more)
