@@ -46,7 +46,7 @@ class Severity(str, Enum):
     CRITICAL = "critical"
 
 
-Key = str | tuple[str | None, ...]
+Key = str | tuple[object, ...]
 """All that an event says but its number; events with the same key are checked once."""
 
 

@@ -20,10 +20,15 @@ class Post(Protocol):
 class Repeat(Protocol):
     """Records a repeat of an event that was recorded before; false if it was not, or the number is unusual."""
 
-    def __call__(self, key: Key, number: float | None, least: float = ...) -> bool: ...
+    def __call__(self, key: Key, number: float | None, least: float = ..., fields: Fields | None = ...) -> bool: ...
 
 
-def no_repeat(key: Key, number: float | None, least: float = 0.0) -> bool:  # noqa: ARG001 - a `Repeat`
+def no_repeat(  # a `Repeat`
+    key: Key,  # noqa: ARG001
+    number: float | None,  # noqa: ARG001
+    least: float = 0.0,  # noqa: ARG001
+    fields: Fields | None = None,  # noqa: ARG001
+) -> bool:
     """What remembers no kinds."""
     return False
 
@@ -104,7 +109,8 @@ class Repeated(NamedTuple):
     Attributes:
         kind: Distinguishes the events that are repeated.
         event: The one that is repeated.
-        number: Not a number where there is none; whole ones come as floats, too.
+        number: Not a number if there is none; whole ones come as floats, too.
+        fields: The event's own custom fields.
     """
 
     kind: int
@@ -113,10 +119,11 @@ class Repeated(NamedTuple):
     session: SessionRef | None
     context: Context
     at: float
+    fields: Fields | None = None
 
     def record(self) -> Record:
         """The same as a record."""
         number = None if self.number != self.number else self.number
         if number is not None and number.is_integer():
             number = int(number)
-        return Record(self.event.with_number(number), self.session, self.context, self.at)
+        return Record(self.event.with_number(number), self.session, self.context, self.at, self.fields)

@@ -24,7 +24,7 @@ from ga_pygame.engine.session import Phase, Session
 from ga_pygame.events import Business, Design, Fields, FieldValue, Severity
 from ga_pygame.flushing import FlushResult, flush_into, refused
 from ga_pygame.nodes import Node, Nodes
-from ga_pygame.recording.recorder import Recorder, quick
+from ga_pygame.recording.recorder import Recorder
 from ga_pygame.records import AS_KEPT, Context, SessionRef
 from ga_pygame.remote_configs import RemoteConfigs
 from ga_pygame.signals import Mailbox, Response, Signal
@@ -392,7 +392,6 @@ class Tracker:
 
     # --- events -----------------------------------------------------------------------------------------
 
-    @quick
     @guard
     def design(self, event_id: str, value: float | None = None, *, fields: Fields | None = None) -> None:
         """Count anything: `"kill:slime"`, one to five parts, from the general to the particular.
@@ -402,7 +401,9 @@ class Tracker:
             value: A number to sum up and average over.
             fields: Custom fields of this event.
         """
-        self._post(self._diagnostics.made(Design, event_id, value=value), fields)
+        # The id is the key itself; of other types it could be the key of another kind.
+        if type(event_id) is not str or not self._repeat(event_id, value, Design.least, fields):
+            self._post(self._diagnostics.made(Design, event_id, value=value), fields)
 
     @guard
     def business(

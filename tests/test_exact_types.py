@@ -197,9 +197,8 @@ def test_what_is_recorded_comes_out_exact() -> None:
     for _ in range(2):
         rig.recorder.post(Design(Words("a:b"), Whole(3)), {Words("k"): Ratio(2.5)})  # type: ignore[arg-type]
         rig.recorder.post(Resource(Flow.SOURCE, Name.GOLD, Ratio(1.5), "a", "b"), None)
-        assert {type(part) for key in rig.recorder.inbox.kinds for part in (key if type(key) is tuple else (key,))} == {
-            str
-        }
+        kept = {type(part) for key in rig.recorder.inbox.kinds for part in (key if type(key) is tuple else (key,))}
+        assert kept <= {str, float, type}, "the fields' values and their types are in the key"
     records = rig.records
     assert [type(record.event) for record in records] == [Design, Resource] * 2
     for record in records:

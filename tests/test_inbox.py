@@ -36,7 +36,7 @@ from ga_pygame.events import (
     WalletChange,
 )
 from ga_pygame.recording import inbox as inbox_module
-from ga_pygame.recording.inbox import MAX_KINDS, MAX_SPILLED, Inbox, Item
+from ga_pygame.recording.inbox import MAX_KINDS, MAX_KINDS_WITH_FIELDS, MAX_SPILLED, Inbox, Item
 from ga_pygame.recording.journal import Journal, Rest
 from ga_pygame.records import Context, Record, Repeated, SessionRef
 from ga_pygame.testing import ManualClock
@@ -317,34 +317,77 @@ def test_fields_make_a_record_of_its_own(rig: Rig, make: Callable[[Any], Event])
     ]
 
 
+@pytest.mark.parametrize("same", [False, True])
 @pytest.mark.parametrize("number", [None, 0, 3, -3, 2.5, EXACT])
-def test_a_repetition_with_fields_equals_what_the_slow_way_records(rig: Rig, number: Any) -> None:
-    """Also for the next launch, and the fields are the call's own."""
-    rig.record(Design("a", 1))
+def test_a_repetition_with_fields_equals_what_the_slow_way_records(rig: Rig, number: Any, same: bool) -> None:
+    """Also for the next launch, and the fields are the call's own; whether the same came before or not."""
     mine = {"seed": 1, "mode": "größe"}
-    assert rig.inbox.repeat_with("a", number, mine)
+    for _ in range(2):
+        rig.record(Design("a", 1), fields=dict(mine) if same else None)
+    assert rig.inbox.repeat("a", number, fields=mine)
     rig.record(Design("a", number), fields=dict(mine))
     mine["seed"] = 2
     if rig.journal is not None:
-        _, short, slow = rig.rest()
+        *_, short, slow = rig.rest()
         assert (short.event, short.fields) == (slow.event, slow.fields) == (Design("a", number), {**mine, "seed": 1})
-    _, short, slow = rig.take_all()
+    *_, short, slow = rig.take_all()
     assert short == slow
     assert short.fields == {**mine, "seed": 1}
+
+
+def test_the_same_fields_again_are_a_row(rig: Rig) -> None:
+    """From the second time on, 32 bytes; of equal values of other types each is as it was given."""
+    for fields in ({"a": 1}, {"a": 1}, {"a": 1.0}, {"a": 1.0}, {"a": 1}, {"b": 1}, {"a": "1"}):
+        rig.record(Design("a", 1), fields=fields)
+    written: list[bytes] = []
+    append, rig.inbox.write = rig.inbox.write, lambda text: written.append(text) or append(text)  # type: ignore[func-returns-value]
+    assert rig.inbox.repeat("a", 2, fields={"a": 1})
+    assert rig.inbox.repeat("a", 2, fields={"a": 1.0})
+    assert [len(text) for text in written] == [32, 32]
+    found = [record.fields for record in rig.take_all()][-2:]
+    assert repr(found) == "[{'a': 1}, {'a': 1.0}]"
+
+
+def test_fields_that_change_fill_no_room_of_the_kinds(rig: Rig) -> None:
+    """A game that sends a position with each event has all of them, and rows for its other events."""
+    rig.record(Design("at", 0))
+    for number in range(3000):
+        assert rig.inbox.repeat("at", 1, fields={"x": number}) or number == 0
+    for number in range(2 * MAX_KINDS_WITH_FIELDS):
+        for _ in range(2):
+            if not rig.inbox.repeat("at", 2, fields={"y": number}):
+                rig.record(Design("at", 2), fields={"y": number})
+    assert len(rig.inbox.kinds) <= 1 + MAX_KINDS_WITH_FIELDS
+    rig.record(Design("new", 1))
+    assert rig.inbox.repeat("new", 2)
+    found = rig.take_all()
+    assert [record.fields for record in found if record.event == Design("at", 1)] == [{"x": n} for n in range(3000)]
+    assert len(found) == 1 + 3000 + 4 * MAX_KINDS_WITH_FIELDS + 2
+
+
+def test_fields_beside_those_of_all_events_are_counted_together(rig: Rig) -> None:
+    """More than fifty together take a closer look, also if they were sent when there were fewer."""
+    fields = {f"k{number}": number for number in range(40)}
+    small = {"a": 1}
+    for one in (fields, fields, small, small):
+        rig.record(Design("a", 1), fields=one)
+    rig.inbox.use(SESSION, CONTEXT.changed(fields={f"g{number}": 1 for number in range(20)}))
+    assert not rig.inbox.repeat("a", 2, fields=fields)
+    assert rig.inbox.repeat("a", 2, fields=small)
 
 
 @pytest.mark.parametrize("number", [True, math.nan, math.inf, EXACT + 1, "3", [], Scalar(3), object(), Mine("3")])
 def test_a_repetition_with_fields_and_an_unusual_number_takes_a_closer_look(rig: Rig, number: Any) -> None:
     """As without fields."""
     rig.record(Design("a", 1))
-    assert rig.inbox.repeat_with("a", number, {"x": 1}) is False
+    assert rig.inbox.repeat("a", number, fields={"x": 1}) is False
     assert rig.events() == [Design("a", 1)]
 
 
 def test_what_always_has_fields_is_repeated_too(rig: Rig) -> None:
     """A game that gives an id its fields at each call, from the first on, has the short way from the second on."""
     rig.record(Design("kill:slime", 1), fields={"weapon": "bow"})
-    assert rig.inbox.repeat_with("kill:slime", 2, {"weapon": "axe"})
+    assert rig.inbox.repeat("kill:slime", 2, fields={"weapon": "axe"})
     assert rig.inbox.repeat("kill:slime", 3)
     found = [(record.event, record.fields) for record in rig.take_all()]
     assert found == [
@@ -789,8 +832,16 @@ class InboxWalk(RuleBasedStateMachine):
             if not (again and "fields" in self.rig.inbox.kinds):
                 self.rig.record(Design("fields"), fields=fields)
             else:
-                assert self.rig.inbox.repeat_with("fields", None, fields)
+                assert self.rig.inbox.repeat("fields", None, fields=fields)
             self.expect(Design("fields"), self.session, fields)
+
+    @rule(level=st.sampled_from([1, 2.5, "a"]), many=st.sampled_from([1, 3, 500]))
+    def report_with_the_same_fields(self, level: Any, many: int) -> None:
+        for _ in range(many):
+            fields = {"level": level}
+            if not self.rig.inbox.repeat("again", self.number, fields=fields):
+                self.rig.record(Design("again", self.number), fields=fields)
+            self.expect(Design("again", self.number), self.session, fields)
 
     @rule(event=st.sampled_from([*NOT_REPEATED, *(make(3) for make in REPEATED)]))
     def report_any(self, event: Event) -> None:

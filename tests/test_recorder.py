@@ -193,7 +193,7 @@ def test_custom_fields_without_an_end_end() -> None:
     rig.recorder.session = SESSION
     for _ in range(2):
         rig.recorder.post(Design("a"), Lazy())
-        assert not rig.recorder.repeat_with("a", None, Lazy())
+        assert not rig.recorder.inbox.repeat("a", None, fields=Lazy())
     assert [len(record.fields or ()) for record in rig.records] == [50, 50]
     assert rig.diagnostics.stats(0).dropped == {"part": 2}
 

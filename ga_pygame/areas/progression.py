@@ -9,12 +9,28 @@ from __future__ import annotations
 from types import TracebackType
 
 from ga_pygame import attributes
-from ga_pygame.checks import MISSING, InvalidEvent, exact_if_text, exact_number
+from ga_pygame.checks import MISSING, InvalidEvent, exact_number
 from ga_pygame.diagnostics import Diagnostics, game_call, guard, guarded, request
 from ga_pygame.events import Fields, Progression, Status
 from ga_pygame.records import Post, Repeat, no_repeat
 
+_EXACT_TEXT = str.__str__
 _START, _FAIL, _COMPLETE = Status.START.value, Status.FAIL.value, Status.COMPLETE.value
+
+
+class _Open:
+    """The attempt that is open: an object of its own, since setting an attribute of the area asks what a game may set.
+
+    Attributes:
+        level: The parts of its level, exact strings; `None` if no attempt is open.
+        number: Moves when the game starts or ends an attempt: tells apart two at the same level.
+    """
+
+    __slots__ = ("level", "number")
+
+    def __init__(self) -> None:
+        self.level: tuple[str, ...] | None = None
+        self.number = 0
 
 
 class ProgressionArea:
@@ -32,30 +48,32 @@ class ProgressionArea:
         self._post = post
         self._repeat = repeat
         self._diagnostics = diagnostics
-        self._open: tuple[str, ...] | None = None
-        self._number = 0  # moves where the game starts or ends an attempt: tells apart two at the same level
+        self._open = _Open()
 
     __setattr__ = attributes.only()
 
     @property
     def current(self) -> tuple[str, ...] | None:
         """The parts of the level whose attempt is open."""
-        return self._open
+        return self._open.level
 
     @guard
     def start(self, *level: str, fields: Fields | None = None) -> None:
         """An attempt begins; one that is still open failed, also if this call is refused."""
-        level = tuple(map(exact_if_text, level))
-        is_plain = fields is None and self._open is None
-        if not is_plain or not self._repeat(Progression.key_of(_START, level), None):
+        attempt = self._open
+        try:  # noqa: SIM105 - `suppress` costs 0.3 µs
+            level = tuple(map(_EXACT_TEXT, level))
+        except TypeError:  # a part is no string: the event refuses it
+            pass
+        if attempt.level is not None or not self._repeat(Progression.key_of(_START, level), None, fields=fields):
             try:
                 event = Progression(Status.START, level)
             finally:
                 self.abandon()  # the player left it, whatever the new one is called
             level = event.levels
             self._post(event, fields)
-        self._open = level
-        self._number += 1
+        attempt.level = level
+        attempt.number += 1
 
     @guard
     def complete(self, *level: str, score: int | None = None, fields: Fields | None = None) -> None:
@@ -86,19 +104,22 @@ class ProgressionArea:
     @request
     def abandon(self) -> None:
         """Fail the open attempt, if there is one."""
-        if self._open is not None:
-            level, self._open = self._open, None
+        level, self._open.level = self._open.level, None
+        if level is not None:
             self._post(Progression(Status.FAIL, level), None)
 
     def _end(self, status: str, level: tuple[str, ...], score: int | None, fields: Fields | None) -> None:
         if not level:
-            if self._open is None:
+            if self._open.level is None:
                 words = "no attempt is open; name the level: complete('forest', 'level_1')"
                 raise InvalidEvent("progression", MISSING, words, "ours", "wrong_length")
-            level = self._open
-        level = tuple(map(exact_if_text, level))
-        plain = fields is None and (score is None or type(score) is int)
-        if plain and self._repeat(Progression.key_of(status, level), score, Progression.least):
+            level = self._open.level
+        try:  # noqa: SIM105 - see `start`
+            level = tuple(map(_EXACT_TEXT, level))
+        except TypeError:
+            pass
+        is_plain = score is None or type(score) is int
+        if is_plain and self._repeat(Progression.key_of(status, level), score, Progression.least, fields):
             self._close(level)
             return
         if score is None and len(level) > 1 and exact_number(level[-1]) is not None:
@@ -109,11 +130,12 @@ class ProgressionArea:
         self._post(self._diagnostics.made(Progression, Status(status), level, score=score), fields)
 
     def _close(self, level: tuple[str, ...]) -> None:
-        if self._open == level:
-            self._open = None
-            self._number += 1
-        elif self._open is not None:
-            ended, still = ":".join(level), ":".join(self._open)
+        attempt = self._open
+        if attempt.level == level:
+            attempt.level = None
+            attempt.number += 1
+        elif attempt.level is not None:
+            ended, still = ":".join(level), ":".join(attempt.level)
             self._diagnostics.warn_once(
                 "progression: another level",
                 f"{game_call()}: {ended!r} ends while the attempt at {still!r} is open, which becomes a Fail when it "
@@ -141,9 +163,9 @@ class Attempt:
 
     def __enter__(self) -> Attempt:
         if self._level is not None:
-            before = self._area._number
+            before = self._area._open.number
             self._area.start(*self._level, fields=self._fields)
-            self._number = self._area._number
+            self._number = self._area._open.number
             self._is_over = self._number == before  # refused, and said
         return self
 
@@ -167,7 +189,7 @@ class Attempt:
             words = "the attempt was never started; use it in a `with` statement, or call progression.start()"
             raise InvalidEvent("progression", MISSING, words, "ours", "wrong_length")
         self._is_over = True
-        if self._area._number != self._number:
+        if self._area._open.number != self._number:
             self._diagnostics.warn_once(
                 "progression: ended twice",
                 f"{game_call()}: the attempt at {':'.join(self._level or ())!r} was over before the end of its `with` "
@@ -175,7 +197,7 @@ class Attempt:
                 "call complete() or fail() of the attempt itself",
             )
             return False
-        return self._area._open is not None  # else the player has left the game, which failed it
+        return self._area._open.level is not None  # else the player has left the game, which failed it
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

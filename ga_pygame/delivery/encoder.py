@@ -90,11 +90,11 @@ class Encoder:
 
     def row(self, row: Repeated, session_num: int) -> NewRecord | None:
         """The same for an event that nothing has to be looked up or written down for; `None` for all others."""
-        kind, event, number, session, context, at = row
+        kind, event, number, session, context, at, fields = row
         beginning = self._beginnings.get(kind, _UNKNOWN)
         if beginning is _UNKNOWN:
             beginning = self._beginnings[kind] = None if self._amounts else _beginning(event)
-        if beginning is None or session is None:
+        if beginning is None or session is None or fields is not None:
             return None
         category, text, name, sign = beginning
         if number == number:  # noqa: PLR0124 - not a number where there is none

@@ -60,6 +60,9 @@ class Stamp(NamedTuple):
     context: Context
 
 
+Kind = tuple[Event, Fields | None]
+"""What a kind number stands for: an event, whose number differs, and its custom fields."""
+
 RawRow = tuple[int, int, float, float, int]
 
 
@@ -294,9 +297,9 @@ def _more_than_zero(seconds: Any) -> float:
     return float(rules.positive("seconds", seconds))
 
 
-def event_of(code: int, values: Any, kinds: Mapping[int, Event]) -> Event:
+def event_of(code: int, values: Any, kinds: Mapping[int, Kind]) -> Event:
     """An event of plain values; of a kind with another number where the code is negative."""
-    return _MAKERS[code](*values) if code > 0 else kinds[-code].with_number(values)
+    return _MAKERS[code](*values) if code > 0 else kinds[-code][0].with_number(values)
 
 
 _EVENT_VALUES = (0, 0, 0, 0)  # values, stamp, time, fields
@@ -314,7 +317,7 @@ class Replay:
     """
 
     def __init__(self) -> None:
-        self._events: dict[int, Event] = {}
+        self._events: dict[int, Kind] = {}
         self._stamps: dict[int, Stamp] = {}
 
     def session_of(self, body: Body) -> SessionRef | None:
@@ -325,9 +328,9 @@ class Replay:
     def learn(self, body: Body) -> None:
         """Take in what an entry says of a kind or a stamp; raises any `Exception` where it makes no sense."""
         if body.what == KIND:
-            kind, code, values = body.value
+            kind, code, values, *more = body.value
             if type(kind) is int and type(code) is int and code > 0:
-                self._events[kind] = event_of(code, values, {})
+                self._events[kind] = event_of(code, values, {}), _fields(*more) if more else None
         elif body.what == STAMP:
             number, session_id, started, *facts = body.value
             if type(number) is int:
@@ -337,7 +340,8 @@ class Replay:
         """The record that an entry is, if it is one; raises any `Exception` where it makes no sense."""
         if body is None:
             kind, stamp, at, number, _ = row
-            record = Repeated(kind, self._events[kind], number, *self._stamp(stamp, at), _time(at)).record()
+            event, fields = self._events[kind]
+            record = Repeated(kind, event, number, *self._stamp(stamp, at), _time(at), fields).record()
             record.event.check_number()  # a row has no checksum: it may be anything
             return record
         if body.what == UNREADABLE:

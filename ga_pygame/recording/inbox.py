@@ -2,7 +2,7 @@
 
 Most events repeat an earlier one and differ only in number and time. So an event of a kind is checked and encoded
 once and gets a kind number; each that repeats it is a row of 32 bytes, which takes 0.6 µs. What a row cannot say
-(custom fields, sessions, errors) is an entry with a body of its own.
+(sessions, errors, custom fields that never come again) is an entry with a body of its own.
 
 An append is one call into C, `Inbox.write`, which the GIL makes atomic; an interpreter that runs without a GIL gets a
 lock around it. It goes into the journal's mapped memory, which outlives a kill, or, where there is none or it is
@@ -20,7 +20,7 @@ from threading import Lock, RLock
 from typing import TYPE_CHECKING, NamedTuple
 
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import EXACT, Event, Fields, Key
+from ga_pygame.events import EXACT, Event, Fields, FieldValue, Key
 from ga_pygame.recording.entries import (
     EVENT,
     KIND,
@@ -28,6 +28,7 @@ from ga_pygame.recording.entries import (
     STAMP,
     WHOLE,
     Body,
+    Kind,
     RawRow,
     Stamp,
     entries,
@@ -42,7 +43,8 @@ from ga_pygame.recording.entries import (
     values_of,
 )
 from ga_pygame.records import Context, Record, Repeated, SessionRef
-from ga_pygame.traces import is_of_a_signal_handler, traceback_of
+from ga_pygame.rules import MAX_CUSTOM_FIELDS, custom_fields
+from ga_pygame.traces import is_of_a_signal_handler, pass_on, traceback_of
 
 if TYPE_CHECKING:
     from ga_pygame.recording.journal import Journal
@@ -57,9 +59,19 @@ _MARK = b""
 """Stands behind the last entry that was kept in memory before there was a journal."""
 
 MAX_KINDS = 4096
+MAX_KINDS_WITH_FIELDS = 512
+"""Kinds among them that have custom fields, in a launch; other events with fields are written in full."""
+MAX_KIND_BYTES = 512
+"""Bytes of the entry of such a kind: the room for kinds in the journal is for the others, too."""
 _KEPT_STAMPS = 64
 
 Item = Record | Repeated
+
+
+def _with_fields(key: Key, fields: dict[str, FieldValue]) -> Key:
+    """The key of an event with custom fields. The types are part of it: 1 and 1.0 are equal and another text."""
+    values = fields.values()
+    return (key, *fields, *values, *map(type, values))
 
 
 class Remember(NamedTuple):
@@ -105,7 +117,10 @@ class Inbox:
         self._took_from_memory = False  # by the last `take`
         self._has_older = False  # among these, up to the mark: what came before the journal
         self._spilled_bytes = 0  # about: threads may add at once; right again whenever nothing is spilled
-        self._events: dict[int, Event] = {}
+        self._events: dict[int, Kind] = {}
+        self._shared_fields = 0  # custom fields that all events have from the context
+        self._kinds_with_fields = 0
+        self._came_once: set[int] = set()  # hashes of kinds with custom fields
         self._stamps: dict[int, Stamp] = {}
         self._stamp_entry = b""
         self._kept: SessionRef | None = None  # the last session of which the journal keeps a stamp
@@ -151,15 +166,21 @@ class Inbox:
 
     # --- appending --------------------------------------------------------------------------------------
 
-    def repeat(self, key: Key, number: float | None, least: float = -EXACT) -> bool:
-        """Record, as of now, an event of a kind that is known; false where that takes a closer look.
+    def repeat(self, key: Key, number: float | None, least: float = -EXACT, fields: Fields | None = None) -> bool:
+        """Record a repeat, as of now, of an event of a known kind; false if that takes a closer look.
 
         Args:
             key: See `Event.key`; of anything that the game passed.
             number: The event's number; whatever the game passed.
             least: See `Event.least`.
+            fields: Its custom fields; whatever the game passed.
         """
+        its_key = key
         try:
+            if fields is not None:
+                if type(fields) is not dict or len(fields) + self._shared_fields > MAX_CUSTOM_FIELDS:
+                    return False
+                key = _with_fields(key, fields)
             if number is None:
                 if least > -EXACT:
                     return False
@@ -171,50 +192,72 @@ class Inbox:
             trace = traceback_of(error)  # mostly of this call alone: a key that is not known yet
             if trace is not None and trace.tb_next is not None and is_of_a_signal_handler(error):
                 raise
-            return False
+            return fields is not None and type(error) is KeyError and self._repeat_in_full(its_key, key, number, fields)
         return True
 
-    def repeat_with(self, key: Key, number: float | None, fields: Fields) -> bool:
-        """The same with checked custom fields."""
-        if number is not None and type(number) is not float and type(number) is not int:
+    def _repeat_in_full(self, key: Key, key_with_fields: Key, number: float | None, fields: Fields) -> bool:
+        """Record a repeat whose custom fields are other ones than before; false if that takes a closer look."""
+        try:
+            kind = self.kinds[key]
+            checked = custom_fields("custom_fields", fields)
+            if self._is_worth_a_kind(key_with_fields):
+                return False
+            self.put(entry(EVENT, (-kind, None if number is NONE else number, self.stamp, self._monotonic(), checked)))
+        except Exception as error:  # noqa: BLE001 - a key that is not known yet, or what is not our code
+            pass_on(error)
             return False
-        if number is not None and not -EXACT <= number <= EXACT:
-            return False
-        self._put_again(self.kinds[key], number, self.stamp, self._monotonic(), fields)
         return True
 
     def record(self, event: Event, stamp: int, at: float, fields: Fields | None) -> None:
-        """Record a checked event."""
-        kind, number = self._kind(event), event.number
-        if kind and fields is None:
+        """Record a checked event with checked custom fields."""
+        number = event.number
+        if kind := self._kind(event, exactly(fields)):
             self.put(pack_row(kind, stamp, at, NONE if number is None else number, WHOLE))
-        elif kind and fields is not None:
-            self._put_again(kind, number, stamp, at, fields)
+        elif fields is not None and (kind := self._kind(event, None)):
+            self.put(entry(EVENT, (-kind, number, stamp, at, exactly(fields))))
         else:
             self.put(entry(EVENT, (*values_of(event), stamp, at, exactly(fields))))
 
-    def _put_again(self, kind: int, number: float | None, stamp: int, at: float, fields: Fields) -> None:
-        self.put(entry(EVENT, (-kind, number, stamp, at, exactly(fields))))
-
-    def _kind(self, event: Event) -> int:
-        """The number of the event's kind, 0 where a row cannot say it."""
+    def _kind(self, event: Event, fields: dict[str, FieldValue] | None) -> int:
+        """The number of the event's kind; a new one if there is room; 0 if a row cannot say it."""
         key, number = event.key, event.number
         if key is None or not (number is None or -EXACT <= number <= EXACT):
             return 0
+        if fields is not None:
+            key = _with_fields(key, fields)
         kind = self.kinds.get(key, 0)
-        if not kind and len(self.kinds) < MAX_KINDS:
-            kind = self._next_kind()
-            if self._journal is not None and not self._journal.keep(entry(KIND, (kind, *values_of(event)))):
+        if kind or len(self.kinds) >= MAX_KINDS or (fields is not None and not self._is_worth_a_kind(key)):
+            return kind
+        kind = self._next_kind()
+        text = entry(KIND, (kind, *values_of(event)) if fields is None else (kind, *values_of(event), fields))
+        if fields is not None:
+            if len(text) > MAX_KIND_BYTES:
                 return 0
-            self._events[kind] = event
-            self.kinds[key] = kind  # last: from now on it is repeated
+            self._kinds_with_fields += 1
+        if self._journal is not None and not self._journal.keep(text):
+            return 0
+        self._events[kind] = event, fields and dict(fields)
+        self.kinds[key] = kind  # last: from now on it is repeated
         return kind
+
+    def _is_worth_a_kind(self, key: Key) -> bool:
+        """Whether an event came with the same custom fields before: a game may send other ones with each event."""
+        if self._kinds_with_fields >= MAX_KINDS_WITH_FIELDS:
+            return False
+        known = hash(key)
+        if known in self._came_once:
+            return True
+        if len(self._came_once) >= MAX_KINDS_WITH_FIELDS:
+            self._came_once.clear()
+        self._came_once.add(known)
+        return False
 
     def use(self, session: SessionRef | None, context: Context) -> None:
         """Stamp what comes now with that session and context."""
         if self._is_shared:
             return
         number, self._stamp_entry = self._new_stamp(session, context)
+        self._shared_fields = len(context.fields or ())
         self.stamp = number
 
     def stamp_for(self, session: SessionRef | None, context: Context) -> int:
@@ -358,7 +401,8 @@ class Inbox:
         try:
             if body is None:
                 kind, stamp, at, number, _ = row
-                items.append(new_row(Repeated, (kind, self._events[kind], number, *self._stamp(stamp), at)))
+                event, fields = self._events[kind]
+                items.append(new_row(Repeated, (kind, event, number, *self._stamp(stamp), at, fields)))
             elif body.what == EVENT:
                 code, values, stamp, at, fields = body.value
                 items.append(Record(event_of(code, values, self._events), *self._stamp(stamp), at, fields))

@@ -9,18 +9,17 @@ session ever comes into the inbox, whatever thread reports it and when.
 
 from __future__ import annotations
 
-import functools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ga_pygame import forks, rules
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import Business, Design, Error, Event, Fields, FieldValue, Key, SessionEnd, User
+from ga_pygame.events import Business, Error, Event, Fields, FieldValue, SessionEnd, User
 from ga_pygame.recording.inbox import Inbox
-from ga_pygame.records import AS_KEPT, Context, Record, Repeat, Repeated, SessionRef
+from ga_pygame.records import AS_KEPT, Context, Record, Repeated, SessionRef
 from ga_pygame.traces import pass_on, type_name
 
 if TYPE_CHECKING:
@@ -115,16 +114,6 @@ class Recorder:
             pass_on(error)
             self._diagnostics.left_out(_unreadable(fields, error))
         return sound or None
-
-    def repeat_with(self, key: Key, number: float | None, fields: Fields) -> bool:
-        """The same as `Inbox.repeat` with custom fields; false also where they take a closer look."""
-        try:
-            if self._context.fields:  # together they may be too many
-                return False
-            return self.inbox.repeat_with(key, number, rules.custom_fields("custom_fields", fields))
-        except Exception as error:  # noqa: BLE001 - not our code
-            pass_on(error)
-            return False
 
     def post_session(self, event: Event, session: SessionRef, at: float) -> None:
         """Record a session's start or end, which may lie in the past."""
@@ -304,52 +293,3 @@ def _size(record: Record) -> int:
     if record.fields:
         size += sum(100 + len(key) + (len(value) if type(value) is str else 8) for key, value in record.fields.items())
     return size
-
-
-class Repeating(Protocol):
-    """A tracker, as `quick` sees it."""
-
-    _repeat: Repeat
-    _recorder: Recorder
-    _diagnostics: Diagnostics
-
-
-S = TypeVar("S", bound=Repeating)
-P = ParamSpec("P")
-_MISSING = object()
-
-
-def quick(guarded: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:
-    """Have `Tracker.design` try first whether a game repeats itself: 0.7 µs instead of 4."""
-
-    def design(  # takes whatever a game may pass, rightly or wrongly
-        self: S,
-        event_id: Any = _MISSING,
-        number: Any = _MISSING,
-        /,
-        *more: Any,
-        value: Any = None,
-        fields: Any = None,
-        **others: Any,
-    ) -> None:
-        if number is _MISSING and event_id is not _MISSING:
-            number = value
-        elif value is not None:
-            others["value"] = value
-        try:
-            again = type(event_id) is str and not (more or others)
-            again = again and (
-                self._repeat(Design.key_of(event_id), number, Design.least)
-                if fields is None
-                else self._recorder.repeat_with(Design.key_of(event_id), number, fields)
-            )
-            if not again:
-                given = () if event_id is _MISSING else (event_id, number, *more)
-                guarded(self, *given, fields=fields, **others)  # it says what is wrong
-        except RecursionError:  # there is no room on the stack for the first call of ours
-            if self._diagnostics.strict:
-                raise
-            self._diagnostics.unreported += 1
-
-    functools.update_wrapper(design, guarded)
-    return design
