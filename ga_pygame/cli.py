@@ -194,7 +194,7 @@ def _collect(options: argparse.Namespace) -> int:
     try:
         allowed = [games.parse(text) for text in options.game]
         what = "--games"
-        allowed += games.load(options.games) if options.games else []
+        allowed += games.load_games(options.games) if options.games else []
         what = games.ENVIRONMENT
         allowed += games.parse_all(os.environ.get(games.ENVIRONMENT, ""))
         what = "--allow-origin"
@@ -216,7 +216,7 @@ def _collect(options: argparse.Namespace) -> int:
                 configs=options.configs,
                 page=not options.no_page,
                 pogr=pogr.PogrOptions(clients, options.lenient, options.pogr_unknown_session),
-                trophy_rules=trophy_rules.load(options.trophy_rules),
+                trophy_rules=trophy_rules.load_rules(options.trophy_rules),
                 lenient=options.lenient,
             )
         )

@@ -26,7 +26,7 @@ trophy_rules = pytest.importorskip("ga_pygame.collector.emulators.trophy.rules")
 
 from ga_pygame.collector.emulators.trophy import users as trophy_users  # noqa: E402 - after the check that the extra is installed
 from ga_pygame.collector.emulators.trophy.reads import Reads  # noqa: E402 - the same
-from ga_pygame.collector.emulators.trophy.state import Event, State  # noqa: E402 - the same
+from ga_pygame.collector.emulators.trophy.state import MetricEvent, TrophyState  # noqa: E402 - the same
 from ga_pygame.collector.storage import schema  # noqa: E402 - after the check that the extra is installed
 
 KEY = "app_test.secret"
@@ -495,7 +495,7 @@ def test_points_and_levels(free: Collector, player: str) -> None:
 @pytest.fixture
 def many(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """A file with as many players as are taken, most of them with points; the default rules."""
-    db = schema.connect(tmp_path / "many.sqlite3")
+    db = schema.connect_to_write(tmp_path / "many.sqlite3")
     db.execute("BEGIN")
     rows = ((f"n{number}", f"name {number}") for number in range(trophy_users.MAX_USERS))
     db.executemany("INSERT INTO trophy_users (user_id, name, created, updated) VALUES (?, ?, 0, 0)", rows)
@@ -528,7 +528,7 @@ def test_a_board_of_many_players(many: sqlite3.Connection) -> None:
     board = Reads(many, rules).leaderboard("most-stars", 40, 20, None)["rankings"]
     assert [(one["value"], one["userId"]) for one in board] == best[40:60]
     assert [one["userName"] for one in board] == [one["userId"].replace("n", "name ") for one in board]
-    boards, stars = State(many, rules).boards, rules.leaderboards["most-stars"]
+    boards, stars = TrophyState(many, rules).boards, rules.leaderboards["most-stars"]
     assert boards.place(stars, best[70][1]) == 70
     assert boards.place(stars, "n0") is None
     assert boards.threshold(stars) == best[-1][0] + 1
@@ -538,8 +538,8 @@ def test_a_board_of_many_players(many: sqlite3.Connection) -> None:
 
 def test_not_any_number_of_players(many: sqlite3.Connection) -> None:
     """A further player is refused, with what to do; those that there are go on."""
-    state = State(many, trophy_rules.load(None))
-    new = Event("new", {}, "coins-collected", 1.0, {}, "")
+    state = TrophyState(many, trophy_rules.load(None))
+    new = MetricEvent("new", {}, "coins-collected", 1.0, {}, "")
     status, reply = state.event(new)
     assert status == 422
     assert "reset" in reply["error"]

@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_WAITING = 1000
+MAX_WAITING_CALLS = 1000
 """Calls in one client's queue; a game that never hears from the service must not fill its memory."""
 CLOSED = "the client is closed"
 MAX_OPENS = 3
 """Tries to make the transport ready before the calls that wait are answered with an error."""
-MAX_PENDING_SECONDS = 300.0
+MAX_ANSWER_SECONDS = 300.0
 """The longest wait for a transport that answers later."""
 _OPEN_AGAIN_SECONDS = 1.0
-_POLL_SECONDS = 0.01
+_ANSWER_POLL_SECONDS = 0.01
 _IDLE_SECONDS = 3600.0  # submit() and close() wake the worker
 
 
@@ -105,8 +105,8 @@ class Caller:
 
     def submit(self, call: Call[Any]) -> None:
         """Have a call sent; never blocks, never raises."""
-        if self._off or len(self._open) >= MAX_WAITING:
-            self.turn_down(call, self._off or f"{MAX_WAITING} calls wait for answers already")
+        if self._off or len(self._open) >= MAX_WAITING_CALLS:
+            self.turn_down(call, self._off or f"{MAX_WAITING_CALLS} calls wait for answers already")
             return
         self._open[call] = None
         try:
@@ -213,7 +213,7 @@ class CallWorker:
             self._guarded(call, lambda call: self._send(call, now))
         if self._sent is not None and not self._guarded(self._sent[0], lambda _call: self._poll(now)):
             self._sent = None
-        return 0.0 if self._sent is None else _POLL_SECONDS
+        return 0.0 if self._sent is None else _ANSWER_POLL_SECONDS
 
     def _take(self) -> None:
         while self.inbox:
@@ -243,7 +243,7 @@ class CallWorker:
             return
         call, pending, sent = self._sent
         reply = checked_reply(pending.poll())
-        if reply is None and now - sent > MAX_PENDING_SECONDS:
+        if reply is None and now - sent > MAX_ANSWER_SECONDS:
             reply = Reply(None, error="no answer came", maybe_handled=True)
         if reply is not None:
             self._sent = None

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ga_pygame.collector.bodies import Busy, Held
 
-PIECE_BYTES = 64 * 2**10
+ANSWER_PIECE_BYTES = 64 * 2**10
 """Bytes of an answer that are given to its connection at once."""
 MAX_ANSWERS_BYTES = 32 * 2**20
 """Bytes of all answers that are being read; instead of another large one there is 503."""
@@ -84,10 +84,10 @@ class Answers:
         await self._app(scope, receive, send_in_pieces)
 
     async def _send(self, body: bytes, send: Send, *, more: bool) -> None:
-        for at in range(0, len(body) or 1, PIECE_BYTES):
-            piece = body[at : at + PIECE_BYTES]
+        for at in range(0, len(body) or 1, ANSWER_PIECE_BYTES):
+            piece = body[at : at + ANSWER_PIECE_BYTES]
             self._give(len(piece))
-            more_body = more or at + PIECE_BYTES < len(body)
+            more_body = more or at + ANSWER_PIECE_BYTES < len(body)
             await send({"type": "http.response.body", "body": piece, "more_body": more_body})
 
     def _give(self, size: int) -> None:

@@ -69,8 +69,8 @@ class Api:
         return _json(await self._ask(self._queries.summary))
 
     async def _events(self, request: Request) -> Response:
-        after = _number(request, "after", 0, 2**62)
-        limit = _number(request, "limit", 100, MAX_PAGE_OF_EVENTS)
+        after = _query_number(request, "after", 0, 2**62)
+        limit = _query_number(request, "limit", 100, MAX_PAGE_OF_EVENTS)
 
         async def make() -> Response:
             return await self._ask(lambda: _raw_list(list(map(_arrival, self._queries.arrivals(after, limit)))))
@@ -78,11 +78,11 @@ class Api:
         return _InLine(self._large, make)
 
     async def _sessions(self, request: Request) -> Response:
-        limit = _number(request, "limit", 100, 1000)
+        limit = _query_number(request, "limit", 100, 1000)
         return await self._ask(lambda: _json([dataclasses.asdict(one) for one in self._queries.sessions(limit)]))
 
     async def _progression(self, request: Request) -> Response:
-        limit = _number(request, "limit", 200, 1000)
+        limit = _query_number(request, "limit", 200, 1000)
         return await self._ask(lambda: _json([dataclasses.asdict(one) for one in self._queries.progression(limit)]))
 
     async def _export(self, request: Request) -> Response:
@@ -175,7 +175,7 @@ def _raw_list(items: list[bytes]) -> Response:
     return Response(b"[" + b",".join(items) + b"]", media_type="application/json")
 
 
-def _number(request: Request, name: str, default: int, most: int) -> int:
+def _query_number(request: Request, name: str, default: int, most: int) -> int:
     text = request.query_params.get(name, "")
     if not text:
         return default
@@ -196,7 +196,7 @@ async def _broken(request: Request, error: Exception) -> Response:  # noqa: ARG0
     return Response(b"", 500)
 
 
-def build(routes: list[Route]) -> Starlette:
+def build_app(routes: list[Route]) -> Starlette:
     """The application without its guard."""
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _broken})
     app.router.redirect_slashes = False

@@ -29,7 +29,7 @@ MAX_OBJECT_BYTES = 64 * 2**10
 """Bytes of any other body (init, a row, a call), unpacked; a larger one is refused with 400 or 413."""
 MAX_VALUES = 200_000
 """Commas and opening brackets in a body, so at least its values; more are answered with 413."""
-MAX_HELD_BYTES = 16 * 2**20
+MAX_BODIES_BYTES = 16 * 2**20
 """Bytes of all bodies that are being read or wait to be taken apart; beyond it large ones are answered with 503."""
 ALWAYS_HELD_BYTES = 32 * 2**10
 """Bytes of a body that is taken however much is held, so that large and slow bodies do not keep games out."""
@@ -62,7 +62,7 @@ class Busy(Exception):
 class Held:
     """What the bodies of all requests, or of all answers, hold together, on the loop's thread."""
 
-    def __init__(self, most: int = MAX_HELD_BYTES) -> None:
+    def __init__(self, most: int = MAX_BODIES_BYTES) -> None:
         self._most = most
         self._bytes = 0
 
@@ -87,7 +87,7 @@ class Held:
             self._bytes -= own
 
 
-async def read(request: Request, drop: Callable[[tuple[str, int]], None], hold: Callable[[int], None]) -> bytes:
+async def read_body(request: Request, drop: Callable[[tuple[str, int]], None], hold: Callable[[int], None]) -> bytes:
     """The body as it was sent.
 
     Args:
@@ -177,11 +177,11 @@ def _gzip_header_length(body: bytes) -> int:
 # --- JSON ----------------------------------------------------------------------------------------------
 
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode = msgspec.json.Decoder().decode
+_decode_json = msgspec.json.Decoder().decode
 _WHITESPACE = b" \t\r\n"
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
-_MARK = re.compile(rb'"[^"]*"?|[\[\]{},]')
-_PIECE = 2**16
+_JSON_MARK = re.compile(rb'"[^"]*"?|[\[\]{},]')
+_BODY_PIECE = 2**16
 
 
 class Unreadable(Exception):
@@ -203,7 +203,7 @@ def decode(raw: Any) -> Any:
         Unreadable: A number or a nesting beyond all bounds, or half a surrogate pair.
     """
     try:
-        return _decode(raw)
+        return _decode_json(raw)
     except (msgspec.DecodeError, RecursionError) as error:
         is_shallow = not isinstance(error, RecursionError)
         raise Unreadable(str(error).partition(" - at")[0], is_shallow=is_shallow) from error
@@ -217,14 +217,14 @@ def count_values(body: bytes, most: int = MAX_VALUES) -> int:
     Raises:
         TooLarge: More than `most`.
     """
-    pieces = (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
+    pieces = (body[start : start + _BODY_PIECE] for start in range(0, len(body), _BODY_PIECE))
     values = len(body) - sum(len(piece.translate(None, b",[{")) for piece in pieces)
     if values > most:
         raise TooLarge
     return values
 
 
-def split(body: bytes) -> list[Any]:
+def split_list(body: bytes) -> list[Any]:
     """The elements of a JSON list, each as it was sent.
 
     Raises:
@@ -253,8 +253,8 @@ def _check_utf8(body: bytes) -> None:
     if body.isascii():
         return
     decode = codecs.getincrementaldecoder("utf-8")().decode
-    for start in range(0, len(body), _PIECE):
-        decode(body[start : start + _PIECE])
+    for start in range(0, len(body), _BODY_PIECE):
+        decode(body[start : start + _BODY_PIECE])
     decode(b"", final=True)
 
 
@@ -269,7 +269,7 @@ def _split_slowly(body: bytes) -> list[bytes]:
     elements: list[bytes] = []
     depth = start = 0
     flat = _ESCAPE.sub(b"__", body)  # as long, so that a string ends at its next quotation mark
-    for found in _MARK.finditer(flat):
+    for found in _JSON_MARK.finditer(flat):
         at = found.start()
         mark = flat[at : at + 1]
         if mark in b"[{":
@@ -291,11 +291,11 @@ def _split_slowly(body: bytes) -> list[bytes]:
     raise ValueError
 
 
-def _refuse(constant: str) -> None:
+def _refuse_constant(constant: str) -> None:
     raise ValueError(constant)
 
 
-_scanner = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
+_scanner = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse_constant)
 
 
 def _checked(element: bytes) -> bytes:
@@ -338,6 +338,6 @@ def decode_fields(body: bytes) -> dict[str, Any]:
 def _decode_small(body: bytes) -> Any:
     try:
         _check_utf8(body)
-        return _decode(body)
+        return _decode_json(body)
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError, ValueError) as error:
         raise BadBody(f"the body must be a JSON object: {str(error)[:200]}") from error

@@ -43,7 +43,7 @@ MAX_ACCEPTED_AT_ONCE = 128
 OPEN_FILES_WANTED = 4096
 OPEN_FILES_OF_OURS = 40
 """File handles that are kept free of connections: the database, the listener, the page's files."""
-PIECE_BYTES = 16 * 2**10
+PARSER_PIECE_BYTES = 16 * 2**10
 """Bytes of a connection that the parser gets in one turn of the loop."""
 MAX_PIECE_LINES = 200
 """Lines of a connection that the parser gets in one turn of the loop, each 5 to 10 \u00b5s."""
@@ -233,7 +233,7 @@ class Connection(H11Protocol):
         if self.transport.is_closing() or self not in self._all:
             self._unparsed.clear()
             return 0
-        piece = bytes(self._unparsed[:PIECE_BYTES])
+        piece = bytes(self._unparsed[:PARSER_PIECE_BYTES])
         lines = piece.split(b"\n", MAX_PIECE_LINES)
         if len(lines) > MAX_PIECE_LINES:
             piece = piece[: len(piece) - len(lines[-1])]

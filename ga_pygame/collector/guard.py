@@ -30,7 +30,7 @@ OWN_POSTS = "/_emu/"
 PAGE_SOCKET = "/_nicegui_ws/"
 """Where the page's web socket is. The same by plain requests (long polling) is not served: its bodies have no limit,
 and each one that asks is kept until it has been silent for long."""
-_FOREIGN = "ga_pygame.foreign"
+_SCOPE_FOREIGN = "ga_pygame.foreign"
 
 _PAGE_HEADERS = {
     "Cache-Control": "no-store",
@@ -61,7 +61,7 @@ def is_loopback(host: str) -> bool:
 
 def is_foreign(scope: Scope) -> bool:
     """Whether a page of another site made this request, as far as its browser says; behind the guard."""
-    return bool(scope.get(_FOREIGN))
+    return bool(scope.get(_SCOPE_FOREIGN))
 
 
 def parse_origin(text: str) -> str:
@@ -135,7 +135,7 @@ class Guard:
             return
         headers = Headers(scope=scope)
         path: str = scope["path"]
-        scope = {**scope, _FOREIGN: self._is_foreign(headers, self._origins)}
+        scope = {**scope, _SCOPE_FOREIGN: self._is_foreign(headers, self._origins)}
         if self._signed(path):
             await self._behind(scope, receive, send)
             return
@@ -143,7 +143,7 @@ class Guard:
         scope["query_string"], token = _without_token(scope["query_string"])  # what is behind may log the address
         turned_down = self._of_unsigned(scope, headers) if is_unsigned else self._of_own(scope, headers, token)
         if turned_down is not None:
-            await _refuse(scope, send, turned_down)
+            await _turn_down(scope, send, turned_down)
         elif is_unsigned:
             await self._behind(scope, receive, send)
         elif token and self._token and scope["type"] == "http" and path == "/" and scope["method"] == "GET":
@@ -201,10 +201,10 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - whatever it is: the sender keeps what it sent, the others are served
             self._tell("broken", f"a request could not be answered ({type(error).__name__}): please report this")
             if not started:
-                await _refuse(scope, send, _TurnedDown(500, ""))
+                await _turn_down(scope, send, _TurnedDown(500, ""))
 
     def _is_named(self, host: str) -> bool:
-        return self._names is None or _name(host) in self._names
+        return self._names is None or _host_name(host) in self._names
 
     def _is_foreign(self, headers: Headers, allowed: Collection[str]) -> bool:
         """Whether a page made this request that is neither ours nor of an allowed origin."""
@@ -247,7 +247,7 @@ def _without_token(query: bytes) -> tuple[bytes, str]:
     return urlencode(rest).encode(), parse_qs(text).get("token", [""])[0]
 
 
-def _name(host: str) -> str:
+def _host_name(host: str) -> str:
     """The name in a `Host` header, without port and brackets."""
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
@@ -279,7 +279,7 @@ def _with_page_headers(send: Send) -> Send:
     return send_with_headers
 
 
-async def _refuse(scope: Scope, send: Send, why: _TurnedDown) -> None:
+async def _turn_down(scope: Scope, send: Send, why: _TurnedDown) -> None:
     """Turn a request down; one that may carry a game's events gets an empty body, at which senders keep them."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})

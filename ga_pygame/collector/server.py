@@ -25,16 +25,16 @@ from ga_pygame.collector import app as application
 from ga_pygame.collector import bodies, connections
 from ga_pygame.collector.connections import Connections
 from ga_pygame.collector.emulators.faults import Faults
-from ga_pygame.collector.emulators.pogr.routes import Pogr, PogrOptions
+from ga_pygame.collector.emulators.pogr.routes import PogrOptions, PogrRoutes
 from ga_pygame.collector.emulators.switchboard import Switchboard
-from ga_pygame.collector.emulators.trophy.routes import Trophy
+from ga_pygame.collector.emulators.trophy.routes import TrophyRoutes
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.gameanalytics.configs import SettingsFile
 from ga_pygame.collector.gameanalytics.games import Game, Games
-from ga_pygame.collector.gameanalytics.routes import GameAnalytics
+from ga_pygame.collector.gameanalytics.routes import GameAnalyticsRoutes
 from ga_pygame.collector.guard import Guard, is_loopback
 from ga_pygame.collector.lanes import Lanes
-from ga_pygame.collector.status import Status
+from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.reading import Asker
 from ga_pygame.collector.storage.schema import StoreError, make_folder, temporary_path
@@ -87,7 +87,7 @@ def run(options: Options) -> int:
         ConfigsError: The settings file cannot be used.
     """
     tell = Teller()
-    status = Status()
+    status = Troubles()
     settings = SettingsFile(options.configs, lambda message: tell("settings", message))
     listener = _listen(options.host, options.port)
     with (
@@ -104,8 +104,8 @@ def run(options: Options) -> int:
         open_ones = Connections(connections.raise_file_limit())
         held = bodies.Held()
         faults = Faults(open_ones.drop)
-        pogr = Pogr(store, options.pogr, faults, held=held, drop=open_ones.drop, tell=tell)
-        trophy = Trophy(
+        pogr = PogrRoutes(store, options.pogr, faults, held=held, drop=open_ones.drop, tell=tell)
+        trophy = TrophyRoutes(
             store,
             asker,
             options.trophy_rules,
@@ -116,7 +116,9 @@ def run(options: Options) -> int:
             tell=tell,
         )
         games = Games(options.games, takes_all=near and not options.games, tell=tell, status=status)
-        signed = GameAnalytics(games, store, settings, lanes=lanes, held=held, drop=open_ones.drop, tell=tell).routes()
+        signed = GameAnalyticsRoutes(
+            games, store, settings, lanes=lanes, held=held, drop=open_ones.drop, tell=tell
+        ).routes()
         unsigned = [*pogr.routes(), *trophy.routes()]
         switchboard = Switchboard(store, asker, options.trophy_rules, faults, trophy)
         own = [*application.Api(queries, store).routes(), *switchboard.routes()]
@@ -154,10 +156,10 @@ def run(options: Options) -> int:
     return 0
 
 
-def _application(options: Options, routes: list[Route], store: Store, status: Status, address: str) -> ASGIApp:
+def _application(options: Options, routes: list[Route], store: Store, status: Troubles, address: str) -> ASGIApp:
     if not options.page:
         routes.append(Route("/", application.no_page))
-    app = application.build(routes)
+    app = application.build_app(routes)
     if options.page:
         from ga_pygame.collector.page import dashboard  # noqa: PLC0415 - NiceGUI takes 0.6 s that not everybody needs
 
@@ -188,7 +190,7 @@ class _Server(uvicorn.Server):
 
 
 def _greeting(options: Options, port: int, store: Store, token: str | None) -> list[str]:
-    url = f"http://{_shown(options.host)}:{port}"
+    url = f"http://{_url_host(options.host)}:{port}"
     lines = [f"listening on {url}", f"events are kept in {printable(str(store.path), MAX_PATH)}"]
     if options.database == ":memory:" or (options.database is None and options.port == 0):
         lines[1] += " until the collector ends"
@@ -216,10 +218,10 @@ def _address_of_this_machine() -> str:
 def _near(host: str, port: int) -> str:
     """The collector's address as seen from this machine."""
     everywhere = host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
-    return f"http://{'127.0.0.1' if everywhere else _shown(host)}:{port}"
+    return f"http://{'127.0.0.1' if everywhere else _url_host(host)}:{port}"
 
 
-def _shown(host: str) -> str:
+def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
@@ -261,7 +263,7 @@ def _logs(tell: Tell) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _store(options: Options, tell: Tell, status: Status) -> Iterator[Store]:
+def _store(options: Options, tell: Tell, status: Troubles) -> Iterator[Store]:
     temporary = options.database == ":memory:" or (options.database is None and options.port == 0)
     if temporary:
         path = temporary_path()

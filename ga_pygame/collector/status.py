@@ -31,7 +31,7 @@ class Trouble:
     calm: bool = False
 
 
-class Status:
+class Troubles:
     """The troubles of a running collector; any thread may write and read."""
 
     def __init__(self) -> None:

@@ -17,14 +17,14 @@ MESSAGES_PER_CAUSE = 10
 """Different messages that are told of a cause; then one line says that there are more."""
 MAX_CAUSES = 100
 """Causes that are told; most are constants of ours, the others are names of libraries' loggers."""
-MAX_MESSAGE = 600
+MAX_LINE = 600
 """Characters of a message; the rest is cut."""
 
 Tell = Callable[[str, str], None]
 """Takes a cause, which is a constant, and a message; any thread may call it."""
 
 
-def printable(text: str, most: int = MAX_MESSAGE) -> str:
+def printable(text: str, most: int = MAX_LINE) -> str:
     """A text on one line that a terminal only shows: what is not printable is escaped, what is too long is cut."""
     cut = text[:most] + ("…" if len(text) > most else "")
     if cut.isprintable():

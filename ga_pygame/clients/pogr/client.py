@@ -16,10 +16,10 @@ from ga_pygame.signals import Response, Signal
 if TYPE_CHECKING:
     from ga_pygame.wiring import Parts
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
 _NO_CLIENT = "client_id and build_id are needed: set both, from the POGR Game Client page, before init()"
 _NO_SESSION = "session missing: call init() first, and only then the rest"
-_NOT_PROCESSED = (429, 503)  # POGR knows no idempotency keys: what it may have processed is not sent again
+_REPEATABLE_STATUSES = (429, 503)  # POGR knows no idempotency keys: what it may have processed is not sent again
 
 
 class POGRResponse(Response[POGRResult]):
@@ -76,7 +76,7 @@ class POGRClient:
 
     # --- the node's methods -----------------------------------------------------------------------------
 
-    def init(self, association_id: str = "", *, extra: Mapping[str, Any] = _NOTHING) -> POGRResponse:
+    def init(self, association_id: str = "", *, extra: Mapping[str, Any] = _EMPTY) -> POGRResponse:
         """Begin a session; needs `client_id` and `build_id`.
 
         Args:
@@ -94,7 +94,7 @@ class POGRClient:
             self._inits -= 1
 
         self._inits += 1
-        return self._call("init", body, lambda text: pogr_wire.request(url, "init", text, headers), refusal, over)
+        return self._call("init", body, lambda text: pogr_wire.pogr_request(url, "init", text, headers), refusal, over)
 
     def data(self, tags: Mapping[str, str], data: Mapping[str, Any]) -> POGRResponse:
         """Send anything.
@@ -103,7 +103,7 @@ class POGRClient:
             tags: See `VALID_TAGS`; another one refuses the call, an empty value leaves the tag out.
             data: JSON.
         """
-        return self._send("data", lambda: {"data": _plain(data), "tags": checked_tags(tags)})
+        return self._send("data", lambda: {"data": _as_dict(data), "tags": checked_tags(tags)})
 
     def event(  # noqa: PLR0917 - the node's arguments
         self,
@@ -112,8 +112,8 @@ class POGRClient:
         event_key: str,
         flag: str,
         type: str = "user-event",  # noqa: A002 - the node's name
-        tags: Mapping[str, str] = _NOTHING,
-        data: Mapping[str, Any] = _NOTHING,
+        tags: Mapping[str, str] = _EMPTY,
+        data: Mapping[str, Any] = _EMPTY,
     ) -> POGRResponse:
         """Send an event: `event("combat", "enemy_killed", "attack", "completed")`."""
         return self._send(
@@ -124,7 +124,7 @@ class POGRClient:
                 "event_type": type,
                 "event_flag": flag,
                 "event_key": event_key,
-                "event_data": _plain(data),
+                "event_data": _as_dict(data),
                 "tags": checked_tags(tags),
             },
         )
@@ -136,8 +136,8 @@ class POGRClient:
         environment: str = "dev",
         service: str = "gameclient",
         type: str = "user-event",  # noqa: A002 - the node's name
-        tags: Mapping[str, str] = _NOTHING,
-        data: Mapping[str, Any] = _NOTHING,
+        tags: Mapping[str, str] = _EMPTY,
+        data: Mapping[str, Any] = _EMPTY,
     ) -> POGRResponse:
         """Send a line of a log; `severity` is trace, debug, info, warn or error."""
         return self._send(
@@ -148,7 +148,7 @@ class POGRClient:
                 "severity": severity,
                 "type": type,
                 "log": log,
-                "data": _plain(data),
+                "data": _as_dict(data),
                 "tags": checked_tags(tags),
             },
         )
@@ -158,7 +158,7 @@ class POGRClient:
         metrics: Mapping[str, Any],
         environment: str = "dev",
         service: str = "gameclient",
-        tags: Mapping[str, str] = _NOTHING,
+        tags: Mapping[str, str] = _EMPTY,
     ) -> POGRResponse:
         """Send numbers by name: `metrics({"FPS": clock.get_fps()})`."""
         return self._send(
@@ -166,7 +166,7 @@ class POGRClient:
             lambda: {
                 "service": service,
                 "environment": environment,
-                "metrics": _plain(metrics),
+                "metrics": _as_dict(metrics),
                 "tags": checked_tags(tags),
             },
         )
@@ -186,7 +186,7 @@ class POGRClient:
             }
             return f"{to_json(facts)[:-1]},{text[1:]}"
 
-        return self._send("monitor", lambda: {"settings": _plain(settings)}, with_facts)
+        return self._send("monitor", lambda: {"settings": _as_dict(settings)}, with_facts)
 
     def end(self) -> POGRResponse:
         """End the session; its id is forgotten when POGR has agreed."""
@@ -223,7 +223,7 @@ class POGRClient:
             session_id = self._session_id
             if not session_id:
                 return _NO_SESSION
-            return pogr_wire.request(url, command, complete(text), {"INTAKE_SESSION_ID": session_id})
+            return pogr_wire.pogr_request(url, command, complete(text), {"INTAKE_SESSION_ID": session_id})
 
         refusal = "" if self._session_id or self._inits else _NO_SESSION
         return self._call(command, lambda: to_json(body()), prepare, refusal)
@@ -254,7 +254,7 @@ class POGRClient:
         told = ["error", refusal]
 
         def judge(reply: Reply) -> POGRResult:
-            answer = pogr_wire.read(command, reply)
+            answer = pogr_wire.judge_reply(command, reply)
             if not answer.result.error:
                 told[0] = command
                 if command in ("init", "end"):
@@ -273,7 +273,7 @@ class POGRClient:
             judge=judge,
             refuse=lambda why: POGRResult(why, ""),
             before_finish=before_finish,
-            may_repeat=lambda reply: reply.status in _NOT_PROCESSED,
+            may_repeat=lambda reply: reply.status in _REPEATABLE_STATUSES,
             max_retries=self._max_retries,
         )
         if refusal:
@@ -283,6 +283,6 @@ class POGRClient:
         return response
 
 
-def _plain(value: Any) -> Any:
+def _as_dict(value: Any) -> Any:
     """A mapping of any kind as a dictionary; the rest is left to JSON."""
     return dict(value) if isinstance(value, Mapping) else value

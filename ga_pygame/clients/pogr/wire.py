@@ -35,7 +35,7 @@ VALID_TAGS = (
 
 OK = 200
 NO_ANSWER = "no answer"
-_LONGEST_ERROR = 500
+_MAX_POGR_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class POGRResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class JudgedReply:
     """What a reply means.
 
     Attributes:
@@ -70,7 +70,7 @@ class Answer:
     session_id: str = ""
 
 
-def read(command: str, reply: Reply) -> Answer:
+def judge_reply(command: str, reply: Reply) -> JudgedReply:
     """Judge a reply, the service's own words before the bare status."""
     text = reply.body.decode("utf-8", "replace").strip()
     answer = _parsed(reply.body)
@@ -81,8 +81,8 @@ def read(command: str, reply: Reply) -> Answer:
         session_id = untrusted.token(payload.get("session_id")) if isinstance(payload, dict) else ""
         error = "" if session_id else "POGR began a session without a session_id that a header can carry"
     if error:
-        return Answer(POGRResult(error, ""), error)
-    return Answer(POGRResult("", text), untrusted.written(payload), session_id)
+        return JudgedReply(POGRResult(error, ""), error)
+    return JudgedReply(POGRResult("", text), untrusted.written(payload), session_id)
 
 
 def _error_of(status: int, text: str, answer: Any) -> str:
@@ -90,8 +90,8 @@ def _error_of(status: int, text: str, answer: Any) -> str:
         if status == OK and answer.get("success") is True:
             return ""
         if answer.get("error"):
-            return str(answer["error"])[:_LONGEST_ERROR]
-    return f"HTTP {status}: {text[:_LONGEST_ERROR] or 'empty body'}"
+            return str(answer["error"])[:_MAX_POGR_ERROR]
+    return f"HTTP {status}: {text[:_MAX_POGR_ERROR] or 'empty body'}"
 
 
 def _parsed(body: bytes) -> Any:
@@ -101,7 +101,7 @@ def _parsed(body: bytes) -> Any:
         return None
 
 
-def request(base: str, command: str, body: str, headers: Mapping[str, str]) -> Request:
+def pogr_request(base: str, command: str, body: str, headers: Mapping[str, str]) -> Request:
     """The request of a command; `body` is JSON."""
     return Request(f"{base}/{command}", body.encode(), {**headers, "Content-Type": "application/json"})
 

@@ -17,7 +17,7 @@ from ga_pygame.clients.trophy.answers import (
     LeaderboardResponse,
     LeaderboardsResponse,
 )
-from ga_pygame.clients.trophy.wire import OptionsLike, UserLike, number, path, user_json
+from ga_pygame.clients.trophy.wire import OptionsLike, UserLike, checked_value, path, user_json
 from ga_pygame.signals import Response
 
 A = TypeVar("A", bound=Answer)
@@ -84,7 +84,7 @@ class MetricsArea:
             return Route(
                 method="POST",
                 path=f"{path('metrics', key)}/event",
-                body={"user": who, "value": number(value), "attributes": attributes},
+                body={"user": who, "value": checked_value(value), "attributes": attributes},
                 user_id=who["id"],
                 idempotency_key=unique,
                 is_harmless=unique is not None,

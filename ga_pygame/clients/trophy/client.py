@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 A = TypeVar("A", bound=Answer)
 
 _COLLECTOR_KEY = "app_sandbox.collector"
-_NO_KEY = "api_key is needed: have your server mint an application key for the player"
+_KEY_IS_NEEDED = "api_key is needed: have your server mint an application key for the player"
 _ADMIN_KEY = (
     "is an admin key: players could read it out of the game and change the whole account. Have your server mint "
     "an application key for the player (it begins with app_), or pass allow_admin_key=True in a program that is "
@@ -79,7 +79,7 @@ class TrophyClient:
         if self._api_key:
             self._check_key("api_key", self._api_key)
         else:
-            self._caller.diagnostics.warn_once("no key", f"Trophy: {_NO_KEY}")
+            self._caller.diagnostics.warn_once("no key", f"Trophy: {_KEY_IS_NEEDED}")
         self._base_url = f"{self._caller.collector}/v1" if self._caller.collector else address("base_url", base_url)
         self._tenant_id = tenant_id
         self._max_retries = max_retries
@@ -120,7 +120,7 @@ class TrophyClient:
         call = Call(
             response,
             prepare=lambda: request or refusal,
-            judge=lambda reply: trophy_wire.read(kind, reply, wrap),
+            judge=lambda reply: trophy_wire.typed_answer(kind, reply, wrap),
             refuse=lambda why: kind(error=why),
             may_repeat=lambda reply: trophy_wire.may_repeat(reply, is_harmless=is_harmless),
             max_retries=retries,
@@ -135,8 +135,8 @@ class TrophyClient:
     def _request(self, route: Route, options: RequestOptions) -> Request:
         key = options.api_key or self._api_key
         if not key:
-            raise ValueError(_NO_KEY)
+            raise ValueError(_KEY_IS_NEEDED)
         self._check_key("request_options: api_key", key)
         headers = {"X-API-KEY": key, "Tenant-ID": self._tenant_id, "Idempotency-Key": route.idempotency_key}
         url = f"{self._base_url}/{route.path}"
-        return trophy_wire.request(route.method, url, route.query, route.body, headers, options)
+        return trophy_wire.trophy_request(route.method, url, route.query, route.body, headers, options)

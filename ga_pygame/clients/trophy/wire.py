@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from ga_pygame import untrusted
-from ga_pygame.clients.from_json import camel_case, from_json
+from ga_pygame.clients.from_json import camel_case, dataclass_from_json
 from ga_pygame.clients.trophy.answers import Answer
 from ga_pygame.protocol import Reply, Request
 
@@ -22,7 +22,7 @@ A = TypeVar("A", bound=Answer)
 
 TROPHY_URL = "https://api.trophy.so/v1"
 APPLICATION_PREFIX = "app_"
-_LONGEST_ERROR = 500
+_MAX_TROPHY_ERROR = 500
 _NOT_PROCESSED = frozenset({409, 429})
 _DOCUMENTED = _NOT_PROCESSED | {408}  # and 500 and above; source: the Python SDK's retries
 
@@ -94,7 +94,7 @@ def user_json(user: UserLike) -> dict[str, Any]:
     return found
 
 
-def number(value: object) -> float:
+def checked_value(value: object) -> float:
     """Check what is added to a metric."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"value {value!r}: must be a finite number")
@@ -109,7 +109,7 @@ def path(*parts: object) -> str:
     return "/".join(quote(str(part), safe="") for part in parts)
 
 
-def request(  # noqa: PLR0917 - one place calls it
+def trophy_request(  # noqa: PLR0917 - one place calls it
     method: str,
     url: str,
     query: Mapping[str, Any],
@@ -157,7 +157,7 @@ def may_repeat(reply: Reply, *, is_harmless: bool) -> bool:
     return reply.status is None or reply.status in _DOCUMENTED or reply.status >= 500
 
 
-def read(kind: type[A], reply: Reply, wrap: str = "") -> A:
+def typed_answer(kind: type[A], reply: Reply, wrap: str = "") -> A:
     """The typed answer.
 
     Args:
@@ -165,7 +165,7 @@ def read(kind: type[A], reply: Reply, wrap: str = "") -> A:
         reply: What came.
         wrap: The field that takes a list, for routes that answer with one.
     """
-    text = reply.body[: 4 * _LONGEST_ERROR].decode("utf-8", "replace").strip()
+    text = reply.body[: 4 * _MAX_TROPHY_ERROR].decode("utf-8", "replace").strip()
     try:
         data = untrusted.parsed(reply.body)
     except untrusted.Unsound:
@@ -173,8 +173,8 @@ def read(kind: type[A], reply: Reply, wrap: str = "") -> A:
     if reply.status is None:
         return kind(error=reply.error or "no answer")
     if not 200 <= reply.status < 300:
-        said = untrusted.text(data.get("error"), _LONGEST_ERROR) if isinstance(data, Mapping) else ""
-        shown = (said or text)[:_LONGEST_ERROR] or "empty body"
+        said = untrusted.text(data.get("error"), _MAX_TROPHY_ERROR) if isinstance(data, Mapping) else ""
+        shown = (said or text)[:_MAX_TROPHY_ERROR] or "empty body"
         return kind(error=shown if said else f"HTTP {reply.status}: {shown}", http_status=reply.status)
     if isinstance(data, list) and wrap:
         data = {wrap: data}
@@ -182,4 +182,4 @@ def read(kind: type[A], reply: Reply, wrap: str = "") -> A:
         return kind(
             error=f"HTTP {reply.status}: the answer is not the JSON that was expected", http_status=reply.status
         )
-    return replace(from_json(kind, data), error="", http_status=reply.status)
+    return replace(dataclass_from_json(kind, data), error="", http_status=reply.status)

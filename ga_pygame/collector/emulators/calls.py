@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ga_pygame.collector.storage.counts import count
+from ga_pygame.collector.storage.counts import add_count
 from ga_pygame.collector.storage.store import Change, Store, StoreFull
 
 
 async def count_refused(store: Store, service: str) -> None:
     """Count a request that was turned down; the sender hears its reason even if that cannot be written."""
     with contextlib.suppress(StoreFull, sqlite3.Error):
-        await asyncio.wrap_future(store.change(Change(lambda db: count(db, service, "refused"), 0)))
+        await asyncio.wrap_future(store.change(Change(lambda db: add_count(db, service, "refused"), 0)))
 
 
 def preflight(request: Request, headers: Mapping[str, str]) -> Response:

@@ -19,11 +19,11 @@ from starlette.responses import Response
 
 MAX_DELAY_SECONDS = 300
 """Seconds that an answer may be held back."""
-MAX_WAITING = 1000
+MAX_WAITING_FAULTS = 1000
 """Faults that wait for their requests; further ones are refused."""
-MAX_TEXT = 1000
+MAX_FAULT_TEXT = 1000
 """Characters of a fault's route and error; longer ones are refused."""
-MAX_RETRY_AFTER_SECONDS = 10**6
+MAX_FAULT_RETRY_AFTER_SECONDS = 10**6
 """The largest `Retry-After`."""
 ASKED_FOR = "a fault that was asked for"
 _NOT_JSON = b"<html><body>this is not JSON</body></html>\n"
@@ -102,11 +102,11 @@ class Faults:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise FaultError(f"not a fault: {str(error)[:200]}") from error
         faults = added if isinstance(added, list) else [added]
-        if len(self._waiting) + len(faults) > MAX_WAITING:
-            raise FaultError(f"at most {MAX_WAITING} faults may wait")
+        if len(self._waiting) + len(faults) > MAX_WAITING_FAULTS:
+            raise FaultError(f"at most {MAX_WAITING_FAULTS} faults may wait")
         for fault in faults:
-            if len(fault.route) > MAX_TEXT or len(fault.error or "") > MAX_TEXT:
-                raise FaultError(f"route and error have at most {MAX_TEXT} characters")
+            if len(fault.route) > MAX_FAULT_TEXT or len(fault.error or "") > MAX_FAULT_TEXT:
+                raise FaultError(f"route and error have at most {MAX_FAULT_TEXT} characters")
             if fault.route.partition("/")[0] not in ("pogr", "trophy"):
                 raise FaultError(f"route {fault.route!r}: must begin with pogr or trophy")
             if not 1 <= fault.times <= 10**6:
@@ -115,8 +115,8 @@ class Faults:
                 raise FaultError("status must be 200 to 599")
             if not 0 <= fault.delay <= MAX_DELAY_SECONDS:
                 raise FaultError(f"delay must be 0 to {MAX_DELAY_SECONDS}")
-            if not 0 <= (fault.retry_after or 0) <= MAX_RETRY_AFTER_SECONDS:
-                raise FaultError(f"retry_after must be 0 to {MAX_RETRY_AFTER_SECONDS}")
+            if not 0 <= (fault.retry_after or 0) <= MAX_FAULT_RETRY_AFTER_SECONDS:
+                raise FaultError(f"retry_after must be 0 to {MAX_FAULT_RETRY_AFTER_SECONDS}")
         self._waiting.extend((fault, fault.times) for fault in faults)
 
     def clear(self, service: str | None = None) -> None:

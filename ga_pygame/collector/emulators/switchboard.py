@@ -26,16 +26,16 @@ from ga_pygame.collector.emulators.pogr import store as pogr_store
 from ga_pygame.collector.emulators.trophy import reads as trophy_reads
 from ga_pygame.collector.emulators.trophy import users
 from ga_pygame.collector.emulators.trophy.rules import Rules
-from ga_pygame.collector.emulators.trophy.state import State, now_of, number
+from ga_pygame.collector.emulators.trophy.state import TrophyState, json_number, now_of
 from ga_pygame.collector.storage import counts
 from ga_pygame.collector.storage.reading import Asker
 from ga_pygame.collector.storage.store import Change, Store
 
-MOST_SHOWN = 1000
-MOST_SHIFT_SECONDS = 3660 * 86400.0
-MOST_BODY_BYTES = 100_000
+MAX_SHOWN = 1000
+MAX_SHIFT_SECONDS = 3660 * 86400.0
+MAX_SWITCHBOARD_BYTES = 100_000
 """Bytes of a request to the switchboard; a longer one is answered with 413."""
-MAX_SHOWN_BYTES = 2**20
+MAX_STATE_BYTES = 2**20
 """Bytes of rows in the answer of `/_emu/state`; older rows are left out."""
 _SHIFT = "SELECT number FROM service_counts WHERE service = 'trophy' AND name = 'shift'"
 
@@ -70,11 +70,13 @@ class Services:
         self._db = reader
         self._rules = rules
 
-    def pogr_sessions(self, limit: int) -> list[pogr_store.PogrSession]:
+    def pogr_sessions(self, limit: int) -> list[pogr_store.StoredPogrSession]:
         """The sessions that began last, newest first."""
         return pogr_store.newest_sessions(self._db, limit)
 
-    def pogr_rows(self, limit: int, most_bytes: int = 2**31, total_bytes: int = 2**31) -> list[pogr_store.PogrRow]:
+    def pogr_rows(
+        self, limit: int, most_bytes: int = 2**31, total_bytes: int = 2**31
+    ) -> list[pogr_store.StoredPogrRow]:
         """The rows that came last; see `pogr_store.newest_rows`."""
         return pogr_store.newest_rows(self._db, limit, most_bytes, total_bytes)
 
@@ -84,7 +86,7 @@ class Services:
 
     def players(self, limit: int) -> list[Player]:
         """The users that changed last, newest first."""
-        state = State(self._db, self._rules)
+        state = TrophyState(self._db, self._rules)
         achievements = {one.key: one.name for one in self._rules.all_achievements()}
         found = []
         query = "SELECT user_id, name, tz FROM trophy_users ORDER BY updated DESC, id DESC LIMIT ?"
@@ -101,7 +103,7 @@ class Services:
                     user_id=user_id,
                     name=name,
                     tz=tz,
-                    totals={metric: number(total) for metric, total in totals},
+                    totals={metric: json_number(total) for metric, total in totals},
                     streak=state.streak(user_id)["length"],
                     points=points,
                     levels={key: level.name for key, level in levels.items() if level is not None},
@@ -112,7 +114,7 @@ class Services:
 
     def boards(self, limit: int) -> list[Board]:
         """The leaderboards with their best."""
-        boards = State(self._db, self._rules).boards
+        boards = TrophyState(self._db, self._rules).boards
         return [
             Board(key, board.name, boards.rankings(board, 0, min(limit, board.max_participants)))
             for key, board in self._rules.leaderboards.items()
@@ -164,25 +166,25 @@ class Switchboard:
         return await self._asker.ask(read)
 
     async def _reset(self, request: Request) -> Response:
-        service = (await _fields(request)).get("service")
+        service = (await _read_fields(request)).get("service")
         if service not in (None, "pogr", "trophy"):
             raise HTTPException(400, "service must be pogr or trophy")
         if service != "trophy":
-            await self._change(pogr_store.reset)
+            await self._change(pogr_store.reset_pogr)
         if service != "pogr":
-            await self._change(trophy_reads.reset)
+            await self._change(trophy_reads.reset_trophy)
             self._trophy.forget()
         self._faults.clear(service)
         return _json({"reset": service or "both"})
 
     async def _clock(self, request: Request) -> Response:
         if request.method == "POST":
-            said = await _fields(request)
+            said = await _read_fields(request)
             wrong = said.keys() - {"days", "seconds", "reset"}
             shift = 0.0
             for name, length in (("days", 86400), ("seconds", 1)):
                 amount = said.get(name, 0)
-                if isinstance(amount, bool) or not isinstance(amount, int | float) or abs(amount) > MOST_SHIFT_SECONDS:
+                if isinstance(amount, bool) or not isinstance(amount, int | float) or abs(amount) > MAX_SHIFT_SECONDS:
                     wrong = wrong | {name}
                     continue
                 shift += amount * length
@@ -192,11 +194,11 @@ class Switchboard:
             def write(db: sqlite3.Connection) -> bool:
                 if said.get("reset"):
                     db.execute("DELETE FROM service_counts WHERE service = 'trophy' AND name = 'shift'")
-                counts.count(db, "trophy", "shift", shift)
+                counts.add_count(db, "trophy", "shift", shift)
                 row = db.execute(_SHIFT).fetchone()
-                fits = bool(abs(row[0]) <= MOST_SHIFT_SECONDS)
+                fits = bool(abs(row[0]) <= MAX_SHIFT_SECONDS)
                 if not fits:
-                    counts.count(db, "trophy", "shift", -shift)
+                    counts.add_count(db, "trophy", "shift", -shift)
                 return fits
 
             if not await self._change(write):
@@ -206,7 +208,7 @@ class Switchboard:
     async def _fail(self, request: Request) -> Response:
         if request.method == "POST":
             try:
-                self._faults.set(await _body(request))
+                self._faults.set(await _read_body(request))
             except FaultError as error:
                 raise HTTPException(400, str(error)) from error
         elif request.method == "DELETE":
@@ -219,17 +221,17 @@ class Switchboard:
 
 def _state(services: Services) -> dict[str, Any]:
     summary = services.summary()
-    rows = services.pogr_rows(MOST_SHOWN, total_bytes=MAX_SHOWN_BYTES)
+    rows = services.pogr_rows(MAX_SHOWN, total_bytes=MAX_STATE_BYTES)
     return {
         "pogr": {
             **summary["pogr"],
-            "newest_sessions": services.pogr_sessions(MOST_SHOWN),
+            "newest_sessions": services.pogr_sessions(MAX_SHOWN),
             "newest_rows": [{**dataclasses.asdict(row), "json": msgspec.Raw(row.json)} for row in rows],
         },
         "trophy": {
             **summary["trophy"],
-            "newest_users": services.players(MOST_SHOWN),
-            "leaderboards": services.boards(MOST_SHOWN),
+            "newest_users": services.players(MAX_SHOWN),
+            "leaderboards": services.boards(MAX_SHOWN),
         },
     }
 
@@ -239,17 +241,17 @@ def _now(db: sqlite3.Connection) -> dict[str, Any]:
     return {"now": users.iso(now_of(db)), "shift_seconds": row[0] if row else 0}
 
 
-async def _body(request: Request) -> bytes:
+async def _read_body(request: Request) -> bytes:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_BODY_BYTES:
+        if len(body) > MAX_SWITCHBOARD_BYTES:
             raise HTTPException(413, "that is too much")
     return body
 
 
-async def _fields(request: Request) -> dict[str, Any]:
-    body = await _body(request)
+async def _read_fields(request: Request) -> dict[str, Any]:
+    body = await _read_body(request)
     if not body:
         return {}
     try:

@@ -30,7 +30,7 @@ class ConfigsError(Exception):
 
 MAX_FILE_BYTES = 2**20
 """Bytes of a settings file; a longer one is refused."""
-MAX_CONFIGS = 50
+MAX_GAME_CONFIGS = 50
 """Configs of a game or a variant. Source: documentation, Remote configs."""
 MAX_KEY = 16
 """Characters of a config's key. Source: documentation, Remote configs."""
@@ -38,7 +38,7 @@ MAX_VALUE = 2000
 """Characters of a config's value that is a string. Source: documentation, Remote configs."""
 MAX_JSON_VALUE_BYTES = 16 * 2**10
 """Bytes of a config's value that is no string, as JSON."""
-MAX_ID = 64
+MAX_EXPERIMENT_ID = 64
 """Characters of an experiment's and a variant's id."""
 
 
@@ -48,7 +48,7 @@ _FORM = (
 )
 
 
-class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RemoteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One value and the time in which it holds, in seconds since 1970; open ends are null."""
 
     key: str
@@ -66,7 +66,7 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An A/B test."""
 
     id: str
-    variants: dict[str, list[Config]]
+    variants: dict[str, list[RemoteConfig]]
     share: float = 1.0
     users: dict[str, str] = {}
 
@@ -86,7 +86,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one game gets at init."""
 
     enabled: bool = True
-    configs: list[Config] = []
+    configs: list[RemoteConfig] = []
     experiment: Experiment | None = None
 
     def answer(self, user_id: str, start: int, end: int, *, versions: bool) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return answer
 
 
-def _wire(config: Config, *, versions: bool) -> dict[str, Any]:
+def _wire(config: RemoteConfig, *, versions: bool) -> dict[str, Any]:
     wire = {"key": config.key, "value": config.value, "start_ts": config.start_ts, "end_ts": config.end_ts}
     if versions:
         wire["id"] = base64.b64encode(hashlib.sha256(config.key.encode()).digest()[:16]).decode()
@@ -138,7 +138,7 @@ class SettingsFile:
         self._games: dict[str, Settings] = {}
         if path is not None:
             try:
-                self._stamp = _stamp(path)
+                self._stamp = _file_stamp(path)
                 self._games = _load(path)
             except OSError as error:
                 raise ConfigsError(f"cannot read {path}: {error.strerror or error}") from error
@@ -147,7 +147,7 @@ class SettingsFile:
         """What this game gets, as the file says now."""
         if self._path is not None:
             try:
-                stamp = _stamp(self._path)
+                stamp = _file_stamp(self._path)
                 if stamp != self._stamp:
                     self._stamp = stamp
                     self._games = _load(self._path)
@@ -156,7 +156,7 @@ class SettingsFile:
         return self._games.get(game_key) or self._games.get("*") or Settings()
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _file_stamp(path: Path) -> tuple[int, int]:
     status = path.stat()
     return status.st_mtime_ns, status.st_size
 
@@ -175,22 +175,24 @@ def _load(path: Path) -> dict[str, Settings]:
     for name in games:
         if name != "*" and rules.game_key.compile().fullmatch(name) is None:
             raise ConfigsError(f"{path}: {name[:40]!r} is neither a game key nor * (all other games). {_FORM}")
-    problem = next((problem for settings in games.values() for problem in _problems(settings)), None)
+    problem = next((problem for settings in games.values() for problem in _settings_problems(settings)), None)
     if problem:
         raise ConfigsError(f"{path}: {problem}")
     return games
 
 
-def _problems(settings: Settings) -> Iterator[str]:
+def _settings_problems(settings: Settings) -> Iterator[str]:
     """What clients would not take, as the service would not send it."""
     groups = [settings.configs]
     if settings.experiment:
         groups += settings.experiment.variants.values()
-        if not all(0 < len(name) <= MAX_ID for name in (settings.experiment.id, *settings.experiment.variants)):
-            yield f"the ids of an experiment and its variants must have 1 to {MAX_ID} characters"
+        if not all(
+            0 < len(name) <= MAX_EXPERIMENT_ID for name in (settings.experiment.id, *settings.experiment.variants)
+        ):
+            yield f"the ids of an experiment and its variants must have 1 to {MAX_EXPERIMENT_ID} characters"
     for configs in groups:
-        if len(configs) > MAX_CONFIGS:
-            yield f"there may be {MAX_CONFIGS} configs, these are {len(configs)}"
+        if len(configs) > MAX_GAME_CONFIGS:
+            yield f"there may be {MAX_GAME_CONFIGS} configs, these are {len(configs)}"
         for config in configs:
             key = config.key[:MAX_KEY]
             if not 0 < len(config.key) <= MAX_KEY:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ga_pygame import rules
 from ga_pygame.checks import InvalidEvent
-from ga_pygame.collector.status import Status
+from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.teller import Tell
 
 SANDBOX_KEY = "5c6bcb5402204249437fb5a7a80a4959"
@@ -46,7 +46,7 @@ class Game:
         return hmac.compare_digest(self.signature(body), authorization.strip())
 
 
-SANDBOX = Game(SANDBOX_KEY, SANDBOX_SECRET)
+SANDBOX_GAME = Game(SANDBOX_KEY, SANDBOX_SECRET)
 
 
 def parse(text: str) -> Game:
@@ -75,7 +75,7 @@ def parse_all(text: str) -> list[Game]:
     return [parse(word) for word in words]
 
 
-def load(path: Path) -> list[Game]:
+def load_games(path: Path) -> list[Game]:
     """The games in a file.
 
     Raises:
@@ -114,8 +114,8 @@ class Games:
         status: The same for the page.
     """
 
-    def __init__(self, told: Iterable[Game], *, takes_all: bool, tell: Tell, status: Status) -> None:
-        self._known = {game.key: game for game in told} or {SANDBOX.key: SANDBOX}
+    def __init__(self, told: Iterable[Game], *, takes_all: bool, tell: Tell, status: Troubles) -> None:
+        self._known = {game.key: game for game in told} or {SANDBOX_GAME.key: SANDBOX_GAME}
         self._takes_all = takes_all
         self._tell = tell
         self._status = status
@@ -140,7 +140,7 @@ class Games:
             who = f"the game {key}" if well_formed else "a game"
             self._tell(f"{refused.status} for a game", f"{who} was turned down ({refused.status}): {refused}")
             if well_formed:
-                needs_no_line = key in self._known or key == SANDBOX.key
+                needs_no_line = key in self._known or key == SANDBOX_GAME.key
                 command = "" if needs_no_line else f"python -m ga_pygame collect --game {key}:SECRET_KEY"
                 text = f"The game {key} was turned down: {refused}."
                 self._status.tell(f"game {key}", text, command, kind="games that were turned down")
@@ -162,7 +162,7 @@ class Games:
                     " collector; signed is the body as it is sent, after gzip",
                 )
             return
-        if not self._takes_all and key == SANDBOX.key:
+        if not self._takes_all and key == SANDBOX_GAME.key:
             raise NotLetIn(
                 401,
                 "it sends without keys of its own: give it the keys of a game that this collector was told, or start"

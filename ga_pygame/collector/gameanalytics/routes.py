@@ -32,7 +32,7 @@ from ga_pygame.collector.gameanalytics.configs import SettingsFile
 from ga_pygame.collector.gameanalytics.games import Games, NotLetIn
 from ga_pygame.collector.guard import is_foreign
 from ga_pygame.collector.lanes import Heavy, Lanes
-from ga_pygame.collector.storage.store import Rejected, Store, StoreFull, Submission
+from ga_pygame.collector.storage.store import RejectedEvent, Store, StoreFull, Submission
 from ga_pygame.collector.teller import Tell
 
 MAX_LIGHT_BYTES = 192 * 2**10
@@ -44,7 +44,7 @@ MAX_LIGHT_REFUSALS = 20
 REASON_HEADER = "X-GA-Reason"
 """Why a request was turned down, where the body must be empty."""
 
-HEADERS = {
+GAMEANALYTICS_HEADERS = {
     "X-GA-Service": "collect",
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding, X-Requested-With",
@@ -54,7 +54,7 @@ HEADERS = {
 RETRY_AFTER_SECONDS = "5"
 
 
-class GameAnalytics:
+class GameAnalyticsRoutes:
     """The routes.
 
     Args:
@@ -99,10 +99,10 @@ class GameAnalytics:
             if request.method == "OPTIONS":
                 return _preflight(request)
             if request.method != "POST":
-                return refusal(405, "must be a POST", {"Allow": "POST, OPTIONS"})
+                return empty_answer(405, "must be a POST", {"Allow": "POST, OPTIONS"})
             try:
                 with self._held.share() as hold:
-                    body = await bodies.read(request, self._drop, hold)
+                    body = await bodies.read_body(request, self._drop, hold)
                     game_key = request.path_params.get("game_key") or request.query_params.get("game_key", "")
                     authorization = request.headers.get("authorization", "").encode("latin-1")
                     self._games.admit(game_key, body, authorization, foreign=is_foreign(request.scope))
@@ -114,7 +114,7 @@ class GameAnalytics:
 
     def _turned_down(self, error: Exception) -> Response:
         if isinstance(error, NotLetIn):
-            return refusal(error.status, str(error))
+            return empty_answer(error.status, str(error))
         if isinstance(error, bodies.TooLarge):
             self._tell("413", f"a request was turned down (413): {_LIMITS}")
             return answer(413, {"error": "request entity too large", "reason": _LIMITS})
@@ -155,7 +155,7 @@ class GameAnalytics:
         received_at = clock.wall_now()
         encoding = _encoding(request)
 
-        def work(light: bool) -> tuple[Submission, list[validation.Refused]]:
+        def work(light: bool) -> tuple[Submission, list[validation.Rejection]]:
             return take_apart(game_key, received_at, body, encoding, light=light)
 
         sender = (request.client.host if request.client else "", game_key)
@@ -173,12 +173,12 @@ class GameAnalytics:
         for category, _, errors in rejected:
             self._tell(f"rejected {category}", f"rejected {category}: {errors[0]['reason']}")
         failed = b",".join(b'{"event":' + raw + b',"errors":' + _encode(errors) + b"}" for _, raw, errors in rejected)
-        return Response(b"[" + failed + b"]", 400, HEADERS, media_type="application/json")
+        return Response(b"[" + failed + b"]", 400, GAMEANALYTICS_HEADERS, media_type="application/json")
 
 
 def take_apart(
     game_key: str, received_at: float, body: bytes, encoding: str, *, light: bool
-) -> tuple[Submission, list[validation.Refused]]:
+) -> tuple[Submission, list[validation.Rejection]]:
     """What a request brought, checked; on a thread of `Lanes`."""
     try:
         unpacked = bodies.unpack(body, encoding, MAX_LIGHT_BYTES if light else bodies.MAX_UNPACKED_BYTES)
@@ -192,7 +192,7 @@ def take_apart(
         game_key=game_key,
         received_at=received_at,
         accepted=accepted,
-        rejected=[Rejected(one[0], one[1], _encode(one[2]).decode()) for one in rejected],
+        rejected=[RejectedEvent(one[0], one[1], _encode(one[2]).decode()) for one in rejected],
         size=2 * len(unpacked) + validation.VALUE_BYTES * values,
         body=b"" if rejected else body,
     )
@@ -204,16 +204,16 @@ _encode = msgspec.json.encode
 
 def answer(status: int, content: Mapping[str, Any]) -> Response:
     """A JSON answer with the service's headers."""
-    return Response(_encode(content), status, HEADERS, media_type="application/json")
+    return Response(_encode(content), status, GAMEANALYTICS_HEADERS, media_type="application/json")
 
 
-def refusal(status: int, reason: str, headers: Mapping[str, str] | None = None) -> Response:
+def empty_answer(status: int, reason: str, headers: Mapping[str, str] | None = None) -> Response:
     """An answer that a sender survives: the body is empty."""
-    return Response(b"", status, {**HEADERS, REASON_HEADER: reason, **(headers or {})})
+    return Response(b"", status, {**GAMEANALYTICS_HEADERS, REASON_HEADER: reason, **(headers or {})})
 
 
 def _try_later(reason: str) -> Response:
-    return refusal(503, reason, {"Retry-After": RETRY_AFTER_SECONDS})
+    return empty_answer(503, reason, {"Retry-After": RETRY_AFTER_SECONDS})
 
 
 _LIMITS = (
@@ -223,7 +223,7 @@ _LIMITS = (
 
 
 def _preflight(request: Request) -> Response:
-    headers = {**HEADERS, "Access-Control-Max-Age": "86400"}
+    headers = {**GAMEANALYTICS_HEADERS, "Access-Control-Max-Age": "86400"}
     if "access-control-request-private-network" in request.headers:
         headers["Access-Control-Allow-Private-Network"] = "true"
     return Response(b"", 200, headers)

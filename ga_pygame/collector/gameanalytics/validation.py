@@ -24,24 +24,24 @@ MAX_REFUSALS = 600
 """Rejected events in a request; with more the whole request is answered with 413 and nothing of it is stored."""
 MAX_ERRORS = 10
 """Broken rules that are told of an event; further ones are left out."""
-MAX_REASON = 400
+MAX_RULE_REASON = 400
 """Characters of what is said of a broken rule; the rest is cut."""
 MAX_SHOWN_EVENT_BYTES = 16 * 2**10
 """Bytes of a rejected event that is told and kept whole; of a larger one its ids and its beginning."""
-MAX_SHOWN_BYTES = 2**20
+MAX_TOLD_BYTES = 2**20
 """Bytes of a request's rejected events and errors together; after it each event is told by its ids and one error."""
 MAX_RUN = 500
 """Events that are decoded and checked together; their texts are in memory twice meanwhile."""
 VALUE_BYTES = 64
 """Bytes of memory that a decoded value takes, about."""
 
-Refused = tuple[str, bytes, list[dict[str, str]]]
+Rejection = tuple[str, bytes, list[dict[str, str]]]
 """Category, the event as sent or what is shown of it, its broken rules."""
 Accepted = tuple[dict[str, Any], bytes]
 """The event, and as sent."""
 
 
-def sort_out(body: bytes, most_refusals: int = MAX_REFUSALS) -> tuple[list[Accepted], list[Refused]]:
+def sort_out(body: bytes, most_refusals: int = MAX_REFUSALS) -> tuple[list[Accepted], list[Rejection]]:
     """Take a batch apart into what keeps the rules and what does not.
 
     Args:
@@ -55,12 +55,12 @@ def sort_out(body: bytes, most_refusals: int = MAX_REFUSALS) -> tuple[list[Accep
     accepted: list[Accepted] = []
     rejected = _Refusals(most_refusals)
     last: _Last = {category: {} for category in _FIELDS}
-    raws = [bytes(raw) for raw in bodies.split(body)]
+    raws = [bytes(raw) for raw in bodies.split_list(body)]
     if len(raws) > MAX_EVENTS:
         raise bodies.TooLarge
     at = 0
     while at < len(raws):
-        shared, rests = _run(raws, at)
+        shared, rests = _find_run(raws, at)
         run = raws[at : at + max(1, len(rests))]
         events = _completed(shared, rests)
         if events:
@@ -76,9 +76,9 @@ class _Refusals:
     """The rejected events of a request."""
 
     def __init__(self, most: int) -> None:
-        self.found: list[Refused] = []
+        self.found: list[Rejection] = []
         self._most = most
-        self._left = MAX_SHOWN_BYTES
+        self._left = MAX_TOLD_BYTES
 
     def add(self, category: object, raw: bytes, event: object, errors: list[dict[str, str]]) -> None:
         """Add an event with what is wrong with it.
@@ -90,22 +90,22 @@ class _Refusals:
             raise bodies.TooLarge
         known = isinstance(category, str) and category in rules.CATEGORIES
         if len(raw) > MAX_SHOWN_EVENT_BYTES or self._left <= 0:
-            raw = _beginning(raw, event)
+            raw = _shown_in_part(raw, event)
         if self._left <= 0:
             errors = errors[:1]
         self._left -= len(raw) + sum(len(error["reason"]) + 100 for error in errors)
         self.found.append((str(category) if known else "unknown", raw, errors))
 
 
-_IDS = ("category", "event_uuid", "event_id", "client_ts", "session_id", "user_id")
+_SHOWN_FIELDS = ("category", "event_uuid", "event_id", "client_ts", "session_id", "user_id")
 
 
-def _beginning(raw: bytes, event: object) -> bytes:
+def _shown_in_part(raw: bytes, event: object) -> bytes:
     """What is shown of an event that is too long to be shown whole: by its `event_uuid` the sender finds it."""
     begins = raw[:200].decode("utf-8", "replace")
     shown: dict[str, Any] = {"shown": f"in part, it has {len(raw)} bytes", "begins": begins}
     if isinstance(event, dict):
-        for name in _IDS:
+        for name in _SHOWN_FIELDS:
             value = event.get(name)
             if (isinstance(value, str) and len(value) <= 64) or (type(value) is int and abs(value) < 2**53):
                 shown[name] = value
@@ -117,15 +117,15 @@ def _judge(raw: bytes, accepted: list[Accepted], rejected: _Refusals, last: _Las
     try:
         event = bodies.decode(raw)
     except bodies.Unreadable as error:
-        shown = raw if error.is_shallow else _beginning(raw, None)
-        rejected.add(None, shown, None, [_error("data_invalid", "", f"cannot be read: {error}")])
+        shown = raw if error.is_shallow else _shown_in_part(raw, None)
+        rejected.add(None, shown, None, [_broken_rule("data_invalid", "", f"cannot be read: {error}")])
         return
     if type(event) is not dict:
-        rejected.add(None, raw, event, [_error("wrong_type", "", "an event must be a JSON object")])
+        rejected.add(None, raw, event, [_broken_rule("wrong_type", "", "an event must be a JSON object")])
     elif len(raw) > MAX_EVENT_BYTES:
         reason = f"the event has {len(raw)} bytes, at most {MAX_EVENT_BYTES} are taken"
-        rejected.add(event.get("category"), raw, event, [_error("wrong_length", "", reason)])
-    elif not _surely_keeps_the_rules(event, last) and (errors := broken_rules(event)):
+        rejected.add(event.get("category"), raw, event, [_broken_rule("wrong_length", "", reason)])
+    elif not _passes_quick_check(event, last) and (errors := broken_rules(event)):
         rejected.add(event.get("category"), raw, event, errors)
     else:
         accepted.append((event, raw))
@@ -135,14 +135,14 @@ _FIELDS: Mapping[str, Mapping[str, rules.Field]] = {
     category: {**rules.ANNOTATIONS, **own} for category, own in rules.CATEGORIES.items() if category != "sdk_error"
 }
 
-_REQUIRED = {
+_REQUIRED_FIELDS = {
     category: {name for name, field in fields.items() if field.required} for category, fields in _FIELDS.items()
 }
 _Last = dict[str, dict[str, str | int]]
 """By category and field, the value that was checked last in this batch: most stand in the event before, too."""
 
 
-def _surely_keeps_the_rules(event: Mapping[str, Any], last_of: _Last) -> bool:
+def _passes_quick_check(event: Mapping[str, Any], last_of: _Last) -> bool:
     """Whether an event keeps every rule; false also where `broken_rules` has to find out.
 
     It looks at the fields that are there instead of at all that could be, and once at what repeats: 3 µs an
@@ -163,16 +163,16 @@ def _surely_keeps_the_rules(event: Mapping[str, Any], last_of: _Last) -> bool:
                         last[name] = value
     except (InvalidEvent, ValueError, RecursionError):  # or null, which counts as absent
         return False
-    return _REQUIRED[category] <= event.keys()
+    return _REQUIRED_FIELDS[category] <= event.keys()
 
 
-def _run(raws: Sequence[bytes], start: int) -> tuple[bytes, list[bytes]]:
+def _find_run(raws: Sequence[bytes], start: int) -> tuple[bytes, list[bytes]]:
     """What an event and those after it have in common, and the rests of these events; none where it is alone.
 
     Our tracker writes the annotations from "v" on in one piece, the same for each event of a session. So they are
     compared as bytes and checked once, and the rests are decoded and checked together: 4 µs an event instead of 10.
     """
-    shared = _annotations(raws[start])
+    shared = _shared_annotations(raws[start])
     rests: list[bytes] = []
     good = b""
     if shared and start + 1 < len(raws) and shared in raws[start + 1]:
@@ -201,9 +201,9 @@ def _completed(shared: bytes, rests: Sequence[bytes]) -> list[dict[str, Any]]:
         for event in events:
             kinds.setdefault((event["category"], *event), []).append(event)
         for (category, *names), alike in kinds.items():
-            if not (fields.keys().isdisjoint(names) and _REQUIRED[category] <= {*fields, *names}):
+            if not (fields.keys().isdisjoint(names) and _REQUIRED_FIELDS[category] <= {*fields, *names}):
                 return []
-            _check(_FIELDS[category], names, alike)
+            _check_alike(_FIELDS[category], names, alike)
     except (bodies.Unreadable, LookupError, TypeError, ValueError, RecursionError):  # InvalidEvent is a ValueError
         return []
     for event in events:
@@ -211,14 +211,14 @@ def _completed(shared: bytes, rests: Sequence[bytes]) -> list[dict[str, Any]]:
     return events
 
 
-def _annotations(raw: bytes) -> bytes:
+def _shared_annotations(raw: bytes) -> bytes:
     """The text of an event from "v" to its own fields, with the last comma; empty if it has none like that."""
     start = raw.find(b'"v":')
     end = max(raw.find(b'"category":', start), 0) or raw.find(b'"event_uuid":', start)
     return raw[start:end] if 0 <= start < end and raw[end - 1 : end] == b"," else b""
 
 
-def _check(fields: Mapping[str, rules.Field], names: Sequence[str], events: Sequence[Mapping[str, Any]]) -> None:
+def _check_alike(fields: Mapping[str, rules.Field], names: Sequence[str], events: Sequence[Mapping[str, Any]]) -> None:
     """Check events that have the same fields, what repeats once.
 
     Raises:
@@ -238,12 +238,12 @@ def broken_rules(event: Mapping[str, Any]) -> list[dict[str, str]]:
     """Every broken rule of an event, as the 400 answer lists them."""
     try:
         return [
-            _error(error.error_type, "/" + error.field.replace(" key", "").replace(".", "/"), str(error))
+            _broken_rule(error.error_type, "/" + error.field.replace(" key", "").replace(".", "/"), str(error))
             for error in islice(rules.wire_errors(event), MAX_ERRORS)
         ]
     except (ValueError, RecursionError) as error:  # a value that cannot even be shown
-        return [_error("data_invalid", "", f"cannot be checked: {error}")]
+        return [_broken_rule("data_invalid", "", f"cannot be checked: {error}")]
 
 
-def _error(error_type: str, path: str, reason: str) -> dict[str, str]:
-    return {"error_type": error_type, "path": path[:MAX_REASON], "reason": reason[:MAX_REASON]}
+def _broken_rule(error_type: str, path: str, reason: str) -> dict[str, str]:
+    return {"error_type": error_type, "path": path[:MAX_RULE_REASON], "reason": reason[:MAX_RULE_REASON]}

@@ -26,10 +26,10 @@ from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.page.feed import ROWS_KEPT, Feed
 from ga_pygame.collector.page.live import LEVELS_SHOWN, SECONDS_PER_LOOK, SESSIONS_SHOWN, Live, Snapshot
 from ga_pygame.collector.page.sections import Sections
-from ga_pygame.collector.page.tables import LiveTable, ShownRows, box, code, heading, table_card, text
+from ga_pygame.collector.page.tables import LiveTable, TableCache, box, code, heading, label, table_card
 from ga_pygame.collector.page.waiting import MAX_PAGES, Waiting
 from ga_pygame.collector.plain_text import visible
-from ga_pygame.collector.status import Status
+from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage.store import Store
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ MAX_OF_ONE_LOOK = 40
 _COUNTERS = ("events per second", "accepted", "rejected", "duplicates", "sessions live")
 
 
-def mount(app: Starlette, store: Store, trophy: Rules, status: Status, address: str) -> None:
+def mount(app: Starlette, store: Store, trophy: Rules, status: Troubles, address: str) -> None:
     """Add the page at `/`.
 
     Args:
@@ -159,7 +159,7 @@ class _Tab:
         self._shown: Feed | None = None
         self._total = 0
         self._snapshot: Snapshot | None = None
-        self._rows = ShownRows()
+        self._rows = TableCache()
         self._build(address)
 
     # --- what stands on it ------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ class _Tab:
     def _build(self, address: str) -> None:
         with box("top"):
             heading(1, "ga_pygame collector")
-            text("address", address)
+            label("address", address)
             with box("links"):
                 ui.link("events as JSON lines", "/api/export")
                 ui.link("rejected", "/api/export?rejected=1")
@@ -179,8 +179,8 @@ class _Tab:
                 if name == "rejected":
                     self._rejected = card.classes("bad")
                 with card:
-                    text("label", name)
-                    self._numbers[name] = text("number", "0")
+                    label("label", name)
+                    self._numbers[name] = label("number", "0")
         with box("columns"):
             with box("card feed"):
                 self._build_feed(address)
@@ -192,21 +192,21 @@ class _Tab:
     def _build_feed(self, address: str) -> None:
         with box("bar"):
             heading(2, "Events")
-            self._hint = text("hint", "")
+            self._hint = label("hint", "")
             with box("controls"):
                 pick = ui.element("select").classes("pick").props('aria-label="category"')
                 with pick:
                     for value, name in (("", "all"), *((one, one) for one in ("rejected", *rules.CATEGORIES))):
-                        text("", name, tag="option").props(f'value="{value}"')
+                        label("", name, tag="option").props(f'value="{value}"')
                 pick.on("change", self._pick, js_handler="(event) => emit(event.target.value)")
-                self._pause = text("plain", "Pause", tag="button").props('type="button"')
+                self._pause = label("plain", "Pause", tag="button").props('type="button"')
                 self._pause.on("click", self._toggle)
         self._empty = box("empty")
         with self._empty:
-            text("lead", "No events yet")
-            text("", "Add these three lines to your game, after pygame.init():")
+            label("lead", "No events yet")
+            label("", "Add these three lines to your game, after pygame.init():")
             code('import ga_pygame\ntracker = ga_pygame.Tracker(build="0.1.0")\ntracker.start()')
-            text("", "and start it with the address of this collector:")
+            label("", "and start it with the address of this collector:")
             code(
                 f"GA_PYGAME_COLLECTOR={address} python my_game.py\n\n"
                 f"# PowerShell\n$env:GA_PYGAME_COLLECTOR = '{address}'; python my_game.py"
@@ -307,6 +307,6 @@ class _Tab:
         with self._banners:
             for trouble in snapshot.troubles:
                 with box("banner calm" if trouble.calm else "banner"):
-                    text("", visible(trouble.text))
+                    label("", visible(trouble.text))
                     if trouble.command:
                         code(visible(trouble.command))

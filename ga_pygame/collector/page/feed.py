@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from ga_pygame.collector.page import rows
-from ga_pygame.collector.page.rows import Row
+from ga_pygame.collector.page.rows import TableRow
 from ga_pygame.collector.storage.queries import Arrival, Queries
 
 ROWS_KEPT = 200
@@ -15,7 +15,7 @@ ROWS_PER_LOOK = 100
 """New rows that one look brings at most; of more only the newest are shown."""
 
 
-Looked = tuple[list[Row], int]
+Looked = tuple[list[TableRow], int]
 """What a look found, newest first; and the id up to which it looked."""
 
 NOTHING: Looked = ([], -1)
@@ -34,7 +34,7 @@ class Feed:
         self.category = category
         self.total = 0
         """How many rows there have been; a tab that showed all of them keeps this number."""
-        self._rows: deque[Row] = deque(maxlen=ROWS_KEPT)
+        self._rows: deque[TableRow] = deque(maxlen=ROWS_KEPT)
         self._up_to = -1
 
     def look(self, queries: Queries) -> Looked:
@@ -45,7 +45,7 @@ class Feed:
         first = self._up_to < 0
         most = ROWS_KEPT if first else ROWS_PER_LOOK
         found = queries.newest(0 if first else self._up_to, most, self.category, up_to)
-        return [_row(one) for one in found], up_to
+        return [_safe_row(one) for one in found], up_to
 
     def add(self, looked: Looked) -> None:
         """Take what `look` found."""
@@ -55,14 +55,14 @@ class Feed:
         self._rows.extendleft(reversed(new))
         self.total += len(new)
 
-    def since(self, total: int) -> list[Row]:
+    def since(self, total: int) -> list[TableRow]:
         """The rows that came after a tab's number, newest first; all that are kept for 0."""
         return list(self._rows)[: max(0, self.total - total)]
 
 
-def _row(one: Arrival) -> Row:
+def _safe_row(one: Arrival) -> TableRow:
     try:
-        return rows.event_row(one)
+        return rows.row_of_event(one)
     except Exception:  # noqa: BLE001 - whatever a game sent, the others' rows are shown
         return {
             "id": one.id,

@@ -20,8 +20,8 @@ from ga_pygame.collector.emulators.switchboard import Services
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.page import rows, service_rows
 from ga_pygame.collector.page.feed import NOTHING, Feed, Looked
-from ga_pygame.collector.page.rows import Row
-from ga_pygame.collector.status import Status, Trouble
+from ga_pygame.collector.page.rows import TableRow
+from ga_pygame.collector.status import Trouble, Troubles
 from ga_pygame.collector.storage.queries import MAX_LIVE_COUNTED, Queries
 from ga_pygame.collector.storage.reading import connect_to_read
 from ga_pygame.collector.storage.store import Store
@@ -60,8 +60,8 @@ class Snapshot:
 
     numbers: Numbers = Numbers()
     several_games: bool = False
-    sessions: list[Row] = field(default_factory=list)
-    levels: list[Row] = field(default_factory=list)
+    sessions: list[TableRow] = field(default_factory=list)
+    levels: list[TableRow] = field(default_factory=list)
     services: service_rows.Shown | None = None
     troubles: list[Trouble] = field(default_factory=list)
 
@@ -75,7 +75,7 @@ class Live:
         status: What else the developer must be told.
     """
 
-    def __init__(self, store: Store, rules: Rules, status: Status) -> None:
+    def __init__(self, store: Store, rules: Rules, status: Troubles) -> None:
         self.snapshot = Snapshot()
         self._store = store
         self._rules = rules
@@ -193,16 +193,16 @@ class Live:
 
     def _tables(self, queries: Queries, before: Snapshot, *, anew: bool) -> Snapshot:
         now = clock.wall_now()
-        sessions = [rows.session_row(one, now) for one in queries.sessions(SESSIONS_SHOWN)]
-        found = replace(before, sessions=_same(sessions, before.sessions))
+        sessions = [rows.row_of_session(one, now) for one in queries.sessions(SESSIONS_SHOWN)]
+        found = replace(before, sessions=_unchanged(sessions, before.sessions))
         if not anew:
             return found
-        levels = [rows.level_row(one) for one in queries.progression(LEVELS_SHOWN)]
-        services = service_rows.read(self._open_services())
+        levels = [rows.row_of_level(one) for one in queries.progression(LEVELS_SHOWN)]
+        services = service_rows.read_services(self._open_services())
         return replace(
             found,
             several_games=queries.games() > 1,
-            levels=_same(levels, before.levels),
+            levels=_unchanged(levels, before.levels),
             services=before.services if services == before.services else services,
         )
 
@@ -214,5 +214,5 @@ class Live:
         return (total - before) / (now - since) if now > since else 0.0
 
 
-def _same(found: list[Row], before: list[Row]) -> list[Row]:
+def _unchanged(found: list[TableRow], before: list[TableRow]) -> list[TableRow]:
     return before if found == before else found

@@ -14,9 +14,9 @@ import msgspec
 
 from ga_pygame.collector.page import tracebacks
 from ga_pygame.collector.plain_text import visible
-from ga_pygame.collector.storage.queries import Arrival, Level, Session
+from ga_pygame.collector.storage.queries import Arrival, LevelCounts, StoredSession
 
-NOTES_SHOWN = 4
+ERRORS_SHOWN = 4
 PLAYING_SECONDS = 60
 """A session that has sent nothing for this long, and no end, is called silent: games send every 20 s."""
 
@@ -32,10 +32,10 @@ MAX_WORDS = 120
 LAST_MOMENT = 253_402_300_799
 """The last second of the year 9999."""
 
-Row = dict[str, Any]
+TableRow = dict[str, Any]
 """`id`, `tone` (its CSS class), `cells` in the order of the columns, `notes` as pairs below it."""
 
-_decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+_decode_json_event: Callable[[bytes], Any] = msgspec.json.Decoder().decode
 
 
 def decoded(raw: bytes) -> dict[str, Any] | None:
@@ -43,20 +43,20 @@ def decoded(raw: bytes) -> dict[str, Any] | None:
     if len(raw) > MAX_DECODED_BYTES:
         return None
     try:
-        value = _decode(raw)
+        value = _decode_json_event(raw)
     except (msgspec.DecodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
 
-def event_row(one: Arrival) -> Row:
+def row_of_event(one: Arrival) -> TableRow:
     """What arrived; for a rejected one, field and rule of what is wrong with it."""
     event = decoded(one.json)
     if event is None:
         event = {"event_id": one.json[:MAX_WORDS].decode("utf-8", "replace")}
-    notes = [_note(error) for error in one.errors[:NOTES_SHOWN]]
-    if len(one.errors) > NOTES_SHOWN:
-        notes.append(["…", f"and {len(one.errors) - NOTES_SHOWN} more"])
+    notes = [_note(error) for error in one.errors[:ERRORS_SHOWN]]
+    if len(one.errors) > ERRORS_SHOWN:
+        notes.append(["…", f"and {len(one.errors) - ERRORS_SHOWN} more"])
     category = one.category
     if category == "unknown" and event.get("category") is not None:
         category = event["category"]
@@ -68,7 +68,7 @@ def event_row(one: Arrival) -> Row:
             [at, one.received_at, _late(at, one.received_at)],
             short(category, 20),
             _what(event),
-            _value(event),
+            _value_text(event),
             short(event.get("user_id"), 13),
             game(one.game_key),
         ],
@@ -128,10 +128,10 @@ def _what(event: dict[str, Any]) -> str:
     if isinstance(category, str) and category in _SESSION:
         return _SESSION[category]
     names = _SAYS.get(category, ("event_id",)) if isinstance(category, str) else ("event_id",)
-    return short(" · ".join(_cut(event.get(name)) for name in names if event.get(name) is not None), MAX_WORDS)
+    return short(" · ".join(_bounded_text(event.get(name)) for name in names if event.get(name) is not None), MAX_WORDS)
 
 
-def _value(event: dict[str, Any]) -> str:
+def _value_text(event: dict[str, Any]) -> str:
     for name, unit in (("amount", ""), ("value", ""), ("score", ""), ("length", " s")):
         value = event.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -141,7 +141,7 @@ def _value(event: dict[str, Any]) -> str:
     return ""
 
 
-def _cut(value: object) -> str:
+def _bounded_text(value: object) -> str:
     """A value as text of bounded length."""
     if value is None:
         return ""
@@ -155,7 +155,7 @@ def short(value: object, longest: int) -> str:
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
-def session_row(one: Session, now: float) -> Row:
+def row_of_session(one: StoredSession, now: float) -> TableRow:
     """A session and how it stands at `now`."""
     playing = not one.ended and now - one.received_at <= PLAYING_SECONDS
     state = "ended" if one.ended else "still playing" if playing else "no end came"
@@ -185,7 +185,7 @@ def _duration(seconds: int) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def level_row(one: Level) -> Row:
+def row_of_level(one: LevelCounts) -> TableRow:
     """How a level is played."""
     share = None if one.completion_rate is None else round(one.completion_rate * 100)
     mean = "" if one.mean_attempts is None else f"{one.mean_attempts:.1f}"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ga_pygame.collector.page.service_rows import PLAYERS_SHOWN, ROWS_SHOWN, SESSIONS_SHOWN, Shown
-from ga_pygame.collector.page.tables import ShownRows, box, heading, table_card, text
+from ga_pygame.collector.page.service_rows import PLAYERS_SHOWN, POGR_ROWS_SHOWN, POGR_SESSIONS_SHOWN, Shown
+from ga_pygame.collector.page.tables import TableCache, box, heading, label, table_card
 
-_SESSION_COLUMNS = [
+_POGR_SESSION_COLUMNS = [
     {"label": "association", "kind": "text"},
     {"label": "build", "kind": "soft"},
     {"label": "start", "kind": "moment"},
     {"label": "end", "kind": "moment"},
     {"label": "rows", "kind": "number"},
 ]
-_ROW_COLUMNS = [
+_POGR_ROW_COLUMNS = [
     {"label": "received", "kind": "moment"},
     {"label": "kind", "kind": "chip"},
     {"label": "what", "kind": "text"},
@@ -39,13 +39,13 @@ class Sections:
     """Both sections in one open browser tab."""
 
     def __init__(self) -> None:
-        self._shown = ShownRows()
+        self._shown = TableCache()
         with box("section service-pogr") as self._pogr:
             self._pogr_hint = _heading("POGR")
             with box("columns"):
-                self._rows = table_card("Rows", "pogr-rows", _ROW_COLUMNS, ROWS_SHOWN, service="POGR")
+                self._rows = table_card("Rows", "pogr-rows", _POGR_ROW_COLUMNS, POGR_ROWS_SHOWN, service="POGR")
                 self._sessions = table_card(
-                    "Sessions", "pogr-sessions", _SESSION_COLUMNS, SESSIONS_SHOWN, service="POGR"
+                    "Sessions", "pogr-sessions", _POGR_SESSION_COLUMNS, POGR_SESSIONS_SHOWN, service="POGR"
                 )
         with box("section service-trophy") as self._trophy:
             self._trophy_hint = _heading("Trophy")
@@ -76,7 +76,7 @@ class Sections:
 def _heading(title: str) -> Any:
     with box("heading"):
         heading(2, title)
-        return text("hint", "")
+        return label("hint", "")
 
 
 def _said(counts: dict[str, int]) -> str:

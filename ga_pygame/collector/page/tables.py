@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from nicegui import ui
 
-from ga_pygame.collector.page.rows import Row
+from ga_pygame.collector.page.rows import TableRow
 
 
 class LiveTable(ui.element, component="live_table.js"):
@@ -27,11 +27,11 @@ class LiveTable(ui.element, component="live_table.js"):
         self._props["most"] = most
         self._props["details"] = details
 
-    def prepend(self, new: list[Row]) -> None:
+    def prepend(self, new: list[TableRow]) -> None:
         """Put rows on top; the oldest fall off at the bottom."""
         self.run_method("prepend", new)
 
-    def replace(self, all_rows: list[Row]) -> None:
+    def replace(self, all_rows: list[TableRow]) -> None:
         """Show these rows only."""
         self.run_method("replace", all_rows)
 
@@ -44,17 +44,17 @@ Card = tuple[LiveTable, ui.element]
 """A table, and what stands in its place while it is empty."""
 
 
-class ShownRows:
+class TableCache:
     """What the browser shows in each table, so that only changes are sent."""
 
     def __init__(self) -> None:
-        self._rows: dict[LiveTable, list[Row]] = {}
+        self._rows: dict[LiveTable, list[TableRow]] = {}
 
     def forget(self) -> None:
         """Send everything again the next time."""
         self._rows.clear()
 
-    def show(self, card: Card, found: list[Row]) -> None:
+    def show(self, card: Card, found: list[TableRow]) -> None:
         """Show these rows in a card's table."""
         table, none = card
         before = self._rows.get(table)
@@ -70,7 +70,7 @@ def box(classes: str) -> ui.element:
     return ui.element("div").classes(classes)
 
 
-def text(classes: str, words: str, *, tag: str = "div") -> ui.label:
+def label(classes: str, words: str, *, tag: str = "div") -> ui.label:
     """A text; never markup."""
     label = ui.label(words).classes(classes)
     label.tag = tag
@@ -79,12 +79,12 @@ def text(classes: str, words: str, *, tag: str = "div") -> ui.label:
 
 def heading(level: int, words: str) -> None:
     """A heading of the page (1), a card or a service (2), a card of a service (3)."""
-    text("title", words, tag=f"h{level}")
+    label("title", words, tag=f"h{level}")
 
 
 def code(words: str) -> None:
     """Lines to copy; they can be scrolled by keyboard."""
-    text("", words, tag="pre").props('tabindex="0"')
+    label("", words, tag="pre").props('tabindex="0"')
 
 
 def table_card(title: str, classes: str, columns: list[dict[str, str]], most: int, *, service: str = "") -> Card:
@@ -100,7 +100,7 @@ def table_card(title: str, classes: str, columns: list[dict[str, str]], most: in
     with box(f"card {classes}"):
         with box("bar"):
             heading(3 if service else 2, title)
-        none = text("none", "none yet")
+        none = label("none", "none yet")
         table = LiveTable(f"{service} {title}".strip(), columns, most)
         table.set_visibility(False)
     return table, none

@@ -45,7 +45,7 @@ def join(events: Iterable[bytes]) -> bytes:
     return body if len(body) <= PLAIN_BYTES else gzip.compress(body, 1, mtime=0)
 
 
-def split(body: object) -> list[bytes] | None:
+def split_batch(body: object) -> list[bytes] | None:
     """The events of a batch, each as it was sent; `None` if it is damaged.
 
     Args:
@@ -56,14 +56,14 @@ def split(body: object) -> list[bytes] | None:
     encoding = "gzip" if body.startswith(bodies.GZIP_MAGIC) else ""
     try:
         unpacked = bodies.unpack(body, encoding, bodies.MAX_STORED_BYTES)
-        return [bytes(raw) for raw in bodies.split(unpacked)]
+        return [bytes(raw) for raw in bodies.split_list(unpacked)]
     except (bodies.BadBody, bodies.TooLarge):
         return None
 
 
 def ids(body: object) -> set[str] | None:
     """The ids of a batch's events; `None` if it is damaged."""
-    raws = split(body)
+    raws = split_batch(body)
     if raws is None:
         return None
     found = (about(raw).event_uuid for raw in raws)
@@ -82,7 +82,7 @@ def crashed(body: object) -> set[str]:
     """The sessions of a batch in which a critical error came; none of a damaged one."""
     found = set()
     with contextlib.suppress(msgspec.DecodeError, RecursionError):
-        for raw in split(body) or ():
+        for raw in split_batch(body) or ():
             event = _critical(raw)
             if event.category == "error" and event.severity == "critical" and isinstance(event.session_id, str):
                 found.add(event.session_id)

@@ -11,7 +11,7 @@ _COUNT = (
 )
 
 
-def count(db: sqlite3.Connection, service: str, name: str, number: float = 1) -> None:
+def add_count(db: sqlite3.Connection, service: str, name: str, number: float = 1) -> None:
     """Add to one of a service's counts."""
     db.execute(_COUNT, (service, name, number))
 

@@ -16,25 +16,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ga_pygame import clock
-from ga_pygame.collector.status import Status
+from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage.schema import (
     Damaged,
     NotNow,
     StoreError,
     cannot_use,
-    connect,
+    connect_to_write,
     is_damage,
     is_ours,
     make_folder,
 )
-from ga_pygame.collector.storage.watch import FileWatch, Trouble
+from ga_pygame.collector.storage.watch import FileTrouble, FileWatch
 from ga_pygame.collector.teller import Tell
 
 SECONDS_BETWEEN_TRIES = 1.0
 """How long nothing is stored until it is tried again to open a file that cannot be used."""
 MAX_LOG_BYTES = 32 * 2**20
 """Bytes of the write-ahead log after which it is copied into the database."""
-_CAUSE = "file"
+_FILE_CAUSE = "file"
 _SET_ASIDE = "was set aside as {}; a new one was begun"
 
 
@@ -58,14 +58,14 @@ class Keeper:
 
     db: sqlite3.Connection
 
-    def __init__(self, path: Path, tell: Tell, status: Status, use: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(self, path: Path, tell: Tell, status: Troubles, use: Callable[[sqlite3.Connection], None]) -> None:
         self._path = path
         self._tell = tell
         self._status = status
         self._use = use
         self._watch = FileWatch(path)
         self._monotonic = clock.SystemClock().monotonic
-        self._trouble: Trouble | None = None
+        self._trouble: FileTrouble | None = None
         self._try_at = 0.0
         self.failing = False
         """The last transaction could not be committed."""
@@ -98,7 +98,7 @@ class Keeper:
         self._try_at = now + SECONDS_BETWEEN_TRIES
         self._again(self._trouble)
 
-    def _look_again(self, trouble: Trouble) -> Trouble | None:
+    def _look_again(self, trouble: FileTrouble) -> FileTrouble | None:
         """See whether it was another process that was just committing: the log changes before its version does."""
         try:
             self.db.execute("BEGIN IMMEDIATE")
@@ -121,7 +121,7 @@ class Keeper:
         alone = self._is_alone()
         trouble = self._watch.trouble(alone=False)
         if trouble is None and alone and self._watch.main_changed():
-            trouble = Trouble("was changed by another program", main=True, inside=True)
+            trouble = FileTrouble("was changed by another program", main=True, inside=True)
         if trouble is not None:
             self._trouble = trouble
             raise Unusable(f"the collector's file {trouble.what}")
@@ -129,7 +129,7 @@ class Keeper:
         if self.failing:
             self.failing = False
             self._status.clear("commit")
-            self._tell(f"{_CAUSE} works again", "events are stored again")
+            self._tell(f"{_FILE_CAUSE} works again", "events are stored again")
 
     def failed(self, error: Exception) -> None:
         """Note that a transaction could not be committed, and why."""
@@ -140,7 +140,7 @@ class Keeper:
         self._status.tell("commit", f"Events cannot be stored: {why}. Games are told to send them again later.")
         self._watch.note_log()  # what was written of the transaction is in the log, without effect
         if is_damage(error):
-            self._trouble = Trouble("is damaged", main=True, inside=True)
+            self._trouble = FileTrouble("is damaged", main=True, inside=True)
 
     def tidy(self, also: Callable[[], bool]) -> None:
         """Do what nobody waits for: `also`, and copy the log into the database when it has become long.
@@ -196,7 +196,7 @@ class Keeper:
         Raises:
             StoreError: It cannot be used.
         """
-        db = connect(self._path)
+        db = connect_to_write(self._path)
         try:
             # Only `tidy` copies the log into the database: a commit that changes the database was not ours.
             db.execute("PRAGMA wal_autocheckpoint = 0")
@@ -224,7 +224,7 @@ class Keeper:
             self.db.close()
             raise Damaged(f"it is damaged ({str(found)[:100]})")
 
-    def _again(self, trouble: Trouble) -> None:
+    def _again(self, trouble: FileTrouble) -> None:
         """Open what is there now.
 
         Raises:
@@ -246,7 +246,7 @@ class Keeper:
         self._trouble = None
         self._say(trouble.what, what)
 
-    def _open_checked(self, trouble: Trouble) -> str:
+    def _open_checked(self, trouble: FileTrouble) -> str:
         """Open the file that is there, or a new one; returns what was done."""
         existed = self._path.exists()
         own = existed and (trouble.inside or not trouble.main)
@@ -274,5 +274,5 @@ class Keeper:
 
     def _say(self, happened: str, done: str) -> None:
         text = f"The file {self._path} {happened}." + (f" {done}." if done else "")
-        self._tell(_CAUSE, text)
-        self._status.tell(_CAUSE, text)
+        self._tell(_FILE_CAUSE, text)
+        self._status.tell(_FILE_CAUSE, text)

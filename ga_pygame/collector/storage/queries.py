@@ -49,7 +49,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class StoredSession:
     """One session as far as its events tell; `length` in seconds, `ended` once its `session_end` came."""
 
     session_id: str
@@ -67,7 +67,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class LevelCounts:
     """How a level is played."""
 
     level: str
@@ -198,11 +198,11 @@ class Queries:
         query = "SELECT max(ifnull((SELECT max(id) FROM batches), 0), ifnull((SELECT max(id) FROM rejected), 0))"
         return int(self._db.execute(query).fetchone()[0])
 
-    def _parts(self, row: tuple[Any, ...]) -> list[_Part]:
+    def _parts(self, row: tuple[Any, ...]) -> list[_EventRow]:
         """The events of a row of `_both`, in order of arrival; none of a row that is damaged."""
         last, received_at, game_id, categories, body, errors = row
         sound = isinstance(received_at, int | float) and isinstance(categories, str)
-        raws = (batches.split(body) if errors is None else _rejected(body)) if sound else None
+        raws = (batches.split_batch(body) if errors is None else _rejected(body)) if sound else None
         if raws is None:
             self.unreadable += 1
             return []
@@ -211,7 +211,7 @@ class Queries:
             for row_id, raw in enumerate(raws, last - len(raws) + 1)
         ]
 
-    def _arrival(self, part: _Part) -> Arrival:
+    def _arrival(self, part: _EventRow) -> Arrival:
         row_id, received_at, game_id, categories, raw, errors = part
         several = errors is None and "," in categories
         category = batches.about(raw).category if several else categories
@@ -225,7 +225,7 @@ class Queries:
             key = self._games.get(game_id, _NO_GAME)
         return key
 
-    def sessions(self, limit: int = 100) -> list[Session]:
+    def sessions(self, limit: int = 100) -> list[StoredSession]:
         """The sessions that sent something last, newest first."""
         query = (
             "SELECT session_id, key, user_id, session_num, platform, build, started,"
@@ -236,7 +236,7 @@ class Queries:
         )
         return [_session(row) for row in self._db.execute(query, (limit,))]
 
-    def progression(self, limit: int = 200) -> list[Level]:
+    def progression(self, limit: int = 200) -> list[LevelCounts]:
         """Starts, fails and completes of each level, in the order of their names, as a person counts."""
         query = (
             "SELECT level, sum(starts), sum(fails), sum(completes), sum(attempts), sum(attempted)"
@@ -247,7 +247,7 @@ class Queries:
             tried = max(starts, fails + completes)
             rate = completes / tried if tried else None
             mean = attempts / attempted if attempted else None
-            found.append(Level(level, starts, fails, completes, rate, mean))
+            found.append(LevelCounts(level, starts, fails, completes, rate, mean))
         return found
 
     def stored(self) -> Iterator[bytes]:
@@ -257,7 +257,7 @@ class Queries:
             StoreError: The file is damaged; what could be read was given before.
         """
         for (body,) in self._all("SELECT body FROM batches ORDER BY id"):
-            raws = batches.split(body)
+            raws = batches.split_batch(body)
             if raws is None:
                 self.unreadable += 1
                 continue
@@ -292,7 +292,7 @@ _decode_errors = msgspec.json.Decoder(list[dict[str, str]]).decode
 
 def _rejected(raw: object) -> list[bytes] | None:
     """A rejected event; `None` if it is damaged."""
-    raws = batches.split(b"[" + raw + b"]") if isinstance(raw, bytes) else None
+    raws = batches.split_batch(b"[" + raw + b"]") if isinstance(raw, bytes) else None
     return raws if raws is not None and len(raws) == 1 else None
 
 
@@ -333,14 +333,14 @@ def _both(direction: str, category: str | None = None) -> str:
     return " UNION ALL ".join(parts) + f" ORDER BY id {direction}"
 
 
-_Part = tuple[int, float, int, str, bytes, Any]
+_EventRow = tuple[int, float, int, str, bytes, Any]
 """Of one event: id, when it was received, game id, the categories of its row, JSON, errors."""
 
 
-def _session(row: tuple[Any, ...]) -> Session:
+def _session(row: tuple[Any, ...]) -> StoredSession:
     session_id, game_key, user_id, session_num, platform, build, started, length, ended, *rest = row
     received_at, events, crashed = rest
-    return Session(
+    return StoredSession(
         session_id=session_id,
         game_key=game_key,
         user_id=user_id or "",

@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeVar, cast
 
 from ga_pygame.collector.storage.schema import (
     APPLICATION_ID,
+    COLLECTOR_SCHEMA_VERSION,
     MAX_LOCKED_SECONDS,
-    SCHEMA_VERSION,
     StoreError,
     lenient_text,
 )
@@ -69,9 +69,9 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     problem = ""
     if application != APPLICATION_ID:
         problem = "is not a collector's file"
-    elif version > SCHEMA_VERSION:
+    elif version > COLLECTOR_SCHEMA_VERSION:
         problem = "was written by a newer ga_pygame: update it"
-    elif version < SCHEMA_VERSION:
+    elif version < COLLECTOR_SCHEMA_VERSION:
         problem = "was written by an older ga_pygame: start the collector with this --db once, which takes it over"
     if problem:
         db.close()

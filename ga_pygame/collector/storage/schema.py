@@ -13,7 +13,7 @@ from ga_pygame.collector.storage import batches
 from ga_pygame.collector.storage.levels import natural_key
 
 APPLICATION_ID = 0x67615F63  # "ga_c": marks the file as ours
-SCHEMA_VERSION = 4
+COLLECTOR_SCHEMA_VERSION = 4
 
 _SCHEMA = """
 CREATE TABLE games (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
@@ -231,7 +231,7 @@ INSERT INTO seen_up_to SELECT ifnull(max(id), 0) FROM events;
 DROP TABLE events;
 """
 
-_PAGE = """
+_PAGE_COLUMNS = """
 -- 1 once a critical error came
 ALTER TABLE sessions ADD COLUMN crashed INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX sessions_open ON sessions (received_at) WHERE length IS NULL;
@@ -242,10 +242,10 @@ UPDATE levels SET natural = natural_key(level);
 CREATE INDEX levels_natural ON levels (natural, level);
 """
 
-_VERSIONS = (_SCHEMA, _EMULATORS, _BATCHES, _PAGE)
+_VERSIONS = (_SCHEMA, _EMULATORS, _BATCHES, _PAGE_COLUMNS)
 """What each version added to the one before."""
-_MADE = re.compile(r"(?:CREATE|DROP) TABLE (\w+)")
-_TABLES = {name for version in _VERSIONS for name in _MADE.findall(version)} - {"events"}
+_TABLE_NAME = re.compile(r"(?:CREATE|DROP) TABLE (\w+)")
+_ALL_TABLES = {name for version in _VERSIONS for name in _TABLE_NAME.findall(version)} - {"events"}
 MAX_LOCKED_SECONDS = 1.0
 """How long is waited for another program that holds the file's lock."""
 MAX_SCANNED = 256 * 2**10
@@ -303,7 +303,7 @@ def temporary_path() -> Path:
     return Path(name)
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect_to_write(path: Path) -> sqlite3.Connection:
     """Open the file for writing, made if it is not there; readable by its owner only.
 
     Raises:
@@ -315,7 +315,7 @@ def connect(path: Path) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=MAX_LOCKED_SECONDS)
     except (OSError, sqlite3.Error) as error:
-        raise NotNow(f"cannot open {path}: {_reason(error)}. Choose another --db") from error
+        raise NotNow(f"cannot open {path}: {_error_reason(error)}. Choose another --db") from error
     try:
         _prepare(db, path)
     except sqlite3.Error as error:
@@ -331,7 +331,7 @@ def cannot_use(path: Path, error: Exception) -> StoreError:
     """What an error means for the file."""
     kind = NotNow if isinstance(error, sqlite3.Error) and not is_damage(error) else Damaged
     hint = " (another program is writing into it)" if "locked" in str(error) else ""
-    return kind(f"cannot use {path}: {_reason(error)}{hint}. Choose another --db")
+    return kind(f"cannot use {path}: {_error_reason(error)}{hint}. Choose another --db")
 
 
 def lenient_text(raw: bytes) -> str:
@@ -339,7 +339,7 @@ def lenient_text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def _reason(error: Exception) -> str:
+def _error_reason(error: Exception) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
@@ -358,9 +358,9 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables and application != APPLICATION_ID:
             raise StoreError(f"{path} is a database of another program: choose another --db")
-        if version > SCHEMA_VERSION:
+        if version > COLLECTOR_SCHEMA_VERSION:
             raise StoreError(f"{path} was written by a newer ga_pygame: update it or choose another --db")
-        if version < SCHEMA_VERSION:
+        if version < COLLECTOR_SCHEMA_VERSION:
             for added in _VERSIONS[version:]:
                 for statement in added.split(";\n"):
                     if statement.strip():
@@ -368,8 +368,8 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
             if 0 < version < 4:
                 _mark_crashed(db)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        lacking = _TABLES - {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            db.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA_VERSION}")
+        lacking = _ALL_TABLES - {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if lacking:
             raise Damaged(f"{path} lacks tables ({', '.join(sorted(lacking))}): choose another --db")
         db.execute("COMMIT")

@@ -19,7 +19,7 @@ KEPT_IN_MEMORY = 50_000
 _ASKED_AT_ONCE = 500  # an SQLite may be built for no more than 999 values
 
 
-class Seen:
+class SeenIds:
     """The ids of the stored events, for the writing thread.
 
     Args:

@@ -26,12 +26,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ga_pygame.collector.status import Status
+from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage import batches
 from ga_pygame.collector.storage.keeper import Keeper, Unusable
 from ga_pygame.collector.storage.levels import natural_key
 from ga_pygame.collector.storage.schema import is_of_the_file
-from ga_pygame.collector.storage.seen import Seen
+from ga_pygame.collector.storage.seen import SeenIds
 from ga_pygame.collector.teller import Tell
 
 EVENTS_PER_COMMIT = 20_000
@@ -39,7 +39,7 @@ MAX_WAITING_BYTES = 24 * 2**20
 """Bytes of memory that submissions take, about, until they are committed; beyond it senders get 503."""
 MAX_REJECTED_KEPT = 100
 """Rejected events of a request that are stored; further ones are only counted."""
-WATCH_SECONDS = 0.5
+IDLE_LOOK_SECONDS = 0.5
 """How often the file is looked at while nothing is written."""
 
 _ENDS = "the collector ends"
@@ -52,7 +52,7 @@ class StoreFull(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedEvent:
     """An event that broke a rule."""
 
     category: str
@@ -76,7 +76,7 @@ class Submission:
     game_key: str
     received_at: float
     accepted: Sequence[_Accepted]
-    rejected: Sequence[Rejected]
+    rejected: Sequence[RejectedEvent]
     size: int
     body: bytes = b""
 
@@ -104,12 +104,12 @@ class Store:
     """The write side of the file; `submit` from any thread, one thread writes."""
 
     def __init__(
-        self, path: Path, *, temporary: bool = False, tell: Tell = _silent, status: Status | None = None
+        self, path: Path, *, temporary: bool = False, tell: Tell = _silent, status: Troubles | None = None
     ) -> None:
         self.path = path
         self._temporary = temporary
         self._tell = tell
-        self._keeper = Keeper(path, tell, status or Status(), self._use)
+        self._keeper = Keeper(path, tell, status or Troubles(), self._use)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._waiting_bytes = 0
         self._lock = threading.Lock()
@@ -172,12 +172,12 @@ class Store:
                 while True:
                     item = self._queue.get_nowait()
                     if item is not None:
-                        _refuse([item], StoreFull(_ENDS))
+                        _fail_all([item], StoreFull(_ENDS))
 
     def _step(self) -> bool:
         """Store what waits, or look at the file if nothing comes; returns whether to go on."""
         try:
-            item = self._queue.get(timeout=WATCH_SECONDS)
+            item = self._queue.get(timeout=IDLE_LOOK_SECONDS)
         except queue.Empty:
             self._look_idly()
             return True
@@ -187,11 +187,11 @@ class Store:
                 self._keeper.look()
                 self._settle(group)
             except Unusable as error:
-                _refuse(group, StoreFull(str(error)))
+                _fail_all(group, StoreFull(str(error)))
             except Exception as error:  # noqa: BLE001 - this thread must go on, and senders must hear of it
-                _refuse(group, error)
+                _fail_all(group, error)
             finally:
-                _refuse(group, StoreFull(_ENDS))  # whom none of these reached
+                _fail_all(group, StoreFull(_ENDS))  # whom none of these reached
         with self._lock:
             self._waiting_bytes -= waiting
         return going and not (self._closed and self._keeper.failing)  # at the end is no time to try again
@@ -227,7 +227,7 @@ class Store:
         """Go on with a file that was just opened."""
         self._db = db
         self._games: dict[str, int] = dict(db.execute("SELECT key, id FROM games"))
-        self._seen = Seen(db)
+        self._seen = SeenIds(db)
         if self._seen.damaged:
             what = "stored requests are damaged and are left out where they are read"
             self._tell("damaged requests", f"{self._seen.damaged} {what}: {self.path}")
@@ -241,7 +241,7 @@ class Store:
             self._games.clear()  # one that it added is not there any more
             self._keeper.failed(error)
             if len(group) == 1 or is_of_the_file(error):
-                _refuse(group, error)
+                _fail_all(group, error)
             else:  # one that cannot be stored must not take the others with it
                 for one in group:
                     self._settle([one])
@@ -327,7 +327,7 @@ class Store:
 _Item = tuple[Submission | Change, Future[Any]]
 
 
-def _refuse(group: Sequence[_Item], error: Exception) -> None:
+def _fail_all(group: Sequence[_Item], error: Exception) -> None:
     """Tell those who still wait that nothing was stored."""
     for _, future in group:
         if not future.done():

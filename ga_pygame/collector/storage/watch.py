@@ -17,7 +17,7 @@ _Stamp = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class FileTrouble:
     """What happened to the file.
 
     Attributes:
@@ -57,7 +57,7 @@ class FileWatch:
         if before is None or (now is not None and now[:2] == before[:2]):
             self._noted["-wal"] = now
 
-    def trouble(self, *, alone: bool) -> Trouble | None:
+    def trouble(self, *, alone: bool) -> FileTrouble | None:
         """What is wrong, `None` if nothing is.
 
         Args:
@@ -70,11 +70,11 @@ class FileWatch:
             now = _stamp(self._paths[suffix])
             name = "" if not suffix else f" (its {suffix} file)"
             if now is None:
-                return Trouble(f"was deleted{name}", main=not suffix, inside=False)
+                return FileTrouble(f"was deleted{name}", main=not suffix, inside=False)
             if now[:2] != before[:2]:
-                return Trouble(f"was replaced by another file{name}", main=not suffix, inside=False)
+                return FileTrouble(f"was replaced by another file{name}", main=not suffix, inside=False)
             if alone and suffix != "-shm" and now != before:
-                return Trouble(f"was changed by another program{name}", main=not suffix, inside=True)
+                return FileTrouble(f"was changed by another program{name}", main=not suffix, inside=True)
         return None
 
     def main_changed(self) -> bool:

@@ -28,16 +28,16 @@ from ga_pygame.collector.storage.store import Change, Store, StoreFull
 from ga_pygame.collector.teller import Tell
 
 PREFIX = "/v1/intake"
-HEADERS = {
+POGR_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, OPTIONS",
     "Access-Control-Allow-Headers": "POGR_CLIENT, POGR_BUILD, INTAKE_SESSION_ID, ACCESS_KEY, SECRET_KEY, POGR_ACCESS,"
     " POGR_SECRET, Content-Type, Content-Encoding, Authorization, X-Requested-With",
     "Access-Control-Expose-Headers": "Retry-After",
 }
-MAX_ID = 512
+MAX_POGR_ID = 512
 """Characters of a client's, a build's or a player's id; a longer one is refused."""
-_IDS = {"event": "event_id", "logs": "log_id", "metrics": "metric_id", "monitor": "monitor_id"}
+_ID_NAMES = {"event": "event_id", "logs": "log_id", "metrics": "metric_id", "monitor": "monitor_id"}
 _KEY_PAIRS = (("access_key", "secret_key"), ("pogr_access", "pogr_secret"))
 
 
@@ -77,7 +77,7 @@ class _Refusal(Exception):
         self.status = status
 
 
-class Pogr:
+class PogrRoutes:
     """The routes.
 
     Args:
@@ -115,11 +115,11 @@ class Pogr:
 
     async def _serve(self, request: Request) -> Response:
         if request.method == "OPTIONS":
-            return preflight(request, HEADERS)
+            return preflight(request, POGR_HEADERS)
         command = request.path_params.get("command", "")
         with self._held.share() as hold:
             try:
-                body = await bodies.read(request, self._drop, hold)
+                body = await bodies.read_body(request, self._drop, hold)
             except bodies.TooLarge:
                 return await self._refused(_Refusal(413, f"the body is over {bodies.MAX_BODY_BYTES} bytes"))
             except bodies.Busy:
@@ -163,8 +163,8 @@ class Pogr:
     async def _init(self, request: Request, fields: Mapping[str, Any], size: int) -> Response:
         client, build = self._pair(request, 400)
         association = fields.get("association_id")
-        if association is not None and not (isinstance(association, str) and len(association) <= MAX_ID):
-            raise _Refusal(400, f"association_id must be a string of at most {MAX_ID} characters")
+        if association is not None and not (isinstance(association, str) and len(association) <= MAX_POGR_ID):
+            raise _Refusal(400, f"association_id must be a string of at most {MAX_POGR_ID} characters")
         identity = "none"
         if association:
             identity = "association"
@@ -188,8 +188,8 @@ class Pogr:
         session_id = self._sender(request)
         now = clock.wall_now()
         try:
-            at, notes = pogr_checks.check(kind, fields, now, lenient=self._options.lenient)
-        except pogr_checks.Refused as error:
+            at, notes = pogr_checks.check_row(kind, fields, now, lenient=self._options.lenient)
+        except pogr_checks.RowRefused as error:
             raise _Refusal(400, str(error)) from error
         for note in notes:
             self._tell(f"POGR {kind}", f"POGR {kind}: {note}")
@@ -198,8 +198,8 @@ class Pogr:
         if problem:
             raise _Refusal(self._options.unknown_session_status, problem)
         ids = {"data_id": row.row_id}
-        if kind in _IDS:
-            ids[_IDS[kind]] = row.row_id
+        if kind in _ID_NAMES:
+            ids[_ID_NAMES[kind]] = row.row_id
         return _success(ids)
 
     def _sender(self, request: Request) -> str | None:
@@ -220,8 +220,8 @@ class Pogr:
         if not client or not build:
             missing = " and ".join(n for n, v in (("POGR_CLIENT", client), ("POGR_BUILD", build)) if not v)
             raise _Refusal(missing_status, f"{missing} missing (a proxy may have dropped headers with underscores)")
-        if len(client) > MAX_ID or len(build) > MAX_ID:
-            raise _Refusal(missing_status, f"POGR_CLIENT and POGR_BUILD have at most {MAX_ID} characters")
+        if len(client) > MAX_POGR_ID or len(build) > MAX_POGR_ID:
+            raise _Refusal(missing_status, f"POGR_CLIENT and POGR_BUILD have at most {MAX_POGR_ID} characters")
         clients = self._options.clients
         if clients and build not in clients.get(client, ()):
             raise _Refusal(401, "this collector does not know the client and its build")
@@ -239,16 +239,16 @@ class Pogr:
         return answer
 
 
-def _answer(status: int, content: Mapping[str, Any]) -> Response:
-    return Response(msgspec.json.encode(content) + b"\n", status, HEADERS, media_type="application/json")
+def _pogr_answer(status: int, content: Mapping[str, Any]) -> Response:
+    return Response(msgspec.json.encode(content) + b"\n", status, POGR_HEADERS, media_type="application/json")
 
 
 def _success(payload: Mapping[str, Any]) -> Response:
-    return _answer(200, {"success": True, "payload": payload})
+    return _pogr_answer(200, {"success": True, "payload": payload})
 
 
 def _failure(status: int, error: str) -> Response:
-    return _answer(status, {"success": False, "error": error})
+    return _pogr_answer(status, {"success": False, "error": error})
 
 
 def _try_later() -> Response:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ga_pygame import clock
-from ga_pygame.collector.storage.counts import count
+from ga_pygame.collector.storage.counts import add_count
 
 KINDS = ("data", "event", "logs", "metrics", "monitor")
-_TABLES = ("pogr_sessions", "pogr_rows")
+_POGR_TABLES = ("pogr_sessions", "pogr_rows")
 
 
 # --- writing: each of these makes a `Change.write` -------------------------------------------------------
@@ -73,15 +73,15 @@ def add(row: NewRow) -> Callable[[sqlite3.Connection], str]:
             (row.row_id, row.session_id, row.kind, row.received_at, row.effective_at, notes, row.json),
         )
         db.execute("UPDATE pogr_sessions SET rows = rows + 1 WHERE session_id = ?", (row.session_id,))
-        count(db, "pogr", row.kind)
+        add_count(db, "pogr", row.kind)
         return ""
 
     return write
 
 
-def reset(db: sqlite3.Connection) -> None:
+def reset_pogr(db: sqlite3.Connection) -> None:
     """Forget everything that POGR's routes took."""
-    for table in _TABLES:
+    for table in _POGR_TABLES:
         db.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
     db.execute("DELETE FROM service_counts WHERE service = 'pogr'")
 
@@ -97,7 +97,7 @@ def _problem(db: sqlite3.Connection, session_id: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class PogrSession:
+class StoredPogrSession:
     """One session; `ended` is `None` while it is open."""
 
     session_id: str
@@ -111,7 +111,7 @@ class PogrSession:
 
 
 @dataclass(frozen=True, slots=True)
-class PogrRow:
+class StoredPogrRow:
     """One row as it was sent."""
 
     id: int
@@ -124,16 +124,18 @@ class PogrRow:
     json: bytes
 
 
-def newest_sessions(db: sqlite3.Connection, limit: int) -> list[PogrSession]:
+def newest_sessions(db: sqlite3.Connection, limit: int) -> list[StoredPogrSession]:
     """The sessions that began last, newest first."""
     query = (
         "SELECT session_id, client, build, association_id, identity, started, ended, rows FROM pogr_sessions"
         " ORDER BY id DESC LIMIT ?"
     )
-    return [PogrSession(*row) for row in db.execute(query, (limit,))]
+    return [StoredPogrSession(*row) for row in db.execute(query, (limit,))]
 
 
-def newest_rows(db: sqlite3.Connection, limit: int, most_bytes: int = 2**31, total_bytes: int = 2**31) -> list[PogrRow]:
+def newest_rows(
+    db: sqlite3.Connection, limit: int, most_bytes: int = 2**31, total_bytes: int = 2**31
+) -> list[StoredPogrRow]:
     """The rows that came last, newest first.
 
     Args:
@@ -154,5 +156,5 @@ def newest_rows(db: sqlite3.Connection, limit: int, most_bytes: int = 2**31, tot
         if size > total_bytes:
             break
         said = json.loads(notes) if notes else []
-        found.append(PogrRow(row_id, sent_id, session_id, kind, received_at, at, said, bytes(body)))
+        found.append(StoredPogrRow(row_id, sent_id, session_id, kind, received_at, at, said, bytes(body)))
     return found

@@ -10,14 +10,14 @@ import sqlite3
 from typing import Any
 
 from ga_pygame.collector.emulators.trophy import users
-from ga_pygame.collector.emulators.trophy.rules import Leaderboard, Rules, stable_id
+from ga_pygame.collector.emulators.trophy.rules import LeaderboardRule, Rules, stable_id
 from ga_pygame.collector.emulators.trophy.streaks import Streaks
 
 _SOURCES = {
     "metric": "SELECT user_id, total AS value FROM trophy_totals WHERE metric = ? AND total > 0",
     "points": "SELECT user_id, total AS value FROM trophy_points WHERE system = ? AND total > 0",
 }
-Standing = tuple[int | None, int | None]
+RankAndValue = tuple[int | None, int | None]
 """Rank and value."""
 
 
@@ -29,7 +29,7 @@ class Boards:
         self._rules = rules
         self._now = now
 
-    def standing(self, board: Leaderboard, user_id: str) -> Standing:
+    def standing(self, board: LeaderboardRule, user_id: str) -> RankAndValue:
         """A player's rank and value."""
         if board.rank_by == "streak":
             for rank, other, value in self._ranked_streaks(board):
@@ -44,19 +44,19 @@ class Boards:
         (before,) = self._db.execute(query, (key, row[0], board.max_participants)).fetchone()
         return (before + 1 if before < board.max_participants else None), int(row[0])
 
-    def rankings(self, board: Leaderboard, offset: int, limit: int) -> list[dict[str, Any]]:
+    def rankings(self, board: LeaderboardRule, offset: int, limit: int) -> list[dict[str, Any]]:
         """The players from a place on."""
         return [
             {"userId": user_id, "userName": self._name(user_id), "rank": rank, "value": value}
             for rank, user_id, value in self._ranked(board, offset + limit)[offset:]
         ]
 
-    def place(self, board: Leaderboard, user_id: str) -> int | None:
+    def place(self, board: LeaderboardRule, user_id: str) -> int | None:
         """Where in the list of players one stands, from 0."""
         everybody = self._ranked(board, board.max_participants)
         return next((place for place, (_, other, _) in enumerate(everybody) if other == user_id), None)
 
-    def threshold(self, board: Leaderboard) -> int:
+    def threshold(self, board: LeaderboardRule) -> int:
         """The least value with which one gets in."""
         last = board.max_participants - 1
         if board.rank_by == "streak":
@@ -67,7 +67,7 @@ class Boards:
             values = [value for (value,) in self._db.execute(query, (key, last))]
         return int(values[0]) + 1 if values else 1
 
-    def record(self, board_key: str, user_id: str, before: Standing, after: Standing) -> None:
+    def record(self, board_key: str, user_id: str, before: RankAndValue, after: RankAndValue) -> None:
         """Keep how a player moved, for the history."""
         if before != after:
             self._db.execute(
@@ -124,7 +124,7 @@ class Boards:
         row = self._db.execute("SELECT name FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone()
         return row[0] if row else None
 
-    def _ranked(self, board: Leaderboard, most: int) -> list[tuple[int, str, int]]:
+    def _ranked(self, board: LeaderboardRule, most: int) -> list[tuple[int, str, int]]:
         """The first players."""
         most = min(most, board.max_participants)
         if board.rank_by == "streak":
@@ -133,7 +133,7 @@ class Boards:
         query = f"SELECT user_id, value FROM ({source}) ORDER BY value DESC, user_id LIMIT ?"  # noqa: S608
         return _with_ranks([(one, value) for one, value in self._db.execute(query, (key, most))])
 
-    def _ranked_streaks(self, board: Leaderboard) -> list[tuple[int, str, int]]:
+    def _ranked_streaks(self, board: LeaderboardRule) -> list[tuple[int, str, int]]:
         found = Streaks(self._db, self._rules.streak.frequency).alive(self._now)
         found.sort(key=lambda one: (-one[1], one[0]))
         return _with_ranks(found[: board.max_participants])

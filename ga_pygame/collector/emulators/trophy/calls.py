@@ -10,14 +10,14 @@ from starlette.requests import Request
 
 from ga_pygame.collector import bodies
 from ga_pygame.collector.emulators.trophy.reads import HISTORY_PERIODS, Reads
-from ga_pygame.collector.emulators.trophy.users import Refused
+from ga_pygame.collector.emulators.trophy.users import CallRefused
 
-MAX_LISTED = 10_000
+MAX_QUERY_NUMBER = 10_000
 """The largest number that a query may ask for; a larger one is taken for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiCall:
     """One request that has been let in."""
 
     request: Request
@@ -34,9 +34,9 @@ class Call:
             unpacked = bodies.unpack(self.body, self.request.headers.get("content-encoding", ""))
             return bodies.decode_fields(unpacked)
         except bodies.TooLarge as error:
-            raise Refused(413, f"the body unpacks to more than {bodies.MAX_OBJECT_BYTES} bytes") from error
+            raise CallRefused(413, f"the body unpacks to more than {bodies.MAX_OBJECT_BYTES} bytes") from error
         except bodies.BadBody as error:
-            raise Refused(400, str(error)) from error
+            raise CallRefused(400, str(error)) from error
 
     def number(self, name: str, default: int) -> int:
         """A whole number in the query."""
@@ -48,8 +48,8 @@ class Call:
         except ValueError:
             number = None
         if number is None or abs(number) > 10**9:
-            raise Refused(422, f"{name} must be a whole number")
-        return min(number, MAX_LISTED)
+            raise CallRefused(422, f"{name} must be a whole number")
+        return min(number, MAX_QUERY_NUMBER)
 
     def text(self, name: str) -> str:
         """A text in the query."""
@@ -58,15 +58,15 @@ class Call:
     def mine(self, user_id: str) -> str:
         """The same user, if the key may speak for it."""
         if self.only_user is not None and user_id != self.only_user:
-            raise Refused(403, "this application key belongs to another user")
+            raise CallRefused(403, "this application key belongs to another user")
         return user_id
 
 
-def _user(call: Call) -> str:
+def _user(call: ApiCall) -> str:
     return call.mine(call.names[0])
 
 
-READS: dict[tuple[str, ...], Callable[[Reads, Call], Any]] = {
+READS: dict[tuple[str, ...], Callable[[Reads, ApiCall], Any]] = {
     ("users", "*"): lambda reads, call: reads.user(_user(call)),
     ("users", "*", "preferences"): lambda reads, call: reads.preferences(_user(call)),
     ("users", "*", "metrics"): lambda reads, call: reads.metrics(_user(call)),

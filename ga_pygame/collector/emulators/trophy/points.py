@@ -10,18 +10,25 @@ from typing import Any
 
 from ga_pygame import clock
 from ga_pygame.collector.emulators.trophy import users
-from ga_pygame.collector.emulators.trophy.rules import Achievement, Level, PointsSystem, Rules, Trigger, stable_id
+from ga_pygame.collector.emulators.trophy.rules import (
+    AchievementRule,
+    LevelRule,
+    PointsSystem,
+    Rules,
+    Trigger,
+    stable_id,
+)
 
-MOST = 2.0**53
+MAX_EXACT = 2.0**53
 """Beyond this a number cannot be counted exactly."""
-_MADE = "2026-01-01T00:00:00.000Z"
+_MADE_AT = "2026-01-01T00:00:00.000Z"
 """When rules were made, as far as answers ask: the file does not say."""
 
 Awards = Mapping[str, tuple[int, list[dict[str, Any]]]]
 """By points system: the total before, and what was given."""
 
 
-class Points:
+class PointsLedger:
     """The points in the file at one moment."""
 
     def __init__(self, db: sqlite3.Connection, rules: Rules, now: float) -> None:
@@ -39,7 +46,7 @@ class Points:
     def give(
         self,
         user_id: str,
-        completed: Sequence[Achievement],
+        completed: Sequence[AchievementRule],
         *,
         metric: str | None = None,
         old: float = 0.0,
@@ -60,7 +67,7 @@ class Points:
                     times = int(trigger.achievement in keys)
                 elif trigger.streak is not None:
                     times = int(length is not None and length % trigger.streak == 0)
-                most = int(MOST) if system.max is None else system.max
+                most = int(MAX_EXACT) if system.max is None else system.max
                 awarded = min(times * trigger.points, most - total)
                 if awarded > 0:
                     total += awarded
@@ -91,8 +98,8 @@ class Points:
             "status": "active",
             "userAttributes": [],
             "eventAttributes": [],
-            "created": _MADE,
-            "updated": _MADE,
+            "created": _MADE_AT,
+            "updated": _MADE_AT,
         }
         if one.metric is not None:
             name = self._rules.metric_name(one.metric)
@@ -133,7 +140,7 @@ def system_view(key: str, system: PointsSystem) -> dict[str, Any]:
     }
 
 
-def level_view(system: str, level: Level) -> dict[str, Any]:
+def level_view(system: str, level: LevelRule) -> dict[str, Any]:
     """A level as answers show it."""
     return {
         "id": stable_id("level", f"{system}:{level.key}"),

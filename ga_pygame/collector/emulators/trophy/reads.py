@@ -10,12 +10,12 @@ from typing import Any
 from ga_pygame.collector.emulators.trophy import users
 from ga_pygame.collector.emulators.trophy.points import award, level_view, system_view
 from ga_pygame.collector.emulators.trophy.rules import Rules, stable_id
-from ga_pygame.collector.emulators.trophy.state import State, number
+from ga_pygame.collector.emulators.trophy.state import TrophyState, json_number
 from ga_pygame.collector.emulators.trophy.streaks import first_day, next_period, today
-from ga_pygame.collector.emulators.trophy.users import Refused
+from ga_pygame.collector.emulators.trophy.users import CallRefused
 
 HISTORY_PERIODS = 7
-MOST_PERIODS = 365
+MAX_PERIODS = 365
 MAX_DAYS = 400
 """Days of an event summary; more are refused."""
 _NO_END = 2**62
@@ -32,13 +32,13 @@ class Reads:
     def __init__(self, db: sqlite3.Connection, rules: Rules) -> None:
         self._db = db
         self._rules = rules
-        self._state = State(db, rules)
+        self._state = TrophyState(db, rules)
 
     def user(self, user_id: str) -> dict[str, Any]:
         """A player."""
         user = users.find(self._db, user_id)
         if user is None:
-            raise Refused(404, f"there is no user {user_id[:64]!r}")
+            raise CallRefused(404, f"there is no user {user_id[:64]!r}")
         return user
 
     def preferences(self, user_id: str) -> dict[str, Any]:
@@ -56,14 +56,14 @@ class Reads:
         """One metric with a player's total."""
         self.user(user_id)
         if not self._state.knows_metric(key):
-            raise Refused(404, f"there is no metric {key[:64]!r}")
+            raise CallRefused(404, f"there is no metric {key[:64]!r}")
         done = self._state.completions(user_id)
         return {
             "id": stable_id("metric", key),
             "key": key,
             "name": self._rules.metric_name(key),
             "status": "active",
-            "current": number(self._state.total(user_id, key)),
+            "current": json_number(self._state.total(user_id, key)),
             "achievements": [
                 self._state.achievement(one, done[one.key][1] if one.key in done else None)
                 for one in self._rules.all_achievements()
@@ -77,11 +77,11 @@ class Reads:
         first, last = users.date(start), users.date(end)
         frequency = _FREQUENCIES.get(aggregation)
         if frequency is None:
-            raise Refused(422, "aggregation must be daily, weekly or monthly")
+            raise CallRefused(422, "aggregation must be daily, weekly or monthly")
         if first is None or last is None or not 0 <= (last - first).days <= MAX_DAYS:
-            raise Refused(422, f"startDate and endDate must be dates, in order, at most {MAX_DAYS} days apart")
+            raise CallRefused(422, f"startDate and endDate must be dates, in order, at most {MAX_DAYS} days apart")
         if last.year >= dt.MAXYEAR:  # what follows the last period must be a date too
-            raise Refused(422, f"endDate must be before the year {dt.MAXYEAR}")
+            raise CallRefused(422, f"endDate must be before the year {dt.MAXYEAR}")
         rows = self._db.execute(
             "SELECT day, sum(value) FROM trophy_events WHERE user_id = ? AND metric = ? AND day <= ?"
             " GROUP BY day ORDER BY day",
@@ -95,7 +95,9 @@ class Reads:
             span = (max(period, first).isoformat(), following.isoformat())
             change = sum(value for day, value in rows if span[0] <= day < span[1])
             total += change
-            summary.append({"date": period.isoformat(), "total": number(float(total)), "change": number(float(change))})
+            summary.append(
+                {"date": period.isoformat(), "total": json_number(float(total)), "change": json_number(float(change))}
+            )
             period = following
         return summary
 
@@ -127,8 +129,8 @@ class Reads:
 
     def streak(self, user_id: str, periods: int) -> dict[str, Any]:
         """A player's streak with its latest periods."""
-        if not 0 <= periods <= MOST_PERIODS:
-            raise Refused(422, f"historyPeriods must be 0 to {MOST_PERIODS}")
+        if not 0 <= periods <= MAX_PERIODS:
+            raise CallRefused(422, f"historyPeriods must be 0 to {MAX_PERIODS}")
         day = today(self._state.now, self.user(user_id)["tz"])
         extended_at = self._state.streaks.standing(user_id, day).extended_at
         return {
@@ -141,7 +143,7 @@ class Reads:
     def streaks(self, user_ids: list[str]) -> list[dict[str, Any]]:
         """The streaks of some players, longest first."""
         if len(user_ids) > 100:
-            raise Refused(422, "userIds must be at most 100")
+            raise CallRefused(422, "userIds must be at most 100")
         found = []
         for user_id in dict.fromkeys(user_ids):
             user = users.find(self._db, user_id)
@@ -156,7 +158,7 @@ class Reads:
     def _system(self, key: str) -> Any:
         system = self._rules.points.get(key)
         if system is None:
-            raise Refused(404, f"there is no points system {key[:64]!r}")
+            raise CallRefused(404, f"there is no points system {key[:64]!r}")
         return system
 
     def user_points(self, user_id: str, key: str, awards: int) -> dict[str, Any]:
@@ -226,7 +228,7 @@ class Reads:
     def _board(self, key: str) -> Any:
         board = self._rules.leaderboards.get(key)
         if board is None:
-            raise Refused(404, f"there is no leaderboard {key[:64]!r}")
+            raise CallRefused(404, f"there is no leaderboard {key[:64]!r}")
         return board
 
     def leaderboards(self) -> list[dict[str, Any]]:
@@ -237,7 +239,7 @@ class Reads:
         """A leaderboard with its ranks; with a player, `offset` is counted from that player's place."""
         board = self._board(key)
         if limit > board.max_participants:
-            raise Refused(422, f"limit must be at most {board.max_participants}")
+            raise CallRefused(422, f"limit must be at most {board.max_participants}")
         start: int | None = max(0, offset)
         if user_id is not None:
             place = self._state.boards.place(board, user_id)
@@ -256,7 +258,7 @@ class Reads:
 TABLES = "users metrics totals events replies completions streaks points awards ranks".split()  # each named trophy_…
 
 
-def reset(db: sqlite3.Connection) -> None:
+def reset_trophy(db: sqlite3.Connection) -> None:
     """Forget everything that Trophy's routes took, and the shift of its clock."""
     for table in TABLES:
         db.execute(f"DELETE FROM trophy_{table}")  # noqa: S608 - names of ours

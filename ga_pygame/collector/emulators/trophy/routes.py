@@ -25,31 +25,31 @@ from ga_pygame.collector import bodies
 from ga_pygame.collector.emulators.calls import count_refused, preflight
 from ga_pygame.collector.emulators.faults import Faults
 from ga_pygame.collector.emulators.trophy import users
-from ga_pygame.collector.emulators.trophy.calls import READS, Call
-from ga_pygame.collector.emulators.trophy.points import MOST
+from ga_pygame.collector.emulators.trophy.calls import READS, ApiCall
+from ga_pygame.collector.emulators.trophy.points import MAX_EXACT
 from ga_pygame.collector.emulators.trophy.reads import Reads
 from ga_pygame.collector.emulators.trophy.rules import Rules
-from ga_pygame.collector.emulators.trophy.state import Event, State, now_of
-from ga_pygame.collector.emulators.trophy.users import Refused
+from ga_pygame.collector.emulators.trophy.state import MetricEvent, TrophyState, now_of
+from ga_pygame.collector.emulators.trophy.users import CallRefused
 from ga_pygame.collector.storage.reading import Asker
 from ga_pygame.collector.storage.store import Change, Store, StoreFull
 from ga_pygame.collector.teller import Tell
 
 OLD_AREAS = ("achievements", "leaderboards", "metrics", "points", "streaks", "users")
 """What is served below `/api`, where the collector's own data stands too."""
-HEADERS = {
+TROPHY_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, OPTIONS",
     "Access-Control-Allow-Headers": "X-API-KEY, Idempotency-Key, Tenant-ID, X-SDK-VERSION, X-Fern-Language,"
     " X-Fern-Runtime, X-Fern-Platform, X-Fern-SDK-Name, X-Fern-SDK-Version, Content-Type, Content-Encoding",
     "Access-Control-Expose-Headers": "Retry-After",
 }
-MOST_NAME = 512
+MAX_TROPHY_NAME = 512
 
-_Handler = Callable[[Call], Awaitable[Response]]
+_Handler = Callable[[ApiCall], Awaitable[Response]]
 
 
-class Trophy:
+class TrophyRoutes:
     """The routes.
 
     Args:
@@ -111,14 +111,14 @@ class Trophy:
 
     async def _serve(self, request: Request) -> Response:
         if request.method == "OPTIONS":
-            return preflight(request, HEADERS)
+            return preflight(request, TROPHY_HEADERS)
         raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
         names = [unquote(part.decode("latin-1")) for part in raw.split(b"/")[2:]]
         with self._held.share() as hold:
             try:
-                body = await bodies.read(request, self._drop, hold)
+                body = await bodies.read_body(request, self._drop, hold)
             except bodies.TooLarge:
-                return await self._refused(Refused(413, f"the body is over {bodies.MAX_BODY_BYTES} bytes"))
+                return await self._refused(CallRefused(413, f"the body is over {bodies.MAX_BODY_BYTES} bytes"))
             except bodies.Busy:
                 return _try_later()
             except bodies.Gone:
@@ -135,8 +135,8 @@ class Trophy:
         try:
             only_user = self._let_in(request.headers.get("x-api-key", ""))
             handler, found = self._find(request.method, names)
-            return await handler(Call(request, found, body, only_user, delay))
-        except Refused as refused:
+            return await handler(ApiCall(request, found, body, only_user, delay))
+        except CallRefused as refused:
             return await self._refused(refused)
         except StoreFull:
             return _try_later()
@@ -148,7 +148,7 @@ class Trophy:
         """The user to which a key belongs, if it belongs to one."""
         prefix, _, rest = key.partition(".")
         if not prefix or not rest or (self._keys and key not in self._keys):
-            raise Refused(
+            raise CallRefused(
                 401, "X-API-KEY is missing" if not key else "X-API-KEY is not valid: it has the form part.part"
             )
         return self._keys.get(key)
@@ -161,57 +161,57 @@ class Trophy:
                 if not all(found):
                     break
                 if verb == method:
-                    if any(len(name) > MOST_NAME for name in found):
-                        raise Refused(422, f"a name in the path is longer than {MOST_NAME}")
+                    if any(len(name) > MAX_TROPHY_NAME for name in found):
+                        raise CallRefused(422, f"a name in the path is longer than {MAX_TROPHY_NAME}")
                     return handler, found
                 allowed.append(verb)
         if allowed:
-            raise Refused(405, f"must be {' or '.join(allowed)}")
-        raise Refused(404, f"there is no {'/'.join(names)[:100]}")
+            raise CallRefused(405, f"must be {' or '.join(allowed)}")
+        raise CallRefused(404, f"there is no {'/'.join(names)[:100]}")
 
     # --- writing -----------------------------------------------------------------------------------------
 
-    async def _event(self, call: Call) -> Response:
+    async def _event(self, call: ApiCall) -> Response:
         (metric,) = call.names
         fields = call.fields()
-        user_id, user = users.check(fields.get("user"), self._rules.attributes.user)
+        user_id, user = users.checked_user(fields.get("user"), self._rules.attributes.user)
         call.mine(user_id)
         value = fields.get("value")
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Refused(422, "value must be a number")
-        if not abs(value) <= MOST:  # an integer may have thousands of digits: compared, not converted
-            raise Refused(422, "value is beyond what can be counted exactly")
+            raise CallRefused(422, "value must be a number")
+        if not abs(value) <= MAX_EXACT:  # an integer may have thousands of digits: compared, not converted
+            raise CallRefused(422, "value is beyond what can be counted exactly")
         attributes = fields.get("attributes")
         if attributes is not None:
             users.check_strings("attributes", attributes, self._rules.attributes.event)
         await self._check_metric(metric)
         key = call.request.headers.get("idempotency-key", "")
-        if len(key) > MOST_NAME:
-            raise Refused(422, f"the Idempotency-Key is longer than {MOST_NAME}")
-        event = Event(user_id, user, metric, float(value), attributes or {}, key)
-        return await self._one_at_a_time((user_id, metric), call, lambda db: State(db, self._rules).event(event))
+        if len(key) > MAX_TROPHY_NAME:
+            raise CallRefused(422, f"the Idempotency-Key is longer than {MAX_TROPHY_NAME}")
+        event = MetricEvent(user_id, user, metric, float(value), attributes or {}, key)
+        return await self._one_at_a_time((user_id, metric), call, lambda db: TrophyState(db, self._rules).event(event))
 
-    async def _complete(self, call: Call) -> Response:
+    async def _complete(self, call: ApiCall) -> Response:
         (key,) = call.names
-        user_id, user = users.check(call.fields().get("user"), self._rules.attributes.user)
+        user_id, user = users.checked_user(call.fields().get("user"), self._rules.attributes.user)
         call.mine(user_id)
         return await self._one_at_a_time(
-            (user_id, f"achievement:{key}"), call, lambda db: State(db, self._rules).complete(key, user_id, user)
+            (user_id, f"achievement:{key}"), call, lambda db: TrophyState(db, self._rules).complete(key, user_id, user)
         )
 
     async def _check_metric(self, metric: str) -> None:
         if metric in self._rules.metrics:
             return
-        if not await self._asker.ask(lambda db: State(db, self._rules).knows_metric(metric)):
+        if not await self._asker.ask(lambda db: TrophyState(db, self._rules).knows_metric(metric)):
             if not self._rules.auto_create:
-                raise Refused(self._rules.unknown_metric_status, f"there is no metric {metric[:64]!r}")
+                raise CallRefused(self._rules.unknown_metric_status, f"there is no metric {metric[:64]!r}")
             self._tell("Trophy metrics", f"Trophy: the metric {metric[:64]!r} is not in the rules and was made up")
 
     async def _one_at_a_time(
-        self, what: tuple[str, str], call: Call, write: Callable[[sqlite3.Connection], tuple[int, dict[str, Any]]]
+        self, what: tuple[str, str], call: ApiCall, write: Callable[[sqlite3.Connection], tuple[int, dict[str, Any]]]
     ) -> Response:
         if not self._lenient and what in self._in_flight:
-            raise Refused(409, "another event of this user and metric is being processed: send one at a time")
+            raise CallRefused(409, "another event of this user and metric is being processed: send one at a time")
         self._check_rate()
         self._in_flight.add(what)
         try:
@@ -220,7 +220,7 @@ class Trophy:
         finally:
             self._in_flight.discard(what)
         if status >= 400:
-            raise Refused(status, content["error"])
+            raise CallRefused(status, content["error"])
         return _answer(status, content)
 
     def _check_rate(self) -> None:
@@ -229,23 +229,23 @@ class Trophy:
         while self._recent and self._recent[0] <= now - 1:
             self._recent.popleft()
         if most and len(self._recent) >= most:
-            raise Refused(429, f"more than {most} events in a second, over all users: put them together")
+            raise CallRefused(429, f"more than {most} events in a second, over all users: put them together")
         self._recent.append(now)
 
-    async def _create(self, call: Call) -> Response:
-        user_id, user = users.check(call.fields(), self._rules.attributes.user)
+    async def _create(self, call: ApiCall) -> Response:
+        user_id, user = users.checked_user(call.fields(), self._rules.attributes.user)
         return await self._keep_user(call, user_id, user, 201)
 
-    async def _identify(self, call: Call) -> Response:
-        user_id, user = users.check(call.fields(), self._rules.attributes.user, call.names[0])
+    async def _identify(self, call: ApiCall) -> Response:
+        user_id, user = users.checked_user(call.fields(), self._rules.attributes.user, call.names[0])
         return await self._keep_user(call, user_id, user, 200)
 
-    async def _update(self, call: Call) -> Response:
-        user_id, user = users.check(call.fields(), self._rules.attributes.user, call.names[0])
+    async def _update(self, call: ApiCall) -> Response:
+        user_id, user = users.checked_user(call.fields(), self._rules.attributes.user, call.names[0])
         return await self._keep_user(call, user_id, user, 200, must_exist=True)
 
     async def _keep_user(
-        self, call: Call, user_id: str, said: Mapping[str, Any], status: int, *, must_exist: bool = False
+        self, call: ApiCall, user_id: str, said: Mapping[str, Any], status: int, *, must_exist: bool = False
     ) -> Response:
         call.mine(user_id)
 
@@ -263,7 +263,7 @@ class Trophy:
 
         return await self._finish(call, write)
 
-    async def _prefer(self, call: Call) -> Response:
+    async def _prefer(self, call: ApiCall) -> Response:
         user_id = call.mine(call.names[0])
         said = call.fields()
         users.check_preferences(said)
@@ -275,11 +275,13 @@ class Trophy:
 
         return await self._finish(call, write)
 
-    async def _finish(self, call: Call, write: Callable[[sqlite3.Connection], tuple[int, dict[str, Any]]]) -> Response:
+    async def _finish(
+        self, call: ApiCall, write: Callable[[sqlite3.Connection], tuple[int, dict[str, Any]]]
+    ) -> Response:
         status, content = await self._write(write, len(call.body))
         await asyncio.sleep(call.delay)
         if status >= 400:
-            raise Refused(status, content["error"])
+            raise CallRefused(status, content["error"])
         return _answer(status, content)
 
     async def _write(self, write: Callable[[sqlite3.Connection], Any], size: int) -> Any:
@@ -287,15 +289,15 @@ class Trophy:
 
     # --- reading -----------------------------------------------------------------------------------------
 
-    def _reading(self, read: Callable[[Reads, Call], Any]) -> _Handler:
-        async def handler(call: Call) -> Response:
+    def _reading(self, read: Callable[[Reads, ApiCall], Any]) -> _Handler:
+        async def handler(call: ApiCall) -> Response:
             content = await self._asker.ask(lambda db: _encode(read(Reads(db, self._rules), call)))
             await asyncio.sleep(call.delay)
-            return Response(content, 200, HEADERS, media_type="application/json")
+            return Response(content, 200, TROPHY_HEADERS, media_type="application/json")
 
         return handler
 
-    async def _refused(self, refused: Refused) -> Response:
+    async def _refused(self, refused: CallRefused) -> Response:
         self._tell(f"Trophy {refused.status}", f"Trophy refused: {refused.status} {refused}")
         await count_refused(self._store, "trophy")
         answer = _answer(refused.status, {"error": str(refused)})
@@ -308,7 +310,7 @@ _encode = msgspec.json.encode
 
 
 def _answer(status: int, content: Any) -> Response:
-    return Response(_encode(content), status, HEADERS, media_type="application/json")
+    return Response(_encode(content), status, TROPHY_HEADERS, media_type="application/json")
 
 
 def _try_later() -> Response:

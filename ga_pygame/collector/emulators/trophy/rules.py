@@ -22,11 +22,11 @@ class RulesError(Exception):
     """The file cannot be used; the message says why."""
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _RulesTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the file."""
 
 
-class MetricAchievement(_Part, frozen=True):
+class MetricAchievement(_RulesTable, frozen=True):
     """Completed when the total reaches a value."""
 
     key: str
@@ -36,7 +36,7 @@ class MetricAchievement(_Part, frozen=True):
     badge_url: str | None = None
 
 
-class Metric(_Part, frozen=True):
+class MetricRule(_RulesTable, frozen=True):
     """What is counted; `streak` and `threshold` say when a period counts for the streak."""
 
     name: str = ""
@@ -45,7 +45,7 @@ class Metric(_Part, frozen=True):
     achievements: list[MetricAchievement] = []
 
 
-class OtherAchievement(_Part, frozen=True):
+class OtherAchievement(_RulesTable, frozen=True):
     """Completed by a call, by the streak's length, or by other achievements."""
 
     name: str
@@ -56,13 +56,13 @@ class OtherAchievement(_Part, frozen=True):
     all_of: list[str] = []
 
 
-class Streak(_Part, frozen=True):
+class StreakRule(_RulesTable, frozen=True):
     """How often a player must come back."""
 
     frequency: Frequency = "daily"
 
 
-class Trigger(_Part, frozen=True):
+class Trigger(_RulesTable, frozen=True):
     """What gives points."""
 
     points: int
@@ -72,7 +72,7 @@ class Trigger(_Part, frozen=True):
     streak: int | None = None
 
 
-class Level(_Part, frozen=True):
+class LevelRule(_RulesTable, frozen=True):
     """A level begins at its points."""
 
     key: str
@@ -82,7 +82,7 @@ class Level(_Part, frozen=True):
     badge_url: str | None = None
 
 
-class PointsSystem(_Part, frozen=True):
+class PointsSystem(_RulesTable, frozen=True):
     """One kind of points."""
 
     name: str
@@ -90,15 +90,15 @@ class PointsSystem(_Part, frozen=True):
     badge_url: str | None = None
     max: int | None = None
     triggers: list[Trigger] = []
-    levels: list[Level] = []
+    levels: list[LevelRule] = []
 
-    def level_at(self, total: int) -> Level | None:
+    def level_at(self, total: int) -> LevelRule | None:
         """The highest level that begins at or below a total."""
         reached = [level for level in self.levels if level.points <= total]
         return max(reached, key=lambda level: level.points) if reached else None
 
 
-class Leaderboard(_Part, frozen=True):
+class LeaderboardRule(_RulesTable, frozen=True):
     """A ranking that runs for ever."""
 
     name: str
@@ -110,14 +110,14 @@ class Leaderboard(_Part, frozen=True):
     max_participants: int = 1000
 
 
-class Attributes(_Part, frozen=True):
+class Attributes(_RulesTable, frozen=True):
     """The attributes that exist."""
 
     event: list[str] = []
     user: list[str] = []
 
 
-class ApiKey(_Part, frozen=True):
+class ApiKey(_RulesTable, frozen=True):
     """A key that is let in, for one user if it names one."""
 
     key: str
@@ -125,7 +125,7 @@ class ApiKey(_Part, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Achievement:
+class AchievementRule:
     """An achievement of either kind; exactly one of `metric`, `api`, `streak`, `all_of` is set."""
 
     key: str
@@ -144,29 +144,29 @@ class Achievement:
         return stable_id("achievement", self.key)
 
 
-class Rules(_Part, frozen=True):
+class Rules(_RulesTable, frozen=True):
     """The whole file."""
 
     auto_create: bool = True
     unknown_metric_status: Literal[404, 422] = 422
     events_per_second: int = 5
-    metrics: dict[str, Metric] = {}
+    metrics: dict[str, MetricRule] = {}
     achievements: dict[str, OtherAchievement] = {}
-    streak: Streak = Streak()
+    streak: StreakRule = StreakRule()
     points: dict[str, PointsSystem] = {}
-    leaderboards: dict[str, Leaderboard] = {}
+    leaderboards: dict[str, LeaderboardRule] = {}
     attributes: Attributes = Attributes()
     keys: list[ApiKey] = []
 
-    def all_achievements(self) -> Iterator[Achievement]:
+    def all_achievements(self) -> Iterator[AchievementRule]:
         """Those of the metrics first, in the order of the file."""
         for metric, settings in self.metrics.items():
             for one in settings.achievements:
-                yield Achievement(
+                yield AchievementRule(
                     one.key, one.name, one.description, one.badge_url, metric=metric, value=float(one.value)
                 )
         for key, other in self.achievements.items():
-            yield Achievement(
+            yield AchievementRule(
                 key,
                 other.name,
                 other.description,
@@ -176,7 +176,7 @@ class Rules(_Part, frozen=True):
                 all_of=tuple(other.all_of),
             )
 
-    def achievement(self, key: str) -> Achievement | None:
+    def achievement(self, key: str) -> AchievementRule | None:
         """The achievement with a key."""
         return next((one for one in self.all_achievements() if one.key == key), None)
 
@@ -185,7 +185,7 @@ class Rules(_Part, frozen=True):
         return self.metrics[key].name or key if key in self.metrics else key
 
 
-def load(path: Path | None) -> Rules:
+def load_rules(path: Path | None) -> Rules:
     """The rules of a file, or the default ones.
 
     Raises:
@@ -198,7 +198,7 @@ def load(path: Path | None) -> Rules:
         raise RulesError(f"cannot read {path}: {error.strerror or error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RulesError(f"{path} is not a file of Trophy rules: {error}") from error
-    problem = next(_problems(rules), None)
+    problem = next(_rule_problems(rules), None)
     if problem:
         raise RulesError(f"{path}: {problem}")
     return rules
@@ -213,8 +213,8 @@ def stable_id(kind: str, key: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def _problems(rules: Rules) -> Iterator[str]:  # noqa: PLR0912 - one line per rule
-    achievements: dict[str, Achievement] = {}
+def _rule_problems(rules: Rules) -> Iterator[str]:  # noqa: PLR0912 - one line per rule
+    achievements: dict[str, AchievementRule] = {}
     if rules.events_per_second < 0:
         yield "events_per_second must be 0 or more"
     for one in rules.all_achievements():

@@ -13,20 +13,20 @@ from typing import Any
 
 from ga_pygame import clock
 from ga_pygame.collector.emulators.trophy import users
-from ga_pygame.collector.emulators.trophy.boards import Boards, Standing
-from ga_pygame.collector.emulators.trophy.points import MOST, Awards, Points
-from ga_pygame.collector.emulators.trophy.rules import Achievement, Rules, stable_id
+from ga_pygame.collector.emulators.trophy.boards import Boards, RankAndValue
+from ga_pygame.collector.emulators.trophy.points import MAX_EXACT, Awards, PointsLedger
+from ga_pygame.collector.emulators.trophy.rules import AchievementRule, Rules, stable_id
 from ga_pygame.collector.emulators.trophy.streaks import Streaks, today
-from ga_pygame.collector.storage.counts import count
+from ga_pygame.collector.storage.counts import add_count
 
 MAX_MADE_UP_METRICS = 500
 """Metrics that are made up for events because the rules do not name them; further ones are refused."""
 
-Reply = tuple[int, dict[str, Any]]
+StatusAndBody = tuple[int, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class MetricEvent:
     """One event as it came, checked."""
 
     user_id: str
@@ -37,7 +37,7 @@ class Event:
     key: str
 
 
-def number(value: float) -> float | int:
+def json_number(value: float) -> float | int:
     """A total as JSON should show it."""
     return int(value) if value.is_integer() else value
 
@@ -48,7 +48,7 @@ def now_of(db: sqlite3.Connection) -> float:
     return clock.wall_now() + (row[0] if row else 0.0)
 
 
-class State:
+class TrophyState:
     """Trophy's state in the file at one moment."""
 
     def __init__(self, db: sqlite3.Connection, rules: Rules) -> None:
@@ -57,7 +57,7 @@ class State:
         self.now = now_of(db)
         self.streaks = Streaks(db, rules.streak.frequency)
         self.boards = Boards(db, rules, self.now)
-        self.points = Points(db, rules, self.now)
+        self.points = PointsLedger(db, rules, self.now)
 
     # --- what there is ---------------------------------------------------------------------------------
 
@@ -88,17 +88,17 @@ class State:
 
     # --- an event --------------------------------------------------------------------------------------
 
-    def event(self, event: Event) -> Reply:
+    def event(self, event: MetricEvent) -> StatusAndBody:
         """Process an event, or find that it was processed before."""
         problem = users.problem(self.db, event.user_id, event.user)
         old = self.total(event.user_id, event.metric)
-        if not problem and abs(old + event.value) > MOST:
+        if not problem and abs(old + event.value) > MAX_EXACT:
             problem = "the total would be beyond what can be counted exactly"
         if problem:
             return 422, {"error": problem}
         replay = self._replay(event)
         if replay is not None:
-            count(self.db, "trophy", "replays")
+            add_count(self.db, "trophy", "replays")
             return 202, replay
         if not self.knows_metric(event.metric):
             (made_up,) = self.db.execute("SELECT count(*) FROM trophy_metrics").fetchone()
@@ -114,11 +114,11 @@ class State:
         awards = self.points.give(
             event.user_id, completed, metric=event.metric, old=old, new=old + event.value, length=length
         )
-        count(self.db, "trophy", "events")
+        add_count(self.db, "trophy", "events")
         reply: dict[str, Any] = {
             "eventId": event_id,
             "metricId": stable_id("metric", event.metric),
-            "total": number(old + event.value),
+            "total": json_number(old + event.value),
             "achievements": [self.achievement(one, self.now) for one in completed],
             "currentStreak": {**self.streaks.view(event.user_id, day), "extended": length is not None},
             "points": self.points.reply(event.user_id, event.metric, awards),
@@ -128,7 +128,7 @@ class State:
             reply |= {"idempotencyKey": event.key, "idempotentReplayed": False}
         return 201, reply
 
-    def _replay(self, event: Event) -> dict[str, Any] | None:
+    def _replay(self, event: MetricEvent) -> dict[str, Any] | None:
         """The state as it is, where an event with this key was processed before."""
         row = self.db.execute(
             "SELECT event_id FROM trophy_replies WHERE user_id = ? AND metric = ? AND key = ?",
@@ -139,7 +139,7 @@ class State:
         return {
             "eventId": row[0],
             "metricId": stable_id("metric", event.metric),
-            "total": number(self.total(event.user_id, event.metric)),
+            "total": json_number(self.total(event.user_id, event.metric)),
             "achievements": [],
             "currentStreak": {**self.streak(event.user_id), "extended": False},
             "points": self.points.reply(event.user_id, event.metric, {}),
@@ -148,7 +148,7 @@ class State:
             "idempotentReplayed": True,
         }
 
-    def _keep(self, event: Event, total: float) -> str:
+    def _keep(self, event: MetricEvent, total: float) -> str:
         event_id = clock.new_id()
         user = users.find(self.db, event.user_id)
         day = today(self.now, user["tz"] if user else None).isoformat()
@@ -168,7 +168,7 @@ class State:
             )
         return event_id
 
-    def _extend(self, event: Event, day: Any) -> int | None:
+    def _extend(self, event: MetricEvent, day: Any) -> int | None:
         """The streak's new length, `None` if this event did not extend it."""
         metric = self.rules.metrics.get(event.metric)
         if metric is None or not metric.streak or event.value <= 0:
@@ -179,7 +179,7 @@ class State:
 
     # --- achievements ------------------------------------------------------------------------------------
 
-    def complete(self, key: str, user_id: str, user: Mapping[str, Any]) -> Reply:
+    def complete(self, key: str, user_id: str, user: Mapping[str, Any]) -> StatusAndBody:
         """Complete an achievement by a call; a second time changes nothing and tells of the first."""
         achievement = self.rules.achievement(key)
         problem = users.problem(self.db, user_id, user)
@@ -206,7 +206,7 @@ class State:
             "points": self.points.reply(user_id, None, awards),
         }
 
-    def _complete(self, user_id: str, metric: str, old: float, new: float, length: int | None) -> list[Achievement]:
+    def _complete(self, user_id: str, metric: str, old: float, new: float, length: int | None) -> list[AchievementRule]:
         """Complete what an event completes."""
         done = self.completions(user_id)
         completed = []
@@ -218,9 +218,9 @@ class State:
                 completed.append(one)
         return completed + (self._composites(user_id) if completed else [])
 
-    def _composites(self, user_id: str) -> list[Achievement]:
+    def _composites(self, user_id: str) -> list[AchievementRule]:
         """Complete those whose parts are all completed, until no further one is."""
-        completed: list[Achievement] = []
+        completed: list[AchievementRule] = []
         while True:
             done = self.completions(user_id)
             fresh = [
@@ -234,14 +234,14 @@ class State:
                 self._mark(user_id, one)
             completed += fresh
 
-    def _mark(self, user_id: str, achievement: Achievement) -> None:
+    def _mark(self, user_id: str, achievement: AchievementRule) -> None:
         self.db.execute(
             "INSERT INTO trophy_completions VALUES (?, ?, ?, ?)",
             (user_id, achievement.key, clock.new_id(), self.now),
         )
-        count(self.db, "trophy", "achievements")
+        add_count(self.db, "trophy", "achievements")
 
-    def achievement(self, one: Achievement, at: float | None) -> dict[str, Any]:
+    def achievement(self, one: AchievementRule, at: float | None) -> dict[str, Any]:
         """An achievement as answers show it."""
         view: dict[str, Any] = {
             "id": one.id,
@@ -255,7 +255,11 @@ class State:
         }
         if one.metric is not None:
             name = self.rules.metric_name(one.metric)
-            metric = {"metricId": stable_id("metric", one.metric), "metricName": name, "metricValue": number(one.value)}
+            metric = {
+                "metricId": stable_id("metric", one.metric),
+                "metricName": name,
+                "metricValue": json_number(one.value),
+            }
             return {**view, "trigger": "metric", **metric}
         if one.streak is not None:
             return {**view, "trigger": "streak", "streakLength": one.streak}
@@ -269,10 +273,10 @@ class State:
 
     # --- leaderboards ----------------------------------------------------------------------------------
 
-    def _ranks(self, user_id: str) -> dict[str, Standing]:
+    def _ranks(self, user_id: str) -> dict[str, RankAndValue]:
         return {key: self.boards.standing(board, user_id) for key, board in self.rules.leaderboards.items()}
 
-    def _boards_reply(self, user_id: str, metric: str | None, before: Mapping[str, Standing]) -> dict[str, Any]:
+    def _boards_reply(self, user_id: str, metric: str | None, before: Mapping[str, RankAndValue]) -> dict[str, Any]:
         """The leaderboards that have to do with a metric, and those on which the player moved."""
         reply = {}
         for key, board in self.rules.leaderboards.items():

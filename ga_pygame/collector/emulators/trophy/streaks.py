@@ -46,7 +46,7 @@ def last_day(start: dt.date, frequency: Frequency) -> dt.date:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StreakStanding:
     """A streak as it stands: its length is 0 and the rest `None` when it is over."""
 
     length: int
@@ -55,7 +55,7 @@ class Standing:
     counted: dt.date | None
 
 
-_NONE = Standing(0, None, None, None)
+_NONE = StreakStanding(0, None, None, None)
 
 
 class Streaks:
@@ -65,7 +65,7 @@ class Streaks:
         self._db = db
         self._frequency = frequency
 
-    def standing(self, user_id: str, day: dt.date) -> Standing:
+    def standing(self, user_id: str, day: dt.date) -> StreakStanding:
         """The streak on a day."""
         row = self._db.execute(
             "SELECT period, length, started, at FROM trophy_streaks WHERE user_id = ? ORDER BY period DESC LIMIT 1",
@@ -76,7 +76,7 @@ class Streaks:
         counted = dt.date.fromisoformat(row[0])
         if counted < period_before(first_day(day, self._frequency), self._frequency):
             return _NONE
-        return Standing(row[1], row[2], row[3], counted)
+        return StreakStanding(row[1], row[2], row[3], counted)
 
     def alive(self, now: float) -> list[tuple[str, float]]:
         """The players whose streak is not over, with its length."""

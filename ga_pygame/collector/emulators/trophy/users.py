@@ -14,9 +14,9 @@ from typing import Any
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 _NOTIFICATIONS = ("achievement_completed", "recap", "reactivation", "streak_reminder")
 _CHANNELS = ("email", "push")
-MAX_ID = 512
+MAX_USER_ID = 512
 """Characters of a user's id; a longer one is refused."""
-MAX_TEXT = 1000
+MAX_USER_TEXT = 1000
 """Characters of a user's name, email, token or attribute; a longer one is refused."""
 MAX_USERS = 50_000
 """Users that are kept; a further one is refused. What is asked about all of them takes time that grows with them."""
@@ -24,7 +24,7 @@ MAX_DEVICE_TOKENS = 100
 """Device tokens of a user; more are refused."""
 
 
-class Refused(Exception):
+class CallRefused(Exception):
     """A request that cannot be processed; the message is for the developer who sent it."""
 
     def __init__(self, status: int, error: str) -> None:
@@ -55,15 +55,15 @@ def check_strings(name: str, value: Any, known: Sequence[str]) -> None:
         Refused: It is not.
     """
     if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
-        raise Refused(422, f"{name} must be an object with strings")
-    if any(len(one) > MAX_TEXT for one in value.values()):
-        raise Refused(422, f"{name}: a value is longer than {MAX_TEXT}")
+        raise CallRefused(422, f"{name} must be an object with strings")
+    if any(len(one) > MAX_USER_TEXT for one in value.values()):
+        raise CallRefused(422, f"{name}: a value is longer than {MAX_USER_TEXT}")
     unknown = sorted(value.keys() - set(known))
     if unknown:
-        raise Refused(422, f"{name}: there is no attribute {', '.join(key[:64] for key in unknown[:8])}")
+        raise CallRefused(422, f"{name}: there is no attribute {', '.join(key[:64] for key in unknown[:8])}")
 
 
-def check(user: Any, attributes: Sequence[str], user_id: str | None = None) -> tuple[str, dict[str, Any]]:
+def checked_user(user: Any, attributes: Sequence[str], user_id: str | None = None) -> tuple[str, dict[str, Any]]:
     """The id of a user in a request, and what is said about it.
 
     Args:
@@ -75,29 +75,29 @@ def check(user: Any, attributes: Sequence[str], user_id: str | None = None) -> t
         Refused: It breaks a rule.
     """
     if not isinstance(user, dict):
-        raise Refused(422, "user must be an object")
+        raise CallRefused(422, "user must be an object")
     if user_id is None:
         user_id = user.get("id")
     if not isinstance(user_id, str) or not user_id:
-        raise Refused(422, "user.id must be a string that is not empty")
-    if len(user_id) > MAX_ID:
-        raise Refused(422, f"user.id is longer than {MAX_ID}")
+        raise CallRefused(422, "user.id must be a string that is not empty")
+    if len(user_id) > MAX_USER_ID:
+        raise CallRefused(422, f"user.id is longer than {MAX_USER_ID}")
     for name in ("email", "name", "tz", "signUpDate"):
-        if not isinstance(user.get(name), str | None) or len(user.get(name) or "") > MAX_TEXT:
-            raise Refused(422, f"user.{name} must be a string of at most {MAX_TEXT} characters")
+        if not isinstance(user.get(name), str | None) or len(user.get(name) or "") > MAX_USER_TEXT:
+            raise CallRefused(422, f"user.{name} must be a string of at most {MAX_USER_TEXT} characters")
     if user.get("tz") is not None and zone(user["tz"]) is None:
-        raise Refused(422, f"user.tz {user['tz'][:64]!r} is no IANA time zone such as Europe/London")
+        raise CallRefused(422, f"user.tz {user['tz'][:64]!r} is no IANA time zone such as Europe/London")
     if user.get("signUpDate") is not None and not _is_date(user["signUpDate"]):
-        raise Refused(422, "user.signUpDate must be a date such as 2026-01-31")
+        raise CallRefused(422, "user.signUpDate must be a date such as 2026-01-31")
     tokens = user.get("deviceTokens")
     if tokens is not None and not (
         isinstance(tokens, list)
         and len(tokens) <= MAX_DEVICE_TOKENS
-        and all(isinstance(one, str) and len(one) <= MAX_TEXT for one in tokens)
+        and all(isinstance(one, str) and len(one) <= MAX_USER_TEXT for one in tokens)
     ):
-        raise Refused(422, f"user.deviceTokens must be a list of strings, at most {MAX_DEVICE_TOKENS}")
+        raise CallRefused(422, f"user.deviceTokens must be a list of strings, at most {MAX_DEVICE_TOKENS}")
     if not isinstance(user.get("subscribeToEmails"), bool | None):
-        raise Refused(422, "user.subscribeToEmails must be true or false")
+        raise CallRefused(422, "user.subscribeToEmails must be true or false")
     if user.get("attributes") is not None:
         check_strings("user.attributes", user["attributes"], attributes)
     return user_id, user
@@ -119,12 +119,12 @@ def date(text: str) -> dt.date | None:
 
 # --- in the file ---------------------------------------------------------------------------------------------
 
-_COLUMNS = "user_id, email, name, tz, sign_up_date, device_tokens, subscribed, attributes, created, updated"
+_USER_COLUMNS = "user_id, email, name, tz, sign_up_date, device_tokens, subscribed, attributes, created, updated"
 
 
 def find(db: sqlite3.Connection, user_id: str) -> dict[str, Any] | None:
     """A user as the service shows it, `None` if there is none."""
-    row = db.execute(f"SELECT {_COLUMNS} FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone()  # noqa: S608
+    row = db.execute(f"SELECT {_USER_COLUMNS} FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone()  # noqa: S608
     if row is None:
         return None
     return {
@@ -178,9 +178,9 @@ def upsert(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any], now: f
         "now": now,
     }
     db.execute(
-        f"INSERT INTO trophy_users ({_COLUMNS}) VALUES (:user_id, :email, :name, :tz, :sign_up_date, :device_tokens,"  # noqa: S608
-        " :subscribed, :attributes, :now, :now) ON CONFLICT (user_id) DO UPDATE SET email = excluded.email,"
-        " name = excluded.name, tz = excluded.tz, sign_up_date = excluded.sign_up_date,"
+        f"INSERT INTO trophy_users ({_USER_COLUMNS}) VALUES (:user_id, :email, :name, :tz, :sign_up_date,"  # noqa: S608
+        " :device_tokens, :subscribed, :attributes, :now, :now)"
+        " ON CONFLICT (user_id) DO UPDATE SET email = excluded.email, name = excluded.name, tz = excluded.tz, sign_up_date = excluded.sign_up_date,"
         " device_tokens = excluded.device_tokens, subscribed = excluded.subscribed,"
         " attributes = excluded.attributes, updated = excluded.updated",
         values,
@@ -210,15 +210,15 @@ def check_preferences(said: Mapping[str, Any]) -> None:
     notifications = said.get("notifications")
     if notifications is not None:
         if not isinstance(notifications, dict) or notifications.keys() - set(_NOTIFICATIONS):
-            raise Refused(422, f"notifications must be an object with {', '.join(_NOTIFICATIONS)}")
+            raise CallRefused(422, f"notifications must be an object with {', '.join(_NOTIFICATIONS)}")
         for name, channels in notifications.items():
             if not isinstance(channels, list) or not all(one in _CHANNELS for one in channels):
-                raise Refused(422, f"notifications.{name} must be a list of email, push")
+                raise CallRefused(422, f"notifications.{name} must be a list of email, push")
     streak = said.get("streak")
     if streak is not None and not (
         isinstance(streak, dict) and streak.keys() <= {"enabled"} and isinstance(streak.get("enabled", True), bool)
     ):
-        raise Refused(422, "streak may only be {'enabled': true or false} here: streaks are not customizable")
+        raise CallRefused(422, "streak may only be {'enabled': true or false} here: streaks are not customizable")
 
 
 def change_preferences(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any], now: float) -> bool:
