@@ -16,7 +16,7 @@ _EXTRA = {"starlette", "uvicorn", "msgspec", "nicegui", "tomli"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
+    """Run a command and return its exit code."""
     _open_streams()
     parser, commands = _parser()
     options, unknown = parser.parse_known_args(arguments)
@@ -51,7 +51,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
         description="Start the collector. Then: GA_PYGAME_COLLECTOR=http://127.0.0.1:8420 python my_game.py",
     )
     collect.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    collect.add_argument("--port", type=_port, default=8420, help="0 takes any free one (default: %(default)s)")
+    collect.add_argument("--port", type=_port, default=8420, help="port; 0 takes any free one (default: %(default)s)")
     collect.add_argument(
         "--db",
         metavar="FILE",
@@ -148,12 +148,13 @@ def _port(text: str) -> int:
 
 
 def _open_streams() -> None:
-    """Give a process that was started without them streams that lead nowhere.
+    """Make sure that printing cannot fail.
 
-    And what a stream cannot encode is escaped: printing must not fail.
+    A process that was started without stdout and stderr gets streams to the null device. Characters that a stream
+    cannot encode are escaped.
     """
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it stays open as long as the process
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - the same
     for stream in (sys.stdout, sys.stderr):
@@ -162,14 +163,14 @@ def _open_streams() -> None:
 
 
 def _print_lines(lines: Iterable[bytes]) -> int:
-    """Print lines of UTF-8; returns the exit code. A reader that went away (`| head`) is no failure."""
+    """Print lines of UTF-8 and return the exit code. It is no failure if the reader closed the pipe (`| head`)."""
     out = sys.stdout.buffer
     try:
         for line in lines:
             out.write(line + b"\n")
         out.flush()
     except OSError as error:
-        # What is left in the buffer would be written at exit, and raise again.
+        # The interpreter flushes stdout at exit. Bytes left in its buffer would raise again there, so they go to null.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         gone = isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
         return 0 if gone else _fail(f"cannot print: {error.strerror}")

@@ -79,7 +79,7 @@ ALLOWED: dict[str, set[str]] = {
     "clients/trophy": VOCABULARY | {"wiring", "clients"},
     "collector": {"checks", "rules", "clock"},
     "collector/storage": {"clock", "collector"},
-    "collector/gameanalytics": {"checks", "rules", "clock", "collector", "collector/storage", "collector/emulators"},
+    "collector/gameanalytics": {"checks", "config", "rules", "clock", "collector", "collector/storage"},
     "collector/emulators": {
         "clock",
         "collector",

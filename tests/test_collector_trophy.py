@@ -509,7 +509,7 @@ def many(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def test_players_are_counted_by_points(many: sqlite3.Connection) -> None:
     """Each player counts at one level and in one range; who never got points has none."""
     totals = [number % 101 if number % 3 == 0 else 0 for number in range(trophy_users.MAX_USERS)]
-    reads = Reads(many, trophy_rules.load(None))
+    reads = Reads(many, trophy_rules.load_rules(None))
     levels = {one["level"]["key"]: one["users"] for one in reads.level_summary("stars")}
     assert levels == {
         "fledgling": sum(total < 20 for total in totals),
@@ -522,7 +522,7 @@ def test_players_are_counted_by_points(many: sqlite3.Connection) -> None:
 
 def test_a_board_of_many_players(many: sqlite3.Connection) -> None:
     """Ranks, names, a player's place and the threshold are those of all players, equal values in order of their ids."""
-    rules = trophy_rules.load(None)
+    rules = trophy_rules.load_rules(None)
     scores = [(number % 101, f"n{number}") for number in range(0, trophy_users.MAX_USERS, 3)]
     best = sorted(scores, key=lambda one: (-one[0], one[1]))[:100]
     board = Reads(many, rules).leaderboard("most-stars", 40, 20, None)["rankings"]
@@ -538,7 +538,7 @@ def test_a_board_of_many_players(many: sqlite3.Connection) -> None:
 
 def test_not_any_number_of_players(many: sqlite3.Connection) -> None:
     """A further player is refused, with what to do; those that there are go on."""
-    state = TrophyState(many, trophy_rules.load(None))
+    state = TrophyState(many, trophy_rules.load_rules(None))
     new = MetricEvent("new", {}, "coins-collected", 1.0, {}, "")
     status, reply = state.event(new)
     assert status == 422
@@ -879,15 +879,15 @@ def test_mistakes_in_the_rules(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "trophy.toml"
     path.write_text(text)
     with pytest.raises(trophy_rules.RulesError, match=r"trophy\.toml") as caught:
-        trophy_rules.load(path)
+        trophy_rules.load_rules(path)
     assert words in str(caught.value)
 
 
 def test_missing_and_default_rules(tmp_path: Path) -> None:
     """A missing file is named; the default one is good, and ids do not change between runs."""
     with pytest.raises(trophy_rules.RulesError, match="cannot read"):
-        trophy_rules.load(tmp_path / "none.toml")
-    rules = trophy_rules.load(None)
+        trophy_rules.load_rules(tmp_path / "none.toml")
+    rules = trophy_rules.load_rules(None)
     assert rules.auto_create is True
     assert {"levels-completed", "slimes-stomped", "coins-collected"} <= rules.metrics.keys()
     values = [(one.name, one.value) for one in rules.metrics["levels-completed"].achievements]

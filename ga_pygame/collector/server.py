@@ -1,4 +1,4 @@
-"""`ga_pygame collect`: opens the file and the port, says so, serves until it is told to stop."""
+"""`ga_pygame collect`: open the file and the port, print them, serve until a signal ends it."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ from ga_pygame.collector.teller import Logs, Tell, Teller, printable
 
 DEFAULT_PORT = 8420
 KEEP_ALIVE_SECONDS = 75
-"""Longer than games wait between batches, so that they keep their connection."""
+"""Longer than the 20 s between a game's batches, so that games keep their connection."""
 SHUTDOWN_SECONDS = 2
 MAX_PATH = 4096
 """Characters of the file's path in the greeting; the rest is cut."""
 TICKS_PER_SWEEP = 5
-"""How many of the server's ticks (0.1 s) lie between two looks at the connections."""
+"""Ticks of the server (0.1 s each) between two checks of the connections."""
 
 
 class CannotStart(Exception):
@@ -57,7 +57,7 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says."""
+    """The options of the command line."""
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
@@ -72,7 +72,7 @@ class Options:
 
 
 def default_database(port: int) -> Path:
-    """Where the collector of a port keeps its events unless told otherwise."""
+    """Return the default path of the file of the collector on a port."""
     folder = os.environ.get("GA_PYGAME_DATA_DIR")
     base = Path(folder) if folder else platformdirs.user_data_path("ga_pygame", appauthor=False)
     return base / f"collector-{port}.sqlite3"
@@ -82,7 +82,7 @@ def run(options: Options) -> int:
     """Serve until Ctrl-C or SIGTERM.
 
     Raises:
-        CannotStart: See its message.
+        CannotStart: The address cannot be used.
         StoreError: The file cannot be used.
         ConfigsError: The settings file cannot be used.
     """
@@ -168,7 +168,7 @@ def _application(options: Options, routes: list[Route], store: Store, status: Tr
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens as soon as it does, and looks after connections."""
+    """A server that prints its greeting once it listens, and checks the connections regularly."""
 
     def __init__(self, config: uvicorn.Config, greeting: list[str], sweep: Callable[[float], None]) -> None:
         super().__init__(config)
@@ -176,7 +176,7 @@ class _Server(uvicorn.Server):
         self._sweep = sweep
 
     async def on_tick(self, counter: int) -> bool:
-        """Do what is to be done now and then; the argument is the loop's time."""
+        """Check the connections at every `TICKS_PER_SWEEP`th tick."""
         if counter % TICKS_PER_SWEEP == 0:
             self._sweep(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
@@ -184,7 +184,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started:
-            with contextlib.suppress(OSError):  # nobody needs to listen
+            with contextlib.suppress(OSError):  # stdout may be closed
                 sys.stdout.write("".join(f"{line}\n" for line in self._greeting))
                 sys.stdout.flush()
 
@@ -208,15 +208,15 @@ def _greeting(options: Options, port: int, store: Store, token: str | None) -> l
 
 
 def _address_of_this_machine() -> str:
-    """The address under which others reach this machine, "" if it has no network. Sends nothing."""
+    """Return the address under which others reach this machine, "" if it has no network. Sends nothing."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # of a net for documentation; the system looks for the way there
+        probe.connect(("192.0.2.1", 9))  # TEST-NET-1, for documentation; the system chooses the interface towards it
         return str(probe.getsockname()[0])
     return ""
 
 
 def _near(host: str, port: int) -> str:
-    """The collector's address as seen from this machine."""
+    """Return the collector's address as seen from this machine."""
     everywhere = host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
     return f"http://{'127.0.0.1' if everywhere else _url_host(host)}:{port}"
 
@@ -239,7 +239,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise CannotStart(f"cannot listen on {host}: {error}. Use --host 127.0.0.1") from error
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if os.name == "posix":  # elsewhere it would let two programs share the port
+        if os.name == "posix":  # on Windows it would let two programs share the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(2048)
@@ -253,7 +253,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def _logs(tell: Tell) -> Iterator[None]:
-    """What libraries log goes to the developer through `tell`; this process is the collector's own."""
+    """Send what libraries log to `tell`. The root logger may be used here: this process is the collector's own."""
     handler, root = Logs(tell), logging.getLogger()
     root.addHandler(handler)
     try:
@@ -284,7 +284,7 @@ def _store(options: Options, tell: Tell, status: Troubles) -> Iterator[Store]:
 
 @contextlib.contextmanager
 def _stopping(server: uvicorn.Server) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the server, and the process with exit code 0."""
+    """Make Ctrl-C and SIGTERM stop the server, so that the process ends with exit code 0."""
 
     def stop(*_: object) -> None:
         server.should_exit = True

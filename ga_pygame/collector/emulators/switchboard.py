@@ -21,12 +21,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ga_pygame import clock
+from ga_pygame.collector import bodies
 from ga_pygame.collector.emulators.faults import FaultError, Faults
 from ga_pygame.collector.emulators.pogr import store as pogr_store
 from ga_pygame.collector.emulators.trophy import reads as trophy_reads
-from ga_pygame.collector.emulators.trophy import users
 from ga_pygame.collector.emulators.trophy.rules import Rules
-from ga_pygame.collector.emulators.trophy.state import TrophyState, json_number, now_of
+from ga_pygame.collector.emulators.trophy.state import TrophyState, json_number, now_of, shift_of
+from ga_pygame.collector.responses import json_response
 from ga_pygame.collector.storage import counts
 from ga_pygame.collector.storage.reading import Asker
 from ga_pygame.collector.storage.store import Change, Store
@@ -37,7 +39,6 @@ MAX_SWITCHBOARD_BYTES = 100_000
 """Bytes of a request to the switchboard; a longer one is answered with 413."""
 MAX_STATE_BYTES = 2**20
 """Bytes of rows in the answer of `/_emu/state`; older rows are left out."""
-_SHIFT = "SELECT number FROM service_counts WHERE service = 'trophy' AND name = 'shift'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ class Switchboard:
         faults = self._faults.waiting()
 
         def read(db: sqlite3.Connection) -> Response:
-            return _json({**_state(Services(db, self._rules)), "clock": _now(db), "faults": faults})
+            return json_response({**_state(Services(db, self._rules)), "clock": _now(db), "faults": faults})
 
         return await self._asker.ask(read)
 
@@ -175,7 +176,7 @@ class Switchboard:
             await self._change(trophy_reads.reset_trophy)
             self._trophy.forget()
         self._faults.clear(service)
-        return _json({"reset": service or "both"})
+        return json_response({"reset": service or "both"})
 
     async def _clock(self, request: Request) -> Response:
         if request.method == "POST":
@@ -195,15 +196,14 @@ class Switchboard:
                 if said.get("reset"):
                     db.execute("DELETE FROM service_counts WHERE service = 'trophy' AND name = 'shift'")
                 counts.add_count(db, "trophy", "shift", shift)
-                row = db.execute(_SHIFT).fetchone()
-                fits = bool(abs(row[0]) <= MAX_SHIFT_SECONDS)
+                fits = abs(shift_of(db)) <= MAX_SHIFT_SECONDS
                 if not fits:
                     counts.add_count(db, "trophy", "shift", -shift)
                 return fits
 
             if not await self._change(write):
                 raise HTTPException(400, "the clock can be shifted by ten years at most")
-        return _json(await self._asker.ask(_now))
+        return json_response(await self._asker.ask(_now))
 
     async def _fail(self, request: Request) -> Response:
         if request.method == "POST":
@@ -213,7 +213,7 @@ class Switchboard:
                 raise HTTPException(400, str(error)) from error
         elif request.method == "DELETE":
             self._faults.clear()
-        return _json({"faults": self._faults.waiting()})
+        return json_response({"faults": self._faults.waiting()})
 
     async def _change(self, write: Callable[[sqlite3.Connection], Any]) -> Any:
         return await asyncio.wrap_future(self._store.change(Change(write, 0)))
@@ -237,8 +237,7 @@ def _state(services: Services) -> dict[str, Any]:
 
 
 def _now(db: sqlite3.Connection) -> dict[str, Any]:
-    row = db.execute(_SHIFT).fetchone()
-    return {"now": users.iso(now_of(db)), "shift_seconds": row[0] if row else 0}
+    return {"now": clock.iso(now_of(db)), "shift_seconds": shift_of(db)}
 
 
 async def _read_body(request: Request) -> bytes:
@@ -252,16 +251,7 @@ async def _read_body(request: Request) -> bytes:
 
 async def _read_fields(request: Request) -> dict[str, Any]:
     body = await _read_body(request)
-    if not body:
-        return {}
     try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise HTTPException(400, f"the body must be a JSON object: {str(error)[:200]}") from error
-    if not isinstance(value, dict):
-        raise HTTPException(400, "the body must be a JSON object")
-    return value
-
-
-def _json(content: Any) -> Response:
-    return Response(msgspec.json.encode(content), media_type="application/json")
+        return bodies.decode_fields(body) if body else {}
+    except bodies.BadBody as error:
+        raise HTTPException(400, str(error)) from error

@@ -1,4 +1,4 @@
-"""Remote configs and A/B experiments that the collector hands out, from a settings file.
+"""Remote configs and A/B experiments of the collector, from a settings file.
 
     {"*": {"enabled": true,
            "configs": [{"key": "gravity", "value": "80", "start_ts": null, "end_ts": null}],
@@ -6,9 +6,9 @@
                           "variants": {"ctrl": [], "1": [{"key": "gravity", "value": "40"}]},
                           "users": {"a user id": "1"}}}}
 
-The outer key is a game key, or `*` for every other game. All parts are optional. A player is in the
-experiment by chance (`share`, stable per user id) or by name (`users`); who is in it gets the variant's
-configs and no global ones. The file is read again when it changes.
+The outer key is a game key, or `*` for every other game. All parts are optional. A player is in the experiment by
+chance (`share`, the same at each call for a user id) or by name (`users`). A player in the experiment gets the
+variant's configs instead of the general ones. The file is read again when it changes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _FORM = (
 
 
 class RemoteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One value and the time in which it holds, in seconds since 1970; open ends are null."""
+    """A value and the time in which it is valid, in seconds since 1970; `null` means no limit."""
 
     key: str
     value: Any
@@ -58,7 +58,7 @@ class RemoteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vsn: int = 1
 
     def holds(self, start: int, end: int) -> bool:
-        """Whether it holds at some moment from start to end."""
+        """Whether it is valid at some moment from start to end."""
         return (not self.start_ts or self.start_ts <= end) and (not self.end_ts or self.end_ts > start)
 
 
@@ -71,7 +71,7 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     users: dict[str, str] = {}
 
     def variant_of(self, user_id: str) -> str | None:
-        """The variant of a player, `None` outside the experiment; the same at each call."""
+        """Return the variant of a player, `None` outside the experiment; the same at each call."""
         named = self.users.get(user_id)
         if named is not None:
             return named if named in self.variants else None
@@ -83,19 +83,19 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one game gets at init."""
+    """The settings of one game."""
 
     enabled: bool = True
     configs: list[RemoteConfig] = []
     experiment: Experiment | None = None
 
     def answer(self, user_id: str, start: int, end: int, *, versions: bool) -> dict[str, Any]:
-        """The configs of a player, their hash and the A/B ids.
+        """Make the answer for a player: the configs, their hash and the A/B ids.
 
         Args:
             user_id: The player.
             start: Seconds since 1970.
-            end: The same, or later if configs of the near future are wanted too.
+            end: `start`, or later to include configs of the near future.
             versions: The client knows `id`, `vsn` and values that are no strings. Source: SDK 5.
         """
         variant = self.experiment.variant_of(user_id) if self.experiment else None
@@ -121,11 +121,11 @@ def _wire(config: RemoteConfig, *, versions: bool) -> dict[str, Any]:
 
 
 class SettingsFile:
-    """The settings of every game; without a file, all defaults.
+    """The settings of every game; the defaults if there is no file.
 
     Args:
         path: The file, or `None`.
-        report: Told when a changed file cannot be used; the last good one stays in force.
+        report: Called with a message if a changed file cannot be used; the last good settings stay in force.
 
     Raises:
         ConfigsError: The file cannot be used at the start.
@@ -144,7 +144,7 @@ class SettingsFile:
                 raise ConfigsError(f"cannot read {path}: {error.strerror or error}") from error
 
     def of(self, game_key: str) -> Settings:
-        """What this game gets, as the file says now."""
+        """Return the settings of a game, after reading a changed file again."""
         if self._path is not None:
             try:
                 stamp = _file_stamp(self._path)
@@ -162,7 +162,7 @@ def _file_stamp(path: Path) -> tuple[int, int]:
 
 
 def _load(path: Path) -> dict[str, Settings]:
-    if not path.is_file():  # to read a pipe would wait for ever
+    if not path.is_file():  # reading a pipe would block for ever
         raise ConfigsError(f"{path} is no file")
     with path.open("rb") as file:
         text = file.read(MAX_FILE_BYTES + 1)
@@ -182,7 +182,7 @@ def _load(path: Path) -> dict[str, Settings]:
 
 
 def _settings_problems(settings: Settings) -> Iterator[str]:
-    """What clients would not take, as the service would not send it."""
+    """Yield the settings that clients would refuse, because the service never sends such."""
     groups = [settings.configs]
     if settings.experiment:
         groups += settings.experiment.variants.values()

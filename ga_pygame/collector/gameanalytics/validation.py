@@ -1,7 +1,7 @@
-"""Which events of a batch keep the rules of `ga_pygame.rules`, and what is wrong with the others.
+"""Validate the events of a batch by `ga_pygame.rules`, and list what is wrong with the rejected ones.
 
-What is said of a rejected event can be many times as long as the event. So the number of refusals in a request, the
-errors of each and the bytes of all together are bounded.
+The errors of a rejected event can be many times as long as the event. So the rejected events of a request, the errors
+of each, and the bytes of all together are bounded.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ from ga_pygame.checks import InvalidEvent
 from ga_pygame.collector import bodies
 
 MAX_EVENTS = 10_000
-"""Events in a request; more are answered with 413. The largest that was seen of an official SDK had 592."""
+"""Events in a request; more are answered with 413. The largest seen from an official SDK had 592."""
 MAX_EVENT_BYTES = 256 * 2**10
 """Bytes of an event's JSON; a larger one is rejected."""
 MAX_REFUSALS = 600
-"""Rejected events in a request; with more the whole request is answered with 413 and nothing of it is stored."""
+"""Rejected events in a request; if there are more, the request is answered with 413 and nothing is stored."""
 MAX_ERRORS = 10
-"""Broken rules that are told of an event; further ones are left out."""
+"""Broken rules that are listed for an event; further ones are left out."""
 MAX_RULE_REASON = 400
-"""Characters of what is said of a broken rule; the rest is cut."""
+"""Characters of the reason and of the path of a broken rule; the rest is cut."""
 MAX_SHOWN_EVENT_BYTES = 16 * 2**10
-"""Bytes of a rejected event that is told and kept whole; of a larger one its ids and its beginning."""
+"""Bytes of a rejected event that is shown and stored whole; of a larger one only its ids and its beginning are."""
 MAX_TOLD_BYTES = 2**20
-"""Bytes of a request's rejected events and errors together; after it each event is told by its ids and one error."""
+"""Bytes of a request's rejected events and errors; once exceeded, each further event has only its ids and one error."""
 MAX_RUN = 500
-"""Events that are decoded and checked together; their texts are in memory twice meanwhile."""
+"""Events that are decoded and checked together; meanwhile their texts are in memory twice."""
 VALUE_BYTES = 64
-"""Bytes of memory that a decoded value takes, about."""
+"""Approximate bytes of memory of a decoded value."""
 
 Rejection = tuple[str, bytes, list[dict[str, str]]]
-"""Category, the event as sent or what is shown of it, its broken rules."""
+"""A rejected event: category, the event as sent or shortened, its broken rules."""
 Accepted = tuple[dict[str, Any], bytes]
-"""The event, and as sent."""
+"""An accepted event: decoded, and as sent."""
 
 
 def sort_out(body: bytes, most_refusals: int = MAX_REFUSALS) -> tuple[list[Accepted], list[Rejection]]:
-    """Take a batch apart into what keeps the rules and what does not.
+    """Split a batch into accepted and rejected events.
 
     Args:
-        body: Of no more values than `bodies.count_values` lets through.
-        most_refusals: How many of its events may be rejected.
+        body: The JSON; `bodies.count_values` has bounded its values.
+        most_refusals: Events that may be rejected.
 
     Raises:
-        BadBody: It is no JSON list.
-        TooLarge: It has more events or rejected ones than are taken in a request.
+        BadBody: It is not a JSON list.
+        TooLarge: It has too many events, or too many rejected ones.
     """
     accepted: list[Accepted] = []
     rejected = _Refusals(most_refusals)
@@ -81,10 +81,10 @@ class _Refusals:
         self._left = MAX_TOLD_BYTES
 
     def add(self, category: object, raw: bytes, event: object, errors: list[dict[str, str]]) -> None:
-        """Add an event with what is wrong with it.
+        """Add an event with its broken rules.
 
         Raises:
-            TooLarge: There are too many.
+            TooLarge: There are too many rejected events.
         """
         if len(self.found) >= self._most:
             raise bodies.TooLarge
@@ -101,7 +101,7 @@ _SHOWN_FIELDS = ("category", "event_uuid", "event_id", "client_ts", "session_id"
 
 
 def _shown_in_part(raw: bytes, event: object) -> bytes:
-    """What is shown of an event that is too long to be shown whole: by its `event_uuid` the sender finds it."""
+    """Shorten an event that is too long to be shown: its ids, by which the sender finds it, and its beginning."""
     begins = raw[:200].decode("utf-8", "replace")
     shown: dict[str, Any] = {"shown": f"in part, it has {len(raw)} bytes", "begins": begins}
     if isinstance(event, dict):
@@ -113,7 +113,7 @@ def _shown_in_part(raw: bytes, event: object) -> bytes:
 
 
 def _judge(raw: bytes, accepted: list[Accepted], rejected: _Refusals, last: _Last) -> None:
-    """Put one event where it belongs."""
+    """Check one event and add it to the accepted or the rejected ones."""
     try:
         event = bodies.decode(raw)
     except bodies.Unreadable as error:
@@ -139,14 +139,13 @@ _REQUIRED_FIELDS = {
     category: {name for name, field in fields.items() if field.required} for category, fields in _FIELDS.items()
 }
 _Last = dict[str, dict[str, str | int]]
-"""By category and field, the value that was checked last in this batch: most stand in the event before, too."""
+"""By category and field, the value of this batch that was checked last: most events repeat the value before."""
 
 
 def _passes_quick_check(event: Mapping[str, Any], last_of: _Last) -> bool:
-    """Whether an event keeps every rule; false also where `broken_rules` has to find out.
+    """Check an event quickly: true if it keeps every rule, false if `broken_rules` must decide.
 
-    It looks at the fields that are there instead of at all that could be, and once at what repeats: 3 µs an
-    event instead of 6.
+    It checks only the fields that are present, and repeated values only once: 3 µs an event instead of 6.
     """
     category = event.get("category")
     if type(category) is not str or category not in _FIELDS:
@@ -161,16 +160,17 @@ def _passes_quick_check(event: Mapping[str, Any], last_of: _Last) -> bool:
                     field.check(name, value)
                     if type(value) is str or type(value) is int:
                         last[name] = value
-    except (InvalidEvent, ValueError, RecursionError):  # or null, which counts as absent
+    except (InvalidEvent, ValueError, RecursionError):  # also for null, which counts as absent
         return False
     return _REQUIRED_FIELDS[category] <= event.keys()
 
 
 def _find_run(raws: Sequence[bytes], start: int) -> tuple[bytes, list[bytes]]:
-    """What an event and those after it have in common, and the rests of these events; none where it is alone.
+    """Find the events that share the annotations of one: return the shared bytes and the rest of each event.
 
-    Our tracker writes the annotations from "v" on in one piece, the same for each event of a session. So they are
-    compared as bytes and checked once, and the rests are decoded and checked together: 4 µs an event instead of 10.
+    Our tracker writes the annotations from "v" on as the same bytes into each event of a session. So they are compared
+    as bytes and checked once, and the rests are decoded and checked together: 4 µs an event instead of 10. If no other
+    event shares them, there are no rests.
     """
     shared = _shared_annotations(raws[start])
     rests: list[bytes] = []
@@ -178,11 +178,11 @@ def _find_run(raws: Sequence[bytes], start: int) -> tuple[bytes, list[bytes]]:
     if shared and start + 1 < len(raws) and shared in raws[start + 1]:
         for number in range(start, min(start + MAX_RUN, len(raws))):
             before, _, after = raws[number].partition(shared)
-            if before != good:  # it holds the time only, which repeats
+            if before != good:  # it holds only the time, which often repeats
                 if not after or not before.startswith(b"{") or before.count(b"{") > 1 or b"[" in before:
-                    break  # not there, or perhaps inside of another field
+                    break  # the shared bytes are missing, or may be inside another field
                 if before[-1:] not in (b"{", b","):
-                    break  # inside of a name: "a\\"v"
+                    break  # the shared bytes begin inside a name: "a\\"v"
                 good = before
             if len(raws[number]) > MAX_EVENT_BYTES:
                 break
@@ -191,10 +191,10 @@ def _find_run(raws: Sequence[bytes], start: int) -> tuple[bytes, list[bytes]]:
 
 
 def _completed(shared: bytes, rests: Sequence[bytes]) -> list[dict[str, Any]]:
-    """The events of a run if all keep every rule; none also where it has to be found out one by one."""
+    """Decode and check a run of events; an empty list if they must be checked one by one."""
     try:
         fields = bodies.decode(b"{" + shared[:-1] + b"}")
-        for name, value in fields.items():  # another name is no annotation: a category may have a rule for it
+        for name, value in fields.items():  # a name that is no annotation raises KeyError: a category may have its rule
             rules.ANNOTATIONS[name].check(name, value)
         events: list[dict[str, Any]] = bodies.decode(b"[" + b",".join(rests) + b"]")
         kinds: dict[tuple[str, ...], list[dict[str, Any]]] = {}
@@ -212,14 +212,14 @@ def _completed(shared: bytes, rests: Sequence[bytes]) -> list[dict[str, Any]]:
 
 
 def _shared_annotations(raw: bytes) -> bytes:
-    """The text of an event from "v" to its own fields, with the last comma; empty if it has none like that."""
+    """Return the bytes of an event from "v" to its own fields, with the last comma; empty if there are none."""
     start = raw.find(b'"v":')
     end = max(raw.find(b'"category":', start), 0) or raw.find(b'"event_uuid":', start)
     return raw[start:end] if 0 <= start < end and raw[end - 1 : end] == b"," else b""
 
 
 def _check_alike(fields: Mapping[str, rules.Field], names: Sequence[str], events: Sequence[Mapping[str, Any]]) -> None:
-    """Check events that have the same fields, what repeats once.
+    """Check events that have the same fields; check repeated values once.
 
     Raises:
         InvalidEvent: A value breaks a rule.
@@ -228,20 +228,20 @@ def _check_alike(fields: Mapping[str, rules.Field], names: Sequence[str], events
         field = fields.get(name)
         if field is not None:
             values: Collection[Any] = [event[name] for event in events]
-            if set(map(type, values)) in ({str}, {int}):  # else equal ones may differ: 1, 1.0 and true
+            if set(map(type, values)) in ({str}, {int}):  # other types: 1, 1.0 and true are equal, but differ
                 values = set(values)
             for value in values:
                 field.check(name, value)
 
 
 def broken_rules(event: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Every broken rule of an event, as the 400 answer lists them."""
+    """List the broken rules of an event in the form of the 400 answer."""
     try:
         return [
             _broken_rule(error.error_type, "/" + error.field.replace(" key", "").replace(".", "/"), str(error))
             for error in islice(rules.wire_errors(event), MAX_ERRORS)
         ]
-    except (ValueError, RecursionError) as error:  # a value that cannot even be shown
+    except (ValueError, RecursionError) as error:  # a value that cannot be shown in a message
         return [_broken_rule("data_invalid", "", f"cannot be checked: {error}")]
 
 

@@ -1,6 +1,6 @@
-"""How accepted events lie in the file: those of one request together, as they came, which is mostly gzip.
+"""Batches: the accepted events of one request in one row of the file, as they came, mostly as gzip.
 
-To write and to read a row per event again would cost ten times as much, and ten times the disk.
+One row per event would take ten times as long to write and to read, and ten times the disk.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PLAIN_BYTES = 4096
 
 
 class _Critical(msgspec.Struct):
-    """What tells whether a session crashed."""
+    """The fields that tell whether a session crashed."""
 
     category: Any = None
     severity: Any = None
@@ -26,7 +26,7 @@ class _Critical(msgspec.Struct):
 
 
 class About(msgspec.Struct):
-    """What is asked of a stored event without decoding all of it."""
+    """The fields of a stored event that are read without decoding all of it."""
 
     category: Any = None
     event_uuid: Any = None
@@ -37,19 +37,19 @@ _about = msgspec.json.Decoder(About).decode
 
 
 def join(events: Iterable[bytes]) -> bytes:
-    """The body of a batch that is not kept whole.
+    """Make the body of a batch of which some events are left out.
 
-    It is compressed as what came was: a request of some kilobytes must not become megabytes on the disk.
+    It is compressed, as the request was: a request of some kilobytes must not become megabytes on the disk.
     """
     body = b"[" + b",".join(events) + b"]"
     return body if len(body) <= PLAIN_BYTES else gzip.compress(body, 1, mtime=0)
 
 
 def split_batch(body: object) -> list[bytes] | None:
-    """The events of a batch, each as it was sent; `None` if it is damaged.
+    """Split a batch into its events, each as it was sent; `None` if it is damaged.
 
     Args:
-        body: What the file gives, which is anything once the file was damaged or changed by hand.
+        body: The value in the file; of any type if the file was damaged or changed by hand.
     """
     if not isinstance(body, bytes):
         return None
@@ -62,7 +62,7 @@ def split_batch(body: object) -> list[bytes] | None:
 
 
 def ids(body: object) -> set[str] | None:
-    """The ids of a batch's events; `None` if it is damaged."""
+    """Return the ids of a batch's events; `None` if it is damaged."""
     raws = split_batch(body)
     if raws is None:
         return None
@@ -71,7 +71,7 @@ def ids(body: object) -> set[str] | None:
 
 
 def about(raw: bytes) -> About:
-    """What an event says of itself."""
+    """Decode the fields of `About` of an event; all `None` if it is damaged."""
     try:
         return _about(raw)
     except (msgspec.DecodeError, RecursionError):
@@ -79,7 +79,7 @@ def about(raw: bytes) -> About:
 
 
 def crashed(body: object) -> set[str]:
-    """The sessions of a batch in which a critical error came; none of a damaged one."""
+    """Return the sessions of a batch that have a critical error; none if the batch is damaged."""
     found = set()
     with contextlib.suppress(msgspec.DecodeError, RecursionError):
         for raw in split_batch(body) or ():

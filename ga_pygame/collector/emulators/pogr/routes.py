@@ -20,10 +20,11 @@ from starlette.routing import Route
 
 from ga_pygame import clock
 from ga_pygame.collector import bodies
-from ga_pygame.collector.emulators.calls import count_refused, preflight
+from ga_pygame.collector.emulators.calls import count_refused
 from ga_pygame.collector.emulators.faults import Faults
 from ga_pygame.collector.emulators.pogr import checks as pogr_checks
 from ga_pygame.collector.emulators.pogr import store as pogr_store
+from ga_pygame.collector.responses import preflight, with_retry_after
 from ga_pygame.collector.storage.store import Change, Store, StoreFull
 from ga_pygame.collector.teller import Tell
 
@@ -123,7 +124,7 @@ class PogrRoutes:
             except bodies.TooLarge:
                 return await self._refused(_Refusal(413, f"the body is over {bodies.MAX_BODY_BYTES} bytes"))
             except bodies.Busy:
-                return _try_later()
+                return _pogr_busy()
             except bodies.Gone:
                 return Response(status_code=400)  # nobody reads it
 
@@ -155,10 +156,10 @@ class PogrRoutes:
         except _Refusal as refusal:
             return await self._refused(refusal)
         except StoreFull:
-            return _try_later()
+            return _pogr_busy()
         except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps it
             self._tell("cannot store", f"cannot store POGR's rows: {error}. Senders are told to try again")
-            return _try_later()
+            return _pogr_busy()
 
     async def _init(self, request: Request, fields: Mapping[str, Any], size: int) -> Response:
         client, build = self._pair(request, 400)
@@ -251,7 +252,5 @@ def _failure(status: int, error: str) -> Response:
     return _pogr_answer(status, {"success": False, "error": error})
 
 
-def _try_later() -> Response:
-    answer = _failure(503, "the collector cannot write now: try again")
-    answer.headers["Retry-After"] = "5"
-    return answer
+def _pogr_busy() -> Response:
+    return with_retry_after(_failure(503, "the collector cannot write now: try again"))

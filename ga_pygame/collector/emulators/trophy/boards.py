@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from ga_pygame.collector.emulators.trophy import users
+from ga_pygame import clock
 from ga_pygame.collector.emulators.trophy.rules import LeaderboardRule, Rules, stable_id
 from ga_pygame.collector.emulators.trophy.streaks import Streaks
 
@@ -85,8 +85,8 @@ class Boards:
         ).fetchall()
         return [
             {
-                "date": users.iso(at)[:10],
-                "timestamp": users.iso(at),
+                "date": clock.iso(at)[:10],
+                "timestamp": clock.iso(at),
                 "previousRank": previous_rank,
                 "rank": rank,
                 "previousValue": previous_value,

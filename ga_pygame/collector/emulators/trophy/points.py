@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ga_pygame import clock
-from ga_pygame.collector.emulators.trophy import users
 from ga_pygame.collector.emulators.trophy.rules import (
     AchievementRule,
     LevelRule,
@@ -157,7 +156,7 @@ def award(award_id: str, awarded: int, total: int, trigger: Mapping[str, Any], a
     return {
         "id": award_id,
         "awarded": awarded,
-        "date": users.iso(at),
+        "date": clock.iso(at),
         "total": total,
         "trigger": trigger,
         "boosts": [],

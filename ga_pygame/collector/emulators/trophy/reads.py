@@ -7,6 +7,7 @@ import json
 import sqlite3
 from typing import Any
 
+from ga_pygame import clock
 from ga_pygame.collector.emulators.trophy import users
 from ga_pygame.collector.emulators.trophy.points import award, level_view, system_view
 from ga_pygame.collector.emulators.trophy.rules import Rules, stable_id
@@ -135,7 +136,7 @@ class Reads:
         extended_at = self._state.streaks.standing(user_id, day).extended_at
         return {
             **self._state.streaks.view(user_id, day),
-            "extended": None if extended_at is None else users.iso(extended_at),
+            "extended": None if extended_at is None else clock.iso(extended_at),
             "streakHistory": self._state.streaks.history(user_id, day, periods),
             "pauses": [],
         }
@@ -149,7 +150,7 @@ class Reads:
             user = users.find(self._db, user_id)
             day = today(self._state.now, user["tz"] if user else None)
             standing = self._state.streaks.standing(user_id, day)
-            extended = None if standing.extended_at is None else users.iso(standing.extended_at)
+            extended = None if standing.extended_at is None else clock.iso(standing.extended_at)
             found.append({"userId": user_id, "streakLength": standing.length, "extended": extended})
         return sorted(found, key=lambda one: -one["streakLength"])
 

@@ -15,14 +15,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ga_pygame import clock
 from ga_pygame.collector import bodies
-from ga_pygame.collector.emulators.calls import count_refused, preflight
+from ga_pygame.collector.emulators.calls import count_refused
 from ga_pygame.collector.emulators.faults import Faults
 from ga_pygame.collector.emulators.trophy import users
 from ga_pygame.collector.emulators.trophy.calls import READS, ApiCall
@@ -31,6 +30,7 @@ from ga_pygame.collector.emulators.trophy.reads import Reads
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.emulators.trophy.state import MetricEvent, TrophyState, now_of
 from ga_pygame.collector.emulators.trophy.users import CallRefused
+from ga_pygame.collector.responses import json_response, preflight, with_retry_after
 from ga_pygame.collector.storage.reading import Asker
 from ga_pygame.collector.storage.store import Change, Store, StoreFull
 from ga_pygame.collector.teller import Tell
@@ -120,7 +120,7 @@ class TrophyRoutes:
             except bodies.TooLarge:
                 return await self._refused(CallRefused(413, f"the body is over {bodies.MAX_BODY_BYTES} bytes"))
             except bodies.Busy:
-                return _try_later()
+                return _trophy_busy()
             except bodies.Gone:
                 return Response(status_code=400)  # nobody reads it
 
@@ -128,7 +128,7 @@ class TrophyRoutes:
                 return await self._handle(request, names, body, delay)
 
             return await self._faults.around(
-                request, f"trophy/{'/'.join(names)}", handle, lambda text: _answer(200, {"error": text})
+                request, f"trophy/{'/'.join(names)}", handle, lambda text: _trophy_error(200, text)
             )
 
     async def _handle(self, request: Request, names: list[str], body: bytes, delay: float) -> Response:
@@ -139,10 +139,10 @@ class TrophyRoutes:
         except CallRefused as refused:
             return await self._refused(refused)
         except StoreFull:
-            return _try_later()
+            return _trophy_busy()
         except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps it
             self._tell("cannot store", f"cannot keep Trophy's state: {error}. Senders are told to try again")
-            return _try_later()
+            return _trophy_busy()
 
     def _let_in(self, key: str) -> str | None:
         """The user to which a key belongs, if it belongs to one."""
@@ -221,7 +221,7 @@ class TrophyRoutes:
             self._in_flight.discard(what)
         if status >= 400:
             raise CallRefused(status, content["error"])
-        return _answer(status, content)
+        return _trophy_answer(status, content)
 
     def _check_rate(self) -> None:
         most = self._rules.events_per_second
@@ -282,7 +282,7 @@ class TrophyRoutes:
         await asyncio.sleep(call.delay)
         if status >= 400:
             raise CallRefused(status, content["error"])
-        return _answer(status, content)
+        return _trophy_answer(status, content)
 
     async def _write(self, write: Callable[[sqlite3.Connection], Any], size: int) -> Any:
         return await asyncio.wrap_future(self._store.change(Change(write, size)))
@@ -291,29 +291,28 @@ class TrophyRoutes:
 
     def _reading(self, read: Callable[[Reads, ApiCall], Any]) -> _Handler:
         async def handler(call: ApiCall) -> Response:
-            content = await self._asker.ask(lambda db: _encode(read(Reads(db, self._rules), call)))
+            answer = await self._asker.ask(lambda db: _trophy_answer(200, read(Reads(db, self._rules), call)))
             await asyncio.sleep(call.delay)
-            return Response(content, 200, TROPHY_HEADERS, media_type="application/json")
+            return answer
 
         return handler
 
     async def _refused(self, refused: CallRefused) -> Response:
         self._tell(f"Trophy {refused.status}", f"Trophy refused: {refused.status} {refused}")
         await count_refused(self._store, "trophy")
-        answer = _answer(refused.status, {"error": str(refused)})
+        answer = _trophy_error(refused.status, str(refused))
         if refused.status == 429:
             answer.headers["Retry-After"] = "1"
         return answer
 
 
-_encode = msgspec.json.encode
+def _trophy_answer(status: int, content: Any) -> Response:
+    return json_response(content, status, TROPHY_HEADERS)
 
 
-def _answer(status: int, content: Any) -> Response:
-    return Response(_encode(content), status, TROPHY_HEADERS, media_type="application/json")
+def _trophy_error(status: int, text: str) -> Response:
+    return json_response({"error": text}, status, TROPHY_HEADERS)
 
 
-def _try_later() -> Response:
-    answer = _answer(503, {"error": "the collector cannot write now: try again"})
-    answer.headers["Retry-After"] = "5"
-    return answer
+def _trophy_busy() -> Response:
+    return with_retry_after(_trophy_error(503, "the collector cannot write now: try again"))

@@ -44,8 +44,13 @@ def json_number(value: float) -> float | int:
 
 def now_of(db: sqlite3.Connection) -> float:
     """The emulator's time: the machine's, shifted by `/_emu/clock`."""
+    return clock.wall_now() + shift_of(db)
+
+
+def shift_of(db: sqlite3.Connection) -> float:
+    """Seconds by which `/_emu/clock` shifted the emulator's time."""
     row = db.execute("SELECT number FROM service_counts WHERE service = 'trophy' AND name = 'shift'").fetchone()
-    return clock.wall_now() + (row[0] if row else 0.0)
+    return float(row[0]) if row else 0.0
 
 
 class TrophyState:
@@ -251,7 +256,7 @@ class TrophyState:
             "badgeUrl": one.badge_url,
             "userAttributes": [],
             "eventAttributes": [],
-            "achievedAt": None if at is None else users.iso(at),
+            "achievedAt": None if at is None else clock.iso(at),
         }
         if one.metric is not None:
             name = self.rules.metric_name(one.metric)

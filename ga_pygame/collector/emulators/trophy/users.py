@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from ga_pygame.clock import iso
+
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 _NOTIFICATIONS = ("achievement_completed", "recap", "reactivation", "streak_reminder")
 _CHANNELS = ("email", "push")
@@ -41,11 +43,6 @@ def zone(name: str) -> dt.tzinfo | None:
         return zoneinfo.ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown, no name at all, a folder of names
         return None
-
-
-def iso(at: float) -> str:
-    """A moment as the service writes it."""
-    return dt.datetime.fromtimestamp(at, dt.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def check_strings(name: str, value: Any, known: Sequence[str]) -> None:
@@ -180,9 +177,9 @@ def upsert(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any], now: f
     db.execute(
         f"INSERT INTO trophy_users ({_USER_COLUMNS}) VALUES (:user_id, :email, :name, :tz, :sign_up_date,"  # noqa: S608
         " :device_tokens, :subscribed, :attributes, :now, :now)"
-        " ON CONFLICT (user_id) DO UPDATE SET email = excluded.email, name = excluded.name, tz = excluded.tz, sign_up_date = excluded.sign_up_date,"
-        " device_tokens = excluded.device_tokens, subscribed = excluded.subscribed,"
-        " attributes = excluded.attributes, updated = excluded.updated",
+        " ON CONFLICT (user_id) DO UPDATE SET email = excluded.email, name = excluded.name, tz = excluded.tz,"
+        " sign_up_date = excluded.sign_up_date, device_tokens = excluded.device_tokens,"
+        " subscribed = excluded.subscribed, attributes = excluded.attributes, updated = excluded.updated",
         values,
     )
     return known is None
