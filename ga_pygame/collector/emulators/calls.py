@@ -11,6 +11,6 @@ from ga_pygame.collector.storage.store import Change, Store, StoreFull
 
 
 async def count_refused(store: Store, service: str) -> None:
-    """Count a request that was turned down; the sender hears its reason even if that cannot be written."""
+    """Count a refused request. Errors are ignored: the sender gets its answer even if the count cannot be written."""
     with contextlib.suppress(StoreFull, sqlite3.Error):
         await asyncio.wrap_future(store.change(Change(lambda db: add_count(db, service, "refused"), 0)))

@@ -1,9 +1,9 @@
-"""The switchboard of POGR's and Trophy's emulators: `/_emu`, reached like the page's data.
+"""The switchboard of POGR's and Trophy's emulators: `/_emu`, with the same access rules as the page's data.
 
-GET  /_emu/state                                    what both services hold
-POST /_emu/reset  {"service": "trophy"}             forget it (without a body: of both)
-POST /_emu/clock  {"days": 1}                       shift Trophy's clock; {"reset": true} sets it right again
-POST /_emu/fail   {"route": "pogr", "status": 500}  faults, see `faults`; DELETE forgets those that wait
+GET  /_emu/state                                    the state of both services
+POST /_emu/reset  {"service": "trophy"}             delete it (without a body: of both)
+POST /_emu/clock  {"days": 1}                       shift Trophy's clock; {"reset": true} resets it
+POST /_emu/fail   {"route": "pogr", "status": 500}  faults, see `faults`; DELETE removes those that wait
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from ga_pygame.collector.storage.store import Change, Store
 MAX_SHOWN = 1000
 MAX_SHIFT_SECONDS = 3660 * 86400.0
 MAX_SWITCHBOARD_BYTES = 100_000
-"""Bytes of a request to the switchboard; a longer one is answered with 413."""
+"""Bytes of a request to the switchboard; a larger one is answered with 413."""
 MAX_STATE_BYTES = 2**20
 """Bytes of rows in the answer of `/_emu/state`; older rows are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A Trophy user with all that it has."""
+    """A Trophy user with totals, streak, points, levels and achievements."""
 
     user_id: str
     name: str | None
@@ -57,7 +57,7 @@ class Player:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A leaderboard with its best."""
+    """A leaderboard with its best players."""
 
     key: str
     name: str
@@ -65,28 +65,28 @@ class Board:
 
 
 class Services:
-    """What the two services hold, read for the page and for `/_emu/state`."""
+    """The state of the two services, for the page and for `/_emu/state`."""
 
     def __init__(self, reader: sqlite3.Connection, rules: Rules) -> None:
         self._db = reader
         self._rules = rules
 
     def pogr_sessions(self, limit: int) -> list[pogr_store.StoredPogrSession]:
-        """The sessions that began last, newest first."""
+        """Read the sessions that began last, newest first."""
         return pogr_store.newest_sessions(self._db, limit)
 
     def pogr_rows(
         self, limit: int, most_bytes: int = 2**31, total_bytes: int = 2**31
     ) -> list[pogr_store.StoredPogrRow]:
-        """The rows that came last; see `pogr_store.newest_rows`."""
+        """Read the newest rows; see `pogr_store.newest_rows`."""
         return pogr_store.newest_rows(self._db, limit, most_bytes, total_bytes)
 
     def summary(self) -> dict[str, Any]:
-        """What was counted."""
+        """Read the counts of both services."""
         return {"pogr": counts.pogr(self._db), "trophy": counts.trophy(self._db)}
 
     def players(self, limit: int) -> list[Player]:
-        """The users that changed last, newest first."""
+        """Read the users that changed last, newest first."""
         state = TrophyState(self._db, self._rules)
         achievements = {one.key: one.name for one in self._rules.all_achievements()}
         found = []
@@ -114,7 +114,7 @@ class Services:
         return found
 
     def boards(self, limit: int) -> list[Board]:
-        """The leaderboards with their best."""
+        """Read the leaderboards with their best players."""
         boards = TrophyState(self._db, self._rules).boards
         return [
             Board(key, board.name, boards.rankings(board, 0, min(limit, board.max_participants)))
@@ -122,24 +122,24 @@ class Services:
         ]
 
     def points_name(self, key: str) -> str:
-        """What a points system is called."""
+        """Return the name of a points system."""
         return self._rules.points[key].name
 
 
 class _Forgets(Protocol):
     def forget(self) -> None:
-        """Begin counting anew."""
+        """Reset the count of requests."""
 
 
 class Switchboard:
-    """The routes.
+    """The routes of the switchboard.
 
     Args:
-        store: Where both services' state is.
+        store: Writes the state of both services.
         asker: Reads the same file.
-        rules: Trophy's.
-        faults: Those that wait.
-        trophy: Whose count of requests a reset forgets.
+        rules: Trophy's rules.
+        faults: The faults that wait.
+        trophy: Trophy's routes, of which a reset clears the count of requests.
     """
 
     def __init__(self, store: Store, asker: Asker, rules: Rules, faults: Faults, trophy: _Forgets) -> None:
@@ -150,7 +150,7 @@ class Switchboard:
         self._trophy = trophy
 
     def routes(self) -> list[Route]:
-        """The four."""
+        """Return the four routes."""
         return [
             Route("/_emu/state", self._state, methods=["GET"]),
             Route("/_emu/reset", self._reset, methods=["POST"]),

@@ -1,4 +1,4 @@
-"""The rows of the page's feed, made once for all tabs that show the same category."""
+"""Rows of the page's feed, made once for all tabs that show the same category."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ ROWS_KEPT = 200
 """Rows of a category that a tab shows at most."""
 
 ROWS_PER_LOOK = 100
-"""New rows that one look brings at most; of more only the newest are shown."""
+"""New rows of one look; if there are more, only the newest are shown."""
 
 
 Looked = tuple[list[TableRow], int]
-"""What a look found, newest first; and the id up to which it looked."""
+"""The rows that a look found, newest first, and the last id that it covered."""
 
 NOTHING: Looked = ([], -1)
 
 
 class Feed:
-    """What arrived of one category, newest first.
+    """The newest rows of one category, newest first.
 
-    `look` reads and is called on a thread; the rest belongs to the loop.
+    `look` reads the file and runs on the reading thread; all other methods run on the loop.
 
     Args:
         category: See `Queries.newest`.
@@ -33,12 +33,12 @@ class Feed:
     def __init__(self, category: str | None) -> None:
         self.category = category
         self.total = 0
-        """How many rows there have been; a tab that showed all of them keeps this number."""
+        """The number of rows so far. A tab remembers it to ask for later rows with `since`."""
         self._rows: deque[TableRow] = deque(maxlen=ROWS_KEPT)
         self._up_to = -1
 
     def look(self, queries: Queries) -> Looked:
-        """What came since the rows that are here."""
+        """Read the rows that arrived after the ones here."""
         up_to = queries.newest_id()
         if up_to == self._up_to:
             return [], up_to
@@ -48,22 +48,22 @@ class Feed:
         return [_safe_row(one) for one in found], up_to
 
     def add(self, looked: Looked) -> None:
-        """Take what `look` found."""
+        """Add the rows that `look` found."""
         found, up_to = looked
-        new = [row for row in found if row["id"] > self._up_to]  # two looks may have begun at the same row
+        new = [row for row in found if row["id"] > self._up_to]  # two looks may have started at the same row
         self._up_to = max(self._up_to, up_to)
         self._rows.extendleft(reversed(new))
         self.total += len(new)
 
     def since(self, total: int) -> list[TableRow]:
-        """The rows that came after a tab's number, newest first; all that are kept for 0."""
+        """Return the rows after a tab's `total`, newest first; for 0, all that are kept."""
         return list(self._rows)[: max(0, self.total - total)]
 
 
 def _safe_row(one: Arrival) -> TableRow:
     try:
         return rows.row_of_event(one)
-    except Exception:  # noqa: BLE001 - whatever a game sent, the others' rows are shown
+    except Exception:  # noqa: BLE001 - one event that cannot be shown must not hide the others
         return {
             "id": one.id,
             "tone": "accepted",

@@ -1,7 +1,7 @@
-"""What the page's tables show of an event, a session, a level.
+"""Make the rows of the page's tables from events, sessions and levels.
 
-Everything in it came from a game: it is cut to a length, what would not be seen is written out, and the browser
-shows it as text.
+All values come from games: they are cut to a length, invisible characters are written out, and the browser shows them
+as text, never as markup.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from ga_pygame.collector.storage.queries import Arrival, LevelCounts, StoredSess
 
 ERRORS_SHOWN = 4
 PLAYING_SECONDS = 60
-"""A session that has sent nothing for this long, and no end, is called silent: games send every 20 s."""
+"""A session without an end that has sent nothing for this long is shown as "no end came": games send every 20 s."""
 
 LATE_SECONDS = 120
-"""An event that came this long after it took place says so; games send every 20 s, and retry for a while."""
+"""An event that arrived this much later than it happened is marked as late; games send every 20 s, and retry."""
 
 MAX_DECODED_BYTES = 64 * 2**10
-"""A larger event is shown by its beginning and is not decoded."""
+"""Bytes of an event that is decoded for the page; of a larger one only the beginning is shown."""
 
 MAX_WORDS = 120
-"""Characters of an event, a level or an error that a row shows; the rest is seen when the row is opened."""
+"""Characters of an event, a level or an error that a row shows; the rest is visible when the row is opened."""
 
 LAST_MOMENT = 253_402_300_799
 """The last second of the year 9999."""
 
 TableRow = dict[str, Any]
-"""`id`, `tone` (its CSS class), `cells` in the order of the columns, `notes` as pairs below it."""
+"""A row of a table: `id`, `tone` (its CSS class), `cells` in the order of the columns, `notes` as pairs below it."""
 
 _decode_json_event: Callable[[bytes], Any] = msgspec.json.Decoder().decode
 
 
 def decoded(raw: bytes) -> dict[str, Any] | None:
-    """An object of a game; `None` if it is none or too large to look into."""
+    """Decode an object of a game; `None` if it is not an object or too large."""
     if len(raw) > MAX_DECODED_BYTES:
         return None
     try:
@@ -50,7 +50,7 @@ def decoded(raw: bytes) -> dict[str, Any] | None:
 
 
 def row_of_event(one: Arrival) -> TableRow:
-    """What arrived; for a rejected one, field and rule of what is wrong with it."""
+    """Make the row of an event; a rejected one has its broken rules as notes."""
     event = decoded(one.json)
     if event is None:
         event = {"event_id": one.json[:MAX_WORDS].decode("utf-8", "replace")}
@@ -77,7 +77,7 @@ def row_of_event(one: Arrival) -> TableRow:
 
 
 def moment(value: object) -> float | None:
-    """Seconds since 1970 that a calendar can show; else `None`."""
+    """Return a time since 1970 if a calendar can show it, else `None`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if not (math.isfinite(value) and 0 <= value <= LAST_MOMENT):
@@ -86,7 +86,7 @@ def moment(value: object) -> float | None:
 
 
 def _late(at: float | None, received_at: float) -> str:
-    """How much later it came than it took place, if that is much."""
+    """Say how much later than it happened an event arrived, if it is late."""
     if at is None or abs(received_at - at) < LATE_SECONDS:
         return ""
     if at > received_at:
@@ -101,12 +101,12 @@ def _span(seconds: float) -> str:
 
 
 def game(key: str) -> list[str]:
-    """A game's key: shortened, and whole for who looks closer."""
+    """Return a game's key: shortened for the cell, and whole for its tooltip."""
     return [short(key, 9), short(key, 64)]
 
 
 def _note(error: dict[str, str]) -> list[str]:
-    """Field and rule of one error."""
+    """Return the field and the rule of one error."""
     field = error["path"].strip("/").replace("/", ".")
     reason = error["reason"].removeprefix(f"{field} ").removeprefix(f"{field}: ")
     return [short(field or "event", 80), short(reason, 400)]
@@ -142,21 +142,21 @@ def _value_text(event: dict[str, Any]) -> str:
 
 
 def _bounded_text(value: object) -> str:
-    """A value as text of bounded length."""
+    """Return a value as text of bounded length."""
     if value is None:
         return ""
     return value[: 4 * MAX_WORDS] if isinstance(value, str) else str(value)[: 4 * MAX_WORDS]
 
 
 def short(value: object, longest: int) -> str:
-    """A value as visible text, cut to a length."""
+    """Return a value as visible text, cut to a length."""
     text = value if isinstance(value, str) else "" if value is None else str(value)
     shown = visible(text[: longest + 1])
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 def row_of_session(one: StoredSession, now: float) -> TableRow:
-    """A session and how it stands at `now`."""
+    """Make the row of a session with its state at `now`."""
     playing = not one.ended and now - one.received_at <= PLAYING_SECONDS
     state = "ended" if one.ended else "still playing" if playing else "no end came"
     tone = "playing" if playing else "over"
@@ -186,7 +186,7 @@ def _duration(seconds: int) -> str:
 
 
 def row_of_level(one: LevelCounts) -> TableRow:
-    """How a level is played."""
+    """Make the row of a level."""
     share = None if one.completion_rate is None else round(one.completion_rate * 100)
     mean = "" if one.mean_attempts is None else f"{one.mean_attempts:.1f}"
     return {

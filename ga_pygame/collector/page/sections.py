@@ -1,4 +1,4 @@
-"""The page's sections for POGR and Trophy; each hidden until its service is used."""
+"""The page's sections for POGR and Trophy. Each is hidden until its service is used."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _BOARD_COLUMNS = [
 
 
 class Sections:
-    """Both sections in one open browser tab."""
+    """Both sections of one browser tab."""
 
     def __init__(self) -> None:
         self._shown = TableCache()
@@ -58,7 +58,7 @@ class Sections:
         self._trophy.set_visibility(False)
 
     def show(self, found: Shown, *, anew: bool) -> None:
-        """Show what there is; `anew` what was shown before, too."""
+        """Show the rows; with `anew`, send also those that were shown before."""
         if anew:
             self._shown.forget()
         self._pogr.set_visibility(bool(found.pogr))

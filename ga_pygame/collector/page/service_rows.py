@@ -1,6 +1,6 @@
-"""What the page's tables show of POGR's sessions and rows, of Trophy's players and leaderboards.
+"""Make the rows of the page's tables from POGR's sessions and rows and from Trophy's players and leaderboards.
 
-Everything in it came from a game and is cut to a length; the browser shows it as text.
+All values come from games and are cut to a length; the browser shows them as text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _EVENT_FACTS = ("event", "sub_event", "event_key", "event_flag")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the page shows of both services; the counts are empty while a service is not used."""
+    """The rows and counts of both services; the counts are empty while a service is not used."""
 
     pogr: dict[str, int] = field(default_factory=dict)
     pogr_rows: list[TableRow] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Shown:
 
 
 def read_services(services: Services) -> Shown:
-    """Read what there is."""
+    """Read the rows and counts of both services."""
     summary = services.summary()
     pogr, trophy = summary["pogr"], summary["trophy"]
     counts: dict[str, int] = {}
@@ -60,7 +60,7 @@ def read_services(services: Services) -> Shown:
 
 
 def row_of_pogr_session(one: StoredPogrSession) -> TableRow:
-    """A session; who plays is named by the association, or by how the player was named instead."""
+    """Make the row of a POGR session. The player is shown by the association id, or by the kind of identity."""
     player = one.association_id or f"({one.identity})"
     return {
         "id": one.session_id,
@@ -71,7 +71,7 @@ def row_of_pogr_session(one: StoredPogrSession) -> TableRow:
 
 
 def row_of_pogr_row(one: StoredPogrRow) -> TableRow:
-    """A row with its key facts."""
+    """Make the row of a POGR row with its main values."""
     notes = [["note", short(note, 300)] for note in one.notes[:POGR_NOTES_SHOWN]]
     return {
         "id": one.id,
@@ -99,7 +99,7 @@ def _facts(one: StoredPogrRow) -> str:
 
 
 def _names_and_values(value: Any) -> list[str]:
-    """Names and values of an object, the first few of them."""
+    """Return the first few names and values of an object as texts."""
     if not isinstance(value, dict):
         return [_short_json(value, 120)]
     pairs = []
@@ -124,7 +124,7 @@ def _deep(value: dict[str, Any]) -> bool:
 
 
 def row_of_player(one: Player, points_name: Callable[[str], str]) -> TableRow:
-    """A player with all that it has."""
+    """Make the row of a Trophy player."""
     totals = " · ".join(f"{short(metric, 40)} {total:,}" for metric, total in one.totals.items())
     points = " · ".join(
         f"{short(points_name(key), 20)} {total:,}" + (f", {short(one.levels[key], 20)}" if key in one.levels else "")
@@ -145,7 +145,7 @@ def row_of_player(one: Player, points_name: Callable[[str], str]) -> TableRow:
 
 
 def rows_of_boards(boards: list[Board]) -> list[TableRow]:
-    """The best of each leaderboard."""
+    """Make rows of the best players of each leaderboard."""
     return [
         {
             "id": f"{board.key}:{place}",

@@ -1,7 +1,7 @@
-"""What POGR's routes demand of a body, and what they only remark on.
+"""Check the bodies of POGR's rows; make notes about what is unusual but allowed.
 
-Where the service itself says nothing the choice is ours: strict, so that a mistake shows in development.
-With `lenient` a tag or a time that a strict reader refuses is taken with a note.
+POGR does not document all rules. The ones that are ours are strict, so that a mistake shows in development. With
+`lenient`, a wrong tag or time is accepted with a note.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TAGS = frozenset(
 )
 """Source: POGRClient, Description."""
 FUTURE_SECONDS = 600
-"""How far ahead an `override_timestamp` may be; players' clocks go wrong."""
+"""How far in the future an `override_timestamp` may be, since players' clocks can be wrong."""
 
 _EVENT: dict[str, type] = {
     "event": str,
@@ -45,16 +45,16 @@ class RowRefused(Exception):
 
 
 def check_row(kind: str, body: Mapping[str, Any], now: float, *, lenient: bool) -> tuple[float, list[str]]:
-    """When the row took place, and what is remarkable about it.
+    """Check a row; return when it took place, and notes.
 
     Args:
         kind: The route.
-        body: What came.
+        body: The row.
         now: Seconds since 1970.
-        lenient: Take wrong tags and times with a note.
+        lenient: Accept wrong tags and times with a note.
 
     Raises:
-        Refused: A rule is broken.
+        RowRefused: A rule is broken.
     """
     notes: list[str] = []
     if kind == "data" and "data" not in body:
@@ -105,7 +105,7 @@ def _odd_metrics(metrics: Mapping[str, Any], path: str = "", depth: int = 0) -> 
 
 
 def _tags(tags: Any, now: float) -> float:
-    """When a row with these tags took place."""
+    """Check the tags of a row and return when it took place."""
     if tags is None:
         return now
     if not isinstance(tags, dict):
@@ -129,7 +129,7 @@ def _tags(tags: Any, now: float) -> float:
 
 
 def instant(text: str) -> float | None:
-    """The seconds since 1970 of an RFC 3339 time, `None` if it is none."""
+    """Parse an RFC 3339 time to seconds since 1970; `None` if it is not one."""
     found = _INSTANT.match(text)
     if found is None:
         return None

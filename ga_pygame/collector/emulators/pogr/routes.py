@@ -1,9 +1,9 @@
-"""POGR's server side: the intake, at `/v1/intake`.
+"""The routes of POGR's intake, at `/v1/intake`.
 
-Seen in its clients: every call is a POST; a body is JSON whatever its Content-Type says, none at all is fine for
-init and end; the headers' names contain underscores; an answer is `{"success": …}` with a line break behind it.
-What the service does not say (codes of refusals, unknown tags, limits) is our choice, in `pogr_checks` and here.
-A row is acknowledged after its commit. Bearer tokens, tickets and keys are not kept.
+Observed in its clients: every call is a POST; a body is JSON whatever its Content-Type says; init and end may have no
+body; the headers' names contain underscores; an answer is `{"success": …}` with a line break at the end. What POGR does
+not document (status codes of refusals, unknown tags, limits) is our choice, in `checks` and here.
+A row is acknowledged after its commit. Bearer tokens, tickets and keys are not stored.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _KEY_PAIRS = (("access_key", "secret_key"), ("pogr_access", "pogr_secret"))
 
 @dataclass(frozen=True, slots=True)
 class PogrOptions:
-    """The knobs.
+    """The options of the emulator.
 
     Attributes:
-        clients: The builds that may call, by client; empty lets in any pair that is not empty.
-        lenient: Unknown tags and wrong times are taken with a note.
-        unknown_session_status: The code for an unknown or ended session; the service does not say it.
+        clients: The builds that may call, by client; if there are none, any client and build may.
+        lenient: Accept unknown tags and wrong times with a note.
+        unknown_session_status: The status for an unknown or ended session, which POGR does not document.
     """
 
     clients: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -58,10 +58,10 @@ class PogrOptions:
 
 
 def parse_clients(texts: list[str]) -> dict[str, frozenset[str]]:
-    """The clients from `ID:BUILD` each; a client may be named with several builds.
+    """Parse clients from `ID:BUILD` each; a client may have several builds.
 
     Raises:
-        ValueError: Without repeating what was given.
+        ValueError: One is not of this form; the message does not repeat it.
     """
     clients: dict[str, frozenset[str]] = {}
     for text in texts:
@@ -79,15 +79,15 @@ class _Refusal(Exception):
 
 
 class PogrRoutes:
-    """The routes.
+    """The routes of the intake.
 
     Args:
-        store: Where sessions and rows go.
-        options: The knobs.
-        faults: What to do to a request instead.
-        held: What all bodies hold.
+        store: Stores sessions and rows.
+        options: The options of the emulator.
+        faults: Faults for the next requests.
+        held: Counts the bytes of all bodies.
         drop: Closes a client's connection without an answer.
-        tell: Told, for the developer, what is turned down or remarkable.
+        tell: Called to tell the developer what is refused or unusual.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class PogrRoutes:
         self._tell = tell
 
     def routes(self) -> list[Route]:
-        """Everything below the prefix, so that a wrong path gets the service's kind of answer too."""
+        """Return routes for everything below the prefix, so that a wrong path gets POGR's form of answer too."""
         return [
             Route(PREFIX, self._serve, methods=bodies.METHODS),
             Route(PREFIX + "/{command:path}", self._serve, methods=bodies.METHODS),
@@ -157,7 +157,7 @@ class PogrRoutes:
             return await self._refused(refusal)
         except StoreFull:
             return _pogr_busy()
-        except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps it
+        except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps the row
             self._tell("cannot store", f"cannot store POGR's rows: {error}. Senders are told to try again")
             return _pogr_busy()
 
@@ -204,7 +204,7 @@ class PogrRoutes:
         return _success(ids)
 
     def _sender(self, request: Request) -> str | None:
-        """The session, or `None` where keys take its place; in the order of the service's Go SDK."""
+        """Return the session id, or `None` if keys are sent in its place; checked in the order of POGR's Go SDK."""
         headers = request.headers
         session_id: str = headers.get("intake_session_id", "")
         if session_id:

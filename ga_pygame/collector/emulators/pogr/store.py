@@ -1,4 +1,4 @@
-"""POGR's sessions and rows in the collector's file: how they are written, and how they are read again."""
+"""Write and read POGR's sessions and rows in the collector's file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ KINDS = ("data", "event", "logs", "metrics", "monitor")
 _POGR_TABLES = ("pogr_sessions", "pogr_rows")
 
 
-# --- writing: each of these makes a `Change.write` -------------------------------------------------------
+# --- writing: each function makes a `Change.write` -------------------------------------------------------
 
 
 def begin(client: str, build: str, association_id: str | None, identity: str) -> Callable[[sqlite3.Connection], str]:
-    """Begin a session; returns its id."""
+    """Begin a session; the write returns its id."""
     session_id = clock.new_id()
     now = clock.wall_now()
 
@@ -34,7 +34,7 @@ def begin(client: str, build: str, association_id: str | None, identity: str) ->
 
 
 def end(session_id: str) -> Callable[[sqlite3.Connection], str]:
-    """End a session; returns what is wrong with it, empty if nothing is."""
+    """End a session; the write returns the problem, or an empty text."""
     now = clock.wall_now()
 
     def write(db: sqlite3.Connection) -> str:
@@ -48,7 +48,7 @@ def end(session_id: str) -> Callable[[sqlite3.Connection], str]:
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A row to write; `session_id` is `None` where keys took its place."""
+    """A row to write; `session_id` is `None` if keys were sent in its place."""
 
     row_id: str
     session_id: str | None
@@ -60,7 +60,7 @@ class NewRow:
 
 
 def add(row: NewRow) -> Callable[[sqlite3.Connection], str]:
-    """Add a row; returns what is wrong with its session, empty if nothing is."""
+    """Add a row; the write returns the problem with its session, or an empty text."""
 
     def write(db: sqlite3.Connection) -> str:
         problem = _problem(db, row.session_id) if row.session_id is not None else ""
@@ -80,7 +80,7 @@ def add(row: NewRow) -> Callable[[sqlite3.Connection], str]:
 
 
 def reset_pogr(db: sqlite3.Connection) -> None:
-    """Forget everything that POGR's routes took."""
+    """Delete all of POGR's sessions, rows and counts."""
     for table in _POGR_TABLES:
         db.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
     db.execute("DELETE FROM service_counts WHERE service = 'pogr'")
@@ -125,7 +125,7 @@ class StoredPogrRow:
 
 
 def newest_sessions(db: sqlite3.Connection, limit: int) -> list[StoredPogrSession]:
-    """The sessions that began last, newest first."""
+    """Read the sessions that began last, newest first."""
     query = (
         "SELECT session_id, client, build, association_id, identity, started, ended, rows FROM pogr_sessions"
         " ORDER BY id DESC LIMIT ?"
@@ -136,13 +136,13 @@ def newest_sessions(db: sqlite3.Connection, limit: int) -> list[StoredPogrSessio
 def newest_rows(
     db: sqlite3.Connection, limit: int, most_bytes: int = 2**31, total_bytes: int = 2**31
 ) -> list[StoredPogrRow]:
-    """The rows that came last, newest first.
+    """Read the newest rows, newest first.
 
     Args:
         db: The file.
-        limit: At most so many.
-        most_bytes: `json` is empty where it has more than these.
-        total_bytes: Older rows are left out where all would have more than these.
+        limit: Rows at most.
+        most_bytes: Bytes of a row's `json`; it is empty if it has more.
+        total_bytes: Bytes of all rows; older rows beyond it are left out.
     """
     query = (
         "SELECT id, row_id, session_id, kind, received_at, effective_at, notes,"

@@ -1,4 +1,4 @@
-"""One call of Trophy's API that has been let in, and what the reading routes answer to it."""
+"""A call of Trophy's API that was let in, and the table of the reading routes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ga_pygame.collector.emulators.trophy.reads import HISTORY_PERIODS, Reads
 from ga_pygame.collector.emulators.trophy.users import CallRefused
 
 MAX_QUERY_NUMBER = 10_000
-"""The largest number that a query may ask for; a larger one is taken for it."""
+"""The largest number of a query parameter; a larger one is reduced to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """One request that has been let in."""
+    """A request whose key was accepted."""
 
     request: Request
     names: list[str]
@@ -27,7 +27,7 @@ class ApiCall:
     delay: float
 
     def fields(self) -> dict[str, Any]:
-        """The JSON object of the body; none at all is an empty one."""
+        """Decode the JSON object of the body; no body means an empty object."""
         if not self.body:
             return {}
         try:
@@ -39,7 +39,7 @@ class ApiCall:
             raise CallRefused(400, str(error)) from error
 
     def number(self, name: str, default: int) -> int:
-        """A whole number in the query."""
+        """Return a whole number of the query."""
         text = self.request.query_params.get(name)
         if text is None:
             return default
@@ -52,11 +52,11 @@ class ApiCall:
         return min(number, MAX_QUERY_NUMBER)
 
     def text(self, name: str) -> str:
-        """A text in the query."""
+        """Return a text of the query."""
         return str(self.request.query_params.get(name, ""))
 
     def mine(self, user_id: str) -> str:
-        """The same user, if the key may speak for it."""
+        """Check that the key may act for a user, and return the user."""
         if self.only_user is not None and user_id != self.only_user:
             raise CallRefused(403, "this application key belongs to another user")
         return user_id
@@ -102,4 +102,4 @@ READS: dict[tuple[str, ...], Callable[[Reads, ApiCall], Any]] = {
         call.request.query_params.get("userId"),
     ),
 }
-"""The reading routes by their paths; `*` is a name, and lands in `Call.names`."""
+"""The reading routes by their paths; `*` stands for a name, which goes into `ApiCall.names`."""

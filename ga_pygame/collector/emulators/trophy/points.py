@@ -1,4 +1,4 @@
-"""Trophy's points: what gives them, what levels they reach, how awards are kept and shown."""
+"""Trophy's points: triggers, levels, and how awards are stored and shown."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from ga_pygame.collector.emulators.trophy.rules import (
 )
 
 MAX_EXACT = 2.0**53
-"""Beyond this a number cannot be counted exactly."""
+"""The largest total that a float counts exactly."""
 _MADE_AT = "2026-01-01T00:00:00.000Z"
-"""When rules were made, as far as answers ask: the file does not say."""
+"""The time of creation of all rules in answers; the rules file has none."""
 
 Awards = Mapping[str, tuple[int, list[dict[str, Any]]]]
-"""By points system: the total before, and what was given."""
+"""By points system: the total before, and the new awards."""
 
 
 class PointsLedger:
-    """The points in the file at one moment."""
+    """The points of all players at one moment."""
 
     def __init__(self, db: sqlite3.Connection, rules: Rules, now: float) -> None:
         self._db = db
@@ -36,7 +36,7 @@ class PointsLedger:
         self._now = now
 
     def total(self, user_id: str, system: str) -> int:
-        """A player's points."""
+        """Return a player's points."""
         row = self._db.execute(
             "SELECT total FROM trophy_points WHERE user_id = ? AND system = ?", (user_id, system)
         ).fetchone()
@@ -52,7 +52,7 @@ class PointsLedger:
         new: float = 0.0,
         length: int | None = None,
     ) -> Awards:
-        """Give what an event or a completion earns."""
+        """Give the points for an event or a completion."""
         keys = {one.key for one in completed}
         given: dict[str, tuple[int, list[dict[str, Any]]]] = {}
         for key, system in self._rules.points.items():
@@ -90,7 +90,7 @@ class PointsLedger:
         return award(award_id, awarded, total, trigger, self._now)
 
     def trigger(self, system: str, place: int, one: Trigger) -> dict[str, Any]:
-        """A points trigger as answers show it."""
+        """Return a points trigger as answers show it."""
         view: dict[str, Any] = {
             "id": stable_id("trigger", f"{system}:{place}"),
             "points": one.points,
@@ -112,7 +112,7 @@ class PointsLedger:
         return {**view, "type": "streak", "streakLengthThreshold": one.streak}
 
     def reply(self, user_id: str, metric: str | None, awards: Awards) -> dict[str, Any]:
-        """The systems that have to do with a metric, and those that gave points."""
+        """Return the systems that depend on a metric, and those that gave points."""
         reply = {}
         for key, system in self._rules.points.items():
             linked = metric is not None and any(one.metric == metric for one in system.triggers)
@@ -128,7 +128,7 @@ class PointsLedger:
 
 
 def system_view(key: str, system: PointsSystem) -> dict[str, Any]:
-    """A points system as answers show it."""
+    """Return a points system as answers show it."""
     return {
         "id": stable_id("points", key),
         "key": key,
@@ -140,7 +140,7 @@ def system_view(key: str, system: PointsSystem) -> dict[str, Any]:
 
 
 def level_view(system: str, level: LevelRule) -> dict[str, Any]:
-    """A level as answers show it."""
+    """Return a level as answers show it."""
     return {
         "id": stable_id("level", f"{system}:{level.key}"),
         "key": level.key,
@@ -152,7 +152,7 @@ def level_view(system: str, level: LevelRule) -> dict[str, Any]:
 
 
 def award(award_id: str, awarded: int, total: int, trigger: Mapping[str, Any], at: float) -> dict[str, Any]:
-    """An award as answers show it."""
+    """Return an award as answers show it."""
     return {
         "id": award_id,
         "awarded": awarded,

@@ -1,9 +1,9 @@
-"""Trophy's server side: its application API, at `/v1` and, as older clients ask, at `/api`.
+"""The routes of Trophy's application API, at `/v1` and, for older clients, at `/api`.
 
-Documented: the routes, `X-API-KEY`, what an event answers, idempotency by player, metric and key (201, then 202), five
-events a second over all players together, no two events of one player and metric at the same time. What happens then
-is not all said; this server is strict (429, 409), so that a client learns to queue. Events take effect in one
-transaction and are acknowledged after it.
+Documented: the routes, `X-API-KEY`, the answer to an event, idempotency by player, metric and key (201, then 202), five
+events a second over all players together, no two events of one player and metric at the same time. What Trophy answers
+beyond these limits is not fully documented; this server is strict (429, 409), so that a client must queue. An event
+takes effect in one transaction and is acknowledged after it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ga_pygame.collector.storage.store import Change, Store, StoreFull
 from ga_pygame.collector.teller import Tell
 
 OLD_AREAS = ("achievements", "leaderboards", "metrics", "points", "streaks", "users")
-"""What is served below `/api`, where the collector's own data stands too."""
+"""The paths below `/api` that are Trophy's; others there are the collector's own data."""
 TROPHY_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, OPTIONS",
@@ -50,17 +50,17 @@ _Handler = Callable[[ApiCall], Awaitable[Response]]
 
 
 class TrophyRoutes:
-    """The routes.
+    """The routes of the application API.
 
     Args:
-        store: Where the state is.
+        store: Writes the state.
         asker: Reads the same file.
-        rules: What the dashboard would say.
+        rules: The settings of Trophy's dashboard.
         lenient: Events of one player and metric at the same time wait for each other instead of being refused.
-        faults: What to do to a request instead.
-        held: What all bodies hold.
+        faults: Faults for the next requests.
+        held: Counts the bytes of all bodies.
         drop: Closes a client's connection without an answer.
-        tell: Told, for the developer, what is turned down or made up.
+        tell: Called to tell the developer what is refused or created automatically.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class TrophyRoutes:
         ]
 
     def forget(self) -> None:
-        """Begin the count of requests in the last second anew."""
+        """Reset the count of requests in the last second."""
         self._recent.clear()
 
     def routes(self) -> list[Route]:
-        """Everything below `/v1`, and what is Trophy's below `/api`."""
+        """Return routes for everything below `/v1`, and for Trophy's paths below `/api`."""
         return [
             Route("/v1/{path:path}", self._serve, methods=bodies.METHODS),
             *(Route(f"/api/{area}", self._serve, methods=bodies.METHODS) for area in OLD_AREAS),
@@ -140,12 +140,12 @@ class TrophyRoutes:
             return await self._refused(refused)
         except StoreFull:
             return _trophy_busy()
-        except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps it
+        except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender tries again
             self._tell("cannot store", f"cannot keep Trophy's state: {error}. Senders are told to try again")
             return _trophy_busy()
 
     def _let_in(self, key: str) -> str | None:
-        """The user to which a key belongs, if it belongs to one."""
+        """Check a key; return the user that it belongs to, if it belongs to one."""
         prefix, _, rest = key.partition(".")
         if not prefix or not rest or (self._keys and key not in self._keys):
             raise CallRefused(

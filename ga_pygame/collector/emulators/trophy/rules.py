@@ -1,6 +1,6 @@
-"""Trophy's dashboard as a TOML file: `default.toml` shows and explains every part.
+"""The settings of Trophy's dashboard, read from a TOML file; `default.toml` explains every part.
 
-Ids are made from keys, so that they are the same after a restart and after a change of the file.
+Ids are derived from keys, so that they stay the same after a restart and after a change of the file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _RulesTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MetricAchievement(_RulesTable, frozen=True):
-    """Completed when the total reaches a value."""
+    """An achievement that is completed when the metric's total reaches a value."""
 
     key: str
     name: str
@@ -37,7 +37,7 @@ class MetricAchievement(_RulesTable, frozen=True):
 
 
 class MetricRule(_RulesTable, frozen=True):
-    """What is counted; `streak` and `threshold` say when a period counts for the streak."""
+    """A metric; `streak` and `threshold` say when a period counts for the streak."""
 
     name: str = ""
     streak: bool = False
@@ -46,7 +46,7 @@ class MetricRule(_RulesTable, frozen=True):
 
 
 class OtherAchievement(_RulesTable, frozen=True):
-    """Completed by a call, by the streak's length, or by other achievements."""
+    """An achievement that is completed by a call, by the streak's length, or by other achievements."""
 
     name: str
     description: str | None = None
@@ -57,13 +57,13 @@ class OtherAchievement(_RulesTable, frozen=True):
 
 
 class StreakRule(_RulesTable, frozen=True):
-    """How often a player must come back."""
+    """How often a player must come back to keep the streak."""
 
     frequency: Frequency = "daily"
 
 
 class Trigger(_RulesTable, frozen=True):
-    """What gives points."""
+    """A rule that gives points."""
 
     points: int
     metric: str | None = None
@@ -73,7 +73,7 @@ class Trigger(_RulesTable, frozen=True):
 
 
 class LevelRule(_RulesTable, frozen=True):
-    """A level begins at its points."""
+    """A level of a points system; it begins at its points."""
 
     key: str
     name: str
@@ -93,13 +93,13 @@ class PointsSystem(_RulesTable, frozen=True):
     levels: list[LevelRule] = []
 
     def level_at(self, total: int) -> LevelRule | None:
-        """The highest level that begins at or below a total."""
+        """Return the highest level that begins at or below a total."""
         reached = [level for level in self.levels if level.points <= total]
         return max(reached, key=lambda level: level.points) if reached else None
 
 
 class LeaderboardRule(_RulesTable, frozen=True):
-    """A ranking that runs for ever."""
+    """A leaderboard without an end."""
 
     name: str
     rank_by: Literal["metric", "points", "streak"]
@@ -118,7 +118,7 @@ class Attributes(_RulesTable, frozen=True):
 
 
 class ApiKey(_RulesTable, frozen=True):
-    """A key that is let in, for one user if it names one."""
+    """A key that may call; for one user only if it names one."""
 
     key: str
     user: str | None = None
@@ -140,7 +140,7 @@ class AchievementRule:
 
     @property
     def id(self) -> str:
-        """Its id in answers."""
+        """The id in answers."""
         return stable_id("achievement", self.key)
 
 
@@ -159,7 +159,7 @@ class Rules(_RulesTable, frozen=True):
     keys: list[ApiKey] = []
 
     def all_achievements(self) -> Iterator[AchievementRule]:
-        """Those of the metrics first, in the order of the file."""
+        """Yield the achievements in the order of the file, those of metrics first."""
         for metric, settings in self.metrics.items():
             for one in settings.achievements:
                 yield AchievementRule(
@@ -177,16 +177,16 @@ class Rules(_RulesTable, frozen=True):
             )
 
     def achievement(self, key: str) -> AchievementRule | None:
-        """The achievement with a key."""
+        """Return the achievement with a key."""
         return next((one for one in self.all_achievements() if one.key == key), None)
 
     def metric_name(self, key: str) -> str:
-        """What a metric is called; a made-up one by its key."""
+        """Return the name of a metric; the key if it has none or is not in the rules."""
         return self.metrics[key].name or key if key in self.metrics else key
 
 
 def load_rules(path: Path | None) -> Rules:
-    """The rules of a file, or the default ones.
+    """Read the rules of a file, or the default ones.
 
     Raises:
         RulesError: The file cannot be used.
@@ -205,7 +205,7 @@ def load_rules(path: Path | None) -> Rules:
 
 
 def stable_id(kind: str, key: str) -> str:
-    """An id in the form of a version 4 UUID, the same for the same key."""
+    """Derive an id in the form of a version 4 UUID from a key."""
     digits = bytearray(hashlib.sha256(f"{kind}\n{key}".encode("utf-8", "replace")).digest()[:16])
     digits[6] = digits[6] & 0x0F | 0x40
     digits[8] = digits[8] & 0x3F | 0x80

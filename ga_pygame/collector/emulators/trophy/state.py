@@ -1,6 +1,6 @@
-"""What an event and a completion do to Trophy's state, and the replies that tell of it.
+"""Apply events and completions to Trophy's state, and make their answers.
 
-All of it happens in one transaction on the store's writing thread, so that no two events see the same totals.
+Each runs in one transaction on the store's writing thread, so that no two events see the same totals.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ga_pygame.collector.emulators.trophy.streaks import Streaks, today
 from ga_pygame.collector.storage.counts import add_count
 
 MAX_MADE_UP_METRICS = 500
-"""Metrics that are made up for events because the rules do not name them; further ones are refused."""
+"""Metrics that are created for events because the rules do not name them; further ones are refused."""
 
 StatusAndBody = tuple[int, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class MetricEvent:
-    """One event as it came, checked."""
+    """An event that passed the checks."""
 
     user_id: str
     user: Mapping[str, Any]
@@ -38,23 +38,23 @@ class MetricEvent:
 
 
 def json_number(value: float) -> float | int:
-    """A total as JSON should show it."""
+    """Return a whole number as an int, so that JSON shows no `.0`."""
     return int(value) if value.is_integer() else value
 
 
 def now_of(db: sqlite3.Connection) -> float:
-    """The emulator's time: the machine's, shifted by `/_emu/clock`."""
+    """Return the emulator's time: the machine's, shifted by `/_emu/clock`."""
     return clock.wall_now() + shift_of(db)
 
 
 def shift_of(db: sqlite3.Connection) -> float:
-    """Seconds by which `/_emu/clock` shifted the emulator's time."""
+    """Return the seconds by which `/_emu/clock` shifted the emulator's time."""
     row = db.execute("SELECT number FROM service_counts WHERE service = 'trophy' AND name = 'shift'").fetchone()
     return float(row[0]) if row else 0.0
 
 
 class TrophyState:
-    """Trophy's state in the file at one moment."""
+    """Trophy's state at one moment."""
 
     def __init__(self, db: sqlite3.Connection, rules: Rules) -> None:
         self.db = db
@@ -64,37 +64,37 @@ class TrophyState:
         self.boards = Boards(db, rules, self.now)
         self.points = PointsLedger(db, rules, self.now)
 
-    # --- what there is ---------------------------------------------------------------------------------
+    # --- reading ---------------------------------------------------------------------------------
 
     def total(self, user_id: str, metric: str) -> float:
-        """A player's total of a metric."""
+        """Return a player's total of a metric."""
         row = self.db.execute(
             "SELECT total FROM trophy_totals WHERE user_id = ? AND metric = ?", (user_id, metric)
         ).fetchone()
         return float(row[0]) if row else 0.0
 
     def completions(self, user_id: str) -> dict[str, tuple[str, float]]:
-        """Id and time of a player's completions by achievement."""
+        """Return id and time of a player's completions, by achievement."""
         rows = self.db.execute(
             "SELECT achievement, completion_id, at FROM trophy_completions WHERE user_id = ?", (user_id,)
         )
         return {key: (completion_id, at) for key, completion_id, at in rows}
 
     def knows_metric(self, key: str) -> bool:
-        """Whether a metric is in the rules or was made up before."""
+        """Whether a metric is in the rules or was created for an event."""
         if key in self.rules.metrics:
             return True
         return self.db.execute("SELECT 1 FROM trophy_metrics WHERE key = ?", (key,)).fetchone() is not None
 
     def streak(self, user_id: str) -> dict[str, Any]:
-        """A player's streak, without `extended`."""
+        """Return a player's streak, without `extended`."""
         user = users.find(self.db, user_id)
         return self.streaks.view(user_id, today(self.now, user["tz"] if user else None))
 
     # --- an event --------------------------------------------------------------------------------------
 
     def event(self, event: MetricEvent) -> StatusAndBody:
-        """Process an event, or find that it was processed before."""
+        """Process an event. One with a known idempotency key changes nothing and is answered with 202."""
         problem = users.problem(self.db, event.user_id, event.user)
         old = self.total(event.user_id, event.metric)
         if not problem and abs(old + event.value) > MAX_EXACT:
@@ -134,7 +134,7 @@ class TrophyState:
         return 201, reply
 
     def _replay(self, event: MetricEvent) -> dict[str, Any] | None:
-        """The state as it is, where an event with this key was processed before."""
+        """Return the answer to a repeated event; `None` if no event with this key was processed."""
         row = self.db.execute(
             "SELECT event_id FROM trophy_replies WHERE user_id = ? AND metric = ? AND key = ?",
             (event.user_id, event.metric, event.key),
@@ -174,7 +174,7 @@ class TrophyState:
         return event_id
 
     def _extend(self, event: MetricEvent, day: Any) -> int | None:
-        """The streak's new length, `None` if this event did not extend it."""
+        """Extend the streak if the event does; return its new length, else `None`."""
         metric = self.rules.metrics.get(event.metric)
         if metric is None or not metric.streak or event.value <= 0:
             return None
@@ -185,7 +185,7 @@ class TrophyState:
     # --- achievements ------------------------------------------------------------------------------------
 
     def complete(self, key: str, user_id: str, user: Mapping[str, Any]) -> StatusAndBody:
-        """Complete an achievement by a call; a second time changes nothing and tells of the first."""
+        """Complete an achievement by a call. A second call changes nothing and returns the first completion."""
         achievement = self.rules.achievement(key)
         problem = users.problem(self.db, user_id, user)
         status = 422
@@ -212,7 +212,7 @@ class TrophyState:
         }
 
     def _complete(self, user_id: str, metric: str, old: float, new: float, length: int | None) -> list[AchievementRule]:
-        """Complete what an event completes."""
+        """Complete the achievements that an event completes."""
         done = self.completions(user_id)
         completed = []
         for one in self.rules.all_achievements():
@@ -224,7 +224,7 @@ class TrophyState:
         return completed + (self._composites(user_id) if completed else [])
 
     def _composites(self, user_id: str) -> list[AchievementRule]:
-        """Complete those whose parts are all completed, until no further one is."""
+        """Complete achievements whose parts are all completed, until there is no further one."""
         completed: list[AchievementRule] = []
         while True:
             done = self.completions(user_id)
@@ -247,7 +247,7 @@ class TrophyState:
         add_count(self.db, "trophy", "achievements")
 
     def achievement(self, one: AchievementRule, at: float | None) -> dict[str, Any]:
-        """An achievement as answers show it."""
+        """Return an achievement as answers show it."""
         view: dict[str, Any] = {
             "id": one.id,
             "key": one.key,
@@ -282,7 +282,7 @@ class TrophyState:
         return {key: self.boards.standing(board, user_id) for key, board in self.rules.leaderboards.items()}
 
     def _boards_reply(self, user_id: str, metric: str | None, before: Mapping[str, RankAndValue]) -> dict[str, Any]:
-        """The leaderboards that have to do with a metric, and those on which the player moved."""
+        """Return the leaderboards that depend on a metric, and those on which the player's rank or value changed."""
         reply = {}
         for key, board in self.rules.leaderboards.items():
             after = self.boards.standing(board, user_id)

@@ -1,4 +1,4 @@
-"""Trophy's users: what a request may say about one, how they are kept and shown."""
+"""Trophy's users: how they are checked, stored and shown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_USER_ID = 512
 MAX_USER_TEXT = 1000
 """Characters of a user's name, email, token or attribute; a longer one is refused."""
 MAX_USERS = 50_000
-"""Users that are kept; a further one is refused. What is asked about all of them takes time that grows with them."""
+"""Users that are stored; a further one is refused. Queries over all users take time that grows with their number."""
 MAX_DEVICE_TOKENS = 100
 """Device tokens of a user; more are refused."""
 
@@ -36,20 +36,20 @@ class CallRefused(Exception):
 
 @lru_cache(maxsize=512)
 def zone(name: str) -> dt.tzinfo | None:
-    """The time zone of an IANA name, `None` if there is none."""
+    """Return the time zone of an IANA name, `None` if there is none."""
     if name == "UTC":
         return dt.timezone.utc
     try:
         return zoneinfo.ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown, no name at all, a folder of names
+    except (KeyError, ValueError, OSError):  # unknown, not a name, a folder of names
         return None
 
 
 def check_strings(name: str, value: Any, known: Sequence[str]) -> None:
-    """Attributes: an object of strings, with keys that exist.
+    """Check attributes: an object of strings whose keys exist.
 
     Raises:
-        Refused: It is not.
+        CallRefused: They are not.
     """
     if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
         raise CallRefused(422, f"{name} must be an object with strings")
@@ -61,15 +61,15 @@ def check_strings(name: str, value: Any, known: Sequence[str]) -> None:
 
 
 def checked_user(user: Any, attributes: Sequence[str], user_id: str | None = None) -> tuple[str, dict[str, Any]]:
-    """The id of a user in a request, and what is said about it.
+    """Check the user of a request; return its id and the object.
 
     Args:
         user: The object in the request.
         attributes: The user attributes that exist.
-        user_id: The id, where the path names it.
+        user_id: The id, if the path names it.
 
     Raises:
-        Refused: It breaks a rule.
+        CallRefused: It breaks a rule.
     """
     if not isinstance(user, dict):
         raise CallRefused(422, "user must be an object")
@@ -105,7 +105,7 @@ def _is_date(text: str) -> bool:
 
 
 def date(text: str) -> dt.date | None:
-    """The date of `YYYY-MM-DD`, `None` if it is none."""
+    """Parse `YYYY-MM-DD`; `None` if it is not a date."""
     if not _DATE.match(text):
         return None
     try:
@@ -120,7 +120,7 @@ _USER_COLUMNS = "user_id, email, name, tz, sign_up_date, device_tokens, subscrib
 
 
 def find(db: sqlite3.Connection, user_id: str) -> dict[str, Any] | None:
-    """A user as the service shows it, `None` if there is none."""
+    """Read a user in Trophy's form, `None` if there is none."""
     row = db.execute(f"SELECT {_USER_COLUMNS} FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone()  # noqa: S608
     if row is None:
         return None
@@ -140,7 +140,7 @@ def find(db: sqlite3.Connection, user_id: str) -> dict[str, Any] | None:
 
 
 def problem(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any]) -> str:
-    """Why a user cannot be kept with what is said about it; empty if it can."""
+    """Return why a user cannot be stored with these values; empty if it can."""
     if db.execute("SELECT 1 FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone() is None:
         (everybody,) = db.execute("SELECT count(*) FROM trophy_users").fetchone()
         if everybody >= MAX_USERS:
@@ -154,14 +154,14 @@ def problem(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any]) -> st
 
 
 def upsert(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any], now: float) -> bool:
-    """Create a user, or change what is said about it; returns whether it was created."""
+    """Create a user or change the given values; return whether it was created."""
     known = find(db, user_id)
     email = said["email"] if "email" in said else known and known["email"]
     subscribed = said.get("subscribeToEmails")
     if subscribed is None:
         subscribed = known["subscribeToEmails"] if known else True
     if not subscribed:
-        email = None  # the service does not keep it then
+        email = None  # Trophy does not keep the address then
     tokens = said["deviceTokens"] if "deviceTokens" in said else known and known["deviceTokens"]
     values = {
         "user_id": user_id,
@@ -189,7 +189,7 @@ def upsert(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any], now: f
 
 
 def preferences(db: sqlite3.Connection, user_id: str) -> dict[str, Any] | None:
-    """A user's preferences, all channels on where nothing else was said; `None` if there is no such user."""
+    """Read a user's preferences; all channels are on unless set otherwise. `None` if there is no such user."""
     row = db.execute("SELECT preferences FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone()
     if row is None:
         return None
@@ -199,10 +199,10 @@ def preferences(db: sqlite3.Connection, user_id: str) -> dict[str, Any] | None:
 
 
 def check_preferences(said: Mapping[str, Any]) -> None:
-    """What a request may say about preferences.
+    """Check the preferences of a request.
 
     Raises:
-        Refused: It breaks a rule.
+        CallRefused: It breaks a rule.
     """
     notifications = said.get("notifications")
     if notifications is not None:
@@ -219,7 +219,7 @@ def check_preferences(said: Mapping[str, Any]) -> None:
 
 
 def change_preferences(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any], now: float) -> bool:
-    """Change a user's preferences; returns whether there is such a user."""
+    """Change a user's preferences; return whether there is such a user."""
     row = db.execute("SELECT preferences FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone()
     if row is None:
         return False
