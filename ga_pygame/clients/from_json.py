@@ -1,7 +1,7 @@
-"""Typed answers from JSON that may be older or newer than this package.
+"""Make typed answers from JSON of a service that may be older or newer than this package.
 
-A field that is missing, null or of another type keeps its default; one that is unknown is left out. So an
-answer never raises, whatever a service adds or takes away.
+A field that is missing, null or of another type keeps its default; an unknown one is ignored. So it never raises if a
+service adds or removes fields.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _UNFIT = object()
 
 
 def dataclass_from_json(kind: type[T], data: Any) -> T:
-    """Make a dataclass, whose fields all have defaults, of a JSON object with camelCase (or snake_case) names."""
+    """Make a dataclass from a JSON object with camelCase or snake_case names; its fields must have defaults."""
     found: dict[str, Any] = {}
     if isinstance(data, Mapping):
         for name, wire_name, wanted in _wire_fields(cast(Any, kind)):
@@ -29,7 +29,7 @@ def dataclass_from_json(kind: type[T], data: Any) -> T:
 
 
 def camel_case(name: str) -> str:
-    """`subscribe_to_emails` as `subscribeToEmails`."""
+    """Convert `subscribe_to_emails` to `subscribeToEmails`."""
     first, *rest = name.split("_")
     return first + "".join(word.title() for word in rest)
 
@@ -41,7 +41,7 @@ def _wire_fields(kind: Any) -> tuple[tuple[str, str, Any], ...]:
 
 
 def _fitted(wanted: Any, value: Any) -> Any:
-    """The value in the wanted type; `_UNFIT` where it has another one."""
+    """Convert a value to the wanted type; `_UNFIT` if it has another type."""
     origin = get_origin(wanted)
     if value is None or wanted is Any:
         return _UNFIT if value is None else value
@@ -71,7 +71,7 @@ def _read_plain(wanted: Any, value: Any) -> Any:
     if is_dataclass(wanted):
         return dataclass_from_json(cast(type, wanted), value) if isinstance(value, Mapping) else _UNFIT
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return value  # 5 stays 5
+        return value  # an int is a valid float: 5 stays 5
     if wanted is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if wanted is int and isinstance(value, bool):

@@ -1,7 +1,7 @@
-"""How long to wait before a request is sent again.
+"""Compute the wait before a retry.
 
-Source: Trophy's SDKs: `retry-after-ms`, `Retry-After` (seconds or a date), `X-RateLimit-Reset`, else one
-second, doubled each time; never more than a minute.
+Source: Trophy's SDKs: `retry-after-ms`, `Retry-After` (seconds or a date), `X-RateLimit-Reset`, else exponential
+backoff from one second; never more than a minute.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _MAX_RETRY_SECONDS = 60.0
 
 
 def delay_before(attempt: int, reply: Reply, wall: float, chance: float) -> float:
-    """Seconds until the next attempt.
+    """Return seconds until the next attempt.
 
     Args:
-        attempt: How many there were, 1 or more.
-        reply: The last one's answer.
+        attempt: The number of attempts so far, 1 or more.
+        reply: The reply to the last one.
         wall: The time now, in seconds since 1970.
-        chance: A random number from 0 to 1, so that not all players come back in the same instant.
+        chance: A random number from 0 to 1, for jitter: not all players should retry at the same instant.
     """
     told = _asked_for(reply.headers, wall)
     if told is not None and told > 0:

@@ -1,4 +1,4 @@
-"""Trophy's client for pygame: metrics, achievements, streaks, points and leaderboards, by an application key."""
+"""Trophy's client for pygame: metrics, achievements, streaks, points and leaderboards, with an application key."""
 
 from __future__ import annotations
 
@@ -30,34 +30,34 @@ _ADMIN_KEY = (
 
 
 class TrophyClient:
-    """Calls Trophy's application API: `client.metrics.event(key="kills", user={"id": "18"}, value=1)`.
+    """A client of Trophy's application API: `client.metrics.event(key="kills", user={"id": "18"}, value=1)`.
 
-    Every call returns at once; its `Response` can be awaited, waited for (`.wait(2)`) or connected to, and its
-    answer says by `has_error()` whether it worked. No call raises: a wrong one is answered with an error, in
-    the next `tick()`, without a request. One request is on its way at a time, as Trophy demands for a metric.
+    Every call returns at once. Its `Response` can be awaited, waited for (`.wait(2)`) or connected to; `has_error()` of
+    the answer tells whether it failed. No call raises: a wrong one is answered with an error in the next `tick()`,
+    without a request. One request is in flight at a time, as Trophy demands for a metric.
 
-    Repeated, with the same idempotency key, are calls that were answered with 408, 409, 429, 500 or above, or
-    not at all. An event without a key is repeated after 409 and 429 only, since else it might count twice.
+    Calls that were answered with 408, 409, 429, 500 or above, or not at all, are retried with the same idempotency key.
+    An event without a key is retried only after 409 and 429, since otherwise it might count twice.
 
     Args:
-        api_key: An application key, minted by your server for one player; a collector needs none.
-        base_url: Where the API is.
-        collector: Talk to this collector instead, whatever `base_url` says; default: `GA_PYGAME_COLLECTOR`.
+        api_key: An application key, made by your server for one player; a collector needs none.
+        base_url: The address of the API.
+        collector: Send to this collector instead of `base_url`; default: `GA_PYGAME_COLLECTOR`.
         tenant_id: For accounts with several tenants.
         timeout: The longest wait for an answer, in seconds; default: `GA_PYGAME_REQUEST_TIMEOUT`, else 10.
-        max_retries: How often a call is repeated.
+        max_retries: How often to retry a call.
         auto_idempotency_key: Give events without an idempotency key a random one.
-        allow_admin_key: Take an admin key.
-        parts: Other classes to be made of, for tests.
+        allow_admin_key: Accept an admin key.
+        parts: Other classes to use, for tests.
 
     Raises:
         ValueError: `api_key` is an admin key.
 
     Attributes:
-        metrics: Events.
-        users: Players, and what they have reached.
-        achievements: Completing them.
-        leaderboards: Reading them.
+        metrics: Events of a metric.
+        users: Players, their progress and preferences.
+        achievements: Completion of achievements.
+        leaderboards: All players' leaderboards.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class TrophyClient:
         self._caller.tick()
 
     def close(self, timeout: float = 1.0) -> None:
-        """Send what waits within that many seconds, then let go of the connection; called at exit too."""
+        """Send waiting calls within that many seconds, then close the connection; also called at exit."""
         self._caller.close(timeout)
 
     def _check_key(self, name: str, key: str) -> None:
@@ -105,7 +105,7 @@ class TrophyClient:
             raise ValueError(f"{name} {_ADMIN_KEY}")
 
     def _send(self, kind: type[A], route: Callable[[], Route], options: OptionsLike) -> Response[A]:
-        """Hand a call over; `route` raises for what cannot be sent."""
+        """Submit a call; `route` raises if it cannot be sent."""
         name = f"trophy.{kind.__name__}"
         request, refusal, lane, is_harmless, wrap, retries = None, "", "", True, "", self._max_retries
         try:

@@ -17,7 +17,7 @@ import msgspec
 from ga_pygame.collector.plain_text import one_line
 from ga_pygame.collector.storage import batches, counts
 from ga_pygame.collector.storage.reading import Reader
-from ga_pygame.collector.storage.schema import NEWEST_ID_QUERY, StoreError
+from ga_pygame.collector.storage.schema import SELECT_LAST_ID, StoreError
 
 MAX_IDS_LOOKED_AT = 20_000
 """Newest ids that one read of the feed goes through; older events are missing in a filtered feed."""
@@ -193,7 +193,7 @@ class Queries:
 
     def newest_id(self) -> int:
         """Return the id of the newest event, 0 if there is none."""
-        return int(self._db.execute(NEWEST_ID_QUERY).fetchone()[0])
+        return int(self._db.execute(SELECT_LAST_ID).fetchone()[0])
 
     def _parts(self, row: tuple[Any, ...]) -> list[_EventRow]:
         """Split a row of `_both` into its events, in order of arrival; none if the row is damaged."""

@@ -246,7 +246,7 @@ _VERSIONS = (_SCHEMA, _EMULATORS, _BATCHES, _PAGE_COLUMNS)
 """The SQL that each schema version adds to the one before."""
 _TABLE_NAME = re.compile(r"(?:CREATE|DROP) TABLE (\w+)")
 _ALL_TABLES = {name for version in _VERSIONS for name in _TABLE_NAME.findall(version)} - {"events"}
-NEWEST_ID_QUERY = "SELECT max(ifnull((SELECT max(id) FROM batches), 0), ifnull((SELECT max(id) FROM rejected), 0))"
+SELECT_LAST_ID = "SELECT max(ifnull((SELECT max(id) FROM batches), 0), ifnull((SELECT max(id) FROM rejected), 0))"
 """The id of the newest event, accepted or rejected; 0 if there is none."""
 MAX_LOCKED_SECONDS = 1.0
 """Time to wait for another program that holds the file's lock."""

@@ -30,7 +30,7 @@ from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage import batches
 from ga_pygame.collector.storage.keeper import Keeper, Unusable
 from ga_pygame.collector.storage.levels import natural_key
-from ga_pygame.collector.storage.schema import NEWEST_ID_QUERY, is_of_the_file
+from ga_pygame.collector.storage.schema import SELECT_LAST_ID, is_of_the_file
 from ga_pygame.collector.storage.seen import SeenIds
 from ga_pygame.collector.teller import Tell
 
@@ -266,7 +266,7 @@ class Store:
     def _write_events(self, submissions: Sequence[Submission]) -> tuple[dict[int, set[str]], int]:
         """Insert new events and count all; return the new ids by game, and the row id of the last batch."""
         self._seen.catch_up()
-        (last,) = self._db.execute(NEWEST_ID_QUERY).fetchone()
+        (last,) = self._db.execute(SELECT_LAST_ID).fetchone()
         added: dict[int, set[str]] = {}
         rows: list[tuple[Any, ...]] = []
         refused: list[tuple[Any, ...]] = []
