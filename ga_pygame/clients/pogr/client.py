@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ga_pygame.addresses import POGR_URL
 from ga_pygame.clients.caller import Call, Caller
 from ga_pygame.clients.pogr import wire as pogr_wire
-from ga_pygame.clients.pogr.wire import POGR_URL, POGRResult, checked_tags, to_json
+from ga_pygame.clients.pogr.wire import POGRResult, checked_tags, to_json
 from ga_pygame.process import CpuMeter, memory_bytes, native_modules
 from ga_pygame.protocol import Reply, Request
 from ga_pygame.signals import Response, Signal

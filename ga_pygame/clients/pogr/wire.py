@@ -16,7 +16,6 @@ from typing import Any
 from ga_pygame import untrusted
 from ga_pygame.protocol import Reply, Request
 
-POGR_URL = "https://api.pogr.io/v1/intake"
 VALID_TAGS = (
     "steam_id",
     "twitch_id",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from ga_pygame.addresses import address
+from ga_pygame.addresses import TROPHY_URL, address
 from ga_pygame.clients.caller import Call, Caller
 from ga_pygame.clients.trophy import wire as trophy_wire
 from ga_pygame.clients.trophy.answers import Answer
 from ga_pygame.clients.trophy.areas import AchievementsArea, LeaderboardsArea, MetricsArea, Route
 from ga_pygame.clients.trophy.users import UsersArea
-from ga_pygame.clients.trophy.wire import APPLICATION_PREFIX, TROPHY_URL, OptionsLike, RequestOptions
+from ga_pygame.clients.trophy.wire import APPLICATION_PREFIX, OptionsLike, RequestOptions
 from ga_pygame.protocol import Request
 from ga_pygame.signals import Response
 

@@ -20,7 +20,6 @@ from ga_pygame.protocol import Reply, Request
 
 A = TypeVar("A", bound=Answer)
 
-TROPHY_URL = "https://api.trophy.so/v1"
 APPLICATION_PREFIX = "app_"
 _MAX_TROPHY_ERROR = 500
 _NOT_PROCESSED = frozenset({409, 429})
