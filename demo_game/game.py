@@ -34,7 +34,7 @@ MAX_TOASTS = 5
 
 @dataclass(slots=True)
 class Options:
-    """How to run; `fast` is for a machine without a display: no frame limit, no pause on lost focus."""
+    """The options of a run; `fast` is for a machine without a display: no frame limit, no pause on lost focus."""
 
     pilot: Pilot
     save_path: Path
