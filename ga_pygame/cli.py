@@ -55,8 +55,8 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
     collect.add_argument(
         "--db",
         metavar="FILE",
-        help="where events are kept; ':memory:' forgets them at the end (default: a file per port in the user's data"
-        " folder, named at the start; with --port 0 a temporary one)",
+        help="the file to store events in; with ':memory:' they are deleted at the end (default: a file per port in the"
+        " user's data folder, printed at the start; with --port 0 a temporary file)",
     )
     collect.add_argument(
         "--game",
@@ -88,7 +88,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
         help="JSON file with remote configs and A/B variants, read again when it changes: "
         '{"*": {"configs": [{"key": "gravity", "value": "40"}]}}',
     )
-    collect.add_argument("--no-page", action="store_true", help="only collect, without the page in the browser")
+    collect.add_argument("--no-page", action="store_true", help="run without the page")
 
     emulators = collect.add_argument_group("POGR and Trophy")
     emulators.add_argument(
@@ -104,7 +104,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
         type=int,
         choices=(401, 404),
         default=401,
-        help="the code for an unknown or ended session, 401 or 404 (default: %(default)s)",
+        help="POGR's status for an unknown or ended session, 401 or 404 (default: %(default)s)",
     )
     emulators.add_argument(
         "--trophy-rules",
@@ -115,12 +115,12 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
     emulators.add_argument(
         "--print-trophy-rules",
         action="store_true",
-        help="print the default rules, to begin a file of your own, and end",
+        help="print the default rules, as a start for your own file, and exit",
     )
     emulators.add_argument(
         "--lenient",
         action="store_true",
-        help="take POGR's unknown tags and wrong times with a remark; let Trophy's concurrent events wait",
+        help="accept POGR's unknown tags and wrong times with a note; let Trophy's concurrent events wait",
     )
 
     export = commands.add_parser(
@@ -232,7 +232,7 @@ def _export(options: argparse.Namespace) -> int:
     path = options.db
     if path is None:
         if options.port == 0:
-            return _fail("export: a collector on --port 0 has a file of its own each time: give it with --db")
+            return _fail("export: each collector on --port 0 has a new file: name it with --db")
         path = server.default_database(options.port)
         if not path.exists():
             return _fail(

@@ -159,7 +159,7 @@ class Guard:
             return None
         origin = headers.get("origin", "")
         where = origin if _is_origin(origin) else "ORIGIN"
-        self._tell("foreign", f"a web page of another site was turned down (403); to let it: --allow-origin {where}")
+        self._tell("foreign", f"a web page of another site was turned down (403); to allow it: --allow-origin {where}")
         return _TurnedDown(403, "other sites may not ask this unless --allow-origin names them")
 
     def _of_own(self, scope: Scope, headers: Headers, token: str) -> _TurnedDown | None:

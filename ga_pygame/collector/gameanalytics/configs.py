@@ -163,7 +163,7 @@ def _file_stamp(path: Path) -> tuple[int, int]:
 
 def _load(path: Path) -> dict[str, Settings]:
     if not path.is_file():  # reading a pipe would block for ever
-        raise ConfigsError(f"{path} is no file")
+        raise ConfigsError(f"{path} is not a file")
     with path.open("rb") as file:
         text = file.read(MAX_FILE_BYTES + 1)
     if len(text) > MAX_FILE_BYTES:

@@ -82,7 +82,7 @@ def load_games(path: Path) -> list[Game]:
     """
     try:
         if not path.is_file():
-            raise ValueError(f"{path} is no file")
+            raise ValueError(f"{path} is not a file")
         if path.stat().st_size > MAX_GAMES_FILE_BYTES:
             raise ValueError(f"{path} has more than {MAX_GAMES_FILE_BYTES} bytes")
         games = parse_all(path.read_text(encoding="utf-8-sig"))
@@ -170,7 +170,7 @@ class Games:
         if not self._takes_all:
             raise NotLetIn(401, f"this collector does not know its key: start it with --game {key}:SECRET_KEY")
         if not _FORM_OF_SIGNATURE.fullmatch(authorization.strip()):
-            raise NotLetIn(401, "the Authorization header is no base64 of an HMAC-SHA256 (44 characters)")
+            raise NotLetIn(401, "the Authorization header is not the base64 of an HMAC-SHA256 (44 characters)")
         if foreign:
             raise NotLetIn(
                 403,

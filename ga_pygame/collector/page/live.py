@@ -126,7 +126,7 @@ class Live:
             try:
                 self.snapshot, looked = await self.ask(lambda: self._read(feeds))
             except Exception as error:  # noqa: BLE001 - for any damage to the file, the page says that it is not updated
-                trouble = Trouble(f"The page cannot read {self._store.path}: {error}. What it shows is old.")
+                trouble = Trouble(f"The page cannot read {self._store.path}: {error}. The data shown is out of date.")
                 self.snapshot = replace(self.snapshot, troubles=[*self._status.troubles(), trouble])
             else:
                 for feed, found in zip(feeds, looked, strict=True):

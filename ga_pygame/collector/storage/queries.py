@@ -277,7 +277,9 @@ class Queries:
         try:
             yield from self._db.execute(query)
         except sqlite3.Error as error:
-            raise StoreError(f"not all of the file can be read: {error}. What could be read is complete") from error
+            raise StoreError(
+                f"the file can be read only in part: {error}. All events before the damage were read"
+            ) from error
 
 
 _LAST_ID = 2**63 - 1

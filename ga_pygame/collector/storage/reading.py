@@ -67,7 +67,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         StoreError: The file does not exist, cannot be read or is not a collector's.
     """
     if not path.is_file():
-        raise StoreError(f"there is no file {path}: give the one that the collector named at its start with --db")
+        raise StoreError(f"there is no file {path}: use --db with the path that the collector printed at its start")
     try:
         db, application, version = _open_to_read(path, "mode=ro")
     except sqlite3.Error as error:

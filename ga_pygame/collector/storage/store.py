@@ -202,7 +202,7 @@ class Store:
             pass
         except Exception as error:  # noqa: BLE001 - this thread must go on
             self._keeper.failed(error)
-            self._tell("look", f"cannot look at {self.path}: {type(error).__name__}: {error}")
+            self._tell("look", f"cannot check {self.path}: {type(error).__name__}: {error}")
 
     def _group(self, item: _Item | None) -> tuple[list[_Item], int, bool]:
         """Collect what waits, beginning with an item; return it, its bytes, and whether more may follow."""

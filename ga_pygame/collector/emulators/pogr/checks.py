@@ -122,7 +122,7 @@ def _tags(tags: Any, now: float) -> float:
         return now
     at = instant(text)
     if at is None:
-        raise RowRefused(f"override_timestamp {text[:64]!r} is no RFC 3339 time such as 2026-01-31T12:00:00Z")
+        raise RowRefused(f"override_timestamp {text[:64]!r} is not an RFC 3339 time such as 2026-01-31T12:00:00Z")
     if at > now + FUTURE_SECONDS:
         raise RowRefused(f"override_timestamp {text[:64]!r} is more than {FUTURE_SECONDS // 60} minutes in the future")
     return at

@@ -205,7 +205,7 @@ class TrophyRoutes:
         if not await self._asker.ask(lambda db: TrophyState(db, self._rules).knows_metric(metric)):
             if not self._rules.auto_create:
                 raise CallRefused(self._rules.unknown_metric_status, f"there is no metric {metric[:64]!r}")
-            self._tell("Trophy metrics", f"Trophy: the metric {metric[:64]!r} is not in the rules and was made up")
+            self._tell("Trophy metrics", f"Trophy: the metric {metric[:64]!r} is not in the rules and was created")
 
     async def _one_at_a_time(
         self, what: tuple[str, str], call: ApiCall, write: Callable[[sqlite3.Connection], tuple[int, dict[str, Any]]]

@@ -83,7 +83,7 @@ def checked_user(user: Any, attributes: Sequence[str], user_id: str | None = Non
         if not isinstance(user.get(name), str | None) or len(user.get(name) or "") > MAX_USER_TEXT:
             raise CallRefused(422, f"user.{name} must be a string of at most {MAX_USER_TEXT} characters")
     if user.get("tz") is not None and zone(user["tz"]) is None:
-        raise CallRefused(422, f"user.tz {user['tz'][:64]!r} is no IANA time zone such as Europe/London")
+        raise CallRefused(422, f"user.tz {user['tz'][:64]!r} is not an IANA time zone such as Europe/London")
     if user.get("signUpDate") is not None and not _is_date(user["signUpDate"]):
         raise CallRefused(422, "user.signUpDate must be a date such as 2026-01-31")
     tokens = user.get("deviceTokens")
