@@ -8,10 +8,8 @@ POST /_emu/fail   {"route": "pogr", "status": 500}  faults, see `faults`; DELETE
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import sqlite3
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,10 +26,11 @@ from ga_pygame.collector.emulators.pogr import store as pogr_store
 from ga_pygame.collector.emulators.trophy import reads as trophy_reads
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.emulators.trophy.state import TrophyState, json_number, now_of, shift_of
+from ga_pygame.collector.emulators.writes import commit_change
 from ga_pygame.collector.responses import json_response
 from ga_pygame.collector.storage import counts
 from ga_pygame.collector.storage.reading import Asker
-from ga_pygame.collector.storage.store import Change, Store
+from ga_pygame.collector.storage.store import Store
 
 MAX_SHOWN = 1000
 MAX_SHIFT_SECONDS = 3660 * 86400.0
@@ -171,9 +170,9 @@ class Switchboard:
         if service not in (None, "pogr", "trophy"):
             raise HTTPException(400, "service must be pogr or trophy")
         if service != "trophy":
-            await self._change(pogr_store.reset_pogr)
+            await commit_change(self._store, pogr_store.reset_pogr)
         if service != "pogr":
-            await self._change(trophy_reads.reset_trophy)
+            await commit_change(self._store, trophy_reads.reset_trophy)
             self._trophy.forget()
         self._faults.clear(service)
         return json_response({"reset": service or "both"})
@@ -201,7 +200,7 @@ class Switchboard:
                     counts.add_count(db, "trophy", "shift", -shift)
                 return fits
 
-            if not await self._change(write):
+            if not await commit_change(self._store, write):
                 raise HTTPException(400, "the clock can be shifted by ten years at most")
         return json_response(await self._asker.ask(_now))
 
@@ -214,9 +213,6 @@ class Switchboard:
         elif request.method == "DELETE":
             self._faults.clear()
         return json_response({"faults": self._faults.waiting()})
-
-    async def _change(self, write: Callable[[sqlite3.Connection], Any]) -> Any:
-        return await asyncio.wrap_future(self._store.change(Change(write, 0)))
 
 
 def _state(services: Services) -> dict[str, Any]:

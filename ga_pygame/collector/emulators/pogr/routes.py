@@ -20,12 +20,12 @@ from starlette.routing import Route
 
 from ga_pygame import clock
 from ga_pygame.collector import bodies
-from ga_pygame.collector.emulators.calls import count_refused
 from ga_pygame.collector.emulators.faults import Faults
 from ga_pygame.collector.emulators.pogr import checks as pogr_checks
 from ga_pygame.collector.emulators.pogr import store as pogr_store
+from ga_pygame.collector.emulators.writes import commit_change, count_refused
 from ga_pygame.collector.responses import preflight, with_retry_after
-from ga_pygame.collector.storage.store import Change, Store, StoreFull
+from ga_pygame.collector.storage.store import Store, StoreFull
 from ga_pygame.collector.teller import Tell
 
 PREFIX = "/v1/intake"
@@ -173,14 +173,16 @@ class PogrRoutes:
             identity = "jwt"
         elif fields.get("steam_auth_ticket") or request.query_params.get("steam_ticket"):
             identity = "steam"
-        session_id = await self._write(pogr_store.begin(client, build, association or None, identity), size)
+        session_id = await commit_change(
+            self._store, pogr_store.begin(client, build, association or None, identity), size
+        )
         return _success({"session_id": session_id})
 
     async def _end(self, request: Request) -> Response:
         session_id = request.headers.get("intake_session_id", "")
         if not session_id:
             raise _Refusal(401, "INTAKE_SESSION_ID missing: end needs the session's id")
-        problem = await self._write(pogr_store.end(session_id), 0)
+        problem = await commit_change(self._store, pogr_store.end(session_id), 0)
         if problem:
             raise _Refusal(self._options.unknown_session_status, problem)
         return _success({})
@@ -195,7 +197,7 @@ class PogrRoutes:
         for note in notes:
             self._tell(f"POGR {kind}", f"POGR {kind}: {note}")
         row = pogr_store.NewRow(clock.new_id(), session_id, kind, now, at, tuple(notes), body)
-        problem = await self._write(pogr_store.add(row), len(body))
+        problem = await commit_change(self._store, pogr_store.add(row), len(body))
         if problem:
             raise _Refusal(self._options.unknown_session_status, problem)
         ids = {"data_id": row.row_id}
@@ -227,9 +229,6 @@ class PogrRoutes:
         if clients and build not in clients.get(client, ()):
             raise _Refusal(401, "this collector does not know the client and its build")
         return client, build
-
-    async def _write(self, write: Callable[[Any], Any], size: int) -> Any:
-        return await asyncio.wrap_future(self._store.change(Change(write, size)))
 
     async def _refused(self, refusal: _Refusal) -> Response:
         self._tell(f"POGR {refusal.status}", f"POGR refused: {refusal}")

@@ -21,7 +21,6 @@ from starlette.routing import Route
 
 from ga_pygame import clock
 from ga_pygame.collector import bodies
-from ga_pygame.collector.emulators.calls import count_refused
 from ga_pygame.collector.emulators.faults import Faults
 from ga_pygame.collector.emulators.trophy import users
 from ga_pygame.collector.emulators.trophy.calls import READS, ApiCall
@@ -30,9 +29,10 @@ from ga_pygame.collector.emulators.trophy.reads import Reads
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.emulators.trophy.state import MetricEvent, TrophyState, now_of
 from ga_pygame.collector.emulators.trophy.users import CallRefused
+from ga_pygame.collector.emulators.writes import commit_change, count_refused
 from ga_pygame.collector.responses import json_response, preflight, with_retry_after
 from ga_pygame.collector.storage.reading import Asker
-from ga_pygame.collector.storage.store import Change, Store, StoreFull
+from ga_pygame.collector.storage.store import Store, StoreFull
 from ga_pygame.collector.teller import Tell
 
 OLD_AREAS = ("achievements", "leaderboards", "metrics", "points", "streaks", "users")
@@ -215,7 +215,7 @@ class TrophyRoutes:
         self._check_rate()
         self._in_flight.add(what)
         try:
-            status, content = await self._write(write, len(call.body))
+            status, content = await commit_change(self._store, write, len(call.body))
             await asyncio.sleep(call.delay)
         finally:
             self._in_flight.discard(what)
@@ -278,14 +278,11 @@ class TrophyRoutes:
     async def _finish(
         self, call: ApiCall, write: Callable[[sqlite3.Connection], tuple[int, dict[str, Any]]]
     ) -> Response:
-        status, content = await self._write(write, len(call.body))
+        status, content = await commit_change(self._store, write, len(call.body))
         await asyncio.sleep(call.delay)
         if status >= 400:
             raise CallRefused(status, content["error"])
         return _trophy_answer(status, content)
-
-    async def _write(self, write: Callable[[sqlite3.Connection], Any], size: int) -> Any:
-        return await asyncio.wrap_future(self._store.change(Change(write, size)))
 
     # --- reading -----------------------------------------------------------------------------------------
 
