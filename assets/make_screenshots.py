@@ -1,7 +1,7 @@
-"""Takes the README's pictures: `python assets/make_screenshots.py`, with the dev extra and Chromium.
+"""Take the README's pictures: `python assets/make_screenshots.py`, with the dev extra and Chromium.
 
-Starts a collector, lets the demo's bot play against it without a window, and keeps a picture of the game, of
-the collector's live page, and of both side by side.
+It starts a collector, lets the demo's bot play against it without a window, and saves pictures of the game, of the
+collector's live page, and of both side by side.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def photograph(url: str) -> None:
     """Take a picture of the live page."""
     options = webdriver.ChromeOptions()
     driver, binary = shutil.which("chromedriver"), shutil.which("chromium")
-    if driver is None or binary is None:  # selenium would look for them on the internet
+    if driver is None or binary is None:  # without these paths selenium would download them
         raise SystemExit("apt-get install chromium chromium-driver")
     options.binary_location = binary
     for flag in (*CHROMIUM_FLAGS.split(), f"--window-size={PAGE_SIZE[0]},{PAGE_SIZE[1] + 140}"):
@@ -75,7 +75,7 @@ def photograph(url: str) -> None:
         while requests.get(f"{url}/api/summary", timeout=5).json()["accepted"].get("session_end", 0) < 1:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        time.sleep(2)  # the page draws what it got
+        time.sleep(2)  # time for the page to draw its rows
         browser.save_screenshot(str(ASSETS / "page.png"))
     finally:
         browser.quit()

@@ -1,1 +1,1 @@
-"""What ga_pygame costs a game, side by side with what its developer would otherwise pick."""
+"""Benchmarks of ga_pygame beside the packages that a developer would otherwise pick."""

@@ -1,10 +1,10 @@
-"""What one call costs the game thread: `python -m benchmarks.calls`.
+"""Measure the cost of a call on the game thread: `python -m benchmarks.calls`.
 
-Each contestant, in a process of its own, reports events in a game at 240 frames a second (5 in a frame),
-then as fast as it can, with its server healthy, 2 s slow and down. Every call is timed by itself; the two
-readings of the clock are included (`none` shows how much that is). The first call stands alone, since it
-may build things, and the game runs for a second before the rest. Numbers are medians over interleaved
-rounds of each round's percentile, in microseconds.
+Each contestant, in a process of its own, reports events in a game at 240 frames a second (5 in a frame), then as fast
+as it can, with its server healthy, 2 s slow and down. Each call is timed alone and includes the two readings of the
+clock (`none` shows their cost). The first call is reported separately, since it may build things; then the game runs
+for a second before the other calls. Numbers are medians over interleaved rounds of each round's percentile, in
+microseconds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PERCENTILES = ("p50", "p99", "p99.9", "max")
 
 
 def kind_of_ours(contestant: GaPygame, kind: str) -> Report:
-    """What reports an event of a kind; names and numbers are used where the kind has room for them."""
+    """Return the function that reports an event of a kind; it uses the name and the number if the kind has them."""
     tracker = contestant.tracker
     fields: dict[str, str | int | float] = {"weapon": "bow", "level": 3}
     wallet = tracker.wallet("gold")
@@ -53,7 +53,7 @@ def kind_of_ours(contestant: GaPygame, kind: str) -> Report:
 
 
 def timed(report: Report, times: list[int]) -> Callable[[int], None]:
-    """Wraps a call with two readings of the clock."""
+    """Wrap a call with two readings of the clock."""
     clock, note = time.perf_counter_ns, times.append
 
     def call(number: int) -> None:
@@ -66,7 +66,7 @@ def timed(report: Report, times: list[int]) -> Callable[[int], None]:
 
 
 def measure(options: dict[str, Any]) -> None:
-    """In a process of its own."""
+    """Measure a contestant, in a process of its own."""
     contestant = CONTESTANTS[options["peer"]]()
     scene = Scene()
     report = contestant.start(options["url"])

@@ -1,4 +1,4 @@
-"""Whether each contestant works and talks to its server only: `python -m benchmarks.check`."""
+"""Check that each contestant works and talks only to its server: `python -m benchmarks.check`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OWN = ("127.0.0.1", "localhost")
 
 
 def measure(options: dict[str, Any]) -> None:
-    """In a process of its own: report some events, note every address that is asked for."""
+    """Report some events and note each address that is looked up, in a process of its own."""
     foreign: set[str] = set()
 
     def watch(event: str, details: tuple[Any, ...]) -> None:
@@ -43,7 +43,7 @@ def measure(options: dict[str, Any]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Try all of them."""
+    """Check all contestants."""
     chosen = parser(__doc__).parse_args(arguments)
     if chosen.child:
         measure(json.loads(chosen.child))

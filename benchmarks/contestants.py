@@ -1,4 +1,4 @@
-"""What every benchmark runs: nothing, the limit, this package. The others are in `peers`."""
+"""The contestants of every benchmark: no tracker, the limit, this package. The others are in `peers`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Peer:
 
     Attributes:
         is_ours: Whether its healthy server is the real collector.
-        marks: How often an event's name stands in what is sent of it.
-        module: What a game imports.
+        marks: How often an event's name occurs in its request.
+        module: The module that a game imports.
     """
 
     is_ours: ClassVar[bool] = False
@@ -24,14 +24,14 @@ class Peer:
     module: ClassVar[str] = ""
 
     def start(self, url: str) -> Report:
-        """Begin; returns what reports one event: `report(name, value)`."""
+        """Start; return the function that reports an event: `report(name, value)`."""
         raise NotImplementedError
 
     def frame(self) -> None:
-        """Called every frame, for those who ask for it."""
+        """Run the contestant's part of a frame, if it has one."""
 
     def flush(self, timeout: float) -> None:
-        """Wait until everything was sent, or that long where it takes a time."""
+        """Wait until everything is sent; at most that long if the contestant takes a timeout."""
 
     def close(self) -> None:
         """Shut down as its documentation says."""
@@ -51,7 +51,7 @@ def game(contestant: Peer, report: Report, scene: Scene) -> Callable[[int], None
 
 
 class NoTracker(Peer):
-    """A game without any."""
+    """A game without a tracker."""
 
     def start(self, url: str) -> Report:  # noqa: ARG002 - talks to nobody
         return lambda _name, _value: None
@@ -68,7 +68,7 @@ class Deque(Peer):
 
 
 class BareRequests(Peer):
-    """What a POST with `requests` on a thread takes, which most contestants have to carry."""
+    """A POST with `requests` on a thread, a cost that most contestants have."""
 
     module = "requests"
 
@@ -90,7 +90,7 @@ class BareRequests(Peer):
 
 
 class GaPygame(Peer):
-    """This package, with room for more than the default 5 MiB, which a benchmark would overrun."""
+    """This package, with a larger outbox than the default of 5 MiB, which a benchmark would overfill."""
 
     module = "ga_pygame"
     is_ours = True

@@ -1,7 +1,7 @@
 """The interpreters that contestants run in: `python -m benchmarks.environment` makes them.
 
-All peers but one share an environment with us: the extra `bench`. bugnet-sdk installs `pygame` over
-pygame-ce, so that it gets an environment of its own.
+All peers but one share an environment with this package: the extra `bench`. bugnet-sdk installs `pygame` over
+pygame-ce, so it gets an environment of its own.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 WANTED = {"peers": [f"{ROOT}[bench]"], "bugnet": ["bugnet-sdk==1.0.0", "psutil>=6"]}
-"""By environment, what is installed; the versions of the peers stand in pyproject.toml."""
+"""The packages of each environment; the versions of the peers are in pyproject.toml."""
 
 
 def folder() -> Path:
-    """Where the environments are: `GA_PYGAME_BENCH`, or beside this file."""
+    """Return the folder of the environments: `GA_PYGAME_BENCH`, or beside this file."""
     return Path(os.environ.get("GA_PYGAME_BENCH") or Path(__file__).parent / ".environments")
 
 
 def python_of(name: str) -> str:
-    """The interpreter of a contestant."""
+    """Return the interpreter of a contestant."""
     home = folder() / ("bugnet" if name.endswith("bugnet") else "peers")
     scripts = "Scripts" if os.name == "nt" else "bin"
     return str(home / scripts / ("python.exe" if os.name == "nt" else "python"))
@@ -35,7 +35,7 @@ def is_made(name: str) -> bool:
 
 
 def make() -> None:
-    """Make both environments with the interpreter that runs this."""
+    """Make both environments with the present interpreter."""
     for name, packages in WANTED.items():
         home = folder() / name
         venv.create(home, with_pip=True)

@@ -1,12 +1,12 @@
-"""Frame times of a small game with 5 events in each frame: `python -m benchmarks.frames`.
+"""Measure frame times of a small game with 5 events in each frame: `python -m benchmarks.frames`.
 
-The same scene at 240 frames a second, without a tracker and with each contestant, with the server healthy,
-2 s slow and down. A frame's time runs from when it was due to the end of its flip, so that a thread which
-holds the interpreter lock shows. Numbers are medians over interleaved rounds of each round's percentile, in
-milliseconds; "added" is against the scene without a tracker in the same state.
+The same scene runs at 240 frames a second, without a tracker and with each contestant, with the server healthy, 2 s
+slow and down. A frame's time runs from when it was due to the end of its flip, so it includes the wait for a thread
+that holds the GIL. Numbers are medians over interleaved rounds of each round's percentile, in milliseconds; "added" is
+the difference to the scene without a tracker in the same state.
 
-`--switch 0.0005` sets `sys.setswitchinterval` in the game; `--profile FOLDER` has py-spy record what holds
-the interpreter lock in our own runs.
+`--switch 0.0005` sets `sys.setswitchinterval` in the game; `--profile FOLDER` makes py-spy record who holds the GIL in
+our own runs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PERCENTILES = ("p50", "p99", "p99.9", "max")
 
 
 def measure(options: dict[str, Any]) -> None:
-    """In a process of its own."""
+    """Measure a contestant, in a process of its own."""
     if options["switch"]:
         sys.setswitchinterval(options["switch"])
     contestant = CONTESTANTS[options["peer"]]()
@@ -50,7 +50,7 @@ def measure(options: dict[str, Any]) -> None:
 
 
 def _profile(path: str) -> subprocess.Popen[bytes]:
-    """Record who holds the interpreter lock, at 1,000 samples a second."""
+    """Record who holds the GIL, with 1,000 samples a second."""
     tool = str(Path(sys.executable).parent / "py-spy")
     command = [tool, "record", "--gil", "--threads", "-r", "1000", "-d", "5", "-f", "raw", "-o", path]
     return subprocess.Popen([*command, "--pid", str(os.getpid())], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

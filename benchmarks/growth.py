@@ -1,13 +1,13 @@
-"""Whether cost grows with what waits, and with time: `python -m benchmarks.growth`.
+"""Measure whether cost grows with the waiting records and with time: `python -m benchmarks.growth`.
 
-With 0, 10,000 and 100,000 records in the outbox, and with a full one at its default limit where each commit
-has to make room: start-up, calls, a commit of 64 records, a lease of 500 and its settling. Numbers are
-medians over interleaved rounds of each round's percentile. Everything but start-up and calls is timed on
-the worker's own classes, one thread alone.
+With 0, 10,000 and 100,000 records in the outbox, and with an outbox full to its default limit, where each commit must
+make room: start-up, calls, a commit of 64 records, a lease of 500 and its settling. Numbers are medians over
+interleaved rounds of each round's percentile. All but start-up and calls is timed with the workers' classes on one
+thread.
 
-Then a day of play in accelerated time: the real tracker and outbox, a clock that is moved by hand, two
-events a quarter of a second, a pause that ends the session once an hour, an answer from a script. Memory,
-the size of the files and open handles must not grow from hour to hour.
+Then a day of play in accelerated time: the real tracker and outbox, a clock that is set by hand, two events in a
+quarter of a second, a pause that ends the session once an hour, scripted answers. Memory, the size of the files and
+open handles must not grow from hour to hour.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _STEP_SECONDS = 0.25
 
 
 def records(count: int) -> list[Any]:
-    """Records of the size that real ones have."""
+    """Make records of realistic size."""
     from ga_pygame.clock import new_id
     from ga_pygame.delivery.outbox.contract import NewRecord
 
@@ -49,7 +49,7 @@ def records(count: int) -> list[Any]:
 
 
 def fill(data: Path, count: int) -> Any:
-    """An outbox on disk in which that many records wait."""
+    """Make an outbox on disk in which that many records wait."""
     from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 
     outbox = SqliteOutbox(outbox_file(data), [_DESTINATION])
@@ -63,7 +63,7 @@ def _add(some: list[Any], transaction: Any) -> None:
 
 
 def timed(work: Callable[[], Any], times: list[float]) -> Any:
-    """Do work, note its milliseconds, return its result."""
+    """Run work, record its milliseconds and return its result."""
     began = time.perf_counter()
     result = work()
     times.append((time.perf_counter() - began) * 1000)
@@ -71,7 +71,7 @@ def timed(work: Callable[[], Any], times: list[float]) -> Any:
 
 
 def measure_parts(options: dict[str, Any]) -> dict[str, float]:
-    """Commit, lease and settle with so many waiting; leaves the outbox as full as it was."""
+    """Measure commit, lease and settle with so many waiting; the outbox stays as full as it was."""
     data, waiting = Path(options["data"]), options["waiting"]
     is_full = waiting == _FULL
     limit = 5 * 2**20 if is_full else 2**40
@@ -107,7 +107,7 @@ def measure_parts(options: dict[str, Any]) -> dict[str, float]:
 
 
 def measure_start(options: dict[str, Any]) -> dict[str, float]:
-    """A launch on what `measure_parts` left: start() and calls."""
+    """Measure a launch with the outbox of `measure_parts`: start() and calls."""
     Scene()
     from ga_pygame import Tracker
 
@@ -131,7 +131,7 @@ def measure_start(options: dict[str, Any]) -> dict[str, float]:
 
 
 def measure_day(options: dict[str, Any]) -> dict[str, Any]:
-    """A day of play; a sample at the end of each hour."""
+    """Measure a day of play, with a sample at the end of each hour."""
     import psutil
 
     from ga_pygame import Tracker

@@ -1,4 +1,4 @@
-"""What a contestant's process needs besides the contestant; imports next to nothing, so as not to hide costs."""
+"""Helpers in a contestant's process. They import almost nothing, so that they do not hide the contestant's cost."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ RESULT = "BENCHMARK RESULT "
 
 
 def tell(result: dict[str, Any]) -> None:
-    """Hand the measurements over."""
+    """Print the measurements for the parent process."""
     print(f"\n{RESULT}{json.dumps(result)}", flush=True)
 
 
 def leave() -> None:
-    """End at once, whatever a contestant still waits for."""
+    """End the process at once, without waiting for a contestant."""
     sys.stdout.flush()
     os._exit(0)
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """p50, p99, p99.9 and the maximum."""
+    """Return p50, p99, p99.9 and the maximum."""
     ordered = sorted(values)
     last = len(ordered) - 1
     return {

@@ -1,9 +1,9 @@
-"""How many of 1,000 events a `kill -9` right after the last call takes with it: `python -m benchmarks.loss`.
+"""Count how many of 1,000 events a `kill -9` right after the last call loses: `python -m benchmarks.loss`.
 
-The process kills itself after its last call, without any wait. Of ours, the events are counted that the
-next launch finds on the disk (no server answers, so that none can leave); of the peers, those that arrived
-at their sink until a second later, since none of them comes back for the rest but gamepulse, whose store is
-written at the end only. Calls are spread over frames with `--paced`; without it they come in a tight loop.
+The process kills itself right after its last call. For this package, the events that the next launch finds on the disk
+are counted (no server answers, so none can be sent before). For the peers, the events that arrived at their sink within
+a second are counted, since none of them sends the rest later but gamepulse, which writes its store only at the end.
+With `--paced` calls are spread over frames; without it they come in a tight loop.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def has_journal() -> bool:
 
 
 def play_and_die(options: dict[str, Any]) -> None:
-    """In a process of its own: report events, then SIGKILL."""
+    """Report events, then SIGKILL this process; in a process of its own."""
     contestant = CONTESTANTS[options["peer"]]()
     if isinstance(contestant, GaPygame):
         contestant.knobs = {**contestant.knobs, **options["knobs"]}  # type: ignore[misc]  # this one only
@@ -57,7 +57,7 @@ def play_and_die(options: dict[str, Any]) -> None:
 
 
 def come_back(options: dict[str, Any]) -> None:
-    """In a process of its own: the next launch, and what it finds."""
+    """Start the next launch and count what it finds; in a process of its own."""
     from ga_pygame.delivery.outbox.schema import SELECT, records
 
     contestant = GaPygame()
@@ -73,7 +73,7 @@ def come_back(options: dict[str, Any]) -> None:
 
 
 def round_of_ours(options: dict[str, Any], server: Server) -> dict[str, Any]:
-    """A game that dies, and its next launch."""
+    """Run a game that dies, and its next launch."""
     with tempfile.TemporaryDirectory() as data:
         wanted = {**options, "data": data, "url": server.url}
         child("benchmarks.loss", OURS, {**wanted, "dies": True})
@@ -84,7 +84,7 @@ def round_of_ours(options: dict[str, Any], server: Server) -> dict[str, Any]:
 
 
 def round_of_peer(name: str, options: dict[str, Any], sink: Server) -> dict[str, Any]:
-    """A game that dies, and what its server got."""
+    """Run a game that dies, and count what its server got."""
     before = sink.totals()["events"]
     child("benchmarks.loss", name, {**options, "url": sink.url, "dies": True})
     time.sleep(1.0)

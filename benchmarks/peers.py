@@ -1,7 +1,8 @@
-"""The contestants: each reports one event with a name and a number, in the way its own documentation shows.
+"""The peers: each reports an event with a name and a number, in the way its own documentation shows.
 
-Settings are the defaults, but for the address and for what would call home (feature flags, geolocation,
-crash capture); and `ROOM` events fit into a queue that can be told so, since a tight loop is no game.
+Settings are the defaults, except for the address and for features that contact other servers (feature flags,
+geolocation, crash capture). Queues get room for `ROOM` events if there is a setting, since a tight loop reports more
+than a game.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Snowplow(Peer):
 
 
 class Mixpanel(Peer):
-    """mixpanel with its buffered consumer, which sends on the calling thread, and raises where it cannot."""
+    """mixpanel with its buffered consumer, which sends on the calling thread and raises if it cannot."""
 
     module = "mixpanel"
 
@@ -144,7 +145,7 @@ class Amplitude(Peer):
 
 
 class Aptabase(Peer):
-    """aptabase, which is for asyncio: its loop runs on a thread beside the game."""
+    """aptabase, which is for asyncio; its loop runs on a thread of its own."""
 
     module = "aptabase"
 
@@ -180,7 +181,7 @@ class Aptabase(Peer):
 
 
 class OpenTelemetry(Peer):
-    """opentelemetry-sdk's logs over OTLP/HTTP, compressed as ours are."""
+    """opentelemetry-sdk's logs over OTLP/HTTP, compressed like ours."""
 
     module = "opentelemetry.exporter.otlp.proto.http._log_exporter, opentelemetry.sdk._logs.export"
 
@@ -230,7 +231,7 @@ class Gamepulse(Peer):
 
 
 class Bugnet(Peer):
-    """bugnet-sdk, the one on the registry for pygame: a thread per report."""
+    """bugnet-sdk, the package for pygame on the registry; it starts a thread per report."""
 
     module = "bugnet_sdk"
 
@@ -281,11 +282,11 @@ PEERS = tuple(
 
 
 def base_of(name: str) -> str:
-    """The game without a tracker in a contestant's environment: bugnet's has another pygame."""
+    """Return the game without a tracker for a contestant's environment: bugnet's has another pygame."""
     return "none for bugnet" if name.endswith("bugnet") else "none"
 
 
 def with_bases(names: list[str]) -> list[str]:
-    """Contestants and the games without a tracker that they are compared with."""
+    """Return contestants together with the games without a tracker that they are compared with."""
     bases = dict.fromkeys(base_of(name) for name in names)
     return [*bases, *(name for name in names if name not in bases)]

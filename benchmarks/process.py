@@ -1,4 +1,4 @@
-"""Runs contestants, each in a fresh process, and reads what they measured."""
+"""Run contestants, each in a fresh process, and read their measurements."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmarks.peers import PEERS
 
 
 def child(module: str, peer: str, arguments: dict[str, Any], timeout: float = 180.0) -> dict[str, Any]:
-    """Run `python -m module` for a contestant; what it measured, `{"failed": why}` where it did not."""
+    """Run `python -m module` for a contestant; return its measurements, or `{"failed": why}`."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         kept = {name: value for name, value in os.environ.items() if not _is_foreign(name)}
         settings = {
@@ -53,7 +53,7 @@ def child(module: str, peer: str, arguments: dict[str, Any], timeout: float = 18
 
 
 def outbox_file(data: Path) -> Path:
-    """Where the tracker keeps the outbox of the sandbox game in a data folder."""
+    """Return the path of the sandbox game's outbox in a data folder."""
     from ga_pygame.config import Config
     from ga_pygame.wiring import outbox_path
 
@@ -61,7 +61,7 @@ def outbox_file(data: Path) -> Path:
 
 
 def _remove_journals(data: Path) -> None:
-    """Free the shared memory of ours that ended without `close()`."""
+    """Free the shared memory of our processes that ended without `close()`."""
     from ga_pygame.recording import journal
 
     for left in journal.folder(outbox_file(data).parent).glob("journal-*.ring"):
@@ -69,7 +69,7 @@ def _remove_journals(data: Path) -> None:
 
 
 def _is_foreign(name: str) -> bool:
-    """Settings that would send a contestant elsewhere or change it."""
+    """Whether an environment variable would change a contestant or its server."""
     return name.lower().endswith("_proxy") or name.startswith(("GA_PYGAME_", "SENTRY_", "OTEL_", "POSTHOG_", "PYTHON"))
 
 
@@ -82,7 +82,7 @@ def _read(text: str) -> dict[str, Any]:
 
 
 def parser(description: str | None, rounds: int = 5) -> argparse.ArgumentParser:
-    """The options that all benchmarks have."""
+    """Make the parser with the options of all benchmarks."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--rounds", type=int, default=rounds, help="interleaved rounds (default: %(default)s)")
     made.add_argument("--peers", default="all", help="all, none, or names: posthog,sentry (default: %(default)s)")
@@ -92,7 +92,7 @@ def parser(description: str | None, rounds: int = 5) -> argparse.ArgumentParser:
 
 
 def chosen_peers(text: str) -> list[str]:
-    """The peers to run: those asked for whose environment exists."""
+    """Return the peers to run: the chosen ones whose environment exists."""
     names = [] if text == "none" else list(PEERS) if text == "all" else text.split(",")
     if unknown := set(names) - set(PEERS):
         raise SystemExit(f"no such peers: {', '.join(unknown)}; there are {', '.join(PEERS)}")
@@ -102,12 +102,12 @@ def chosen_peers(text: str) -> list[str]:
 
 
 def medians(rounds: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """The median over rounds of each number; `{}` where no round succeeded."""
+    """Return the median over rounds of each number; `{}` if no round succeeded."""
     good = [one for one in rounds if "failed" not in one]
     names = [name for name, value in (good[0].items() if good else ()) if isinstance(value, int | float)]
     return {name: statistics.median(one[name] for one in good if name in one) for name in names}
 
 
 def progress(text: str) -> None:
-    """Say what is running."""
+    """Print what is running."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)

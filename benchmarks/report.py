@@ -1,4 +1,4 @@
-"""Tables for a README, JSON for later comparison, and the machine's name on both."""
+"""Reports: tables for a README, JSON for later comparison, both with a description of the machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Cell = str | float | None
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were measured on, without the computer's name."""
+    """Describe the machine, without its name."""
     return {
         "cpu": _first("/proc/cpuinfo", "model name") or platform.processor(),
         "cores": os.cpu_count(),
@@ -35,7 +35,7 @@ def _first(path: str, key: str) -> str:
 
 
 def number(value: Cell) -> str:
-    """A number with two or three figures that mean something."""
+    """Format a number with two or three significant figures."""
     if value is None:
         return "-"
     if isinstance(value, str):
@@ -46,26 +46,26 @@ def number(value: Cell) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """A table in Markdown."""
+    """Format a table in Markdown."""
     head = f"| {' | '.join(columns)} |\n|---|{'--:|' * (len(columns) - 1)}"
     body = "\n".join(f"| {' | '.join(number(cell) for cell in row)} |" for row in rows)
     return f"### {title}\n\n{head}\n{body}\n"
 
 
 def ratio(theirs: float | None, ours: float | None) -> Cell:
-    """How many times ours theirs is: above 1 is good for us."""
+    """Format theirs divided by ours: above 1 is good for us."""
     if theirs is None or not ours:
         return None
     return f"{number(theirs / ours)}x"
 
 
 class Report:
-    """Collects tables and numbers of one run.
+    """The tables and numbers of one run.
 
     Args:
         name: The benchmark's module.
         settings: The options of the run.
-        path: Where the JSON goes, if anywhere.
+        path: The file for the JSON; `None` for none.
     """
 
     def __init__(self, name: str, settings: dict[str, Any], path: Path | None) -> None:
@@ -78,7 +78,7 @@ class Report:
         print(f"on {facts['cores']} x {facts['cpu']}, {facts['system']}, {facts['python']}\n", flush=True)
 
     def keep(self, key: str, value: Any) -> None:
-        """Note raw numbers, and save: a run that is broken off leaves what it had."""
+        """Add raw numbers and save them, so that an aborted run keeps what it has."""
         self._data["rounds"].setdefault(key, []).append(value)
         self.save()
 

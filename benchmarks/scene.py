@@ -1,4 +1,4 @@
-"""A small game at 240 frames a second, for whatever is measured in a frame."""
+"""A small game at 240 frames a second, for measurements in a frame."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 MARK = "benchmark"
-"""In the name of each event, so that a server can count them."""
+"""A part of each event's name, by which a server counts events."""
 FPS = 240
 EVENTS_PER_FRAME = 5
 NAMES = tuple(f"{MARK}:e{number}:hit" for number in range(64))
 
 
 class Scene:
-    """Sixty sprites that bounce, in a window that nobody sees."""
+    """Sixty bouncing sprites in an invisible window."""
 
     def __init__(self) -> None:
         import pygame
@@ -27,7 +27,7 @@ class Scene:
         self._places = [[float(n * 10 % 620), float(n * 7 % 340), 1.0 + n % 3, 1.0 + n % 2] for n in range(60)]
 
     def frame(self) -> None:
-        """Events, movement, drawing, flip."""
+        """Run a frame: events, movement, drawing, flip."""
         pygame = self._pygame
         for event in pygame.event.get():
             if event.type == pygame.QUIT:
@@ -41,11 +41,10 @@ class Scene:
 
 
 def play(seconds: float, frame: Callable[[int], None]) -> list[float]:
-    """Call `frame(number)` 240 times a second; returns the time of each from when it was due to its end, in ms.
+    """Call `frame(number)` 240 times a second; return the time of each from when it was due to its end, in ms.
 
-    What keeps the thread from waking up in time (another one that holds the interpreter lock) counts, as it
-    does for a player. A frame that came too late is not made up for, and a contestant that blocks the game is
-    given twice the time.
+    A late wake-up of the thread (because another one holds the GIL) counts, as it does for a player. A late frame is
+    not made up for. A contestant that blocks the game gets twice the time.
     """
     times: list[float] = []
     step = 1 / FPS

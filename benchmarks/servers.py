@@ -1,8 +1,8 @@
-"""What contestants talk to: the real collector, a sink that takes anything, a slow sink, a refused port.
+"""The servers of contestants: the real collector, a sink that accepts anything, a slow sink, a refused port.
 
-`python -m benchmarks.servers DELAY` is the sink, in a process of its own: it answers every request with
-200 after DELAY seconds and counts requests, bytes and events. An event is recognised by `MARK`, which each
-contestant's event carries exactly once; bodies are unpacked to look for it.
+`python -m benchmarks.servers DELAY` is the sink, in a process of its own: it answers every request with 200 after DELAY
+seconds and counts requests, bytes and events. An event is recognised by `MARK`, which is in each contestant's event
+exactly once; bodies are unpacked to count it.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ STATES = ("healthy", "slow", "down")
 SLOW_SECONDS = 2.0
 _INIT = json.dumps({"enabled": True, "server_ts": int(time.time()), "configs": []}).encode()
 _ACCEPTED = json.dumps({"status": 1, "success": True, "code": 200}).encode()
-"""What mixpanel (`status`), segment (`success`) and amplitude (`code`) want to read; the others read nothing."""
+"""The answer that mixpanel (`status`), segment (`success`) and amplitude (`code`) expect; the others read none."""
 
 
 def count_events(body: bytes) -> int:
-    """How many events a body carries."""
+    """Count the events of a body."""
     if body[:2] == b"\x1f\x8b":
         body = zlib.decompress(body, 31)
     if body.startswith(b"data="):  # mixpanel: form field, plain or base64
@@ -51,7 +51,7 @@ class Sink:
         self.totals = {"requests": 0, "wire_bytes": 0, "body_bytes": 0, "events": 0}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, kept open as long as the client wants."""
+        """Serve a connection, as long as the client keeps it open."""
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while await self._answer(reader, writer):
                 pass
@@ -101,20 +101,20 @@ class Server:
         self._process = process
 
     def totals(self) -> dict[str, int]:
-        """What a sink has counted so far."""
+        """Return the present counts of a sink."""
         with urllib.request.urlopen(f"{self.url}/totals", timeout=30) as answer:
             counted: dict[str, int] = json.load(answer)
             return counted
 
     def cpu_seconds(self) -> float:
-        """The process's own CPU time."""
+        """Return the CPU time of the process."""
         if self._process is None:
             return 0.0
         fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / 100.0
 
     def stop(self) -> None:
-        """End it."""
+        """End the server."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -126,7 +126,7 @@ class Server:
 
 @contextlib.contextmanager
 def running(kind: str) -> Iterator[Server]:
-    """A server while the block runs: `collector`, `healthy` (a sink), `slow` (a sink) or `down`."""
+    """Run a server within the block: `collector`, `healthy` (a sink), `slow` (a sink) or `down`."""
     with tempfile.TemporaryDirectory() as folder:
         if kind == "down":
             with socket.socket() as unused:  # bound and never listening: every connection is refused
@@ -150,7 +150,7 @@ def running(kind: str) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def all_states() -> Iterator[dict[str, dict[bool, Server]]]:
-    """By state and by whether the contestant is ours: a healthy server is the real collector for us."""
+    """Run all servers, by state and by whether the contestant is ours: our healthy server is the real collector."""
     with contextlib.ExitStack() as stack:
         slow, down, sink, collector = (
             stack.enter_context(running(kind)) for kind in ("slow", "down", "healthy", "collector")

@@ -1,15 +1,15 @@
-"""Events a second, processor time, bytes, memory, import, start and exit: `python -m benchmarks.throughput`.
+"""Measure events a second, CPU time, bytes, memory, import, start and exit: `python -m benchmarks.throughput`.
 
 Parts, all of them or those named by `--parts`:
 
 - `rate`: events in a tight loop, then flush. "Stored" and "acknowledged" are counted from the first call;
-  "backlog" is a second launch that sends what the first one stored while the server was down. Ours go to
+  "backlog" is a second launch that sends the events which the first one stored while the server was down. Ours go to
   the real collector, which checks and commits each event, the others to a sink that only answers 200.
-- `wire`: bytes for each event at the sink, ours included, of 5,000 and of 100 events at once, with what comes
-  before them (the handshake, the session's start); 64 names repeat, ids and times do not.
-- `memory`: what a running game of 3 s at 1,200 events/s has more of than the same game without; "bare requests" is
-  one POST with that library on a thread, which most contestants carry, ours too. What only this process has
-  ("unshared") depends on which others use the same libraries at that moment.
+- `wire`: bytes per event at the sink (for us too), for 5,000 and for 100 events at once, including what comes before
+  them (the handshake, the session's start); 64 names repeat, ids and times do not.
+- `memory`: the memory of a running game of 3 s at 1,200 events/s minus that of the same game without a tracker; "bare
+  requests" is one POST with that library on a thread, a cost of most contestants and of ours. The memory of this
+  process only ("unshared") depends on which others use the same libraries at that moment.
 - `import`, `startup` (from the process's start to its first frame), `exit` (from `close()` to the process's
   end, after 2 s of play): in seconds or milliseconds over the same without a tracker.
 """
@@ -35,12 +35,12 @@ PARTS = ("rate", "wire", "memory", "import", "startup", "exit")
 
 
 class Run:
-    """One run of the benchmark: what was asked for, and the servers.
+    """A run of the benchmark: its options and servers.
 
     Args:
         peers: Names of the peers.
         chosen: The options.
-        paper: Takes the numbers.
+        paper: The report.
         servers: By state and by whether the contestant is ours.
     """
 
@@ -51,7 +51,7 @@ class Run:
         self._servers = servers
 
     def part(self, name: str) -> None:
-        """Do all rounds of a part and show its table."""
+        """Run all rounds of a part and show its table."""
         measure, show = {
             "rate": (self._rate, self._show_rate),
             "wire": (self._wire, self._show_wire),

@@ -1,4 +1,4 @@
-"""What `benchmarks.throughput` runs for each contestant, in a process of its own."""
+"""The process that `benchmarks.throughput` runs for each contestant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIMEOUT = 120.0
 
 
 def measure(options: dict[str, Any]) -> None:
-    """Do one part and tell."""
+    """Run one part and print its measurements."""
     contestant = CONTESTANTS[options["peer"]]()
     part = options["part"]
     if part == "rate":
@@ -66,7 +66,7 @@ def _rate(contestant: Peer, options: dict[str, Any]) -> None:
 
 
 def _store(contestant: Peer, options: dict[str, Any]) -> None:
-    """Without an uploader that has anything to do."""
+    """Store events while the server is down."""
     assert isinstance(contestant, GaPygame)
     report = contestant.start(options["url"])
     time.sleep(1.0)
@@ -78,7 +78,7 @@ def _store(contestant: Peer, options: dict[str, Any]) -> None:
 
 
 def _drain(contestant: Peer, options: dict[str, Any]) -> None:
-    """The launch after `_store`: everything is sent that it left."""
+    """Send what `_store` left, in the next launch."""
     assert isinstance(contestant, GaPygame)
     began = time.perf_counter()
     contestant.start(options["url"])

@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _save_path(fallback: Path) -> Path:
-    """Where the player's progress is kept; in a folder that goes with the game where the system has none for us."""
+    """Return the path of the save file; in a temporary folder if the system gives us none."""
     import pygame  # noqa: PLC0415 - the environment chooses its drivers
 
     try:
@@ -92,7 +92,7 @@ def _save_path(fallback: Path) -> Path:
 
 
 def play(options: argparse.Namespace, url: str, fast: bool) -> None:
-    """Open the game with its tracker, and play until it is quit."""
+    """Open the game with its tracker, and play until the player quits."""
     import pygame  # noqa: PLC0415 - the environment chooses its drivers
 
     import ga_pygame  # noqa: PLC0415 - after pygame's greeting was silenced

@@ -125,7 +125,7 @@ def write(  # noqa: PLR0917 - a place, a size and a colour, everywhere in this o
     color: Color = WHITE,
     anchor: str = "center",
 ) -> pygame.Rect:
-    """Draw text; `anchor` is the side of it that sits at the point."""
+    """Draw text; `anchor` is the side of the text that is placed at the point."""
     image = lettering(text, size, color)
     box = image.get_rect(**{anchor: (round(center[0]), round(center[1]))})
     surface.blit(image, box)

@@ -65,7 +65,7 @@ THEMES = {
 
 
 def _ridge(color: Color, height: int, seed: int, sharp: bool, trees: int) -> pygame.Surface:
-    """Return one strip of hills or peaks that joins itself at both ends."""
+    """Return a strip of hills or peaks whose ends fit together, so that it can repeat."""
     rng = random.Random(seed)
     waves = [(rng.choice((1, 2, 3, 4, 5)), rng.uniform(0, math.tau), rng.uniform(0.3, 1)) for _ in range(4)]
     weight = sum(wave[2] for wave in waves)

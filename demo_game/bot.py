@@ -1,4 +1,4 @@
-"""A player without hands: reads the screen and presses the same keys a person would, always alike for one seed."""
+"""The bot: it reads the screen and presses the keys that a person would; the same seed gives the same run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST_LOOK_TICKS = 150
 
 
 class Bot:
-    """Plays all levels, shops, buys a pack, then closes the window and says yes."""
+    """A pilot that plays all levels, shops, buys a pack, closes the window and confirms it."""
 
     def __init__(self, seed: int) -> None:
         self._rng = random.Random(seed)
@@ -28,7 +28,7 @@ class Bot:
         self._closing = False
 
     def handle(self, event: pygame.event.Event) -> None:
-        """See an event; the bot has no use for it."""
+        """Ignore an event."""
 
     def read(self, screen: Any) -> Actions:
         """Return the next tick's actions."""

@@ -1,4 +1,4 @@
-"""Runs `python -m ga_pygame …` and ends when its input closes: so it never outlives the game, not even a killed one."""
+"""Run `python -m ga_pygame …` and end when stdin closes: so it never outlives the game, not even a killed one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _end_with_parent() -> None:
     while os.read(0, 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
-    threading.Timer(3.0, os._exit, (1,)).start()  # a browser that keeps the page open may not hold us
+    threading.Timer(3.0, os._exit, (1,)).start()  # a browser that keeps the page open must not delay the end
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Keyboard, mouse and gamepad become one `Actions` value per simulation tick; the bot makes the same values."""
+"""Turn keyboard, mouse and gamepad into one `Actions` value per simulation tick; the bot makes the same values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BUTTONS_PRESSED = {0: "confirm", 1: "back", 6: "back", 7: "pause", 9: "pause"}
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """What the player wants in one tick: four things held, and what was pressed since the tick before."""
+    """The input of one tick: four things that are held, and what was pressed since the last tick."""
 
     left: bool = False
     right: bool = False
@@ -49,13 +49,13 @@ class Actions:
 
 
 class Pilot(Protocol):
-    """Who plays: a person at the controls, or the bot."""
+    """The player: a person at the controls, or the bot."""
 
     def handle(self, event: pygame.event.Event) -> None:
-        """See one pygame event."""
+        """Handle a pygame event."""
 
     def read(self, screen: Any) -> Actions:
-        """Return the actions for the next tick; `screen` is what the player looks at."""
+        """Return the actions for the next tick; `screen` is the one that the player sees."""
 
 
 class Controls:

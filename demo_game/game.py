@@ -1,4 +1,4 @@
-"""The loop: events in, ticks of 1/120 s, a frame out; the stack of screens and what they share."""
+"""The game loop (events, ticks of 1/120 s, one frame), the stack of screens and what they share."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_TOASTS = 5
 
 @dataclass(slots=True)
 class Options:
-    """How to run; `fast` is for a machine without a display: no frame limit, no pause on lost focus."""
+    """The options of a run; `fast` is for a machine without a display: no frame limit, no pause on lost focus."""
 
     pilot: Pilot
     save_path: Path
@@ -46,7 +46,7 @@ class Options:
 
 
 def _open_window(options: Options) -> pygame.Surface:
-    """Open a window of any size that shows the same picture; one of just its size where nothing can scale it."""
+    """Open a resizable window that scales the picture; one of fixed size if the system cannot scale."""
     if not options.fast:
         with contextlib.suppress(pygame.error):
             return pygame.display.set_mode(VIEW, pygame.SCALED | pygame.RESIZABLE)
@@ -54,7 +54,7 @@ def _open_window(options: Options) -> pygame.Surface:
 
 
 class Game:
-    """Owns the window."""
+    """The game; owns the window."""
 
     def __init__(self, tracker: ga_pygame.Tracker, options: Options, services: Services | None = None) -> None:
         self.tracker = tracker
@@ -78,38 +78,38 @@ class Game:
         self._toasts: list[str] = []  # those that come after it
         self._shots = sorted(options.shots)
 
-        # which runs of the game belong together: every event from now on carries the seed
+        # which runs of the game belong together? every event from now on has the seed
         tracker.fields["seed"] = options.seed
-        # what the collector refused, and why: shown to the developer inside the game
+        # which events does the collector refuse, and why? shown to the developer inside the game
         tracker.event_rejected.connect(lambda *why: self.toast(f"event refused: {why}"))
-        self.coins = tracker.wallet("coins")  # pickups are summed into one event per attempt, not one per coin
+        self.coins = tracker.wallet("coins")  # pickups are summed up to one event per attempt, instead of one per coin
         try:
             self.progress = save.load(options.save_path)
         except (OSError, ValueError) as problem:
             self.progress = save.Progress()
-            # which save files break, with the traceback, although the game goes on
+            # which save files are broken? reported with the traceback, although the game goes on
             tracker.exception(problem)
         self.screens: list[Screen] = [Title(self)]
         if services is not None:
             self._connect(services)
 
     def _connect(self, services: Services) -> None:
-        """Rewards come back from Trophy as toasts; a call of POGR's node says when it is done."""
+        """Show Trophy's rewards as toasts, and call POGR's node once."""
         services.trophy.achievement_completed.connect(lambda one: self.toast(f"Achievement: {one['name']}"))
         services.trophy.streak_extended.connect(lambda one: self.toast(f"Streak: day {one['length']}"))
-        self.tracker.attach(services.pogr)  # its signals fire in this game's loop, and it ends with it
-        # POGR's own calls are there too, for what no event says; here, that a session of the node begins
+        self.tracker.attach(services.pogr)  # its signals fire in this game's loop, and it closes with the tracker
+        # POGR's own calls are available too, for what no event says; here a session of the node begins
         response = services.pogr.init(self.tracker.user_id)
         response.finished.connect(lambda result: self.toast(result.error or "POGR is listening"))
 
     @property
     def seconds(self) -> float:
-        """Time played, in ticks."""
+        """Seconds played, counted in ticks."""
         return self.ticks * DT
 
     @property
     def screen(self) -> Screen:
-        """What the player looks at."""
+        """The top screen, which the player sees."""
         return self.screens[-1]
 
     def show(self, screen: Screen) -> None:
@@ -152,7 +152,7 @@ class Game:
             self.screens.pop()
 
     def toast(self, text: str) -> None:
-        """Show a line at the bottom for some seconds; several come one after another."""
+        """Show a line at the bottom for some seconds; several lines are shown one after another."""
         line = "".join(one if one.isprintable() else " " for one in text[:90]).strip()
         if line:
             self._toasts = [*self._toasts, line][-MAX_TOASTS:]
@@ -162,7 +162,7 @@ class Game:
         try:
             save.store(self.options.save_path, self.progress)
         except OSError as problem:
-            # how many players lose their progress, before they write a review
+            # how many players lose their progress? known before they write a review
             self.tracker.error(ga_pygame.Severity.WARNING, f"save failed: {type(problem).__name__}")
 
     def run(self) -> None:
@@ -191,7 +191,7 @@ class Game:
         self.options.pilot.handle(event)
 
     def ask_to_quit(self) -> None:
-        """Open the dialog; closing the window once more while it asks is an answer too."""
+        """Open the quit dialog; closing the window while it is open means yes."""
         if isinstance(self.screen, QuitDialog):
             self.running = False
         else:

@@ -1,4 +1,4 @@
-"""The three classes a player can choose; they play differently, which is what makes the choice worth counting."""
+"""The three classes that a player can choose. They play differently, so it is useful to know who chooses which."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Hero:
-    """One class. Speeds in pixels per second."""
+    """A class of hero; speeds in pixels per second."""
 
     name: str
     blurb: tuple[str, str]

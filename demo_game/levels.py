@@ -290,7 +290,7 @@ class Coin:
 
 @dataclass(frozen=True, slots=True)
 class Foe:
-    """An enemy; where it is depends on the tick alone, so a look ahead needs no copy of it."""
+    """An enemy. Its position depends only on the tick, so a look ahead needs no copy of it."""
 
     index: int
     kind: Literal["slime", "bat", "saw"]
@@ -312,7 +312,7 @@ class Platform:
 
 @dataclass(slots=True)
 class Level:
-    """One parsed level, not changed while it is played."""
+    """A parsed level; it does not change while it is played."""
 
     number: int
     title: str

@@ -64,7 +64,7 @@ class LocalCollector:
         return True
 
     def stop(self) -> None:
-        """Close the child's input, which ends it; insist if it does not go."""
+        """Close the child's stdin, which ends it; kill it if it does not end."""
         process = self._process
         if process is None:
             return
@@ -91,7 +91,7 @@ class LocalCollector:
 
 
 def fetch_summary(url: str) -> dict[str, Any] | None:
-    """Ask a collector what it took and what it refused; None when it does not answer."""
+    """Ask a collector for its counts of accepted and rejected events; None if it does not answer."""
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/api/summary", timeout=3) as reply:  # noqa: S310 - http only
             summary = json.load(reply)

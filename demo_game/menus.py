@@ -1,4 +1,4 @@
-"""Title, class choice, pause, results, game over, and the dialog that answers QUIT."""
+"""The screens title, class choice, pause, results and ending, and the dialog after QUIT."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LETTER_COLORS = ((255, 240, 170), (255, 178, 66))
 
 
 class Title:
-    """Where it begins, and where Esc asks whether to leave."""
+    """The first screen; Esc opens the quit dialog here."""
 
     covers = True
 
@@ -114,13 +114,13 @@ class ClassChoice:
 
     def _choose(self, hero: Hero) -> None:
         self.game.run_state = Run(hero)
-        # whether ninjas give up earlier than wizards: splits every chart by class
+        # do ninjas give up earlier than wizards? splits every chart by class
         self.game.tracker.dimensions[1] = hero.name
         self.game.play()
 
 
 class Pause:
-    """Over a level."""
+    """The pause menu over a level."""
 
     covers = False
 
@@ -150,7 +150,7 @@ class Pause:
 
 
 class QuitDialog:
-    """Really quit? QUIT alone ends nothing: not the game, and not the tracked session."""
+    """The dialog "Really quit?". A QUIT event alone ends neither the game nor the tracked session."""
 
     covers = False
 
@@ -182,7 +182,7 @@ class QuitDialog:
 
 
 class Results:
-    """A level is done."""
+    """The results of a completed level."""
 
     covers = False
 
@@ -195,7 +195,7 @@ class Results:
         self._board = panel((440, 350))
         self._party = Particles()
         self._ticks = 0
-        # the results are on their way while the player reads them
+        # send the results while the player reads them
         game.tracker.flush()
 
     def update(self, actions: Actions) -> None:
@@ -226,7 +226,7 @@ class Results:
 
 
 class Ending:
-    """All levels done, or all lives lost."""
+    """The last screen: all levels done, or all lives lost."""
 
     covers = True
 

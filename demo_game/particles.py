@@ -1,4 +1,4 @@
-"""Small short-lived dots: dust, sparkles, confetti. For the eye only; the simulation does not know them."""
+"""Small short-lived dots: dust, sparkles, confetti. They are only drawn; the simulation does not know them."""
 
 from __future__ import annotations
 

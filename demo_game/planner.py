@@ -1,4 +1,4 @@
-"""How the bot runs a level: it looks a second ahead in a fork of the world, and now and then it slips."""
+"""The bot's planner: it looks a second ahead in a fork of the world, and sometimes makes a mistake."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ STRIDE_TICKS = 14
 
 
 class Planner:
-    """Chooses the keys for one attempt after another; chance comes from `rng` alone."""
+    """The planner of all attempts; randomness comes only from `rng`."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -136,7 +136,7 @@ class Planner:
         return plans[-index], rating
 
     def _slips_now(self, world: World) -> bool:
-        """Return whether the bot misjudges this one, where it costs a life: often once per level, seldom twice."""
+        """Return whether the bot makes a mistake that costs a life: often once per level, seldom twice."""
         self._next_slip -= 1
         if self._next_slip > 0 or _rate(world, SLIP) > -1000:
             return False

@@ -1,4 +1,4 @@
-"""A level on the screen: runs the world, keeps score, and tracks what happens in it."""
+"""The screen of a level: it runs the world, keeps the score, and tracks what happens."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Play:
         return f"level_{self.level.number}"
 
     def pause_for_person(self) -> None:
-        """Pause when the window loses the focus; a bot needs no keyboard."""
+        """Pause when the window loses the focus; not for a bot, which needs no keyboard."""
         if self.game.pauses_unfocused and not self._waiting:
             self.game.pause()
 
@@ -67,7 +67,7 @@ class Play:
         self.scene.draw(surface)
 
     def _begin(self) -> None:
-        # how many start each level, and how many tries it takes
+        # how many players start each level, and how many tries do they need?
         self.game.tracker.progression.start("sky", self.level_name)
 
     def _react(self, happening: Happening) -> None:
@@ -77,17 +77,17 @@ class Play:
             self.found += 1
             run.score += 10 * happening.value
             game.progress.coins += happening.value
-            # what players pick up and what they leave: does the economy hold
+            # what do players pick up, and what do they leave: does the economy hold?
             game.coins.earn(happening.value, "pickup", happening.detail)
         elif happening.kind == "kill":
             run.score += happening.value
-            # which enemies are fought, and what they are worth
+            # which enemies are fought, and with how many points?
             game.tracker.design(f"kill:{happening.detail}", value=happening.value)
         elif happening.kind == "death":
             self.deaths += 1
             run.lives -= 1
             self._waiting = DEATH_TICKS
-            # where players give up: the levels with more fails than completes
+            # where do players give up? the levels with more fails than completes
             game.tracker.progression.fail("sky", self.level_name, score=run.score)
         elif happening.kind == "won":
             self._finish()
@@ -99,7 +99,7 @@ class Play:
         run.score += 500 + self.time_bonus
         self._waiting = WIN_TICKS
         self.seconds = seconds
-        # who gets through, with which score: is a level too easy
+        # who completes a level, with which score: is it too easy?
         self.game.tracker.progression.complete("sky", self.level_name, score=run.score)
 
     def _go_on(self) -> None:

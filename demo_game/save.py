@@ -1,4 +1,4 @@
-"""What the player keeps between launches: coins and the best score, in one small JSON file."""
+"""The save file: coins and the best score, in one small JSON file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_COUNT = 10**9
 
 
 def _count(value: float) -> int:
-    """A number that can be shown: the file may have been changed by hand, or by the disk."""
+    """Check a number of the file, which may have been changed by hand or damaged."""
     return min(MAX_COUNT, max(0, int(value)))
 
 

@@ -1,4 +1,4 @@
-"""How a level looks while it is played: camera, sprites, particles, shake and the numbers on top."""
+"""The picture of a level: camera, sprites, particles, shake and the numbers on top."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Scene:
         self.camera = self._target()
 
     def react(self, happening: Happening) -> None:
-        """Answer a happening with sound, dots and shake."""
+        """React to a happening with sound, dots and shake."""
         kind, x, y = happening.kind, happening.x, happening.y
         sounds, dots, foot = self.game.sounds, self.particles, happening.y + HEIGHT / 2
         sounds.play(happening.detail if kind == "pickup" else kind)
@@ -92,7 +92,7 @@ class Scene:
                 dots.burst(x + side, y - 50, 36, CONFETTI, 330, 300, 5, 1.5)
 
     def step(self) -> None:
-        """Advance what only the eye sees."""
+        """Advance camera, particles and shake."""
         self.particles.step(DT)
         self._shake *= 0.965
         self._squash *= 0.955
@@ -198,7 +198,7 @@ class Scene:
                 surface.blit(image, image.get_rect(center=(x - camera, y + lift)))
 
     def _draw_flying(self, surface: pygame.Surface, camera: float, lift: float) -> None:
-        """Draw the coins on their way to the hero: the magnet and the wizard pick up from afar."""
+        """Draw the coins that fly to the hero: the magnet and the wizard pick up from a distance."""
         player, tick = self.world.player, self.world.tick
         self._flying = [coin for coin in self._flying if tick - coin[2] < FLY_TICKS]
         for x, y, born, gem in self._flying:
@@ -271,7 +271,7 @@ _bubbles: list[pygame.Surface] = []
 
 
 def _bubble() -> pygame.Surface:
-    """Return the ring around a hero whose armour holds."""
+    """Return the ring around a hero with armour."""
     if not _bubbles:
 
         def draw(brush: Brush) -> None:

@@ -16,7 +16,7 @@ METRICS: dict[str, MetricSpec] = {
 
 
 class Services:
-    """What a game of your own would make once, with keys of its own.
+    """The destinations and clients; your own game makes them once, with its own keys.
 
     Args:
         collector: Plays all three services.

@@ -1,4 +1,4 @@
-"""The shop between levels: coins go out for help, and a pretend purchase brings coins in."""
+"""The shop between levels: coins buy help, and a pretend purchase buys coins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .world import DT
 
 @dataclass(frozen=True, slots=True)
 class Ware:
-    """Something for sale; `price` in coins, or 0 for the pack that costs pretend money."""
+    """Something for sale; `price` in coins, 0 for the pack that costs pretend money."""
 
     name: str
     title: str
@@ -35,7 +35,7 @@ PACK_CENTS = 499
 
 
 class Shop:
-    """Buy, or go on to the next level."""
+    """The screen of the shop."""
 
     covers = True
 
@@ -54,7 +54,7 @@ class Shop:
         self._note = ""
 
     def buy(self, ware: Ware) -> None:
-        """Take the coins and hand over the ware, or say why not."""
+        """Take the coins and give the ware, or say why not."""
         game, run = self.game, self.game.run_state
         if ware.price > game.progress.coins:
             self._note = f"{ware.price - game.progress.coins} coins short"
@@ -62,13 +62,13 @@ class Shop:
             return
         if ware.price == 0:
             game.progress.coins += PACK_COINS
-            # who buys, where and what: revenue by pack and by shop
+            # who buys what, and where? revenue by pack and by shop
             game.tracker.business("USD", PACK_CENTS, "pack", ware.name, cart_type="shop")
-            # where coins come from: bought ones beside earned ones
+            # where do coins come from: are they bought or earned?
             game.tracker.resource.source("coins", PACK_COINS, "pack", ware.name)
         else:
             game.progress.coins -= ware.price
-            # what coins are spent on: is anything too dear, does anybody want the magnet
+            # what are coins spent on: is anything too expensive, does anybody want the magnet?
             game.tracker.resource.sink("coins", ware.price, "boost", ware.name)
         run.shields += ware.name == "shield"
         run.magnet |= ware.name == "magnet"

@@ -1,4 +1,4 @@
-"""Sounds and a little tune, synthesised with the standard library; silent where there is no audio device."""
+"""Sounds and a short tune, synthesised with the standard library; silent if there is no audio device."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _recipes() -> dict[str, array[int]]:
 
 
 class Sounds:
-    """Plays by name; does nothing where the mixer could not start."""
+    """The player of sounds by name; it does nothing if the mixer could not start."""
 
     def __init__(self) -> None:
         self.problem = ""  # why there is no sound

@@ -1,4 +1,4 @@
-"""Everything that moves, drawn by code once at the start."""
+"""Pictures of everything that moves, drawn by code once at the start."""
 
 from __future__ import annotations
 

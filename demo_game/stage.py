@@ -1,6 +1,6 @@
-"""What a screen knows of the game: what all screens share, and the ways from one to the next.
+"""What a screen knows of the game: the state that all screens share, and the ways to other screens.
 
-`Game` is the only one that knows every screen, so no screen has to import another.
+Only `Game` knows all screens, so no screen has to import another.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LIVES = 3
 
 @dataclass(slots=True)
 class Run:
-    """One way through the levels, from the choice of a class to the end."""
+    """A run through the levels, from the choice of a class to the end."""
 
     hero: Hero = HEROES[0]
     level: int = 0
@@ -34,7 +34,7 @@ class Run:
 
 
 class Stage(Protocol):
-    """See the module."""
+    """The game as its screens see it."""
 
     tracker: ga_pygame.Tracker
     coins: Wallet
@@ -47,20 +47,20 @@ class Stage(Protocol):
 
     @property
     def seconds(self) -> float:
-        """Time played."""
+        """Seconds played."""
 
     @property
     def pauses_unfocused(self) -> bool:
-        """Whether a person plays, who loses the keyboard with the focus."""
+        """Whether to pause when the focus is lost; false for a bot, which needs no keyboard."""
 
     def keep_progress(self) -> None:
         """Write the save file."""
 
     def show_title(self) -> None:
-        """Go back to where it begins."""
+        """Show the title screen."""
 
     def choose_class(self) -> None:
-        """Ask who hops today."""
+        """Show the choice of a class."""
 
     def play(self) -> None:
         """Play the level of the run."""
@@ -69,19 +69,19 @@ class Stage(Protocol):
         """Open the pause over the level."""
 
     def show_results(self, rows: list[tuple[str, str]]) -> None:
-        """Tell that a level is done, over that level."""
+        """Show the results over the completed level."""
 
     def open_shop(self) -> None:
-        """Let coins be spent between two levels."""
+        """Show the shop between two levels."""
 
     def end_run(self, *, won: bool) -> None:
-        """Tell how it ended."""
+        """Show the last screen of a run."""
 
     def close_screen(self) -> None:
         """Go back to what is below."""
 
     def ask_to_quit(self) -> None:
-        """Really quit?"""
+        """Open the quit dialog."""
 
     def quit(self) -> None:
         """End the game."""

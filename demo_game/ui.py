@@ -1,4 +1,4 @@
-"""Menus that keyboard, mouse and gamepad drive alike, and what every screen has in common."""
+"""Menus for keyboard, mouse and gamepad, and what all screens have in common."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .controls import Actions
 
 
 class Screen(Protocol):
-    """One thing to look at; the game keeps a stack of them and updates the top one."""
+    """A screen; the game keeps a stack of them and updates the top one."""
 
     covers: bool  # nothing below it needs drawing
     menu: Menu | None
@@ -28,7 +28,7 @@ class Screen(Protocol):
 
 @dataclass(slots=True)
 class Button:
-    """Something to choose; `name` is how the bot finds it."""
+    """A button; the bot finds it by its `name`."""
 
     name: str
     label: str
@@ -101,7 +101,7 @@ def column(
 
 @lru_cache(maxsize=4)
 def shade(alpha: int) -> pygame.Surface:
-    """Return a dark sheet for what lies below a dialog."""
+    """Return a dark sheet that is drawn below a dialog."""
     sheet = pygame.Surface(VIEW, pygame.SRCALPHA)
     sheet.fill((*INK, alpha))
     return sheet

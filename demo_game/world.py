@@ -1,4 +1,4 @@
-"""One level being played: physics, pickups, enemies. No drawing, no sound, no clock: a tick is a function call."""
+"""The simulation of a level: physics, pickups, enemies. No drawing, no sound, no clock: a tick is a function call."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCORES = {"coin": 10, "gem": 50, "slime": 100, "bat": 150}
 
 @dataclass(slots=True)
 class Player:
-    """Where the hero is (left, top) and what it may do."""
+    """The state of the hero; `x`, `y` is its top left corner."""
 
     x: float
     y: float
@@ -50,7 +50,7 @@ class Player:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something the screen reacts to: a sound, particles, the score, a tracked event."""
+    """Something that the screen reacts to with a sound, particles, the score or a tracked event."""
 
     kind: str
     x: float
@@ -84,7 +84,7 @@ class World:
         return other
 
     def respawn(self) -> None:
-        """Put the hero back at the last checkpoint; what was taken stays taken."""
+        """Put the hero back at the last checkpoint; collected things stay collected."""
         self.player = self._spawn(self.hero.armour)
         self.player.invulnerable = INVULNERABLE_TICKS // 2
         self.state = "running"

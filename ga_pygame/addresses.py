@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+POGR_URL = "https://api.pogr.io/v1/intake"
+TROPHY_URL = "https://api.trophy.so/v1"
 MAX_ADDRESS = 2_000
 """Longest address of a server, in characters; a longer one is refused."""
 _MAX_SHOWN = 80

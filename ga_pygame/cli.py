@@ -16,7 +16,7 @@ _EXTRA = {"starlette", "uvicorn", "msgspec", "nicegui", "tomli"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
+    """Run a command and return its exit code."""
     _open_streams()
     parser, commands = _parser()
     options, unknown = parser.parse_known_args(arguments)
@@ -51,12 +51,12 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
         description="Start the collector. Then: GA_PYGAME_COLLECTOR=http://127.0.0.1:8420 python my_game.py",
     )
     collect.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    collect.add_argument("--port", type=_port, default=8420, help="0 takes any free one (default: %(default)s)")
+    collect.add_argument("--port", type=_port, default=8420, help="port; 0 takes any free one (default: %(default)s)")
     collect.add_argument(
         "--db",
         metavar="FILE",
-        help="where events are kept; ':memory:' forgets them at the end (default: a file per port in the user's data"
-        " folder, named at the start; with --port 0 a temporary one)",
+        help="the file to store events in; with ':memory:' they are deleted at the end (default: a file per port in the"
+        " user's data folder, printed at the start; with --port 0 a temporary file)",
     )
     collect.add_argument(
         "--game",
@@ -88,7 +88,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
         help="JSON file with remote configs and A/B variants, read again when it changes: "
         '{"*": {"configs": [{"key": "gravity", "value": "40"}]}}',
     )
-    collect.add_argument("--no-page", action="store_true", help="only collect, without the page in the browser")
+    collect.add_argument("--no-page", action="store_true", help="run without the page")
 
     emulators = collect.add_argument_group("POGR and Trophy")
     emulators.add_argument(
@@ -104,7 +104,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
         type=int,
         choices=(401, 404),
         default=401,
-        help="the code for an unknown or ended session, 401 or 404 (default: %(default)s)",
+        help="POGR's status for an unknown or ended session, 401 or 404 (default: %(default)s)",
     )
     emulators.add_argument(
         "--trophy-rules",
@@ -115,12 +115,12 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
     emulators.add_argument(
         "--print-trophy-rules",
         action="store_true",
-        help="print the default rules, to begin a file of your own, and end",
+        help="print the default rules, as a start for your own file, and exit",
     )
     emulators.add_argument(
         "--lenient",
         action="store_true",
-        help="take POGR's unknown tags and wrong times with a remark; let Trophy's concurrent events wait",
+        help="accept POGR's unknown tags and wrong times with a note; let Trophy's concurrent events wait",
     )
 
     export = commands.add_parser(
@@ -148,12 +148,13 @@ def _port(text: str) -> int:
 
 
 def _open_streams() -> None:
-    """Give a process that was started without them streams that lead nowhere.
+    """Make sure that printing cannot fail.
 
-    And what a stream cannot encode is escaped: printing must not fail.
+    A process that was started without stdout and stderr gets streams to the null device. Characters that a stream
+    cannot encode are escaped.
     """
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it stays open as long as the process
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - the same
     for stream in (sys.stdout, sys.stderr):
@@ -162,14 +163,14 @@ def _open_streams() -> None:
 
 
 def _print_lines(lines: Iterable[bytes]) -> int:
-    """Print lines of UTF-8; returns the exit code. A reader that went away (`| head`) is no failure."""
+    """Print lines of UTF-8 and return the exit code. It is no failure if the reader closed the pipe (`| head`)."""
     out = sys.stdout.buffer
     try:
         for line in lines:
             out.write(line + b"\n")
         out.flush()
     except OSError as error:
-        # What is left in the buffer would be written at exit, and raise again.
+        # The interpreter flushes stdout at exit. Bytes left in its buffer would raise again there, so they go to null.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         gone = isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
         return 0 if gone else _fail(f"cannot print: {error.strerror}")
@@ -194,7 +195,7 @@ def _collect(options: argparse.Namespace) -> int:
     try:
         allowed = [games.parse(text) for text in options.game]
         what = "--games"
-        allowed += games.load(options.games) if options.games else []
+        allowed += games.load_games(options.games) if options.games else []
         what = games.ENVIRONMENT
         allowed += games.parse_all(os.environ.get(games.ENVIRONMENT, ""))
         what = "--allow-origin"
@@ -216,7 +217,7 @@ def _collect(options: argparse.Namespace) -> int:
                 configs=options.configs,
                 page=not options.no_page,
                 pogr=pogr.PogrOptions(clients, options.lenient, options.pogr_unknown_session),
-                trophy_rules=trophy_rules.load(options.trophy_rules),
+                trophy_rules=trophy_rules.load_rules(options.trophy_rules),
                 lenient=options.lenient,
             )
         )
@@ -231,7 +232,7 @@ def _export(options: argparse.Namespace) -> int:
     path = options.db
     if path is None:
         if options.port == 0:
-            return _fail("export: a collector on --port 0 has a file of its own each time: give it with --db")
+            return _fail("export: each collector on --port 0 has a new file: name it with --db")
         path = server.default_database(options.port)
         if not path.exists():
             return _fail(

@@ -73,11 +73,16 @@ def parsed(body: bytes, *, cut: bool = False) -> Any:
 
 def parsed_object(body: bytes) -> dict[str, Any]:
     """Decode a JSON object; an empty one where the text is anything else."""
-    try:
-        found = parsed(body)
-    except Unsound:
-        return {}
+    found = parsed_or_none(body)
     return found if isinstance(found, dict) else {}
+
+
+def parsed_or_none(body: bytes) -> Any:
+    """Decode a JSON text; `None` if `parsed` would raise."""
+    try:
+        return parsed(body)
+    except Unsound:
+        return None
 
 
 def is_json(body: bytes) -> bool:

@@ -91,7 +91,7 @@ def test_a_pogr_session_that_no_header_can_carry_is_no_answer(session_id: Any) -
     pogr.open(host({}))
     pogr.handshake(SITUATION)
     assert pogr.welcome(Reply(200, {}, body)) is Standing.RETRY
-    answer = pogr_wire.read("init", Reply(200, {}, body))
+    answer = pogr_wire.judge_reply("init", Reply(200, {}, body))
     assert answer.session_id == ""
     assert answer.result.has_error()
 
@@ -174,7 +174,7 @@ KINDS = [
 @given(REPLIES, st.sampled_from(KINDS), st.sampled_from(["", "achievements", "metrics"]))
 def test_trophys_client_reads_any_answer(reply: Reply, kind: type[trophy_answers.Answer], wrap: str) -> None:
     """The typed answer says whether it worked."""
-    answer = trophy_wire.read(kind, reply, wrap)
+    answer = trophy_wire.typed_answer(kind, reply, wrap)
     assert isinstance(answer, kind)
     assert reply.status is not None or answer.error == (reply.error or "no answer")
     assert len(answer.error) <= 600
@@ -185,7 +185,7 @@ def test_trophys_client_reads_any_answer(reply: Reply, kind: type[trophy_answers
 @given(REPLIES, st.sampled_from(["init", "event", "end"]))
 def test_pogrs_client_reads_any_answer(reply: Reply, command: str) -> None:
     """The result is the answer's text or an error, and the log is JSON."""
-    answer = pogr_wire.read(command, reply)
+    answer = pogr_wire.judge_reply(command, reply)
     assert len(answer.result.error) <= 600
     if not answer.result.error and reply.status is not None:
         json.loads(answer.log)

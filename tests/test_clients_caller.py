@@ -13,8 +13,8 @@ from typing import Any
 import pygame
 import pytest
 
-from ga_pygame.clients.caller import CLOSED, MAX_WAITING, Call, Caller, CallWorker
-from ga_pygame.clients.from_json import camel_case, from_json
+from ga_pygame.clients.caller import CLOSED, MAX_WAITING_CALLS, Call, Caller, CallWorker
+from ga_pygame.clients.from_json import camel_case, dataclass_from_json
 from ga_pygame.clients.retry import delay_before
 from ga_pygame.delivery.runner import FrameRunner
 from ga_pygame.delivery.transport import Answered
@@ -189,7 +189,7 @@ def test_repeats_have_an_end() -> None:
 def test_a_full_queue_refuses_in_the_next_tick() -> None:
     """A game that never hears from the service does not fill its memory."""
     caller, _, _ = make()
-    calls = [call(caller) for _ in range(MAX_WAITING + 1)]
+    calls = [call(caller) for _ in range(MAX_WAITING_CALLS + 1)]
     for one in calls:
         caller.submit(one)
     assert not calls[-1].response.done
@@ -421,7 +421,7 @@ class Outer:
 )
 def test_answers_tolerate_anything(data: Any, wanted: Outer) -> None:
     """Missing, null, unknown and wrong fields leave the defaults."""
-    assert from_json(Outer, data) == wanted
+    assert dataclass_from_json(Outer, data) == wanted
 
 
 @pytest.mark.parametrize(

@@ -438,7 +438,7 @@ def test_a_rejection_that_nobody_reads_is_told_later() -> None:
         blocked.set()
         whole = await first
         assert b"".join(one["body"] for one in whole[1:]) == b"a" * 90_000 + b"b" * 90_000
-        assert max(len(one["body"]) for one in whole[1:]) == answers.PIECE_BYTES
+        assert max(len(one["body"]) for one in whole[1:]) == answers.ANSWER_PIECE_BYTES
         assert [one["more_body"] for one in whole[1:]] == [True] * 4 + [False]
 
     asyncio.run(asyncio.wait_for(main(), 60))
@@ -627,13 +627,13 @@ def test_large_bodies_share_a_bound_and_small_ones_always_pass() -> None:
     """Beyond the bound only a large body is told to come later; what is done gives its bytes back."""
     held = bodies.Held()
     with held.share() as large:
-        large(bodies.MAX_HELD_BYTES)
+        large(bodies.MAX_BODIES_BYTES)
         with held.share() as small:
             small(bodies.ALWAYS_HELD_BYTES)
         with held.share() as other, pytest.raises(bodies.Busy):
             other(bodies.ALWAYS_HELD_BYTES + 1)
     with held.share() as later:
-        later(bodies.MAX_HELD_BYTES)
+        later(bodies.MAX_BODIES_BYTES)
 
 
 def test_gzip_of_gzip_is_unpacked_once() -> None:

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.collector.page.rows import event_row
-from ga_pygame.collector.status import Status
+from ga_pygame.collector.page.rows import row_of_event
+from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.store import Change, Store, StoreFull, Submission
 from tests.conftest import eventually
@@ -31,7 +31,7 @@ class Opened:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.told: list[str] = []
-        self.status = Status()
+        self.status = Troubles()
         self.store = Store(path, tell=lambda _, message: self.told.append(message), status=self.status)
 
     def put(self, *ids: str) -> None:
@@ -278,7 +278,7 @@ def test_what_is_wrong_in_a_row_stops_nothing(opened: Opened, name: str) -> None
             json.loads(line)
         assert len(reader.newest(0, 10)) == len(reader.arrivals(0, 10)) >= 3
         for one in reader.arrivals(0, 10):
-            event_row(one)
+            row_of_event(one)
     finally:
         reader.close()
         again.store.close()

@@ -19,7 +19,7 @@ from ga_pygame.collector import plain_text
 from ga_pygame.collector.emulators.pogr import store as pogr_store
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.page import feed, live, rows, service_rows, tracebacks
-from ga_pygame.collector.status import MAX_OF_A_KIND, Status
+from ga_pygame.collector.status import MAX_OF_A_KIND, Troubles
 from ga_pygame.collector.storage import batches, levels, queries, reading, schema, store
 from tests.test_collector_store import KEY, design, put, submission
 
@@ -87,7 +87,7 @@ GROUP = """\
 def test_an_error_is_named_by_its_exception(message: str, line: str) -> None:
     """A traceback's row begins with what was raised, however many frames and lines there are around it."""
     assert tracebacks.headline(message) == line
-    row = rows.event_row(arrival(category="error", severity="critical", message="x" * 50_000 + "\n" + message))
+    row = rows.row_of_event(arrival(category="error", severity="critical", message="x" * 50_000 + "\n" + message))
     assert row["cells"][2].startswith("critical")
 
 
@@ -154,7 +154,7 @@ def test_levels_sort_as_a_person_counts() -> None:
 )
 def test_the_time_is_the_events_own(client_ts: Any, shown: float | None, late: str) -> None:
     """What it says itself, if that is a time; and whether it came much later."""
-    assert rows.event_row(arrival(client_ts=client_ts))["cells"][0] == [shown, NOW, late]
+    assert rows.row_of_event(arrival(client_ts=client_ts))["cells"][0] == [shown, NOW, late]
 
 
 def test_no_event_stops_the_feed(opened: store.Store, path: Path) -> None:
@@ -236,7 +236,7 @@ def test_large_rows_of_pogr_are_not_read(opened: store.Store, path: Path) -> Non
         opened.change(store.Change(pogr_store.add(row), 0)).result(timeout=20)
     db = reading.connect_to_read(path)
     found = pogr_store.newest_rows(db, 9, rows.MAX_DECODED_BYTES)
-    assert [service_rows.pogr_row(one)["cells"][2] for one in found] == ["small", "too large to be shown here"]
+    assert [service_rows.row_of_pogr_row(one)["cells"][2] for one in found] == ["small", "too large to be shown here"]
     assert [len(one.json) for one in pogr_store.newest_rows(db, 9)] == [15, len(large)]
     db.close()
 
@@ -269,7 +269,7 @@ def test_nothing_is_asked_while_nothing_is_written(opened: store.Store) -> None:
     asked: list[str] = []
 
     async def story() -> None:
-        page = live.Live(opened, Rules(), Status())
+        page = live.Live(opened, Rules(), Troubles())
         try:
             put(opened, submission(design("a")), submission(design("b"), key="0" * 32))
             await page.keep({None})
@@ -308,7 +308,7 @@ def test_a_session_with_a_critical_error_crashed(opened: store.Store, path: Path
     put(opened, submission(error, fine))
     reader = queries.Queries(path)
     assert {one.session_id: one.crashed for one in reader.sessions()} == {"bad": True, "good": False}
-    states = {one.session_id: rows.session_row(one, NOW)["cells"][5] for one in reader.sessions()}
+    states = {one.session_id: rows.row_of_session(one, NOW)["cells"][5] for one in reader.sessions()}
     assert states == {"bad": "crashed", "good": "still playing"}
     assert batches.crashed(body) == {"bad"}
     reader.close()
@@ -339,7 +339,7 @@ def test_an_older_file_gets_its_crashes_and_its_order(path: Path) -> None:
 
 def test_troubles_are_bounded_and_go_away() -> None:
     """One of each cause, the newest of many of a kind; a cleared one is gone, and no number of a kind hides ours."""
-    status = Status()
+    status = Troubles()
     status.tell("file", "the file is gone")
     for number in range(25):
         status.tell(f"game {number}", f"{number}", kind="games")

@@ -35,7 +35,7 @@ def test_a_list_is_split_without_changing_its_parts(
     if half:
         values = [*values, "\ud83d"]
     text = json.dumps(values, indent=indent, ensure_ascii=ascii_only or half)
-    parts = bodies.split(f" {text}\n".encode())
+    parts = bodies.split_list(f" {text}\n".encode())
     assert [json.loads(bytes(part)) for part in parts] == values
     position = 0
     for part in parts:

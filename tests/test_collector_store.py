@@ -25,7 +25,9 @@ KEY = "5c6bcb5402204249437fb5a7a80a4959"
 
 def submission(*events: dict[str, Any], rejected: tuple[str, ...] = (), key: str = KEY) -> store.Submission:
     accepted = [(event, json.dumps(event, ensure_ascii=False).encode()) for event in events]
-    refused = [store.Rejected("design", text.encode(), '[{"error_type":"no_match","path":"/x"}]') for text in rejected]
+    refused = [
+        store.RejectedEvent("design", text.encode(), '[{"error_type":"no_match","path":"/x"}]') for text in rejected
+    ]
     return store.Submission(key, 1_760_000_000.5, accepted, refused, size=100)
 
 
@@ -195,8 +197,8 @@ def test_doubles_are_known_after_a_restart_and_from_the_index(path: Path) -> Non
     opened = store.Store(path)
     put(opened, submission(design("a"), design("b"), design(None)), submission(design("a"), key="other"))
     opened.close()
-    db = schema.connect(path)
-    for known in (seen.Seen(db), seen.Seen(db, kept=2), seen.Seen(db)):
+    db = schema.connect_to_write(path)
+    for known in (seen.SeenIds(db), seen.SeenIds(db, kept=2), seen.SeenIds(db)):
         known.tidy()
         assert known.among(1, {"a", "b", "c"}) == {"a", "b"}
         assert known.among(2, {"a", "b", "c"}) == {"a"}
@@ -282,7 +284,7 @@ def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
     cases[tmp_path / "missing" / "x.sqlite3"] = "does not exist"
     for path, words in cases.items():
         with pytest.raises(schema.StoreError, match=words):
-            schema.connect(path)
+            schema.connect_to_write(path)
     for path, words in {text: "cannot read", other: "not a collector", tmp_path / "none": "no file"}.items():
         with pytest.raises(schema.StoreError, match=words):
             queries.Queries(path)

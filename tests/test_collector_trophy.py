@@ -26,7 +26,7 @@ trophy_rules = pytest.importorskip("ga_pygame.collector.emulators.trophy.rules")
 
 from ga_pygame.collector.emulators.trophy import users as trophy_users  # noqa: E402 - after the check that the extra is installed
 from ga_pygame.collector.emulators.trophy.reads import Reads  # noqa: E402 - the same
-from ga_pygame.collector.emulators.trophy.state import Event, State  # noqa: E402 - the same
+from ga_pygame.collector.emulators.trophy.state import MetricEvent, TrophyState  # noqa: E402 - the same
 from ga_pygame.collector.storage import schema  # noqa: E402 - after the check that the extra is installed
 
 KEY = "app_test.secret"
@@ -495,7 +495,7 @@ def test_points_and_levels(free: Collector, player: str) -> None:
 @pytest.fixture
 def many(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """A file with as many players as are taken, most of them with points; the default rules."""
-    db = schema.connect(tmp_path / "many.sqlite3")
+    db = schema.connect_to_write(tmp_path / "many.sqlite3")
     db.execute("BEGIN")
     rows = ((f"n{number}", f"name {number}") for number in range(trophy_users.MAX_USERS))
     db.executemany("INSERT INTO trophy_users (user_id, name, created, updated) VALUES (?, ?, 0, 0)", rows)
@@ -509,7 +509,7 @@ def many(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def test_players_are_counted_by_points(many: sqlite3.Connection) -> None:
     """Each player counts at one level and in one range; who never got points has none."""
     totals = [number % 101 if number % 3 == 0 else 0 for number in range(trophy_users.MAX_USERS)]
-    reads = Reads(many, trophy_rules.load(None))
+    reads = Reads(many, trophy_rules.load_rules(None))
     levels = {one["level"]["key"]: one["users"] for one in reads.level_summary("stars")}
     assert levels == {
         "fledgling": sum(total < 20 for total in totals),
@@ -522,13 +522,13 @@ def test_players_are_counted_by_points(many: sqlite3.Connection) -> None:
 
 def test_a_board_of_many_players(many: sqlite3.Connection) -> None:
     """Ranks, names, a player's place and the threshold are those of all players, equal values in order of their ids."""
-    rules = trophy_rules.load(None)
+    rules = trophy_rules.load_rules(None)
     scores = [(number % 101, f"n{number}") for number in range(0, trophy_users.MAX_USERS, 3)]
     best = sorted(scores, key=lambda one: (-one[0], one[1]))[:100]
     board = Reads(many, rules).leaderboard("most-stars", 40, 20, None)["rankings"]
     assert [(one["value"], one["userId"]) for one in board] == best[40:60]
     assert [one["userName"] for one in board] == [one["userId"].replace("n", "name ") for one in board]
-    boards, stars = State(many, rules).boards, rules.leaderboards["most-stars"]
+    boards, stars = TrophyState(many, rules).boards, rules.leaderboards["most-stars"]
     assert boards.place(stars, best[70][1]) == 70
     assert boards.place(stars, "n0") is None
     assert boards.threshold(stars) == best[-1][0] + 1
@@ -538,8 +538,8 @@ def test_a_board_of_many_players(many: sqlite3.Connection) -> None:
 
 def test_not_any_number_of_players(many: sqlite3.Connection) -> None:
     """A further player is refused, with what to do; those that there are go on."""
-    state = State(many, trophy_rules.load(None))
-    new = Event("new", {}, "coins-collected", 1.0, {}, "")
+    state = TrophyState(many, trophy_rules.load_rules(None))
+    new = MetricEvent("new", {}, "coins-collected", 1.0, {}, "")
     status, reply = state.event(new)
     assert status == 422
     assert "reset" in reply["error"]
@@ -879,15 +879,15 @@ def test_mistakes_in_the_rules(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "trophy.toml"
     path.write_text(text)
     with pytest.raises(trophy_rules.RulesError, match=r"trophy\.toml") as caught:
-        trophy_rules.load(path)
+        trophy_rules.load_rules(path)
     assert words in str(caught.value)
 
 
 def test_missing_and_default_rules(tmp_path: Path) -> None:
     """A missing file is named; the default one is good, and ids do not change between runs."""
     with pytest.raises(trophy_rules.RulesError, match="cannot read"):
-        trophy_rules.load(tmp_path / "none.toml")
-    rules = trophy_rules.load(None)
+        trophy_rules.load_rules(tmp_path / "none.toml")
+    rules = trophy_rules.load_rules(None)
     assert rules.auto_create is True
     assert {"levels-completed", "slimes-stomped", "coins-collected"} <= rules.metrics.keys()
     values = [(one.name, one.value) for one in rules.metrics["levels-completed"].achievements]

@@ -27,7 +27,7 @@ BOUND = re.compile(
 
 EXEMPT = {
     "clients.caller._IDLE_SECONDS": "a sleep that every call ends",
-    "clients.caller._POLL_SECONDS": "how often a worker looks, no bound of what comes from outside",
+    "clients.caller._ANSWER_POLL_SECONDS": "how often a worker looks, no bound of what comes from outside",
     "collector.gameanalytics.routes._LIMITS": "a message with other bounds in it",
     "recording.journal.MAX_JOURNALS": "another name of delivery.journal_files.MAX_JOURNALS",
     "delivery.outbox.salvage._INTEGER_BYTES": "SQLite's file format",

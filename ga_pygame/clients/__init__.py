@@ -1,6 +1,6 @@
-"""The services' own APIs, one to one: POGR's node and Trophy's client.
+"""Clients for the services' own APIs, with their names: POGR's node and Trophy's client.
 
-Both are used on the game thread, with `client.tick()` once per frame; waiting for a response or awaiting it ticks too.
+Use both on the game thread and call `client.tick()` once per frame; waiting for a response or awaiting it ticks too.
 """
 
 from ga_pygame.clients.pogr.client import POGRClient, POGRResponse

@@ -1,8 +1,8 @@
-"""Carries a client's calls to a service and its answers back: one queue, one worker, one mailbox.
+"""Send a client's calls to a service and deliver the answers: one queue, one worker, one mailbox.
 
-The game thread hands over a `Call` and gets its `Response` at once. The worker sends one call at a time,
-repeats what may be repeated and posts the result, which `tick()` delivers on the game thread. Every
-response finishes exactly once, also where the call is refused, the client closed or a defect of ours hit.
+The game thread submits a `Call` and gets its `Response` at once. The worker sends one call at a time, retries those
+that may be retried and posts the result, which `tick()` delivers on the game thread. Every response finishes exactly
+once, also if the call is refused, the client is closed or a defect of ours occurs.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_WAITING = 1000
+MAX_WAITING_CALLS = 1000
 """Calls in one client's queue; a game that never hears from the service must not fill its memory."""
 CLOSED = "the client is closed"
 MAX_OPENS = 3
-"""Tries to make the transport ready before the calls that wait are answered with an error."""
-MAX_PENDING_SECONDS = 300.0
-"""The longest wait for a transport that answers later."""
+"""Tries to open the transport before the waiting calls are answered with an error."""
+MAX_ANSWER_SECONDS = 300.0
+"""The longest wait for a reply of a transport."""
 _OPEN_AGAIN_SECONDS = 1.0
-_POLL_SECONDS = 0.01
+_ANSWER_POLL_SECONDS = 0.01
 _IDLE_SECONDS = 3600.0  # submit() and close() wake the worker
 
 
 @dataclass(eq=False)
 class Call(Generic[T]):
-    """One call of a service.
+    """A call of a service.
 
     Attributes:
-        response: What the game got.
-        prepare: Makes the request, or says why there is none. Worker.
-        judge: Makes the result of the last reply. Worker.
-        refuse: Makes the result of a call that got no reply, of the reason.
-        before_finish: Hears the result just before `response.finished` fires. Game thread.
-        may_repeat: Whether a reply allows the same request again.
-        max_retries: How often.
+        response: The response that the game got.
+        prepare: Makes the request, or returns why there is none. Worker.
+        judge: Makes the result from the last reply. Worker.
+        refuse: Makes the result of a call without a reply from the reason.
+        before_finish: Gets the result just before `response.finished` fires. Game thread.
+        may_repeat: Whether a reply allows a retry of the same request.
+        max_retries: How often to retry.
         lane: Calls of one lane are sent in order, each after the answer to the one before.
     """
 
@@ -74,12 +74,12 @@ class Caller:
 
     Args:
         name: The worker's name.
-        parts: The classes to use; `None`: those of a desktop.
-        knobs: Which of `collector` and `request_timeout` the game gave; `None` leaves it to the environment.
+        parts: The classes to use; `None` for those of a desktop.
+        knobs: `collector` and `request_timeout` as the game gave them; `None` means the environment's value.
     """
 
     def __init__(self, name: str, parts: Parts | None, **knobs: Any) -> None:
-        from ga_pygame.wiring import Parts  # noqa: PLC0415 - what delivers is loaded when a client is made
+        from ga_pygame.wiring import Parts  # noqa: PLC0415 - delivery is loaded when a client is made
 
         parts = parts or Parts()
         self.diagnostics = Diagnostics()
@@ -100,13 +100,13 @@ class Caller:
         self._pid = os.getpid()
 
     def response(self, kind: Callable[[str, Clock, Callable[[], None]], T], name: str) -> T:
-        """Make the response to a call of that name."""
+        """Make the response for a call."""
         return kind(name, self.clock, self.tick)
 
     def submit(self, call: Call[Any]) -> None:
-        """Have a call sent; never blocks, never raises."""
-        if self._off or len(self._open) >= MAX_WAITING:
-            self.turn_down(call, self._off or f"{MAX_WAITING} calls wait for answers already")
+        """Queue a call to be sent; never blocks, never raises."""
+        if self._off or len(self._open) >= MAX_WAITING_CALLS:
+            self.turn_down(call, self._off or f"{MAX_WAITING_CALLS} calls wait for answers already")
             return
         self._open[call] = None
         try:
@@ -116,11 +116,11 @@ class Caller:
                 atexit.register(self.close)
             self._worker.inbox.append(call)
             self._runner.wake(self._worker.name)
-        except RuntimeError as error:  # no more threads, or the interpreter ends
+        except RuntimeError as error:  # no thread can be started: too many, or the interpreter ends
             self._post(call, call.refuse(str(error)))
 
     def turn_down(self, call: Call[Any], reason: str) -> None:
-        """Finish a call without sending it, in the next `tick()`: a game can connect to it first."""
+        """Finish a call without sending it, in the next `tick()`, so that the game can connect to it first."""
         message = f"{call.response.finished.name.removesuffix('.finished')} is not sent: {reason}"
         self.diagnostics.warn_once(message, message)
         self._open[call] = None
@@ -137,7 +137,7 @@ class Caller:
             self.diagnostics.defect(f"{self._worker.name}.tick", error)
 
     def close(self, timeout: float = 1.0) -> None:
-        """Send what waits within that many seconds, give the other calls an error, deliver all results."""
+        """Send waiting calls within that many seconds, finish the others with an error, deliver all results."""
         self._off = self._off or CLOSED
         if self._is_running and os.getpid() == self._pid:
             self._is_running = False
@@ -164,15 +164,15 @@ class Caller:
 
 
 class CallWorker:
-    """Sends calls one at a time, in order within each lane, and repeats those that may be repeated.
+    """A worker that sends calls one at a time, in order within each lane, with retries.
 
     Args:
-        name: Of the worker.
-        transport: Sends.
-        clock: For waits.
-        diagnostics: Told of defects.
-        done: Takes each call with its result. Called once per call.
-        chance: Random numbers from 0 to 1, for the waits.
+        name: The worker's name.
+        transport: Sends the requests.
+        clock: Tells the time, for the waits.
+        diagnostics: Reports errors of the transport and of other parts.
+        done: Gets each call with its result, once per call.
+        chance: Returns random numbers from 0 to 1, for the jitter of waits.
     """
 
     def __init__(  # noqa: PLR0917 - made in one place
@@ -201,7 +201,7 @@ class CallWorker:
         self._is_finishing = True
 
     def step(self, now: float) -> float | None:
-        """Start one call or look after the one on its way; return seconds until the next step."""
+        """Start a call or poll the one in flight; return seconds until the next step."""
         if not self._is_open and not self._open():
             return None if self._is_finishing else _OPEN_AGAIN_SECONDS * 2.0**self._opens
         if self._sent is None:
@@ -213,14 +213,14 @@ class CallWorker:
             self._guarded(call, lambda call: self._send(call, now))
         if self._sent is not None and not self._guarded(self._sent[0], lambda _call: self._poll(now)):
             self._sent = None
-        return 0.0 if self._sent is None else _POLL_SECONDS
+        return 0.0 if self._sent is None else _ANSWER_POLL_SECONDS
 
     def _take(self) -> None:
         while self.inbox:
             self._waiting.append(self.inbox.popleft())
 
     def _open(self) -> bool:
-        """Make the transport ready; after some tries the calls that wait are refused."""
+        """Open the transport; after `MAX_OPENS` failures the waiting calls are refused."""
         try:
             self._transport.open()
         except BaseException as error:  # noqa: BLE001 - the worker must go on
@@ -238,19 +238,19 @@ class CallWorker:
         return True
 
     def _poll(self, now: float) -> None:
-        """Look whether the answer is there."""
+        """Poll for the reply and handle it if it is there."""
         if self._sent is None:
             return
         call, pending, sent = self._sent
         reply = checked_reply(pending.poll())
-        if reply is None and now - sent > MAX_PENDING_SECONDS:
+        if reply is None and now - sent > MAX_ANSWER_SECONDS:
             reply = Reply(None, error="no answer came", maybe_handled=True)
         if reply is not None:
             self._sent = None
             self._answered(call, reply)
 
     def _rest(self, now: float) -> float | None:
-        """How long there is nothing to do; `None` where it is all done for good."""
+        """Return seconds until the next step; `None` if the worker is finished."""
         if self._waiting:
             return max(0.0, min(call.due for call in self._waiting) - now)
         if self._is_finishing:
@@ -263,7 +263,7 @@ class CallWorker:
         return _IDLE_SECONDS
 
     def _next(self, now: float) -> Call[Any] | None:
-        """The first call whose lane is free and whose time has come."""
+        """Return the first call that is due and is the first of its lane."""
         taken = set()
         for call in self._waiting:
             if call.lane not in taken and (call.due <= now or self._is_finishing):
@@ -294,7 +294,7 @@ class CallWorker:
             self._done(call, call.judge(reply))
 
     def _guarded(self, call: Call[Any], action: Callable[[Call[Any]], None]) -> bool:
-        """Whether it went well; else the call is answered: a defect must not leave a response open for ever."""
+        """Run an action; if it raises, refuse the call, so that its response does not stay open for ever."""
         try:
             action(call)
         except BaseException as error:  # noqa: BLE001 - the worker must go on
@@ -306,6 +306,6 @@ class CallWorker:
 
 
 def _pass_ctrl_c(error: BaseException) -> None:
-    """Raise what only the player can have caused; on a worker's thread it comes from a part that is not ours."""
+    """Raise a `KeyboardInterrupt` of the main thread: it is the player's. On a worker's thread a part raised it."""
     if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
         raise error

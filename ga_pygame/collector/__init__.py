@@ -1,1 +1,1 @@
-"""The collector: a local server that speaks the services' protocols, keeps what it gets and shows it."""
+"""The collector: a local server that speaks the services' protocols, stores what it receives and shows it."""

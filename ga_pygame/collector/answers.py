@@ -1,7 +1,8 @@
-"""How answers leave: in pieces, as fast as their client reads, and not too many bytes of them at once.
+"""Send answers in pieces, as fast as the client reads, and bound the bytes of all answers together.
 
-The server would copy an answer whole into the connection's buffer, where it stays until the client has read it, which
-may be never. So an answer waits in one place, which is counted, and its connection holds a piece or two.
+Uvicorn would copy a whole answer into the connection's buffer. It would stay there until the client has read it, which
+may never happen. So each answer stays in one place, where its bytes are counted, and its connection gets a piece at a
+time.
 """
 
 from __future__ import annotations
@@ -11,24 +12,24 @@ import asyncio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ga_pygame.collector.bodies import Busy, Held
+from ga_pygame.collector.responses import RETRY_AFTER_SECONDS
 
-PIECE_BYTES = 64 * 2**10
-"""Bytes of an answer that are given to its connection at once."""
+ANSWER_PIECE_BYTES = 64 * 2**10
+"""Bytes of an answer that its connection gets at once."""
 MAX_ANSWERS_BYTES = 32 * 2**20
-"""Bytes of all answers that are being read; instead of another large one there is 503."""
+"""Bytes of all answers that clients are reading; a further large one is replaced by a 503."""
 MAX_STALLED_SECONDS = 30.0
-"""How long a client may read nothing of its answer; then it is closed."""
+"""How long a client may read nothing of its answer; then its connection is closed."""
 MIN_BYTES_PER_SECOND = 32 * 2**10
-"""How fast a client has to read, on the average of an answer, and besides `MAX_STALLED_SECONDS`; then it is closed."""
-RETRY_AFTER_SECONDS = 5
+"""Average speed at which a client must read an answer, after the first `MAX_STALLED_SECONDS`; else it is closed."""
 
 
 class Answers:
-    """The application as one connection sees it.
+    """The application of one connection, with its answers sent in pieces.
 
     Args:
         app: The application.
-        held: What the answers of all connections hold.
+        held: Counts the bytes of the answers of all connections.
     """
 
     def __init__(self, app: ASGIApp, held: Held) -> None:
@@ -39,13 +40,13 @@ class Answers:
         self._given = 0
 
     def begin(self, transport: asyncio.Transport, now: float) -> None:
-        """Note where the answers go; `now` is the loop's time."""
+        """Set the transport that answers are written to; `now` is the loop's time."""
         self._transport = transport
         self._since = now
 
     @property
     def unread_bytes(self) -> int:
-        """What was given to the connection, and waits for its client."""
+        """Bytes that were given to the connection and that its client has not read."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def is_late(self, now: float) -> bool:
@@ -59,10 +60,8 @@ class Answers:
 
         async def send_in_pieces(message: Message) -> None:
             nonlocal start, refused
-            if (
-                message["type"] == "http.response.start"
-            ):  # kept until it is known whether there is room for what follows
-                start = message
+            if message["type"] == "http.response.start":
+                start = message  # sent with the first piece of the body, once it is known whether there is room for it
                 return
             body: bytes = message.get("body", b"")
             more = message.get("more_body", False)
@@ -84,22 +83,22 @@ class Answers:
         await self._app(scope, receive, send_in_pieces)
 
     async def _send(self, body: bytes, send: Send, *, more: bool) -> None:
-        for at in range(0, len(body) or 1, PIECE_BYTES):
-            piece = body[at : at + PIECE_BYTES]
+        for at in range(0, len(body) or 1, ANSWER_PIECE_BYTES):
+            piece = body[at : at + ANSWER_PIECE_BYTES]
             self._give(len(piece))
-            more_body = more or at + PIECE_BYTES < len(body)
+            more_body = more or at + ANSWER_PIECE_BYTES < len(body)
             await send({"type": "http.response.body", "body": piece, "more_body": more_body})
 
     def _give(self, size: int) -> None:
-        """Note bytes that its client has to read from now on."""
-        if not self.unread_bytes:  # it has read all: the time that we take is not its fault
+        """Count bytes that the client must read from now on."""
+        if not self.unread_bytes:  # the client has read all, so the time until now was ours
             self._since = asyncio.get_running_loop().time()
             self._given = 0
         self._given += size
 
 
 def _instead(start: Message) -> Message:
-    """The start of an answer without room: empty, so that a game keeps what it sent, and else as it was."""
+    """Make the start of a 503 that replaces an answer: its body is empty, so that a game keeps its events."""
     headers = [(name, value) for name, value in start["headers"] if not name.lower().startswith(b"content-")]
     extra = [(b"content-length", b"0"), (b"retry-after", str(RETRY_AFTER_SECONDS).encode())]
     return {**start, "status": 503, "headers": [*headers, *extra]}

@@ -1,14 +1,13 @@
-"""The application: the services' routes, the JSON API, the page, and the guard before them."""
+"""The application and its JSON API."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -18,17 +17,17 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
-from ga_pygame.collector.answers import RETRY_AFTER_SECONDS
 from ga_pygame.collector.plain_text import one_line
-from ga_pygame.collector.storage.queries import Arrival, Queries
+from ga_pygame.collector.responses import RETRY_AFTER_SECONDS, json_response
+from ga_pygame.collector.storage.queries import Arrival, Queries, rejected_line
 from ga_pygame.collector.storage.store import Store
 
 _T = TypeVar("_T")
 
 MAX_PAGE_OF_EVENTS = 1000
-"""Events in an answer of `/api/events`; further ones are had with `after`."""
+"""Events in an answer of `/api/events`; ask for further ones with `after`."""
 MAX_LARGE_ANSWERS = 2
-"""Answers of `/api/events` and `/api/export` that are made and read at once; others wait."""
+"""Answers of `/api/events` and `/api/export` that are in memory at once; others wait."""
 MAX_WAITING_QUESTIONS = 16
 """Questions that wait for their turn; a further one is answered with 503."""
 
@@ -36,8 +35,8 @@ MAX_WAITING_QUESTIONS = 16
 class Api:
     """The page's data as JSON.
 
-    A thread of its own asks, because an answer can mean to unpack megabytes: the loop goes on answering games.
-    An answer with events is in memory from the question until its client has read it. So few are made at once.
+    Questions run on a thread of their own, because an answer may require unpacking megabytes and the loop must go on
+    answering games. An answer with events stays in memory until its client has read it, so few are made at once.
     """
 
     def __init__(self, queries: Queries, store: Store) -> None:
@@ -66,11 +65,11 @@ class Api:
         ]
 
     async def _summary(self, request: Request) -> Response:  # noqa: ARG002
-        return _json(await self._ask(self._queries.summary))
+        return json_response(await self._ask(self._queries.summary))
 
     async def _events(self, request: Request) -> Response:
-        after = _number(request, "after", 0, 2**62)
-        limit = _number(request, "limit", 100, MAX_PAGE_OF_EVENTS)
+        after = _query_number(request, "after", 0, 2**62)
+        limit = _query_number(request, "limit", 100, MAX_PAGE_OF_EVENTS)
 
         async def make() -> Response:
             return await self._ask(lambda: _raw_list(list(map(_arrival, self._queries.arrivals(after, limit)))))
@@ -78,12 +77,12 @@ class Api:
         return _InLine(self._large, make)
 
     async def _sessions(self, request: Request) -> Response:
-        limit = _number(request, "limit", 100, 1000)
-        return await self._ask(lambda: _json([dataclasses.asdict(one) for one in self._queries.sessions(limit)]))
+        limit = _query_number(request, "limit", 100, 1000)
+        return await self._ask(lambda: json_response(self._queries.sessions(limit)))
 
     async def _progression(self, request: Request) -> Response:
-        limit = _number(request, "limit", 200, 1000)
-        return await self._ask(lambda: _json([dataclasses.asdict(one) for one in self._queries.progression(limit)]))
+        limit = _query_number(request, "limit", 200, 1000)
+        return await self._ask(lambda: json_response(self._queries.progression(limit)))
 
     async def _export(self, request: Request) -> Response:
         rejected = "rejected" in request.query_params
@@ -103,10 +102,10 @@ class Api:
             yield lines
 
     def _page_of_lines(self, after: int, *, rejected: bool) -> tuple[bytes, int | None]:
-        """The next lines, and the id after which to go on; `None` at the end."""
+        """Return the next lines and the id to go on after; the id is `None` at the end."""
         page = self._queries.arrivals(after, MAX_PAGE_OF_EVENTS)
         lines = [
-            _rejected_line(one) if rejected else one_line(one.json) + b"\n"
+            (rejected_line(one.json, one.errors) if rejected else one_line(one.json)) + b"\n"
             for one in page
             if bool(one.errors) == rejected
         ]
@@ -114,7 +113,7 @@ class Api:
 
 
 class _Line:
-    """Lets some in at a time and a number of others wait."""
+    """A semaphore with a bounded number of waiters."""
 
     def __init__(self, at_once: int) -> None:
         self._free = asyncio.Semaphore(at_once)
@@ -122,7 +121,7 @@ class _Line:
 
     @contextlib.asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Be in, in the context.
+        """Hold the semaphore within the context.
 
         Raises:
             HTTPException: Too many wait already (503).
@@ -138,7 +137,7 @@ class _Line:
 
 
 class _InLine(Response):
-    """An answer that is made and sent when its turn has come."""
+    """A response that is made and sent when it has its place in the line."""
 
     def __init__(self, line: _Line, make: Callable[[], Awaitable[Response]]) -> None:
         super().__init__()
@@ -149,10 +148,6 @@ class _InLine(Response):
         async with self._line.place():
             response = await self._make()
             await response(scope, receive, send)
-
-
-def _rejected_line(one: Arrival) -> bytes:
-    return b'{"event":' + one_line(one.json) + b',"errors":' + one_line(msgspec.json.encode(one.errors)) + b"}\n"
 
 
 def _arrival(one: Arrival) -> bytes:
@@ -167,15 +162,11 @@ def _arrival(one: Arrival) -> bytes:
     return msgspec.json.encode(about)[:-1] + b',"event":' + one.json + b"}"
 
 
-def _json(content: Any) -> Response:
-    return Response(msgspec.json.encode(content), media_type="application/json")
-
-
 def _raw_list(items: list[bytes]) -> Response:
     return Response(b"[" + b",".join(items) + b"]", media_type="application/json")
 
 
-def _number(request: Request, name: str, default: int, most: int) -> int:
+def _query_number(request: Request, name: str, default: int, most: int) -> int:
     text = request.query_params.get(name, "")
     if not text:
         return default
@@ -188,23 +179,23 @@ async def _http_error(request: Request, error: Exception) -> Response:  # noqa: 
     status, detail, headers = 500, "internal", None
     if isinstance(error, HTTPException):
         status, detail, headers = error.status_code, error.detail, error.headers
-    return Response(msgspec.json.encode({"error": detail}), status, headers, media_type="application/json")
+    return json_response({"error": detail}, status, headers)
 
 
 async def _broken(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    """Nothing in it: then senders keep what they sent. The guard says that something is broken."""
+    """Answer a defect with an empty body, so that senders keep their events. The guard tells the developer."""
     return Response(b"", 500)
 
 
-def build(routes: list[Route]) -> Starlette:
-    """The application without its guard."""
+def build_app(routes: list[Route]) -> Starlette:
+    """Build the application without its guard."""
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _broken})
     app.router.redirect_slashes = False
     return app
 
 
 def serves(routes: list[Route]) -> Callable[[str], bool]:
-    """The test whether a path belongs to one of some routes."""
+    """Return a function that tells whether a path belongs to one of these routes."""
 
     def test(path: str) -> bool:
         scope = {"type": "http", "method": "POST", "path": path, "root_path": "", "headers": []}
@@ -214,5 +205,5 @@ def serves(routes: list[Route]) -> Callable[[str], bool]:
 
 
 async def no_page(request: Request) -> Response:  # noqa: ARG001
-    """What stands at `/` of a collector that was started without its page."""
-    return _json({"service": "ga_pygame collector", "page": False, "api": ["/api/summary", "/api/events"]})
+    """Answer `/` if the collector was started without its page."""
+    return json_response({"service": "ga_pygame collector", "page": False, "api": ["/api/summary", "/api/events"]})

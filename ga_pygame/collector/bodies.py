@@ -1,9 +1,9 @@
-"""What arrives in a request: its body within the documented limits, unpacked and taken apart.
+"""Read the body of a request within the documented limits, unpack it and split its JSON.
 
 Limits, source REST v2 Troubleshooting: up to 1 MB is accepted, up to 2 MB answered with 413, beyond that the
-connection is closed without an answer. What a body becomes here is bounded too: the bytes that it unpacks to, the
-values in it (a list of three million empty lists is 9 MB of text and 600 MB of objects), and what all requests that
-are being read hold together.
+connection is closed without an answer. Memory is bounded too: the bytes that a body unpacks to, the number of values
+in it (a list of three million empty lists is 9 MB of text and 600 MB of objects), and the bytes of all requests that
+are being read.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ MAX_OBJECT_BYTES = 64 * 2**10
 """Bytes of any other body (init, a row, a call), unpacked; a larger one is refused with 400 or 413."""
 MAX_VALUES = 200_000
 """Commas and opening brackets in a body, so at least its values; more are answered with 413."""
-MAX_HELD_BYTES = 16 * 2**20
-"""Bytes of all bodies that are being read or wait to be taken apart; beyond it large ones are answered with 503."""
+MAX_BODIES_BYTES = 16 * 2**20
+"""Bytes of all bodies that are being read or wait to be split; beyond it large ones are answered with 503."""
 ALWAYS_HELD_BYTES = 32 * 2**10
-"""Bytes of a body that is taken however much is held, so that large and slow bodies do not keep games out."""
+"""A body up to this size is always accepted, so that large and slow bodies do not keep games out."""
 MAX_STORED_BYTES = 64 * 2**20
-"""Bytes that a stored batch may unpack to; older versions took larger ones than are taken now."""
+"""Bytes that a stored batch may unpack to; older versions accepted larger ones than `MAX_UNPACKED_BYTES`."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-"""Methods that a service's routes answer, if only with a refusal."""
+"""Methods that a service's routes answer, some of them only with an error."""
 _FHCRC, _FEXTRA, _FNAME, _FCOMMENT = 2, 4, 8, 16
 
 
@@ -52,25 +52,26 @@ class TooLarge(Exception):
 
 
 class Gone(Exception):
-    """Nobody is there to answer any more."""
+    """The client cannot be answered any more."""
 
 
 class Busy(Exception):
-    """Too much is held already; the sender should come again later."""
+    """Too much memory is held already; the sender should try again later."""
 
 
 class Held:
-    """What the bodies of all requests, or of all answers, hold together, on the loop's thread."""
+    """Count of the bytes that the bodies of all requests, or of all answers, hold; for the loop's thread."""
 
-    def __init__(self, most: int = MAX_HELD_BYTES) -> None:
+    def __init__(self, most: int = MAX_BODIES_BYTES) -> None:
         self._most = most
         self._bytes = 0
 
     @contextlib.contextmanager
     def share(self) -> Iterator[Callable[[int], None]]:
-        """Count a body's bytes as long as the context lasts: the function that it gives is called with each chunk's.
+        """Count the bytes of one body within the context.
 
-        The function raises `Busy` when this body is a large one and there is no room.
+        Yields:
+            A function to call with the size of each chunk. It raises `Busy` if the body is large and there is no room.
         """
         own = 0
 
@@ -87,18 +88,18 @@ class Held:
             self._bytes -= own
 
 
-async def read(request: Request, drop: Callable[[tuple[str, int]], None], hold: Callable[[int], None]) -> bytes:
-    """The body as it was sent.
+async def read_body(request: Request, drop: Callable[[tuple[str, int]], None], hold: Callable[[int], None]) -> bytes:
+    """Read a body as it was sent.
 
     Args:
         request: Whose body to read.
         drop: Closes the connection of a client without an answer.
-        hold: Told how many bytes are kept; see `Held.share`.
+        hold: Called with the size of each chunk that is kept; see `Held.share`.
 
     Raises:
-        TooLarge: More than 1 MB; it was read to its end, so that the sender reads the answer.
+        TooLarge: More than 1 MB; the body was read to its end, so that the sender reads the answer.
         Gone: More than 2 MB, or the sender hung up.
-        Busy: There is no room for it now.
+        Busy: There is no room for the body now.
     """
     length = 0
     chunks: list[bytes] = []
@@ -120,7 +121,7 @@ async def read(request: Request, drop: Callable[[tuple[str, int]], None], hold: 
         raise Gone from error
     if oversize:
         client = request.client
-        if client is None:  # a connection without an address (a socket file) cannot be found to be closed
+        if client is None:  # a connection without an address (a Unix socket) cannot be found, so it cannot be closed
             raise TooLarge
         drop((client.host, client.port))
         while (await request.receive())["type"] != "http.disconnect":
@@ -132,16 +133,16 @@ async def read(request: Request, drop: Callable[[tuple[str, int]], None], hold: 
 
 
 def unpack(body: bytes, encoding: str, most: int = MAX_OBJECT_BYTES) -> bytes:
-    """The JSON of a body. Encodings other than gzip are ignored: a published sample names a wrong one.
+    """Unpack a body to its JSON. Encodings other than gzip are ignored: a published sample names a wrong one.
 
     Args:
         body: As it was sent.
         encoding: The Content-Encoding.
-        most: How many bytes it may unpack to.
+        most: Bytes that it may unpack to.
 
     Raises:
         BadBody: The gzip data is damaged.
-        TooLarge: It unpacks to more than is allowed.
+        TooLarge: It unpacks to more than `most`.
     """
     if encoding.strip().lower() not in ("gzip", "x-gzip"):
         if len(body) > most:
@@ -156,7 +157,7 @@ def unpack(body: bytes, encoding: str, most: int = MAX_OBJECT_BYTES) -> bytes:
         raise TooLarge
     if not inflater.eof:
         raise BadBody("the gzip body is cut off")
-    return unpacked  # the trailer is not looked at: a real SDK writes a wrong one now and then
+    return unpacked  # the trailer is not checked: a real SDK sometimes writes a wrong one
 
 
 def _gzip_header_length(body: bytes) -> int:
@@ -177,18 +178,18 @@ def _gzip_header_length(body: bytes) -> int:
 # --- JSON ----------------------------------------------------------------------------------------------
 
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode = msgspec.json.Decoder().decode
+_decode_json = msgspec.json.Decoder().decode
 _WHITESPACE = b" \t\r\n"
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
-_MARK = re.compile(rb'"[^"]*"?|[\[\]{},]')
-_PIECE = 2**16
+_JSON_MARK = re.compile(rb'"[^"]*"?|[\[\]{},]')
+_BODY_PIECE = 2**16
 
 
 class Unreadable(Exception):
-    """One event of a list that is JSON by its grammar, but holds what cannot be stored.
+    """An event that is JSON by its grammar but holds a value that cannot be stored.
 
     Attributes:
-        is_shallow: It can be shown as it is; else it is nested too deep for most readers.
+        is_shallow: The event can be shown as it is; if false, it is nested too deep for most readers.
     """
 
     def __init__(self, reason: str, *, is_shallow: bool = True) -> None:
@@ -197,38 +198,38 @@ class Unreadable(Exception):
 
 
 def decode(raw: Any) -> Any:
-    """One value.
+    """Decode a JSON value.
 
     Raises:
-        Unreadable: A number or a nesting beyond all bounds, or half a surrogate pair.
+        Unreadable: It has a number out of range, a nesting too deep, or a lone surrogate.
     """
     try:
-        return _decode(raw)
+        return _decode_json(raw)
     except (msgspec.DecodeError, RecursionError) as error:
         is_shallow = not isinstance(error, RecursionError)
         raise Unreadable(str(error).partition(" - at")[0], is_shallow=is_shallow) from error
 
 
 def count_values(body: bytes, most: int = MAX_VALUES) -> int:
-    """At least how many values a JSON text holds: its commas and opening brackets, those in strings too.
+    """Count the commas and opening brackets of a JSON text, also those in strings: at least as many as its values.
 
-    They are taken out of small pieces, which is half the work of counting each of the three.
+    Deleting them from small pieces and comparing lengths takes half the time of counting each of the three.
 
     Raises:
-        TooLarge: More than `most`.
+        TooLarge: There are more than `most`.
     """
-    pieces = (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
+    pieces = (body[start : start + _BODY_PIECE] for start in range(0, len(body), _BODY_PIECE))
     values = len(body) - sum(len(piece.translate(None, b",[{")) for piece in pieces)
     if values > most:
         raise TooLarge
     return values
 
 
-def split(body: bytes) -> list[Any]:
-    """The elements of a JSON list, each as it was sent.
+def split_list(body: bytes) -> list[Any]:
+    """Split a JSON list into its elements, each as it was sent.
 
     Raises:
-        BadBody: Not JSON, or not a list.
+        BadBody: It is not JSON, or not a list.
     """
     try:
         _check_utf8(body)
@@ -245,7 +246,7 @@ def split(body: bytes) -> list[Any]:
 
 
 def _check_utf8(body: bytes) -> None:
-    """Decode in pieces that are forgotten: as one text a body takes up to four times its bytes.
+    """Check that a body is UTF-8, piece by piece: decoded as one text it would take up to four times its bytes.
 
     Raises:
         UnicodeDecodeError: It is not UTF-8.
@@ -253,23 +254,23 @@ def _check_utf8(body: bytes) -> None:
     if body.isascii():
         return
     decode = codecs.getincrementaldecoder("utf-8")().decode
-    for start in range(0, len(body), _PIECE):
-        decode(body[start : start + _PIECE])
+    for start in range(0, len(body), _BODY_PIECE):
+        decode(body[start : start + _BODY_PIECE])
     decode(b"", final=True)
 
 
 def _split_slowly(body: bytes) -> list[bytes]:
-    """The same for a list of which an element is too much for the fast decoder, which then refuses the whole list.
+    """Split a list that the fast decoder refuses because one of its elements is out of bounds.
 
-    It looks at strings and brackets only. So an element may be as deep as it likes, and is checked by itself.
+    Only strings, commas and brackets are scanned, so an element may be nested to any depth. Each is checked alone.
 
     Raises:
-        ValueError: Not JSON, or not a list.
+        ValueError: It is not JSON, or not a list.
     """
     elements: list[bytes] = []
     depth = start = 0
-    flat = _ESCAPE.sub(b"__", body)  # as long, so that a string ends at its next quotation mark
-    for found in _MARK.finditer(flat):
+    flat = _ESCAPE.sub(b"__", body)  # of the same length; each string now ends at its next quotation mark
+    for found in _JSON_MARK.finditer(flat):
         at = found.start()
         mark = flat[at : at + 1]
         if mark in b"[{":
@@ -291,18 +292,18 @@ def _split_slowly(body: bytes) -> list[bytes]:
     raise ValueError
 
 
-def _refuse(constant: str) -> None:
+def _refuse_constant(constant: str) -> None:
     raise ValueError(constant)
 
 
-_scanner = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
+_scanner = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse_constant)
 
 
 def _checked(element: bytes) -> bytes:
-    """An element that is JSON by its grammar, as far as that can be seen: one too deep is rejected later, alone.
+    """Check that an element is JSON by its grammar. One nested too deep passes here; `decode` rejects it alone.
 
     Raises:
-        ValueError: It is not.
+        ValueError: It is not JSON.
     """
     with contextlib.suppress(RecursionError):
         _scanner.decode(element.decode("utf-8"))
@@ -310,26 +311,25 @@ def _checked(element: bytes) -> bytes:
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
-    """The JSON object of an init request; a list of one is accepted, as clients in the field send it.
+    """Decode the JSON object of an init request. A list with one object is accepted: some SDKs send that.
 
     Raises:
         BadBody: It is something else.
     """
     value = _decode_small(body)
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if not isinstance(value, dict):
-        raise BadBody("the body must be a JSON object")
-    return value
+    return _checked_object(value[0] if isinstance(value, list) and len(value) == 1 else value)
 
 
 def decode_fields(body: bytes) -> dict[str, Any]:
-    """The JSON object of a row or a call.
+    """Decode the JSON object of a row or a call.
 
     Raises:
         BadBody: It is something else.
     """
-    value = _decode_small(body)
+    return _checked_object(_decode_small(body))
+
+
+def _checked_object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadBody("the body must be a JSON object")
     return value
@@ -338,6 +338,6 @@ def decode_fields(body: bytes) -> dict[str, Any]:
 def _decode_small(body: bytes) -> Any:
     try:
         _check_utf8(body)
-        return _decode(body)
+        return _decode_json(body)
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError, ValueError) as error:
         raise BadBody(f"the body must be a JSON object: {str(error)[:200]}") from error

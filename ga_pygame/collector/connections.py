@@ -1,8 +1,8 @@
-"""The open connections: how many there may be, how long a request may take to arrive, how it is fed to the parser.
+"""Bound the open connections: their number, the time of a request, and the parsing in one turn of the loop.
 
-The server's own protocol class has no limit for any of these: a thousand half-open requests take all places, a byte a
-second holds one for ever, and a body in chunks of one byte keeps the loop busy for as long as its parser needs.
-What the parser takes depends on the lines, of heads and of chunks, more than on the bytes.
+Uvicorn's protocol class has no limit for any of these: a thousand half-open requests would take all places, a request
+of one byte a second would hold its place for ever, and a body in chunks of one byte would keep the loop busy while it
+is parsed. The time of the parser depends on the number of lines (of heads and of chunks) more than on the bytes.
 A connection that is closed here gets no answer, which every sender takes for a failed try.
 """
 
@@ -26,33 +26,33 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
 MAX_CONNECTIONS = 512
-"""Connections at a time; for another one that which has been quiet longest is closed, half-open ones first, and of
-those that are being answered the one that has most to read."""
+"""Connections at a time. A further one closes the one that has been quiet longest: half-open ones first, at last the
+one with the most bytes to read."""
 MAX_WEB_SOCKETS = 24
 """Open pages; a further one is closed."""
 MAX_MESSAGE_BYTES = 64 * 2**10
-"""Bytes of what an open page sends at once (a click, what it has read); for more its socket is closed."""
+"""Bytes of a message of an open page (a click, an acknowledgement); a larger one closes its socket."""
 MAX_HEADER_BYTES = 32 * 2**10
 """Bytes of a request's head; a longer one is answered with 400."""
 MAX_HEADER_LINES = 200
 """Lines of a request's head; a longer one is answered with 400."""
 MAX_REQUEST_SECONDS = 30.0
-"""From a request's first byte, or from the connection's start, to the request's last byte; then it is closed."""
+"""Time from a request's first byte (or the connection's start) to its last byte; then the connection is closed."""
 MAX_ACCEPTED_AT_ONCE = 128
-"""Connections that are taken in one turn of the loop, before any of them can be closed."""
+"""Connections that are accepted in one turn of the loop, before any of them can be closed."""
 OPEN_FILES_WANTED = 4096
 OPEN_FILES_OF_OURS = 40
-"""File handles that are kept free of connections: the database, the listener, the page's files."""
-PIECE_BYTES = 16 * 2**10
+"""File handles that connections do not get: for the database, the listener, the page's files."""
+PARSER_PIECE_BYTES = 16 * 2**10
 """Bytes of a connection that the parser gets in one turn of the loop."""
 MAX_PIECE_LINES = 200
 """Lines of a connection that the parser gets in one turn of the loop, each 5 to 10 \u00b5s."""
 MAX_LINES_PER_TURN = 400
-"""Lines of all connections after which the parser gets nothing more in this turn of the loop."""
+"""Lines of all connections that the parser gets in one turn of the loop."""
 
 
 def raise_file_limit() -> int:
-    """Raise the process's limit of open files as far as it may; returns how many connections fit."""
+    """Raise the process's limit of open files as far as allowed; return how many connections fit."""
     if os.name != "posix":
         return MAX_CONNECTIONS
     import resource  # noqa: PLC0415 - not on Windows
@@ -67,12 +67,12 @@ def raise_file_limit() -> int:
             pass
     if soft == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
-    # Half of what is left: as many connections may be on their way in before one of them can be closed.
+    # Half of the rest: as many again may be accepted in one turn of the loop, before one of them can be closed.
     return min(MAX_CONNECTIONS, max(4, (soft - OPEN_FILES_OF_OURS) // 2))
 
 
 class Connections:
-    """The open connections, those that have been quiet longest first; on the loop's thread."""
+    """The open connections, ordered by the time when they last sent something; for the loop's thread."""
 
     def __init__(self, most: int = MAX_CONNECTIONS) -> None:
         self.most = most
@@ -90,20 +90,20 @@ class Connections:
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> Connection:
-        """Make the protocol of a new connection, as the server's `http` option wants it."""
+        """Make the protocol of a new connection; the signature is the one of Uvicorn's `http` option."""
         return Connection(self, config, server_state, app_state)
 
     def __contains__(self, connection: Connection) -> bool:
         return connection in self._open
 
     def add(self, connection: Connection) -> None:
-        """Note a new connection, and close another one, or this one, if there are too many."""
+        """Add a new connection. If there are too many, close another one, or this one if no other may be closed."""
         self._open[connection] = None
         if len(connection.connections) > self.most:
             (self._quietest(connection) or connection).close_now()
 
     def heard(self, connection: Connection) -> None:
-        """Note that a connection has sent something."""
+        """Move a connection that has sent something to the end of the order."""
         if connection in self._open:
             del self._open[connection]
             self._open[connection] = None
@@ -114,7 +114,7 @@ class Connections:
         self._unparsed.pop(connection, None)
 
     def feed(self, connection: Connection) -> None:
-        """Have a piece of what a connection sent parsed, in this turn of the loop if there is time."""
+        """Have a piece of a connection's bytes parsed, in this turn of the loop if its lines are not used up."""
         if self._turn is None:
             self._turn = asyncio.get_running_loop().call_soon(self._next_turn)
         if connection in self._unparsed:
@@ -125,7 +125,7 @@ class Connections:
             self._unparsed[connection] = None
 
     def _next_turn(self) -> None:
-        """Go on where the turn before ended; a connection with more than a piece comes after the others."""
+        """Go on where the last turn ended. A connection with more than one piece goes behind the others."""
         self._turn = None
         self._lines_left = MAX_LINES_PER_TURN
         for connection in list(self._unparsed):
@@ -142,7 +142,7 @@ class Connections:
             connection.close_now()
 
     def sweep(self, now: float) -> None:
-        """Close what takes too long; `now` is the loop's time."""
+        """Close connections that take too long; `now` is the loop's time."""
         for connection in list(self._open):
             if connection.is_late(now):
                 connection.close_now()
@@ -154,16 +154,17 @@ class Connections:
                 transport.abort()
 
     def watch_page(self, transport: asyncio.Transport) -> None:
-        """Look after the connection of an open page, which is no `Connection` any more."""
+        """Watch the connection of an open page. Its protocol is now a web socket's, not a `Connection`."""
         self._pages[transport] = (0, 0.0)
 
     def _of(self, client: tuple[str, int]) -> Iterator[Connection]:
         return (one for one in list(self._open) if one.client == client)
 
     def _quietest(self, new: Connection) -> Connection | None:
-        """One that never sent a whole request; else one between two requests; else one in the middle of one.
+        """Choose the connection to close for a new one.
 
-        Else, as all are being answered, the one that has most to read.
+        In this order: one that never sent a whole request, one between two requests, one in the middle of a request.
+        If all are being answered, the one with the most bytes to read.
         """
         others = [one for one in self._open if one is not new]
         waiting = [one for one in others if one.is_waiting]
@@ -178,13 +179,13 @@ class Connections:
 
 
 def _unread(transport: asyncio.Transport, before: tuple[int, float], now: float) -> tuple[int, float]:
-    """How many bytes its client has not read, and since when it reads nothing."""
+    """Return the bytes that the client has not read, and since when their number stays the same."""
     size = transport.get_write_buffer_size()
     return before if size and size == before[0] else (size, now)
 
 
 class Connection(H11Protocol):
-    """One connection; see `Connections`."""
+    """One connection, bounded as `Connections` says."""
 
     def __init__(
         self, all_of_them: Connections, config: Config, server_state: ServerState, app_state: dict[str, Any]
@@ -218,22 +219,22 @@ class Connection(H11Protocol):
         self._feed()
 
     def _feed(self) -> None:
-        if self.conn.their_state is not h11.DONE:  # else this is the next request, which waits for the answer
+        if self.conn.their_state is not h11.DONE:  # DONE: these bytes are the next request, which waits for the answer
             self._all.feed(self)
         if self._unparsed:
             self.transport.pause_reading()
 
     @property
     def has_unparsed(self) -> bool:
-        """Whether it can go on with what it sent."""
+        """Whether bytes wait that may be parsed now."""
         return bool(self._unparsed) and self.conn.their_state is not h11.DONE
 
     def parse_piece(self) -> int:
-        """Give the parser a piece; returns its lines."""
+        """Give the parser a piece and return the number of its lines."""
         if self.transport.is_closing() or self not in self._all:
             self._unparsed.clear()
             return 0
-        piece = bytes(self._unparsed[:PIECE_BYTES])
+        piece = bytes(self._unparsed[:PARSER_PIECE_BYTES])
         lines = piece.split(b"\n", MAX_PIECE_LINES)
         if len(lines) > MAX_PIECE_LINES:
             piece = piece[: len(piece) - len(lines[-1])]
@@ -248,7 +249,7 @@ class Connection(H11Protocol):
         return len(lines)
 
     def _has_long_head(self, piece: bytes) -> bool:
-        """Whether the head that is arriving has too many lines; the parser takes them all at once, at its end."""
+        """Whether the head that is arriving has too many lines. The parser would process all of them in one go."""
         if self.conn.their_state is not h11.IDLE:
             return False
         head = self.conn.trailing_data[0] + piece
@@ -262,7 +263,7 @@ class Connection(H11Protocol):
     def on_response_complete(self) -> None:
         self._served += 1
         self._began = None
-        super().on_response_complete()  # it goes on with a request that came meanwhile
+        super().on_response_complete()  # goes on with a request that came meanwhile
         if self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0] or self._unparsed:
             self._began = self.loop.time()
         if self._unparsed:
@@ -281,7 +282,7 @@ class Connection(H11Protocol):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it waits for its client, not the client for it."""
+        """Whether the connection waits for its client, not the client for an answer."""
         cycle: RequestResponseCycle | None = self.cycle  # none before the first request
         return cycle is None or cycle.response_complete or self.conn.their_state is h11.SEND_BODY
 
@@ -293,7 +294,7 @@ class Connection(H11Protocol):
         return "idle" if self._began is None else "busy"
 
     def is_late(self, now: float) -> bool:
-        """Whether its request, or its client's reading, takes too long."""
+        """Whether its request takes too long to arrive, or its client reads too slowly."""
         if self.answers.is_late(now):
             return True
         arriving = self.conn.their_state in (h11.IDLE, h11.SEND_BODY)

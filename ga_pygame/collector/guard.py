@@ -1,13 +1,13 @@
-"""Who may see and send what: the `Host` header, the page's token, pages of other sites.
+"""Decide who may see and send what: by the `Host` header, the page's token and the request's origin.
 
-A web page anywhere can make its visitor's browser ask a server on that visitor's own machine, and a name that
-points at 127.0.0.1 lets it read the answer too. So on loopback only loopback's own names are served.
-Beyond loopback any name can be right; there the page and its data need a token.
+Any web page can make its visitor's browser send requests to a server on the visitor's own machine. If its host name is
+made to point at 127.0.0.1 (DNS rebinding), the page can read the answers too. So on loopback only loopback's own
+names are served. Beyond loopback any name may be right; there the page and its data need a token.
 
-    signed      GameAnalytics' routes: any Host (official SDKs come by a hosts file or a proxy), any origin; the
-                routes look at the signature, and at `is_foreign` where they cannot check it
+    signed      GameAnalytics' routes: any Host (official SDKs come by a hosts file or a proxy) and any origin; the
+                routes check the signature, or `is_foreign` if they cannot check it
     unsigned    POGR's and Trophy's routes: no page of another site, unless `--allow-origin` names it
-    own         the page, its data, the switchboard: no page of another site, and the token
+    own         the page, its data, the switchboard: no page of another site; beyond loopback, only with the token
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from ga_pygame.collector.teller import Tell
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 OWN_POSTS = "/_emu/"
-"""What else than games may POST to: the switchboard."""
+"""The only routes besides the games' that accept a POST: the switchboard's."""
 PAGE_SOCKET = "/_nicegui_ws/"
-"""Where the page's web socket is. The same by plain requests (long polling) is not served: its bodies have no limit,
-and each one that asks is kept until it has been silent for long."""
-_FOREIGN = "ga_pygame.foreign"
+"""The path of the page's web socket. Long polling at this path is not served: its bodies have no limit, and each client
+that polls is kept in memory until it has been silent for long."""
+_SCOPE_FOREIGN = "ga_pygame.foreign"
 
 _PAGE_HEADERS = {
     "Cache-Control": "no-store",
@@ -46,11 +46,11 @@ _FOLLOWED = (
     b"<!DOCTYPE html><html lang=en><meta charset=utf-8><title>ga_pygame collector</title>"
     b'<p>Another site led here. <a href="/">Open the collector\'s page</a>'
 )
-"""What a person sees who followed a link: one more click, which then comes from here."""
+"""Shown to a person who followed a link of another site: its own link is a request of this site."""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address to listen on is reached from this machine only."""
+    """Whether an address to listen on can be reached from this machine only."""
     if host.lower() == "localhost":
         return True
     try:
@@ -60,15 +60,15 @@ def is_loopback(host: str) -> bool:
 
 
 def is_foreign(scope: Scope) -> bool:
-    """Whether a page of another site made this request, as far as its browser says; behind the guard."""
-    return bool(scope.get(_FOREIGN))
+    """Whether the browser says that a page of another site made this request; for the code behind the guard."""
+    return bool(scope.get(_SCOPE_FOREIGN))
 
 
 def parse_origin(text: str) -> str:
-    """An origin for `Guard`, from `http://name:port` or `*`.
+    """Parse an origin for `Guard`: `http://name:port` or `*`.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not an origin.
     """
     if text == "*":
         return text
@@ -84,7 +84,7 @@ def parse_origin(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _TurnedDown:
-    """Why a request is not let through, and what a person sees instead."""
+    """Why a request is not let through, and the page to show instead."""
 
     status: int
     reason: str
@@ -95,17 +95,17 @@ _WRONG_HOST = _TurnedDown(403, "this Host is not served: use 127.0.0.1 or localh
 
 
 class Guard:
-    """Stands before the whole application.
+    """The application that checks each request before the application behind it.
 
     Args:
-        app: What is behind it.
-        signed: Whether a path is one whose requests are signed.
-        unsigned: Whether a path is another one that games send to.
-        loopback_host: The loopback address that is listened on, or `None` beyond loopback.
-        token: Needed for everything but sending, or `None`.
-        cookie: The name under which a browser keeps the token; browsers share cookies between ports.
+        app: The application behind the guard.
+        signed: Tells whether the requests of a path are signed.
+        unsigned: Tells whether a path is another one that games send to.
+        loopback_host: The loopback address to listen on, or `None` beyond loopback.
+        token: Needed for everything but sending; `None` if no token is needed.
+        cookie: Name of the cookie with the token; browsers share cookies between ports, so it differs by port.
         origins: Other sites whose pages may send; `*` for all.
-        tell: Told, for the developer, what is turned down and what is broken.
+        tell: Called to tell the developer what is turned down and what is broken.
     """
 
     def __init__(
@@ -135,15 +135,15 @@ class Guard:
             return
         headers = Headers(scope=scope)
         path: str = scope["path"]
-        scope = {**scope, _FOREIGN: self._is_foreign(headers, self._origins)}
+        scope = {**scope, _SCOPE_FOREIGN: self._is_foreign(headers, self._origins)}
         if self._signed(path):
             await self._behind(scope, receive, send)
             return
         is_unsigned = self._unsigned(path)
-        scope["query_string"], token = _without_token(scope["query_string"])  # what is behind may log the address
+        scope["query_string"], token = _without_token(scope["query_string"])  # the application may log the address
         turned_down = self._of_unsigned(scope, headers) if is_unsigned else self._of_own(scope, headers, token)
         if turned_down is not None:
-            await _refuse(scope, send, turned_down)
+            await _turn_down(scope, send, turned_down)
         elif is_unsigned:
             await self._behind(scope, receive, send)
         elif token and self._token and scope["type"] == "http" and path == "/" and scope["method"] == "GET":
@@ -152,18 +152,18 @@ class Guard:
             await self._behind(scope, receive, _with_page_headers(send))
 
     def _of_unsigned(self, scope: Scope, headers: Headers) -> _TurnedDown | None:
-        """Why a request to a game's route without signatures is turned down."""
+        """Return why a request to an unsigned route is turned down, `None` if it is not."""
         if not self._is_named(headers.get("host", "")):
             return _WRONG_HOST
         if not is_foreign(scope):
             return None
         origin = headers.get("origin", "")
         where = origin if _is_origin(origin) else "ORIGIN"
-        self._tell("foreign", f"a web page of another site was turned down (403); to let it: --allow-origin {where}")
+        self._tell("foreign", f"a web page of another site was turned down (403); to allow it: --allow-origin {where}")
         return _TurnedDown(403, "other sites may not ask this unless --allow-origin names them")
 
     def _of_own(self, scope: Scope, headers: Headers, token: str) -> _TurnedDown | None:
-        """Why a request for the page, its data or the switchboard is turned down."""
+        """Return why a request for the page, its data or the switchboard is turned down, `None` if it is not."""
         path, method = scope["path"], scope.get("method", "GET")
         if method not in ("GET", "HEAD", "OPTIONS") and not path.startswith(OWN_POSTS):
             self._tell("404", f"{method} {path[:100]}: there is no such route; is the game's address right?")
@@ -175,7 +175,7 @@ class Guard:
         return self._of_visitor(scope, headers, token)
 
     def _of_visitor(self, scope: Scope, headers: Headers, token: str) -> _TurnedDown | None:
-        """Why somebody who asks for what is there is turned down: another site's page, or no token."""
+        """Check the origin and the token of a request for the page, its data or the switchboard."""
         path = scope["path"]
         if self._is_foreign(headers, ()):
             follows = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
@@ -188,7 +188,7 @@ class Guard:
         return _TurnedDown(401, "open the address with ?token=… that the collector printed at its start")
 
     async def _behind(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """What is behind the guard; what it raises ends here, as a traceback may show what a request held."""
+        """Call the application. Its exceptions end here: a traceback in the log may show the data of a request."""
         started = False
 
         async def noting(message: Message) -> None:
@@ -198,16 +198,16 @@ class Guard:
 
         try:
             await self._app(scope, receive, noting)
-        except Exception as error:  # noqa: BLE001 - whatever it is: the sender keeps what it sent, the others are served
+        except Exception as error:  # noqa: BLE001 - any defect: this sender keeps its events, others are served
             self._tell("broken", f"a request could not be answered ({type(error).__name__}): please report this")
             if not started:
-                await _refuse(scope, send, _TurnedDown(500, ""))
+                await _turn_down(scope, send, _TurnedDown(500, ""))
 
     def _is_named(self, host: str) -> bool:
-        return self._names is None or _name(host) in self._names
+        return self._names is None or _host_name(host) in self._names
 
     def _is_foreign(self, headers: Headers, allowed: Collection[str]) -> bool:
-        """Whether a page made this request that is neither ours nor of an allowed origin."""
+        """Whether a page made this request that is neither the collector's nor of an allowed origin."""
         origins = headers.getlist("origin")
         if origins:
             host = headers.get("host", "")
@@ -215,7 +215,7 @@ class Guard:
         return headers.get("sec-fetch-site", "none").lower() not in ("same-origin", "none") and "*" not in allowed
 
     def _is_own(self, origin: str, host: str) -> bool:
-        """Whether an origin is this server under the name that was asked, if that is a name of ours."""
+        """Whether an origin is this server under the name in the `Host` header, and that name is served."""
         try:
             return urlsplit(origin).netloc.lower() == host.lower() and self._is_named(host)
         except ValueError:
@@ -225,12 +225,12 @@ class Guard:
         return self._token is not None and hmac.compare_digest(given.encode("utf-8", "replace"), self._token.encode())
 
     def _knows(self, cookies: str) -> bool:
-        """Whether ours is among the cookies; those of other apps on this host may hold anything."""
+        """Whether the cookie with the token is there. Other apps on this host may have put anything into the header."""
         pairs = (one.strip().partition("=") for one in cookies.split(";"))
         return any(name == self._cookie and self._fits(value) for name, _, value in pairs)
 
     async def _welcome(self, scope: Scope, send: Send) -> None:
-        """Keep the token in a cookie and take it out of the address."""
+        """Put the token into a cookie and redirect to the address without it."""
         target = b"/" + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         cookie = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Lax"
         headers = [(b"location", target), (b"set-cookie", cookie.encode()), (b"content-length", b"0")]
@@ -239,7 +239,7 @@ class Guard:
 
 
 def _without_token(query: bytes) -> tuple[bytes, str]:
-    """A query without its token, and the token."""
+    """Split a query into the rest and its token."""
     if b"token" not in query and b"%" not in query:
         return query, ""
     text = query.decode("latin-1")
@@ -247,8 +247,8 @@ def _without_token(query: bytes) -> tuple[bytes, str]:
     return urlencode(rest).encode(), parse_qs(text).get("token", [""])[0]
 
 
-def _name(host: str) -> str:
-    """The name in a `Host` header, without port and brackets."""
+def _host_name(host: str) -> str:
+    """Return the name in a `Host` header, without port and brackets."""
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:
@@ -279,8 +279,8 @@ def _with_page_headers(send: Send) -> Send:
     return send_with_headers
 
 
-async def _refuse(scope: Scope, send: Send, why: _TurnedDown) -> None:
-    """Turn a request down; one that may carry a game's events gets an empty body, at which senders keep them."""
+async def _turn_down(scope: Scope, send: Send, why: _TurnedDown) -> None:
+    """Turn a request down. The answer to a POST has an empty body: then SDKs keep the events."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return

@@ -1,8 +1,8 @@
-"""Where requests are unpacked, decoded and checked: on two threads, so that the loop answers games meanwhile.
+"""Two threads on which requests are unpacked, decoded and checked, so that the loop answers games meanwhile.
 
-A batch of some hundred events takes a few milliseconds, the largest that is taken a second. They have a lane each:
-what is light never waits for what is heavy. In each lane the clients take turns, so one that sends much waits for
-itself.
+A batch of some hundred events takes a few milliseconds, the largest allowed one takes a second. So there is a lane for
+light requests and one for heavy requests; a light one never waits for a heavy one. In each lane the clients take turns
+(round robin), so a client that sends much delays only itself.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from ga_pygame.collector.bodies import Busy
 _Result = TypeVar("_Result")
 
 MAX_HEAVY_WAITING = 24
-"""Requests that wait for the lane for heavy ones; for one more, the client with the most gives its newest up."""
+"""Requests that wait for the heavy lane. A further one makes the client with the most requests lose its newest."""
 
 
 class Heavy(Exception):
-    """Raised by work in the light lane that turned out to be heavy; it is begun again in the other lane."""
+    """Raised by work in the light lane that proved to be heavy; it starts again in the heavy lane."""
 
 
 class Lanes:
-    """The two threads; used from the loop."""
+    """The two lanes; for the loop's thread."""
 
     def __init__(self) -> None:
         self._light = ThreadPoolExecutor(1, "ga-collector-light")
@@ -37,17 +37,17 @@ class Lanes:
 
     @contextlib.asynccontextmanager
     async def run(self, client: Hashable, work: Callable[[bool], _Result]) -> AsyncIterator[_Result]:
-        """Do work and give what it returns, to be used within the context.
+        """Run work on a lane's thread and yield its result for the context.
 
-        What heavy work returns takes much memory. So the next heavy one begins when the context of the one before
-        has ended, not when its thread is free.
+        The result of heavy work takes much memory. So the next heavy work begins when the context of the last one has
+        ended, not when the thread is free.
 
         Args:
-            client: Whose turn it is.
-            work: Called with true in the light lane, where it may raise `Heavy`, and then with false in the other.
+            client: The client that this work belongs to, for the turns.
+            work: Called with true in the light lane, where it may raise `Heavy`; then with false in the heavy lane.
 
         Raises:
-            Busy: It is heavy, and too much that is heavy waits.
+            Busy: It is heavy, and too many heavy requests wait.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -62,13 +62,13 @@ class Lanes:
             yield await loop.run_in_executor(self._heavy, work, False)
 
     def close(self) -> None:
-        """Forget what waits and end the threads."""
+        """Cancel waiting work and end the threads."""
         for lane in (self._light, self._heavy):
             lane.shutdown(wait=True, cancel_futures=True)
 
 
 class _Turns:
-    """A lock that goes round between clients; of one client's requests the oldest is first."""
+    """A lock that clients get in turns (round robin); of one client's requests the oldest is first."""
 
     def __init__(self, most: int | None = None) -> None:
         self._most = most
@@ -77,7 +77,7 @@ class _Turns:
 
     @contextlib.asynccontextmanager
     async def one(self, client: Hashable) -> AsyncIterator[None]:
-        """Hold the lock in the context.
+        """Hold the lock within the context.
 
         Raises:
             Busy: Too many wait, and most of them are this client's.
@@ -99,7 +99,8 @@ class _Turns:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # its turn came in the same moment
+            # A turn that was given to this request just before its task was cancelled goes on to the next request.
+            if not turn.cancelled():
                 self._pass_on()
             elif turn in self._waiting.get(client, ()):
                 self._take(client, lambda: self._waiting[client].remove(turn))
@@ -110,7 +111,7 @@ class _Turns:
             self._taken = False
             return
         client = next(iter(self._waiting))
-        self._waiting[client] = self._waiting.pop(client)  # the last one from now on
+        self._waiting[client] = self._waiting.pop(client)  # to the end: its next turn comes after those of the others
         self._take(client, self._waiting[client].popleft).set_result(None)
 
     def _take(self, client: Hashable, take: Callable[[], _Result]) -> _Result:

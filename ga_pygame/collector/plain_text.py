@@ -1,6 +1,6 @@
-"""Text of a game made safe to look at: what a screen or a terminal would not show, or would act on, is written out.
+"""Make a game's text safe to show: write out the characters that are invisible or that a terminal obeys.
 
-Control characters move a terminal's cursor, bidi overrides show a text in another order than it has, characters
+Control characters move a terminal's cursor, bidi overrides change the order in which a text is shown, characters
 without a width make two different names look alike.
 """
 
@@ -10,14 +10,14 @@ import re
 import unicodedata
 
 MAX_MARKS = 3
-"""Combining marks shown on one character; more of them would paint over the rows above and below."""
+"""Combining marks shown on one character; more would cover the rows above and below."""
 
 _UNSEEN = (
     "\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3"
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-"""Controls, format characters and what else has no width; not the spaces, nor the signs that are drawn."""
+"""Controls, format characters and others without a width; neither spaces nor visible signs."""
 
 _unseen = re.compile(f"[{_UNSEEN}]")
 _controls = re.compile(rb"[\x00-\x1f\x7f]")
@@ -25,14 +25,14 @@ _EMOJI_STYLE = "\ufe0e\ufe0f"
 
 
 def visible(text: str) -> str:
-    r"""The text with an escape such as `\u202e` in the place of each character that would not be seen."""
+    r"""Replace each invisible character by an escape such as `\u202e`."""
     if text.isascii() and text.isprintable():
         return text
     shown = []
     marks = 0
     for character in text:
         marks = marks + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
-        if character in _EMOJI_STYLE:  # they only choose how the character before them is drawn
+        if character in _EMOJI_STYLE:  # variation selectors: they only choose how the character before them is drawn
             continue
         if marks > MAX_MARKS:
             continue
@@ -42,9 +42,9 @@ def visible(text: str) -> str:
 
 
 def one_line(raw: bytes) -> bytes:
-    r"""The same JSON on one line, with `\u` escapes for what a terminal would act on.
+    r"""Write JSON on one line, with `\u` escapes for characters that a terminal obeys or does not show.
 
-    White space between tokens becomes a space; everything else that is not seen can stand inside strings only.
+    White space between tokens becomes spaces; all other such characters can stand only inside strings.
     """
     raw = raw.translate(_SPACES)
     if raw.isascii() and not _controls.search(raw):

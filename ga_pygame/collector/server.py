@@ -1,4 +1,4 @@
-"""`ga_pygame collect`: opens the file and the port, says so, serves until it is told to stop."""
+"""`ga_pygame collect`: open the file and the port, print them, serve until a signal ends it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from ga_pygame.collector import app as application
 from ga_pygame.collector import bodies, connections
 from ga_pygame.collector.connections import Connections
 from ga_pygame.collector.emulators.faults import Faults
-from ga_pygame.collector.emulators.pogr.routes import Pogr, PogrOptions
+from ga_pygame.collector.emulators.pogr.routes import PogrOptions, PogrRoutes
 from ga_pygame.collector.emulators.switchboard import Switchboard
-from ga_pygame.collector.emulators.trophy.routes import Trophy
+from ga_pygame.collector.emulators.trophy.routes import TrophyRoutes
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.gameanalytics.configs import SettingsFile
 from ga_pygame.collector.gameanalytics.games import Game, Games
-from ga_pygame.collector.gameanalytics.routes import GameAnalytics
+from ga_pygame.collector.gameanalytics.routes import GameAnalyticsRoutes
 from ga_pygame.collector.guard import Guard, is_loopback
 from ga_pygame.collector.lanes import Lanes
-from ga_pygame.collector.status import Status
+from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.reading import Asker
 from ga_pygame.collector.storage.schema import StoreError, make_folder, temporary_path
@@ -43,12 +43,12 @@ from ga_pygame.collector.teller import Logs, Tell, Teller, printable
 
 DEFAULT_PORT = 8420
 KEEP_ALIVE_SECONDS = 75
-"""Longer than games wait between batches, so that they keep their connection."""
+"""Longer than the 20 s between a game's batches, so that games keep their connection."""
 SHUTDOWN_SECONDS = 2
 MAX_PATH = 4096
 """Characters of the file's path in the greeting; the rest is cut."""
 TICKS_PER_SWEEP = 5
-"""How many of the server's ticks (0.1 s) lie between two looks at the connections."""
+"""Ticks of the server (0.1 s each) between two checks of the connections."""
 
 
 class CannotStart(Exception):
@@ -57,7 +57,7 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says."""
+    """The options of the command line."""
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
@@ -72,7 +72,7 @@ class Options:
 
 
 def default_database(port: int) -> Path:
-    """Where the collector of a port keeps its events unless told otherwise."""
+    """Return the default path of the file of the collector on a port."""
     folder = os.environ.get("GA_PYGAME_DATA_DIR")
     base = Path(folder) if folder else platformdirs.user_data_path("ga_pygame", appauthor=False)
     return base / f"collector-{port}.sqlite3"
@@ -82,12 +82,12 @@ def run(options: Options) -> int:
     """Serve until Ctrl-C or SIGTERM.
 
     Raises:
-        CannotStart: See its message.
+        CannotStart: The address cannot be used.
         StoreError: The file cannot be used.
         ConfigsError: The settings file cannot be used.
     """
     tell = Teller()
-    status = Status()
+    status = Troubles()
     settings = SettingsFile(options.configs, lambda message: tell("settings", message))
     listener = _listen(options.host, options.port)
     with (
@@ -104,8 +104,8 @@ def run(options: Options) -> int:
         open_ones = Connections(connections.raise_file_limit())
         held = bodies.Held()
         faults = Faults(open_ones.drop)
-        pogr = Pogr(store, options.pogr, faults, held=held, drop=open_ones.drop, tell=tell)
-        trophy = Trophy(
+        pogr = PogrRoutes(store, options.pogr, faults, held=held, drop=open_ones.drop, tell=tell)
+        trophy = TrophyRoutes(
             store,
             asker,
             options.trophy_rules,
@@ -116,7 +116,9 @@ def run(options: Options) -> int:
             tell=tell,
         )
         games = Games(options.games, takes_all=near and not options.games, tell=tell, status=status)
-        signed = GameAnalytics(games, store, settings, lanes=lanes, held=held, drop=open_ones.drop, tell=tell).routes()
+        signed = GameAnalyticsRoutes(
+            games, store, settings, lanes=lanes, held=held, drop=open_ones.drop, tell=tell
+        ).routes()
         unsigned = [*pogr.routes(), *trophy.routes()]
         switchboard = Switchboard(store, asker, options.trophy_rules, faults, trophy)
         own = [*application.Api(queries, store).routes(), *switchboard.routes()]
@@ -154,10 +156,10 @@ def run(options: Options) -> int:
     return 0
 
 
-def _application(options: Options, routes: list[Route], store: Store, status: Status, address: str) -> ASGIApp:
+def _application(options: Options, routes: list[Route], store: Store, status: Troubles, address: str) -> ASGIApp:
     if not options.page:
         routes.append(Route("/", application.no_page))
-    app = application.build(routes)
+    app = application.build_app(routes)
     if options.page:
         from ga_pygame.collector.page import dashboard  # noqa: PLC0415 - NiceGUI takes 0.6 s that not everybody needs
 
@@ -166,7 +168,7 @@ def _application(options: Options, routes: list[Route], store: Store, status: St
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens as soon as it does, and looks after connections."""
+    """A server that prints its greeting once it listens, and checks the connections regularly."""
 
     def __init__(self, config: uvicorn.Config, greeting: list[str], sweep: Callable[[float], None]) -> None:
         super().__init__(config)
@@ -174,7 +176,7 @@ class _Server(uvicorn.Server):
         self._sweep = sweep
 
     async def on_tick(self, counter: int) -> bool:
-        """Do what is to be done now and then; the argument is the loop's time."""
+        """Check the connections at every `TICKS_PER_SWEEP`th tick."""
         if counter % TICKS_PER_SWEEP == 0:
             self._sweep(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
@@ -182,13 +184,13 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started:
-            with contextlib.suppress(OSError):  # nobody needs to listen
+            with contextlib.suppress(OSError):  # stdout may be closed
                 sys.stdout.write("".join(f"{line}\n" for line in self._greeting))
                 sys.stdout.flush()
 
 
 def _greeting(options: Options, port: int, store: Store, token: str | None) -> list[str]:
-    url = f"http://{_shown(options.host)}:{port}"
+    url = f"http://{_url_host(options.host)}:{port}"
     lines = [f"listening on {url}", f"events are kept in {printable(str(store.path), MAX_PATH)}"]
     if options.database == ":memory:" or (options.database is None and options.port == 0):
         lines[1] += " until the collector ends"
@@ -206,20 +208,20 @@ def _greeting(options: Options, port: int, store: Store, token: str | None) -> l
 
 
 def _address_of_this_machine() -> str:
-    """The address under which others reach this machine, "" if it has no network. Sends nothing."""
+    """Return the address under which others reach this machine, "" if it has no network. Sends nothing."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # of a net for documentation; the system looks for the way there
+        probe.connect(("192.0.2.1", 9))  # TEST-NET-1, for documentation; the system chooses the interface towards it
         return str(probe.getsockname()[0])
     return ""
 
 
 def _near(host: str, port: int) -> str:
-    """The collector's address as seen from this machine."""
+    """Return the collector's address as seen from this machine."""
     everywhere = host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
-    return f"http://{'127.0.0.1' if everywhere else _shown(host)}:{port}"
+    return f"http://{'127.0.0.1' if everywhere else _url_host(host)}:{port}"
 
 
-def _shown(host: str) -> str:
+def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
@@ -237,7 +239,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise CannotStart(f"cannot listen on {host}: {error}. Use --host 127.0.0.1") from error
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if os.name == "posix":  # elsewhere it would let two programs share the port
+        if os.name == "posix":  # on Windows it would let two programs share the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(2048)
@@ -251,7 +253,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def _logs(tell: Tell) -> Iterator[None]:
-    """What libraries log goes to the developer through `tell`; this process is the collector's own."""
+    """Send what libraries log to `tell`. The root logger may be used here: this process is the collector's own."""
     handler, root = Logs(tell), logging.getLogger()
     root.addHandler(handler)
     try:
@@ -261,7 +263,7 @@ def _logs(tell: Tell) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _store(options: Options, tell: Tell, status: Status) -> Iterator[Store]:
+def _store(options: Options, tell: Tell, status: Troubles) -> Iterator[Store]:
     temporary = options.database == ":memory:" or (options.database is None and options.port == 0)
     if temporary:
         path = temporary_path()
@@ -282,7 +284,7 @@ def _store(options: Options, tell: Tell, status: Status) -> Iterator[Store]:
 
 @contextlib.contextmanager
 def _stopping(server: uvicorn.Server) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the server, and the process with exit code 0."""
+    """Make Ctrl-C and SIGTERM stop the server, so that the process ends with exit code 0."""
 
     def stop(*_: object) -> None:
         server.should_exit = True

@@ -1,8 +1,8 @@
-"""What the developer must be told at once: written by the server side, shown as a banner by the page.
+"""Troubles that the developer must know at once: written by the server, shown by the page as banners.
 
-A trouble has a cause, which is its name: a second one of the same cause replaces the first, and `clear` takes it
-away. Causes are constants of ours, and stay until they are cleared. Those that come from a network (the key of a game
-that is not known) are many of one kind; of each kind only a few are shown.
+A trouble is named by its cause: a second one with the same cause replaces the first, and `clear` removes it. Most
+causes are constants of ours and stay until they are cleared. Causes that come from a network (the key of an unknown
+game) can be many; each of them has a kind, and only a few of a kind are shown.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import threading
 from dataclasses import dataclass
 
 MAX_OF_A_KIND = 5
-"""Troubles of a kind that are shown; of older ones it is said how many there are."""
+"""Troubles of a kind that are shown; for older ones only their number is."""
 MAX_KEPT_OF_A_KIND = 100
-"""Troubles of a kind that are kept; the oldest one is forgotten for a new one."""
+"""Troubles of a kind that are kept; a further one removes the oldest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What is wrong.
+    """Something that is wrong.
 
     Attributes:
         text: One or two plain sentences: what, why, what to do. Never a secret.
-        command: A line to copy, or empty. A secret stands in it as a placeholder.
-        calm: Nothing is lost; it is only good to know.
+        command: A command line to copy, or empty; with a placeholder in the place of a secret.
+        calm: Nothing is lost; it is for information only.
     """
 
     text: str
@@ -31,7 +31,7 @@ class Trouble:
     calm: bool = False
 
 
-class Status:
+class Troubles:
     """The troubles of a running collector; any thread may write and read."""
 
     def __init__(self) -> None:
@@ -43,11 +43,11 @@ class Status:
         """Add a trouble, or replace the one of the same cause.
 
         Args:
-            cause: Its name; a constant, unless there is a kind.
+            cause: The name of the trouble; a constant, unless there is a kind.
             text: See `Trouble`.
             command: See `Trouble`.
             calm: See `Trouble`.
-            kind: What it is one of, in the plural, where causes come from a network.
+            kind: If the cause comes from a network: the kind of such troubles, in the plural.
         """
         with self._lock:
             troubles = self._kinds.setdefault(kind, {}) if kind else self._troubles
@@ -56,13 +56,13 @@ class Status:
                 del troubles[next(iter(troubles))]
 
     def clear(self, cause: str) -> None:
-        """Take a trouble away; nothing happens if there is none of this cause."""
+        """Remove the trouble with this cause, if there is one."""
         with self._lock:
             for troubles in (self._troubles, *self._kinds.values()):
                 troubles.pop(cause, None)
 
     def troubles(self) -> list[Trouble]:
-        """What is wrong now: our own causes, then those of each kind, the oldest first."""
+        """Return the present troubles: those without a kind, then those of each kind, the oldest first."""
         with self._lock:
             found = list(self._troubles.values())
             for kind, troubles in self._kinds.items():

@@ -1,4 +1,4 @@
-"""Where events go. To send them anywhere else, subclass `Destination`: two methods without I/O."""
+"""The destinations of events. For another service subclass `Destination`: two methods without I/O."""
 
 from ga_pygame.destinations.gameanalytics import GameAnalytics
 from ga_pygame.destinations.json_lines import JsonLines

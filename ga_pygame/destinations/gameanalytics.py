@@ -1,29 +1,29 @@
 """GameAnalytics: Collector REST API v2 and remote configs v1.
 
-The wire, in short. Init: `POST /remote_configs/v1/init`, on 404 the older `POST /v2/<key>/init`; nothing
-else is sent before it is answered. Events: `POST /v2/<key>/events`, a JSON list, gzipped. Every body is
-signed: base64 of HMAC-SHA256 with the secret key, over exactly the bytes that are sent. Answers: 200, all
-collected; 400, the listed events are refused and the rest collected; 401, wrong keys; 413, too large.
+Requests. Init: `POST /remote_configs/v1/init`, on 404 the older `POST /v2/<key>/init`; nothing else is sent before it
+is answered. Events: `POST /v2/<key>/events`, a JSON list, gzipped. Every body is signed: base64 of HMAC-SHA256 with the
+secret key, over exactly the bytes that are sent. Answers: 200, all collected; 400, the listed events are refused and
+the rest is collected; 401, wrong keys; 413, too large.
 
-Whose answer it is. The documentation demands to wipe the batch after any answer but "no connection" and 413, and that
-is done for GameAnalytics' own answers. But a portal, a proxy, a gateway or a web server in between answers too, and
-what is not GameAnalytics' answer is none: the events are kept and sent again with backoff. An answer is theirs if it
+Whose answer it is. The documentation demands to delete the batch after any answer but "no connection" and 413, and
+that is done for GameAnalytics' own answers. But a portal, a proxy, a gateway or a web server in between may answer too.
+Such an answer does not count: the events are kept and sent again with backoff. An answer is GameAnalytics' if it
 
 - has the documented header `X-GA-Service` (our own collector sends it with each answer), or
-- is one that only they give: 2xx with JSON, 204, 400 with a list of `{"event": …, "errors": …}`, 400 that names one
-  of the batch's events by its id (also one too large to be decoded: who else has unpacked the request?), 401 and
-  5xx with JSON. Official SDKs send again after a 5xx without a body.
+- is one that only GameAnalytics gives: 2xx with JSON, 204, 400 with a list of `{"event": …, "errors": …}`, 400 that
+  contains the id of an event of the batch (also if it is too large to be decoded: nobody else unpacks the request), 401
+  and 5xx with JSON. Official SDKs send again after a 5xx without a body.
 
-How often. A captive portal answers for hours, and nothing may be lost to it; a server that takes a batch and answers
-in a way that nobody understands would double the batch with each resend. Both answer a 2xx or a 400 that is not
-recognised as theirs. What tells them apart is the init: after such an answer it is asked again, and a portal does not
-give GameAnalytics' answer to it. Then no events are sent at all, for as long as it takes, and nothing is counted. If
-the init is answered well and the batch is not, again and again, the server itself is at fault, and the documentation's
-rule (wipe the batch) comes into force after `undecided.MAX_UNDECIDED` times. Other answers that are not theirs
-(redirects, 403, 404, 408, 429, 5xx without JSON) say that nobody took the batch; those are sent again without end.
+How often. Two cases look alike, a 2xx or a 400 that is not recognised as GameAnalytics': a captive portal, which may
+answer for hours and must cost no event, and a server that accepts a batch but answers in an unknown way, where each
+resend would duplicate the batch. The init tells them apart: it is sent again after such an answer, and a portal does
+not answer it as GameAnalytics does. Then no events are sent until the init succeeds, and nothing is counted. If the
+init succeeds and the batch gets such an answer again and again, the fault is the server's, and the documentation's rule
+(delete the batch) applies after `undecided.MAX_UNDECIDED` times. Other answers that are not GameAnalytics' (redirects,
+403, 404, 408, 429, 5xx without JSON) mean that nobody accepted the batch; it is sent again without a limit.
 
-Source: GameAnalytics REST v2 documentation. Where it says nothing, what official SDKs do; where they lose
-events that could be saved (413, an answer of somebody in between), we do not follow them.
+Source: GameAnalytics REST v2 documentation. If it says nothing, we do what official SDKs do, unless they lose events
+that could be saved (413, an answer of somebody in between).
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ from ga_pygame.config import SANDBOX_GAME_KEY, check_keys
 from ga_pygame.diagnostics import Drop
 from ga_pygame.protocol import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
 
-PRODUCTION = "https://api.gameanalytics.com"
-SANDBOX = "https://sandbox-api.gameanalytics.com"
+GAMEANALYTICS_URL = "https://api.gameanalytics.com"
+GAMEANALYTICS_SANDBOX_URL = "https://sandbox-api.gameanalytics.com"
 CONFIGS_KEY = "remote_configs"
-_PIECE = 64
-"""Records made JSON of at a time."""
-MAX_REASON_LENGTH = 1000
-"""Characters that are kept of what the service says of a rejected event."""
+_JSON_PIECE = 64
+"""Records that are encoded at a time."""
+MAX_REJECTION_LENGTH = 1000
+"""Characters kept of the service's reasons for a rejected event."""
 MIN_TOO_LARGE_BYTES = 4096
-"""A single event smaller than this is too large for nobody: a 413 that is not GameAnalytics' is no answer then."""
+"""A smaller event is never too large. A 413 for it that is not marked as GameAnalytics' does not count."""
 
 
 class GameAnalytics(Destination):
@@ -63,16 +63,16 @@ class GameAnalytics(Destination):
         secret_key: 40 hexadecimal digits. Whoever has the game can read it.
         endpoint: Another server that speaks the protocol; default: the sandbox for the sandbox's key,
             production for any other.
-        resubmit_on_server_error: Send again after a 5xx. The documentation forbids it; right where the
-            server drops doubles by `event_uuid`, as our own collector does.
+        resubmit_on_server_error: Send again after a 5xx. The documentation forbids it; use it only if the server drops
+            duplicates by `event_uuid`, as our own collector does.
 
     Raises:
-        ValueError: A key has not the form of one, or the endpoint is no address.
+        ValueError: A key does not have the right form, or the endpoint is not an address.
     """
 
     name = "gameanalytics"
-    max_events = 500  # as the official SDKs; no limit is documented
-    max_bytes = 900_000  # of JSON; the server's 1 MB limit is meant for the body, which is smaller
+    max_events = 500  # as in the official SDKs; no limit is documented
+    max_bytes = 900_000  # of JSON; the server's limit of 1 MB is for the gzipped body, which is smaller
 
     def __init__(
         self,
@@ -85,7 +85,8 @@ class GameAnalytics(Destination):
         check_keys(game_key, secret_key)
         self._game_key = game_key
         self._secret = secret_key.encode()
-        self._endpoint = address("endpoint", endpoint or (SANDBOX if game_key == SANDBOX_GAME_KEY else PRODUCTION))
+        default = GAMEANALYTICS_SANDBOX_URL if game_key == SANDBOX_GAME_KEY else GAMEANALYTICS_URL
+        self._endpoint = address("endpoint", endpoint or default)
         self._resubmit = resubmit_on_server_error
         self._host: Host | None = None
         self._configs: dict[str, Any] = {}
@@ -97,7 +98,7 @@ class GameAnalytics(Destination):
         return f"<GameAnalytics at {self._endpoint}>"
 
     def redirect(self, collector: str) -> None:
-        """Send to a collector instead, which drops doubles, so that nothing is lost to its errors either."""
+        """Send to a collector instead. It drops duplicates, so batches are sent again after its errors."""
         self._endpoint = collector.rstrip("/")
         self._resubmit = True
 
@@ -118,7 +119,7 @@ class GameAnalytics(Destination):
             "sdk_version": rules.SDK_VERSION,
         }
         if self._legacy:
-            return self._request(f"/v2/{self._game_key}/init", [_json(body)])
+            return self._request(f"/v2/{self._game_key}/init", [_json_bytes(body)])
         body["user_id"] = situation.user_id
         body["random_salt"] = str(situation.session_num)
         body["session_num"] = situation.session_num
@@ -127,10 +128,10 @@ class GameAnalytics(Destination):
         query = {"game_key": self._game_key, "interval_seconds": "0"}
         if self._configs.get("user_id") == situation.user_id and self._configs.get("configs_hash"):
             query["configs_hash"] = self._configs["configs_hash"]  # another user may be in another A/B group
-        return self._request(f"/remote_configs/v1/init?{urlencode(query)}", [_json(body)])
+        return self._request(f"/remote_configs/v1/init?{urlencode(query)}", [_json_bytes(body)])
 
     def welcome(self, reply: Reply) -> Standing:
-        answer = _parsed(reply)
+        answer = _parsed_reply(reply)
         if reply.status == 404 and not self._legacy:
             self._legacy = True
             return Standing.AGAIN
@@ -139,7 +140,7 @@ class GameAnalytics(Destination):
             return Standing.REFUSED
         is_theirs = isinstance(answer, dict) and (_is_marked(reply) or not _INIT_FIELDS.isdisjoint(answer))
         if reply.status not in (200, 201) or not is_theirs:
-            self._legacy = False  # the 404 may have been somebody else's: ask for remote configs again
+            self._legacy = False  # the 404 may not have been GameAnalytics': try remote configs again
             return Standing.RETRY
         enabled = answer.get("enabled", None if self._legacy else True)
         if enabled is not True:
@@ -150,7 +151,7 @@ class GameAnalytics(Destination):
         return Standing.READY
 
     def _learn(self, answer: dict[str, Any], *, is_new: bool) -> None:
-        """Take the server's time and, from a 201, its configs."""
+        """Store the clock offset and, from a 201, the configs."""
         host = self._host
         if host is None:
             return
@@ -170,10 +171,10 @@ class GameAnalytics(Destination):
 
     def encode(self, records: Sequence[StoredRecord]) -> Request:
         offset = self._host.clock.server_offset if self._host else None
-        return self._request(f"/v2/{self._game_key}/events", _list(records, offset))
+        return self._request(f"/v2/{self._game_key}/events", _list_in_pieces(records, offset))
 
     def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> Sequence[Verdict]:
-        answer, status = _parsed(reply), reply.status or reply.unread or 0
+        answer, status = _parsed_reply(reply), reply.status or reply.unread or 0
         if status == 400 and _lists_events(answer):
             return _rejections(answer, records)
         if status == 400 and answer is _FOREIGN and (named := _named(reply.body, records)):
@@ -183,7 +184,7 @@ class GameAnalytics(Destination):
         return [self._verdict(status, reply, answer, records)] * len(records)
 
     def _verdict(self, status: int, reply: Reply, answer: Any, records: Sequence[StoredRecord]) -> Verdict:
-        """The verdict that all records of a batch share; see the module for whose answer it is."""
+        """Return the verdict for all records of a batch; see the module for whose answer it is."""
         is_marked = _is_marked(reply)
         has_json = bool(reply.body) and answer is not _FOREIGN
         if status == 413:
@@ -191,7 +192,7 @@ class GameAnalytics(Destination):
             return Verdict(Outcome.RETRY if is_absurd else Outcome.SPLIT)
         if 200 <= status < 300:
             is_theirs = has_json or status == 204 or (is_marked and reply.body)
-            return Verdict(Outcome.DELIVERED) if is_theirs else self._undecided()  # an empty 200 is cut off
+            return Verdict(Outcome.DELIVERED) if is_theirs else self._undecided()  # an empty 200 is truncated
         if status == 401 and (is_marked or answer is not _FOREIGN):
             self._warn("401", f"{self._endpoint} does not accept the signature (401): {_KEYS_FIX}")
             self._ready_for = ""
@@ -204,16 +205,18 @@ class GameAnalytics(Destination):
         return self._undecided() if status == 400 else Verdict(Outcome.RETRY)
 
     def _undecided(self) -> Verdict:
-        """For an answer after which nobody knows whether the batch was taken."""
-        if self._resubmit:  # it drops doubles
+        """Return the verdict for an answer that does not say whether the batch was accepted."""
+        if self._resubmit:  # the server drops duplicates
             return Verdict(Outcome.RETRY)
-        self._ready_for = ""  # ask init again: a portal does not answer that as they do
+        self._ready_for = ""  # send init again: a portal does not answer it as GameAnalytics does
         return Verdict(Outcome.UNDECIDED)
 
     def _request(self, path: str, pieces: Iterable[bytes]) -> Request:
         compressor = zlib.compressobj(4, zlib.DEFLATED, 31)
         zipped = b"".join(map(compressor.compress, pieces))
-        zipped += compressor.flush()  # a statement of its own: one expression leaves the order to the compiler
+        zipped += (
+            compressor.flush()
+        )  # a separate statement: in one expression a compiler (Nuitka) may call flush() first
         signature = base64.b64encode(hmac.digest(self._secret, zipped, "sha256")).decode()
         headers = {
             "Authorization": signature,
@@ -231,23 +234,23 @@ class GameAnalytics(Destination):
 _KEYS_FIX = "compare game_key and secret_key with the game's settings; events are kept and sent when the keys are right"
 
 _FOREIGN = object()
-"""A body that is not JSON, or is not read to its end."""
+"""Stands for a body that is not JSON or was not read to its end."""
 
 _SCANNED = 65536
-"""Bytes that are searched in one go: it keeps the GIL."""
+"""Bytes that are searched at a time: a search holds the GIL."""
 _UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-def _list(records: Sequence[StoredRecord], offset: float | None) -> Iterator[bytes]:
-    """The JSON list in pieces: between them gzip lets the game thread have the interpreter lock."""
+def _list_in_pieces(records: Sequence[StoredRecord], offset: float | None) -> Iterator[bytes]:
+    """Yield the JSON list in pieces. While gzip compresses a piece it releases the GIL for the game thread."""
     before = b"["
-    for start in range(0, len(records), _PIECE):
-        yield before + b",".join([record.json(offset) for record in records[start : start + _PIECE]])
+    for start in range(0, len(records), _JSON_PIECE):
+        yield before + b",".join([record.json(offset) for record in records[start : start + _JSON_PIECE]])
         before = b","
     yield b"]"
 
 
-def _json(value: dict[str, Any]) -> bytes:
+def _json_bytes(value: dict[str, Any]) -> bytes:
     return json.dumps(value, allow_nan=False).encode()
 
 
@@ -260,13 +263,13 @@ def _is_marked(reply: Reply) -> bool:
 
 
 def _lists_events(answer: Any) -> bool:
-    """Whether it is the documented list of refused events."""
+    """Whether an answer is the documented list of refused events."""
     return isinstance(answer, list) and any(
         isinstance(one, dict) and isinstance(one.get("event"), dict) and "errors" in one for one in answer
     )
 
 
-def _parsed(reply: Reply) -> Any:
+def _parsed_reply(reply: Reply) -> Any:
     if reply.unread is not None:
         return _FOREIGN
     if not reply.body:
@@ -278,24 +281,24 @@ def _parsed(reply: Reply) -> Any:
 
 
 def _rejections(answer: Any, records: Sequence[StoredRecord]) -> list[Verdict]:
-    """A 400 lists the events that broke a rule; the others were collected. Source: REST v2, 400."""
+    """Return the verdicts of a 400: the listed events were rejected, the others collected. Source: REST v2, 400."""
     if not isinstance(answer, list):  # the body could not be read at all
         if not all(map(_is_readable, records)):
             return [_spoiled(records)] * len(records)
-        said = "" if answer is _FOREIGN else untrusted.excerpt(answer, MAX_REASON_LENGTH)
+        said = "" if answer is _FOREIGN else untrusted.excerpt(answer, MAX_REJECTION_LENGTH)
         return [Verdict(Outcome.DROPPED, Drop.REJECTED, said)] * len(records)
     listed: dict[str, str] = {}
     for one in answer:
         if isinstance(one, dict) and isinstance(one.get("event"), dict):
             uuid = str(one["event"].get("event_uuid"))[:64]
-            listed[uuid] = untrusted.excerpt(one.get("errors"), MAX_REASON_LENGTH)
+            listed[uuid] = untrusted.excerpt(one.get("errors"), MAX_REJECTION_LENGTH)
     delivered = Verdict(Outcome.DELIVERED)
     uuids = map(_event_uuid, records)
     return [Verdict(Outcome.DROPPED, Drop.REJECTED, listed[uuid]) if uuid in listed else delivered for uuid in uuids]
 
 
 def _named(body: bytes, records: Sequence[StoredRecord]) -> list[Verdict]:
-    """Verdicts by the ids that stand in a body that cannot be decoded; none if no event of the batch is named."""
+    """Return verdicts by the ids in a body that cannot be decoded; none if it names no event of the batch."""
     uuids = set()
     for start in range(0, len(body), _SCANNED):
         uuids.update(_UUID.findall(body, start, start + _SCANNED + 36))
@@ -307,7 +310,7 @@ def _named(body: bytes, records: Sequence[StoredRecord]) -> list[Verdict]:
 
 
 def _spoiled(records: Sequence[StoredRecord]) -> Verdict:
-    """For a batch with a record that the disk has spoiled: halves find it, and alone it is dropped."""
+    """Return the verdict for a batch with a damaged record: split to find it; drop it if it is alone."""
     if len(records) > 1:
         return Verdict(Outcome.SPLIT)
     return Verdict(Outcome.DROPPED, Drop.REJECTED, "not readable any more")
@@ -322,5 +325,5 @@ def _is_readable(record: StoredRecord) -> bool:
 
 
 def _event_uuid(record: StoredRecord) -> str:
-    """The id at the end of every payload."""
+    """Return the event's id, which is at the end of every payload."""
     return record.payload[-38:-2].decode("ascii", "replace")

@@ -1,4 +1,4 @@
-"""A file as a destination, and the example of a destination: what a service must say, and how to reach it."""
+"""A destination that writes to a file; also the example of a destination with a transport of its own."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ga_pygame.protocol import Answered, Destination, Outcome, Reply, Request, S
 
 
 class JsonLines(Destination):
-    """Appends each event to a file, a JSON object a line, under GameAnalytics' field names.
+    """The destination that appends each event to a file as a line of JSON, with GameAnalytics' field names.
 
     Args:
-        path: The file; it is made where it is missing. Its folder must exist.
+        path: The file; it is created if it does not exist. Its folder must exist.
     """
 
     name = "json_lines"
@@ -32,7 +32,7 @@ class JsonLines(Destination):
 
 
 class AppendTransport:
-    """Carries a request into a file."""
+    """The transport that appends a request's body to a file."""
 
     def open(self) -> None:
         pass

@@ -1,12 +1,11 @@
-"""POGR: one session's life for each session of the game, one request for each event.
+"""POGR: one POGR session for each session of the game, one request for each event.
 
-POGR has no batches and no key against doubles, so an event goes alone, in order, and a failure that may
-have come after the server did its work is tried again a few times only; the event's own id travels in its
-data, where a warehouse can find doubles. Each carries `override_timestamp`, the time when it happened, for
-it may be sent much later. A session is ended when its last event is done with; that of a process that died
-gets its last event at the next launch.
+POGR has no batches and no idempotency keys. So events are sent one by one, in order, and a failure after which the
+server may have processed the event is retried only a few times. The event's own id is part of its data, so that a
+warehouse can find duplicates. Each event has `override_timestamp`, the time when it happened, since it may be sent much
+later. A session is ended after its last event is settled; if the process died, the next launch adds that last event.
 
-The mapping stands in `docs/services.md`. Source: POGR's published clients; what they leave open is ours.
+The mapping is in `docs/services.md`. Source: POGR's published clients; what they do not show is our choice.
 """
 
 from __future__ import annotations
@@ -19,20 +18,19 @@ from enum import Enum
 from typing import Any
 
 from ga_pygame import rules, untrusted
-from ga_pygame.addresses import address
+from ga_pygame.addresses import POGR_URL, address
 from ga_pygame.clock import iso
 from ga_pygame.diagnostics import Drop
 from ga_pygame.protocol import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
 
-PRODUCTION = "https://api.pogr.io/v1/intake"
 SESSION_KEY = "pogr_session:"
-"""The beginning of the keys under which sessions are kept; a session's id follows."""
+"""Prefix of the keys of kept sessions; a session's id follows."""
 MAX_UNSURE_TRIES = 3
-"""Tries of a request that the server may have handled already."""
+"""Tries of a request that the server may already have processed."""
 MAX_SESSIONS = 100
-"""Sessions that are kept at a time; the oldest is ended for a further one."""
-MAX_REASON_LENGTH = 500
-"""Characters that are kept of what POGR says went wrong."""
+"""Sessions that are kept at a time; a further one ends the oldest."""
+MAX_POGR_REASON_LENGTH = 500
+"""Characters kept of POGR's error texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +38,10 @@ class PogrSession:
     """A session that POGR knows, kept across launches.
 
     Attributes:
-        session_id: The game's own session.
-        intake_id: What POGR calls it.
-        former: The intake id that POGR stopped accepting for the same session, "" for none.
-        is_over: Its last event is done with; it has to be ended.
+        session_id: The id of the game's session.
+        intake_id: The id that POGR gave it.
+        former: The intake id of this session that POGR stopped accepting, "" if there is none.
+        is_over: Its last event is settled, so it must be ended.
     """
 
     session_id: str
@@ -59,8 +57,8 @@ class POGR(Destination):
         client_id: From the game's client page.
         build_id: From the same page.
         pogr_url: Another server that speaks the protocol.
-        environment: On logs and metrics.
-        service: On logs and metrics.
+        environment: The `environment` of logs and metrics.
+        service: The `service` of logs and metrics.
     """
 
     name = "pogr"
@@ -72,7 +70,7 @@ class POGR(Destination):
         client_id: str,
         build_id: str,
         *,
-        pogr_url: str = PRODUCTION,
+        pogr_url: str = POGR_URL,
         environment: str = "dev",
         service: str = "gameclient",
     ) -> None:
@@ -83,7 +81,7 @@ class POGR(Destination):
         self._service = service
         self._host: Host | None = None
         self._sessions: dict[str, PogrSession] = {}
-        self._asked = PogrSession("", "")  # what the handshake is about
+        self._asked = PogrSession("", "")  # the session of the present handshake
         self._former: dict[str, str] = {}  # intake ids that POGR stopped accepting, by session
         self._offset: float | None = None  # POGR's time minus ours, from the last init
         self._unsure: Counter[int | str] = Counter()
@@ -99,13 +97,13 @@ class POGR(Destination):
         self._host = host
         for key, text in host.values.items():
             if key.startswith(SESSION_KEY):
-                session = _kept(text)
+                session = _kept_session(text)
                 if session is None or key != SESSION_KEY + session.session_id:
                     host.remember(key, None)
                 else:
                     self._sessions[session.session_id] = session
 
-    # --- the session's life -----------------------------------------------------------------------------
+    # --- sessions -----------------------------------------------------------------------------
 
     def handshake(self, situation: Situation) -> Request | None:
         over = next((session for session in self._sessions.values() if session.is_over), None)
@@ -116,7 +114,7 @@ class POGR(Destination):
         if record is None or record.session_id in self._sessions:
             return None
         self._asked = PogrSession(record.session_id, "", self._former.get(record.session_id, ""))
-        user_id = _event(record).get("user_id") or situation.user_id
+        user_id = _event_of(record).get("user_id") or situation.user_id
         headers = {"POGR_CLIENT": self._client_id, "POGR_BUILD": self._build_id}
         return self._request("init", {"association_id": user_id}, headers)
 
@@ -135,7 +133,7 @@ class POGR(Destination):
         return Standing.RETRY
 
     def _ended(self, reply: Reply) -> Standing:
-        """A session that POGR no longer knows is over too; one that it fails to end must not hold up the others."""
+        """Judge the reply to `end`. An unknown session is over too; one that POGR cannot end must not block others."""
         meaning, intake_id = _meaning(reply), self._asked.intake_id
         self._unsure[intake_id] += meaning is _Meaning.UNSURE
         if meaning is _Meaning.WAIT or (meaning is _Meaning.UNSURE and self._unsure[intake_id] < MAX_UNSURE_TRIES):
@@ -158,7 +156,7 @@ class POGR(Destination):
             self._host.remember(SESSION_KEY + session.session_id, None)
 
     def _told_offset(self, reply: Reply) -> float | None:
-        """Server time minus local time by the answer's `Date`: a player's clock may be days off."""
+        """Return server time minus local time by the answer's `Date`: a player's clock may be wrong by days."""
         if self._host is None:
             return None
         from email.utils import parsedate_to_datetime  # noqa: PLC0415 - loads sockets, 6 ms of a game's start
@@ -177,7 +175,7 @@ class POGR(Destination):
     def encode(self, records: Sequence[StoredRecord]) -> Request:
         record = records[0]
         session = self._sessions.get(record.session_id, PogrSession("", ""))
-        event = _event(record)
+        event = _event_of(record)
         tags = self._instant(record)
         if session.former:
             tags["pogr_game_session"] = session.former
@@ -205,7 +203,7 @@ class POGR(Destination):
         return [Verdict(Outcome.DROPPED, Drop.REJECTED, _error(reply))]
 
     def _refused(self, session: PogrSession, reply: Reply) -> Verdict:
-        """POGR does not know the session any more: begin it anew, once in a launch, tied to the old one."""
+        """Handle a session that POGR no longer accepts: begin a new one, once in a launch, linked to the old one."""
         self._forget(session)
         if session.former:
             self._former.pop(session.session_id, None)
@@ -215,7 +213,7 @@ class POGR(Destination):
         return Verdict(Outcome.AGAIN)
 
     def _call(self, event: Mapping[str, Any], extra: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """The route and body of an event."""
+        """Return the route and body of an event."""
         category = event["category"]
         if category == "user":
             facts = ("platform", "os_version", "build", "session_num", "custom_01", "custom_02", "custom_03")
@@ -238,7 +236,7 @@ class POGR(Destination):
         return "event", {**body, "event_type": "user-event", "event_data": _own_data(event, extra)}
 
     def _instant(self, record: StoredRecord) -> dict[str, str]:
-        """The tag that says when it happened; none where the player's clock is beyond reason."""
+        """Return the tag with the time of the event; none if the player's clock is out of range."""
         shared = self._host.clock.server_offset if self._host is not None else None
         known = next((one for one in (record.clock_offset, shared, self._offset) if one is not None), 0.0)
         at, (earliest, latest) = record.client_ts + known, rules.CLIENT_TS_RANGE
@@ -302,20 +300,20 @@ _DATA = {
 
 
 def _own_data(event: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """What the event says beyond its words, under POGR's usual names."""
+    """Return the values of an event that its words do not contain, under POGR's usual names."""
     data = {theirs: event[ours] for ours, theirs in _DATA.items() if ours in event}
     if event["category"] == "business":
         data["amount_cents"] = data.pop("amount")
     return {**data, **{name: value for name, value in extra.items() if name != "reason"}}
 
 
-def _event(record: StoredRecord) -> dict[str, Any]:
+def _event_of(record: StoredRecord) -> dict[str, Any]:
     event: dict[str, Any] = json.loads(b"{" + record.payload)
     return event
 
 
-def _kept(text: str) -> PogrSession | None:
-    """A session that an earlier launch kept; `None` if the value is damaged."""
+def _kept_session(text: str) -> PogrSession | None:
+    """Read a session that an earlier launch kept; `None` if the value is damaged."""
     found = untrusted.parsed_object(text.encode("utf-8", "replace"))
     session_id, intake_id = untrusted.token(found.get("session_id")), untrusted.token(found.get("intake_id"))
     if not (session_id and intake_id):
@@ -323,13 +321,13 @@ def _kept(text: str) -> PogrSession | None:
     return PogrSession(session_id, intake_id, untrusted.token(found.get("former")), found.get("is_over") is True)
 
 
-def _body(reply: Reply) -> dict[str, Any]:
+def _reply_object(reply: Reply) -> dict[str, Any]:
     return untrusted.parsed_object(reply.body)
 
 
 def _answer(reply: Reply) -> dict[str, Any] | None:
-    """The payload of a success, `None` for anything else."""
-    body = _body(reply)
+    """Return the payload of a success, `None` for any other reply."""
+    body = _reply_object(reply)
     if reply.status is None or not 200 <= reply.status < 300 or body.get("success") is not True:
         return None
     payload = body.get("payload")
@@ -337,7 +335,7 @@ def _answer(reply: Reply) -> dict[str, Any] | None:
 
 
 class _Meaning(Enum):
-    """What a reply says about its request."""
+    """The meaning of a reply for its request."""
 
     GOOD = "good"
     WAIT = "not handled, or somebody else's answer: try again"
@@ -347,7 +345,7 @@ class _Meaning(Enum):
 
 
 def _meaning(reply: Reply) -> _Meaning:
-    status, body = reply.status, _body(reply)
+    status, body = reply.status, _reply_object(reply)
     if _answer(reply) is not None:
         return _Meaning.GOOD
     if status is None:
@@ -364,5 +362,5 @@ def _meaning(reply: Reply) -> _Meaning:
 
 
 def _error(reply: Reply) -> str:
-    """What the server says went wrong."""
-    return untrusted.text(_body(reply).get("error"), MAX_REASON_LENGTH) or f"HTTP {reply.status}"
+    """Return the server's error text, or its status."""
+    return untrusted.text(_reply_object(reply).get("error"), MAX_POGR_REASON_LENGTH) or f"HTTP {reply.status}"

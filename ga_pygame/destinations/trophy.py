@@ -1,10 +1,9 @@
 """Trophy: metrics that the developer maps, and the rewards that come back.
 
-Nothing is sent implicitly: each metric must exist in Trophy's dashboard, and a player who sends any counts
-as a monthly user. The writer adds up what a mapping says, per metric and player; a sum is frozen under an
-Idempotency-Key on the disk before it is sent for the first time, so that neither a retry nor a crash counts
-it twice. One request is under way at a time, and at most five a second, Trophy's limit for all players of a
-game together.
+Only mapped events are sent: each metric must exist in Trophy's dashboard, and a player with any event counts as a
+monthly user. The writer adds up the mapped amounts, per metric and player. Before a sum is sent for the first time, it
+is frozen on the disk together with an Idempotency-Key, so that neither a retry nor a crash counts it twice. One request
+is in flight at a time, and at most five a second, Trophy's limit for all players of a game together.
 
 Source: Trophy's application API, docs and OpenAPI.
 """
@@ -21,26 +20,25 @@ from typing import Any, ParamSpec
 from urllib.parse import quote
 
 from ga_pygame import device, untrusted
-from ga_pygame.addresses import address
+from ga_pygame.addresses import TROPHY_URL, address
 from ga_pygame.diagnostics import Drop
 from ga_pygame.protocol import Host, Outcome, Reply, Request, StoredRecord, SummingDestination, Verdict
 from ga_pygame.signals import Signal
 
 P = ParamSpec("P")
 
-PRODUCTION = "https://api.trophy.so/v1"
-FEWEST_SECONDS = 5.0
+MIN_TROPHY_INTERVAL_SECONDS = 5.0
 
 MetricSpec = str | tuple[str, float | str]
-"""A metric's key, which counts 1 for each event; or with the amount: a number or the name of a field."""
+"""A metric's key, which counts 1 for each event; or a key with the amount: a number or the name of a field."""
 
-MAX_REASON_LENGTH = 500
-"""Characters that are kept of what Trophy says went wrong."""
+MAX_TROPHY_REASON_LENGTH = 500
+"""Characters kept of Trophy's error texts."""
 MAX_REWARDS = 100
-"""Rewards of one kind in an answer that are told to the game."""
+"""Rewards of one kind in an answer for which signals are emitted."""
 
 _PASSING = (408, 409, 425, 429)
-"""Refusals of the moment."""
+"""Statuses of temporary refusals."""
 
 _NUMBERS = {
     "session_end": ("length",),
@@ -58,15 +56,15 @@ class Trophy(SummingDestination):
     """The destination of Trophy.
 
     Args:
-        api_key: An application key, `app_….…`, bound to the player; made by your own server. An admin key
-            can change every player's data and is refused.
-        metrics: What counts: `{"progression.complete": "levels-completed", "resource.sink:gold":
-            ("gold-spent", "amount"), "design:kill": "kills"}`. The left side is a category, for progression
-            and resource with the status or flow, then any leading parts of the event id.
+        api_key: An application key, `app_….…`, made by your own server for the player. An admin key can change every
+            player's data and is refused.
+        metrics: The mapping: `{"progression.complete": "levels-completed", "resource.sink:gold": ("gold-spent",
+            "amount"), "design:kill": "kills"}`. A key is a category (for progression and resource with the status or
+            flow), then any leading parts of the event id.
         base_url: Another server that speaks the protocol.
         interval: Seconds between sends, at least 5.
-        user: Further facts about the player to be kept at Trophy (`name`, `email`, `tz`, …); by default the
-            id and the time zone only.
+        user: More data of the player to store at Trophy (`name`, `email`, `tz`, …); by default only the id and the
+            time zone.
 
     Attributes:
         achievement_completed: `(achievement: dict)` as Trophy sends it.
@@ -76,7 +74,7 @@ class Trophy(SummingDestination):
         rank_changed: `(leaderboard: str, rank: int | None, previous: int | None)`.
 
     Raises:
-        ValueError: The key is no application key, or a mapping cannot mean anything.
+        ValueError: The key is not an application key, or a mapping matches no event.
     """
 
     name = "trophy"
@@ -88,14 +86,14 @@ class Trophy(SummingDestination):
         api_key: str,
         *,
         metrics: Mapping[str, MetricSpec],
-        base_url: str = PRODUCTION,
+        base_url: str = TROPHY_URL,
         interval: float = 30.0,
         user: Mapping[str, Any] | None = None,
     ) -> None:
-        _check_key(api_key)
+        _check_application_key(api_key)
         self._api_key = api_key
         self._url = address("base_url", base_url)
-        self.interval: float | None = max(FEWEST_SECONDS, interval)
+        self.interval: float | None = max(MIN_TROPHY_INTERVAL_SECONDS, interval)
         self._user = dict(user or {})
         self._mapping = [(*_selector(selector), *_spec(selector, spec)) for selector, spec in metrics.items()]
         self._host: Host | None = None
@@ -116,13 +114,13 @@ class Trophy(SummingDestination):
         self._host = host
 
     def amounts(self, event: Mapping[str, Any], user_id: str) -> list[tuple[str, float]]:
-        """What an event adds to which sums. Writer thread."""
+        """Return the sums that an event adds to, with the amounts. Writer thread."""
         found = []
         for category, parts, metric, amount in self._mapping:
             if category == event["category"] and _parts(event)[: len(parts)] == parts:
                 value = (event.get(amount) or 0) if isinstance(amount, str) else amount
                 if category == "resource" and isinstance(amount, str):
-                    value = abs(value)  # a sink's is negative: what was spent counts
+                    value = abs(value)  # a sink's amount is negative; count what was spent
                 if value:
                     found.append((json.dumps([metric, user_id]), value))
         return found
@@ -131,7 +129,7 @@ class Trophy(SummingDestination):
         frozen = json.loads(b"{" + records[0].payload)
         metric, user_id = json.loads(frozen["slot"])
         user = {**({"tz": zone} if (zone := device.time_zone()) else {}), **self._user, "id": user_id}
-        value = round(frozen["value"], 9)  # without the noise of adding fractions
+        value = round(frozen["value"], 9)  # removes the rounding errors of adding fractions
         body = {"user": user, "value": int(value) if float(value).is_integer() else value}
         headers = {
             "X-API-KEY": self._api_key,
@@ -154,26 +152,26 @@ class Trophy(SummingDestination):
                 fix = "check the application key and that it belongs to this player; sums are kept"
                 self._host.warn_once("trophy:key", f"Trophy refuses the key ({status}): {fix}")
             return Verdict(Outcome.REFUSED)
-        is_theirs = answer is not None and (not answer or "error" in answer)  # else something in between said it
+        is_theirs = answer is not None and (not answer or "error" in answer)  # else a proxy in between answered
         if status is not None and 400 <= status < 500 and status not in _PASSING and is_theirs:
-            error = untrusted.text((answer or {}).get("error"), MAX_REASON_LENGTH)
+            error = untrusted.text((answer or {}).get("error"), MAX_TROPHY_REASON_LENGTH)
             return Verdict(Outcome.DROPPED, Drop.REJECTED, error or f"HTTP {status}")
-        return Verdict(Outcome.RETRY)  # under the same key, so that nothing counts twice
+        return Verdict(Outcome.RETRY)  # with the same key, so that nothing counts twice
 
     def _announce(self, answer: Mapping[str, Any]) -> None:
-        """Turn an answer into signals, on the game thread."""
+        """Emit the signals of an answer, on the game thread."""
         for achievement in _list(answer, "achievements"):
             self._post(self.achievement_completed, achievement)
         streak = answer.get("currentStreak")
         if isinstance(streak, dict) and streak.get("extended"):
             self._post(self.streak_extended, streak)
-        for key, system in _items(answer, "points"):
+        for key, system in _dict_items(answer, "points"):
             total, added = untrusted.number(system.get("total")) or 0, untrusted.number(system.get("added")) or 0
             if added:
                 self._post(self.points_changed, key, total, added)
             if isinstance(level := system.get("level"), dict):
                 self._post(self.level_changed, key, level)
-        for key, board in _items(answer, "leaderboards"):
+        for key, board in _dict_items(answer, "leaderboards"):
             rank, previous = _rank(board.get("rank")), _rank(board.get("previousRank"))
             if rank != previous:
                 self._post(self.rank_changed, key, rank, previous)
@@ -183,8 +181,8 @@ class Trophy(SummingDestination):
             self._host.post(functools.partial(signal.emit, *args, **kwargs))
 
 
-def _check_key(key: object) -> None:
-    """Check the form of an application key without showing it."""
+def _check_application_key(key: object) -> None:
+    """Check the form of an application key; the message does not show the key."""
     if isinstance(key, str) and _KEY.fullmatch(key):
         return
     is_one = isinstance(key, str) and key.strip().startswith("app_") and "." in key
@@ -199,7 +197,7 @@ _KEY = re.compile(r"app_[!-~]+\.[!-~]+")
 
 
 def _selector(selector: str) -> tuple[str, list[str]]:
-    """`resource.sink:gold` as category and leading parts of the event id."""
+    """Parse `resource.sink:gold` to the category and the leading parts of the event id."""
     head, *parts = selector.split(":")
     category, _, kind = head.partition(".")
     if category not in _CATEGORIES or (kind and category not in ("progression", "resource")):
@@ -232,10 +230,7 @@ def _parts(event: Mapping[str, Any]) -> list[str]:
 
 
 def _body(reply: Reply) -> dict[str, Any] | None:
-    try:
-        found = untrusted.parsed(reply.body)
-    except untrusted.Unsound:
-        return None
+    found = untrusted.parsed_or_none(reply.body)
     return found if isinstance(found, dict) else None
 
 
@@ -248,7 +243,7 @@ def _list(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     return [one for one in found[:MAX_REWARDS] if isinstance(one, dict)] if isinstance(found, list) else []
 
 
-def _items(answer: Mapping[str, Any], name: str) -> list[tuple[str, dict[str, Any]]]:
+def _dict_items(answer: Mapping[str, Any], name: str) -> list[tuple[str, dict[str, Any]]]:
     found = answer.get(name)
     items = islice(found.items(), MAX_REWARDS) if isinstance(found, dict) else ()
     return [(key, one) for key, one in items if isinstance(one, dict)]

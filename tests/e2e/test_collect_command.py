@@ -331,7 +331,7 @@ def test_export_takes_the_collectors_own_file(tmp_path: Path) -> None:
     assert run("export", "--port", "many", **folder).returncode == 2
     with contextlib.closing(store.Store(tmp_path / f"collector-{port}.sqlite3")) as opened:
         raw = b'{"category":"design","event_id":"a\xc2\x9b31m\xe2\x80\xae"}'
-        rejected = store.Rejected("design", raw, json.dumps([{"reason": "\u202e\x9b"}], ensure_ascii=False))
+        rejected = store.RejectedEvent("design", raw, json.dumps([{"reason": "\u202e\x9b"}], ensure_ascii=False))
         accepted = [({"category": "design"}, raw)]
         opened.submit(store.Submission("0" * 32, 1.0, accepted, [rejected], 1)).result(timeout=20)
     for more in ((), ("--rejected",)):

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ga_pygame.addresses import POGR_URL
 from ga_pygame.clients.caller import Call, Caller
 from ga_pygame.clients.pogr import wire as pogr_wire
-from ga_pygame.clients.pogr.wire import POGR_URL, POGRResult, checked_tags, to_json
+from ga_pygame.clients.pogr.wire import POGRResult, checked_tags, to_json
 from ga_pygame.process import CpuMeter, memory_bytes, native_modules
 from ga_pygame.protocol import Reply, Request
 from ga_pygame.signals import Response, Signal
@@ -16,37 +17,37 @@ from ga_pygame.signals import Response, Signal
 if TYPE_CHECKING:
     from ga_pygame.wiring import Parts
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
 _NO_CLIENT = "client_id and build_id are needed: set both, from the POGR Game Client page, before init()"
 _NO_SESSION = "session missing: call init() first, and only then the rest"
-_NOT_PROCESSED = (429, 503)  # POGR knows no idempotency keys: what it may have processed is not sent again
+_REPEATABLE_STATUSES = (429, 503)  # POGR has no idempotency keys, so a call that may have been processed is not retried
 
 
 class POGRResponse(Response[POGRResult]):
-    """The answer to a call, still to come: `await response.finished`, `response.wait(2)` or connect to `finished`."""
+    """The future answer to a call: `await response.finished`, `response.wait(2)` or connect to `finished`."""
 
 
 class POGRClient:
     """A POGR session: `init`, then `data`, `event`, `logs`, `metrics`, `monitor`, then `end`.
 
-    Every call returns at once and never raises. Its response's `finished` fires exactly once, on the game
-    thread, in a later `tick()`; awaiting or waiting ticks too. Calls are sent in their order, each after the
-    answer to the one before, so that `data()` may follow `init()` without waiting for it.
+    Every call returns at once and never raises. Its response's `finished` fires exactly once, on the game thread, in a
+    later `tick()`; awaiting or waiting ticks too. Calls are sent in order, each after the answer to the one before. So
+    `data()` may be called right after `init()`.
 
     Args:
         client_id: From the POGR Game Client page.
         build_id: From the POGR Game Client page.
-        pogr_url: Where the intake is.
-        collector: Talk to this collector instead, whatever `pogr_url` says; default: `GA_PYGAME_COLLECTOR`.
+        pogr_url: The address of the intake.
+        collector: Send to this collector instead of `pogr_url`; default: `GA_PYGAME_COLLECTOR`.
         timeout: The longest wait for an answer, in seconds; default: `GA_PYGAME_REQUEST_TIMEOUT`, else 10.
-        max_retries: How often a call is repeated that POGR says it has not processed (HTTP 429 and 503).
-        parts: Other classes to be made of, for tests.
+        max_retries: How often to retry a call that POGR has certainly not processed (HTTP 429 and 503).
+        parts: Other classes to use, for tests.
 
     Attributes:
         client_id: As given; may be set until `init`.
         build_id: As given; may be set until `init`.
         pogr_url: As given; may be set, e.g. for a proxy.
-        log_updated: A call is over: the command and the payload's JSON, or "error" and what went wrong.
+        log_updated: A call has finished: the command and the payload's JSON, or "error" and the error.
             `(command: str, logs: str)`
     """
 
@@ -68,7 +69,7 @@ class POGRClient:
         self._caller = Caller("pogr", parts, collector=collector, request_timeout=timeout)
         self._max_retries = max_retries
         self._session_id = ""  # written by the worker: by init's answer and by end's
-        self._inits = 0  # on their way
+        self._inits = 0  # calls of init that are not finished
         self._cpu = CpuMeter(self._caller.clock)
 
     def __repr__(self) -> str:
@@ -76,11 +77,11 @@ class POGRClient:
 
     # --- the node's methods -----------------------------------------------------------------------------
 
-    def init(self, association_id: str = "", *, extra: Mapping[str, Any] = _NOTHING) -> POGRResponse:
+    def init(self, association_id: str = "", *, extra: Mapping[str, Any] = _EMPTY) -> POGRResponse:
         """Begin a session; needs `client_id` and `build_id`.
 
         Args:
-            association_id: Any text that stands for the player or the device; "" leaves it out.
+            association_id: Any text that identifies the player or the device; "" leaves it out.
             extra: More fields of the request, e.g. `{"steam_auth_ticket": "…"}`.
         """
         headers = {"POGR_CLIENT": self.client_id, "POGR_BUILD": self.build_id}
@@ -94,16 +95,16 @@ class POGRClient:
             self._inits -= 1
 
         self._inits += 1
-        return self._call("init", body, lambda text: pogr_wire.request(url, "init", text, headers), refusal, over)
+        return self._call("init", body, lambda text: pogr_wire.pogr_request(url, "init", text, headers), refusal, over)
 
     def data(self, tags: Mapping[str, str], data: Mapping[str, Any]) -> POGRResponse:
         """Send anything.
 
         Args:
-            tags: See `VALID_TAGS`; another one refuses the call, an empty value leaves the tag out.
-            data: JSON.
+            tags: See `VALID_TAGS`; the call is refused for another one. A tag with an empty value is left out.
+            data: Any values that JSON can hold.
         """
-        return self._send("data", lambda: {"data": _plain(data), "tags": checked_tags(tags)})
+        return self._send("data", lambda: {"data": _as_dict(data), "tags": checked_tags(tags)})
 
     def event(  # noqa: PLR0917 - the node's arguments
         self,
@@ -112,8 +113,8 @@ class POGRClient:
         event_key: str,
         flag: str,
         type: str = "user-event",  # noqa: A002 - the node's name
-        tags: Mapping[str, str] = _NOTHING,
-        data: Mapping[str, Any] = _NOTHING,
+        tags: Mapping[str, str] = _EMPTY,
+        data: Mapping[str, Any] = _EMPTY,
     ) -> POGRResponse:
         """Send an event: `event("combat", "enemy_killed", "attack", "completed")`."""
         return self._send(
@@ -124,7 +125,7 @@ class POGRClient:
                 "event_type": type,
                 "event_flag": flag,
                 "event_key": event_key,
-                "event_data": _plain(data),
+                "event_data": _as_dict(data),
                 "tags": checked_tags(tags),
             },
         )
@@ -136,8 +137,8 @@ class POGRClient:
         environment: str = "dev",
         service: str = "gameclient",
         type: str = "user-event",  # noqa: A002 - the node's name
-        tags: Mapping[str, str] = _NOTHING,
-        data: Mapping[str, Any] = _NOTHING,
+        tags: Mapping[str, str] = _EMPTY,
+        data: Mapping[str, Any] = _EMPTY,
     ) -> POGRResponse:
         """Send a line of a log; `severity` is trace, debug, info, warn or error."""
         return self._send(
@@ -148,7 +149,7 @@ class POGRClient:
                 "severity": severity,
                 "type": type,
                 "log": log,
-                "data": _plain(data),
+                "data": _as_dict(data),
                 "tags": checked_tags(tags),
             },
         )
@@ -158,7 +159,7 @@ class POGRClient:
         metrics: Mapping[str, Any],
         environment: str = "dev",
         service: str = "gameclient",
-        tags: Mapping[str, str] = _NOTHING,
+        tags: Mapping[str, str] = _EMPTY,
     ) -> POGRResponse:
         """Send numbers by name: `metrics({"FPS": clock.get_fps()})`."""
         return self._send(
@@ -166,16 +167,16 @@ class POGRClient:
             lambda: {
                 "service": service,
                 "environment": environment,
-                "metrics": _plain(metrics),
+                "metrics": _as_dict(metrics),
                 "tags": checked_tags(tags),
             },
         )
 
     def monitor(self, settings: Mapping[str, Any]) -> POGRResponse:
-        """Send what this process uses, beside settings of your own; the worker measures when it sends.
+        """Send the resource usage of this process and your own settings. The worker measures just before it sends.
 
-        `cpu_usage` is the percentage of one core since the call before, `memory_usage` is in bytes,
-        `dlls_loaded` are the file names of native modules. Once in 30 s is often enough.
+        `cpu_usage` is the percentage of one core since the last call, `memory_usage` is in bytes, `dlls_loaded` are the
+        file names of native modules. Once in 30 s is often enough.
         """
 
         def with_facts(text: str) -> str:
@@ -186,44 +187,44 @@ class POGRClient:
             }
             return f"{to_json(facts)[:-1]},{text[1:]}"
 
-        return self._send("monitor", lambda: {"settings": _plain(settings)}, with_facts)
+        return self._send("monitor", lambda: {"settings": _as_dict(settings)}, with_facts)
 
     def end(self) -> POGRResponse:
-        """End the session; its id is forgotten when POGR has agreed."""
+        """End the session; its id is removed when POGR confirms it."""
         return self._send("end", dict)
 
     def get_session_id(self) -> str:
-        """The session's id, "" outside a session."""
+        """Return the session's id, "" outside a session."""
         return self._session_id
 
     def get_pogr_url(self) -> str:
-        """Where requests go: the collector's intake where one is in force, else `pogr_url`."""
+        """Return the address of requests: the collector's intake if one is set, else `pogr_url`."""
         collector = self._caller.collector
         return f"{collector}/v1/intake" if collector else self.pogr_url.rstrip("/")
 
-    # --- life -------------------------------------------------------------------------------------------
+    # --- tick and close -------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Fire the signals of calls that are over; call it once per frame. Never raises."""
+        """Fire the signals of finished calls; call it once per frame. Never raises."""
         self._caller.tick()
 
     def close(self, timeout: float = 1.0) -> None:
-        """Send what waits within that many seconds, then let go of the connection; called at exit too."""
+        """Send waiting calls within that many seconds, then close the connection; also called at exit."""
         self._caller.close(timeout)
 
-    # --- how a call goes --------------------------------------------------------------------------------
+    # --- sending --------------------------------------------------------------------------------
 
     def _send(
         self, command: str, body: Callable[[], object], complete: Callable[[str], str] = lambda text: text
     ) -> POGRResponse:
-        """Send a call within the session; `complete` adds to its JSON on the worker."""
+        """Submit a call of the session; `complete` adds to its JSON on the worker."""
         url = self.get_pogr_url()
 
         def prepare(text: str) -> Request | str:
             session_id = self._session_id
             if not session_id:
                 return _NO_SESSION
-            return pogr_wire.request(url, command, complete(text), {"INTAKE_SESSION_ID": session_id})
+            return pogr_wire.pogr_request(url, command, complete(text), {"INTAKE_SESSION_ID": session_id})
 
         refusal = "" if self._session_id or self._inits else _NO_SESSION
         return self._call(command, lambda: to_json(body()), prepare, refusal)
@@ -236,14 +237,14 @@ class POGRClient:
         refusal: str,
         over: Callable[[], None] = lambda: None,
     ) -> POGRResponse:
-        """Hand a call over.
+        """Submit a call.
 
         Args:
             command: The route.
-            body: Makes the JSON, here on the game thread: any copy of the game's objects would take longer.
-            prepare: Makes the request of it, on the worker, when all earlier calls are over.
-            refusal: Why the call is not even tried, if so.
-            over: Called first when it is over.
+            body: Makes the JSON here on the game thread: copying the game's objects for the worker would take longer.
+            prepare: Makes the request from the JSON, on the worker, when all earlier calls have finished.
+            refusal: Why the call is not sent; "" to send it.
+            over: Called first when the call finishes.
         """
         text = ""
         if not refusal:
@@ -254,7 +255,7 @@ class POGRClient:
         told = ["error", refusal]
 
         def judge(reply: Reply) -> POGRResult:
-            answer = pogr_wire.read(command, reply)
+            answer = pogr_wire.judge_reply(command, reply)
             if not answer.result.error:
                 told[0] = command
                 if command in ("init", "end"):
@@ -273,7 +274,7 @@ class POGRClient:
             judge=judge,
             refuse=lambda why: POGRResult(why, ""),
             before_finish=before_finish,
-            may_repeat=lambda reply: reply.status in _NOT_PROCESSED,
+            may_repeat=lambda reply: reply.status in _REPEATABLE_STATUSES,
             max_retries=self._max_retries,
         )
         if refusal:
@@ -283,6 +284,6 @@ class POGRClient:
         return response
 
 
-def _plain(value: Any) -> Any:
-    """A mapping of any kind as a dictionary; the rest is left to JSON."""
+def _as_dict(value: Any) -> Any:
+    """Convert any mapping to a dictionary; other values are left to JSON."""
     return dict(value) if isinstance(value, Mapping) else value

@@ -1,8 +1,8 @@
-"""POGR's wire format: tags, requests and what answers mean. No I/O.
+"""POGR's wire format: tags, requests and the meaning of replies. No I/O.
 
-`POST {base}/<command>` with JSON. `init` carries `POGR_CLIENT` and `POGR_BUILD` and is answered with a
-session id, which every other command carries as `INTAKE_SESSION_ID`. An answer is good when it is HTTP 200
-with `{"success": true, "payload": {…}}`; else `error` says why.
+`POST {base}/<command>` with JSON. `init` has the headers `POGR_CLIENT` and `POGR_BUILD` and is answered with a session
+id, which every other command sends as the header `INTAKE_SESSION_ID`. A success is HTTP 200 with
+`{"success": true, "payload": {…}}`; else `error` says why.
 Sources: the node's class reference; Blazium's `pogr_client.h`; POGR's Go, Node and Rust SDKs.
 """
 
@@ -16,7 +16,6 @@ from typing import Any
 from ga_pygame import untrusted
 from ga_pygame.protocol import Reply, Request
 
-POGR_URL = "https://api.pogr.io/v1/intake"
 VALID_TAGS = (
     "steam_id",
     "twitch_id",
@@ -30,21 +29,21 @@ VALID_TAGS = (
     "discord_id",
     "override_timestamp",
 )
-"""The tags that there are. Source: the node's class reference."""
+"""The tags that POGR accepts. Source: the node's class reference."""
 
 
 OK = 200
 NO_ANSWER = "no answer"
-_LONGEST_ERROR = 500
+_MAX_POGR_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
 class POGRResult:
-    """What became of a call.
+    """The result of a call.
 
     Attributes:
-        error: Why it failed, "" where it did not.
-        result: The answer's JSON, "" where it failed.
+        error: Why it failed, "" if it did not.
+        result: The answer's JSON, "" if it failed.
     """
 
     error: str
@@ -56,13 +55,13 @@ class POGRResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a reply means.
+class JudgedReply:
+    """The meaning of a reply.
 
     Attributes:
-        result: For the caller.
-        log: For `log_updated`: the payload's JSON, or what went wrong.
-        session_id: Of the session that an `init` began, else "".
+        result: The result for the caller.
+        log: The text for `log_updated`: the payload's JSON, or the error.
+        session_id: The id of the session that an `init` began, else "".
     """
 
     result: POGRResult
@@ -70,10 +69,10 @@ class Answer:
     session_id: str = ""
 
 
-def read(command: str, reply: Reply) -> Answer:
-    """Judge a reply, the service's own words before the bare status."""
+def judge_reply(command: str, reply: Reply) -> JudgedReply:
+    """Judge a reply; the error is the service's own text if there is one, else the status."""
     text = reply.body.decode("utf-8", "replace").strip()
-    answer = _parsed(reply.body)
+    answer = untrusted.parsed_or_none(reply.body)
     error = (reply.error or NO_ANSWER) if reply.status is None else _error_of(reply.status, text, answer)
     payload = None if error else answer.get("payload")
     session_id = ""
@@ -81,8 +80,8 @@ def read(command: str, reply: Reply) -> Answer:
         session_id = untrusted.token(payload.get("session_id")) if isinstance(payload, dict) else ""
         error = "" if session_id else "POGR began a session without a session_id that a header can carry"
     if error:
-        return Answer(POGRResult(error, ""), error)
-    return Answer(POGRResult("", text), untrusted.written(payload), session_id)
+        return JudgedReply(POGRResult(error, ""), error)
+    return JudgedReply(POGRResult("", text), untrusted.written(payload), session_id)
 
 
 def _error_of(status: int, text: str, answer: Any) -> str:
@@ -90,29 +89,22 @@ def _error_of(status: int, text: str, answer: Any) -> str:
         if status == OK and answer.get("success") is True:
             return ""
         if answer.get("error"):
-            return str(answer["error"])[:_LONGEST_ERROR]
-    return f"HTTP {status}: {text[:_LONGEST_ERROR] or 'empty body'}"
+            return str(answer["error"])[:_MAX_POGR_ERROR]
+    return f"HTTP {status}: {text[:_MAX_POGR_ERROR] or 'empty body'}"
 
 
-def _parsed(body: bytes) -> Any:
-    try:
-        return untrusted.parsed(body)
-    except untrusted.Unsound:
-        return None
-
-
-def request(base: str, command: str, body: str, headers: Mapping[str, str]) -> Request:
-    """The request of a command; `body` is JSON."""
+def pogr_request(base: str, command: str, body: str, headers: Mapping[str, str]) -> Request:
+    """Make the request of a command; `body` is JSON."""
     return Request(f"{base}/{command}", body.encode(), {**headers, "Content-Type": "application/json"})
 
 
 def to_json(value: Any) -> str:
-    """Strict JSON; raises `TypeError` or `ValueError` for what has none, such as NaN or a Surface."""
+    """Write strict JSON; raises `TypeError` or `ValueError` for values that JSON cannot hold, e.g. NaN or a Surface."""
     return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 def checked_tags(tags: Mapping[str, Any]) -> dict[str, str]:
-    """Tags without the empty ones; raises `ValueError` naming those that there are not."""
+    """Return tags without the empty ones; raises `ValueError` with the names of invalid ones."""
     wrong = [str(name) for name in tags if name not in VALID_TAGS]
     if wrong:
         raise ValueError(f"invalid tags: {', '.join(wrong)}; valid ones are {', '.join(VALID_TAGS)}")

@@ -1,4 +1,4 @@
-"""What Trophy answers. Dates and times are ISO 8601 text, as they came; every field may be missing.
+"""Trophy's typed answers. Dates and times are ISO 8601 text, as received; every field may be missing.
 
 Source: Trophy's OpenAPI document, version 1.21.1, and the types of its Python SDK 1.27.0.
 """
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What each answer has.
+    """The fields of every answer.
 
     Attributes:
-        error: Why the call failed, "" where it did not.
-        http_status: The HTTP status, `None` where nothing came back.
+        error: Why the call failed, "" if it did not.
+        http_status: The HTTP status, `None` if there was no reply.
     """
 
     error: str = ""
@@ -39,7 +39,7 @@ class Achievement:
     """An achievement; `trigger` is metric, streak, api, achievement or anniversary and says which fields are set.
 
     Attributes:
-        achieved_at: `None` where it is still open.
+        achieved_at: `None` if it is still open.
         completions: How many users have it.
         rarity: Percent of the users that have it.
     """
@@ -64,7 +64,7 @@ class Achievement:
 
 
 class CompletedAchievement(Achievement):
-    """An achievement that a call completed."""
+    """An achievement that the call completed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,14 +85,14 @@ class Streak:
 
 @dataclass(frozen=True, kw_only=True)
 class CurrentStreak(Streak):
-    """The streak after an event; `extended`: that event lengthened it."""
+    """The streak after an event; `extended` if the event lengthened it."""
 
     extended: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreakPeriod:
-    """A period of the past."""
+    """A past period of a streak."""
 
     period_start: str = ""
     period_end: str = ""
@@ -104,7 +104,7 @@ class StreakPeriod:
 
 @dataclass(frozen=True, kw_only=True)
 class StreakPause:
-    """A time in which a streak needs no events."""
+    """A time during which a streak needs no events."""
 
     id: str = ""
     start: str = ""
@@ -134,7 +134,7 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True)
 class PointsTrigger:
-    """Why points were given; `type` is metric, achievement, streak, time or user_creation."""
+    """The trigger that gave points; `type` is metric, achievement, streak, time or user_creation."""
 
     id: str = ""
     type: str = ""
@@ -150,7 +150,7 @@ class PointsTrigger:
 
 @dataclass(frozen=True, kw_only=True)
 class PointsBoost:
-    """A multiplier that was in force."""
+    """A multiplier of points that was active."""
 
     id: str = ""
     name: str = ""
@@ -190,7 +190,7 @@ class Points:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricPoints(Points):
-    """A points system that a call changed; `level` only where that changed too."""
+    """A points system that a call changed; `level` only if it changed too."""
 
     added: int = 0
 
@@ -225,7 +225,7 @@ class Leaderboard:
 
 @dataclass(frozen=True, kw_only=True)
 class LeaderboardRank(Leaderboard):
-    """A leaderboard that an event changed, and the user's rank; `None`: not on it."""
+    """A leaderboard that an event changed, and the user's rank; `None` if the user is not on it."""
 
     rank: int | None = None
     previous_rank: int | None = None
@@ -281,14 +281,14 @@ class LeaderboardsResponse(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class EventResponse(Answer):
-    """What an event changed.
+    """The changes by an event.
 
     Attributes:
-        total: The metric's total for this user, the event included.
-        achievements: Those that this event completed.
+        total: The metric's total for this user, including the event.
+        achievements: Those that the event completed.
         points: The points systems that it changed, by key.
         leaderboards: The leaderboards that it changed, by key.
-        idempotent_replayed: Trophy had this idempotency key before and processed nothing.
+        idempotent_replayed: Trophy already had this idempotency key and processed nothing.
     """
 
     event_id: str = ""
@@ -343,7 +343,7 @@ class MetricsResponse(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class User(Answer):
-    """A user as Trophy knows them; `control`: in the control group, which gets no messages."""
+    """A user as Trophy stores them; `control` if they are in the control group, which gets no messages."""
 
     id: str = ""
     email: str | None = None
@@ -360,7 +360,7 @@ class User(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class NotificationPreferences:
-    """By which channels (email, push) each kind of message comes; `None`: not told."""
+    """The channels (email, push) of each kind of message; `None` if the answer does not say."""
 
     achievement_completed: tuple[str, ...] | None = None
     recap: tuple[str, ...] | None = None
@@ -370,7 +370,7 @@ class NotificationPreferences:
 
 @dataclass(frozen=True, kw_only=True)
 class StreakMetric:
-    """How much of a metric a period needs."""
+    """A metric that counts for a streak, and the sum that a period needs."""
 
     key: str = ""
     threshold: float = 0
@@ -378,7 +378,7 @@ class StreakMetric:
 
 @dataclass(frozen=True, kw_only=True)
 class StreakPreferences:
-    """What a user's streak asks for; `evaluation_mode` is OR or AND."""
+    """The rules of a user's streak; `evaluation_mode` is OR or AND."""
 
     enabled: bool | None = None
     evaluation_mode: str | None = None

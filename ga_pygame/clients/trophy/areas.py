@@ -1,6 +1,6 @@
 """Trophy's routes, grouped and named as in its SDKs.
 
-Each takes `request_options`: a `RequestOptions` or a mapping with its names. A user is a `UpsertedUser`, a
+Each call takes `request_options`: a `RequestOptions` or a mapping with its names. A user is an `UpsertedUser`, a
 mapping with its names or just the id.
 """
 
@@ -17,7 +17,7 @@ from ga_pygame.clients.trophy.answers import (
     LeaderboardResponse,
     LeaderboardsResponse,
 )
-from ga_pygame.clients.trophy.wire import OptionsLike, UserLike, number, path, user_json
+from ga_pygame.clients.trophy.wire import OptionsLike, UserLike, checked_value, path, user_json
 from ga_pygame.signals import Response
 
 A = TypeVar("A", bound=Answer)
@@ -25,13 +25,13 @@ A = TypeVar("A", bound=Answer)
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """One call on its way to a request.
+    """A call before it becomes a request.
 
     Attributes:
-        body: JSON; fields that are `None` are left out.
+        body: The fields of the JSON object; those that are `None` are left out.
         user_id: Calls of one path for one user are sent in order.
-        is_harmless: A double changes nothing.
-        wrap: The answer's field that takes a list.
+        is_harmless: The call is idempotent: sent twice, it changes nothing more.
+        wrap: The answer's field for a list, if the route answers with a list.
     """
 
     method: str
@@ -45,7 +45,7 @@ class Route:
 
 
 class Send(Protocol):
-    """Hands a call over."""
+    """A function that submits a call."""
 
     def __call__(self, kind: type[A], route: Callable[[], Route], options: OptionsLike) -> Response[A]: ...
 
@@ -67,15 +67,15 @@ class MetricsArea:
         attributes: Mapping[str, str] | None = None,
         request_options: OptionsLike = None,
     ) -> Response[EventResponse]:
-        """Add to a metric of a user, or take from it.
+        """Add a value to a metric of a user; it may be negative.
 
         Args:
-            key: The metric's.
-            user: Made or updated by the way.
-            value: What is added to the total; sum up small ones: Trophy takes 5 events a second from all players.
-            idempotency_key: Trophy counts an event of the same user, metric and key only once.
-            attributes: The event's; keys must be set up in the dashboard.
-            request_options: For this call.
+            key: The metric's key.
+            user: Trophy creates or updates the user with the event.
+            value: Added to the total. Sum up small values: Trophy accepts 5 events a second from all players together.
+            idempotency_key: Trophy counts events of the same user, metric and key only once.
+            attributes: The event's attributes; their keys must be set up in the dashboard.
+            request_options: Options of this call.
         """
 
         def route() -> Route:
@@ -84,7 +84,7 @@ class MetricsArea:
             return Route(
                 method="POST",
                 path=f"{path('metrics', key)}/event",
-                body={"user": who, "value": number(value), "attributes": attributes},
+                body={"user": who, "value": checked_value(value), "attributes": attributes},
                 user_id=who["id"],
                 idempotency_key=unique,
                 is_harmless=unique is not None,
@@ -121,7 +121,7 @@ class LeaderboardsArea:
     def all_(
         self, *, include_finished: bool | None = None, request_options: OptionsLike = None
     ) -> Response[LeaderboardsResponse]:
-        """The leaderboards that there are."""
+        """Get all leaderboards."""
         query = {"includeFinished": include_finished}
         return self._send(
             LeaderboardsResponse,
@@ -140,16 +140,16 @@ class LeaderboardsArea:
         user_attributes: str | None = None,
         request_options: OptionsLike = None,
     ) -> Response[LeaderboardResponse]:
-        """A leaderboard's lines.
+        """Get the lines of a leaderboard.
 
         Args:
-            key: The leaderboard's.
-            offset: How many lines to skip.
-            limit: How many to get at most.
+            key: The leaderboard's key.
+            offset: Lines to skip.
+            limit: Lines to get at most.
             run: A day of the run, `YYYY-MM-DD`; default: the current run.
             user_id: Count `offset` from this user's line.
-            user_attributes: `city:London`, for a leaderboard that is broken down by that.
-            request_options: For this call.
+            user_attributes: `city:London`, for a leaderboard that is split by this attribute.
+            request_options: Options of this call.
         """
         query = {
             "offset": offset,

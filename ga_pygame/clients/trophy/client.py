@@ -1,17 +1,17 @@
-"""Trophy's client for pygame: metrics, achievements, streaks, points and leaderboards, by an application key."""
+"""Trophy's client for pygame: metrics, achievements, streaks, points and leaderboards, with an application key."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from ga_pygame.addresses import address
+from ga_pygame.addresses import TROPHY_URL, address
 from ga_pygame.clients.caller import Call, Caller
 from ga_pygame.clients.trophy import wire as trophy_wire
 from ga_pygame.clients.trophy.answers import Answer
 from ga_pygame.clients.trophy.areas import AchievementsArea, LeaderboardsArea, MetricsArea, Route
 from ga_pygame.clients.trophy.users import UsersArea
-from ga_pygame.clients.trophy.wire import APPLICATION_PREFIX, TROPHY_URL, OptionsLike, RequestOptions
+from ga_pygame.clients.trophy.wire import APPLICATION_PREFIX, OptionsLike, RequestOptions
 from ga_pygame.protocol import Request
 from ga_pygame.signals import Response
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 A = TypeVar("A", bound=Answer)
 
 _COLLECTOR_KEY = "app_sandbox.collector"
-_NO_KEY = "api_key is needed: have your server mint an application key for the player"
+_KEY_IS_NEEDED = "api_key is needed: have your server mint an application key for the player"
 _ADMIN_KEY = (
     "is an admin key: players could read it out of the game and change the whole account. Have your server mint "
     "an application key for the player (it begins with app_), or pass allow_admin_key=True in a program that is "
@@ -30,34 +30,34 @@ _ADMIN_KEY = (
 
 
 class TrophyClient:
-    """Calls Trophy's application API: `client.metrics.event(key="kills", user={"id": "18"}, value=1)`.
+    """A client of Trophy's application API: `client.metrics.event(key="kills", user={"id": "18"}, value=1)`.
 
-    Every call returns at once; its `Response` can be awaited, waited for (`.wait(2)`) or connected to, and its
-    answer says by `has_error()` whether it worked. No call raises: a wrong one is answered with an error, in
-    the next `tick()`, without a request. One request is on its way at a time, as Trophy demands for a metric.
+    Every call returns at once. Its `Response` can be awaited, waited for (`.wait(2)`) or connected to; `has_error()` of
+    the answer tells whether it failed. No call raises: a wrong one is answered with an error in the next `tick()`,
+    without a request. One request is in flight at a time, as Trophy demands for a metric.
 
-    Repeated, with the same idempotency key, are calls that were answered with 408, 409, 429, 500 or above, or
-    not at all. An event without a key is repeated after 409 and 429 only, since else it might count twice.
+    Calls that were answered with 408, 409, 429, 500 or above, or not at all, are retried with the same idempotency key.
+    An event without a key is retried only after 409 and 429, since otherwise it might count twice.
 
     Args:
-        api_key: An application key, minted by your server for one player; a collector needs none.
-        base_url: Where the API is.
-        collector: Talk to this collector instead, whatever `base_url` says; default: `GA_PYGAME_COLLECTOR`.
+        api_key: An application key, made by your server for one player; a collector needs none.
+        base_url: The address of the API.
+        collector: Send to this collector instead of `base_url`; default: `GA_PYGAME_COLLECTOR`.
         tenant_id: For accounts with several tenants.
         timeout: The longest wait for an answer, in seconds; default: `GA_PYGAME_REQUEST_TIMEOUT`, else 10.
-        max_retries: How often a call is repeated.
+        max_retries: How often to retry a call.
         auto_idempotency_key: Give events without an idempotency key a random one.
-        allow_admin_key: Take an admin key.
-        parts: Other classes to be made of, for tests.
+        allow_admin_key: Accept an admin key.
+        parts: Other classes to use, for tests.
 
     Raises:
         ValueError: `api_key` is an admin key.
 
     Attributes:
-        metrics: Events.
-        users: Players, and what they have reached.
-        achievements: Completing them.
-        leaderboards: Reading them.
+        metrics: Events of a metric.
+        users: Players, their progress and preferences.
+        achievements: Completion of achievements.
+        leaderboards: All players' leaderboards.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class TrophyClient:
         if self._api_key:
             self._check_key("api_key", self._api_key)
         else:
-            self._caller.diagnostics.warn_once("no key", f"Trophy: {_NO_KEY}")
+            self._caller.diagnostics.warn_once("no key", f"Trophy: {_KEY_IS_NEEDED}")
         self._base_url = f"{self._caller.collector}/v1" if self._caller.collector else address("base_url", base_url)
         self._tenant_id = tenant_id
         self._max_retries = max_retries
@@ -97,7 +97,7 @@ class TrophyClient:
         self._caller.tick()
 
     def close(self, timeout: float = 1.0) -> None:
-        """Send what waits within that many seconds, then let go of the connection; called at exit too."""
+        """Send waiting calls within that many seconds, then close the connection; also called at exit."""
         self._caller.close(timeout)
 
     def _check_key(self, name: str, key: str) -> None:
@@ -105,7 +105,7 @@ class TrophyClient:
             raise ValueError(f"{name} {_ADMIN_KEY}")
 
     def _send(self, kind: type[A], route: Callable[[], Route], options: OptionsLike) -> Response[A]:
-        """Hand a call over; `route` raises for what cannot be sent."""
+        """Submit a call; `route` raises if it cannot be sent."""
         name = f"trophy.{kind.__name__}"
         request, refusal, lane, is_harmless, wrap, retries = None, "", "", True, "", self._max_retries
         try:
@@ -120,7 +120,7 @@ class TrophyClient:
         call = Call(
             response,
             prepare=lambda: request or refusal,
-            judge=lambda reply: trophy_wire.read(kind, reply, wrap),
+            judge=lambda reply: trophy_wire.typed_answer(kind, reply, wrap),
             refuse=lambda why: kind(error=why),
             may_repeat=lambda reply: trophy_wire.may_repeat(reply, is_harmless=is_harmless),
             max_retries=retries,
@@ -135,8 +135,8 @@ class TrophyClient:
     def _request(self, route: Route, options: RequestOptions) -> Request:
         key = options.api_key or self._api_key
         if not key:
-            raise ValueError(_NO_KEY)
+            raise ValueError(_KEY_IS_NEEDED)
         self._check_key("request_options: api_key", key)
         headers = {"X-API-KEY": key, "Tenant-ID": self._tenant_id, "Idempotency-Key": route.idempotency_key}
         url = f"{self._base_url}/{route.path}"
-        return trophy_wire.request(route.method, url, route.query, route.body, headers, options)
+        return trophy_wire.trophy_request(route.method, url, route.query, route.body, headers, options)

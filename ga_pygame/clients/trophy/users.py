@@ -1,4 +1,4 @@
-"""Trophy's routes of one player: their facts, and what they have reached. See `trophy_areas`."""
+"""Trophy's routes of one player: their data, progress and preferences. See `areas`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ga_pygame.signals import Response
 
 
 class UsersArea:
-    """A player's facts, and what they have reached."""
+    """A player's data, progress and preferences."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -40,7 +40,7 @@ class UsersArea:
         attributes: Mapping[str, str] | None = None,
         request_options: OptionsLike = None,
     ) -> Response[User]:
-        """Make the user, or change what is given; see `UpsertedUser`."""
+        """Create the user, or change the given fields; see `UpsertedUser`."""
         known = _user_fields(email, name, tz, sign_up_date, device_tokens, subscribe_to_emails, attributes)
         return self._send(User, lambda: Route(method="PUT", path=path("users", user_id), body=known), request_options)
 
@@ -57,12 +57,12 @@ class UsersArea:
         attributes: Mapping[str, str] | None = None,
         request_options: OptionsLike = None,
     ) -> Response[User]:
-        """Change what is given of a user that there is."""
+        """Change the given fields of an existing user."""
         known = _user_fields(email, name, tz, sign_up_date, device_tokens, subscribe_to_emails, attributes)
         return self._send(User, lambda: Route(method="PATCH", path=path("users", user_id), body=known), request_options)
 
     def create(self, user: UserLike, *, request_options: OptionsLike = None) -> Response[User]:
-        """Make a user."""
+        """Create a user."""
 
         def route() -> Route:
             who = user_json(user)
@@ -71,13 +71,13 @@ class UsersArea:
         return self._send(User, route, request_options)
 
     def get(self, user_id: str, *, request_options: OptionsLike = None) -> Response[User]:
-        """What Trophy knows of a user."""
+        """Get a user."""
         return self._send(User, lambda: Route(method="GET", path=path("users", user_id)), request_options)
 
     def achievements(
         self, user_id: str, *, include_incomplete: bool | str | None = None, request_options: OptionsLike = None
     ) -> Response[AchievementsResponse]:
-        """The user's achievements; the open ones too where `include_incomplete`."""
+        """Get the user's achievements; with `include_incomplete` also the open ones."""
         query = {"includeIncomplete": include_incomplete or None}
         return self._send(
             AchievementsResponse,
@@ -88,7 +88,7 @@ class UsersArea:
         )
 
     def all_metrics(self, user_id: str, *, request_options: OptionsLike = None) -> Response[MetricsResponse]:
-        """The user's totals."""
+        """Get the user's totals of all metrics."""
         return self._send(
             MetricsResponse,
             lambda: Route(method="GET", path=f"{path('users', user_id)}/metrics", wrap="metrics"),
@@ -96,7 +96,7 @@ class UsersArea:
         )
 
     def single_metric(self, user_id: str, key: str, *, request_options: OptionsLike = None) -> Response[MetricResponse]:
-        """The user's total in one metric."""
+        """Get the user's total of one metric."""
         return self._send(
             MetricResponse,
             lambda: Route(method="GET", path=path("users", user_id, "metrics", key)),
@@ -106,7 +106,7 @@ class UsersArea:
     def streak(
         self, user_id: str, *, history_periods: int | None = None, request_options: OptionsLike = None
     ) -> Response[StreakResponse]:
-        """The user's streak and as many periods of the past."""
+        """Get the user's streak and its last `history_periods` periods."""
         query = {"historyPeriods": history_periods}
         return self._send(
             StreakResponse,
@@ -117,7 +117,7 @@ class UsersArea:
     def points(
         self, user_id: str, key: str, *, awards: int | None = None, request_options: OptionsLike = None
     ) -> Response[PointsResponse]:
-        """The user's points in one system and as many of the last awards."""
+        """Get the user's points in one system and the last `awards` awards."""
         query = {"awards": awards}
         return self._send(
             PointsResponse,
@@ -134,7 +134,7 @@ class UsersArea:
         num_events: int | None = None,
         request_options: OptionsLike = None,
     ) -> Response[UserLeaderboardResponse]:
-        """The user's place on a leaderboard, with the days before."""
+        """Get the user's rank on a leaderboard and its history."""
         query = {"run": run, "numEvents": num_events}
         return self._send(
             UserLeaderboardResponse,
@@ -143,7 +143,7 @@ class UsersArea:
         )
 
     def get_preferences(self, user_id: str, *, request_options: OptionsLike = None) -> Response[PreferencesResponse]:
-        """Which messages the user gets."""
+        """Get the user's preferences: messages and streak."""
         return self._send(
             PreferencesResponse,
             lambda: Route(method="GET", path=f"{path('users', user_id)}/preferences"),
@@ -158,13 +158,13 @@ class UsersArea:
         streak: Mapping[str, Any] | None = None,
         request_options: OptionsLike = None,
     ) -> Response[PreferencesResponse]:
-        """Change which messages the user gets.
+        """Change the user's preferences.
 
         Args:
-            user_id: The user's.
-            notifications: Channels by kind: `{"recap": [], "streak_reminder": ["push"]}`.
+            user_id: The user's id.
+            notifications: Channels by kind of message: `{"recap": [], "streak_reminder": ["push"]}`.
             streak: `{"enabled": …, "evaluation_mode": …, "metrics": […], "days_off": […]}`.
-            request_options: For this call.
+            request_options: Options of this call.
         """
 
         def route() -> Route:
@@ -175,7 +175,7 @@ class UsersArea:
         return self._send(PreferencesResponse, route, request_options)
 
 
-def _user_fields(  # noqa: PLR0917 - as many as a user has
+def _user_fields(  # noqa: PLR0917 - one per field of a user
     email: str | None,
     name: str | None,
     tz: str | None,

@@ -1,4 +1,4 @@
-"""Trophy's wire format: users, options, requests and what answers mean. No I/O.
+"""Trophy's wire format: users, options, requests and the meaning of replies. No I/O.
 
 JSON with camelCase names, the key in `X-API-KEY`, an error as `{"error": "…"}`.
 Sources: Trophy's OpenAPI document, version 1.21.1; the Ruby client's `metrics.event`; the Python SDK 1.27.0.
@@ -14,32 +14,31 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from ga_pygame import untrusted
-from ga_pygame.clients.from_json import camel_case, from_json
+from ga_pygame.clients.from_json import camel_case, dataclass_from_json
 from ga_pygame.clients.trophy.answers import Answer
 from ga_pygame.protocol import Reply, Request
 
 A = TypeVar("A", bound=Answer)
 
-TROPHY_URL = "https://api.trophy.so/v1"
 APPLICATION_PREFIX = "app_"
-_LONGEST_ERROR = 500
+_MAX_TROPHY_ERROR = 500
 _NOT_PROCESSED = frozenset({409, 429})
 _DOCUMENTED = _NOT_PROCESSED | {408}  # and 500 and above; source: the Python SDK's retries
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestOptions:
-    """What one call does otherwise than the client's others.
+    """Options of one call.
 
-    The call's own headers, query and body fields win over additional ones of the same name.
+    The call's own headers, query parameters and body fields win over additional ones of the same name.
 
     Attributes:
         timeout_in_seconds: The longest wait for the answer.
         api_key: Another application key.
         additional_headers: More headers.
-        additional_query_parameters: More of the URL's query.
+        additional_query_parameters: More parameters of the URL's query.
         additional_body_parameters: More fields of the body.
-        max_retries: How often it is repeated.
+        max_retries: How often to retry.
     """
 
     timeout_in_seconds: float | None = None
@@ -56,14 +55,14 @@ class RequestOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class UpsertedUser:
-    """The user of a call; Trophy makes or updates them by the way. Only `id` is needed.
+    """The user of a call, whom Trophy creates or updates with it. Only `id` is needed.
 
     Attributes:
         id: Your own id for the player.
-        tz: An IANA time zone: streaks turn over at the player's midnight.
+        tz: An IANA time zone: a streak's day ends at the player's midnight.
         sign_up_date: `YYYY-MM-DD`.
         subscribe_to_emails: Whether Trophy may write to `email`; its default is yes.
-        attributes: Keys must be set up in Trophy's dashboard.
+        attributes: Their keys must be set up in Trophy's dashboard.
     """
 
     id: str
@@ -81,7 +80,7 @@ OptionsLike = RequestOptions | Mapping[str, Any] | None
 
 
 def user_json(user: UserLike) -> dict[str, Any]:
-    """A user as Trophy reads it; raises `ValueError` where there is no id."""
+    """Convert a user to Trophy's JSON; raises `ValueError` if there is no id."""
     if isinstance(user, UpsertedUser):
         given = {one.name: getattr(user, one.name) for one in fields(user)}
         found = {camel_case(name): value for name, value in given.items() if value is not None}
@@ -94,22 +93,22 @@ def user_json(user: UserLike) -> dict[str, Any]:
     return found
 
 
-def number(value: object) -> float:
-    """Check what is added to a metric."""
+def checked_value(value: object) -> float:
+    """Check a value that is added to a metric; raises `ValueError` if it is not a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"value {value!r}: must be a finite number")
     return value
 
 
 def path(*parts: object) -> str:
-    """The parts as a path; raises `ValueError` for a key that cannot stand in one."""
+    """Join parts to a path; raises `ValueError` for a part that is not text or cannot be in a path."""
     for part in parts:
         if not isinstance(part, str) or part in ("", ".", ".."):
-            raise ValueError(f"{part!r} is no key or id; it must be text")
+            raise ValueError(f"{part!r}: is not a key or id: must be text, not empty")
     return "/".join(quote(str(part), safe="") for part in parts)
 
 
-def request(  # noqa: PLR0917 - one place calls it
+def trophy_request(  # noqa: PLR0917 - one place calls it
     method: str,
     url: str,
     query: Mapping[str, Any],
@@ -117,7 +116,7 @@ def request(  # noqa: PLR0917 - one place calls it
     headers: Mapping[str, str | None],
     options: RequestOptions,
 ) -> Request:
-    """Build a request; raises `TypeError` or `ValueError` for what JSON cannot hold."""
+    """Make a request; raises `TypeError` or `ValueError` for values that JSON cannot hold."""
     asked = {**(options.additional_query_parameters or {}), **_set(query)}
     pairs = [(key, _query_text(one)) for key, value in asked.items() for one in _listed(value) if one is not None]
     address = f"{url}?{urlencode(pairs)}" if pairs else url
@@ -146,35 +145,32 @@ def _query_text(value: Any) -> str:
 
 
 def may_repeat(reply: Reply, *, is_harmless: bool) -> bool:
-    """Whether to send the same request again.
+    """Whether the same request may be sent again.
 
     Args:
-        reply: The answer.
-        is_harmless: A double changes nothing, by the call's nature or by its idempotency key.
+        reply: The reply to it.
+        is_harmless: It is idempotent, by the kind of call or by an idempotency key.
     """
     if not is_harmless:
         return reply.status in _NOT_PROCESSED
     return reply.status is None or reply.status in _DOCUMENTED or reply.status >= 500
 
 
-def read(kind: type[A], reply: Reply, wrap: str = "") -> A:
-    """The typed answer.
+def typed_answer(kind: type[A], reply: Reply, wrap: str = "") -> A:
+    """Make the typed answer from a reply.
 
     Args:
-        kind: Of the answer.
-        reply: What came.
-        wrap: The field that takes a list, for routes that answer with one.
+        kind: The class of the answer.
+        reply: The reply.
+        wrap: The field for the list, if the route answers with a list.
     """
-    text = reply.body[: 4 * _LONGEST_ERROR].decode("utf-8", "replace").strip()
-    try:
-        data = untrusted.parsed(reply.body)
-    except untrusted.Unsound:
-        data = None
+    text = reply.body[: 4 * _MAX_TROPHY_ERROR].decode("utf-8", "replace").strip()
+    data = untrusted.parsed_or_none(reply.body)
     if reply.status is None:
         return kind(error=reply.error or "no answer")
     if not 200 <= reply.status < 300:
-        said = untrusted.text(data.get("error"), _LONGEST_ERROR) if isinstance(data, Mapping) else ""
-        shown = (said or text)[:_LONGEST_ERROR] or "empty body"
+        said = untrusted.text(data.get("error"), _MAX_TROPHY_ERROR) if isinstance(data, Mapping) else ""
+        shown = (said or text)[:_MAX_TROPHY_ERROR] or "empty body"
         return kind(error=shown if said else f"HTTP {reply.status}: {shown}", http_status=reply.status)
     if isinstance(data, list) and wrap:
         data = {wrap: data}
@@ -182,4 +178,4 @@ def read(kind: type[A], reply: Reply, wrap: str = "") -> A:
         return kind(
             error=f"HTTP {reply.status}: the answer is not the JSON that was expected", http_status=reply.status
         )
-    return replace(from_json(kind, data), error="", http_status=reply.status)
+    return replace(dataclass_from_json(kind, data), error="", http_status=reply.status)

@@ -1,10 +1,10 @@
-"""Faults on demand: what a service's routes answer instead, so that a game meets it before its players do.
+"""Faults on demand: wrong answers of a service's routes, so that a developer can test a game with them.
 
     curl -d '{"route": "pogr/event", "status": 500, "times": 2}' http://127.0.0.1:8420/_emu/fail
 
 `route` is a service (`pogr`, `trophy`) or one of its routes (`pogr/event`, `trophy/metrics`). The next `times`
-requests there meet the fault. What came is not processed when the fault is a refusal (`status` of 400 or more,
-`error`) or a dropped connection; in the other cases it is, and only its answer is spoiled. `processed` says otherwise:
+requests there get the fault. If it is a refusal (`status` of 400 or more, `error`) or a dropped connection, the request
+is not processed; else it is, and only its answer is wrong. `processed` overrides that:
 `{"route": "trophy", "drop": true, "processed": true}` is the lost answer that idempotency keys are for.
 """
 
@@ -18,19 +18,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 MAX_DELAY_SECONDS = 300
-"""Seconds that an answer may be held back."""
-MAX_WAITING = 1000
+"""Seconds that an answer may be delayed."""
+MAX_WAITING_FAULTS = 1000
 """Faults that wait for their requests; further ones are refused."""
-MAX_TEXT = 1000
+MAX_FAULT_TEXT = 1000
 """Characters of a fault's route and error; longer ones are refused."""
-MAX_RETRY_AFTER_SECONDS = 10**6
+MAX_FAULT_RETRY_AFTER_SECONDS = 10**6
 """The largest `Retry-After`."""
 ASKED_FOR = "a fault that was asked for"
 _NOT_JSON = b"<html><body>this is not JSON</body></html>\n"
 
 
 class FaultError(Exception):
-    """A fault that cannot be set; the message says why."""
+    """The fault cannot be set; the message says why."""
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,17 +38,17 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         route: A service or one of its routes.
-        times: How many requests meet it.
-        status: The answer's code; with an error's body from 400 on.
-        error: The text in an error's body; the code is then 200 unless `status` says otherwise.
+        times: How many requests get it.
+        status: The status of the answer; from 400 on with an error as its body.
+        error: The text of an error as the body; the status is then 200 unless `status` is set.
         retry_after: A `Retry-After` header, in seconds.
         delay: Seconds before the answer.
-        drop: The connection closes without an answer.
-        empty: An answer without a body.
-        cut: The answer's body ends in the middle.
-        invalid: A body that is not JSON.
+        drop: Close the connection without an answer.
+        empty: Send an answer without a body.
+        cut: Send only the first half of the body.
+        invalid: Send a body that is not JSON.
         newline: `false` leaves out the line break at the end.
-        processed: Whether the request takes effect; `null` for what suits the fault.
+        processed: Whether the request takes effect; `null` for the default of the fault.
     """
 
     route: str
@@ -72,7 +72,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.drop or self.error is not None or (self.status or 200) >= 400
 
     def body(self, body: bytes, refusal: Callable[[str], Response]) -> bytes:
-        """What of an answer's body is left."""
+        """Make the faulty body from the right one."""
         if self.error is not None or (self.status or 200) >= 400:
             body = bytes(refusal(self.error if self.error is not None else ASKED_FOR).body)
         if self.invalid:
@@ -92,21 +92,21 @@ class Faults:
         self._waiting: list[tuple[Fault, int]] = []
 
     def set(self, body: bytes) -> None:
-        """Add one fault or a list of them.
+        """Add a fault or a list of faults.
 
         Raises:
-            FaultError: It is not one.
+            FaultError: One of them is not a valid fault.
         """
         try:
             added = msgspec.json.decode(body, type=list[Fault] | Fault)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise FaultError(f"not a fault: {str(error)[:200]}") from error
         faults = added if isinstance(added, list) else [added]
-        if len(self._waiting) + len(faults) > MAX_WAITING:
-            raise FaultError(f"at most {MAX_WAITING} faults may wait")
+        if len(self._waiting) + len(faults) > MAX_WAITING_FAULTS:
+            raise FaultError(f"at most {MAX_WAITING_FAULTS} faults may wait")
         for fault in faults:
-            if len(fault.route) > MAX_TEXT or len(fault.error or "") > MAX_TEXT:
-                raise FaultError(f"route and error have at most {MAX_TEXT} characters")
+            if len(fault.route) > MAX_FAULT_TEXT or len(fault.error or "") > MAX_FAULT_TEXT:
+                raise FaultError(f"route and error have at most {MAX_FAULT_TEXT} characters")
             if fault.route.partition("/")[0] not in ("pogr", "trophy"):
                 raise FaultError(f"route {fault.route!r}: must begin with pogr or trophy")
             if not 1 <= fault.times <= 10**6:
@@ -115,16 +115,16 @@ class Faults:
                 raise FaultError("status must be 200 to 599")
             if not 0 <= fault.delay <= MAX_DELAY_SECONDS:
                 raise FaultError(f"delay must be 0 to {MAX_DELAY_SECONDS}")
-            if not 0 <= (fault.retry_after or 0) <= MAX_RETRY_AFTER_SECONDS:
-                raise FaultError(f"retry_after must be 0 to {MAX_RETRY_AFTER_SECONDS}")
+            if not 0 <= (fault.retry_after or 0) <= MAX_FAULT_RETRY_AFTER_SECONDS:
+                raise FaultError(f"retry_after must be 0 to {MAX_FAULT_RETRY_AFTER_SECONDS}")
         self._waiting.extend((fault, fault.times) for fault in faults)
 
     def clear(self, service: str | None = None) -> None:
-        """Forget the faults of a service, or all."""
+        """Remove the faults of a service, or all."""
         self._waiting = [one for one in self._waiting if service and one[0].route.partition("/")[0] != service]
 
     def waiting(self) -> list[dict[str, object]]:
-        """The faults that are still to come."""
+        """Return the faults that wait, with how many requests will get them."""
         return [{**msgspec.structs.asdict(fault), "times": times} for fault, times in self._waiting]
 
     def _take(self, route: str) -> Fault | None:
@@ -141,13 +141,13 @@ class Faults:
         handle: Callable[[float], Awaitable[Response]],
         refusal: Callable[[str], Response],
     ) -> Response:
-        """The answer to a request, with the fault that waits for it, if one does.
+        """Answer a request, with the fault that waits for it if there is one.
 
         Args:
             request: The request; its body has been read.
             route: The service and its route.
-            handle: Processes it and answers after a delay in seconds.
-            refusal: The service's error with a text.
+            handle: Processes the request and answers after a delay in seconds.
+            refusal: Makes the service's error answer with a text.
         """
         fault = self._take(route) if self._waiting else None
         if fault is None:

@@ -1,17 +1,15 @@
-"""The switchboard of POGR's and Trophy's emulators: `/_emu`, reached like the page's data.
+"""The switchboard of POGR's and Trophy's emulators: `/_emu`, with the same access rules as the page's data.
 
-GET  /_emu/state                                    what both services hold
-POST /_emu/reset  {"service": "trophy"}             forget it (without a body: of both)
-POST /_emu/clock  {"days": 1}                       shift Trophy's clock; {"reset": true} sets it right again
-POST /_emu/fail   {"route": "pogr", "status": 500}  faults, see `faults`; DELETE forgets those that wait
+GET  /_emu/state                                    the state of both services
+POST /_emu/reset  {"service": "trophy"}             delete it (without a body: of both)
+POST /_emu/clock  {"days": 1}                       shift Trophy's clock; {"reset": true} resets it
+POST /_emu/fail   {"route": "pogr", "status": 500}  faults, see `faults`; DELETE removes those that wait
 """
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import sqlite3
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,28 +19,30 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ga_pygame import clock
+from ga_pygame.collector import bodies
 from ga_pygame.collector.emulators.faults import FaultError, Faults
 from ga_pygame.collector.emulators.pogr import store as pogr_store
 from ga_pygame.collector.emulators.trophy import reads as trophy_reads
-from ga_pygame.collector.emulators.trophy import users
 from ga_pygame.collector.emulators.trophy.rules import Rules
-from ga_pygame.collector.emulators.trophy.state import State, now_of, number
+from ga_pygame.collector.emulators.trophy.state import TrophyState, json_number, now_of, shift_of
+from ga_pygame.collector.emulators.writes import commit_change
+from ga_pygame.collector.responses import json_response
 from ga_pygame.collector.storage import counts
 from ga_pygame.collector.storage.reading import Asker
-from ga_pygame.collector.storage.store import Change, Store
+from ga_pygame.collector.storage.store import Store
 
-MOST_SHOWN = 1000
-MOST_SHIFT_SECONDS = 3660 * 86400.0
-MOST_BODY_BYTES = 100_000
-"""Bytes of a request to the switchboard; a longer one is answered with 413."""
-MAX_SHOWN_BYTES = 2**20
+MAX_SHOWN = 1000
+MAX_SHIFT_SECONDS = 3660 * 86400.0
+MAX_SWITCHBOARD_BYTES = 100_000
+"""Bytes of a request to the switchboard; a larger one is answered with 413."""
+MAX_STATE_BYTES = 2**20
 """Bytes of rows in the answer of `/_emu/state`; older rows are left out."""
-_SHIFT = "SELECT number FROM service_counts WHERE service = 'trophy' AND name = 'shift'"
 
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A Trophy user with all that it has."""
+    """A Trophy user with totals, streak, points, levels and achievements."""
 
     user_id: str
     name: str | None
@@ -56,7 +56,7 @@ class Player:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A leaderboard with its best."""
+    """A leaderboard with its best players."""
 
     key: str
     name: str
@@ -64,27 +64,29 @@ class Board:
 
 
 class Services:
-    """What the two services hold, read for the page and for `/_emu/state`."""
+    """The state of the two services, for the page and for `/_emu/state`."""
 
     def __init__(self, reader: sqlite3.Connection, rules: Rules) -> None:
         self._db = reader
         self._rules = rules
 
-    def pogr_sessions(self, limit: int) -> list[pogr_store.PogrSession]:
-        """The sessions that began last, newest first."""
+    def pogr_sessions(self, limit: int) -> list[pogr_store.StoredPogrSession]:
+        """Read the sessions that began last, newest first."""
         return pogr_store.newest_sessions(self._db, limit)
 
-    def pogr_rows(self, limit: int, most_bytes: int = 2**31, total_bytes: int = 2**31) -> list[pogr_store.PogrRow]:
-        """The rows that came last; see `pogr_store.newest_rows`."""
+    def pogr_rows(
+        self, limit: int, most_bytes: int = 2**31, total_bytes: int = 2**31
+    ) -> list[pogr_store.StoredPogrRow]:
+        """Read the newest rows; see `pogr_store.newest_rows`."""
         return pogr_store.newest_rows(self._db, limit, most_bytes, total_bytes)
 
     def summary(self) -> dict[str, Any]:
-        """What was counted."""
+        """Read the counts of both services."""
         return {"pogr": counts.pogr(self._db), "trophy": counts.trophy(self._db)}
 
     def players(self, limit: int) -> list[Player]:
-        """The users that changed last, newest first."""
-        state = State(self._db, self._rules)
+        """Read the users that changed last, newest first."""
+        state = TrophyState(self._db, self._rules)
         achievements = {one.key: one.name for one in self._rules.all_achievements()}
         found = []
         query = "SELECT user_id, name, tz FROM trophy_users ORDER BY updated DESC, id DESC LIMIT ?"
@@ -101,7 +103,7 @@ class Services:
                     user_id=user_id,
                     name=name,
                     tz=tz,
-                    totals={metric: number(total) for metric, total in totals},
+                    totals={metric: json_number(total) for metric, total in totals},
                     streak=state.streak(user_id)["length"],
                     points=points,
                     levels={key: level.name for key, level in levels.items() if level is not None},
@@ -111,32 +113,32 @@ class Services:
         return found
 
     def boards(self, limit: int) -> list[Board]:
-        """The leaderboards with their best."""
-        boards = State(self._db, self._rules).boards
+        """Read the leaderboards with their best players."""
+        boards = TrophyState(self._db, self._rules).boards
         return [
             Board(key, board.name, boards.rankings(board, 0, min(limit, board.max_participants)))
             for key, board in self._rules.leaderboards.items()
         ]
 
     def points_name(self, key: str) -> str:
-        """What a points system is called."""
+        """Return the name of a points system."""
         return self._rules.points[key].name
 
 
 class _Forgets(Protocol):
     def forget(self) -> None:
-        """Begin counting anew."""
+        """Reset the count of requests."""
 
 
 class Switchboard:
-    """The routes.
+    """The routes of the switchboard.
 
     Args:
-        store: Where both services' state is.
+        store: Writes the state of both services.
         asker: Reads the same file.
-        rules: Trophy's.
-        faults: Those that wait.
-        trophy: Whose count of requests a reset forgets.
+        rules: Trophy's rules.
+        faults: The faults that wait.
+        trophy: Trophy's routes, of which a reset clears the count of requests.
     """
 
     def __init__(self, store: Store, asker: Asker, rules: Rules, faults: Faults, trophy: _Forgets) -> None:
@@ -147,7 +149,7 @@ class Switchboard:
         self._trophy = trophy
 
     def routes(self) -> list[Route]:
-        """The four."""
+        """Return the four routes."""
         return [
             Route("/_emu/state", self._state, methods=["GET"]),
             Route("/_emu/reset", self._reset, methods=["POST"]),
@@ -159,30 +161,30 @@ class Switchboard:
         faults = self._faults.waiting()
 
         def read(db: sqlite3.Connection) -> Response:
-            return _json({**_state(Services(db, self._rules)), "clock": _now(db), "faults": faults})
+            return json_response({**_state(Services(db, self._rules)), "clock": _now(db), "faults": faults})
 
         return await self._asker.ask(read)
 
     async def _reset(self, request: Request) -> Response:
-        service = (await _fields(request)).get("service")
+        service = (await _read_fields(request)).get("service")
         if service not in (None, "pogr", "trophy"):
             raise HTTPException(400, "service must be pogr or trophy")
         if service != "trophy":
-            await self._change(pogr_store.reset)
+            await commit_change(self._store, pogr_store.reset_pogr)
         if service != "pogr":
-            await self._change(trophy_reads.reset)
+            await commit_change(self._store, trophy_reads.reset_trophy)
             self._trophy.forget()
         self._faults.clear(service)
-        return _json({"reset": service or "both"})
+        return json_response({"reset": service or "both"})
 
     async def _clock(self, request: Request) -> Response:
         if request.method == "POST":
-            said = await _fields(request)
+            said = await _read_fields(request)
             wrong = said.keys() - {"days", "seconds", "reset"}
             shift = 0.0
             for name, length in (("days", 86400), ("seconds", 1)):
                 amount = said.get(name, 0)
-                if isinstance(amount, bool) or not isinstance(amount, int | float) or abs(amount) > MOST_SHIFT_SECONDS:
+                if isinstance(amount, bool) or not isinstance(amount, int | float) or abs(amount) > MAX_SHIFT_SECONDS:
                     wrong = wrong | {name}
                     continue
                 shift += amount * length
@@ -192,74 +194,60 @@ class Switchboard:
             def write(db: sqlite3.Connection) -> bool:
                 if said.get("reset"):
                     db.execute("DELETE FROM service_counts WHERE service = 'trophy' AND name = 'shift'")
-                counts.count(db, "trophy", "shift", shift)
-                row = db.execute(_SHIFT).fetchone()
-                fits = bool(abs(row[0]) <= MOST_SHIFT_SECONDS)
+                counts.add_count(db, "trophy", "shift", shift)
+                fits = abs(shift_of(db)) <= MAX_SHIFT_SECONDS
                 if not fits:
-                    counts.count(db, "trophy", "shift", -shift)
+                    counts.add_count(db, "trophy", "shift", -shift)
                 return fits
 
-            if not await self._change(write):
+            if not await commit_change(self._store, write):
                 raise HTTPException(400, "the clock can be shifted by ten years at most")
-        return _json(await self._asker.ask(_now))
+        return json_response(await self._asker.ask(_now))
 
     async def _fail(self, request: Request) -> Response:
         if request.method == "POST":
             try:
-                self._faults.set(await _body(request))
+                self._faults.set(await _read_body(request))
             except FaultError as error:
                 raise HTTPException(400, str(error)) from error
         elif request.method == "DELETE":
             self._faults.clear()
-        return _json({"faults": self._faults.waiting()})
-
-    async def _change(self, write: Callable[[sqlite3.Connection], Any]) -> Any:
-        return await asyncio.wrap_future(self._store.change(Change(write, 0)))
+        return json_response({"faults": self._faults.waiting()})
 
 
 def _state(services: Services) -> dict[str, Any]:
     summary = services.summary()
-    rows = services.pogr_rows(MOST_SHOWN, total_bytes=MAX_SHOWN_BYTES)
+    rows = services.pogr_rows(MAX_SHOWN, total_bytes=MAX_STATE_BYTES)
     return {
         "pogr": {
             **summary["pogr"],
-            "newest_sessions": services.pogr_sessions(MOST_SHOWN),
+            "newest_sessions": services.pogr_sessions(MAX_SHOWN),
             "newest_rows": [{**dataclasses.asdict(row), "json": msgspec.Raw(row.json)} for row in rows],
         },
         "trophy": {
             **summary["trophy"],
-            "newest_users": services.players(MOST_SHOWN),
-            "leaderboards": services.boards(MOST_SHOWN),
+            "newest_users": services.players(MAX_SHOWN),
+            "leaderboards": services.boards(MAX_SHOWN),
         },
     }
 
 
 def _now(db: sqlite3.Connection) -> dict[str, Any]:
-    row = db.execute(_SHIFT).fetchone()
-    return {"now": users.iso(now_of(db)), "shift_seconds": row[0] if row else 0}
+    return {"now": clock.iso(now_of(db)), "shift_seconds": shift_of(db)}
 
 
-async def _body(request: Request) -> bytes:
+async def _read_body(request: Request) -> bytes:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_BODY_BYTES:
+        if len(body) > MAX_SWITCHBOARD_BYTES:
             raise HTTPException(413, "that is too much")
     return body
 
 
-async def _fields(request: Request) -> dict[str, Any]:
-    body = await _body(request)
-    if not body:
-        return {}
+async def _read_fields(request: Request) -> dict[str, Any]:
+    body = await _read_body(request)
     try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise HTTPException(400, f"the body must be a JSON object: {str(error)[:200]}") from error
-    if not isinstance(value, dict):
-        raise HTTPException(400, "the body must be a JSON object")
-    return value
-
-
-def _json(content: Any) -> Response:
-    return Response(msgspec.json.encode(content), media_type="application/json")
+        return bodies.decode_fields(body) if body else {}
+    except bodies.BadBody as error:
+        raise HTTPException(400, str(error)) from error

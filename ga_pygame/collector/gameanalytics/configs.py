@@ -1,4 +1,4 @@
-"""Remote configs and A/B experiments that the collector hands out, from a settings file.
+"""Remote configs and A/B experiments of the collector, from a settings file.
 
     {"*": {"enabled": true,
            "configs": [{"key": "gravity", "value": "80", "start_ts": null, "end_ts": null}],
@@ -6,9 +6,9 @@
                           "variants": {"ctrl": [], "1": [{"key": "gravity", "value": "40"}]},
                           "users": {"a user id": "1"}}}}
 
-The outer key is a game key, or `*` for every other game. All parts are optional. A player is in the
-experiment by chance (`share`, stable per user id) or by name (`users`); who is in it gets the variant's
-configs and no global ones. The file is read again when it changes.
+The outer key is a game key, or `*` for every other game. All parts are optional. A player is in the experiment by
+chance (`share`, the same at each call for a user id) or by name (`users`). A player in the experiment gets the
+variant's configs instead of the general ones. The file is read again when it changes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ConfigsError(Exception):
 
 MAX_FILE_BYTES = 2**20
 """Bytes of a settings file; a longer one is refused."""
-MAX_CONFIGS = 50
+MAX_GAME_CONFIGS = 50
 """Configs of a game or a variant. Source: documentation, Remote configs."""
 MAX_KEY = 16
 """Characters of a config's key. Source: documentation, Remote configs."""
@@ -38,7 +38,7 @@ MAX_VALUE = 2000
 """Characters of a config's value that is a string. Source: documentation, Remote configs."""
 MAX_JSON_VALUE_BYTES = 16 * 2**10
 """Bytes of a config's value that is no string, as JSON."""
-MAX_ID = 64
+MAX_EXPERIMENT_ID = 64
 """Characters of an experiment's and a variant's id."""
 
 
@@ -48,8 +48,8 @@ _FORM = (
 )
 
 
-class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One value and the time in which it holds, in seconds since 1970; open ends are null."""
+class RemoteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value and the time in which it is valid, in seconds since 1970; `null` means no limit."""
 
     key: str
     value: Any
@@ -58,7 +58,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vsn: int = 1
 
     def holds(self, start: int, end: int) -> bool:
-        """Whether it holds at some moment from start to end."""
+        """Whether it is valid at some moment from start to end."""
         return (not self.start_ts or self.start_ts <= end) and (not self.end_ts or self.end_ts > start)
 
 
@@ -66,12 +66,12 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An A/B test."""
 
     id: str
-    variants: dict[str, list[Config]]
+    variants: dict[str, list[RemoteConfig]]
     share: float = 1.0
     users: dict[str, str] = {}
 
     def variant_of(self, user_id: str) -> str | None:
-        """The variant of a player, `None` outside the experiment; the same at each call."""
+        """Return the variant of a player, `None` outside the experiment; the same at each call."""
         named = self.users.get(user_id)
         if named is not None:
             return named if named in self.variants else None
@@ -83,19 +83,19 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one game gets at init."""
+    """The settings of one game."""
 
     enabled: bool = True
-    configs: list[Config] = []
+    configs: list[RemoteConfig] = []
     experiment: Experiment | None = None
 
     def answer(self, user_id: str, start: int, end: int, *, versions: bool) -> dict[str, Any]:
-        """The configs of a player, their hash and the A/B ids.
+        """Make the answer for a player: the configs, their hash and the A/B ids.
 
         Args:
             user_id: The player.
             start: Seconds since 1970.
-            end: The same, or later if configs of the near future are wanted too.
+            end: `start`, or later to include configs of the near future.
             versions: The client knows `id`, `vsn` and values that are no strings. Source: SDK 5.
         """
         variant = self.experiment.variant_of(user_id) if self.experiment else None
@@ -110,7 +110,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return answer
 
 
-def _wire(config: Config, *, versions: bool) -> dict[str, Any]:
+def _wire(config: RemoteConfig, *, versions: bool) -> dict[str, Any]:
     wire = {"key": config.key, "value": config.value, "start_ts": config.start_ts, "end_ts": config.end_ts}
     if versions:
         wire["id"] = base64.b64encode(hashlib.sha256(config.key.encode()).digest()[:16]).decode()
@@ -121,11 +121,11 @@ def _wire(config: Config, *, versions: bool) -> dict[str, Any]:
 
 
 class SettingsFile:
-    """The settings of every game; without a file, all defaults.
+    """The settings of every game; the defaults if there is no file.
 
     Args:
         path: The file, or `None`.
-        report: Told when a changed file cannot be used; the last good one stays in force.
+        report: Called with a message if a changed file cannot be used; the last good settings stay in force.
 
     Raises:
         ConfigsError: The file cannot be used at the start.
@@ -138,16 +138,16 @@ class SettingsFile:
         self._games: dict[str, Settings] = {}
         if path is not None:
             try:
-                self._stamp = _stamp(path)
+                self._stamp = _file_stamp(path)
                 self._games = _load(path)
             except OSError as error:
                 raise ConfigsError(f"cannot read {path}: {error.strerror or error}") from error
 
     def of(self, game_key: str) -> Settings:
-        """What this game gets, as the file says now."""
+        """Return the settings of a game, after reading a changed file again."""
         if self._path is not None:
             try:
-                stamp = _stamp(self._path)
+                stamp = _file_stamp(self._path)
                 if stamp != self._stamp:
                     self._stamp = stamp
                     self._games = _load(self._path)
@@ -156,14 +156,14 @@ class SettingsFile:
         return self._games.get(game_key) or self._games.get("*") or Settings()
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _file_stamp(path: Path) -> tuple[int, int]:
     status = path.stat()
     return status.st_mtime_ns, status.st_size
 
 
 def _load(path: Path) -> dict[str, Settings]:
-    if not path.is_file():  # to read a pipe would wait for ever
-        raise ConfigsError(f"{path} is no file")
+    if not path.is_file():  # reading a pipe would block for ever
+        raise ConfigsError(f"{path} is not a file")
     with path.open("rb") as file:
         text = file.read(MAX_FILE_BYTES + 1)
     if len(text) > MAX_FILE_BYTES:
@@ -175,22 +175,24 @@ def _load(path: Path) -> dict[str, Settings]:
     for name in games:
         if name != "*" and rules.game_key.compile().fullmatch(name) is None:
             raise ConfigsError(f"{path}: {name[:40]!r} is neither a game key nor * (all other games). {_FORM}")
-    problem = next((problem for settings in games.values() for problem in _problems(settings)), None)
+    problem = next((problem for settings in games.values() for problem in _settings_problems(settings)), None)
     if problem:
         raise ConfigsError(f"{path}: {problem}")
     return games
 
 
-def _problems(settings: Settings) -> Iterator[str]:
-    """What clients would not take, as the service would not send it."""
+def _settings_problems(settings: Settings) -> Iterator[str]:
+    """Yield the settings that clients would refuse, because the service never sends such."""
     groups = [settings.configs]
     if settings.experiment:
         groups += settings.experiment.variants.values()
-        if not all(0 < len(name) <= MAX_ID for name in (settings.experiment.id, *settings.experiment.variants)):
-            yield f"the ids of an experiment and its variants must have 1 to {MAX_ID} characters"
+        if not all(
+            0 < len(name) <= MAX_EXPERIMENT_ID for name in (settings.experiment.id, *settings.experiment.variants)
+        ):
+            yield f"the ids of an experiment and its variants must have 1 to {MAX_EXPERIMENT_ID} characters"
     for configs in groups:
-        if len(configs) > MAX_CONFIGS:
-            yield f"there may be {MAX_CONFIGS} configs, these are {len(configs)}"
+        if len(configs) > MAX_GAME_CONFIGS:
+            yield f"there may be {MAX_GAME_CONFIGS} configs, these are {len(configs)}"
         for config in configs:
             key = config.key[:MAX_KEY]
             if not 0 < len(config.key) <= MAX_KEY:

@@ -1,8 +1,8 @@
-"""The games that may send, with their secret keys, and who is let in.
+"""The games that may send, with their secret keys, and the check of each request.
 
-On loopback, where only this machine's programs come, a collector that was told no game takes every game: its
-developer runs it. It checks the signatures of the games whose secret key it knows, which then are the published
-sandbox ones. Otherwise only the games that it was told may send.
+On loopback, where only programs of this machine can connect, a collector that was given no games accepts every game:
+its developer runs it. It checks signatures only for the published sandbox keys, as it knows no other secret key.
+Otherwise only the given games may send.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from pathlib import Path
 
 from ga_pygame import rules
 from ga_pygame.checks import InvalidEvent
-from ga_pygame.collector.status import Status
+from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.teller import Tell
+from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
 
-SANDBOX_KEY = "5c6bcb5402204249437fb5a7a80a4959"
-SANDBOX_SECRET = "16813a12f718bc5c620f56944e1abc3ea13ccbac"  # noqa: S105 - published, for everybody's tests
 ENVIRONMENT = "GA_PYGAME_GAMES"
 MAX_UNTOLD_GAMES = 100
-"""Games that a collector takes without having been told them; further ones get 401."""
+"""Games that a collector accepts without being given their keys; further ones get 401."""
 MAX_GAMES_FILE_BYTES = 2**20
 """Bytes of a file with games; a longer one is refused at the start."""
 _FORM_OF_SIGNATURE = re.compile(rb"[A-Za-z0-9+/]{43}=", re.ASCII)
@@ -32,13 +31,13 @@ _FORM_OF_SIGNATURE = re.compile(rb"[A-Za-z0-9+/]{43}=", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """One game; its secret key is never shown."""
+    """A game; its secret key is never shown."""
 
     key: str
     secret: str = field(repr=False)
 
     def signature(self, body: bytes) -> bytes:
-        """The `Authorization` of a body: base64 of its HMAC-SHA256 under the secret key. Source: REST v2."""
+        """Return the `Authorization` of a body: base64 of its HMAC-SHA256 with the secret key. Source: REST v2."""
         return base64.b64encode(hmac.digest(self.secret.encode(), body, hashlib.sha256))
 
     def signed(self, body: bytes, authorization: bytes) -> bool:
@@ -46,14 +45,14 @@ class Game:
         return hmac.compare_digest(self.signature(body), authorization.strip())
 
 
-SANDBOX = Game(SANDBOX_KEY, SANDBOX_SECRET)
+SANDBOX_GAME = Game(SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY)
 
 
 def parse(text: str) -> Game:
-    """A game from `KEY:SECRET`.
+    """Parse a game from `KEY:SECRET`.
 
     Raises:
-        ValueError: With a message that does not repeat what was given.
+        ValueError: It is not of this form; the message does not repeat the text.
     """
     key, _, secret = text.partition(":")
     try:
@@ -66,24 +65,24 @@ def parse(text: str) -> Game:
 
 
 def parse_all(text: str) -> list[Game]:
-    """The games in a text: `KEY:SECRET` each, between spaces, commas or line breaks; `#` begins a comment.
+    """Parse games: `KEY:SECRET` each, separated by spaces, commas or line breaks; `#` begins a comment.
 
     Raises:
-        ValueError: With a message that does not repeat what was given.
+        ValueError: One is not of this form; the message does not repeat the text.
     """
     words = [word for line in text.splitlines() for word in line.partition("#")[0].replace(",", " ").split()]
     return [parse(word) for word in words]
 
 
-def load(path: Path) -> list[Game]:
-    """The games in a file.
+def load_games(path: Path) -> list[Game]:
+    """Read the games of a file.
 
     Raises:
-        ValueError: It cannot be read, or holds something else.
+        ValueError: The file cannot be read, or contains something else.
     """
     try:
         if not path.is_file():
-            raise ValueError(f"{path} is no file")
+            raise ValueError(f"{path} is not a file")
         if path.stat().st_size > MAX_GAMES_FILE_BYTES:
             raise ValueError(f"{path} has more than {MAX_GAMES_FILE_BYTES} bytes")
         games = parse_all(path.read_text(encoding="utf-8-sig"))
@@ -97,7 +96,7 @@ def load(path: Path) -> list[Game]:
 
 
 class NotLetIn(Exception):
-    """A request that is not let in; the message is for the developer and holds no secret."""
+    """A request that is turned down; the message is for the developer and contains no secret."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -105,33 +104,33 @@ class NotLetIn(Exception):
 
 
 class Games:
-    """Who is let in.
+    """The games that are let in.
 
     Args:
-        told: The games that the collector was told.
-        takes_all: It was told none and only this machine's programs reach it.
-        tell: Told, for the developer, who is not let in and whose signatures are not checked.
-        status: The same for the page.
+        told: The games that the collector was given.
+        takes_all: It was given none, and only programs of this machine can connect.
+        tell: Called to tell the developer which games are turned down and whose signatures are not checked.
+        status: Shows the same on the page.
     """
 
-    def __init__(self, told: Iterable[Game], *, takes_all: bool, tell: Tell, status: Status) -> None:
-        self._known = {game.key: game for game in told} or {SANDBOX.key: SANDBOX}
+    def __init__(self, told: Iterable[Game], *, takes_all: bool, tell: Tell, status: Troubles) -> None:
+        self._known = {game.key: game for game in told} or {SANDBOX_GAME.key: SANDBOX_GAME}
         self._takes_all = takes_all
         self._tell = tell
         self._status = status
         self._untold: set[str] = set()
 
     def admit(self, key: str, body: bytes, authorization: bytes, *, foreign: bool) -> None:
-        """Let a request in or not.
+        """Check a request.
 
         Args:
             key: The game key in its address.
             body: As it was sent.
-            authorization: The header, empty where there is none.
+            authorization: The header, empty if there is none.
             foreign: A page of another site sent it.
 
         Raises:
-            NotLetIn: Not.
+            NotLetIn: The request is turned down.
         """
         try:
             self._check(key, body, authorization, foreign=foreign)
@@ -140,7 +139,7 @@ class Games:
             who = f"the game {key}" if well_formed else "a game"
             self._tell(f"{refused.status} for a game", f"{who} was turned down ({refused.status}): {refused}")
             if well_formed:
-                needs_no_line = key in self._known or key == SANDBOX.key
+                needs_no_line = key in self._known or key == SANDBOX_GAME.key
                 command = "" if needs_no_line else f"python -m ga_pygame collect --game {key}:SECRET_KEY"
                 text = f"The game {key} was turned down: {refused}."
                 self._status.tell(f"game {key}", text, command, kind="games that were turned down")
@@ -162,7 +161,7 @@ class Games:
                     " collector; signed is the body as it is sent, after gzip",
                 )
             return
-        if not self._takes_all and key == SANDBOX.key:
+        if not self._takes_all and key == SANDBOX_GAME.key:
             raise NotLetIn(
                 401,
                 "it sends without keys of its own: give it the keys of a game that this collector was told, or start"
@@ -171,7 +170,7 @@ class Games:
         if not self._takes_all:
             raise NotLetIn(401, f"this collector does not know its key: start it with --game {key}:SECRET_KEY")
         if not _FORM_OF_SIGNATURE.fullmatch(authorization.strip()):
-            raise NotLetIn(401, "the Authorization header is no base64 of an HMAC-SHA256 (44 characters)")
+            raise NotLetIn(401, "the Authorization header is not the base64 of an HMAC-SHA256 (44 characters)")
         if foreign:
             raise NotLetIn(
                 403,
@@ -197,10 +196,10 @@ class Games:
 
 
 def _check_form(key: str) -> None:
-    """Refuse a key that cannot be one; what was given is never repeated, it may be the secret key.
+    """Check the form of a game key. The messages never repeat the key: it may be the secret key.
 
     Raises:
-        NotLetIn: It is none.
+        NotLetIn: It is not a game key.
     """
     if rules.game_key.compile().fullmatch(key):
         return

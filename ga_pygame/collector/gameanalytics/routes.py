@@ -1,16 +1,16 @@
 """GameAnalytics' server side: Collector REST v2 and remote configs v1.
 
-Documented: the routes, the HMAC over the body as sent, one verdict per event (the valid ones of a batch are
-kept), 400 with the broken rules. Seen in the field and honoured: official SDKs look at an answer's body before
-its status. One that is empty makes them keep the batch and try again; any other makes them forget it, whatever the
-status says. So what a sender should survive has an empty body, its reason stands in a header:
+Documented: the routes, the HMAC of the body as sent, one verdict per event (the valid events of a batch are stored),
+400 with the broken rules. Observed: official SDKs look at an answer's body before its status. If the body is empty,
+they keep the batch and try again; if it is not, they delete the batch, whatever the status. So an answer after which
+the events should be kept has an empty body, and its reason is in a header:
 
     200 {}      stored
     400 [...]   the listed events broke a rule, the others are stored; {...} the body cannot be read at all
-    413 {...}   it will never fit: send smaller batches
-    401, 403    the developer has to change something; the events are good
-    404, 405    likewise, the address is wrong
-    503         the collector cannot store now
+    413 {...}   too large: send smaller batches
+    401, 403    empty; the developer has to change something, the events are good
+    404, 405    empty; the address is wrong, the events are good
+    503         empty; the collector cannot store now
 """
 
 from __future__ import annotations
@@ -32,39 +32,39 @@ from ga_pygame.collector.gameanalytics.configs import SettingsFile
 from ga_pygame.collector.gameanalytics.games import Games, NotLetIn
 from ga_pygame.collector.guard import is_foreign
 from ga_pygame.collector.lanes import Heavy, Lanes
-from ga_pygame.collector.storage.store import Rejected, Store, StoreFull, Submission
+from ga_pygame.collector.responses import json_response, preflight, with_retry_after
+from ga_pygame.collector.storage.store import RejectedEvent, Store, StoreFull, Submission
 from ga_pygame.collector.teller import Tell
 
 MAX_LIGHT_BYTES = 192 * 2**10
-"""Bytes of an unpacked batch that is taken apart in the lane for light ones; our tracker's 500 events have 160 KB."""
+"""Bytes of an unpacked batch in the light lane; 500 events of our tracker have 160 KB."""
 MAX_LIGHT_VALUES = 10_000
-"""Values in such a batch."""
+"""JSON values of a batch in the light lane."""
 MAX_LIGHT_REFUSALS = 20
-"""Rejected events in such a batch: one takes as long as fifty good ones."""
+"""Rejected events of a batch in the light lane: one takes as long as fifty good ones."""
 REASON_HEADER = "X-GA-Reason"
-"""Why a request was turned down, where the body must be empty."""
+"""The header that says why a request was turned down, since the body must be empty."""
 
-HEADERS = {
+GAMEANALYTICS_HEADERS = {
     "X-GA-Service": "collect",
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding, X-Requested-With",
     "Access-Control-Allow-Methods": "POST, OPTIONS",
     "Access-Control-Expose-Headers": REASON_HEADER,
 }
-RETRY_AFTER_SECONDS = "5"
 
 
-class GameAnalytics:
-    """The routes.
+class GameAnalyticsRoutes:
+    """The routes of the GameAnalytics API.
 
     Args:
-        games: Who is let in.
-        store: Where events go.
-        settings: What init answers.
-        lanes: Where batches are taken apart.
-        held: What all bodies hold.
+        games: Checks who may send.
+        store: Stores the events.
+        settings: The settings that init answers.
+        lanes: Run the validation of batches.
+        held: Counts the bytes of all bodies.
         drop: Closes a client's connection without an answer.
-        tell: Told, for the developer, what is turned down and why.
+        tell: Called to tell the developer what is turned down and why.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class GameAnalytics:
         self._tell = tell
 
     def routes(self) -> list[Route]:
-        """The three routes of the service."""
+        """Return the three routes."""
         return [
             self._route("/v2/{game_key}/init", self._init),
             self._route("/v2/{game_key}/events", self._events),
@@ -97,12 +97,12 @@ class GameAnalytics:
     def _route(self, path: str, handle: Callable[[Request, str, bytes], Awaitable[Response]]) -> Route:
         async def endpoint(request: Request) -> Response:
             if request.method == "OPTIONS":
-                return _preflight(request)
+                return preflight(request, GAMEANALYTICS_HEADERS, 200)
             if request.method != "POST":
-                return refusal(405, "must be a POST", {"Allow": "POST, OPTIONS"})
+                return empty_answer(405, "must be a POST", {"Allow": "POST, OPTIONS"})
             try:
                 with self._held.share() as hold:
-                    body = await bodies.read(request, self._drop, hold)
+                    body = await bodies.read_body(request, self._drop, hold)
                     game_key = request.path_params.get("game_key") or request.query_params.get("game_key", "")
                     authorization = request.headers.get("authorization", "").encode("latin-1")
                     self._games.admit(game_key, body, authorization, foreign=is_foreign(request.scope))
@@ -114,7 +114,7 @@ class GameAnalytics:
 
     def _turned_down(self, error: Exception) -> Response:
         if isinstance(error, NotLetIn):
-            return refusal(error.status, str(error))
+            return empty_answer(error.status, str(error))
         if isinstance(error, bodies.TooLarge):
             self._tell("413", f"a request was turned down (413): {_LIMITS}")
             return answer(413, {"error": "request entity too large", "reason": _LIMITS})
@@ -143,7 +143,7 @@ class GameAnalytics:
         settings = self._settings.of(game_key)
         configs = settings.answer(event["user_id"], now, now + interval, versions=versions)
         common: dict[str, Any] = {"server_ts": now}
-        if not settings.enabled:  # official SDKs take this from the other init only, our tracker from both
+        if not settings.enabled:  # official SDKs read this only from the other init, our tracker from both
             common["enabled"] = False
         if query.get("configs_hash") == configs["configs_hash"]:
             return answer(200, common)
@@ -155,7 +155,7 @@ class GameAnalytics:
         received_at = clock.wall_now()
         encoding = _encoding(request)
 
-        def work(light: bool) -> tuple[Submission, list[validation.Refused]]:
+        def work(light: bool) -> tuple[Submission, list[validation.Rejection]]:
             return take_apart(game_key, received_at, body, encoding, light=light)
 
         sender = (request.client.host if request.client else "", game_key)
@@ -165,21 +165,20 @@ class GameAnalytics:
                     await asyncio.wrap_future(self._store.submit(submission))
                 except StoreFull as error:
                     return _try_later(str(error))
-                except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps it
+                except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps the events
                     self._tell("cannot store", f"cannot store events: {error}. Senders are told to try again")
                     return _try_later("cannot store events")
         if not rejected:
             return answer(200, {})
         for category, _, errors in rejected:
             self._tell(f"rejected {category}", f"rejected {category}: {errors[0]['reason']}")
-        failed = b",".join(b'{"event":' + raw + b',"errors":' + _encode(errors) + b"}" for _, raw, errors in rejected)
-        return Response(b"[" + failed + b"]", 400, HEADERS, media_type="application/json")
+        return answer(400, [{"event": msgspec.Raw(raw), "errors": errors} for _, raw, errors in rejected])
 
 
 def take_apart(
     game_key: str, received_at: float, body: bytes, encoding: str, *, light: bool
-) -> tuple[Submission, list[validation.Refused]]:
-    """What a request brought, checked; on a thread of `Lanes`."""
+) -> tuple[Submission, list[validation.Rejection]]:
+    """Unpack and check the events of a request; on a thread of `Lanes`."""
     try:
         unpacked = bodies.unpack(body, encoding, MAX_LIGHT_BYTES if light else bodies.MAX_UNPACKED_BYTES)
         values = bodies.count_values(unpacked, MAX_LIGHT_VALUES if light else bodies.MAX_VALUES)
@@ -192,41 +191,31 @@ def take_apart(
         game_key=game_key,
         received_at=received_at,
         accepted=accepted,
-        rejected=[Rejected(one[0], one[1], _encode(one[2]).decode()) for one in rejected],
+        rejected=[RejectedEvent(one[0], one[1], msgspec.json.encode(one[2]).decode()) for one in rejected],
         size=2 * len(unpacked) + validation.VALUE_BYTES * values,
         body=b"" if rejected else body,
     )
     return submission, rejected
 
 
-_encode = msgspec.json.encode
+def answer(status: int, content: Any) -> Response:
+    """Make a JSON answer with the service's headers."""
+    return json_response(content, status, GAMEANALYTICS_HEADERS)
 
 
-def answer(status: int, content: Mapping[str, Any]) -> Response:
-    """A JSON answer with the service's headers."""
-    return Response(_encode(content), status, HEADERS, media_type="application/json")
-
-
-def refusal(status: int, reason: str, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer that a sender survives: the body is empty."""
-    return Response(b"", status, {**HEADERS, REASON_HEADER: reason, **(headers or {})})
+def empty_answer(status: int, reason: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Make an answer with an empty body, after which official SDKs keep the events."""
+    return Response(b"", status, {**GAMEANALYTICS_HEADERS, REASON_HEADER: reason, **(headers or {})})
 
 
 def _try_later(reason: str) -> Response:
-    return refusal(503, reason, {"Retry-After": RETRY_AFTER_SECONDS})
+    return with_retry_after(empty_answer(503, reason))
 
 
 _LIMITS = (
     f"at most {bodies.MAX_BODY_BYTES} bytes, {bodies.MAX_UNPACKED_BYTES} unpacked, {validation.MAX_EVENTS} events,"
     f" {bodies.MAX_VALUES} values and {validation.MAX_REFUSALS} rejected events: send smaller batches"
 )
-
-
-def _preflight(request: Request) -> Response:
-    headers = {**HEADERS, "Access-Control-Max-Age": "86400"}
-    if "access-control-request-private-network" in request.headers:
-        headers["Access-Control-Allow-Private-Network"] = "true"
-    return Response(b"", 200, headers)
 
 
 def _encoding(request: Request) -> str:

@@ -1,7 +1,7 @@
-"""Which events of a batch keep the rules of `ga_pygame.rules`, and what is wrong with the others.
+"""Validate the events of a batch by `ga_pygame.rules`, and list what is wrong with the rejected ones.
 
-What is said of a rejected event can be many times as long as the event. So the number of refusals in a request, the
-errors of each and the bytes of all together are bounded.
+The errors of a rejected event can be many times as long as the event. So the rejected events of a request, the errors
+of each, and the bytes of all together are bounded.
 """
 
 from __future__ import annotations
@@ -17,50 +17,50 @@ from ga_pygame.checks import InvalidEvent
 from ga_pygame.collector import bodies
 
 MAX_EVENTS = 10_000
-"""Events in a request; more are answered with 413. The largest that was seen of an official SDK had 592."""
+"""Events in a request; more are answered with 413. The largest seen from an official SDK had 592."""
 MAX_EVENT_BYTES = 256 * 2**10
 """Bytes of an event's JSON; a larger one is rejected."""
 MAX_REFUSALS = 600
-"""Rejected events in a request; with more the whole request is answered with 413 and nothing of it is stored."""
+"""Rejected events in a request; if there are more, the request is answered with 413 and nothing is stored."""
 MAX_ERRORS = 10
-"""Broken rules that are told of an event; further ones are left out."""
-MAX_REASON = 400
-"""Characters of what is said of a broken rule; the rest is cut."""
+"""Broken rules that are listed for an event; further ones are left out."""
+MAX_RULE_REASON = 400
+"""Characters of the reason and of the path of a broken rule; the rest is cut."""
 MAX_SHOWN_EVENT_BYTES = 16 * 2**10
-"""Bytes of a rejected event that is told and kept whole; of a larger one its ids and its beginning."""
-MAX_SHOWN_BYTES = 2**20
-"""Bytes of a request's rejected events and errors together; after it each event is told by its ids and one error."""
+"""Bytes of a rejected event that is shown and stored whole; of a larger one only its ids and its beginning are."""
+MAX_TOLD_BYTES = 2**20
+"""Bytes of a request's rejected events and errors; once exceeded, each further event has only its ids and one error."""
 MAX_RUN = 500
-"""Events that are decoded and checked together; their texts are in memory twice meanwhile."""
+"""Events that are decoded and checked together; meanwhile their texts are in memory twice."""
 VALUE_BYTES = 64
-"""Bytes of memory that a decoded value takes, about."""
+"""Approximate bytes of memory of a decoded value."""
 
-Refused = tuple[str, bytes, list[dict[str, str]]]
-"""Category, the event as sent or what is shown of it, its broken rules."""
+Rejection = tuple[str, bytes, list[dict[str, str]]]
+"""A rejected event: category, the event as sent or shortened, its broken rules."""
 Accepted = tuple[dict[str, Any], bytes]
-"""The event, and as sent."""
+"""An accepted event: decoded, and as sent."""
 
 
-def sort_out(body: bytes, most_refusals: int = MAX_REFUSALS) -> tuple[list[Accepted], list[Refused]]:
-    """Take a batch apart into what keeps the rules and what does not.
+def sort_out(body: bytes, most_refusals: int = MAX_REFUSALS) -> tuple[list[Accepted], list[Rejection]]:
+    """Split a batch into accepted and rejected events.
 
     Args:
-        body: Of no more values than `bodies.count_values` lets through.
-        most_refusals: How many of its events may be rejected.
+        body: The JSON; `bodies.count_values` has bounded its values.
+        most_refusals: Events that may be rejected.
 
     Raises:
-        BadBody: It is no JSON list.
-        TooLarge: It has more events or rejected ones than are taken in a request.
+        BadBody: It is not a JSON list.
+        TooLarge: It has too many events, or too many rejected ones.
     """
     accepted: list[Accepted] = []
     rejected = _Refusals(most_refusals)
     last: _Last = {category: {} for category in _FIELDS}
-    raws = [bytes(raw) for raw in bodies.split(body)]
+    raws = [bytes(raw) for raw in bodies.split_list(body)]
     if len(raws) > MAX_EVENTS:
         raise bodies.TooLarge
     at = 0
     while at < len(raws):
-        shared, rests = _run(raws, at)
+        shared, rests = _find_run(raws, at)
         run = raws[at : at + max(1, len(rests))]
         events = _completed(shared, rests)
         if events:
@@ -76,36 +76,36 @@ class _Refusals:
     """The rejected events of a request."""
 
     def __init__(self, most: int) -> None:
-        self.found: list[Refused] = []
+        self.found: list[Rejection] = []
         self._most = most
-        self._left = MAX_SHOWN_BYTES
+        self._left = MAX_TOLD_BYTES
 
     def add(self, category: object, raw: bytes, event: object, errors: list[dict[str, str]]) -> None:
-        """Add an event with what is wrong with it.
+        """Add an event with its broken rules.
 
         Raises:
-            TooLarge: There are too many.
+            TooLarge: There are too many rejected events.
         """
         if len(self.found) >= self._most:
             raise bodies.TooLarge
         known = isinstance(category, str) and category in rules.CATEGORIES
         if len(raw) > MAX_SHOWN_EVENT_BYTES or self._left <= 0:
-            raw = _beginning(raw, event)
+            raw = _shown_in_part(raw, event)
         if self._left <= 0:
             errors = errors[:1]
         self._left -= len(raw) + sum(len(error["reason"]) + 100 for error in errors)
         self.found.append((str(category) if known else "unknown", raw, errors))
 
 
-_IDS = ("category", "event_uuid", "event_id", "client_ts", "session_id", "user_id")
+_SHOWN_FIELDS = ("category", "event_uuid", "event_id", "client_ts", "session_id", "user_id")
 
 
-def _beginning(raw: bytes, event: object) -> bytes:
-    """What is shown of an event that is too long to be shown whole: by its `event_uuid` the sender finds it."""
+def _shown_in_part(raw: bytes, event: object) -> bytes:
+    """Shorten an event that is too long to be shown: its ids, by which the sender finds it, and its beginning."""
     begins = raw[:200].decode("utf-8", "replace")
     shown: dict[str, Any] = {"shown": f"in part, it has {len(raw)} bytes", "begins": begins}
     if isinstance(event, dict):
-        for name in _IDS:
+        for name in _SHOWN_FIELDS:
             value = event.get(name)
             if (isinstance(value, str) and len(value) <= 64) or (type(value) is int and abs(value) < 2**53):
                 shown[name] = value
@@ -113,19 +113,19 @@ def _beginning(raw: bytes, event: object) -> bytes:
 
 
 def _judge(raw: bytes, accepted: list[Accepted], rejected: _Refusals, last: _Last) -> None:
-    """Put one event where it belongs."""
+    """Check one event and add it to the accepted or the rejected ones."""
     try:
         event = bodies.decode(raw)
     except bodies.Unreadable as error:
-        shown = raw if error.is_shallow else _beginning(raw, None)
-        rejected.add(None, shown, None, [_error("data_invalid", "", f"cannot be read: {error}")])
+        shown = raw if error.is_shallow else _shown_in_part(raw, None)
+        rejected.add(None, shown, None, [_broken_rule("data_invalid", "", f"cannot be read: {error}")])
         return
     if type(event) is not dict:
-        rejected.add(None, raw, event, [_error("wrong_type", "", "an event must be a JSON object")])
+        rejected.add(None, raw, event, [_broken_rule("wrong_type", "", "an event must be a JSON object")])
     elif len(raw) > MAX_EVENT_BYTES:
         reason = f"the event has {len(raw)} bytes, at most {MAX_EVENT_BYTES} are taken"
-        rejected.add(event.get("category"), raw, event, [_error("wrong_length", "", reason)])
-    elif not _surely_keeps_the_rules(event, last) and (errors := broken_rules(event)):
+        rejected.add(event.get("category"), raw, event, [_broken_rule("wrong_length", "", reason)])
+    elif not _passes_quick_check(event, last) and (errors := broken_rules(event)):
         rejected.add(event.get("category"), raw, event, errors)
     else:
         accepted.append((event, raw))
@@ -135,18 +135,17 @@ _FIELDS: Mapping[str, Mapping[str, rules.Field]] = {
     category: {**rules.ANNOTATIONS, **own} for category, own in rules.CATEGORIES.items() if category != "sdk_error"
 }
 
-_REQUIRED = {
+_REQUIRED_FIELDS = {
     category: {name for name, field in fields.items() if field.required} for category, fields in _FIELDS.items()
 }
 _Last = dict[str, dict[str, str | int]]
-"""By category and field, the value that was checked last in this batch: most stand in the event before, too."""
+"""By category and field, the value of this batch that was checked last: most events repeat the value before."""
 
 
-def _surely_keeps_the_rules(event: Mapping[str, Any], last_of: _Last) -> bool:
-    """Whether an event keeps every rule; false also where `broken_rules` has to find out.
+def _passes_quick_check(event: Mapping[str, Any], last_of: _Last) -> bool:
+    """Check an event quickly: true if it keeps every rule, false if `broken_rules` must decide.
 
-    It looks at the fields that are there instead of at all that could be, and once at what repeats: 3 µs an
-    event instead of 6.
+    It checks only the fields that are present, and repeated values only once: 3 µs an event instead of 6.
     """
     category = event.get("category")
     if type(category) is not str or category not in _FIELDS:
@@ -161,28 +160,29 @@ def _surely_keeps_the_rules(event: Mapping[str, Any], last_of: _Last) -> bool:
                     field.check(name, value)
                     if type(value) is str or type(value) is int:
                         last[name] = value
-    except (InvalidEvent, ValueError, RecursionError):  # or null, which counts as absent
+    except (InvalidEvent, ValueError, RecursionError):  # also for null, which counts as absent
         return False
-    return _REQUIRED[category] <= event.keys()
+    return _REQUIRED_FIELDS[category] <= event.keys()
 
 
-def _run(raws: Sequence[bytes], start: int) -> tuple[bytes, list[bytes]]:
-    """What an event and those after it have in common, and the rests of these events; none where it is alone.
+def _find_run(raws: Sequence[bytes], start: int) -> tuple[bytes, list[bytes]]:
+    """Find the events that share the annotations of one: return the shared bytes and the rest of each event.
 
-    Our tracker writes the annotations from "v" on in one piece, the same for each event of a session. So they are
-    compared as bytes and checked once, and the rests are decoded and checked together: 4 µs an event instead of 10.
+    Our tracker writes the annotations from "v" on as the same bytes into each event of a session. So they are compared
+    as bytes and checked once, and the rests are decoded and checked together: 4 µs an event instead of 10. If no other
+    event shares them, there are no rests.
     """
-    shared = _annotations(raws[start])
+    shared = _shared_annotations(raws[start])
     rests: list[bytes] = []
     good = b""
     if shared and start + 1 < len(raws) and shared in raws[start + 1]:
         for number in range(start, min(start + MAX_RUN, len(raws))):
             before, _, after = raws[number].partition(shared)
-            if before != good:  # it holds the time only, which repeats
+            if before != good:  # it holds only the time, which often repeats
                 if not after or not before.startswith(b"{") or before.count(b"{") > 1 or b"[" in before:
-                    break  # not there, or perhaps inside of another field
+                    break  # the shared bytes are missing, or may be inside another field
                 if before[-1:] not in (b"{", b","):
-                    break  # inside of a name: "a\\"v"
+                    break  # the shared bytes begin inside a name: "a\\"v"
                 good = before
             if len(raws[number]) > MAX_EVENT_BYTES:
                 break
@@ -191,19 +191,19 @@ def _run(raws: Sequence[bytes], start: int) -> tuple[bytes, list[bytes]]:
 
 
 def _completed(shared: bytes, rests: Sequence[bytes]) -> list[dict[str, Any]]:
-    """The events of a run if all keep every rule; none also where it has to be found out one by one."""
+    """Decode and check a run of events; an empty list if they must be checked one by one."""
     try:
         fields = bodies.decode(b"{" + shared[:-1] + b"}")
-        for name, value in fields.items():  # another name is no annotation: a category may have a rule for it
+        for name, value in fields.items():  # a name that is no annotation raises KeyError: a category may have its rule
             rules.ANNOTATIONS[name].check(name, value)
         events: list[dict[str, Any]] = bodies.decode(b"[" + b",".join(rests) + b"]")
         kinds: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for event in events:
             kinds.setdefault((event["category"], *event), []).append(event)
         for (category, *names), alike in kinds.items():
-            if not (fields.keys().isdisjoint(names) and _REQUIRED[category] <= {*fields, *names}):
+            if not (fields.keys().isdisjoint(names) and _REQUIRED_FIELDS[category] <= {*fields, *names}):
                 return []
-            _check(_FIELDS[category], names, alike)
+            _check_alike(_FIELDS[category], names, alike)
     except (bodies.Unreadable, LookupError, TypeError, ValueError, RecursionError):  # InvalidEvent is a ValueError
         return []
     for event in events:
@@ -211,15 +211,15 @@ def _completed(shared: bytes, rests: Sequence[bytes]) -> list[dict[str, Any]]:
     return events
 
 
-def _annotations(raw: bytes) -> bytes:
-    """The text of an event from "v" to its own fields, with the last comma; empty if it has none like that."""
+def _shared_annotations(raw: bytes) -> bytes:
+    """Return the bytes of an event from "v" to its own fields, with the last comma; empty if there are none."""
     start = raw.find(b'"v":')
     end = max(raw.find(b'"category":', start), 0) or raw.find(b'"event_uuid":', start)
     return raw[start:end] if 0 <= start < end and raw[end - 1 : end] == b"," else b""
 
 
-def _check(fields: Mapping[str, rules.Field], names: Sequence[str], events: Sequence[Mapping[str, Any]]) -> None:
-    """Check events that have the same fields, what repeats once.
+def _check_alike(fields: Mapping[str, rules.Field], names: Sequence[str], events: Sequence[Mapping[str, Any]]) -> None:
+    """Check events that have the same fields; check repeated values once.
 
     Raises:
         InvalidEvent: A value breaks a rule.
@@ -228,22 +228,22 @@ def _check(fields: Mapping[str, rules.Field], names: Sequence[str], events: Sequ
         field = fields.get(name)
         if field is not None:
             values: Collection[Any] = [event[name] for event in events]
-            if set(map(type, values)) in ({str}, {int}):  # else equal ones may differ: 1, 1.0 and true
+            if set(map(type, values)) in ({str}, {int}):  # other types: 1, 1.0 and true are equal, but differ
                 values = set(values)
             for value in values:
                 field.check(name, value)
 
 
 def broken_rules(event: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Every broken rule of an event, as the 400 answer lists them."""
+    """List the broken rules of an event in the form of the 400 answer."""
     try:
         return [
-            _error(error.error_type, "/" + error.field.replace(" key", "").replace(".", "/"), str(error))
+            _broken_rule(error.error_type, "/" + error.field.replace(" key", "").replace(".", "/"), str(error))
             for error in islice(rules.wire_errors(event), MAX_ERRORS)
         ]
-    except (ValueError, RecursionError) as error:  # a value that cannot even be shown
-        return [_error("data_invalid", "", f"cannot be checked: {error}")]
+    except (ValueError, RecursionError) as error:  # a value that cannot be shown in a message
+        return [_broken_rule("data_invalid", "", f"cannot be checked: {error}")]
 
 
-def _error(error_type: str, path: str, reason: str) -> dict[str, str]:
-    return {"error_type": error_type, "path": path[:MAX_REASON], "reason": reason[:MAX_REASON]}
+def _broken_rule(error_type: str, path: str, reason: str) -> dict[str, str]:
+    return {"error_type": error_type, "path": path[:MAX_RULE_REASON], "reason": reason[:MAX_RULE_REASON]}

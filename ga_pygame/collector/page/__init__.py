@@ -1,1 +1,1 @@
-"""The page: what a developer sees."""
+"""The web page that shows a collector's events."""

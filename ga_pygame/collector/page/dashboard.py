@@ -1,8 +1,8 @@
 """The page: counters, events as they arrive, sessions, levels.
 
-A browser gets only rows that it has not seen, a few times a second and at most some hundred of them; so a game that
-sends a thousand events a second costs it no more than one that sends a hundred. What is asked for is an empty page,
-which is filled when its socket is there. Everything comes from this machine: no font, script or style from elsewhere.
+A browser gets only rows that it has not seen, a few times a second and at most some hundred of them; so a thousand
+events a second cost it no more than a hundred. The HTML is an empty page, which is filled when its web socket is open.
+Fonts, scripts and styles come from this machine only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 os.environ.setdefault("NICEGUI_STORAGE_PATH", str(Path(tempfile.gettempdir()) / "ga_pygame_nicegui"))
 
-import nicegui  # it reads its environment when it is imported
+import nicegui  # NiceGUI reads its environment when it is imported
 from nicegui import ui
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -26,10 +26,10 @@ from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.page.feed import ROWS_KEPT, Feed
 from ga_pygame.collector.page.live import LEVELS_SHOWN, SECONDS_PER_LOOK, SESSIONS_SHOWN, Live, Snapshot
 from ga_pygame.collector.page.sections import Sections
-from ga_pygame.collector.page.tables import LiveTable, ShownRows, box, code, heading, table_card, text
+from ga_pygame.collector.page.tables import LiveTable, TableCache, box, code, heading, label, table_card
 from ga_pygame.collector.page.waiting import MAX_PAGES, Waiting
 from ga_pygame.collector.plain_text import visible
-from ga_pygame.collector.status import Status
+from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage.store import Store
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ _LEVEL_COLUMNS = [
     {"label": "attempts", "kind": "number"},
 ]
 RECONNECT_SECONDS = 60.0
-"""How long a page that lost its socket is kept. NiceGUI derives from it how long a browser may be too busy to answer a
-ping (0.4 of it): with its default, 3 s, a busy machine loses its page in the middle of what somebody reads."""
+"""How long a page that lost its socket is kept. NiceGUI waits 0.4 of it for a browser's answer to a ping: with its
+default of 3 s, a busy machine would lose its page while somebody reads it."""
 
 MAX_UNSEEN = 40
-"""Messages that a browser has not acknowledged (it does every 3 s); until then it gets nothing new, and what it misses
-comes in one piece. So a page that is asleep costs no memory, and one that is back always finds what it missed."""
+"""Messages that a browser has not acknowledged (it does so every 3 s). Beyond this number it gets nothing new; later
+it gets all that it missed at once. So a sleeping page costs no memory and shows everything when it is back."""
 
 MAX_OF_ONE_LOOK = 40
 """Messages that one look sends at most: a few for each table."""
@@ -78,15 +78,15 @@ MAX_OF_ONE_LOOK = 40
 _COUNTERS = ("events per second", "accepted", "rejected", "duplicates", "sessions live")
 
 
-def mount(app: Starlette, store: Store, trophy: Rules, status: Status, address: str) -> None:
+def mount(app: Starlette, store: Store, trophy: Rules, status: Troubles, address: str) -> None:
     """Add the page at `/`.
 
     Args:
         app: The collector's application.
-        store: Whose file is shown.
+        store: The store whose file is shown.
         trophy: Trophy's rules.
-        status: What the developer must be told at once.
-        address: What a game must be told, e.g. `http://127.0.0.1:8420`.
+        status: The troubles to show.
+        address: The address for `GA_PYGAME_COLLECTOR`, e.g. `http://127.0.0.1:8420`.
     """
     css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     live = Live(store, trophy, status)
@@ -114,7 +114,7 @@ def mount(app: Starlette, store: Store, trophy: Rules, status: Status, address: 
     async def not_found(request: Request, error: Exception) -> Response:  # noqa: ARG001 - NiceGUI would build a page
         return JSONResponse({"error": "not found"}, 404)
 
-    nicegui.app.config.socket_io_js_transports = ["websocket"]  # the guard lets nothing else through
+    nicegui.app.config.socket_io_js_transports = ["websocket"]  # the guard lets no other transport through
     nicegui.app.add_exception_handler(404, not_found)
     nicegui.app.on_startup(lambda: nicegui.background_tasks.create(_push(live, tabs), name="push to the page"))
     nicegui.app.on_shutdown(live.close)
@@ -133,7 +133,7 @@ def mount(app: Starlette, store: Store, trophy: Rules, status: Status, address: 
 
 
 async def _push(live: Live, tabs: list[_Tab]) -> None:
-    """Bring what is new to all tabs, again and again."""
+    """Send what is new to all tabs, regularly."""
     while True:
         await asyncio.sleep(SECONDS_PER_LOOK)
         if not tabs:
@@ -143,7 +143,7 @@ async def _push(live: Live, tabs: list[_Tab]) -> None:
             snapshot = await live.look()
             for tab in list(tabs):
                 tab.show(snapshot)
-        except Exception as error:  # noqa: BLE001 - the page must go on; NiceGUI says it on the terminal
+        except Exception as error:  # noqa: BLE001 - the page must go on; NiceGUI logs the error
             nicegui.app.handle_exception(error)
 
 
@@ -159,15 +159,15 @@ class _Tab:
         self._shown: Feed | None = None
         self._total = 0
         self._snapshot: Snapshot | None = None
-        self._rows = ShownRows()
+        self._rows = TableCache()
         self._build(address)
 
-    # --- what stands on it ------------------------------------------------------------------------------
+    # --- layout ------------------------------------------------------------------------------
 
     def _build(self, address: str) -> None:
         with box("top"):
             heading(1, "ga_pygame collector")
-            text("address", address)
+            label("address", address)
             with box("links"):
                 ui.link("events as JSON lines", "/api/export")
                 ui.link("rejected", "/api/export?rejected=1")
@@ -179,8 +179,8 @@ class _Tab:
                 if name == "rejected":
                     self._rejected = card.classes("bad")
                 with card:
-                    text("label", name)
-                    self._numbers[name] = text("number", "0")
+                    label("label", name)
+                    self._numbers[name] = label("number", "0")
         with box("columns"):
             with box("card feed"):
                 self._build_feed(address)
@@ -192,21 +192,21 @@ class _Tab:
     def _build_feed(self, address: str) -> None:
         with box("bar"):
             heading(2, "Events")
-            self._hint = text("hint", "")
+            self._hint = label("hint", "")
             with box("controls"):
                 pick = ui.element("select").classes("pick").props('aria-label="category"')
                 with pick:
                     for value, name in (("", "all"), *((one, one) for one in ("rejected", *rules.CATEGORIES))):
-                        text("", name, tag="option").props(f'value="{value}"')
+                        label("", name, tag="option").props(f'value="{value}"')
                 pick.on("change", self._pick, js_handler="(event) => emit(event.target.value)")
-                self._pause = text("plain", "Pause", tag="button").props('type="button"')
+                self._pause = label("plain", "Pause", tag="button").props('type="button"')
                 self._pause.on("click", self._toggle)
         self._empty = box("empty")
         with self._empty:
-            text("lead", "No events yet")
-            text("", "Add these three lines to your game, after pygame.init():")
+            label("lead", "No events yet")
+            label("", "Add these three lines to your game, after pygame.init():")
             code('import ga_pygame\ntracker = ga_pygame.Tracker(build="0.1.0")\ntracker.start()')
-            text("", "and start it with the address of this collector:")
+            label("", "and start it with the address of this collector:")
             code(
                 f"GA_PYGAME_COLLECTOR={address} python my_game.py\n\n"
                 f"# PowerShell\n$env:GA_PYGAME_COLLECTOR = '{address}'; python my_game.py"
@@ -214,7 +214,7 @@ class _Tab:
         self._empty.set_visibility(False)
         self._feed = LiveTable("Events", _EVENT_COLUMNS, ROWS_KEPT, details=True)
 
-    # --- what a person does -----------------------------------------------------------------------------
+    # --- the person's input -----------------------------------------------------------------------------
 
     async def _pick(self, event: Any) -> None:
         chosen = event.args
@@ -230,10 +230,10 @@ class _Tab:
             self._hint.set_text("")
             await self._feed_anew()
 
-    # --- what changes -----------------------------------------------------------------------------------
+    # --- updates -----------------------------------------------------------------------------------
 
     async def begin(self) -> None:
-        """Fill the page; its socket is there."""
+        """Fill the page, as its socket is open."""
         snapshot = await self._live.look()
         self._snapshot = None
         self._begun = True
@@ -242,13 +242,13 @@ class _Tab:
 
     async def _feed_anew(self) -> None:
         category = self.category
-        self._shown = None  # the next look shows it if the browser cannot take it now
+        self._shown = None  # if the browser is behind, the next look shows the feed
         feed = await self._live.feed(category)
-        if category == self.category and not self._is_behind():  # else another one was picked meanwhile
+        if category == self.category and not self._is_behind():  # not if another category was picked meanwhile
             self._show_feed(feed)
 
     def _is_behind(self) -> bool:
-        """Whether the browser has not read what it was sent."""
+        """Whether the browser has too many messages that it has not acknowledged."""
         outbox = self._client.outbox
         return len(outbox.message_history) + len(outbox.messages) > MAX_UNSEEN
 
@@ -257,9 +257,9 @@ class _Tab:
         self._feed.replace(feed.since(0))
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show what this tab does not show yet."""
+        """Send what this tab does not show yet."""
         if not self._begun or not self._client.has_socket_connection:
-            self._begun = False  # it is filled again when the socket is back
+            self._begun = False  # `begin` fills it again when the socket is back
             return
         if self._is_behind():
             return
@@ -284,7 +284,7 @@ class _Tab:
 
     def _show_new_rows(self) -> None:
         feed = self._live.open_feed(self.category)
-        if feed is None:  # just picked; `_feed_anew` is on its way
+        if feed is None:  # just picked: `_feed_anew` is reading it
             return
         if feed is not self._shown:
             self._show_feed(feed)
@@ -307,6 +307,6 @@ class _Tab:
         with self._banners:
             for trouble in snapshot.troubles:
                 with box("banner calm" if trouble.calm else "banner"):
-                    text("", visible(trouble.text))
+                    label("", visible(trouble.text))
                     if trouble.command:
                         code(visible(trouble.command))

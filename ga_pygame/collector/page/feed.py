@@ -1,30 +1,30 @@
-"""The rows of the page's feed, made once for all tabs that show the same category."""
+"""Rows of the page's feed, made once for all tabs that show the same category."""
 
 from __future__ import annotations
 
 from collections import deque
 
 from ga_pygame.collector.page import rows
-from ga_pygame.collector.page.rows import Row
+from ga_pygame.collector.page.rows import TableRow
 from ga_pygame.collector.storage.queries import Arrival, Queries
 
 ROWS_KEPT = 200
 """Rows of a category that a tab shows at most."""
 
 ROWS_PER_LOOK = 100
-"""New rows that one look brings at most; of more only the newest are shown."""
+"""New rows of one look; if there are more, only the newest are shown."""
 
 
-Looked = tuple[list[Row], int]
-"""What a look found, newest first; and the id up to which it looked."""
+Looked = tuple[list[TableRow], int]
+"""The rows that a look found, newest first, and the last id that it covered."""
 
 NOTHING: Looked = ([], -1)
 
 
 class Feed:
-    """What arrived of one category, newest first.
+    """The newest rows of one category, newest first.
 
-    `look` reads and is called on a thread; the rest belongs to the loop.
+    `look` reads the file and runs on the reading thread; all other methods run on the loop.
 
     Args:
         category: See `Queries.newest`.
@@ -33,37 +33,37 @@ class Feed:
     def __init__(self, category: str | None) -> None:
         self.category = category
         self.total = 0
-        """How many rows there have been; a tab that showed all of them keeps this number."""
-        self._rows: deque[Row] = deque(maxlen=ROWS_KEPT)
+        """The number of rows so far. A tab remembers it to ask for later rows with `since`."""
+        self._rows: deque[TableRow] = deque(maxlen=ROWS_KEPT)
         self._up_to = -1
 
     def look(self, queries: Queries) -> Looked:
-        """What came since the rows that are here."""
+        """Read the rows that arrived after the ones here."""
         up_to = queries.newest_id()
         if up_to == self._up_to:
             return [], up_to
         first = self._up_to < 0
         most = ROWS_KEPT if first else ROWS_PER_LOOK
         found = queries.newest(0 if first else self._up_to, most, self.category, up_to)
-        return [_row(one) for one in found], up_to
+        return [_safe_row(one) for one in found], up_to
 
     def add(self, looked: Looked) -> None:
-        """Take what `look` found."""
+        """Add the rows that `look` found."""
         found, up_to = looked
-        new = [row for row in found if row["id"] > self._up_to]  # two looks may have begun at the same row
+        new = [row for row in found if row["id"] > self._up_to]  # two looks may have started at the same row
         self._up_to = max(self._up_to, up_to)
         self._rows.extendleft(reversed(new))
         self.total += len(new)
 
-    def since(self, total: int) -> list[Row]:
-        """The rows that came after a tab's number, newest first; all that are kept for 0."""
+    def since(self, total: int) -> list[TableRow]:
+        """Return the rows after a tab's `total`, newest first; for 0, all that are kept."""
         return list(self._rows)[: max(0, self.total - total)]
 
 
-def _row(one: Arrival) -> Row:
+def _safe_row(one: Arrival) -> TableRow:
     try:
-        return rows.event_row(one)
-    except Exception:  # noqa: BLE001 - whatever a game sent, the others' rows are shown
+        return rows.row_of_event(one)
+    except Exception:  # noqa: BLE001 - one event that cannot be shown must not hide the others
         return {
             "id": one.id,
             "tone": "accepted",

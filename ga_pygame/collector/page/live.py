@@ -1,8 +1,7 @@
-"""What the page shows, read once for all tabs.
+"""Read what the page shows, once for all tabs.
 
-A thread reads and decodes, so that the loop that answers games never does; it reads only after something was
-written, and what no tab shows is not read. So twenty tabs cost the questions of one, and a quiet collector costs one
-look at a number.
+A thread reads and decodes, so that the loop that answers games does not. It reads only after a commit, and only what a
+tab shows. So twenty tabs cost as many queries as one, and an idle collector costs one query of the file's version.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from ga_pygame.collector.emulators.switchboard import Services
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.page import rows, service_rows
 from ga_pygame.collector.page.feed import NOTHING, Feed, Looked
-from ga_pygame.collector.page.rows import Row
-from ga_pygame.collector.status import Status, Trouble
+from ga_pygame.collector.page.rows import TableRow
+from ga_pygame.collector.status import Trouble, Troubles
 from ga_pygame.collector.storage.queries import MAX_LIVE_COUNTED, Queries
 from ga_pygame.collector.storage.reading import connect_to_read
 from ga_pygame.collector.storage.store import Store
@@ -29,7 +28,7 @@ from ga_pygame.collector.storage.store import Store
 SECONDS_PER_LOOK = 0.4
 LOOKS_PER_TABLE = 3
 SECONDS_PER_RECOUNT = 5.0
-"""How often sessions are looked at while nothing comes: one that falls silent changes without a write."""
+"""Time between two reads of the sessions while nothing arrives: a session that falls silent changes without a write."""
 
 RATE_SECONDS = 5.0
 SESSIONS_SHOWN = 50
@@ -40,7 +39,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The counters."""
+    """The counters of the page."""
 
     rate: float = 0.0
     accepted: int = 0
@@ -49,33 +48,33 @@ class Numbers:
     live: int = 0
 
     def texts(self) -> tuple[str, ...]:
-        """Them as they are shown."""
+        """Format the counters."""
         live = f"{self.live:,}" + ("+" if self.live >= MAX_LIVE_COUNTED else "")
         return (f"{self.rate:,.0f}", f"{self.accepted:,}", f"{self.rejected:,}", f"{self.duplicates:,}", live)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What all tabs show alike; a list stays the same object while nothing in it changes."""
+    """What all tabs show; a list stays the same object while it does not change."""
 
     numbers: Numbers = Numbers()
     several_games: bool = False
-    sessions: list[Row] = field(default_factory=list)
-    levels: list[Row] = field(default_factory=list)
+    sessions: list[TableRow] = field(default_factory=list)
+    levels: list[TableRow] = field(default_factory=list)
     services: service_rows.Shown | None = None
     troubles: list[Trouble] = field(default_factory=list)
 
 
 class Live:
-    """Reads for the page. Everything but the questions runs on the loop.
+    """The reader of the page. Queries run on its thread, everything else on the loop.
 
     Args:
-        store: Whose file is read.
+        store: The store whose file to read.
         rules: Trophy's rules.
-        status: What else the developer must be told.
+        status: The troubles to show.
     """
 
-    def __init__(self, store: Store, rules: Rules, status: Status) -> None:
+    def __init__(self, store: Store, rules: Rules, status: Troubles) -> None:
         self.snapshot = Snapshot()
         self._store = store
         self._rules = rules
@@ -93,16 +92,16 @@ class Live:
         self._reader: sqlite3.Connection | None = None
 
     async def ask(self, question: Callable[[], _T]) -> _T:
-        """Answer a question on the reading thread."""
+        """Run a question on the reading thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, question)
 
     def close(self) -> None:
-        """Close the file once what is being read is read."""
+        """Close the file after the present read."""
         self._pool.submit(self._close)
         self._pool.shutdown(wait=True)
 
     async def feed(self, category: str | None) -> Feed:
-        """The rows of a category."""
+        """Return the feed of a category; read it if it is new."""
         feed = self._feeds.get(category)
         if feed is None:
             feed = self._feeds[category] = Feed(category)
@@ -110,24 +109,24 @@ class Live:
         return feed
 
     def open_feed(self, category: str | None) -> Feed | None:
-        """The same if it is there already."""
+        """Return the feed of a category if it was read already."""
         return self._feeds.get(category)
 
     async def keep(self, wanted: set[str | None]) -> None:
-        """Read the feeds of these categories from now on, and forget the others."""
+        """Keep the feeds of these categories up to date, and drop the others."""
         for category in self._feeds.keys() - wanted:
             del self._feeds[category]
         for category in wanted:
             await self.feed(category)
 
     async def look(self) -> Snapshot:
-        """Read what is new."""
+        """Read what is new and return the snapshot."""
         async with self._looking:
             feeds = list(self._feeds.values())
             try:
                 self.snapshot, looked = await self.ask(lambda: self._read(feeds))
-            except Exception as error:  # noqa: BLE001 - whatever stands in the file, the page says that it stands still
-                trouble = Trouble(f"The page cannot read {self._store.path}: {error}. What it shows is old.")
+            except Exception as error:  # noqa: BLE001 - for any damage to the file, the page says that it is not updated
+                trouble = Trouble(f"The page cannot read {self._store.path}: {error}. The data shown is out of date.")
                 self.snapshot = replace(self.snapshot, troubles=[*self._status.troubles(), trouble])
             else:
                 for feed, found in zip(feeds, looked, strict=True):
@@ -140,7 +139,7 @@ class Live:
         generation = self._store.generation
         if self._queries is None:
             self._queries = Queries(self._store.path, generation)
-        elif self._queries.follow(generation):  # the ids begin anew
+        elif self._queries.follow(generation):  # the ids of the new file start again
             self._version = self._tables_version = -1
             self._feeds = {}
             self._totals.clear()
@@ -164,7 +163,7 @@ class Live:
         queries = self._open()
         before, now = self.snapshot, self._clock.monotonic()
         version = queries.version()
-        changed, self._version = version != self._version, -1  # if this fails, the next look reads everything
+        changed, self._version = version != self._version, -1  # if this read fails, the next one reads everything
         numbers, found = before.numbers, before
         looked = [NOTHING] * len(feeds)
         if changed:
@@ -193,16 +192,16 @@ class Live:
 
     def _tables(self, queries: Queries, before: Snapshot, *, anew: bool) -> Snapshot:
         now = clock.wall_now()
-        sessions = [rows.session_row(one, now) for one in queries.sessions(SESSIONS_SHOWN)]
-        found = replace(before, sessions=_same(sessions, before.sessions))
+        sessions = [rows.row_of_session(one, now) for one in queries.sessions(SESSIONS_SHOWN)]
+        found = replace(before, sessions=_unchanged(sessions, before.sessions))
         if not anew:
             return found
-        levels = [rows.level_row(one) for one in queries.progression(LEVELS_SHOWN)]
-        services = service_rows.read(self._open_services())
+        levels = [rows.row_of_level(one) for one in queries.progression(LEVELS_SHOWN)]
+        services = service_rows.read_services(self._open_services())
         return replace(
             found,
             several_games=queries.games() > 1,
-            levels=_same(levels, before.levels),
+            levels=_unchanged(levels, before.levels),
             services=before.services if services == before.services else services,
         )
 
@@ -214,5 +213,5 @@ class Live:
         return (total - before) / (now - since) if now > since else 0.0
 
 
-def _same(found: list[Row], before: list[Row]) -> list[Row]:
+def _unchanged(found: list[TableRow], before: list[TableRow]) -> list[TableRow]:
     return before if found == before else found

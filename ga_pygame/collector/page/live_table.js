@@ -1,10 +1,10 @@
-// A table whose rows are pushed to it. Whatever a row holds is text: nothing of it becomes markup.
+// A table whose rows are pushed by the server. All values of a row are shown as text, never as markup.
 //
 // On a narrow screen CSS lays a row out as lines instead of columns; the roles keep it a table for screen readers.
 
 const LONGEST_DETAIL = 20000;
 
-// What a screen would not show, or would show in another order than it is in; as in plain_text.py.
+// Characters that are invisible or change the order of the text; the same as in plain_text.py.
 const UNSEEN =
   /[\p{Cc}\p{Cs}\p{Co}\p{Zl}\p{Zp}\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
 
@@ -97,8 +97,8 @@ export default {
     show_games(several) {
       this.several = several;
     },
-    // The row that is open and the one with the focus stay, as the last ones, when their turn to fall off has come:
-    // who reads one must not lose it to a game that goes on.
+    // New rows push old ones out. The open row and the focused row stay at the end instead: somebody may be reading
+    // them while the game goes on.
     keep(rows) {
       const kept = rows.slice(0, this.most);
       const read = new Set([this.open, this.focused()]);
@@ -131,7 +131,7 @@ export default {
       this.$el.querySelector(`tbody[data-id="${CSS.escape(row.id)}"] button.open`)?.focus();
     },
     async toggle(row, event) {
-      if (!this.details || (event.detail && window.getSelection().toString())) return; // text was selected, not a row clicked
+      if (!this.details || (event.detail && window.getSelection().toString())) return; // the click selected text
       if (this.open === row.id) {
         this.open = null;
         return;

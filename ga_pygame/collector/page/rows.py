@@ -1,7 +1,7 @@
-"""What the page's tables show of an event, a session, a level.
+"""Make the rows of the page's tables from events, sessions and levels.
 
-Everything in it came from a game: it is cut to a length, what would not be seen is written out, and the browser
-shows it as text.
+All values come from games: they are cut to a length, invisible characters are written out, and the browser shows them
+as text, never as markup.
 """
 
 from __future__ import annotations
@@ -14,49 +14,49 @@ import msgspec
 
 from ga_pygame.collector.page import tracebacks
 from ga_pygame.collector.plain_text import visible
-from ga_pygame.collector.storage.queries import Arrival, Level, Session
+from ga_pygame.collector.storage.queries import Arrival, LevelCounts, StoredSession
 
-NOTES_SHOWN = 4
+ERRORS_SHOWN = 4
 PLAYING_SECONDS = 60
-"""A session that has sent nothing for this long, and no end, is called silent: games send every 20 s."""
+"""A session without an end that has sent nothing for this long is shown as "no end came": games send every 20 s."""
 
 LATE_SECONDS = 120
-"""An event that came this long after it took place says so; games send every 20 s, and retry for a while."""
+"""An event that arrived this much later than it happened is marked as late; games send every 20 s, and retry."""
 
 MAX_DECODED_BYTES = 64 * 2**10
-"""A larger event is shown by its beginning and is not decoded."""
+"""Bytes of an event that is decoded for the page; of a larger one only the beginning is shown."""
 
 MAX_WORDS = 120
-"""Characters of an event, a level or an error that a row shows; the rest is seen when the row is opened."""
+"""Characters of an event, a level or an error that a row shows; the rest is visible when the row is opened."""
 
 LAST_MOMENT = 253_402_300_799
 """The last second of the year 9999."""
 
-Row = dict[str, Any]
-"""`id`, `tone` (its CSS class), `cells` in the order of the columns, `notes` as pairs below it."""
+TableRow = dict[str, Any]
+"""A row of a table: `id`, `tone` (its CSS class), `cells` in the order of the columns, `notes` as pairs below it."""
 
-_decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+_decode_json_event: Callable[[bytes], Any] = msgspec.json.Decoder().decode
 
 
 def decoded(raw: bytes) -> dict[str, Any] | None:
-    """An object of a game; `None` if it is none or too large to look into."""
+    """Decode an object of a game; `None` if it is not an object or too large."""
     if len(raw) > MAX_DECODED_BYTES:
         return None
     try:
-        value = _decode(raw)
+        value = _decode_json_event(raw)
     except (msgspec.DecodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
 
-def event_row(one: Arrival) -> Row:
-    """What arrived; for a rejected one, field and rule of what is wrong with it."""
+def row_of_event(one: Arrival) -> TableRow:
+    """Make the row of an event; a rejected one has its broken rules as notes."""
     event = decoded(one.json)
     if event is None:
         event = {"event_id": one.json[:MAX_WORDS].decode("utf-8", "replace")}
-    notes = [_note(error) for error in one.errors[:NOTES_SHOWN]]
-    if len(one.errors) > NOTES_SHOWN:
-        notes.append(["…", f"and {len(one.errors) - NOTES_SHOWN} more"])
+    notes = [_note(error) for error in one.errors[:ERRORS_SHOWN]]
+    if len(one.errors) > ERRORS_SHOWN:
+        notes.append(["…", f"and {len(one.errors) - ERRORS_SHOWN} more"])
     category = one.category
     if category == "unknown" and event.get("category") is not None:
         category = event["category"]
@@ -68,7 +68,7 @@ def event_row(one: Arrival) -> Row:
             [at, one.received_at, _late(at, one.received_at)],
             short(category, 20),
             _what(event),
-            _value(event),
+            _value_text(event),
             short(event.get("user_id"), 13),
             game(one.game_key),
         ],
@@ -77,7 +77,7 @@ def event_row(one: Arrival) -> Row:
 
 
 def moment(value: object) -> float | None:
-    """Seconds since 1970 that a calendar can show; else `None`."""
+    """Return a time since 1970 if a calendar can show it, else `None`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if not (math.isfinite(value) and 0 <= value <= LAST_MOMENT):
@@ -86,7 +86,7 @@ def moment(value: object) -> float | None:
 
 
 def _late(at: float | None, received_at: float) -> str:
-    """How much later it came than it took place, if that is much."""
+    """Say how much later than it happened an event arrived, if it is late."""
     if at is None or abs(received_at - at) < LATE_SECONDS:
         return ""
     if at > received_at:
@@ -101,12 +101,12 @@ def _span(seconds: float) -> str:
 
 
 def game(key: str) -> list[str]:
-    """A game's key: shortened, and whole for who looks closer."""
+    """Return a game's key: shortened for the cell, and whole for its tooltip."""
     return [short(key, 9), short(key, 64)]
 
 
 def _note(error: dict[str, str]) -> list[str]:
-    """Field and rule of one error."""
+    """Return the field and the rule of one error."""
     field = error["path"].strip("/").replace("/", ".")
     reason = error["reason"].removeprefix(f"{field} ").removeprefix(f"{field}: ")
     return [short(field or "event", 80), short(reason, 400)]
@@ -128,10 +128,10 @@ def _what(event: dict[str, Any]) -> str:
     if isinstance(category, str) and category in _SESSION:
         return _SESSION[category]
     names = _SAYS.get(category, ("event_id",)) if isinstance(category, str) else ("event_id",)
-    return short(" · ".join(_cut(event.get(name)) for name in names if event.get(name) is not None), MAX_WORDS)
+    return short(" · ".join(_bounded_text(event.get(name)) for name in names if event.get(name) is not None), MAX_WORDS)
 
 
-def _value(event: dict[str, Any]) -> str:
+def _value_text(event: dict[str, Any]) -> str:
     for name, unit in (("amount", ""), ("value", ""), ("score", ""), ("length", " s")):
         value = event.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -141,22 +141,22 @@ def _value(event: dict[str, Any]) -> str:
     return ""
 
 
-def _cut(value: object) -> str:
-    """A value as text of bounded length."""
+def _bounded_text(value: object) -> str:
+    """Return a value as text of bounded length."""
     if value is None:
         return ""
     return value[: 4 * MAX_WORDS] if isinstance(value, str) else str(value)[: 4 * MAX_WORDS]
 
 
 def short(value: object, longest: int) -> str:
-    """A value as visible text, cut to a length."""
+    """Return a value as visible text, cut to a length."""
     text = value if isinstance(value, str) else "" if value is None else str(value)
     shown = visible(text[: longest + 1])
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
-def session_row(one: Session, now: float) -> Row:
-    """A session and how it stands at `now`."""
+def row_of_session(one: StoredSession, now: float) -> TableRow:
+    """Make the row of a session with its state at `now`."""
     playing = not one.ended and now - one.received_at <= PLAYING_SECONDS
     state = "ended" if one.ended else "still playing" if playing else "no end came"
     tone = "playing" if playing else "over"
@@ -185,8 +185,8 @@ def _duration(seconds: int) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def level_row(one: Level) -> Row:
-    """How a level is played."""
+def row_of_level(one: LevelCounts) -> TableRow:
+    """Make the row of a level."""
     share = None if one.completion_rate is None else round(one.completion_rate * 100)
     mean = "" if one.mean_attempts is None else f"{one.mean_attempts:.1f}"
     return {

@@ -1,20 +1,20 @@
-"""The page's sections for POGR and Trophy; each hidden until its service is used."""
+"""The page's sections for POGR and Trophy. Each is hidden until its service is used."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ga_pygame.collector.page.service_rows import PLAYERS_SHOWN, ROWS_SHOWN, SESSIONS_SHOWN, Shown
-from ga_pygame.collector.page.tables import ShownRows, box, heading, table_card, text
+from ga_pygame.collector.page.service_rows import PLAYERS_SHOWN, POGR_ROWS_SHOWN, POGR_SESSIONS_SHOWN, Shown
+from ga_pygame.collector.page.tables import TableCache, box, heading, label, table_card
 
-_SESSION_COLUMNS = [
+_POGR_SESSION_COLUMNS = [
     {"label": "association", "kind": "text"},
     {"label": "build", "kind": "soft"},
     {"label": "start", "kind": "moment"},
     {"label": "end", "kind": "moment"},
     {"label": "rows", "kind": "number"},
 ]
-_ROW_COLUMNS = [
+_POGR_ROW_COLUMNS = [
     {"label": "received", "kind": "moment"},
     {"label": "kind", "kind": "chip"},
     {"label": "what", "kind": "text"},
@@ -36,16 +36,16 @@ _BOARD_COLUMNS = [
 
 
 class Sections:
-    """Both sections in one open browser tab."""
+    """Both sections of one browser tab."""
 
     def __init__(self) -> None:
-        self._shown = ShownRows()
+        self._shown = TableCache()
         with box("section service-pogr") as self._pogr:
             self._pogr_hint = _heading("POGR")
             with box("columns"):
-                self._rows = table_card("Rows", "pogr-rows", _ROW_COLUMNS, ROWS_SHOWN, service="POGR")
+                self._rows = table_card("Rows", "pogr-rows", _POGR_ROW_COLUMNS, POGR_ROWS_SHOWN, service="POGR")
                 self._sessions = table_card(
-                    "Sessions", "pogr-sessions", _SESSION_COLUMNS, SESSIONS_SHOWN, service="POGR"
+                    "Sessions", "pogr-sessions", _POGR_SESSION_COLUMNS, POGR_SESSIONS_SHOWN, service="POGR"
                 )
         with box("section service-trophy") as self._trophy:
             self._trophy_hint = _heading("Trophy")
@@ -58,7 +58,7 @@ class Sections:
         self._trophy.set_visibility(False)
 
     def show(self, found: Shown, *, anew: bool) -> None:
-        """Show what there is; `anew` what was shown before, too."""
+        """Show the rows; with `anew`, send also those that were shown before."""
         if anew:
             self._shown.forget()
         self._pogr.set_visibility(bool(found.pogr))
@@ -76,7 +76,7 @@ class Sections:
 def _heading(title: str) -> Any:
     with box("heading"):
         heading(2, title)
-        return text("hint", "")
+        return label("hint", "")
 
 
 def _said(counts: dict[str, int]) -> str:

@@ -1,6 +1,6 @@
-"""What the page's tables show of POGR's sessions and rows, of Trophy's players and leaderboards.
+"""Make the rows of the page's tables from POGR's sessions and rows and from Trophy's players and leaderboards.
 
-Everything in it came from a game and is cut to a length; the browser shows it as text.
+All values come from games and are cut to a length; the browser shows them as text.
 """
 
 from __future__ import annotations
@@ -11,42 +11,42 @@ from typing import Any
 
 import msgspec
 
-from ga_pygame.collector.emulators.pogr.store import PogrRow, PogrSession
+from ga_pygame.collector.emulators.pogr.store import StoredPogrRow, StoredPogrSession
 from ga_pygame.collector.emulators.switchboard import Board, Player, Services
-from ga_pygame.collector.page.rows import MAX_DECODED_BYTES, Row, decoded, moment, short
+from ga_pygame.collector.page.rows import MAX_DECODED_BYTES, TableRow, decoded, moment, short
 
-SESSIONS_SHOWN = 50
-ROWS_SHOWN = 100
+POGR_SESSIONS_SHOWN = 50
+POGR_ROWS_SHOWN = 100
 PLAYERS_SHOWN = 50
 RANKS_SHOWN = 10
 FACTS_SHOWN = 6
-NOTES_SHOWN = 3
+POGR_NOTES_SHOWN = 3
 _EVENT_FACTS = ("event", "sub_event", "event_key", "event_flag")
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the page shows of both services; the counts are empty while a service is not used."""
+    """The rows and counts of both services; the counts are empty while a service is not used."""
 
     pogr: dict[str, int] = field(default_factory=dict)
-    pogr_rows: list[Row] = field(default_factory=list)
-    pogr_sessions: list[Row] = field(default_factory=list)
+    pogr_rows: list[TableRow] = field(default_factory=list)
+    pogr_sessions: list[TableRow] = field(default_factory=list)
     trophy: dict[str, int] = field(default_factory=dict)
-    players: list[Row] = field(default_factory=list)
-    boards: list[Row] = field(default_factory=list)
+    players: list[TableRow] = field(default_factory=list)
+    boards: list[TableRow] = field(default_factory=list)
 
 
-def read(services: Services) -> Shown:
-    """Read what there is."""
+def read_services(services: Services) -> Shown:
+    """Read the rows and counts of both services."""
     summary = services.summary()
     pogr, trophy = summary["pogr"], summary["trophy"]
     counts: dict[str, int] = {}
-    rows: list[Row] = []
-    sessions: list[Row] = []
+    rows: list[TableRow] = []
+    sessions: list[TableRow] = []
     if pogr["sessions"] or pogr["rows"] or pogr["refused"]:
         counts = {"sessions": pogr["sessions"], "rows": sum(pogr["rows"].values()), "refused": pogr["refused"]}
-        rows = [pogr_row(one) for one in services.pogr_rows(ROWS_SHOWN, MAX_DECODED_BYTES)]
-        sessions = [pogr_session_row(one) for one in services.pogr_sessions(SESSIONS_SHOWN)]
+        rows = [row_of_pogr_row(one) for one in services.pogr_rows(POGR_ROWS_SHOWN, MAX_DECODED_BYTES)]
+        sessions = [row_of_pogr_session(one) for one in services.pogr_sessions(POGR_SESSIONS_SHOWN)]
     if not any(trophy.values()):
         return Shown(counts, rows, sessions)
     return Shown(
@@ -54,13 +54,13 @@ def read(services: Services) -> Shown:
         pogr_rows=rows,
         pogr_sessions=sessions,
         trophy={name: trophy[name] for name in ("events", "replays", "refused")},
-        players=[player_row(one, services.points_name) for one in services.players(PLAYERS_SHOWN)],
-        boards=board_rows(services.boards(RANKS_SHOWN)),
+        players=[row_of_player(one, services.points_name) for one in services.players(PLAYERS_SHOWN)],
+        boards=rows_of_boards(services.boards(RANKS_SHOWN)),
     )
 
 
-def pogr_session_row(one: PogrSession) -> Row:
-    """A session; who plays is named by the association, or by how the player was named instead."""
+def row_of_pogr_session(one: StoredPogrSession) -> TableRow:
+    """Make the row of a POGR session. The player is shown by the association id, or by the kind of identity."""
     player = one.association_id or f"({one.identity})"
     return {
         "id": one.session_id,
@@ -70,9 +70,9 @@ def pogr_session_row(one: PogrSession) -> Row:
     }
 
 
-def pogr_row(one: PogrRow) -> Row:
-    """A row with its key facts."""
-    notes = [["note", short(note, 300)] for note in one.notes[:NOTES_SHOWN]]
+def row_of_pogr_row(one: StoredPogrRow) -> TableRow:
+    """Make the row of a POGR row with its main values."""
+    notes = [["note", short(note, 300)] for note in one.notes[:POGR_NOTES_SHOWN]]
     return {
         "id": one.id,
         "tone": "accepted",
@@ -81,7 +81,7 @@ def pogr_row(one: PogrRow) -> Row:
     }
 
 
-def _facts(one: PogrRow) -> str:
+def _facts(one: StoredPogrRow) -> str:
     if not one.json:
         return "too large to be shown here"
     body = decoded(one.json)
@@ -94,24 +94,28 @@ def _facts(one: PogrRow) -> str:
         facts = [body.get("severity"), body.get("log")]
     else:
         inner = {"data": body.get("data", body), "metrics": body.get("metrics")}.get(one.kind, body)
-        facts = _pairs(inner)
+        facts = _names_and_values(inner)
     return short(" · ".join(short(fact, 120) for fact in facts if fact not in (None, "", {}, [])), 160)
 
 
-def _pairs(value: Any) -> list[str]:
-    """Names and values of an object, the first few of them."""
+def _names_and_values(value: Any) -> list[str]:
+    """Return the first few names and values of an object as texts."""
     if not isinstance(value, dict):
-        return [_shown(value, 120)]
+        return [_short_json(value, 120)]
     pairs = []
     for name, one in list(value.items())[:FACTS_SHOWN]:
-        inner = ", ".join(_pairs(one)) if isinstance(one, dict) and len(one) < FACTS_SHOWN and not _deep(one) else one
-        pairs.append(f"{short(name, 40)} {_shown(inner, 60)}".strip())
+        inner = (
+            ", ".join(_names_and_values(one))
+            if isinstance(one, dict) and len(one) < FACTS_SHOWN and not _deep(one)
+            else one
+        )
+        pairs.append(f"{short(name, 40)} {_short_json(inner, 60)}".strip())
     if len(value) > FACTS_SHOWN:
         pairs.append("…")
     return pairs
 
 
-def _shown(value: Any, longest: int) -> str:
+def _short_json(value: Any, longest: int) -> str:
     return short(value if isinstance(value, str) else msgspec.json.encode(value).decode(), longest)
 
 
@@ -119,8 +123,8 @@ def _deep(value: dict[str, Any]) -> bool:
     return any(isinstance(one, dict | list) for one in value.values())
 
 
-def player_row(one: Player, points_name: Callable[[str], str]) -> Row:
-    """A player with all that it has."""
+def row_of_player(one: Player, points_name: Callable[[str], str]) -> TableRow:
+    """Make the row of a Trophy player."""
     totals = " · ".join(f"{short(metric, 40)} {total:,}" for metric, total in one.totals.items())
     points = " · ".join(
         f"{short(points_name(key), 20)} {total:,}" + (f", {short(one.levels[key], 20)}" if key in one.levels else "")
@@ -140,8 +144,8 @@ def player_row(one: Player, points_name: Callable[[str], str]) -> Row:
     }
 
 
-def board_rows(boards: list[Board]) -> list[Row]:
-    """The best of each leaderboard."""
+def rows_of_boards(boards: list[Board]) -> list[TableRow]:
+    """Make rows of the best players of each leaderboard."""
     return [
         {
             "id": f"{board.key}:{place}",

@@ -1,21 +1,21 @@
-"""The page's building blocks: boxes, texts, and tables whose rows are pushed to the browser.
+"""Building blocks of the page: boxes, texts, and tables whose rows are pushed to the browser.
 
-Imported by `dashboard` only, which prepares NiceGUI's environment first.
+Only for `dashboard` and what it imports: it prepares NiceGUI's environment before the import.
 """
 
 from __future__ import annotations
 
 from nicegui import ui
 
-from ga_pygame.collector.page.rows import Row
+from ga_pygame.collector.page.rows import TableRow
 
 
 class LiveTable(ui.element, component="live_table.js"):
-    """A table in the browser; rows are pushed to it and not kept here.
+    """A table in the browser. Its rows are pushed and not kept on the server.
 
     Args:
-        label: What it is, for who cannot see it.
-        columns: `label` and `kind` of each; one of the kind `game` is shown only where there are several.
+        label: Its name for screen readers.
+        columns: `label` and `kind` of each. The kind `game` is shown only if there are several games.
         most: Rows that it shows at most.
         details: Whether a row can be opened.
     """
@@ -27,34 +27,34 @@ class LiveTable(ui.element, component="live_table.js"):
         self._props["most"] = most
         self._props["details"] = details
 
-    def prepend(self, new: list[Row]) -> None:
-        """Put rows on top; the oldest fall off at the bottom."""
+    def prepend(self, new: list[TableRow]) -> None:
+        """Add rows on top; rows beyond `most` are removed at the bottom."""
         self.run_method("prepend", new)
 
-    def replace(self, all_rows: list[Row]) -> None:
-        """Show these rows only."""
+    def replace(self, all_rows: list[TableRow]) -> None:
+        """Replace all rows by these."""
         self.run_method("replace", all_rows)
 
     def show_games(self, several: bool) -> None:
-        """Show which game a row is of."""
+        """Show or hide the column of the game."""
         self.run_method("show_games", several)
 
 
 Card = tuple[LiveTable, ui.element]
-"""A table, and what stands in its place while it is empty."""
+"""A table, and the element that is shown in its place while it is empty."""
 
 
-class ShownRows:
-    """What the browser shows in each table, so that only changes are sent."""
+class TableCache:
+    """The rows that the browser shows in each table, so that only changes are sent."""
 
     def __init__(self) -> None:
-        self._rows: dict[LiveTable, list[Row]] = {}
+        self._rows: dict[LiveTable, list[TableRow]] = {}
 
     def forget(self) -> None:
-        """Send everything again the next time."""
+        """Forget the rows, so that the next `show` sends all of them."""
         self._rows.clear()
 
-    def show(self, card: Card, found: list[Row]) -> None:
+    def show(self, card: Card, found: list[TableRow]) -> None:
         """Show these rows in a card's table."""
         table, none = card
         before = self._rows.get(table)
@@ -66,41 +66,41 @@ class ShownRows:
 
 
 def box(classes: str) -> ui.element:
-    """A part of the page."""
+    """Make a `div`."""
     return ui.element("div").classes(classes)
 
 
-def text(classes: str, words: str, *, tag: str = "div") -> ui.label:
-    """A text; never markup."""
-    label = ui.label(words).classes(classes)
-    label.tag = tag
-    return label
+def label(classes: str, words: str, *, tag: str = "div") -> ui.label:
+    """Make an element with a text; the text is never markup."""
+    element = ui.label(words).classes(classes)
+    element.tag = tag
+    return element
 
 
 def heading(level: int, words: str) -> None:
-    """A heading of the page (1), a card or a service (2), a card of a service (3)."""
-    text("title", words, tag=f"h{level}")
+    """Make a heading: level 1 for the page, 2 for a card or a service, 3 for a card of a service."""
+    label("title", words, tag=f"h{level}")
 
 
 def code(words: str) -> None:
-    """Lines to copy; they can be scrolled by keyboard."""
-    text("", words, tag="pre").props('tabindex="0"')
+    """Make a block of lines to copy; it can be scrolled by keyboard."""
+    label("", words, tag="pre").props('tabindex="0"')
 
 
 def table_card(title: str, classes: str, columns: list[dict[str, str]], most: int, *, service: str = "") -> Card:
-    """A card with a title and a table of at most so many rows.
+    """Make a card with a title and a table.
 
     Args:
         title: The heading.
         classes: CSS classes.
         columns: See `LiveTable`.
         most: See `LiveTable`.
-        service: Whose section the card is in, if it is in one.
+        service: The service of the section that the card is in; "" if it is in none.
     """
     with box(f"card {classes}"):
         with box("bar"):
             heading(3 if service else 2, title)
-        none = text("none", "none yet")
+        none = label("none", "none yet")
         table = LiveTable(f"{service} {title}".strip(), columns, most)
         table.set_visibility(False)
     return table, none

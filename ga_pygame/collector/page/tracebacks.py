@@ -1,24 +1,24 @@
-"""The one line of an error's message that says what happened."""
+"""Find the line of an error's message that says what happened."""
 
 from __future__ import annotations
 
 import re
 
 MAX_LOOKED_AT = 10_000
-"""Characters at the end of a message in which that line is looked for."""
+"""Characters at the end of a message that are searched for that line."""
 
 _BREAK = re.compile(r"\r?\n")
 _FRAME = re.compile(r'\s*File "')
 _GROUP = re.compile(r"(?: *[|+](?:-[+|-]*.*)?)+ ?")
-"""What stands before the lines of an exception group's traceback."""
+"""The marks in front of the lines of an exception group's traceback."""
 
 
 def headline(message: str) -> str:
-    """The line with the exception, before what else there is of the message.
+    """Return the line with the exception; if it is not the first one, with the message's first line behind it.
 
-    A Python traceback ends with it; more lines can follow that belong to its text (notes, a message of several
-    lines), so it is the first line after the last frame that is not indented. Of other texts it is the last line that
-    is not indented: the other languages' lists of frames are.
+    In a Python traceback the exception stands after the last frame. More lines may follow that belong to its text
+    (notes, a message of several lines), so it is the first line after the last frame that is not indented. In other
+    texts it is the last line that is not indented, since other languages indent their frames.
     """
     lines = [line for line in _BREAK.split(message[-MAX_LOOKED_AT:]) if line.strip()]
     if not lines:

@@ -1,7 +1,7 @@
-"""Pages that a browser asked for, and whose socket has not come yet.
+"""Pages that were requested and whose web socket is not open yet.
 
-Each holds some memory, and whoever asks without being a browser (a script, an `<img>`) never opens the socket. So
-their number is bounded, and they are given up after a while; a browser that was slower loads its page again.
+Each holds some memory, and a client that is not a browser (a script, an `<img>`) never opens the socket. So their
+number is bounded, and they are removed after a while. A browser that was slower loads its page again.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import asyncio
 from nicegui import Client
 
 MAX_WAITING_PAGES = 20
-"""Pages that wait for their socket; for one more the oldest is given up."""
+"""Pages that wait for their socket; a further one removes the oldest."""
 
 SOCKET_SECONDS = 60.0
-"""How long a page waits for its socket; a busy machine needs many seconds from the page to its socket."""
+"""How long a page waits for its socket; a busy machine may need many seconds to open it."""
 
 MAX_PAGES = 48
-"""Pages in memory: those with a socket, those that wait for one, and those that lost it a moment ago; then 503."""
+"""Pages in memory: with a socket, waiting for one, or lost a moment ago. Further ones are answered with 503."""
 
 
 class Waiting:
-    """The pages that wait, the oldest first."""
+    """The pages that wait for their socket, the oldest first."""
 
     def __init__(self) -> None:
         self._clients: dict[str, tuple[Client, asyncio.TimerHandle]] = {}
@@ -30,7 +30,7 @@ class Waiting:
         return len(self._clients)
 
     def add(self, client: Client) -> None:
-        """Let a new page wait."""
+        """Add a new page."""
         while len(self._clients) >= MAX_WAITING_PAGES:
             self._give_up(next(iter(self._clients)))
         timer = asyncio.get_running_loop().call_later(SOCKET_SECONDS, self._give_up, client.id)

@@ -1,1 +1,1 @@
-"""What was received, as it came, in one SQLite file."""
+"""The collector's file: everything that was received, as it came, in one SQLite database."""

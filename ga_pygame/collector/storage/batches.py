@@ -1,6 +1,6 @@
-"""How accepted events lie in the file: those of one request together, as they came, which is mostly gzip.
+"""Batches: the accepted events of one request in one row of the file, as they came, mostly as gzip.
 
-To write and to read a row per event again would cost ten times as much, and ten times the disk.
+One row per event would take ten times as long to write and to read, and ten times the disk.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PLAIN_BYTES = 4096
 
 
 class _Critical(msgspec.Struct):
-    """What tells whether a session crashed."""
+    """The fields that tell whether a session crashed."""
 
     category: Any = None
     severity: Any = None
@@ -26,7 +26,7 @@ class _Critical(msgspec.Struct):
 
 
 class About(msgspec.Struct):
-    """What is asked of a stored event without decoding all of it."""
+    """The fields of a stored event that are read without decoding all of it."""
 
     category: Any = None
     event_uuid: Any = None
@@ -37,33 +37,33 @@ _about = msgspec.json.Decoder(About).decode
 
 
 def join(events: Iterable[bytes]) -> bytes:
-    """The body of a batch that is not kept whole.
+    """Make the body of a batch of which some events are left out.
 
-    It is compressed as what came was: a request of some kilobytes must not become megabytes on the disk.
+    It is compressed, as the request was: a request of some kilobytes must not become megabytes on the disk.
     """
     body = b"[" + b",".join(events) + b"]"
     return body if len(body) <= PLAIN_BYTES else gzip.compress(body, 1, mtime=0)
 
 
-def split(body: object) -> list[bytes] | None:
-    """The events of a batch, each as it was sent; `None` if it is damaged.
+def split_batch(body: object) -> list[bytes] | None:
+    """Split a batch into its events, each as it was sent; `None` if it is damaged.
 
     Args:
-        body: What the file gives, which is anything once the file was damaged or changed by hand.
+        body: The value in the file; of any type if the file was damaged or changed by hand.
     """
     if not isinstance(body, bytes):
         return None
     encoding = "gzip" if body.startswith(bodies.GZIP_MAGIC) else ""
     try:
         unpacked = bodies.unpack(body, encoding, bodies.MAX_STORED_BYTES)
-        return [bytes(raw) for raw in bodies.split(unpacked)]
+        return [bytes(raw) for raw in bodies.split_list(unpacked)]
     except (bodies.BadBody, bodies.TooLarge):
         return None
 
 
 def ids(body: object) -> set[str] | None:
-    """The ids of a batch's events; `None` if it is damaged."""
-    raws = split(body)
+    """Return the ids of a batch's events; `None` if it is damaged."""
+    raws = split_batch(body)
     if raws is None:
         return None
     found = (about(raw).event_uuid for raw in raws)
@@ -71,7 +71,7 @@ def ids(body: object) -> set[str] | None:
 
 
 def about(raw: bytes) -> About:
-    """What an event says of itself."""
+    """Decode the fields of `About` of an event; all `None` if it is damaged."""
     try:
         return _about(raw)
     except (msgspec.DecodeError, RecursionError):
@@ -79,10 +79,10 @@ def about(raw: bytes) -> About:
 
 
 def crashed(body: object) -> set[str]:
-    """The sessions of a batch in which a critical error came; none of a damaged one."""
+    """Return the sessions of a batch that have a critical error; none if the batch is damaged."""
     found = set()
     with contextlib.suppress(msgspec.DecodeError, RecursionError):
-        for raw in split(body) or ():
+        for raw in split_batch(body) or ():
             event = _critical(raw)
             if event.category == "error" and event.severity == "critical" and isinstance(event.session_id, str):
                 found.add(event.session_id)

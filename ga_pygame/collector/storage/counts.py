@@ -1,4 +1,4 @@
-"""What POGR's and Trophy's routes counted."""
+"""The counts of POGR's and Trophy's routes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _COUNT = (
 )
 
 
-def count(db: sqlite3.Connection, service: str, name: str, number: float = 1) -> None:
+def add_count(db: sqlite3.Connection, service: str, name: str, number: float = 1) -> None:
     """Add to one of a service's counts."""
     db.execute(_COUNT, (service, name, number))
 
 
 def _of(db: sqlite3.Connection, service: str) -> dict[str, int]:
-    """A service's counts by name."""
+    """Read a service's counts by name."""
     rows = db.execute("SELECT name, number FROM service_counts WHERE service = ?", (service,))
     return {name: int(number) for name, number in rows}
 
 
 def pogr(db: sqlite3.Connection) -> dict[str, Any]:
-    """Sessions, rows by kind, refused requests."""
+    """Read POGR's counts: sessions, rows by kind, refused requests."""
     found = _of(db, "pogr")
     (sessions,) = db.execute("SELECT count(*) FROM pogr_sessions").fetchone()
     refused = found.pop("refused", 0)
@@ -31,7 +31,7 @@ def pogr(db: sqlite3.Connection) -> dict[str, Any]:
 
 
 def trophy(db: sqlite3.Connection) -> dict[str, int]:
-    """Users, events, replays, completions, refused requests."""
+    """Read Trophy's counts: users, events, replays, completed achievements, refused requests."""
     found = _of(db, "trophy")
     (everybody,) = db.execute("SELECT count(*) FROM trophy_users").fetchone()
     names = ("events", "replays", "achievements", "refused")

@@ -1,11 +1,11 @@
-"""Keeps the collector's file usable: notices what happened to it, says so, opens it again or begins a new one.
+"""Keep the collector's file usable: notice what happened to it, tell the developer, reopen it or begin a new one.
 
-- Deleted: a new file is begun at its place. What the old one held is gone, which is said.
-- Replaced: the file that is there now is used if it is a collector's and sound. Else nothing is stored until somebody
-  puts that right.
-- Changed from outside: the file is checked. A damaged one is set aside and a new one begun, also at the start.
-- Its log deleted: what the log held is still in our hands and is written into the database.
-- Full disk, read-only: each commit fails and says so. It goes on with the first one that works.
+- Deleted: a new file is begun at its path. The content of the old one is lost, and the message says so.
+- Replaced: the file that is there now is used if it is a collector's and not damaged. Else nothing is stored until
+  somebody repairs that.
+- Changed by another program: the file is checked. A damaged one is set aside and a new one begun, also at the start.
+- Its log deleted: the open handle still reads the log, so its content is written into the database.
+- Full or read-only disk: each commit fails and says so. Storing goes on with the first commit that works.
 """
 
 from __future__ import annotations
@@ -16,59 +16,59 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ga_pygame import clock
-from ga_pygame.collector.status import Status
+from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage.schema import (
     Damaged,
     NotNow,
     StoreError,
     cannot_use,
-    connect,
+    connect_to_write,
     is_damage,
     is_ours,
     make_folder,
 )
-from ga_pygame.collector.storage.watch import FileWatch, Trouble
+from ga_pygame.collector.storage.watch import FileTrouble, FileWatch
 from ga_pygame.collector.teller import Tell
 
 SECONDS_BETWEEN_TRIES = 1.0
-"""How long nothing is stored until it is tried again to open a file that cannot be used."""
+"""Time between two tries to open a file that cannot be used; nothing is stored meanwhile."""
 MAX_LOG_BYTES = 32 * 2**20
 """Bytes of the write-ahead log after which it is copied into the database."""
-_CAUSE = "file"
+_FILE_CAUSE = "file"
 _SET_ASIDE = "was set aside as {}; a new one was begun"
 
 
 class Unusable(Exception):
-    """There is no file that can be written; the message says why."""
+    """No file can be written; the message says why."""
 
 
 class Keeper:
-    """The writing thread's connection, and whether it is still the right one.
+    """The connection of the writing thread, with the checks that its file is still the right one.
 
     Args:
         path: The file.
-        tell: Told, for the developer, what happened to it.
-        status: The same for the page.
-        use: Called with each connection that is opened, to read what the store needs of the file. A file of which
-            that cannot be read is as damaged as one that cannot be opened.
+        tell: Called to tell the developer what happened to the file.
+        status: Shows the same on the page.
+        use: Called with each connection that is opened, to read what the store needs. If it raises, the file counts as
+            damaged, as one that cannot be opened.
 
     Raises:
-        StoreError: It cannot be opened at the start.
+        StoreError: The file cannot be opened at the start.
     """
 
     db: sqlite3.Connection
 
-    def __init__(self, path: Path, tell: Tell, status: Status, use: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(self, path: Path, tell: Tell, status: Troubles, use: Callable[[sqlite3.Connection], None]) -> None:
         self._path = path
         self._tell = tell
         self._status = status
         self._use = use
         self._watch = FileWatch(path)
         self._monotonic = clock.SystemClock().monotonic
-        self._trouble: Trouble | None = None
+        self._trouble: FileTrouble | None = None
         self._try_at = 0.0
         self.failing = False
-        """The last transaction could not be committed."""
+        """Whether the last transaction could not be committed."""
         self._version = 0
         self.generation = 0
         self._start()
@@ -78,10 +78,10 @@ class Keeper:
         self.db.close()
 
     def look(self) -> None:
-        """See whether the file is still the one that is written, and do what is needed if not.
+        """Check that the open file is still the one at the path; reopen it or begin a new one if not.
 
         Raises:
-            Unusable: It is not, and it cannot be put right now.
+            Unusable: It is not, and no file can be opened now.
         """
         if self._trouble is None:
             alone = self._is_alone()
@@ -98,8 +98,12 @@ class Keeper:
         self._try_at = now + SECONDS_BETWEEN_TRIES
         self._again(self._trouble)
 
-    def _look_again(self, trouble: Trouble) -> Trouble | None:
-        """See whether it was another process that was just committing: the log changes before its version does."""
+    def _look_again(self, trouble: FileTrouble) -> FileTrouble | None:
+        """Rule out that the change is a commit of another process; return `None` if it is.
+
+        A commit writes the log first and changes `data_version` after it. If the first check falls between the two, it
+        finds a changed log and no other writer. So the check is repeated with the write lock held.
+        """
         try:
             self.db.execute("BEGIN IMMEDIATE")
             try:
@@ -113,15 +117,15 @@ class Keeper:
             return None if "locked" in str(error) else trouble  # another process is still writing
 
     def committed(self) -> None:
-        """Note that a transaction was committed.
+        """Check after a commit that it went into the right file, and note the file's new state.
 
         Raises:
-            Unusable: It went into a file that is not there any more, or that somebody else was writing.
+            Unusable: The file is not at the path any more, or another program wrote into it meanwhile.
         """
         alone = self._is_alone()
         trouble = self._watch.trouble(alone=False)
         if trouble is None and alone and self._watch.main_changed():
-            trouble = Trouble("was changed by another program", main=True, inside=True)
+            trouble = FileTrouble("was changed by another program", main=True, inside=True)
         if trouble is not None:
             self._trouble = trouble
             raise Unusable(f"the collector's file {trouble.what}")
@@ -129,30 +133,30 @@ class Keeper:
         if self.failing:
             self.failing = False
             self._status.clear("commit")
-            self._tell(f"{_CAUSE} works again", "events are stored again")
+            self._tell(f"{_FILE_CAUSE} works again", "events are stored again")
 
     def failed(self, error: Exception) -> None:
-        """Note that a transaction could not be committed, and why."""
+        """Tell that a transaction could not be committed, and why."""
         if not isinstance(error, sqlite3.Error):
             return
         self.failing = True
         why = f"{error} (another program is writing into the file)" if "locked" in str(error) else str(error)
         self._status.tell("commit", f"Events cannot be stored: {why}. Games are told to send them again later.")
-        self._watch.note_log()  # what was written of the transaction is in the log, without effect
+        self._watch.note_log()  # the log holds pages of the failed transaction, without effect
         if is_damage(error):
-            self._trouble = Trouble("is damaged", main=True, inside=True)
+            self._trouble = FileTrouble("is damaged", main=True, inside=True)
 
     def tidy(self, also: Callable[[], bool]) -> None:
-        """Do what nobody waits for: `also`, and copy the log into the database when it has become long.
+        """Do upkeep after a commit: call `also`, and copy the log into the database if it is long.
 
-        The last commit is acknowledged already: a program that damaged the file since then must be found by the next
-        look, so nothing is noted but what was written here.
+        The last commit is already acknowledged. If another program damaged the file after it, the next `look` must find
+        that. So the file's state is noted only if something was written here.
 
         Args:
-            also: Writes something or not, and says so.
+            also: Upkeep of the caller; returns whether it wrote.
         """
         if self._watch.trouble(alone=True) is not None:
-            return  # the next look finds out why
+            return  # the next look handles it
         has_written = also()
         if self._watch.log_bytes() > MAX_LOG_BYTES:
             self.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -161,7 +165,7 @@ class Keeper:
             self._watch.note()
 
     def _is_alone(self) -> bool:
-        """Whether no other process has committed since this was asked last."""
+        """Whether no other process has committed since the last call."""
         try:
             (version,) = self.db.execute("PRAGMA data_version").fetchone()
         except sqlite3.Error:
@@ -173,7 +177,7 @@ class Keeper:
     # --- opening it -------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        """Open the file for the first time; a damaged one of ours is set aside.
+        """Open the file for the first time; set a damaged one of ours aside.
 
         Raises:
             StoreError: It cannot be used.
@@ -191,14 +195,15 @@ class Keeper:
             self._say(f"is damaged ({damage.__cause__ or damage})", f"It {_SET_ASIDE.format(aside.name)}")
 
     def _connect(self) -> None:
-        """Open the file that is at the path and read what the store needs of it.
+        """Open the file at the path and call `use` with it.
 
         Raises:
             StoreError: It cannot be used.
         """
-        db = connect(self._path)
+        db = connect_to_write(self._path)
         try:
-            # Only `tidy` copies the log into the database: a commit that changes the database was not ours.
+            # Only `tidy` copies the log into the database. So if the database file changes at a commit, another program
+            # wrote it.
             db.execute("PRAGMA wal_autocheckpoint = 0")
             (self._version,) = db.execute("PRAGMA data_version").fetchone()
             self._use(db)
@@ -210,7 +215,7 @@ class Keeper:
         self.generation += 1
 
     def _check(self) -> None:
-        """Read the whole file once.
+        """Check the whole file once.
 
         Raises:
             StoreError: It cannot be used.
@@ -224,14 +229,14 @@ class Keeper:
             self.db.close()
             raise Damaged(f"it is damaged ({str(found)[:100]})")
 
-    def _again(self, trouble: Trouble) -> None:
-        """Open what is there now.
+    def _again(self, trouble: FileTrouble) -> None:
+        """Open the file that is at the path now.
 
         Raises:
             Unusable: It cannot be used.
         """
         if not trouble.main and not trouble.inside:
-            with contextlib.suppress(sqlite3.Error):  # the log's file is gone, but we still hold it open
+            with contextlib.suppress(sqlite3.Error):  # the log was deleted, but the open handle still reads it
                 self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         with contextlib.suppress(sqlite3.Error):
             self.db.close()
@@ -246,12 +251,13 @@ class Keeper:
         self._trouble = None
         self._say(trouble.what, what)
 
-    def _open_checked(self, trouble: Trouble) -> str:
-        """Open the file that is there, or a new one; returns what was done."""
+    def _open_checked(self, trouble: FileTrouble) -> str:
+        """Open and check the file at the path, or a new one; return what was done."""
         existed = self._path.exists()
         own = existed and (trouble.inside or not trouble.main)
         try:
-            if own and not self._path.stat().st_size:  # readers have it open, so it must not become a new database
+            # Readers still have an emptied file open, so it must not become the new database.
+            if own and not self._path.stat().st_size:
                 raise Damaged("it is empty")
             self._connect()
             self._check()
@@ -260,7 +266,8 @@ class Keeper:
         except StoreError:
             if not own:
                 raise
-            # It is our own file that was spoiled; what was put there in its place is somebody's and stays.
+            # It is our own file, damaged, so it may be set aside. A file that was put in its place stays: it is
+            # somebody else's.
             aside = self._watch.set_aside(int(clock.wall_now()))
             self._connect()
             return f"It is damaged and {_SET_ASIDE.format(aside.name)}{self._number()}"
@@ -269,10 +276,10 @@ class Keeper:
         return f"What is there now was checked and is used{self._number()}"
 
     def _number(self) -> str:
-        """What makes the same message of a later time another one, so that it is told again."""
+        """Return a suffix that makes a repeated message differ, so that it is told again."""
         return f" (file {self.generation} of this run)"
 
     def _say(self, happened: str, done: str) -> None:
         text = f"The file {self._path} {happened}." + (f" {done}." if done else "")
-        self._tell(_CAUSE, text)
-        self._status.tell(_CAUSE, text)
+        self._tell(_FILE_CAUSE, text)
+        self._status.tell(_FILE_CAUSE, text)

@@ -1,4 +1,4 @@
-"""The order of levels as a person counts: level_1, level_2, level_10."""
+"""Natural order of level names: level_1, level_2, level_10."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _DIGITS = re.compile("[0-9]+")
 
 
 def natural_key(level: str) -> str:
-    """A text by which a database sorts levels part by part, and numbers in them by their value.
+    """Return a sort key: a database orders by it part by part, and numbers by their value.
 
-    Each number is preceded by the number of its digits. The parts of a level are joined by ':'; a tab in its place
-    sorts before everything that a part can hold, so that all of `forest` comes before `forest 2`.
+    Each number gets the count of its digits in front. The ':' between the parts of a level becomes a tab, which sorts
+    before every character of a part, so that all of `forest` comes before `forest 2`.
     """
     return _DIGITS.sub(_counted, level.lower().replace(":", "\t"))
 

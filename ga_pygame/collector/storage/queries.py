@@ -1,7 +1,7 @@
-"""What can be asked of a collector's file: counts, events, sessions, levels. Reads only.
+"""Queries of a collector's file: counts, events, sessions, levels. They only read.
 
-Every question costs the same with a thousand events and with a million: it reads a rollup table by an index, or a
-bounded slice of the newest ids.
+Every query takes as long with a million events as with a thousand: it reads a rollup table by an index, or a bounded
+slice of the newest ids.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ import msgspec
 from ga_pygame.collector.plain_text import one_line
 from ga_pygame.collector.storage import batches, counts
 from ga_pygame.collector.storage.reading import Reader
-from ga_pygame.collector.storage.schema import StoreError
+from ga_pygame.collector.storage.schema import SELECT_LAST_ID, StoreError
 
 MAX_IDS_LOOKED_AT = 20_000
-"""How many of the newest ids a look at the feed goes through; older events are left out of a filtered feed."""
+"""Newest ids that one read of the feed goes through; older events are missing in a filtered feed."""
 
 MAX_EVENTS_UNPACKED = 20_000
-"""How many events a look at the feed takes out of their requests; the rest of them is left out."""
+"""Events that one read of the feed unpacks; the rest is left out."""
 
 MAX_BYTES_UNPACKED = 8 * 2**20
-"""How many bytes of JSON one answer takes out of their requests, before the one that is over it; the rest comes with
-the next answer, and is left out of the feed."""
+"""Bytes of JSON that one answer unpacks; the request that exceeds it is the last one. The rest comes with the next
+answer, and is left out of the feed."""
 
 MAX_ERRORS_BYTES = 256 * 2**10
-"""Broken rules of one event are listed up to this many bytes of JSON; of more the answer says only that they exist."""
+"""Bytes of JSON of one event's broken rules; if there are more, the answer says only that they exist."""
 
 MAX_LIVE_COUNTED = 10_000
-"""Sessions that play at the moment are counted up to this number, and shown as at least so many."""
+"""Live sessions are counted up to this number; if it is reached, it is shown with a plus sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """One session as far as its events tell; `length` in seconds, `ended` once its `session_end` came."""
+class StoredSession:
+    """A session as its events tell it; `length` in seconds, `ended` once its `session_end` came."""
 
     session_id: str
     game_key: str
@@ -67,8 +67,8 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """How a level is played."""
+class LevelCounts:
+    """The counts of a level."""
 
     level: str
     starts: int
@@ -79,34 +79,32 @@ class Level:
 
 
 class Queries:
-    """A reader's connection to the file; one thread at a time."""
+    """The queries on one connection; for one thread at a time."""
 
     def __init__(self, path: Path, generation: int = 0) -> None:
-        self._generation = generation
-        self._reader = Reader(path)
+        self._reader = Reader(path, generation)
         self._db = cast("sqlite3.Connection", self._reader)
         self._games: dict[int, str] = {}
         self.unreadable = 0
         """Stored requests that could not be unpacked, in all answers together."""
 
     def follow(self, generation: int) -> bool:
-        """Read the file that is at the path now, if the store has begun another one; returns whether it is another.
+        """Open the file at the path again if the store has begun a new one; return whether another file is open.
 
         Args:
-            generation: The store's.
+            generation: The store's generation.
         """
-        if generation != self._generation and self._reader.reopen():
+        is_another = self._reader.follow(generation)
+        if is_another:
             self._games = {}
-            self._generation = generation
-            return True
-        return False
+        return is_another
 
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
 
     def summary(self) -> dict[str, Any]:
-        """Counts by category; duplicates and sessions as totals; what POGR's and Trophy's routes took."""
+        """Return counts by category, totals of duplicates and sessions, and POGR's and Trophy's counts."""
         (sessions,) = self._db.execute("SELECT count(*) FROM sessions").fetchone()
         return {
             **self.totals(),
@@ -116,7 +114,7 @@ class Queries:
         }
 
     def totals(self) -> dict[str, Any]:
-        """Accepted and rejected events by category, and how many were duplicates."""
+        """Return accepted and rejected events by category, and the number of duplicates."""
         accepted: dict[str, int] = {}
         rejected: dict[str, int] = {}
         duplicates = 0
@@ -131,17 +129,17 @@ class Queries:
         return {"accepted": accepted, "rejected": rejected, "duplicates": duplicates}
 
     def version(self) -> int:
-        """A number that changes whenever something was written to the file."""
+        """Return a number that changes with each commit to the file."""
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def games(self) -> int:
-        """How many games have sent something."""
+        """Return the number of games that have sent something."""
         return int(self._db.execute("SELECT count(*) FROM games").fetchone()[0])
 
     def live_sessions(self, since: float) -> int:
-        """How many sessions have not ended and sent something after `since` (seconds since 1970).
+        """Count the sessions that have not ended and sent something after `since` (seconds since 1970).
 
-        Counted up to `MAX_LIVE_COUNTED`.
+        The count stops at `MAX_LIVE_COUNTED`.
         """
         query = (
             "SELECT count(*) FROM (SELECT 1 FROM sessions INDEXED BY sessions_open"
@@ -150,9 +148,9 @@ class Queries:
         return int(self._db.execute(query, (since, MAX_LIVE_COUNTED)).fetchone()[0])
 
     def arrivals(self, after: int, limit: int) -> list[Arrival]:
-        """The next events after an id, accepted and rejected, in order of arrival.
+        """Return the next events after an id, accepted and rejected, in order of arrival.
 
-        At most `limit`, and fewer where they would be more than `MAX_BYTES_UNPACKED`; none only if there are none.
+        At most `limit`; fewer if they exceed `MAX_BYTES_UNPACKED`, but none only if there are none.
         """
         found: list[Arrival] = []
         size = 0
@@ -166,13 +164,13 @@ class Queries:
         return found
 
     def newest(self, after: int, limit: int, category: str | None = None, up_to: int | None = None) -> list[Arrival]:
-        """The newest events after an id, newest first; with a category, of that one only.
+        """Return the newest events after an id, newest first; with a category, only of that one.
 
         Args:
             after: The id.
-            limit: At most so many. Fewer where that needs more than the bounds of this module.
-            category: `rejected` means those that broke a rule.
-            up_to: Nothing after this id; what came later is left to the next look.
+            limit: The maximum; fewer if a bound of this module is reached.
+            category: `rejected` means the events that broke a rule.
+            up_to: The last id to return; later events are left to the next call.
         """
         newest_id = self.newest_id() if up_to is None else up_to
         after = max(after, newest_id - MAX_IDS_LOOKED_AT)
@@ -194,15 +192,14 @@ class Queries:
         return found
 
     def newest_id(self) -> int:
-        """The id of the last event that arrived, 0 if none did."""
-        query = "SELECT max(ifnull((SELECT max(id) FROM batches), 0), ifnull((SELECT max(id) FROM rejected), 0))"
-        return int(self._db.execute(query).fetchone()[0])
+        """Return the id of the newest event, 0 if there is none."""
+        return int(self._db.execute(SELECT_LAST_ID).fetchone()[0])
 
-    def _parts(self, row: tuple[Any, ...]) -> list[_Part]:
-        """The events of a row of `_both`, in order of arrival; none of a row that is damaged."""
+    def _parts(self, row: tuple[Any, ...]) -> list[_EventRow]:
+        """Split a row of `_both` into its events, in order of arrival; none if the row is damaged."""
         last, received_at, game_id, categories, body, errors = row
         sound = isinstance(received_at, int | float) and isinstance(categories, str)
-        raws = (batches.split(body) if errors is None else _rejected(body)) if sound else None
+        raws = (batches.split_batch(body) if errors is None else _rejected(body)) if sound else None
         if raws is None:
             self.unreadable += 1
             return []
@@ -211,22 +208,22 @@ class Queries:
             for row_id, raw in enumerate(raws, last - len(raws) + 1)
         ]
 
-    def _arrival(self, part: _Part) -> Arrival:
+    def _arrival(self, part: _EventRow) -> Arrival:
         row_id, received_at, game_id, categories, raw, errors = part
         several = errors is None and "," in categories
         category = batches.about(raw).category if several else categories
         return Arrival(row_id, received_at, self._game(game_id), category, raw, _errors(errors))
 
     def _game(self, game_id: int) -> str:
-        """A game's key; games are added while this reads, never changed."""
+        """Return a game's key. Games may be added while this reads, but never change, so keys are cached."""
         key = self._games.get(game_id)
         if key is None:
             self._games = dict(self._db.execute("SELECT id, key FROM games"))
             key = self._games.get(game_id, _NO_GAME)
         return key
 
-    def sessions(self, limit: int = 100) -> list[Session]:
-        """The sessions that sent something last, newest first."""
+    def sessions(self, limit: int = 100) -> list[StoredSession]:
+        """Return the sessions that sent something last, newest first."""
         query = (
             "SELECT session_id, key, user_id, session_num, platform, build, started,"
             " CASE WHEN length IS NULL THEN CAST(latest - started AS INTEGER) ELSE length END, length IS NOT NULL,"
@@ -236,8 +233,8 @@ class Queries:
         )
         return [_session(row) for row in self._db.execute(query, (limit,))]
 
-    def progression(self, limit: int = 200) -> list[Level]:
-        """Starts, fails and completes of each level, in the order of their names, as a person counts."""
+    def progression(self, limit: int = 200) -> list[LevelCounts]:
+        """Return the counts of each level, in the natural order of their names."""
         query = (
             "SELECT level, sum(starts), sum(fails), sum(completes), sum(attempts), sum(attempted)"
             " FROM levels INDEXED BY levels_natural GROUP BY natural, level ORDER BY natural, level LIMIT ?"
@@ -247,24 +244,24 @@ class Queries:
             tried = max(starts, fails + completes)
             rate = completes / tried if tried else None
             mean = attempts / attempted if attempted else None
-            found.append(Level(level, starts, fails, completes, rate, mean))
+            found.append(LevelCounts(level, starts, fails, completes, rate, mean))
         return found
 
     def stored(self) -> Iterator[bytes]:
-        """Every accepted event as it was sent, one line each, in order of arrival.
+        """Yield every accepted event as it was sent, as one line of JSON, in order of arrival.
 
         Raises:
-            StoreError: The file is damaged; what could be read was given before.
+            StoreError: The file is damaged; the events that could be read were yielded before.
         """
         for (body,) in self._all("SELECT body FROM batches ORDER BY id"):
-            raws = batches.split(body)
+            raws = batches.split_batch(body)
             if raws is None:
                 self.unreadable += 1
                 continue
             yield from map(one_line, raws)
 
     def rejected(self) -> Iterator[bytes]:
-        """Every rejected event with its errors, one line each, in order of arrival.
+        """Yield every rejected event with its broken rules, as one line of JSON, in order of arrival.
 
         Raises:
             StoreError: See `stored`.
@@ -274,30 +271,36 @@ class Queries:
             if raws is None:
                 self.unreadable += 1
                 continue
-            yield b'{"event":' + one_line(raws[0]) + b',"errors":' + one_line(_encode(_errors(errors))) + b"}"
+            yield rejected_line(raws[0], _errors(errors))
 
     def _all(self, query: str) -> Iterator[Any]:
         try:
             yield from self._db.execute(query)
         except sqlite3.Error as error:
-            raise StoreError(f"not all of the file can be read: {error}. What could be read is complete") from error
+            raise StoreError(
+                f"the file can be read only in part: {error}. All events before the damage were read"
+            ) from error
 
 
 _LAST_ID = 2**63 - 1
 _NO_GAME = "?"
-"""The key of a game that the file does not name any more."""
-_encode = msgspec.json.encode
+"""Shown as the key of a game that is missing in the file."""
 _decode_errors = msgspec.json.Decoder(list[dict[str, str]]).decode
 
 
 def _rejected(raw: object) -> list[bytes] | None:
-    """A rejected event; `None` if it is damaged."""
-    raws = batches.split(b"[" + raw + b"]") if isinstance(raw, bytes) else None
+    """Return a rejected event as a list with one element; `None` if it is damaged."""
+    raws = batches.split_batch(b"[" + raw + b"]") if isinstance(raw, bytes) else None
     return raws if raws is not None and len(raws) == 1 else None
 
 
+def rejected_line(raw: bytes, errors: list[dict[str, str]]) -> bytes:
+    """Write a rejected event and its broken rules as one line of JSON."""
+    return b'{"event":' + one_line(raw) + b',"errors":' + one_line(msgspec.json.encode(errors)) + b"}"
+
+
 def _errors(text: object) -> list[dict[str, str]]:
-    """The broken rules of a rejected event; `None` stands for an accepted one."""
+    """Decode the broken rules of a rejected event; `None` means an accepted event, which has none."""
     if text is None:
         return []
     try:
@@ -314,9 +317,9 @@ def _errors(text: object) -> list[dict[str, str]]:
 
 
 def _both(direction: str, category: str | None = None) -> str:
-    """The question for rows of accepted and of rejected events after an id, by their ids.
+    """Build the query for accepted and rejected events after an id, in the order of ids.
 
-    It is answered row by row, from both tables at once: who has enough stops reading.
+    SQLite answers it row by row from both tables, so a caller that has enough can stop reading.
     """
     accepted = (
         "SELECT id, received_at, game_id, categories, body, NULL AS errors FROM batches"
@@ -333,14 +336,14 @@ def _both(direction: str, category: str | None = None) -> str:
     return " UNION ALL ".join(parts) + f" ORDER BY id {direction}"
 
 
-_Part = tuple[int, float, int, str, bytes, Any]
-"""Of one event: id, when it was received, game id, the categories of its row, JSON, errors."""
+_EventRow = tuple[int, float, int, str, bytes, Any]
+"""One event: id, time of arrival, game id, categories of its row, JSON, errors."""
 
 
-def _session(row: tuple[Any, ...]) -> Session:
+def _session(row: tuple[Any, ...]) -> StoredSession:
     session_id, game_key, user_id, session_num, platform, build, started, length, ended, *rest = row
     received_at, events, crashed = rest
-    return Session(
+    return StoredSession(
         session_id=session_id,
         game_key=game_key,
         user_id=user_id or "",

@@ -1,4 +1,4 @@
-"""How the collector's file is read: a connection for each thread that asks, which follows when a new file was begun."""
+"""Read connections to the collector's file. Each thread has one; it follows when the store begins a new file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeVar, cast
 
 from ga_pygame.collector.storage.schema import (
     APPLICATION_ID,
+    COLLECTOR_SCHEMA_VERSION,
     MAX_LOCKED_SECONDS,
-    SCHEMA_VERSION,
     StoreError,
     lenient_text,
 )
@@ -21,27 +21,38 @@ _T = TypeVar("_T")
 
 
 class Reader:
-    """A connection to read with, which can be made anew when the file has become another one; one thread at a time.
+    """A connection for reading that can follow the store to a new file; for one thread at a time.
+
+    Args:
+        path: The file.
+        generation: The store's generation that this path belongs to now.
 
     Raises:
-        StoreError: The file is not there, not readable or not ours.
+        StoreError: The file does not exist, cannot be read or is not a collector's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, generation: int) -> None:
         self._path = path
+        self._generation = generation
         self._db = connect_to_read(path)
 
     def execute(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
-        """Ask the file."""
+        """Run a query."""
         return self._db.execute(query, values)
 
-    def reopen(self) -> bool:
-        """Read the file that is at the path now; if there is none yet, the one before. Returns whether there is."""
+    def follow(self, generation: int) -> bool:
+        """Open the file at the path again if the store has begun a new one; return whether another file is open.
+
+        If the new file cannot be read yet, the old one stays open and the next call tries again.
+        """
+        if generation == self._generation:
+            return False
         try:
             before, self._db = self._db, connect_to_read(self._path)
         except StoreError:
             return False
         before.close()
+        self._generation = generation
         return True
 
     def close(self) -> None:
@@ -50,28 +61,28 @@ class Reader:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Open the file for reading; it may be written meanwhile.
+    """Open the file for reading; another process may write it meanwhile.
 
     Raises:
-        StoreError: It is not there, not readable or not ours.
+        StoreError: The file does not exist, cannot be read or is not a collector's.
     """
     if not path.is_file():
-        raise StoreError(f"there is no file {path}: give the one that the collector named at its start with --db")
+        raise StoreError(f"there is no file {path}: use --db with the path that the collector printed at its start")
     try:
         db, application, version = _open_to_read(path, "mode=ro")
     except sqlite3.Error as error:
         if Path(f"{path}-wal").exists():
             raise StoreError(f"cannot read {path}: {error}") from error
-        try:  # where the log's index cannot be made, such as on a read-only disk; without a log nobody writes
+        try:  # the index of the log cannot be made, e.g. on a read-only disk; as there is no log, nobody writes
             db, application, version = _open_to_read(path, "mode=ro&immutable=1")
         except sqlite3.Error:
             raise StoreError(f"cannot read {path}: {error}") from error
     problem = ""
     if application != APPLICATION_ID:
         problem = "is not a collector's file"
-    elif version > SCHEMA_VERSION:
+    elif version > COLLECTOR_SCHEMA_VERSION:
         problem = "was written by a newer ga_pygame: update it"
-    elif version < SCHEMA_VERSION:
+    elif version < COLLECTOR_SCHEMA_VERSION:
         problem = "was written by an older ga_pygame: start the collector with this --db once, which takes it over"
     if problem:
         db.close()
@@ -80,7 +91,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 
 
 def _open_to_read(path: Path, how: str) -> tuple[sqlite3.Connection, int, int]:
-    """A connection with the application's id and the schema's version."""
+    """Open a connection; return it with the application id and the schema version."""
     uri = f"{path.absolute().as_uri()}?{how}"
     db = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=MAX_LOCKED_SECONDS)
     try:
@@ -95,43 +106,41 @@ def _open_to_read(path: Path, how: str) -> tuple[sqlite3.Connection, int, int]:
 
 
 class _Written(Protocol):
-    """A file that is written meanwhile."""
+    """A store, as far as reading needs it."""
 
     path: Path
 
     @property
     def generation(self) -> int:
-        """It changes when another file was begun."""
+        """A number that changes when another file is begun."""
 
 
 class Asker:
-    """Reads on a thread of its own, so that the loop answers games meanwhile.
+    """A reader with a thread of its own, so that the loop answers games meanwhile.
 
     Args:
-        store: Whose file is read.
+        store: The store whose file to read.
 
     Raises:
-        StoreError: The file is not there, not readable or not ours.
+        StoreError: The file does not exist, cannot be read or is not a collector's.
     """
 
     def __init__(self, store: _Written) -> None:
         self._store = store
-        self._generation = store.generation
-        self._reader = Reader(store.path)
+        generation = store.generation
+        self._reader = Reader(store.path, generation)
         self._pool = ThreadPoolExecutor(1, "ga-collector-emulators")
 
     async def ask(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Answer a question on that thread; raises what it raises."""
+        """Call a function with the connection on that thread; raises what the function raises."""
 
         def answer() -> _T:
-            generation = self._store.generation
-            if generation != self._generation and self._reader.reopen():
-                self._generation = generation
+            self._reader.follow(self._store.generation)
             return question(cast("sqlite3.Connection", self._reader))
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, answer)
 
     def close(self) -> None:
-        """Forget what waits, end the thread and close the connection."""
+        """Cancel waiting questions, end the thread and close the connection."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._reader.close()

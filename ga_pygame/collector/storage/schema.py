@@ -1,4 +1,4 @@
-"""The collector's file: its tables, and how it is opened."""
+"""The tables of the collector's file, and how to open it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ga_pygame.collector.storage import batches
 from ga_pygame.collector.storage.levels import natural_key
 
 APPLICATION_ID = 0x67615F63  # "ga_c": marks the file as ours
-SCHEMA_VERSION = 4
+COLLECTOR_SCHEMA_VERSION = 4
 
 _SCHEMA = """
 CREATE TABLE games (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
@@ -231,7 +231,7 @@ INSERT INTO seen_up_to SELECT ifnull(max(id), 0) FROM events;
 DROP TABLE events;
 """
 
-_PAGE = """
+_PAGE_COLUMNS = """
 -- 1 once a critical error came
 ALTER TABLE sessions ADD COLUMN crashed INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX sessions_open ON sessions (received_at) WHERE length IS NULL;
@@ -242,16 +242,18 @@ UPDATE levels SET natural = natural_key(level);
 CREATE INDEX levels_natural ON levels (natural, level);
 """
 
-_VERSIONS = (_SCHEMA, _EMULATORS, _BATCHES, _PAGE)
-"""What each version added to the one before."""
-_MADE = re.compile(r"(?:CREATE|DROP) TABLE (\w+)")
-_TABLES = {name for version in _VERSIONS for name in _MADE.findall(version)} - {"events"}
+_VERSIONS = (_SCHEMA, _EMULATORS, _BATCHES, _PAGE_COLUMNS)
+"""The SQL that each schema version adds to the one before."""
+_TABLE_NAME = re.compile(r"(?:CREATE|DROP) TABLE (\w+)")
+_ALL_TABLES = {name for version in _VERSIONS for name in _TABLE_NAME.findall(version)} - {"events"}
+SELECT_LAST_ID = "SELECT max(ifnull((SELECT max(id) FROM batches), 0), ifnull((SELECT max(id) FROM rejected), 0))"
+"""The id of the newest event, accepted or rejected; 0 if there is none."""
 MAX_LOCKED_SECONDS = 1.0
-"""How long is waited for another program that holds the file's lock."""
+"""Time to wait for another program that holds the file's lock."""
 MAX_SCANNED = 256 * 2**10
-"""Bytes at the beginning of a damaged file in which is looked for signs that it is a collector's."""
+"""Bytes at the beginning of a damaged file that are searched for signs that it is a collector's."""
 _OUTSIDE = ("locked", "full", "readonly", "unable to open", "I/O", "interrupted", "memory")
-"""Words of SQLite's errors that come from the disk, the rights or another program."""
+"""Words in SQLite's messages for errors caused by the disk, access rights or another program."""
 
 
 class StoreError(Exception):
@@ -259,25 +261,25 @@ class StoreError(Exception):
 
 
 class Damaged(StoreError):
-    """What is in the file cannot be used."""
+    """The content of the file cannot be used."""
 
 
 class NotNow(StoreError):
-    """The disk, the rights or another program are in the way; the file itself may be sound."""
+    """The disk, access rights or another program prevent it; the file itself may be good."""
 
 
 def is_of_the_file(error: Exception) -> bool:
-    """Whether an error comes from the file or what is around it, not from what was to be written."""
+    """Whether an error comes from the file or its surroundings, not from the data to be written."""
     return type(error) in (sqlite3.DatabaseError, sqlite3.OperationalError)
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether an error comes from what is in the file, not from the disk, the rights or another program."""
+    """Whether an error comes from the content of the file, not from the disk, access rights or another program."""
     return is_of_the_file(error) and not any(word in str(error) for word in _OUTSIDE)
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file that cannot be opened was a collector's: by its header, or by what is left of its tables."""
+    """Whether a file that cannot be opened was a collector's, by its header or by the names of its tables."""
     with path.open("rb") as file:
         begin = file.read(MAX_SCANNED)
     if begin.startswith(b"SQLite format 3\0") and begin[68:72] == APPLICATION_ID.to_bytes(4, "big"):
@@ -286,7 +288,7 @@ def is_ours(path: Path) -> bool:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it that are missing, each for its owner only, whatever the umask.
+    """Make a folder and its missing parents, each accessible to its owner only, whatever the umask.
 
     Raises:
         OSError: It cannot be made.
@@ -297,17 +299,17 @@ def make_folder(folder: Path) -> None:
 
 
 def temporary_path() -> Path:
-    """A new file for a collector that should leave nothing behind."""
+    """Make an empty temporary file, for a collector that should leave nothing behind."""
     descriptor, name = tempfile.mkstemp(prefix="ga_pygame_collector_", suffix=".sqlite3")
     os.close(descriptor)
     return Path(name)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the file for writing, made if it is not there; readable by its owner only.
+def connect_to_write(path: Path) -> sqlite3.Connection:
+    """Open the file for writing. A missing file is made, readable by its owner only.
 
     Raises:
-        StoreError: It is not ours, not readable, or its folder is missing.
+        StoreError: The file is not a collector's, cannot be read, or its folder does not exist.
     """
     if not path.parent.is_dir():
         raise StoreError(f"the folder {path.parent} does not exist: create it or choose another --db")
@@ -315,7 +317,7 @@ def connect(path: Path) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=MAX_LOCKED_SECONDS)
     except (OSError, sqlite3.Error) as error:
-        raise NotNow(f"cannot open {path}: {_reason(error)}. Choose another --db") from error
+        raise NotNow(f"cannot open {path}: {_error_reason(error)}. Choose another --db") from error
     try:
         _prepare(db, path)
     except sqlite3.Error as error:
@@ -328,18 +330,18 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def cannot_use(path: Path, error: Exception) -> StoreError:
-    """What an error means for the file."""
+    """Make the `StoreError` for an error while the file was opened or used."""
     kind = NotNow if isinstance(error, sqlite3.Error) and not is_damage(error) else Damaged
     hint = " (another program is writing into it)" if "locked" in str(error) else ""
-    return kind(f"cannot use {path}: {_reason(error)}{hint}. Choose another --db")
+    return kind(f"cannot use {path}: {_error_reason(error)}{hint}. Choose another --db")
 
 
 def lenient_text(raw: bytes) -> str:
-    """A text of the file; the default is to raise for one that is not UTF-8, which a damaged file can hold."""
+    """Decode a text of the file. SQLite's default raises for invalid UTF-8, which a damaged file can hold."""
     return raw.decode("utf-8", "replace")
 
 
-def _reason(error: Exception) -> str:
+def _error_reason(error: Exception) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
@@ -347,8 +349,8 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.text_factory = lenient_text
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA cache_size = -65536")  # KiB; event uuids are random, so their index is touched everywhere
-    db.execute("PRAGMA wal_autocheckpoint = 8000")  # pages: fewer times that those are copied to their places
+    db.execute("PRAGMA cache_size = -65536")  # KiB; event uuids are random, so all of their index is in use
+    db.execute("PRAGMA wal_autocheckpoint = 8000")  # pages; a larger value copies pages to their places less often
     db.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
     db.create_function("natural_key", 1, natural_key, deterministic=True)
     db.execute("BEGIN IMMEDIATE")
@@ -358,9 +360,9 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables and application != APPLICATION_ID:
             raise StoreError(f"{path} is a database of another program: choose another --db")
-        if version > SCHEMA_VERSION:
+        if version > COLLECTOR_SCHEMA_VERSION:
             raise StoreError(f"{path} was written by a newer ga_pygame: update it or choose another --db")
-        if version < SCHEMA_VERSION:
+        if version < COLLECTOR_SCHEMA_VERSION:
             for added in _VERSIONS[version:]:
                 for statement in added.split(";\n"):
                     if statement.strip():
@@ -368,8 +370,8 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
             if 0 < version < 4:
                 _mark_crashed(db)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        lacking = _TABLES - {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            db.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA_VERSION}")
+        lacking = _ALL_TABLES - {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if lacking:
             raise Damaged(f"{path} lacks tables ({', '.join(sorted(lacking))}): choose another --db")
         db.execute("COMMIT")
@@ -380,7 +382,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _mark_crashed(db: sqlite3.Connection) -> None:
-    """Find the sessions with a critical error among the events of an older file."""
+    """Mark the sessions with a critical error in a file of an older version."""
     found: set[tuple[int, str]] = set()
     rows = db.execute("SELECT game_id, body FROM batches WHERE instr(',' || categories || ',', ',error,')")
     for game_id, body in rows:

@@ -1,8 +1,8 @@
-"""Which events were stored before: by game, the ids that their senders gave them.
+"""The ids of the stored events, by game, to recognise duplicates.
 
-Ids are random: put into an index one by one, each touches a page of its own, which is most of what storing an
-event costs. So the newest are kept in memory and go into the index sorted, by the thousand. Nothing is lost
-with the memory: at the next start the ids that the index does not hold are read from the events.
+Ids are random. Inserted one by one, each would touch another page of the index, which is most of the time of storing
+an event. So the newest ids are kept in memory and are inserted sorted, by the thousand. A crash loses none: at
+the next start the ids that are missing in the index are read from the events.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from itertools import repeat
 from ga_pygame.collector.storage import batches
 
 KEPT_IN_MEMORY = 50_000
-"""Some 6 MB; to read them again at a start takes 0.2 s, to put them into the index as long."""
+"""About 6 MB. Reading them again at a start takes 0.2 s, and so does inserting them into the index."""
 _ASKED_AT_ONCE = 500  # an SQLite may be built for no more than 999 values
 
 
-class Seen:
-    """The ids of the stored events, for the writing thread.
+class SeenIds:
+    """The ids of the stored events; for the writing thread.
 
     Args:
         db: That thread's connection. Another process may write the same file.
-        kept: How many ids may be in memory only.
+        kept: Ids that may be in memory only.
     """
 
     def __init__(self, db: sqlite3.Connection, kept: int = KEPT_IN_MEMORY) -> None:
@@ -32,12 +32,12 @@ class Seen:
         self._kept = kept
         self._newest: defaultdict[int, set[str]] = defaultdict(set)
         self.damaged = 0
-        """Stored requests whose ids cannot be read: what of them is sent again is stored again."""
+        """Stored requests whose ids cannot be read. If their events are sent again, they are stored again."""
         self._up_to = self._indexed_up_to()
         self.catch_up()
 
     def _indexed_up_to(self) -> int:
-        """The last event whose id is in the index for sure."""
+        """Return the newest event up to which all ids are in the index."""
         rows = self._db.execute("SELECT id FROM seen_up_to").fetchall()
         if len(rows) == 1 and isinstance(rows[0][0], int):
             return int(rows[0][0])
@@ -46,7 +46,7 @@ class Seen:
         return 0
 
     def catch_up(self) -> None:
-        """Learn of events that another process has stored; inside a transaction that writes."""
+        """Add the ids of events that another process has stored; called within a write transaction."""
         query = "SELECT id, game_id, body FROM batches WHERE id > ? ORDER BY id"
         for last, game, body in self._db.execute(query, (self._up_to,)):
             uuids = batches.ids(body)
@@ -57,7 +57,7 @@ class Seen:
             self._up_to = last
 
     def among(self, game: int, uuids: Collection[str]) -> set[str]:
-        """Those of some ids that are stored."""
+        """Return those of the given ids that are stored."""
         found = self._newest[game].intersection(uuids)
         asked = list(uuids)
         for start in range(0, len(asked), _ASKED_AT_ONCE):
@@ -68,19 +68,19 @@ class Seen:
         return found
 
     def add(self, added: Mapping[int, Collection[str]], up_to: int) -> None:
-        """Note, once they are committed, ids by game and the last of their events."""
+        """Add ids by game after their commit, and the id of their last event."""
         for game, uuids in added.items():
             self._newest[game].update(uuids)
         self._up_to = max(self._up_to, up_to)
 
     def tidy(self) -> bool:
-        """Put the newest into the index when they have become many; in a transaction of its own.
+        """Insert the ids in memory into the index if there are many, in a transaction of its own.
 
         Returns:
             Whether it wrote.
 
         Raises:
-            sqlite3.Error: It cannot be written; then they stay in memory.
+            sqlite3.Error: The index cannot be written; the ids stay in memory.
         """
         if sum(map(len, self._newest.values())) <= self._kept:
             return False

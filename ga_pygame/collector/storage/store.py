@@ -1,15 +1,15 @@
-"""Where the collector keeps what it gets: one SQLite file, written by one thread.
+"""The store: one SQLite file with everything that the collector accepts, written by one thread.
 
-A submission is acknowledged after its commit; what waits together is committed together. The accepted events
-of a request are one row, each rejected one is a row; they share one sequence of ids, the order of arrival. What
-the page counts (totals, sessions, levels) is kept in the same transaction as the events, so that a question
-costs the same after a million.
+A submission is acknowledged after its commit; submissions that wait together are committed together. The accepted
+events of a request are one row, each rejected event is a row; they share one sequence of ids, the order of arrival.
+The page's counts (totals, sessions, levels) are updated in the same transaction as the events, so that a query takes
+as long after a million events as after a thousand.
 
-An event that was stored before (same game, same `event_uuid`) is counted as a duplicate and not stored
-again: games re-send what they saw no answer for.
+An event that was stored before (same game, same `event_uuid`) is counted as a duplicate and not stored again: games
+send an event again if they got no answer.
 
-The file can be deleted, replaced or damaged while it is written. Then nothing is acknowledged until `keeper` has
-made it good again.
+The file can be deleted, replaced or damaged while it is in use. Then nothing is acknowledged until `keeper` has
+repaired or replaced it.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ga_pygame.collector.status import Status
+from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage import batches
 from ga_pygame.collector.storage.keeper import Keeper, Unusable
 from ga_pygame.collector.storage.levels import natural_key
-from ga_pygame.collector.storage.schema import is_of_the_file
-from ga_pygame.collector.storage.seen import Seen
+from ga_pygame.collector.storage.schema import SELECT_LAST_ID, is_of_the_file
+from ga_pygame.collector.storage.seen import SeenIds
 from ga_pygame.collector.teller import Tell
 
 EVENTS_PER_COMMIT = 20_000
 MAX_WAITING_BYTES = 24 * 2**20
-"""Bytes of memory that submissions take, about, until they are committed; beyond it senders get 503."""
+"""Approximate bytes of memory of the submissions that are not committed; beyond it senders get 503."""
 MAX_REJECTED_KEPT = 100
-"""Rejected events of a request that are stored; further ones are only counted."""
-WATCH_SECONDS = 0.5
-"""How often the file is looked at while nothing is written."""
+"""Rejected events of a request that are stored; the rest is only counted."""
+IDLE_LOOK_SECONDS = 0.5
+"""Time between two checks of the file while nothing is written."""
 
 _ENDS = "the collector ends"
 
@@ -48,11 +48,11 @@ _Accepted = tuple[Mapping[str, Any], bytes]
 
 
 class StoreFull(Exception):
-    """It cannot be stored now: too much waits, or the file is not usable; the sender should come again later."""
+    """Nothing can be stored now: too much waits, or the file cannot be used. The sender should try again later."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedEvent:
     """An event that broke a rule."""
 
     category: str
@@ -62,34 +62,33 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What one request brought.
+    """The events of one request.
 
     Attributes:
-        game_key: Whose events these are.
+        game_key: The game that sent them.
         received_at: Seconds since 1970.
-        accepted: Each event decoded and as sent.
-        rejected: The others.
-        size: Bytes of memory that this holds, about.
-        body: The request's own list, if nothing of it was rejected; gzip or plain.
+        accepted: Accepted events, each decoded and as sent.
+        rejected: Rejected events.
+        size: Approximate bytes of memory of all this.
+        body: The body of the request if no event was rejected; gzip or plain.
     """
 
     game_key: str
     received_at: float
     accepted: Sequence[_Accepted]
-    rejected: Sequence[Rejected]
+    rejected: Sequence[RejectedEvent]
     size: int
     body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one request of another service writes.
+    """A write of POGR's or Trophy's routes.
 
     Attributes:
-        write: Called on the writing thread inside a transaction, a second time if that has to be begun anew;
-            so it keeps nothing but what it writes, and what it returns. It does not raise for a request that
-            it turns down.
-        size: Bytes that this holds in memory.
+        write: Called on the writing thread within a transaction, and again if that must be repeated. So it must have no
+            effects besides its writes and its result. It does not raise for a request that it turns down.
+        size: Bytes of memory of all this.
     """
 
     write: Callable[[sqlite3.Connection], Any]
@@ -97,19 +96,19 @@ class Change:
 
 
 def _silent(cause: str, message: str) -> None:
-    """Tell nobody."""
+    """Ignore a message."""
 
 
 class Store:
-    """The write side of the file; `submit` from any thread, one thread writes."""
+    """The write side of the file. Any thread may submit; one thread writes."""
 
     def __init__(
-        self, path: Path, *, temporary: bool = False, tell: Tell = _silent, status: Status | None = None
+        self, path: Path, *, temporary: bool = False, tell: Tell = _silent, status: Troubles | None = None
     ) -> None:
         self.path = path
         self._temporary = temporary
         self._tell = tell
-        self._keeper = Keeper(path, tell, status or Status(), self._use)
+        self._keeper = Keeper(path, tell, status or Troubles(), self._use)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._waiting_bytes = 0
         self._lock = threading.Lock()
@@ -119,11 +118,11 @@ class Store:
 
     @property
     def generation(self) -> int:
-        """It changes when the file was opened anew; who reads has to do the same. Any thread may ask."""
+        """A number that changes when the file was reopened; readers must reopen it too. Any thread may ask."""
         return self._keeper.generation
 
     def submit(self, submission: Submission) -> Future[None]:
-        """Hand over what a request brought; the future is done when it is committed.
+        """Queue the events of a request; the future is done after the commit.
 
         Raises:
             StoreFull: Too much waits already.
@@ -131,7 +130,7 @@ class Store:
         return self._put(submission)
 
     def change(self, change: Change) -> Future[Any]:
-        """Hand over another change; the future holds what its `write` returned once that is committed.
+        """Queue a change; the future gets the result of its `write` after the commit.
 
         Raises:
             StoreFull: Too much waits already.
@@ -148,7 +147,7 @@ class Store:
         return future
 
     def close(self) -> None:
-        """Write what waits, unless the file cannot be written, and close it."""
+        """Write what waits, if the file can be written, and close the file."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -165,19 +164,19 @@ class Store:
         try:
             while self._step():
                 pass
-        finally:  # nobody may wait for a thread that has ended
+        finally:  # a future that nobody completes would block its request for ever
             with self._lock:
                 self._closed = True
             with contextlib.suppress(queue.Empty):
                 while True:
                     item = self._queue.get_nowait()
                     if item is not None:
-                        _refuse([item], StoreFull(_ENDS))
+                        _fail_all([item], StoreFull(_ENDS))
 
     def _step(self) -> bool:
-        """Store what waits, or look at the file if nothing comes; returns whether to go on."""
+        """Store what waits, or check the file if nothing comes; return whether to go on."""
         try:
-            item = self._queue.get(timeout=WATCH_SECONDS)
+            item = self._queue.get(timeout=IDLE_LOOK_SECONDS)
         except queue.Empty:
             self._look_idly()
             return True
@@ -187,26 +186,26 @@ class Store:
                 self._keeper.look()
                 self._settle(group)
             except Unusable as error:
-                _refuse(group, StoreFull(str(error)))
+                _fail_all(group, StoreFull(str(error)))
             except Exception as error:  # noqa: BLE001 - this thread must go on, and senders must hear of it
-                _refuse(group, error)
+                _fail_all(group, error)
             finally:
-                _refuse(group, StoreFull(_ENDS))  # whom none of these reached
+                _fail_all(group, StoreFull(_ENDS))  # those that are not done yet
         with self._lock:
             self._waiting_bytes -= waiting
-        return going and not (self._closed and self._keeper.failing)  # at the end is no time to try again
+        return going and not (self._closed and self._keeper.failing)  # when closing, a failed write is not tried again
 
     def _look_idly(self) -> None:
         try:
             self._keeper.look()
-        except Unusable:  # it was said
+        except Unusable:  # the keeper has told the developer
             pass
         except Exception as error:  # noqa: BLE001 - this thread must go on
             self._keeper.failed(error)
-            self._tell("look", f"cannot look at {self.path}: {type(error).__name__}: {error}")
+            self._tell("look", f"cannot check {self.path}: {type(error).__name__}: {error}")
 
     def _group(self, item: _Item | None) -> tuple[list[_Item], int, bool]:
-        """What waits together, from one item on; the bytes of it; whether more may come after it."""
+        """Collect what waits, beginning with an item; return it, its bytes, and whether more may follow."""
         group: list[_Item] = []
         size = waiting = 0
         while item is not None:
@@ -224,10 +223,10 @@ class Store:
         return group, waiting, item is not None
 
     def _use(self, db: sqlite3.Connection) -> None:
-        """Go on with a file that was just opened."""
+        """Read what the store needs of a file that was just opened."""
         self._db = db
         self._games: dict[str, int] = dict(db.execute("SELECT key, id FROM games"))
-        self._seen = Seen(db)
+        self._seen = SeenIds(db)
         if self._seen.damaged:
             what = "stored requests are damaged and are left out where they are read"
             self._tell("damaged requests", f"{self._seen.damaged} {what}: {self.path}")
@@ -235,14 +234,14 @@ class Store:
     def _settle(self, group: list[_Item]) -> None:
         try:
             results = self._write([what for what, _ in group])
-        except Exception as error:  # noqa: BLE001 - whatever it is, the sender must hear of it
+        except Exception as error:  # noqa: BLE001 - for any error the sender needs an answer
             with contextlib.suppress(sqlite3.Error):
                 self._db.rollback()
-            self._games.clear()  # one that it added is not there any more
+            self._games.clear()  # the rollback removed games that this transaction added
             self._keeper.failed(error)
             if len(group) == 1 or is_of_the_file(error):
-                _refuse(group, error)
-            else:  # one that cannot be stored must not take the others with it
+                _fail_all(group, error)
+            else:  # one item that cannot be stored must not fail the others
                 for one in group:
                     self._settle([one])
             return
@@ -251,7 +250,7 @@ class Store:
             future.set_result(result)
         try:
             self._keeper.tidy(self._seen.tidy)
-        except sqlite3.Error:  # nobody waits for it, and the next time may be better
+        except sqlite3.Error:  # upkeep only: the next commit tries again
             with contextlib.suppress(sqlite3.Error):
                 self._db.rollback()
 
@@ -265,11 +264,9 @@ class Store:
         return results
 
     def _write_events(self, submissions: Sequence[Submission]) -> tuple[dict[int, set[str]], int]:
-        """Insert what is new and count everything; return the new ids by game, and the last batch's row id."""
+        """Insert new events and count all; return the new ids by game, and the row id of the last batch."""
         self._seen.catch_up()
-        (last,) = self._db.execute(
-            "SELECT max(ifnull((SELECT max(id) FROM batches), 0), ifnull((SELECT max(id) FROM rejected), 0))"
-        ).fetchone()
+        (last,) = self._db.execute(SELECT_LAST_ID).fetchone()
         added: dict[int, set[str]] = {}
         rows: list[tuple[Any, ...]] = []
         refused: list[tuple[Any, ...]] = []
@@ -297,11 +294,11 @@ class Store:
         return added, rows[-1][0] if rows else 0
 
     def _new(self, game_id: int, accepted: Sequence[_Accepted], added: set[str], tally: _Tally) -> Sequence[_Accepted]:
-        """What was not stored before; its ids are put to those that the transaction has `added`."""
+        """Return the events that were not stored before, and put their ids into `added`, the transaction's new ids."""
         uuids: list[str | None] = [event.get("event_uuid") for event, _ in accepted]
         unique = {uuid for uuid in uuids if uuid is not None}
         known = self._seen.among(game_id, unique) | (unique & added)
-        if len(unique) == len(accepted) and not known:  # nearly always
+        if len(unique) == len(accepted) and not known:  # the usual case
             added |= unique
             return accepted
         new = []
@@ -327,15 +324,15 @@ class Store:
 _Item = tuple[Submission | Change, Future[Any]]
 
 
-def _refuse(group: Sequence[_Item], error: Exception) -> None:
-    """Tell those who still wait that nothing was stored."""
+def _fail_all(group: Sequence[_Item], error: Exception) -> None:
+    """Complete the futures that are not done with an error: nothing was stored."""
     for _, future in group:
         if not future.done():
             future.set_exception(error)
 
 
 class _Tally:
-    """What a group of events adds to the totals, sessions and levels."""
+    """The counts that a transaction adds to the totals, sessions and levels."""
 
     def __init__(self) -> None:
         self._totals: dict[tuple[int, str], list[int]] = {}
@@ -343,12 +340,12 @@ class _Tally:
         self._levels: dict[tuple[int, str], list[int]] = {}
 
     def count(self, game_id: int, category: str, column: int, number: int = 1) -> None:
-        """Column 0 is accepted, 1 rejected, 2 duplicates."""
+        """Count events in a column: 0 accepted, 1 rejected, 2 duplicates."""
         counts = self._totals.setdefault((game_id, category), [0, 0, 0])
         counts[column] += number
 
     def add(self, game_id: int, received_at: float, events: Sequence[Mapping[str, Any]]) -> Collection[str]:
-        """Count accepted events of one request; return their categories."""
+        """Count the accepted events of one request and return their categories."""
         categories = Counter([event["category"] for event in events])
         for category, number in categories.items():
             self.count(game_id, category, 0, number)
@@ -387,7 +384,7 @@ class _Tally:
             counts[4] += 1
 
     def write(self, db: sqlite3.Connection) -> None:
-        """Add all this to the tables."""
+        """Add the counts to the tables."""
         db.executemany(
             "INSERT INTO totals VALUES (?, ?, ?, ?, ?) ON CONFLICT (game_id, category) DO UPDATE SET"
             " accepted = accepted + excluded.accepted, rejected = rejected + excluded.rejected,"

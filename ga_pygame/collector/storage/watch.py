@@ -1,7 +1,7 @@
-"""Whether the collector's file is still the one that it writes.
+"""Detect that the collector's file was deleted, replaced or changed by another program.
 
-SQLite goes on writing into a file that was deleted, and into one that was overwritten, and says that all is well:
-what is committed then is gone. So the store asks here before and after each commit, and while it has nothing to do.
+SQLite goes on writing into a file that was deleted or overwritten and reports success, but these commits are lost. So
+the store checks before and after each commit, and regularly while it is idle.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUFFIXES = ("", "-wal", "-shm")
-"""The database, its write-ahead log, and the log's index, which lie side by side."""
+"""Suffixes of the database, its write-ahead log and the index of the log."""
 _Stamp = tuple[int, int, int, int]
 """Device, inode, size, time of the last change in ns."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """What happened to the file.
+class FileTrouble:
+    """Something that happened to the file.
 
     Attributes:
-        what: In words, behind the file's name.
+        what: In words that follow the file's name.
         main: It happened to the database itself, not only to its log.
-        inside: What is in a file was changed; else there is no file any more, or another one.
+        inside: The content was changed; else the file is missing or another one.
     """
 
     what: str
@@ -32,7 +32,7 @@ class Trouble:
 
 
 class FileWatch:
-    """The three files as they were after the last commit; for the writing thread."""
+    """The state of the three files after the last commit; for the writing thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -40,49 +40,50 @@ class FileWatch:
         self._noted: dict[str, _Stamp | None] = {}
 
     def begin(self) -> None:
-        """Take the files that are there now for right: they were just opened."""
+        """Note the files that are there now: they were just opened."""
         self._noted = {}
         self.note()
 
     def note(self) -> None:
-        """Take what is in the files now for right; one that was deleted or replaced meanwhile stays wrong."""
+        """Note the present state of the files. A file that was deleted or replaced meanwhile keeps its old state."""
         for suffix in SUFFIXES:
-            before, now = self._noted.get(suffix), _stamp(self._paths[suffix])
-            if before is None or (now is not None and now[:2] == before[:2]):
-                self._noted[suffix] = now
+            self._note(suffix)
 
     def note_log(self) -> None:
-        """Take what is in the log now for right, but nothing else."""
-        before, now = self._noted.get("-wal"), _stamp(self._paths["-wal"])
-        if before is None or (now is not None and now[:2] == before[:2]):
-            self._noted["-wal"] = now
+        """Note the present state of the log only."""
+        self._note("-wal")
 
-    def trouble(self, *, alone: bool) -> Trouble | None:
-        """What is wrong, `None` if nothing is.
+    def _note(self, suffix: str) -> None:
+        before, now = self._noted.get(suffix), _stamp(self._paths[suffix])
+        if before is None or (now is not None and now[:2] == before[:2]):
+            self._noted[suffix] = now
+
+    def trouble(self, *, alone: bool) -> FileTrouble | None:
+        """Compare the files with their noted state; `None` if all is well.
 
         Args:
-            alone: Nobody else wrote with SQLite meanwhile, so that every change is one from outside.
+            alone: No other process wrote with SQLite meanwhile, so a change comes from another program.
         """
         for suffix in SUFFIXES:
             before = self._noted.get(suffix)
-            if before is None:  # the log was not there yet
+            if before is None:  # there was no log yet
                 continue
             now = _stamp(self._paths[suffix])
             name = "" if not suffix else f" (its {suffix} file)"
             if now is None:
-                return Trouble(f"was deleted{name}", main=not suffix, inside=False)
+                return FileTrouble(f"was deleted{name}", main=not suffix, inside=False)
             if now[:2] != before[:2]:
-                return Trouble(f"was replaced by another file{name}", main=not suffix, inside=False)
+                return FileTrouble(f"was replaced by another file{name}", main=not suffix, inside=False)
             if alone and suffix != "-shm" and now != before:
-                return Trouble(f"was changed by another program{name}", main=not suffix, inside=True)
+                return FileTrouble(f"was changed by another program{name}", main=not suffix, inside=True)
         return None
 
     def main_changed(self) -> bool:
-        """Whether the database itself was written, which a commit does not do: it writes the log."""
+        """Whether the database itself was written. A commit writes only the log."""
         return _stamp(self._paths[""]) != self._noted.get("")
 
     def remove_leftovers(self) -> None:
-        """Remove the log of a database that is not there any more: SQLite would write it into the next one."""
+        """Remove the log of a database that is gone: SQLite would apply it to the next one."""
         for suffix in SUFFIXES[1:]:
             beside = Path(f"{self._path}{suffix}")
             before, now = self._noted.get(suffix), _stamp(beside)
@@ -90,12 +91,12 @@ class FileWatch:
                 beside.unlink(missing_ok=True)
 
     def log_bytes(self) -> int:
-        """The size of the write-ahead log."""
+        """Return the size of the write-ahead log."""
         now = _stamp(self._paths["-wal"])
         return now[2] if now else 0
 
     def set_aside(self, number: int) -> Path:
-        """Give the files another name, so that what is in them can still be looked at; returns the database's."""
+        """Rename the files, so that their content can still be examined; return the database's new path."""
         while Path(f"{self._path}.damaged-{number}").exists():
             number += 1
         aside = Path(f"{self._path}.damaged-{number}")

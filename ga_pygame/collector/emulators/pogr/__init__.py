@@ -1,1 +1,1 @@
-"""POGR's server side."""
+"""The emulator of POGR."""

@@ -1,7 +1,7 @@
-"""What POGR's routes demand of a body, and what they only remark on.
+"""Check the bodies of POGR's rows; make notes about what is unusual but allowed.
 
-Where the service itself says nothing the choice is ours: strict, so that a mistake shows in development.
-With `lenient` a tag or a time that a strict reader refuses is taken with a note.
+POGR does not document all rules. The ones that are ours are strict, so that a mistake shows in development. With
+`lenient`, a wrong tag or time is accepted with a note.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TAGS = frozenset(
 )
 """Source: POGRClient, Description."""
 FUTURE_SECONDS = 600
-"""How far ahead an `override_timestamp` may be; players' clocks go wrong."""
+"""How far in the future an `override_timestamp` may be, since players' clocks can be wrong."""
 
 _EVENT: dict[str, type] = {
     "event": str,
@@ -27,8 +27,8 @@ _EVENT: dict[str, type] = {
     "event_key": str,
     "event_data": dict,
 }
-_REQUIRED: dict[str, dict[str, type]] = {"event": _EVENT, "logs": {"log": str}, "metrics": {"metrics": dict}}
-_OPTIONAL: dict[str, dict[str, type | tuple[type, ...]]] = {
+_REQUIRED_TYPES: dict[str, dict[str, type]] = {"event": _EVENT, "logs": {"log": str}, "metrics": {"metrics": dict}}
+_OPTIONAL_TYPES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "logs": {"service": str, "environment": str, "severity": str, "type": str, "data": dict},
     "metrics": {"service": str, "environment": str},
     "monitor": {"cpu_usage": (int, float), "memory_usage": (int, float), "dlls_loaded": list, "settings": dict},
@@ -40,33 +40,33 @@ _INSTANT = re.compile(
 )
 
 
-class Refused(Exception):
+class RowRefused(Exception):
     """A body that breaks a rule; the message is for the developer who sent it."""
 
 
-def check(kind: str, body: Mapping[str, Any], now: float, *, lenient: bool) -> tuple[float, list[str]]:
-    """When the row took place, and what is remarkable about it.
+def check_row(kind: str, body: Mapping[str, Any], now: float, *, lenient: bool) -> tuple[float, list[str]]:
+    """Check a row; return when it took place, and notes.
 
     Args:
         kind: The route.
-        body: What came.
+        body: The row.
         now: Seconds since 1970.
-        lenient: Take wrong tags and times with a note.
+        lenient: Accept wrong tags and times with a note.
 
     Raises:
-        Refused: A rule is broken.
+        RowRefused: A rule is broken.
     """
     notes: list[str] = []
     if kind == "data" and "data" not in body:
         notes.append("data: the body is taken as the data; newer clients send {'data': …, 'tags': …}")
-    _fields(kind, body)
+    _check_fields(kind, body)
     if kind == "metrics":
         notes.extend(_odd_metrics(body["metrics"]))
     if kind == "monitor" or (kind == "data" and "data" not in body):
         return now, notes
     try:
         return _tags(body.get("tags"), now), notes
-    except Refused as error:
+    except RowRefused as error:
         if not lenient:
             raise
         tags = body.get("tags")
@@ -74,22 +74,22 @@ def check(kind: str, body: Mapping[str, Any], now: float, *, lenient: bool) -> t
         if isinstance(tags, dict):
             try:
                 at = _tags({name: tags[name] for name in TAGS & tags.keys() if isinstance(tags[name], str)}, now)
-            except Refused:
+            except RowRefused:
                 at = now
         return at, [*notes, str(error)]
 
 
-def _fields(kind: str, body: Mapping[str, Any]) -> None:
-    required = _REQUIRED.get(kind, {})
+def _check_fields(kind: str, body: Mapping[str, Any]) -> None:
+    required = _REQUIRED_TYPES.get(kind, {})
     missing = [name for name in required if name not in body]
     if missing:
-        raise Refused(f"{kind}: {', '.join(missing)} missing")
+        raise RowRefused(f"{kind}: {', '.join(missing)} missing")
     wrong = []
-    for name, kinds in (*required.items(), *_OPTIONAL.get(kind, {}).items()):
+    for name, kinds in (*required.items(), *_OPTIONAL_TYPES.get(kind, {}).items()):
         if name in body and (not isinstance(body[name], kinds) or isinstance(body[name], bool)):
             wrong.append(f"{name} must be {_NAMES[kinds]}")
     if wrong:
-        raise Refused(f"{kind}: {', '.join(wrong)}")
+        raise RowRefused(f"{kind}: {', '.join(wrong)}")
 
 
 def _odd_metrics(metrics: Mapping[str, Any], path: str = "", depth: int = 0) -> list[str]:
@@ -105,31 +105,31 @@ def _odd_metrics(metrics: Mapping[str, Any], path: str = "", depth: int = 0) -> 
 
 
 def _tags(tags: Any, now: float) -> float:
-    """When a row with these tags took place."""
+    """Check the tags of a row and return when it took place."""
     if tags is None:
         return now
     if not isinstance(tags, dict):
-        raise Refused("tags must be an object")
+        raise RowRefused("tags must be an object")
     unknown = sorted(tags.keys() - TAGS)
     if unknown:
         named = ", ".join(name[:64] for name in unknown[:8])
-        raise Refused(f"invalid tags: {named}; valid are {', '.join(sorted(TAGS))}")
+        raise RowRefused(f"invalid tags: {named}; valid are {', '.join(sorted(TAGS))}")
     wrong = sorted(name for name, value in tags.items() if not isinstance(value, str))
     if wrong:
-        raise Refused(f"tags must be strings: {', '.join(wrong)}")
+        raise RowRefused(f"tags must be strings: {', '.join(wrong)}")
     text = tags.get("override_timestamp")
     if text is None:
         return now
     at = instant(text)
     if at is None:
-        raise Refused(f"override_timestamp {text[:64]!r} is no RFC 3339 time such as 2026-01-31T12:00:00Z")
+        raise RowRefused(f"override_timestamp {text[:64]!r} is not an RFC 3339 time such as 2026-01-31T12:00:00Z")
     if at > now + FUTURE_SECONDS:
-        raise Refused(f"override_timestamp {text[:64]!r} is more than {FUTURE_SECONDS // 60} minutes in the future")
+        raise RowRefused(f"override_timestamp {text[:64]!r} is more than {FUTURE_SECONDS // 60} minutes in the future")
     return at
 
 
 def instant(text: str) -> float | None:
-    """The seconds since 1970 of an RFC 3339 time, `None` if it is none."""
+    """Parse an RFC 3339 time to seconds since 1970; `None` if it is not one."""
     found = _INSTANT.match(text)
     if found is None:
         return None

@@ -1,9 +1,9 @@
-"""POGR's server side: the intake, at `/v1/intake`.
+"""The routes of POGR's intake, at `/v1/intake`.
 
-Seen in its clients: every call is a POST; a body is JSON whatever its Content-Type says, none at all is fine for
-init and end; the headers' names contain underscores; an answer is `{"success": …}` with a line break behind it.
-What the service does not say (codes of refusals, unknown tags, limits) is our choice, in `pogr_checks` and here.
-A row is acknowledged after its commit. Bearer tokens, tickets and keys are not kept.
+Observed in its clients: every call is a POST; a body is JSON whatever its Content-Type says; init and end may have no
+body; the headers' names contain underscores; an answer is `{"success": …}` with a line break at the end. What POGR does
+not document (status codes of refusals, unknown tags, limits) is our choice, in `checks` and here.
+A row is acknowledged after its commit. Bearer tokens, tickets and keys are not stored.
 """
 
 from __future__ import annotations
@@ -20,35 +20,36 @@ from starlette.routing import Route
 
 from ga_pygame import clock
 from ga_pygame.collector import bodies
-from ga_pygame.collector.emulators.calls import count_refused, preflight
 from ga_pygame.collector.emulators.faults import Faults
 from ga_pygame.collector.emulators.pogr import checks as pogr_checks
 from ga_pygame.collector.emulators.pogr import store as pogr_store
-from ga_pygame.collector.storage.store import Change, Store, StoreFull
+from ga_pygame.collector.emulators.writes import commit_change, count_refused
+from ga_pygame.collector.responses import preflight, with_retry_after
+from ga_pygame.collector.storage.store import Store, StoreFull
 from ga_pygame.collector.teller import Tell
 
 PREFIX = "/v1/intake"
-HEADERS = {
+POGR_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, OPTIONS",
     "Access-Control-Allow-Headers": "POGR_CLIENT, POGR_BUILD, INTAKE_SESSION_ID, ACCESS_KEY, SECRET_KEY, POGR_ACCESS,"
     " POGR_SECRET, Content-Type, Content-Encoding, Authorization, X-Requested-With",
     "Access-Control-Expose-Headers": "Retry-After",
 }
-MAX_ID = 512
+MAX_POGR_ID = 512
 """Characters of a client's, a build's or a player's id; a longer one is refused."""
-_IDS = {"event": "event_id", "logs": "log_id", "metrics": "metric_id", "monitor": "monitor_id"}
+_ID_NAMES = {"event": "event_id", "logs": "log_id", "metrics": "metric_id", "monitor": "monitor_id"}
 _KEY_PAIRS = (("access_key", "secret_key"), ("pogr_access", "pogr_secret"))
 
 
 @dataclass(frozen=True, slots=True)
 class PogrOptions:
-    """The knobs.
+    """The options of the emulator.
 
     Attributes:
-        clients: The builds that may call, by client; empty lets in any pair that is not empty.
-        lenient: Unknown tags and wrong times are taken with a note.
-        unknown_session_status: The code for an unknown or ended session; the service does not say it.
+        clients: The builds that may call, by client; if there are none, any client and build may.
+        lenient: Accept unknown tags and wrong times with a note.
+        unknown_session_status: The status for an unknown or ended session, which POGR does not document.
     """
 
     clients: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -57,10 +58,10 @@ class PogrOptions:
 
 
 def parse_clients(texts: list[str]) -> dict[str, frozenset[str]]:
-    """The clients from `ID:BUILD` each; a client may be named with several builds.
+    """Parse clients from `ID:BUILD` each; a client may have several builds.
 
     Raises:
-        ValueError: Without repeating what was given.
+        ValueError: One is not of this form; the message does not repeat it.
     """
     clients: dict[str, frozenset[str]] = {}
     for text in texts:
@@ -77,16 +78,16 @@ class _Refusal(Exception):
         self.status = status
 
 
-class Pogr:
-    """The routes.
+class PogrRoutes:
+    """The routes of the intake.
 
     Args:
-        store: Where sessions and rows go.
-        options: The knobs.
-        faults: What to do to a request instead.
-        held: What all bodies hold.
+        store: Stores sessions and rows.
+        options: The options of the emulator.
+        faults: Faults for the next requests.
+        held: Counts the bytes of all bodies.
         drop: Closes a client's connection without an answer.
-        tell: Told, for the developer, what is turned down or remarkable.
+        tell: Called to tell the developer what is refused or unusual.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class Pogr:
         self._tell = tell
 
     def routes(self) -> list[Route]:
-        """Everything below the prefix, so that a wrong path gets the service's kind of answer too."""
+        """Return routes for everything below the prefix, so that a wrong path gets POGR's form of answer too."""
         return [
             Route(PREFIX, self._serve, methods=bodies.METHODS),
             Route(PREFIX + "/{command:path}", self._serve, methods=bodies.METHODS),
@@ -115,15 +116,15 @@ class Pogr:
 
     async def _serve(self, request: Request) -> Response:
         if request.method == "OPTIONS":
-            return preflight(request, HEADERS)
+            return preflight(request, POGR_HEADERS)
         command = request.path_params.get("command", "")
         with self._held.share() as hold:
             try:
-                body = await bodies.read(request, self._drop, hold)
+                body = await bodies.read_body(request, self._drop, hold)
             except bodies.TooLarge:
                 return await self._refused(_Refusal(413, f"the body is over {bodies.MAX_BODY_BYTES} bytes"))
             except bodies.Busy:
-                return _try_later()
+                return _pogr_busy()
             except bodies.Gone:
                 return Response(status_code=400)  # nobody reads it
 
@@ -155,16 +156,16 @@ class Pogr:
         except _Refusal as refusal:
             return await self._refused(refusal)
         except StoreFull:
-            return _try_later()
-        except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps it
+            return _pogr_busy()
+        except Exception as error:  # noqa: BLE001 - not acknowledged, so the sender keeps the row
             self._tell("cannot store", f"cannot store POGR's rows: {error}. Senders are told to try again")
-            return _try_later()
+            return _pogr_busy()
 
     async def _init(self, request: Request, fields: Mapping[str, Any], size: int) -> Response:
         client, build = self._pair(request, 400)
         association = fields.get("association_id")
-        if association is not None and not (isinstance(association, str) and len(association) <= MAX_ID):
-            raise _Refusal(400, f"association_id must be a string of at most {MAX_ID} characters")
+        if association is not None and not (isinstance(association, str) and len(association) <= MAX_POGR_ID):
+            raise _Refusal(400, f"association_id must be a string of at most {MAX_POGR_ID} characters")
         identity = "none"
         if association:
             identity = "association"
@@ -172,14 +173,16 @@ class Pogr:
             identity = "jwt"
         elif fields.get("steam_auth_ticket") or request.query_params.get("steam_ticket"):
             identity = "steam"
-        session_id = await self._write(pogr_store.begin(client, build, association or None, identity), size)
+        session_id = await commit_change(
+            self._store, pogr_store.begin(client, build, association or None, identity), size
+        )
         return _success({"session_id": session_id})
 
     async def _end(self, request: Request) -> Response:
         session_id = request.headers.get("intake_session_id", "")
         if not session_id:
             raise _Refusal(401, "INTAKE_SESSION_ID missing: end needs the session's id")
-        problem = await self._write(pogr_store.end(session_id), 0)
+        problem = await commit_change(self._store, pogr_store.end(session_id), 0)
         if problem:
             raise _Refusal(self._options.unknown_session_status, problem)
         return _success({})
@@ -188,22 +191,22 @@ class Pogr:
         session_id = self._sender(request)
         now = clock.wall_now()
         try:
-            at, notes = pogr_checks.check(kind, fields, now, lenient=self._options.lenient)
-        except pogr_checks.Refused as error:
+            at, notes = pogr_checks.check_row(kind, fields, now, lenient=self._options.lenient)
+        except pogr_checks.RowRefused as error:
             raise _Refusal(400, str(error)) from error
         for note in notes:
             self._tell(f"POGR {kind}", f"POGR {kind}: {note}")
         row = pogr_store.NewRow(clock.new_id(), session_id, kind, now, at, tuple(notes), body)
-        problem = await self._write(pogr_store.add(row), len(body))
+        problem = await commit_change(self._store, pogr_store.add(row), len(body))
         if problem:
             raise _Refusal(self._options.unknown_session_status, problem)
         ids = {"data_id": row.row_id}
-        if kind in _IDS:
-            ids[_IDS[kind]] = row.row_id
+        if kind in _ID_NAMES:
+            ids[_ID_NAMES[kind]] = row.row_id
         return _success(ids)
 
     def _sender(self, request: Request) -> str | None:
-        """The session, or `None` where keys take its place; in the order of the service's Go SDK."""
+        """Return the session id, or `None` if keys are sent in its place; checked in the order of POGR's Go SDK."""
         headers = request.headers
         session_id: str = headers.get("intake_session_id", "")
         if session_id:
@@ -220,15 +223,12 @@ class Pogr:
         if not client or not build:
             missing = " and ".join(n for n, v in (("POGR_CLIENT", client), ("POGR_BUILD", build)) if not v)
             raise _Refusal(missing_status, f"{missing} missing (a proxy may have dropped headers with underscores)")
-        if len(client) > MAX_ID or len(build) > MAX_ID:
-            raise _Refusal(missing_status, f"POGR_CLIENT and POGR_BUILD have at most {MAX_ID} characters")
+        if len(client) > MAX_POGR_ID or len(build) > MAX_POGR_ID:
+            raise _Refusal(missing_status, f"POGR_CLIENT and POGR_BUILD have at most {MAX_POGR_ID} characters")
         clients = self._options.clients
         if clients and build not in clients.get(client, ()):
             raise _Refusal(401, "this collector does not know the client and its build")
         return client, build
-
-    async def _write(self, write: Callable[[Any], Any], size: int) -> Any:
-        return await asyncio.wrap_future(self._store.change(Change(write, size)))
 
     async def _refused(self, refusal: _Refusal) -> Response:
         self._tell(f"POGR {refusal.status}", f"POGR refused: {refusal}")
@@ -239,19 +239,17 @@ class Pogr:
         return answer
 
 
-def _answer(status: int, content: Mapping[str, Any]) -> Response:
-    return Response(msgspec.json.encode(content) + b"\n", status, HEADERS, media_type="application/json")
+def _pogr_answer(status: int, content: Mapping[str, Any]) -> Response:
+    return Response(msgspec.json.encode(content) + b"\n", status, POGR_HEADERS, media_type="application/json")
 
 
 def _success(payload: Mapping[str, Any]) -> Response:
-    return _answer(200, {"success": True, "payload": payload})
+    return _pogr_answer(200, {"success": True, "payload": payload})
 
 
 def _failure(status: int, error: str) -> Response:
-    return _answer(status, {"success": False, "error": error})
+    return _pogr_answer(status, {"success": False, "error": error})
 
 
-def _try_later() -> Response:
-    answer = _failure(503, "the collector cannot write now: try again")
-    answer.headers["Retry-After"] = "5"
-    return answer
+def _pogr_busy() -> Response:
+    return with_retry_after(_failure(503, "the collector cannot write now: try again"))

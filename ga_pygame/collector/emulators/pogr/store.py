@@ -1,4 +1,4 @@
-"""POGR's sessions and rows in the collector's file: how they are written, and how they are read again."""
+"""Write and read POGR's sessions and rows in the collector's file."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ga_pygame import clock
-from ga_pygame.collector.storage.counts import count
+from ga_pygame.collector.storage.counts import add_count
 
 KINDS = ("data", "event", "logs", "metrics", "monitor")
-_TABLES = ("pogr_sessions", "pogr_rows")
+_POGR_TABLES = ("pogr_sessions", "pogr_rows")
 
 
-# --- writing: each of these makes a `Change.write` -------------------------------------------------------
+# --- writing: each function makes a `Change.write` -------------------------------------------------------
 
 
 def begin(client: str, build: str, association_id: str | None, identity: str) -> Callable[[sqlite3.Connection], str]:
-    """Begin a session; returns its id."""
+    """Begin a session; the write returns its id."""
     session_id = clock.new_id()
     now = clock.wall_now()
 
@@ -34,7 +34,7 @@ def begin(client: str, build: str, association_id: str | None, identity: str) ->
 
 
 def end(session_id: str) -> Callable[[sqlite3.Connection], str]:
-    """End a session; returns what is wrong with it, empty if nothing is."""
+    """End a session; the write returns the problem, or an empty text."""
     now = clock.wall_now()
 
     def write(db: sqlite3.Connection) -> str:
@@ -48,7 +48,7 @@ def end(session_id: str) -> Callable[[sqlite3.Connection], str]:
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A row to write; `session_id` is `None` where keys took its place."""
+    """A row to write; `session_id` is `None` if keys were sent in its place."""
 
     row_id: str
     session_id: str | None
@@ -60,7 +60,7 @@ class NewRow:
 
 
 def add(row: NewRow) -> Callable[[sqlite3.Connection], str]:
-    """Add a row; returns what is wrong with its session, empty if nothing is."""
+    """Add a row; the write returns the problem with its session, or an empty text."""
 
     def write(db: sqlite3.Connection) -> str:
         problem = _problem(db, row.session_id) if row.session_id is not None else ""
@@ -73,15 +73,15 @@ def add(row: NewRow) -> Callable[[sqlite3.Connection], str]:
             (row.row_id, row.session_id, row.kind, row.received_at, row.effective_at, notes, row.json),
         )
         db.execute("UPDATE pogr_sessions SET rows = rows + 1 WHERE session_id = ?", (row.session_id,))
-        count(db, "pogr", row.kind)
+        add_count(db, "pogr", row.kind)
         return ""
 
     return write
 
 
-def reset(db: sqlite3.Connection) -> None:
-    """Forget everything that POGR's routes took."""
-    for table in _TABLES:
+def reset_pogr(db: sqlite3.Connection) -> None:
+    """Delete all of POGR's sessions, rows and counts."""
+    for table in _POGR_TABLES:
         db.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
     db.execute("DELETE FROM service_counts WHERE service = 'pogr'")
 
@@ -97,7 +97,7 @@ def _problem(db: sqlite3.Connection, session_id: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class PogrSession:
+class StoredPogrSession:
     """One session; `ended` is `None` while it is open."""
 
     session_id: str
@@ -111,7 +111,7 @@ class PogrSession:
 
 
 @dataclass(frozen=True, slots=True)
-class PogrRow:
+class StoredPogrRow:
     """One row as it was sent."""
 
     id: int
@@ -124,23 +124,25 @@ class PogrRow:
     json: bytes
 
 
-def newest_sessions(db: sqlite3.Connection, limit: int) -> list[PogrSession]:
-    """The sessions that began last, newest first."""
+def newest_sessions(db: sqlite3.Connection, limit: int) -> list[StoredPogrSession]:
+    """Read the sessions that began last, newest first."""
     query = (
         "SELECT session_id, client, build, association_id, identity, started, ended, rows FROM pogr_sessions"
         " ORDER BY id DESC LIMIT ?"
     )
-    return [PogrSession(*row) for row in db.execute(query, (limit,))]
+    return [StoredPogrSession(*row) for row in db.execute(query, (limit,))]
 
 
-def newest_rows(db: sqlite3.Connection, limit: int, most_bytes: int = 2**31, total_bytes: int = 2**31) -> list[PogrRow]:
-    """The rows that came last, newest first.
+def newest_rows(
+    db: sqlite3.Connection, limit: int, most_bytes: int = 2**31, total_bytes: int = 2**31
+) -> list[StoredPogrRow]:
+    """Read the newest rows, newest first.
 
     Args:
         db: The file.
-        limit: At most so many.
-        most_bytes: `json` is empty where it has more than these.
-        total_bytes: Older rows are left out where all would have more than these.
+        limit: Rows at most.
+        most_bytes: Bytes of a row's `json`; it is empty if it has more.
+        total_bytes: Bytes of all rows; older rows beyond it are left out.
     """
     query = (
         "SELECT id, row_id, session_id, kind, received_at, effective_at, notes,"
@@ -154,5 +156,5 @@ def newest_rows(db: sqlite3.Connection, limit: int, most_bytes: int = 2**31, tot
         if size > total_bytes:
             break
         said = json.loads(notes) if notes else []
-        found.append(PogrRow(row_id, sent_id, session_id, kind, received_at, at, said, bytes(body)))
+        found.append(StoredPogrRow(row_id, sent_id, session_id, kind, received_at, at, said, bytes(body)))
     return found

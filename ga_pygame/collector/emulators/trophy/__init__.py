@@ -1,1 +1,1 @@
-"""Trophy's server side."""
+"""The emulator of Trophy."""

@@ -1,4 +1,4 @@
-"""One call of Trophy's API that has been let in, and what the reading routes answer to it."""
+"""A call of Trophy's API that was let in, and the table of the reading routes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from starlette.requests import Request
 
 from ga_pygame.collector import bodies
 from ga_pygame.collector.emulators.trophy.reads import HISTORY_PERIODS, Reads
-from ga_pygame.collector.emulators.trophy.users import Refused
+from ga_pygame.collector.emulators.trophy.users import CallRefused
 
-MAX_LISTED = 10_000
-"""The largest number that a query may ask for; a larger one is taken for it."""
+MAX_QUERY_NUMBER = 10_000
+"""The largest number of a query parameter; a larger one is reduced to it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One request that has been let in."""
+class ApiCall:
+    """A request whose key was accepted."""
 
     request: Request
     names: list[str]
@@ -27,19 +27,19 @@ class Call:
     delay: float
 
     def fields(self) -> dict[str, Any]:
-        """The JSON object of the body; none at all is an empty one."""
+        """Decode the JSON object of the body; no body means an empty object."""
         if not self.body:
             return {}
         try:
             unpacked = bodies.unpack(self.body, self.request.headers.get("content-encoding", ""))
             return bodies.decode_fields(unpacked)
         except bodies.TooLarge as error:
-            raise Refused(413, f"the body unpacks to more than {bodies.MAX_OBJECT_BYTES} bytes") from error
+            raise CallRefused(413, f"the body unpacks to more than {bodies.MAX_OBJECT_BYTES} bytes") from error
         except bodies.BadBody as error:
-            raise Refused(400, str(error)) from error
+            raise CallRefused(400, str(error)) from error
 
     def number(self, name: str, default: int) -> int:
-        """A whole number in the query."""
+        """Return a whole number of the query."""
         text = self.request.query_params.get(name)
         if text is None:
             return default
@@ -48,25 +48,25 @@ class Call:
         except ValueError:
             number = None
         if number is None or abs(number) > 10**9:
-            raise Refused(422, f"{name} must be a whole number")
-        return min(number, MAX_LISTED)
+            raise CallRefused(422, f"{name} must be a whole number")
+        return min(number, MAX_QUERY_NUMBER)
 
     def text(self, name: str) -> str:
-        """A text in the query."""
+        """Return a text of the query."""
         return str(self.request.query_params.get(name, ""))
 
     def mine(self, user_id: str) -> str:
-        """The same user, if the key may speak for it."""
+        """Check that the key may act for a user, and return the user."""
         if self.only_user is not None and user_id != self.only_user:
-            raise Refused(403, "this application key belongs to another user")
+            raise CallRefused(403, "this application key belongs to another user")
         return user_id
 
 
-def _user(call: Call) -> str:
+def _user(call: ApiCall) -> str:
     return call.mine(call.names[0])
 
 
-READS: dict[tuple[str, ...], Callable[[Reads, Call], Any]] = {
+READS: dict[tuple[str, ...], Callable[[Reads, ApiCall], Any]] = {
     ("users", "*"): lambda reads, call: reads.user(_user(call)),
     ("users", "*", "preferences"): lambda reads, call: reads.preferences(_user(call)),
     ("users", "*", "metrics"): lambda reads, call: reads.metrics(_user(call)),
@@ -102,4 +102,4 @@ READS: dict[tuple[str, ...], Callable[[Reads, Call], Any]] = {
         call.request.query_params.get("userId"),
     ),
 }
-"""The reading routes by their paths; `*` is a name, and lands in `Call.names`."""
+"""The reading routes by their paths; `*` stands for a name, which goes into `ApiCall.names`."""

@@ -1,4 +1,4 @@
-"""Trophy's points: what gives them, what levels they reach, how awards are kept and shown."""
+"""Trophy's points: triggers, levels, and how awards are stored and shown."""
 
 from __future__ import annotations
 
@@ -9,20 +9,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ga_pygame import clock
-from ga_pygame.collector.emulators.trophy import users
-from ga_pygame.collector.emulators.trophy.rules import Achievement, Level, PointsSystem, Rules, Trigger, stable_id
+from ga_pygame.collector.emulators.trophy.rules import (
+    AchievementRule,
+    LevelRule,
+    PointsSystem,
+    Rules,
+    Trigger,
+    stable_id,
+)
 
-MOST = 2.0**53
-"""Beyond this a number cannot be counted exactly."""
-_MADE = "2026-01-01T00:00:00.000Z"
-"""When rules were made, as far as answers ask: the file does not say."""
+MAX_EXACT = 2.0**53
+"""The largest total that a float counts exactly."""
+_MADE_AT = "2026-01-01T00:00:00.000Z"
+"""The time of creation of all rules in answers; the rules file has none."""
 
 Awards = Mapping[str, tuple[int, list[dict[str, Any]]]]
-"""By points system: the total before, and what was given."""
+"""By points system: the total before, and the new awards."""
 
 
-class Points:
-    """The points in the file at one moment."""
+class PointsLedger:
+    """The points of all players at one moment."""
 
     def __init__(self, db: sqlite3.Connection, rules: Rules, now: float) -> None:
         self._db = db
@@ -30,7 +36,7 @@ class Points:
         self._now = now
 
     def total(self, user_id: str, system: str) -> int:
-        """A player's points."""
+        """Return a player's points."""
         row = self._db.execute(
             "SELECT total FROM trophy_points WHERE user_id = ? AND system = ?", (user_id, system)
         ).fetchone()
@@ -39,14 +45,14 @@ class Points:
     def give(
         self,
         user_id: str,
-        completed: Sequence[Achievement],
+        completed: Sequence[AchievementRule],
         *,
         metric: str | None = None,
         old: float = 0.0,
         new: float = 0.0,
         length: int | None = None,
     ) -> Awards:
-        """Give what an event or a completion earns."""
+        """Give the points for an event or a completion."""
         keys = {one.key for one in completed}
         given: dict[str, tuple[int, list[dict[str, Any]]]] = {}
         for key, system in self._rules.points.items():
@@ -60,7 +66,7 @@ class Points:
                     times = int(trigger.achievement in keys)
                 elif trigger.streak is not None:
                     times = int(length is not None and length % trigger.streak == 0)
-                most = int(MOST) if system.max is None else system.max
+                most = int(MAX_EXACT) if system.max is None else system.max
                 awarded = min(times * trigger.points, most - total)
                 if awarded > 0:
                     total += awarded
@@ -84,15 +90,15 @@ class Points:
         return award(award_id, awarded, total, trigger, self._now)
 
     def trigger(self, system: str, place: int, one: Trigger) -> dict[str, Any]:
-        """A points trigger as answers show it."""
+        """Return a points trigger as answers show it."""
         view: dict[str, Any] = {
             "id": stable_id("trigger", f"{system}:{place}"),
             "points": one.points,
             "status": "active",
             "userAttributes": [],
             "eventAttributes": [],
-            "created": _MADE,
-            "updated": _MADE,
+            "created": _MADE_AT,
+            "updated": _MADE_AT,
         }
         if one.metric is not None:
             name = self._rules.metric_name(one.metric)
@@ -106,7 +112,7 @@ class Points:
         return {**view, "type": "streak", "streakLengthThreshold": one.streak}
 
     def reply(self, user_id: str, metric: str | None, awards: Awards) -> dict[str, Any]:
-        """The systems that have to do with a metric, and those that gave points."""
+        """Return the systems that depend on a metric, and those that gave points."""
         reply = {}
         for key, system in self._rules.points.items():
             linked = metric is not None and any(one.metric == metric for one in system.triggers)
@@ -122,7 +128,7 @@ class Points:
 
 
 def system_view(key: str, system: PointsSystem) -> dict[str, Any]:
-    """A points system as answers show it."""
+    """Return a points system as answers show it."""
     return {
         "id": stable_id("points", key),
         "key": key,
@@ -133,8 +139,8 @@ def system_view(key: str, system: PointsSystem) -> dict[str, Any]:
     }
 
 
-def level_view(system: str, level: Level) -> dict[str, Any]:
-    """A level as answers show it."""
+def level_view(system: str, level: LevelRule) -> dict[str, Any]:
+    """Return a level as answers show it."""
     return {
         "id": stable_id("level", f"{system}:{level.key}"),
         "key": level.key,
@@ -146,11 +152,11 @@ def level_view(system: str, level: Level) -> dict[str, Any]:
 
 
 def award(award_id: str, awarded: int, total: int, trigger: Mapping[str, Any], at: float) -> dict[str, Any]:
-    """An award as answers show it."""
+    """Return an award as answers show it."""
     return {
         "id": award_id,
         "awarded": awarded,
-        "date": users.iso(at),
+        "date": clock.iso(at),
         "total": total,
         "trigger": trigger,
         "boosts": [],

@@ -1,6 +1,6 @@
-"""Trophy's dashboard as a TOML file: `default.toml` shows and explains every part.
+"""The settings of Trophy's dashboard, read from a TOML file; `default.toml` explains every part.
 
-Ids are made from keys, so that they are the same after a restart and after a change of the file.
+Ids are derived from keys, so that they stay the same after a restart and after a change of the file.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class RulesError(Exception):
     """The file cannot be used; the message says why."""
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _RulesTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the file."""
 
 
-class MetricAchievement(_Part, frozen=True):
-    """Completed when the total reaches a value."""
+class MetricAchievement(_RulesTable, frozen=True):
+    """An achievement that is completed when the metric's total reaches a value."""
 
     key: str
     name: str
@@ -36,8 +36,8 @@ class MetricAchievement(_Part, frozen=True):
     badge_url: str | None = None
 
 
-class Metric(_Part, frozen=True):
-    """What is counted; `streak` and `threshold` say when a period counts for the streak."""
+class MetricRule(_RulesTable, frozen=True):
+    """A metric; `streak` and `threshold` say when a period counts for the streak."""
 
     name: str = ""
     streak: bool = False
@@ -45,8 +45,8 @@ class Metric(_Part, frozen=True):
     achievements: list[MetricAchievement] = []
 
 
-class OtherAchievement(_Part, frozen=True):
-    """Completed by a call, by the streak's length, or by other achievements."""
+class OtherAchievement(_RulesTable, frozen=True):
+    """An achievement that is completed by a call, by the streak's length, or by other achievements."""
 
     name: str
     description: str | None = None
@@ -56,14 +56,14 @@ class OtherAchievement(_Part, frozen=True):
     all_of: list[str] = []
 
 
-class Streak(_Part, frozen=True):
-    """How often a player must come back."""
+class StreakRule(_RulesTable, frozen=True):
+    """How often a player must come back to keep the streak."""
 
     frequency: Frequency = "daily"
 
 
-class Trigger(_Part, frozen=True):
-    """What gives points."""
+class Trigger(_RulesTable, frozen=True):
+    """A rule that gives points."""
 
     points: int
     metric: str | None = None
@@ -72,8 +72,8 @@ class Trigger(_Part, frozen=True):
     streak: int | None = None
 
 
-class Level(_Part, frozen=True):
-    """A level begins at its points."""
+class LevelRule(_RulesTable, frozen=True):
+    """A level of a points system; it begins at its points."""
 
     key: str
     name: str
@@ -82,7 +82,7 @@ class Level(_Part, frozen=True):
     badge_url: str | None = None
 
 
-class PointsSystem(_Part, frozen=True):
+class PointsSystem(_RulesTable, frozen=True):
     """One kind of points."""
 
     name: str
@@ -90,16 +90,16 @@ class PointsSystem(_Part, frozen=True):
     badge_url: str | None = None
     max: int | None = None
     triggers: list[Trigger] = []
-    levels: list[Level] = []
+    levels: list[LevelRule] = []
 
-    def level_at(self, total: int) -> Level | None:
-        """The highest level that begins at or below a total."""
+    def level_at(self, total: int) -> LevelRule | None:
+        """Return the highest level that begins at or below a total."""
         reached = [level for level in self.levels if level.points <= total]
         return max(reached, key=lambda level: level.points) if reached else None
 
 
-class Leaderboard(_Part, frozen=True):
-    """A ranking that runs for ever."""
+class LeaderboardRule(_RulesTable, frozen=True):
+    """A leaderboard without an end."""
 
     name: str
     rank_by: Literal["metric", "points", "streak"]
@@ -110,22 +110,22 @@ class Leaderboard(_Part, frozen=True):
     max_participants: int = 1000
 
 
-class Attributes(_Part, frozen=True):
+class Attributes(_RulesTable, frozen=True):
     """The attributes that exist."""
 
     event: list[str] = []
     user: list[str] = []
 
 
-class ApiKey(_Part, frozen=True):
-    """A key that is let in, for one user if it names one."""
+class ApiKey(_RulesTable, frozen=True):
+    """A key that may call; for one user only if it names one."""
 
     key: str
     user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Achievement:
+class AchievementRule:
     """An achievement of either kind; exactly one of `metric`, `api`, `streak`, `all_of` is set."""
 
     key: str
@@ -140,33 +140,33 @@ class Achievement:
 
     @property
     def id(self) -> str:
-        """Its id in answers."""
+        """The id in answers."""
         return stable_id("achievement", self.key)
 
 
-class Rules(_Part, frozen=True):
+class Rules(_RulesTable, frozen=True):
     """The whole file."""
 
     auto_create: bool = True
     unknown_metric_status: Literal[404, 422] = 422
     events_per_second: int = 5
-    metrics: dict[str, Metric] = {}
+    metrics: dict[str, MetricRule] = {}
     achievements: dict[str, OtherAchievement] = {}
-    streak: Streak = Streak()
+    streak: StreakRule = StreakRule()
     points: dict[str, PointsSystem] = {}
-    leaderboards: dict[str, Leaderboard] = {}
+    leaderboards: dict[str, LeaderboardRule] = {}
     attributes: Attributes = Attributes()
     keys: list[ApiKey] = []
 
-    def all_achievements(self) -> Iterator[Achievement]:
-        """Those of the metrics first, in the order of the file."""
+    def all_achievements(self) -> Iterator[AchievementRule]:
+        """Yield the achievements in the order of the file, those of metrics first."""
         for metric, settings in self.metrics.items():
             for one in settings.achievements:
-                yield Achievement(
+                yield AchievementRule(
                     one.key, one.name, one.description, one.badge_url, metric=metric, value=float(one.value)
                 )
         for key, other in self.achievements.items():
-            yield Achievement(
+            yield AchievementRule(
                 key,
                 other.name,
                 other.description,
@@ -176,17 +176,17 @@ class Rules(_Part, frozen=True):
                 all_of=tuple(other.all_of),
             )
 
-    def achievement(self, key: str) -> Achievement | None:
-        """The achievement with a key."""
+    def achievement(self, key: str) -> AchievementRule | None:
+        """Return the achievement with a key."""
         return next((one for one in self.all_achievements() if one.key == key), None)
 
     def metric_name(self, key: str) -> str:
-        """What a metric is called; a made-up one by its key."""
+        """Return the name of a metric; the key if it has none or is not in the rules."""
         return self.metrics[key].name or key if key in self.metrics else key
 
 
-def load(path: Path | None) -> Rules:
-    """The rules of a file, or the default ones.
+def load_rules(path: Path | None) -> Rules:
+    """Read the rules of a file, or the default ones.
 
     Raises:
         RulesError: The file cannot be used.
@@ -198,14 +198,14 @@ def load(path: Path | None) -> Rules:
         raise RulesError(f"cannot read {path}: {error.strerror or error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RulesError(f"{path} is not a file of Trophy rules: {error}") from error
-    problem = next(_problems(rules), None)
+    problem = next(_rule_problems(rules), None)
     if problem:
         raise RulesError(f"{path}: {problem}")
     return rules
 
 
 def stable_id(kind: str, key: str) -> str:
-    """An id in the form of a version 4 UUID, the same for the same key."""
+    """Derive an id in the form of a version 4 UUID from a key."""
     digits = bytearray(hashlib.sha256(f"{kind}\n{key}".encode("utf-8", "replace")).digest()[:16])
     digits[6] = digits[6] & 0x0F | 0x40
     digits[8] = digits[8] & 0x3F | 0x80
@@ -213,8 +213,8 @@ def stable_id(kind: str, key: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def _problems(rules: Rules) -> Iterator[str]:  # noqa: PLR0912 - one line per rule
-    achievements: dict[str, Achievement] = {}
+def _rule_problems(rules: Rules) -> Iterator[str]:  # noqa: PLR0912 - one line per rule
+    achievements: dict[str, AchievementRule] = {}
     if rules.events_per_second < 0:
         yield "events_per_second must be 0 or more"
     for one in rules.all_achievements():

@@ -1,6 +1,6 @@
-"""What an event and a completion do to Trophy's state, and the replies that tell of it.
+"""Apply events and completions to Trophy's state, and make their answers.
 
-All of it happens in one transaction on the store's writing thread, so that no two events see the same totals.
+Each runs in one transaction on the store's writing thread, so that no two events see the same totals.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Any
 
 from ga_pygame import clock
 from ga_pygame.collector.emulators.trophy import users
-from ga_pygame.collector.emulators.trophy.boards import Boards, Standing
-from ga_pygame.collector.emulators.trophy.points import MOST, Awards, Points
-from ga_pygame.collector.emulators.trophy.rules import Achievement, Rules, stable_id
+from ga_pygame.collector.emulators.trophy.boards import Boards, RankAndValue
+from ga_pygame.collector.emulators.trophy.points import MAX_EXACT, Awards, PointsLedger
+from ga_pygame.collector.emulators.trophy.rules import AchievementRule, Rules, stable_id
 from ga_pygame.collector.emulators.trophy.streaks import Streaks, today
-from ga_pygame.collector.storage.counts import count
+from ga_pygame.collector.storage.counts import add_count
 
 MAX_MADE_UP_METRICS = 500
-"""Metrics that are made up for events because the rules do not name them; further ones are refused."""
+"""Metrics that are created for events because the rules do not name them; further ones are refused."""
 
-Reply = tuple[int, dict[str, Any]]
+StatusAndBody = tuple[int, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One event as it came, checked."""
+class MetricEvent:
+    """An event that passed the checks."""
 
     user_id: str
     user: Mapping[str, Any]
@@ -37,19 +37,24 @@ class Event:
     key: str
 
 
-def number(value: float) -> float | int:
-    """A total as JSON should show it."""
+def json_number(value: float) -> float | int:
+    """Return a whole number as an int, so that JSON shows no `.0`."""
     return int(value) if value.is_integer() else value
 
 
 def now_of(db: sqlite3.Connection) -> float:
-    """The emulator's time: the machine's, shifted by `/_emu/clock`."""
+    """Return the emulator's time: the machine's, shifted by `/_emu/clock`."""
+    return clock.wall_now() + shift_of(db)
+
+
+def shift_of(db: sqlite3.Connection) -> float:
+    """Return the seconds by which `/_emu/clock` shifted the emulator's time."""
     row = db.execute("SELECT number FROM service_counts WHERE service = 'trophy' AND name = 'shift'").fetchone()
-    return clock.wall_now() + (row[0] if row else 0.0)
+    return float(row[0]) if row else 0.0
 
 
-class State:
-    """Trophy's state in the file at one moment."""
+class TrophyState:
+    """Trophy's state at one moment."""
 
     def __init__(self, db: sqlite3.Connection, rules: Rules) -> None:
         self.db = db
@@ -57,48 +62,48 @@ class State:
         self.now = now_of(db)
         self.streaks = Streaks(db, rules.streak.frequency)
         self.boards = Boards(db, rules, self.now)
-        self.points = Points(db, rules, self.now)
+        self.points = PointsLedger(db, rules, self.now)
 
-    # --- what there is ---------------------------------------------------------------------------------
+    # --- reading ---------------------------------------------------------------------------------
 
     def total(self, user_id: str, metric: str) -> float:
-        """A player's total of a metric."""
+        """Return a player's total of a metric."""
         row = self.db.execute(
             "SELECT total FROM trophy_totals WHERE user_id = ? AND metric = ?", (user_id, metric)
         ).fetchone()
         return float(row[0]) if row else 0.0
 
     def completions(self, user_id: str) -> dict[str, tuple[str, float]]:
-        """Id and time of a player's completions by achievement."""
+        """Return id and time of a player's completions, by achievement."""
         rows = self.db.execute(
             "SELECT achievement, completion_id, at FROM trophy_completions WHERE user_id = ?", (user_id,)
         )
         return {key: (completion_id, at) for key, completion_id, at in rows}
 
     def knows_metric(self, key: str) -> bool:
-        """Whether a metric is in the rules or was made up before."""
+        """Whether a metric is in the rules or was created for an event."""
         if key in self.rules.metrics:
             return True
         return self.db.execute("SELECT 1 FROM trophy_metrics WHERE key = ?", (key,)).fetchone() is not None
 
     def streak(self, user_id: str) -> dict[str, Any]:
-        """A player's streak, without `extended`."""
+        """Return a player's streak, without `extended`."""
         user = users.find(self.db, user_id)
         return self.streaks.view(user_id, today(self.now, user["tz"] if user else None))
 
     # --- an event --------------------------------------------------------------------------------------
 
-    def event(self, event: Event) -> Reply:
-        """Process an event, or find that it was processed before."""
+    def event(self, event: MetricEvent) -> StatusAndBody:
+        """Process an event. One with a known idempotency key changes nothing and is answered with 202."""
         problem = users.problem(self.db, event.user_id, event.user)
         old = self.total(event.user_id, event.metric)
-        if not problem and abs(old + event.value) > MOST:
+        if not problem and abs(old + event.value) > MAX_EXACT:
             problem = "the total would be beyond what can be counted exactly"
         if problem:
             return 422, {"error": problem}
         replay = self._replay(event)
         if replay is not None:
-            count(self.db, "trophy", "replays")
+            add_count(self.db, "trophy", "replays")
             return 202, replay
         if not self.knows_metric(event.metric):
             (made_up,) = self.db.execute("SELECT count(*) FROM trophy_metrics").fetchone()
@@ -114,11 +119,11 @@ class State:
         awards = self.points.give(
             event.user_id, completed, metric=event.metric, old=old, new=old + event.value, length=length
         )
-        count(self.db, "trophy", "events")
+        add_count(self.db, "trophy", "events")
         reply: dict[str, Any] = {
             "eventId": event_id,
             "metricId": stable_id("metric", event.metric),
-            "total": number(old + event.value),
+            "total": json_number(old + event.value),
             "achievements": [self.achievement(one, self.now) for one in completed],
             "currentStreak": {**self.streaks.view(event.user_id, day), "extended": length is not None},
             "points": self.points.reply(event.user_id, event.metric, awards),
@@ -128,8 +133,8 @@ class State:
             reply |= {"idempotencyKey": event.key, "idempotentReplayed": False}
         return 201, reply
 
-    def _replay(self, event: Event) -> dict[str, Any] | None:
-        """The state as it is, where an event with this key was processed before."""
+    def _replay(self, event: MetricEvent) -> dict[str, Any] | None:
+        """Return the answer to a repeated event; `None` if no event with this key was processed."""
         row = self.db.execute(
             "SELECT event_id FROM trophy_replies WHERE user_id = ? AND metric = ? AND key = ?",
             (event.user_id, event.metric, event.key),
@@ -139,7 +144,7 @@ class State:
         return {
             "eventId": row[0],
             "metricId": stable_id("metric", event.metric),
-            "total": number(self.total(event.user_id, event.metric)),
+            "total": json_number(self.total(event.user_id, event.metric)),
             "achievements": [],
             "currentStreak": {**self.streak(event.user_id), "extended": False},
             "points": self.points.reply(event.user_id, event.metric, {}),
@@ -148,7 +153,7 @@ class State:
             "idempotentReplayed": True,
         }
 
-    def _keep(self, event: Event, total: float) -> str:
+    def _keep(self, event: MetricEvent, total: float) -> str:
         event_id = clock.new_id()
         user = users.find(self.db, event.user_id)
         day = today(self.now, user["tz"] if user else None).isoformat()
@@ -168,8 +173,8 @@ class State:
             )
         return event_id
 
-    def _extend(self, event: Event, day: Any) -> int | None:
-        """The streak's new length, `None` if this event did not extend it."""
+    def _extend(self, event: MetricEvent, day: Any) -> int | None:
+        """Extend the streak if the event does; return its new length, else `None`."""
         metric = self.rules.metrics.get(event.metric)
         if metric is None or not metric.streak or event.value <= 0:
             return None
@@ -179,8 +184,8 @@ class State:
 
     # --- achievements ------------------------------------------------------------------------------------
 
-    def complete(self, key: str, user_id: str, user: Mapping[str, Any]) -> Reply:
-        """Complete an achievement by a call; a second time changes nothing and tells of the first."""
+    def complete(self, key: str, user_id: str, user: Mapping[str, Any]) -> StatusAndBody:
+        """Complete an achievement by a call. A second call changes nothing and returns the first completion."""
         achievement = self.rules.achievement(key)
         problem = users.problem(self.db, user_id, user)
         status = 422
@@ -206,8 +211,8 @@ class State:
             "points": self.points.reply(user_id, None, awards),
         }
 
-    def _complete(self, user_id: str, metric: str, old: float, new: float, length: int | None) -> list[Achievement]:
-        """Complete what an event completes."""
+    def _complete(self, user_id: str, metric: str, old: float, new: float, length: int | None) -> list[AchievementRule]:
+        """Complete the achievements that an event completes."""
         done = self.completions(user_id)
         completed = []
         for one in self.rules.all_achievements():
@@ -218,9 +223,9 @@ class State:
                 completed.append(one)
         return completed + (self._composites(user_id) if completed else [])
 
-    def _composites(self, user_id: str) -> list[Achievement]:
-        """Complete those whose parts are all completed, until no further one is."""
-        completed: list[Achievement] = []
+    def _composites(self, user_id: str) -> list[AchievementRule]:
+        """Complete achievements whose parts are all completed, until there is no further one."""
+        completed: list[AchievementRule] = []
         while True:
             done = self.completions(user_id)
             fresh = [
@@ -234,15 +239,15 @@ class State:
                 self._mark(user_id, one)
             completed += fresh
 
-    def _mark(self, user_id: str, achievement: Achievement) -> None:
+    def _mark(self, user_id: str, achievement: AchievementRule) -> None:
         self.db.execute(
             "INSERT INTO trophy_completions VALUES (?, ?, ?, ?)",
             (user_id, achievement.key, clock.new_id(), self.now),
         )
-        count(self.db, "trophy", "achievements")
+        add_count(self.db, "trophy", "achievements")
 
-    def achievement(self, one: Achievement, at: float | None) -> dict[str, Any]:
-        """An achievement as answers show it."""
+    def achievement(self, one: AchievementRule, at: float | None) -> dict[str, Any]:
+        """Return an achievement as answers show it."""
         view: dict[str, Any] = {
             "id": one.id,
             "key": one.key,
@@ -251,11 +256,15 @@ class State:
             "badgeUrl": one.badge_url,
             "userAttributes": [],
             "eventAttributes": [],
-            "achievedAt": None if at is None else users.iso(at),
+            "achievedAt": None if at is None else clock.iso(at),
         }
         if one.metric is not None:
             name = self.rules.metric_name(one.metric)
-            metric = {"metricId": stable_id("metric", one.metric), "metricName": name, "metricValue": number(one.value)}
+            metric = {
+                "metricId": stable_id("metric", one.metric),
+                "metricName": name,
+                "metricValue": json_number(one.value),
+            }
             return {**view, "trigger": "metric", **metric}
         if one.streak is not None:
             return {**view, "trigger": "streak", "streakLength": one.streak}
@@ -269,11 +278,11 @@ class State:
 
     # --- leaderboards ----------------------------------------------------------------------------------
 
-    def _ranks(self, user_id: str) -> dict[str, Standing]:
+    def _ranks(self, user_id: str) -> dict[str, RankAndValue]:
         return {key: self.boards.standing(board, user_id) for key, board in self.rules.leaderboards.items()}
 
-    def _boards_reply(self, user_id: str, metric: str | None, before: Mapping[str, Standing]) -> dict[str, Any]:
-        """The leaderboards that have to do with a metric, and those on which the player moved."""
+    def _boards_reply(self, user_id: str, metric: str | None, before: Mapping[str, RankAndValue]) -> dict[str, Any]:
+        """Return the leaderboards that depend on a metric, and those on which the player's rank or value changed."""
         reply = {}
         for key, board in self.rules.leaderboards.items():
             after = self.boards.standing(board, user_id)

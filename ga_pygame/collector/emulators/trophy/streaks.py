@@ -1,7 +1,7 @@
-"""A player's streak: how many periods in a row counted, in the player's own time zone.
+"""Trophy's streaks: how many periods in a row counted, in the player's own time zone.
 
-A period counts from the event on with which its sum reaches the metric's threshold. A streak lives as long as the
-last period that counted is this one or the one before.
+A period counts once the sum of its events reaches the metric's threshold. A streak is alive while the last period that
+counted is the present one or the one before.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from ga_pygame.collector.emulators.trophy.rules import Frequency
 
 
 def today(now: float, tz: str | None) -> dt.date:
-    """The date where the player is; UTC without a zone."""
+    """Return the date in the player's time zone; in UTC if there is none."""
     zone = users.zone(tz) if tz else None
     return dt.datetime.fromtimestamp(now, zone or dt.timezone.utc).date()
 
 
 def first_day(day: dt.date, frequency: Frequency) -> dt.date:
-    """The first day of the period around a day; weeks begin on Monday."""
+    """Return the first day of the period of a day; weeks begin on Monday."""
     if frequency == "weekly":
         return day - dt.timedelta(days=day.weekday())
     return day.replace(day=1) if frequency == "monthly" else day
 
 
 def next_period(start: dt.date, frequency: Frequency) -> dt.date:
-    """The first day of the next period."""
+    """Return the first day of the next period."""
     if frequency == "monthly":
         return (start + dt.timedelta(days=31)).replace(day=1)
     return start + dt.timedelta(days=7 if frequency == "weekly" else 1)
 
 
 def period_before(start: dt.date, frequency: Frequency) -> dt.date:
-    """The first day of the period before."""
+    """Return the first day of the period before."""
     return first_day(start - dt.timedelta(days=1), frequency)
 
 
 def last_day(start: dt.date, frequency: Frequency) -> dt.date:
-    """The last day of a period."""
+    """Return the last day of a period."""
     return next_period(start, frequency) - dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A streak as it stands: its length is 0 and the rest `None` when it is over."""
+class StreakStanding:
+    """A streak on a day; if it is over, its length is 0 and the rest `None`."""
 
     length: int
     started: str | None
@@ -55,18 +55,18 @@ class Standing:
     counted: dt.date | None
 
 
-_NONE = Standing(0, None, None, None)
+_NONE = StreakStanding(0, None, None, None)
 
 
 class Streaks:
-    """The streaks in the file; each question is about one player on one day."""
+    """The streaks of all players."""
 
     def __init__(self, db: sqlite3.Connection, frequency: Frequency) -> None:
         self._db = db
         self._frequency = frequency
 
-    def standing(self, user_id: str, day: dt.date) -> Standing:
-        """The streak on a day."""
+    def standing(self, user_id: str, day: dt.date) -> StreakStanding:
+        """Return a player's streak on a day."""
         row = self._db.execute(
             "SELECT period, length, started, at FROM trophy_streaks WHERE user_id = ? ORDER BY period DESC LIMIT 1",
             (user_id,),
@@ -76,10 +76,10 @@ class Streaks:
         counted = dt.date.fromisoformat(row[0])
         if counted < period_before(first_day(day, self._frequency), self._frequency):
             return _NONE
-        return Standing(row[1], row[2], row[3], counted)
+        return StreakStanding(row[1], row[2], row[3], counted)
 
     def alive(self, now: float) -> list[tuple[str, float]]:
-        """The players whose streak is not over, with its length."""
+        """Return the players whose streak is not over, with its length."""
         query = (
             "SELECT u.user_id, u.tz, s.period, s.length FROM trophy_users u CROSS JOIN trophy_streaks s"
             " ON s.user_id = u.user_id"
@@ -96,7 +96,7 @@ class Streaks:
         return found
 
     def extend(self, user_id: str, day: dt.date, now: float) -> int | None:
-        """Count the period of a day; returns the new length, `None` if it had been counted before."""
+        """Count the period of a day; return the new length, `None` if the period was counted before."""
         period = first_day(day, self._frequency)
         before = self.standing(user_id, day)
         if before.counted is not None and before.counted >= period:
@@ -108,14 +108,14 @@ class Streaks:
         return length
 
     def sum(self, user_id: str, metric: str, day: dt.date) -> float:
-        """What a metric's events add up to in the period of a day."""
+        """Return the sum of a metric's events in the period of a day."""
         start = first_day(day, self._frequency)
         query = "SELECT total(value) FROM trophy_events WHERE user_id = ? AND metric = ? AND day BETWEEN ? AND ?"
         end = last_day(start, self._frequency)
         return float(self._db.execute(query, (user_id, metric, start.isoformat(), end.isoformat())).fetchone()[0])
 
     def view(self, user_id: str, day: dt.date) -> dict[str, Any]:
-        """The streak as answers show it, without `extended`."""
+        """Return the streak as answers show it, without `extended`."""
         standing = self.standing(user_id, day)
         start = first_day(day, self._frequency)
         expires = None
@@ -131,7 +131,7 @@ class Streaks:
         }
 
     def history(self, user_id: str, day: dt.date, periods: int) -> list[dict[str, Any]]:
-        """The latest periods up to the one of a day, oldest first."""
+        """Return the latest periods up to the one of a day, oldest first."""
         starts = [first_day(day, self._frequency)]
         while len(starts) < periods and starts[-1].year > 1970:
             starts.append(period_before(starts[-1], self._frequency))

@@ -1,4 +1,4 @@
-"""Trophy's users: what a request may say about one, how they are kept and shown."""
+"""Trophy's users: how they are checked, stored and shown."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from ga_pygame.clock import iso
+
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 _NOTIFICATIONS = ("achievement_completed", "recap", "reactivation", "streak_reminder")
 _CHANNELS = ("email", "push")
-MAX_ID = 512
+MAX_USER_ID = 512
 """Characters of a user's id; a longer one is refused."""
-MAX_TEXT = 1000
+MAX_USER_TEXT = 1000
 """Characters of a user's name, email, token or attribute; a longer one is refused."""
 MAX_USERS = 50_000
-"""Users that are kept; a further one is refused. What is asked about all of them takes time that grows with them."""
+"""Users that are stored; a further one is refused. Queries over all users take time that grows with their number."""
 MAX_DEVICE_TOKENS = 100
 """Device tokens of a user; more are refused."""
 
 
-class Refused(Exception):
+class CallRefused(Exception):
     """A request that cannot be processed; the message is for the developer who sent it."""
 
     def __init__(self, status: int, error: str) -> None:
@@ -34,70 +36,65 @@ class Refused(Exception):
 
 @lru_cache(maxsize=512)
 def zone(name: str) -> dt.tzinfo | None:
-    """The time zone of an IANA name, `None` if there is none."""
+    """Return the time zone of an IANA name, `None` if there is none."""
     if name == "UTC":
         return dt.timezone.utc
     try:
         return zoneinfo.ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown, no name at all, a folder of names
+    except (KeyError, ValueError, OSError):  # unknown, not a name, a folder of names
         return None
 
 
-def iso(at: float) -> str:
-    """A moment as the service writes it."""
-    return dt.datetime.fromtimestamp(at, dt.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def check_strings(name: str, value: Any, known: Sequence[str]) -> None:
-    """Attributes: an object of strings, with keys that exist.
+    """Check attributes: an object of strings whose keys exist.
 
     Raises:
-        Refused: It is not.
+        CallRefused: They are not.
     """
     if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
-        raise Refused(422, f"{name} must be an object with strings")
-    if any(len(one) > MAX_TEXT for one in value.values()):
-        raise Refused(422, f"{name}: a value is longer than {MAX_TEXT}")
+        raise CallRefused(422, f"{name} must be an object with strings")
+    if any(len(one) > MAX_USER_TEXT for one in value.values()):
+        raise CallRefused(422, f"{name}: a value is longer than {MAX_USER_TEXT}")
     unknown = sorted(value.keys() - set(known))
     if unknown:
-        raise Refused(422, f"{name}: there is no attribute {', '.join(key[:64] for key in unknown[:8])}")
+        raise CallRefused(422, f"{name}: there is no attribute {', '.join(key[:64] for key in unknown[:8])}")
 
 
-def check(user: Any, attributes: Sequence[str], user_id: str | None = None) -> tuple[str, dict[str, Any]]:
-    """The id of a user in a request, and what is said about it.
+def checked_user(user: Any, attributes: Sequence[str], user_id: str | None = None) -> tuple[str, dict[str, Any]]:
+    """Check the user of a request; return its id and the object.
 
     Args:
         user: The object in the request.
         attributes: The user attributes that exist.
-        user_id: The id, where the path names it.
+        user_id: The id, if the path names it.
 
     Raises:
-        Refused: It breaks a rule.
+        CallRefused: It breaks a rule.
     """
     if not isinstance(user, dict):
-        raise Refused(422, "user must be an object")
+        raise CallRefused(422, "user must be an object")
     if user_id is None:
         user_id = user.get("id")
     if not isinstance(user_id, str) or not user_id:
-        raise Refused(422, "user.id must be a string that is not empty")
-    if len(user_id) > MAX_ID:
-        raise Refused(422, f"user.id is longer than {MAX_ID}")
+        raise CallRefused(422, "user.id must be a string that is not empty")
+    if len(user_id) > MAX_USER_ID:
+        raise CallRefused(422, f"user.id is longer than {MAX_USER_ID}")
     for name in ("email", "name", "tz", "signUpDate"):
-        if not isinstance(user.get(name), str | None) or len(user.get(name) or "") > MAX_TEXT:
-            raise Refused(422, f"user.{name} must be a string of at most {MAX_TEXT} characters")
+        if not isinstance(user.get(name), str | None) or len(user.get(name) or "") > MAX_USER_TEXT:
+            raise CallRefused(422, f"user.{name} must be a string of at most {MAX_USER_TEXT} characters")
     if user.get("tz") is not None and zone(user["tz"]) is None:
-        raise Refused(422, f"user.tz {user['tz'][:64]!r} is no IANA time zone such as Europe/London")
+        raise CallRefused(422, f"user.tz {user['tz'][:64]!r} is not an IANA time zone such as Europe/London")
     if user.get("signUpDate") is not None and not _is_date(user["signUpDate"]):
-        raise Refused(422, "user.signUpDate must be a date such as 2026-01-31")
+        raise CallRefused(422, "user.signUpDate must be a date such as 2026-01-31")
     tokens = user.get("deviceTokens")
     if tokens is not None and not (
         isinstance(tokens, list)
         and len(tokens) <= MAX_DEVICE_TOKENS
-        and all(isinstance(one, str) and len(one) <= MAX_TEXT for one in tokens)
+        and all(isinstance(one, str) and len(one) <= MAX_USER_TEXT for one in tokens)
     ):
-        raise Refused(422, f"user.deviceTokens must be a list of strings, at most {MAX_DEVICE_TOKENS}")
+        raise CallRefused(422, f"user.deviceTokens must be a list of strings, at most {MAX_DEVICE_TOKENS}")
     if not isinstance(user.get("subscribeToEmails"), bool | None):
-        raise Refused(422, "user.subscribeToEmails must be true or false")
+        raise CallRefused(422, "user.subscribeToEmails must be true or false")
     if user.get("attributes") is not None:
         check_strings("user.attributes", user["attributes"], attributes)
     return user_id, user
@@ -108,7 +105,7 @@ def _is_date(text: str) -> bool:
 
 
 def date(text: str) -> dt.date | None:
-    """The date of `YYYY-MM-DD`, `None` if it is none."""
+    """Parse `YYYY-MM-DD`; `None` if it is not a date."""
     if not _DATE.match(text):
         return None
     try:
@@ -119,12 +116,12 @@ def date(text: str) -> dt.date | None:
 
 # --- in the file ---------------------------------------------------------------------------------------------
 
-_COLUMNS = "user_id, email, name, tz, sign_up_date, device_tokens, subscribed, attributes, created, updated"
+_USER_COLUMNS = "user_id, email, name, tz, sign_up_date, device_tokens, subscribed, attributes, created, updated"
 
 
 def find(db: sqlite3.Connection, user_id: str) -> dict[str, Any] | None:
-    """A user as the service shows it, `None` if there is none."""
-    row = db.execute(f"SELECT {_COLUMNS} FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone()  # noqa: S608
+    """Read a user in Trophy's form, `None` if there is none."""
+    row = db.execute(f"SELECT {_USER_COLUMNS} FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone()  # noqa: S608
     if row is None:
         return None
     return {
@@ -143,7 +140,7 @@ def find(db: sqlite3.Connection, user_id: str) -> dict[str, Any] | None:
 
 
 def problem(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any]) -> str:
-    """Why a user cannot be kept with what is said about it; empty if it can."""
+    """Return why a user cannot be stored with these values; empty if it can."""
     if db.execute("SELECT 1 FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone() is None:
         (everybody,) = db.execute("SELECT count(*) FROM trophy_users").fetchone()
         if everybody >= MAX_USERS:
@@ -157,14 +154,14 @@ def problem(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any]) -> st
 
 
 def upsert(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any], now: float) -> bool:
-    """Create a user, or change what is said about it; returns whether it was created."""
+    """Create a user or change the given values; return whether it was created."""
     known = find(db, user_id)
     email = said["email"] if "email" in said else known and known["email"]
     subscribed = said.get("subscribeToEmails")
     if subscribed is None:
         subscribed = known["subscribeToEmails"] if known else True
     if not subscribed:
-        email = None  # the service does not keep it then
+        email = None  # Trophy does not keep the address then
     tokens = said["deviceTokens"] if "deviceTokens" in said else known and known["deviceTokens"]
     values = {
         "user_id": user_id,
@@ -178,11 +175,11 @@ def upsert(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any], now: f
         "now": now,
     }
     db.execute(
-        f"INSERT INTO trophy_users ({_COLUMNS}) VALUES (:user_id, :email, :name, :tz, :sign_up_date, :device_tokens,"  # noqa: S608
-        " :subscribed, :attributes, :now, :now) ON CONFLICT (user_id) DO UPDATE SET email = excluded.email,"
-        " name = excluded.name, tz = excluded.tz, sign_up_date = excluded.sign_up_date,"
-        " device_tokens = excluded.device_tokens, subscribed = excluded.subscribed,"
-        " attributes = excluded.attributes, updated = excluded.updated",
+        f"INSERT INTO trophy_users ({_USER_COLUMNS}) VALUES (:user_id, :email, :name, :tz, :sign_up_date,"  # noqa: S608
+        " :device_tokens, :subscribed, :attributes, :now, :now)"
+        " ON CONFLICT (user_id) DO UPDATE SET email = excluded.email, name = excluded.name, tz = excluded.tz,"
+        " sign_up_date = excluded.sign_up_date, device_tokens = excluded.device_tokens,"
+        " subscribed = excluded.subscribed, attributes = excluded.attributes, updated = excluded.updated",
         values,
     )
     return known is None
@@ -192,7 +189,7 @@ def upsert(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any], now: f
 
 
 def preferences(db: sqlite3.Connection, user_id: str) -> dict[str, Any] | None:
-    """A user's preferences, all channels on where nothing else was said; `None` if there is no such user."""
+    """Read a user's preferences; all channels are on unless set otherwise. `None` if there is no such user."""
     row = db.execute("SELECT preferences FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone()
     if row is None:
         return None
@@ -202,27 +199,27 @@ def preferences(db: sqlite3.Connection, user_id: str) -> dict[str, Any] | None:
 
 
 def check_preferences(said: Mapping[str, Any]) -> None:
-    """What a request may say about preferences.
+    """Check the preferences of a request.
 
     Raises:
-        Refused: It breaks a rule.
+        CallRefused: It breaks a rule.
     """
     notifications = said.get("notifications")
     if notifications is not None:
         if not isinstance(notifications, dict) or notifications.keys() - set(_NOTIFICATIONS):
-            raise Refused(422, f"notifications must be an object with {', '.join(_NOTIFICATIONS)}")
+            raise CallRefused(422, f"notifications must be an object with {', '.join(_NOTIFICATIONS)}")
         for name, channels in notifications.items():
             if not isinstance(channels, list) or not all(one in _CHANNELS for one in channels):
-                raise Refused(422, f"notifications.{name} must be a list of email, push")
+                raise CallRefused(422, f"notifications.{name} must be a list of email, push")
     streak = said.get("streak")
     if streak is not None and not (
         isinstance(streak, dict) and streak.keys() <= {"enabled"} and isinstance(streak.get("enabled", True), bool)
     ):
-        raise Refused(422, "streak may only be {'enabled': true or false} here: streaks are not customizable")
+        raise CallRefused(422, "streak may only be {'enabled': true or false} here: streaks are not customizable")
 
 
 def change_preferences(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any], now: float) -> bool:
-    """Change a user's preferences; returns whether there is such a user."""
+    """Change a user's preferences; return whether there is such a user."""
     row = db.execute("SELECT preferences FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone()
     if row is None:
         return False
