@@ -120,7 +120,7 @@ FOREIGN: dict[str, set[str]] = {
 }
 
 LONGEST = 450
-LONGER = {"tracker.py": 602}
+LONGER = {"tracker.py": 603}
 """The tracker is the table of contents, mostly docstrings."""
 
 

@@ -51,10 +51,8 @@ if TYPE_CHECKING:
 
 MAX_SPILLED = 100_000
 """Entries kept in memory until the writer takes them; some 10 MB of rows. Later ones are counted as `inbox_full`."""
-
 MAX_SPILLED_BYTES = 32 * 2**20
 """Bytes of these entries: errors take up to 32 kB each."""
-
 _MARK = b""
 """Stands behind the last entry that was kept in memory before there was a journal."""
 
