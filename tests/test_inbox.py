@@ -825,7 +825,7 @@ class InboxWalk(RuleBasedStateMachine):
                 self.rig.record(event)
             self.expect(event, self.session)
 
-    @rule(length=st.integers(0, 256), many=st.sampled_from([1, 1, 100]), again=st.booleans())
+    @rule(length=st.integers(1, 256), many=st.sampled_from([1, 1, 100]), again=st.booleans())
     def report_with_fields(self, length: int, many: int, again: bool) -> None:
         for _ in range(many):
             fields = {"text": "x" * length, "number": self.number}
