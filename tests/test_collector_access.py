@@ -17,7 +17,7 @@ import pytest
 
 from ga_pygame.collector import guard, teller
 from ga_pygame.collector.gameanalytics import configs, games, validation
-from ga_pygame.collector.status import Troubles
+from ga_pygame.collector.troubles import Troubles
 from tests.test_collector_http import CONFIGS, EVENTS, INIT, KEY, SECRET, WHO, Answer, Collector, event, sign
 
 OWN_KEY, OWN_SECRET = "0123456789abcdef" * 2, "0123456789abcdef01234567" + "89abcdef" * 2
@@ -168,31 +168,31 @@ def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     """To read one would wait for ever."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(ValueError, match="no file"):
+    with pytest.raises(ValueError, match="not a file"):
         games.load_games(pipe)
-    with pytest.raises(configs.ConfigsError, match="no file"):
+    with pytest.raises(configs.ConfigsError, match="not a file"):
         configs.SettingsFile(pipe, print)
 
 
 def test_the_page_is_told_and_hears_when_it_is_over() -> None:
     """A game that was turned down is a trouble with the line to use, until it is let in."""
     status = Troubles()
-    told = games.Games([games.SANDBOX_GAME], takes_all=False, tell=lambda *_: None, status=status)
+    told = games.Games([games.SANDBOX_GAME], takes_all=False, tell=lambda *_: None, troubles=status)
     for key, command in ((OWN_KEY, f"--game {OWN_KEY}:SECRET_KEY"), (KEY, "")):
         with pytest.raises(games.NotLetIn):
             told.admit(key, b"[]", b"x" * 44, foreign=False)
-        assert command in status.troubles()[-1].command
+        assert command in status.present()[-1].command
     told.admit(KEY, b"[]", sign(b"[]").encode(), foreign=False)
-    assert len(status.troubles()) == 1
+    assert len(status.present()) == 1
 
 
 def test_a_game_without_keys_is_not_told_to_give_a_secret_that_nobody_has() -> None:
     """It sends with the published sandbox keys: what helps is the keys of a game, or a collector that takes all."""
     status = Troubles()
-    told = games.Games([games.Game(OWN_KEY, OWN_SECRET)], takes_all=False, tell=lambda *_: None, status=status)
+    told = games.Games([games.Game(OWN_KEY, OWN_SECRET)], takes_all=False, tell=lambda *_: None, troubles=status)
     with pytest.raises(games.NotLetIn, match="sends without keys of its own"):
         told.admit(KEY, b"[]", sign(b"[]").encode(), foreign=False)
-    (trouble,) = status.troubles()
+    (trouble,) = status.present()
     assert trouble.command == ""
 
 
@@ -200,23 +200,23 @@ def test_forged_games_do_not_push_out_what_is_wrong() -> None:
     """However many made-up keys ask, the page goes on showing that events cannot be stored."""
     status = Troubles()
     status.tell("commit", "Events cannot be stored")
-    open_ones = games.Games([], takes_all=True, tell=lambda *_: None, status=status)
+    open_ones = games.Games([], takes_all=True, tell=lambda *_: None, troubles=status)
     for number in range(300):
         with pytest.raises(games.NotLetIn):
             open_ones.admit(f"{number:032x}", b"", b"", foreign=False)
-    assert status.troubles()[0].text == "Events cannot be stored"
-    assert len(status.troubles()) == 7
-    known = games.Games([games.SANDBOX_GAME], takes_all=False, tell=lambda *_: None, status=status)
+    assert status.present()[0].text == "Events cannot be stored"
+    assert len(status.present()) == 7
+    known = games.Games([games.SANDBOX_GAME], takes_all=False, tell=lambda *_: None, troubles=status)
     with pytest.raises(games.NotLetIn):
         known.admit(KEY, b"[]", b"x" * 44, foreign=False)
-    assert any(KEY in one.text for one in status.troubles())
+    assert any(KEY in one.text for one in status.present())
     known.admit(KEY, b"[]", sign(b"[]").encode(), foreign=False)
-    assert not any(KEY in one.text for one in status.troubles())
+    assert not any(KEY in one.text for one in status.present())
 
 
 def test_not_any_number_of_untold_games() -> None:
     """Beyond the bound further keys are refused; those that came before go on."""
-    open_ones = games.Games([], takes_all=True, tell=lambda *_: None, status=Troubles())
+    open_ones = games.Games([], takes_all=True, tell=lambda *_: None, troubles=Troubles())
     signature = sign(b"").encode()
     for number in range(games.MAX_UNTOLD_GAMES):
         open_ones.admit(f"{number:032x}", b"", signature, foreign=False)

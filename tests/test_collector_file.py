@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from ga_pygame.collector.page.rows import row_of_event
-from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.store import Change, Store, StoreFull, Submission
+from ga_pygame.collector.troubles import Troubles
 from tests.conftest import eventually
 from tests.test_collector_http import Answer, Collector, event
 
@@ -32,7 +32,7 @@ class Opened:
         self.path = path
         self.told: list[str] = []
         self.status = Troubles()
-        self.store = Store(path, tell=lambda _, message: self.told.append(message), status=self.status)
+        self.store = Store(path, tell=lambda _, message: self.told.append(message), troubles=self.status)
 
     def put(self, *ids: str) -> None:
         """Store some events, each known by its id; tried again as a game does until it is acknowledged."""
@@ -148,7 +148,7 @@ def test_what_is_acknowledged_after_a_damage_is_there(opened: Opened, damage: Ca
     """Whatever happens to the file, it is said, and from then on an acknowledged event is in the file at the path."""
     opened.put("1")
     damage(opened.path)
-    assert eventually(opened.status.troubles, 5)  # without any request
+    assert eventually(opened.status.present, 5)  # without any request
     opened.put("2")
     opened.put("3")
     assert {"2", "3"} <= opened.stored()
@@ -178,7 +178,7 @@ def test_another_programs_file_is_left_alone(opened: Opened) -> None:
     other = opened.path.with_name("other")
     other.write_text("a diary")
     other.replace(opened.path)
-    assert eventually(opened.status.troubles, 5)
+    assert eventually(opened.status.present, 5)
     with pytest.raises(StoreFull):
         opened.store.submit(Submission("game", 1.0, [(event(), b"{}")], [], 1)).result(20)
     assert opened.path.read_text() == "a diary"
@@ -308,7 +308,7 @@ def test_a_file_that_is_damaged_at_the_start_is_set_aside(opened: Opened, name: 
     (aside,) = (one for one in opened.path.parent.iterdir() if ".damaged-" in one.name and one.name[-1].isdigit())
     assert aside.read_bytes() == damaged
     assert aside.name in again.told[0]
-    assert aside.name in again.status.troubles()[0].text
+    assert aside.name in again.status.present()[0].text
     again.store.close()
 
 
@@ -348,7 +348,7 @@ def test_another_program_that_keeps_the_lock(opened: Opened) -> None:
         for future in waiting:
             assert isinstance(future.exception(20), sqlite3.OperationalError)
         assert time.monotonic() - began < 10
-        assert "another program" in opened.status.troubles()[0].text
+        assert "another program" in opened.status.present()[0].text
         late = [opened.store.change(Change(lambda _: None, 0)) for _ in range(5)]
         opened.store.close()
         assert all(future.exception(0) is not None for future in late)
@@ -411,11 +411,11 @@ def test_a_disk_that_is_full_is_said_until_it_is_not(opened: Opened) -> None:
 
     with pytest.raises(sqlite3.Error):
         opened.store.change(Change(refuse, 0)).result(20)
-    assert "full" in opened.status.troubles()[0].text
+    assert "full" in opened.status.present()[0].text
     opened.store.change(Change(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchall(), 0)).result(20)
     blocker.close()
     opened.put("2")
-    assert opened.status.troubles() == []
+    assert opened.status.present() == []
     assert opened.stored() == {"1", "2"}
 
 

@@ -19,8 +19,8 @@ from ga_pygame.collector import plain_text
 from ga_pygame.collector.emulators.pogr import store as pogr_store
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.page import feed, live, rows, service_rows, tracebacks
-from ga_pygame.collector.status import MAX_OF_A_KIND, Troubles
 from ga_pygame.collector.storage import batches, levels, queries, reading, schema, store
+from ga_pygame.collector.troubles import MAX_OF_A_KIND, Troubles
 from tests.test_collector_store import KEY, design, put, submission
 
 NOW = 1_760_000_000.0
@@ -347,10 +347,10 @@ def test_troubles_are_bounded_and_go_away() -> None:
     status.clear("game 23")
     status.clear("unknown")
     shown = ["the file is gone", "And 19 more games, before these:", "19", "20", "21", "22", "again"]
-    assert [one.text for one in status.troubles()] == shown
+    assert [one.text for one in status.present()] == shown
     for number in range(1000):
         status.tell(f"forged {number}", f"{number}", kind="games")
-    assert len(status.troubles()) == MAX_OF_A_KIND + 2
-    assert "at least" in status.troubles()[1].text
+    assert len(status.present()) == MAX_OF_A_KIND + 2
+    assert "at least" in status.present()[1].text
     status.clear("file")
-    assert len(status.troubles()) == MAX_OF_A_KIND + 1
+    assert len(status.present()) == MAX_OF_A_KIND + 1

@@ -34,12 +34,12 @@ from ga_pygame.collector.gameanalytics.games import Game, Games
 from ga_pygame.collector.gameanalytics.routes import GameAnalyticsRoutes
 from ga_pygame.collector.guard import Guard, is_loopback
 from ga_pygame.collector.lanes import Lanes
-from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.reading import Asker
 from ga_pygame.collector.storage.schema import StoreError, make_folder, temporary_path
 from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.teller import Logs, Tell, Teller, printable
+from ga_pygame.collector.troubles import Troubles
 
 DEFAULT_PORT = 8420
 KEEP_ALIVE_SECONDS = 75
@@ -87,13 +87,13 @@ def run(options: Options) -> int:
         ConfigsError: The settings file cannot be used.
     """
     tell = Teller()
-    status = Troubles()
+    troubles = Troubles()
     settings = SettingsFile(options.configs, lambda message: tell("settings", message))
     listener = _listen(options.host, options.port)
     with (
         contextlib.closing(listener),
         _logs(tell),
-        _store(options, tell, status) as store,
+        _store(options, tell, troubles) as store,
         contextlib.closing(Queries(store.path, store.generation)) as queries,
         contextlib.closing(Asker(store)) as asker,
         contextlib.closing(Lanes()) as lanes,
@@ -115,14 +115,14 @@ def run(options: Options) -> int:
             drop=open_ones.drop,
             tell=tell,
         )
-        games = Games(options.games, takes_all=near and not options.games, tell=tell, status=status)
+        games = Games(options.games, takes_all=near and not options.games, tell=tell, troubles=troubles)
         signed = GameAnalyticsRoutes(
             games, store, settings, lanes=lanes, held=held, drop=open_ones.drop, tell=tell
         ).routes()
         unsigned = [*pogr.routes(), *trophy.routes()]
         switchboard = Switchboard(store, asker, options.trophy_rules, faults, trophy)
         own = [*application.Api(queries, store).routes(), *switchboard.routes()]
-        app = _application(options, [*signed, *unsigned, *own], store, status, _near(options.host, port))
+        app = _application(options, [*signed, *unsigned, *own], store, troubles, _near(options.host, port))
         guard = Guard(
             app,
             signed=application.serves(signed),
@@ -156,14 +156,14 @@ def run(options: Options) -> int:
     return 0
 
 
-def _application(options: Options, routes: list[Route], store: Store, status: Troubles, address: str) -> ASGIApp:
+def _application(options: Options, routes: list[Route], store: Store, troubles: Troubles, address: str) -> ASGIApp:
     if not options.page:
         routes.append(Route("/", application.no_page))
     app = application.build_app(routes)
     if options.page:
         from ga_pygame.collector.page import dashboard  # noqa: PLC0415 - NiceGUI takes 0.6 s that not everybody needs
 
-        dashboard.mount(app, store, options.trophy_rules, status, address)
+        dashboard.mount(app, store, options.trophy_rules, troubles, address)
     return app
 
 
@@ -263,7 +263,7 @@ def _logs(tell: Tell) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _store(options: Options, tell: Tell, status: Troubles) -> Iterator[Store]:
+def _store(options: Options, tell: Tell, troubles: Troubles) -> Iterator[Store]:
     temporary = options.database == ":memory:" or (options.database is None and options.port == 0)
     if temporary:
         path = temporary_path()
@@ -275,7 +275,7 @@ def _store(options: Options, tell: Tell, status: Troubles) -> Iterator[Store]:
             raise StoreError(f"cannot make {path.parent}: {error.strerror}. Choose a file with --db") from error
     else:
         path = Path(options.database)
-    store = Store(path, temporary=temporary, tell=tell, status=status)
+    store = Store(path, temporary=temporary, tell=tell, troubles=troubles)
     try:
         yield store
     finally:

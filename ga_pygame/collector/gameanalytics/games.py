@@ -17,8 +17,8 @@ from pathlib import Path
 
 from ga_pygame import rules
 from ga_pygame.checks import InvalidEvent
-from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.teller import Tell
+from ga_pygame.collector.troubles import Troubles
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
 
 ENVIRONMENT = "GA_PYGAME_GAMES"
@@ -110,14 +110,14 @@ class Games:
         told: The games that the collector was given.
         takes_all: It was given none, and only programs of this machine can connect.
         tell: Called to tell the developer which games are turned down and whose signatures are not checked.
-        status: Shows the same on the page.
+        troubles: Shows the same on the page.
     """
 
-    def __init__(self, told: Iterable[Game], *, takes_all: bool, tell: Tell, status: Troubles) -> None:
+    def __init__(self, told: Iterable[Game], *, takes_all: bool, tell: Tell, troubles: Troubles) -> None:
         self._known = {game.key: game for game in told} or {SANDBOX_GAME.key: SANDBOX_GAME}
         self._takes_all = takes_all
         self._tell = tell
-        self._status = status
+        self._troubles = troubles
         self._untold: set[str] = set()
 
     def admit(self, key: str, body: bytes, authorization: bytes, *, foreign: bool) -> None:
@@ -142,11 +142,11 @@ class Games:
                 needs_no_line = key in self._known or key == SANDBOX_GAME.key
                 command = "" if needs_no_line else f"python -m ga_pygame collect --game {key}:SECRET_KEY"
                 text = f"The game {key} was turned down: {refused}."
-                self._status.tell(f"game {key}", text, command, kind="games that were turned down")
+                self._troubles.tell(f"game {key}", text, command, kind="games that were turned down")
             else:
-                self._status.tell("game without a key", f"A game was turned down: {refused}.")
+                self._troubles.tell("game without a key", f"A game was turned down: {refused}.")
             raise
-        self._status.clear(f"game {key}")
+        self._troubles.clear(f"game {key}")
 
     def _check(self, key: str, body: bytes, authorization: bytes, *, foreign: bool) -> None:
         _check_form(key)
@@ -186,7 +186,7 @@ class Games:
                 f"the game {key} sends with keys of its own; its signatures are not checked, as the collector does"
                 f" not know its secret key (to have them checked: --game {key}:SECRET_KEY)",
             )
-            self._status.tell(
+            self._troubles.tell(
                 "signatures are not checked",
                 f"The game {key} sends with keys of its own. Its events are taken, but its signatures are not checked,"
                 " as the collector does not know its secret key. To have them checked:",

@@ -29,8 +29,8 @@ from ga_pygame.collector.page.sections import Sections
 from ga_pygame.collector.page.tables import LiveTable, TableCache, box, code, heading, label, table_card
 from ga_pygame.collector.page.waiting import MAX_PAGES, Waiting
 from ga_pygame.collector.plain_text import visible
-from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage.store import Store
+from ga_pygame.collector.troubles import Troubles
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -78,18 +78,18 @@ MAX_OF_ONE_LOOK = 40
 _COUNTERS = ("events per second", "accepted", "rejected", "duplicates", "sessions live")
 
 
-def mount(app: Starlette, store: Store, trophy: Rules, status: Troubles, address: str) -> None:
+def mount(app: Starlette, store: Store, trophy: Rules, troubles: Troubles, address: str) -> None:
     """Add the page at `/`.
 
     Args:
         app: The collector's application.
         store: The store whose file is shown.
         trophy: Trophy's rules.
-        status: The troubles to show.
+        troubles: The troubles to show.
         address: The address for `GA_PYGAME_COLLECTOR`, e.g. `http://127.0.0.1:8420`.
     """
     css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    live = Live(store, trophy, status)
+    live = Live(store, trophy, troubles)
     tabs: list[_Tab] = []
     waiting = Waiting()
 

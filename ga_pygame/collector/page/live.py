@@ -20,10 +20,10 @@ from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.page import rows, service_rows
 from ga_pygame.collector.page.feed import NOTHING, Feed, Looked
 from ga_pygame.collector.page.rows import TableRow
-from ga_pygame.collector.status import Trouble, Troubles
 from ga_pygame.collector.storage.queries import MAX_LIVE_COUNTED, Queries
 from ga_pygame.collector.storage.reading import connect_to_read
 from ga_pygame.collector.storage.store import Store
+from ga_pygame.collector.troubles import Trouble, Troubles
 
 SECONDS_PER_LOOK = 0.4
 LOOKS_PER_TABLE = 3
@@ -71,14 +71,14 @@ class Live:
     Args:
         store: The store whose file to read.
         rules: Trophy's rules.
-        status: The troubles to show.
+        troubles: The troubles to show.
     """
 
-    def __init__(self, store: Store, rules: Rules, status: Troubles) -> None:
+    def __init__(self, store: Store, rules: Rules, troubles: Troubles) -> None:
         self.snapshot = Snapshot()
         self._store = store
         self._rules = rules
-        self._status = status
+        self._troubles = troubles
         self._clock = clock.SystemClock()
         self._feeds: dict[str | None, Feed] = {}
         self._totals: deque[tuple[float, int]] = deque()
@@ -127,7 +127,7 @@ class Live:
                 self.snapshot, looked = await self.ask(lambda: self._read(feeds))
             except Exception as error:  # noqa: BLE001 - for any damage to the file, the page says that it is not updated
                 trouble = Trouble(f"The page cannot read {self._store.path}: {error}. The data shown is out of date.")
-                self.snapshot = replace(self.snapshot, troubles=[*self._status.troubles(), trouble])
+                self.snapshot = replace(self.snapshot, troubles=[*self._troubles.present(), trouble])
             else:
                 for feed, found in zip(feeds, looked, strict=True):
                     feed.add(found)
@@ -185,7 +185,7 @@ class Live:
             self._tables_version, self._tables_at = version, now
         self._looks += 1
         self._version = version
-        troubles = self._status.troubles()
+        troubles = self._troubles.present()
         return replace(
             found, numbers=numbers, troubles=before.troubles if troubles == before.troubles else troubles
         ), looked

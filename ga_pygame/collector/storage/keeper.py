@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ga_pygame import clock
-from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage.schema import (
     Damaged,
     NotNow,
@@ -29,6 +28,7 @@ from ga_pygame.collector.storage.schema import (
 )
 from ga_pygame.collector.storage.watch import FileTrouble, FileWatch
 from ga_pygame.collector.teller import Tell
+from ga_pygame.collector.troubles import Troubles
 
 SECONDS_BETWEEN_TRIES = 1.0
 """Time between two tries to open a file that cannot be used; nothing is stored meanwhile."""
@@ -48,7 +48,7 @@ class Keeper:
     Args:
         path: The file.
         tell: Called to tell the developer what happened to the file.
-        status: Shows the same on the page.
+        troubles: Shows the same on the page.
         use: Called with each connection that is opened, to read what the store needs. If it raises, the file counts as
             damaged, as one that cannot be opened.
 
@@ -58,10 +58,10 @@ class Keeper:
 
     db: sqlite3.Connection
 
-    def __init__(self, path: Path, tell: Tell, status: Troubles, use: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(self, path: Path, tell: Tell, troubles: Troubles, use: Callable[[sqlite3.Connection], None]) -> None:
         self._path = path
         self._tell = tell
-        self._status = status
+        self._troubles = troubles
         self._use = use
         self._watch = FileWatch(path)
         self._monotonic = clock.SystemClock().monotonic
@@ -132,7 +132,7 @@ class Keeper:
         self._watch.note()
         if self.failing:
             self.failing = False
-            self._status.clear("commit")
+            self._troubles.clear("commit")
             self._tell(f"{_FILE_CAUSE} works again", "events are stored again")
 
     def failed(self, error: Exception) -> None:
@@ -141,7 +141,7 @@ class Keeper:
             return
         self.failing = True
         why = f"{error} (another program is writing into the file)" if "locked" in str(error) else str(error)
-        self._status.tell("commit", f"Events cannot be stored: {why}. Games are told to send them again later.")
+        self._troubles.tell("commit", f"Events cannot be stored: {why}. Games are told to send them again later.")
         self._watch.note_log()  # the log holds pages of the failed transaction, without effect
         if is_damage(error):
             self._trouble = FileTrouble("is damaged", main=True, inside=True)
@@ -282,4 +282,4 @@ class Keeper:
     def _say(self, happened: str, done: str) -> None:
         text = f"The file {self._path} {happened}." + (f" {done}." if done else "")
         self._tell(_FILE_CAUSE, text)
-        self._status.tell(_FILE_CAUSE, text)
+        self._troubles.tell(_FILE_CAUSE, text)

@@ -26,13 +26,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage import batches
 from ga_pygame.collector.storage.keeper import Keeper, Unusable
 from ga_pygame.collector.storage.levels import natural_key
 from ga_pygame.collector.storage.schema import SELECT_LAST_ID, is_of_the_file
 from ga_pygame.collector.storage.seen import SeenIds
 from ga_pygame.collector.teller import Tell
+from ga_pygame.collector.troubles import Troubles
 
 EVENTS_PER_COMMIT = 20_000
 MAX_WAITING_BYTES = 24 * 2**20
@@ -103,12 +103,12 @@ class Store:
     """The write side of the file. Any thread may submit; one thread writes."""
 
     def __init__(
-        self, path: Path, *, temporary: bool = False, tell: Tell = _silent, status: Troubles | None = None
+        self, path: Path, *, temporary: bool = False, tell: Tell = _silent, troubles: Troubles | None = None
     ) -> None:
         self.path = path
         self._temporary = temporary
         self._tell = tell
-        self._keeper = Keeper(path, tell, status or Troubles(), self._use)
+        self._keeper = Keeper(path, tell, troubles or Troubles(), self._use)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._waiting_bytes = 0
         self._lock = threading.Lock()

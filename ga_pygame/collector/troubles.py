@@ -61,7 +61,7 @@ class Troubles:
             for troubles in (self._troubles, *self._kinds.values()):
                 troubles.pop(cause, None)
 
-    def troubles(self) -> list[Trouble]:
+    def present(self) -> list[Trouble]:
         """Return the present troubles: those without a kind, then those of each kind, the oldest first."""
         with self._lock:
             found = list(self._troubles.values())
