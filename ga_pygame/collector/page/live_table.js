@@ -2,7 +2,7 @@
 //
 // On a narrow screen CSS lays a row out as lines instead of columns; the roles keep it a table for screen readers.
 
-const LONGEST_DETAIL = 20000;
+const MAX_DETAIL = 20000;
 
 // Characters that are invisible or change the order of the text; the same as in plain_text.py.
 const UNSEEN =
@@ -153,7 +153,7 @@ export default {
       } catch (error) {
         if (!text) return "not available: the collector does not answer";
       }
-      const cut = text.length > LONGEST_DETAIL ? `${text.slice(0, LONGEST_DETAIL)}\n… the rest is in the export` : text;
+      const cut = text.length > MAX_DETAIL ? `${text.slice(0, MAX_DETAIL)}\n… the rest is in the export` : text;
       return visible(cut);
     },
   },
