@@ -136,9 +136,9 @@ def measure_day(options: dict[str, Any]) -> dict[str, Any]:
 
     from ga_pygame import Tracker
     from ga_pygame.delivery.runner import FrameRunner
+    from ga_pygame.parts import Parts
     from ga_pygame.protocol import Reply
     from ga_pygame.testing import ManualClock, ScriptedTransport
-    from ga_pygame.wiring import Parts
 
     Scene()
     clock = ManualClock()

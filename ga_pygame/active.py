@@ -52,13 +52,12 @@ def leave(tracker: Tracker) -> None:
     _running = tuple(other for other in _running if other is not tracker)
 
 
-def is_off(diagnostics: Diagnostics, *, enabled: bool, has_targets: bool) -> bool:
-    """Whether a tracker that starts records nothing; says why.
+def is_off(diagnostics: Diagnostics, *, enabled: bool) -> bool:
+    """Whether a tracker that starts records nothing in this process; says why.
 
     Args:
         diagnostics: The tracker's.
         enabled: The knob.
-        has_targets: Whether events have anywhere to go.
     """
     if is_helper_process():
         say("this is a worker process of multiprocessing: nothing is recorded here", level=DEBUG)
@@ -66,8 +65,6 @@ def is_off(diagnostics: Diagnostics, *, enabled: bool, has_targets: bool) -> boo
         diagnostics.warn_once("forked", advice.FORKED)
     elif not enabled:
         say(advice.OFF, level=INFO)
-    elif not has_targets:
-        diagnostics.warn_once("no keys", advice.NO_KEYS)
     else:
         return False
     diagnostics.explained.add(Drop.NOT_RUNNING)

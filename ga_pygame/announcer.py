@@ -1,4 +1,4 @@
-"""Turns what workers and calls on any thread report into the tracker's signals, on the game thread."""
+"""Turns what workers, the session and calls on any thread report into the tracker's signals, on the game thread."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ga_pygame.diagnostics import Drop
 from ga_pygame.signals import Signal
 
 if TYPE_CHECKING:
+    from ga_pygame.records import SessionRef
     from ga_pygame.protocol import StoredRecord
 
 MAX_UNSUMMED_DROPS = 256
@@ -25,15 +26,18 @@ MAX_DETAIL = 500
 class Signals(Protocol):
     """What has the signals; see `Tracker`."""
 
+    session_started: Signal[[str]]
+    session_ended: Signal[[str, int, str]]
     batch_delivered: Signal[[str, int]]
     event_rejected: Signal[[str, dict[str, Any], str]]
     event_dropped: Signal[[Drop, int, str]]
+    remote_configs_updated: Signal[[]]
     connection_lost: Signal[[str, str]]
     connection_restored: Signal[[str]]
 
 
 class Announcer:
-    """The uploaders' listener, and who hears of drops. Any thread.
+    """Hears of sessions, of drops and, as the uploaders' listener, of what became of events. Any thread.
 
     Args:
         signals: Whose signals are fired.
@@ -47,6 +51,16 @@ class Announcer:
         self._sums: Counter[tuple[Drop, str]] = Counter()
         self._summing = Lock()
         self._is_posted = False
+
+    def session_started(self, session: SessionRef) -> None:
+        self._post(lambda: self._signals.session_started.emit(session.id))
+
+    def session_ended(self, session: SessionRef, length: int, reason: str) -> None:
+        self._post(lambda: self._signals.session_ended.emit(session.id, length, reason))
+
+    def remote_configs_updated(self) -> None:
+        """Told at once. Game thread only."""
+        self._signals.remote_configs_updated.emit()
 
     def delivered(self, destination: str, count: int) -> None:
         self._post(lambda: self._signals.batch_delivered.emit(destination, count))

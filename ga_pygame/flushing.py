@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ga_pygame import advice
 from ga_pygame.signals import Mailbox, Response
@@ -29,18 +29,21 @@ def refused(response: Response[FlushResult]) -> Response[FlushResult]:
     return response
 
 
-def flush_into(
-    response: Response[FlushResult],
-    mailbox: Mailbox,
-    begin: Callable[[Callable[[str, str], None]], int] | None,
-    why_not: str,
-) -> None:
+class Flushes(Protocol):
+    """What sends everything now."""
+
+    def flush(self, done: Callable[[str, str], None]) -> int:
+        """Have each destination call `done` with its name and an error; returns how many there are."""
+        ...
+
+
+def flush_into(response: Response[FlushResult], mailbox: Mailbox, delivery: Flushes | None, why_not: str) -> None:
     """Ask for a flush and finish the response once every destination has answered.
 
     Args:
         response: What the game waits for.
         mailbox: Brings the answers to the game thread.
-        begin: Has each destination call the function once; returns how many there are. `None`: nothing runs.
+        delivery: What to ask; `None`: nothing runs.
         why_not: What is answered then.
     """
     answers: list[str] = []
@@ -54,7 +57,7 @@ def flush_into(
     def done(_destination: str, error: str) -> None:
         mailbox.post(lambda: answer(error))
 
-    if begin is None:
+    if delivery is None:
         done("", why_not)
     else:
-        expected = begin(done)
+        expected = delivery.flush(done)

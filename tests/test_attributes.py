@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 
 from ga_pygame import InvalidEvent, Tracker
-from ga_pygame.wiring import Parts
+from ga_pygame.parts import Parts
 from tests.test_tracker import World, world
 
 __all__ = ["world"]

@@ -10,10 +10,11 @@ import pytest
 
 from ga_pygame.clock import iso
 from ga_pygame.delivery.encoder import Encoder
+from ga_pygame.delivery.foreign import Foreign
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.page import Book, Page
-from ga_pygame.delivery.uploader import Uploader
+from ga_pygame.delivery.uploader import Timing, Uploader
 from ga_pygame.destinations import POGR
 from ga_pygame.destinations.pogr import MAX_UNSURE_TRIES, SESSION_KEY
 from ga_pygame.diagnostics import Diagnostics, Drop
@@ -102,15 +103,12 @@ class Rig:
             self.warnings.__setitem__,
         )
         self.uploader = Uploader(
-            self.pogr,
-            ScriptedTransport([self.service]),
+            Foreign(self.pogr, ScriptedTransport([self.service]), host, self.diagnostics),
             self.outbox,
-            host=host,
             situation=lambda: Situation(self.session.id, 1, "player", "1.2"),
             diagnostics=self.diagnostics,
             listener=self,
-            interval=20.0,
-            chance=lambda: 1.0,
+            timing=Timing(20.0, lambda: 1.0),
         )
 
     def delivered(self, destination: str, count: int) -> None:
@@ -229,7 +227,7 @@ def test_an_error_is_a_log() -> None:
     """With severity, message, service and environment, and the fields of the call as its data."""
     rig = Rig()
     rig.pogr = POGR("client", "build", environment="prod", service="server")
-    rig.uploader._destination = rig.pogr
+    rig.uploader._service.destination = rig.pogr
     rig.report(User())
     rig.report(Error(Severity.WARNING, "no\nsave"), fields={"slot": 3})
     rig.send()
@@ -577,7 +575,7 @@ def test_requests_say_who_they_are_and_reprs_say_no_ids(rig: Rig) -> None:
     """Client and build on init, the session on the rest, JSON everywhere; a log of the object has no id."""
     rig.report(User())
     rig.send()
-    init, data = rig.uploader._transport.sent  # type: ignore[attr-defined]  # it is scripted
+    init, data = rig.uploader._service._transport.sent  # type: ignore[attr-defined]  # it is scripted
     assert (init.headers["POGR_CLIENT"], init.headers["POGR_BUILD"]) == ("client", "build")
     assert data.headers["INTAKE_SESSION_ID"] == "i1"
     assert {one.headers["Content-Type"] for one in (init, data)} == {"application/json"}

@@ -19,9 +19,9 @@ from ga_pygame.areas.progression import Attempt, ProgressionArea
 from ga_pygame.areas.resource import ResourceArea, Wallet
 from ga_pygame.delivery.runner import FrameRunner
 from ga_pygame.destinations import Destination, GameAnalytics
+from ga_pygame.parts import Parts
 from ga_pygame.remote_configs import RemoteConfigs
 from ga_pygame.testing import ManualClock, ScriptedTransport
-from ga_pygame.wiring import Parts
 
 PUBLIC = [
     "Config",

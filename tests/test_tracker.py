@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from ga_pygame import ConsentState, InvalidEvent, Severity, Tracker
 from ga_pygame.delivery.runner import FrameRunner, Runner
+from ga_pygame.parts import Parts
 from ga_pygame.protocol import Reply, Request
 from ga_pygame.recording.inbox import MAX_SPILLED
 from ga_pygame.testing import ManualClock, ScriptedTransport
-from ga_pygame.wiring import Parts
 
 KEYS = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
 

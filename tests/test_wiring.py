@@ -24,9 +24,9 @@ from ga_pygame.delivery.runner import FrameRunner
 from ga_pygame.delivery.writer import FRAMES_SECONDS
 from ga_pygame.destinations import GameAnalytics, Reply, Request
 from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.parts import Parts
 from ga_pygame.recording import journal
 from ga_pygame.testing import ManualClock, ScriptedTransport
-from ga_pygame.wiring import Parts
 from tests.conftest import eventually
 
 KEYS = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
@@ -343,7 +343,7 @@ def test_the_writer_begins_when_a_frame_was_shown(services: Services, tmp_path: 
         tracker.design("a")
         services.clock.advance(seconds)
         if shown:
-            tracker._frame_shown()
+            tracker._running.frame_shown()
         tracker.tick()
         stored.append(tracker.stats.stored)
     assert [after - before for before, after in itertools.pairwise(stored)] == [1, 0, 2, 0]
@@ -458,7 +458,7 @@ def test_a_first_no_leaves_nothing_but_itself(services: Services, tmp_path: Path
 def test_what_is_set_after_the_end_is_kept_nowhere(services: Services, tmp_path: Path) -> None:
     """Nobody reads it any more: a game that goes on for hours must not fill the memory with it."""
     tracker = services.start(destinations=both(), data_dir=tmp_path)
-    delivery = tracker._delivery
+    delivery = tracker._running.delivery
     assert delivery is not None
     tracker.close()
     for number in range(100):

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from ga_pygame.delivery.encoder import Encoder
+from ga_pygame.delivery.intake import Intake
 from ga_pygame.delivery.outbox.contract import LockedError, Outbox, OutboxError
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
 from ga_pygame.delivery.outbox.memory import MemoryOutbox, _MemoryTransaction
@@ -49,14 +51,13 @@ class Rig:
         self.urged: list[float] = []
         self.heartbeat: Heartbeat | None = None
         self.writer = Writer(
-            self.inbox,
+            Intake(self.inbox, lambda: self.journal),
             self.outbox,
-            clock=self.clock,
+            Encoder(self.clock),
             diagnostics=self.diagnostics,
             heartbeat=lambda _now: self.heartbeat,
             urge=lambda: self.urged.append(self.clock.monotonic()),
             max_outbox_bytes=max_outbox_bytes,
-            journal=self.journal,
         )
 
     def report(self, *events: Event) -> None:

@@ -119,7 +119,7 @@ def test_without_close(game: Any, collector: Collector, tmp_path: Path) -> None:
 SHORT = """
 import ga_pygame
 from ga_pygame.delivery.runner import FrameRunner
-from ga_pygame.wiring import Parts
+from ga_pygame.parts import Parts
 tracker = ga_pygame.Tracker.of(Parts(runner=FrameRunner))
 tracker.start()
 tracker.design("exit:short")

@@ -15,7 +15,7 @@ from ga_pygame.protocol import Reply, Request
 from ga_pygame.signals import Response, Signal
 
 if TYPE_CHECKING:
-    from ga_pygame.wiring import Parts
+    from ga_pygame.parts import Parts
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _NO_CLIENT = "client_id and build_id are needed: set both, from the POGR Game Client page, before init()"

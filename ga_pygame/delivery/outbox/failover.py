@@ -119,7 +119,8 @@ class FailoverOutbox:
     def _sqlite(
         self, path: Path, seconds: float, *, migrates: bool = True, launches: Launches | None = None
     ) -> SqliteOutbox:
-        names = (self._destinations, self._summing, self._launch)
+        launches = launches or Launches(path.parent, self._launch, self._told)
+        names = (self._destinations, self._summing)
         return SqliteOutbox(path, *names, seconds=seconds, told=self._told, migrates=migrates, launches=launches)
 
     # --- a file that is damaged, or gone ----------------------------------------------------------------

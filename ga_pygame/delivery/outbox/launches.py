@@ -28,11 +28,14 @@ class Launches:
         folder: The data folder.
         own: This launch's name.
         told: Told of rows that make no sense.
+
+    Attributes:
+        own: As given.
     """
 
     def __init__(self, folder: Path, own: str, told: Told) -> None:
         self._folder = folder
-        self._own = own
+        self.own = own
         self._told = told
         self._lock = self._lock_file(own)
         self._graves: dict[str, FileLock] = {}
@@ -68,7 +71,7 @@ class Launches:
         positions = connection.execute("SELECT key FROM key_value WHERE key GLOB 'journal:*'").fetchall()
         journals = set(journal_files.launches(self._folder))  # later: who has a position has had a journal before
         self._sweep_positions(connection, positions, journals)
-        names = ({launch for launch, _ in rows} | journals) - {self._own}
+        names = ({launch for launch, _ in rows} | journals) - {self.own}
         dead = [launch for launch in sorted(names) if kept.LAUNCH.fullmatch(launch) and self._take_lock_of(launch)]
         for launch in tuple(dead):
             if (mark := self._ended_mark(launch)).exists():
@@ -118,7 +121,7 @@ class Launches:
         self, connection: sqlite3.Connection, known: Sequence[tuple[str]], journals: Collection[str]
     ) -> None:
         """Forget positions in journals that are gone; some could not be removed when their launch was buried."""
-        wanted = {journal_key(launch) for launch in (*journals, self._own)}
+        wanted = {journal_key(launch) for launch in (*journals, self.own)}
         gone = [(key,) for (key,) in known if key not in wanted]
         if gone and len(journals) < journal_files.MAX_JOURNALS:  # else some journals were not looked at
             connection.executemany("DELETE FROM key_value WHERE key = ?", gone)
@@ -140,7 +143,7 @@ class Launches:
 
     def mark_ended(self) -> None:
         """Say beside the file, which cannot be written, that this launch's sessions are over and delivered."""
-        mark = self._ended_mark(self._own)
+        mark = self._ended_mark(self.own)
         mark.touch(mode=0o600)  # an empty file finds room on a full disk
         mark.chmod(0o600)
 

@@ -78,11 +78,10 @@ class SqliteOutbox:
         path: The database file; its folder is made where it is missing, readable by the user only.
         destinations: Names that take records.
         summing: Names that take sums.
-        launch: This process's name, where it has one already.
         seconds: The longest wait for other processes.
         told: Told of what is wrong in the file and costs only itself.
-        launches: Of the outbox that this one follows in the same process.
         migrates: Whether a file of an older version is turned into today's, which takes a second where it is full.
+        launches: Under which name this process is known there, if it has one already.
 
     Raises:
         OutboxError: The file or folder cannot be used; the message says why.
@@ -93,7 +92,6 @@ class SqliteOutbox:
         path: Path,
         destinations: Sequence[str],
         summing: Sequence[str] = (),
-        launch: str | None = None,
         *,
         seconds: float = BUSY_SECONDS,
         told: Told | None = None,
@@ -101,13 +99,13 @@ class SqliteOutbox:
         launches: Launches | None = None,
     ) -> None:
         self.path = path
-        self.launch = launch or new_id()
         self._destinations = tuple(destinations)
         self._summing = frozenset(summing)
         self._told = told or Told()
         self._turn = Lock()  # to write: SQLite would have the uploader sleep, 35 ms at a time beside a busy writer
         self._leases: dict[str, FileLock] = {}
-        self.launches = launches or Launches(path.parent, self.launch, self._told)
+        self.launches = launches or Launches(path.parent, new_id(), self._told)
+        self.launch = self.launches.own
         self._unsaved: dict[str, int] = {}  # the last id of what was sent while the disk could not say so
         self._unsaved_sums: dict[str, set[str]] = {name: set() for name in summing}
         self._never_frozen = set(summing)

@@ -1,0 +1,102 @@
+"""What a tracker is made of: classes, of which a test puts in others, and the objects that it has from the beginning.
+
+The classes of a desktop are loaded when one of them is made: a tracker that is not started needs none of what delivers.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ga_pygame.clock import SystemClock, new_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ga_pygame.announcer import Announcer
+    from ga_pygame.clock import Clock
+    from ga_pygame.config import Config
+    from ga_pygame.delivery.outbox.contract import Outbox
+    from ga_pygame.delivery.runner import Runner, Worker
+    from ga_pygame.diagnostics import Diagnostics
+    from ga_pygame.protocol import Transport
+    from ga_pygame.recording.recorder import Recorder
+    from ga_pygame.signals import Mailbox
+
+    Stages = Sequence[Sequence[Worker]]
+
+
+class MakeOutbox(Protocol):
+    """Opens an outbox; never raises."""
+
+    def __call__(
+        self,
+        path: Path | None,
+        destinations: Sequence[str],
+        clock: Clock,
+        diagnostics: Diagnostics,
+        summing: Sequence[str] = (),
+    ) -> Outbox: ...
+
+
+def _outbox(
+    path: Path | None, destinations: Sequence[str], clock: Clock, diagnostics: Diagnostics, summing: Sequence[str] = ()
+) -> Outbox:
+    from ga_pygame.delivery.outbox.failover import FailoverOutbox  # noqa: PLC0415 - sqlite3, 15 ms of imports
+
+    return FailoverOutbox(path, destinations, clock, diagnostics, summing)
+
+
+def _transport(timeout: float, clock: Clock) -> Transport:
+    from ga_pygame.delivery.transport import RequestsTransport  # noqa: PLC0415 - see the module
+
+    return RequestsTransport(timeout, clock)
+
+
+def _runner(stages: Stages, clock: Clock, diagnostics: Diagnostics) -> Runner:
+    from ga_pygame.delivery.runner import ThreadRunner  # noqa: PLC0415 - see the module
+
+    return ThreadRunner(stages, clock, diagnostics)
+
+
+class Parts(NamedTuple):
+    """The classes that a tracker or a client is made of, each as a function that makes one.
+
+    Attributes:
+        clock: The time, without arguments.
+        new_id: An id, such as a session's.
+        chance: A random number from 0 to 1, for the waits after failures.
+        outbox: Where events wait.
+        transport: Carries requests; of the longest wait for an answer in seconds, and the clock.
+        runner: Calls the workers: threads, or `ga_pygame.testing.FrameRunner` for the frame.
+    """
+
+    clock: Callable[[], Clock] = SystemClock
+    new_id: Callable[[], str] = new_id
+    chance: Callable[[], float] = random.random
+    outbox: MakeOutbox = _outbox
+    transport: Callable[[float, Clock], Transport] = _transport
+    runner: Callable[[Stages, Clock, Diagnostics], Runner] = _runner
+
+
+class Core(NamedTuple):
+    """What a tracker has from the moment it is made, and keeps when it ends.
+
+    Attributes:
+        config: The knobs.
+        parts: What else is to be made.
+        clock: The time of all that it does.
+        diagnostics: Counts what is lost, says what is wrong.
+        mailbox: Has something called on the game thread.
+        announcer: Turns what happens into signals.
+        recorder: Takes the events.
+    """
+
+    config: Config
+    parts: Parts
+    clock: Clock
+    diagnostics: Diagnostics
+    mailbox: Mailbox
+    announcer: Announcer
+    recorder: Recorder
