@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ga_pygame.diagnostics import Drop
-from ga_pygame.signals import Signal
+from ga_pygame.signals import Signal, emit
 
 if TYPE_CHECKING:
     from ga_pygame.records import SessionRef
@@ -53,30 +53,30 @@ class Announcer:
         self._is_posted = False
 
     def session_started(self, session: SessionRef) -> None:
-        self._post(lambda: self._signals.session_started.emit(session.id))
+        self._post(lambda: emit(self._signals.session_started, session.id))
 
     def session_ended(self, session: SessionRef, length: int, reason: str) -> None:
-        self._post(lambda: self._signals.session_ended.emit(session.id, length, reason))
+        self._post(lambda: emit(self._signals.session_ended, session.id, length, reason))
 
     def remote_configs_updated(self) -> None:
         """Told at once. Game thread only."""
-        self._signals.remote_configs_updated.emit()
+        emit(self._signals.remote_configs_updated)
 
     def delivered(self, destination: str, count: int) -> None:
-        self._post(lambda: self._signals.batch_delivered.emit(destination, count))
+        self._post(lambda: emit(self._signals.batch_delivered, destination, count))
 
     def rejected(self, destination: str, record: StoredRecord, errors: str) -> None:
         try:
             event = json.loads(record.json(None))
         except ValueError:  # the disk has spoiled it
             event = {}
-        self._post(lambda: self._signals.event_rejected.emit(destination, event, errors))
+        self._post(lambda: emit(self._signals.event_rejected, destination, event, errors))
 
     def connection_lost(self, destination: str, error: str) -> None:
-        self._post(lambda: self._signals.connection_lost.emit(destination, error))
+        self._post(lambda: emit(self._signals.connection_lost, destination, error))
 
     def connection_restored(self, destination: str) -> None:
-        self._post(lambda: self._signals.connection_restored.emit(destination))
+        self._post(lambda: emit(self._signals.connection_restored, destination))
 
     def dropped(self, reason: Drop, count: int, detail: str) -> None:
         """Equal losses of one frame are told together: there may be thousands."""
@@ -115,4 +115,4 @@ class Announcer:
         finally:
             self._summing.release()
         for (reason, detail), count in sums.items():
-            self._signals.event_dropped.emit(reason, count, detail)
+            emit(self._signals.event_dropped, reason, count, detail)

@@ -5,24 +5,31 @@ The classes of a desktop are loaded when one of them is made: a tracker that is 
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from ga_pygame.announcer import Announcer, Signals
+from ga_pygame.areas.consent import Answer
+from ga_pygame.areas.player import DimensionValues
+from ga_pygame.areas.progression import ProgressionArea
 from ga_pygame.clock import SystemClock, new_id
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.engine.crashes import ErrorReports
+from ga_pygame.recording.recorder import Recorder
+from ga_pygame.records import AS_KEPT, Context
+from ga_pygame.remote_configs import ConfigsInForce
+from ga_pygame.signals import Mailbox
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ga_pygame.announcer import Announcer
     from ga_pygame.clock import Clock
     from ga_pygame.config import Config
     from ga_pygame.delivery.outbox.contract import Outbox
     from ga_pygame.delivery.runner import Runner, Worker
-    from ga_pygame.diagnostics import Diagnostics
     from ga_pygame.protocol import Transport
-    from ga_pygame.recording.recorder import Recorder
-    from ga_pygame.signals import Mailbox
 
     Stages = Sequence[Sequence[Worker]]
 
@@ -100,3 +107,50 @@ class Core(NamedTuple):
     mailbox: Mailbox
     announcer: Announcer
     recorder: Recorder
+
+
+def core_of(parts: Parts, knobs: Mapping[str, Any], signals: Signals) -> Core:
+    """Make what a tracker with these knobs and signals has. Raises as `Tracker` for wrong knobs."""
+    from ga_pygame import config as knob_table  # noqa: PLC0415 - its dataclass takes 10 ms that an import need not cost
+
+    diagnostics = Diagnostics()
+    config = knob_table.load(knobs, os.environ, diagnostics.warn_once)
+    diagnostics.strict = config.strict
+    clock = parts.clock()
+    mailbox = Mailbox(diagnostics.warn_once)
+    announcer = Announcer(signals, mailbox.notify)
+    diagnostics.on_drop = announcer.dropped
+    unknown = (AS_KEPT, AS_KEPT, AS_KEPT)
+    context = Context(user_id=config.user_id or "", build=config.build, dimensions=unknown)
+    recorder = Recorder(context, clock.monotonic, diagnostics)
+    return Core(config, parts, clock, diagnostics, mailbox, announcer, recorder)
+
+
+class Said(NamedTuple):
+    """What a game says beside its events, and what it is told: what the areas of a tracker know.
+
+    Attributes:
+        consent: The player's word on being recorded.
+        dimensions: Which of them are set.
+        configs: Remote configs in force.
+        progression: Has the open attempt.
+        errors: Has the limit of errors.
+    """
+
+    consent: Answer
+    dimensions: DimensionValues
+    configs: ConfigsInForce
+    progression: ProgressionArea
+    errors: ErrorReports
+
+
+def said_to(core: Core) -> Said:
+    """Begin to note what a game says to a tracker."""
+    config, diagnostics, recorder = core.config, core.diagnostics, core.recorder
+    return Said(
+        Answer(is_required=config.consent_required),
+        DimensionValues(config.dimension_values),
+        ConfigsInForce(diagnostics.warn_once),
+        ProgressionArea(recorder.post, diagnostics, recorder.inbox.repeat),
+        ErrorReports(recorder.post, diagnostics),
+    )

@@ -1,41 +1,29 @@
 """The started tracker: what runs from `start()` to `close()`, and what the player's consent or a crash changes in it.
 
-A tracker has this object or has none: before `start()`, if it is off, and in a forked child there is none. It outlives
-`close()`: a no that the player says then still deletes what waits.
+A tracker has this object or, before `start()`, if it is off and in a forked child, a `NotRunning` in its place. It
+outlives `close()`: a no that the player says then still deletes what waits.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ga_pygame import advice, rules, wiring
-from ga_pygame.areas.consent import Consent, ConsentState
-from ga_pygame.areas.player import Dimensions
-from ga_pygame.areas.progression import ProgressionArea
+from ga_pygame.areas.consent import ConsentState
+from ga_pygame.areas.progression import abandon
 from ga_pygame.diagnostics import Drop
 from ga_pygame.engine.crash_hooks import CrashHooks
-from ga_pygame.engine.crashes import ErrorReports
 from ga_pygame.engine.focus import Focus, Watch
 from ga_pygame.engine.health import HealthSampler
 from ga_pygame.engine.hook import NO_CALLS, Hook
 from ga_pygame.engine.session import Session
 from ga_pygame.records import SessionRef
 from ga_pygame.kept import from_json
-from ga_pygame.parts import Core
-from ga_pygame.remote_configs import RemoteConfigs
+from ga_pygame.parts import Core, Said
+from ga_pygame.protocol import Destination
 from ga_pygame.wiring import Delivery
-
-
-class Said(NamedTuple):
-    """What a game says beside its events, and what it is told: what the areas of a tracker know."""
-
-    consent: Consent
-    dimensions: Dimensions
-    configs: RemoteConfigs
-    progression: ProgressionArea
-    errors: ErrorReports
 
 
 class Running:
@@ -47,14 +35,14 @@ class Running:
     Args:
         core: What the tracker has.
         said: What the game said before.
-        wants_health: Whether a destination takes health samples.
+        targets: Where events go.
         tick: The tracker's frame, which calls `frame`.
 
     Attributes:
         delivery: What stores and sends; `None` as long as the player has not agreed.
     """
 
-    def __init__(self, core: Core, said: Said, *, wants_health: bool, tick: Callable[[], None]) -> None:
+    def __init__(self, core: Core, said: Said, targets: Sequence[Destination], tick: Callable[[], None]) -> None:
         self._core = core
         self._said = said
         self._recorder = core.recorder
@@ -72,6 +60,7 @@ class Running:
         )
         self._crash_hooks = CrashHooks(self.on_crash)
         focus = Focus(self._session)
+        wants_health = any(target.wants_health for target in targets)
         health = HealthSampler(core.recorder.post) if wants_health else None
         self._hook = hook = Hook(
             self._session, focus, clock=core.clock, diagnostics=core.diagnostics, loop=self, health=health
@@ -91,7 +80,7 @@ class Running:
         core, consent = self._core, self._said.consent
         for pattern in rules.PATTERNS_OF_CALLS:
             pattern.compile()
-        consent.load(wiring.kept_consent(core.config))
+        consent.take_kept(wiring.kept_consent(core.config))
         if consent.state is ConsentState.GRANTED:
             self._open_delivery()
         elif consent.state is ConsentState.DENIED:
@@ -106,7 +95,7 @@ class Running:
             self._hook.install()
         if core.config.capture_exceptions:
             self._crash_hooks.install()
-        if consent.said:  # before start()
+        if consent.is_new:  # before start()
             self._keep_consent()
         if self.delivery is not None:
             self.delivery.runner.start()
@@ -134,6 +123,9 @@ class Running:
         self._hook.remove()
         self._crash_hooks.let_go()
 
+    def say_if_forgotten(self) -> None:
+        """It was started."""
+
     # --- the loop: see `engine.hook.Loop` ---------------------------------------------------------------
 
     def process(self, event: Any) -> None:
@@ -160,6 +152,12 @@ class Running:
     def look_after(self) -> None:
         self._crash_hooks.look_after()
 
+    def why_unsent(self) -> str:
+        """Why a flush sends nothing."""
+        if self._recorder.closed not in (None, Drop.NO_CONSENT):
+            return advice.NOT_RUNNING
+        return advice.DENIED if self._said.consent.state is ConsentState.DENIED else advice.UNASKED
+
     # --- session ----------------------------------------------------------------------------------------
 
     def on_crash(self, error: BaseException, ends_game: bool) -> None:
@@ -174,7 +172,7 @@ class Running:
 
     def _leave(self, reason: str, *, final: bool = False) -> None:
         """The player leaves the game: fail the open attempt, end the session."""
-        self._said.progression.abandon()
+        abandon(self._said.progression)
         self._session.end(self._monotonic(), reason, final=final)
 
     def _on_session_started(self, session: SessionRef) -> None:
@@ -192,7 +190,7 @@ class Running:
             for number, value in loaded.said.items():
                 self.keep_dimension(number, value)
         self._recorder.kept_dimensions = loaded.kept
-        self._recorder.change(user_id=core.config.user_id or kept["user_id"], dimensions=said.dimensions.values)
+        self._recorder.change(user_id=core.config.user_id or kept["user_id"], dimensions=said.dimensions.known)
         self._recorder.write_now = delivery.write_now
         self._recorder.attach(delivery.journal)
         self._take_configs(from_json(kept.get("remote_configs", "{}")) or {})

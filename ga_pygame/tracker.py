@@ -5,32 +5,26 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
-from types import TracebackType
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ga_pygame import active, advice, attributes, rules
-from ga_pygame.announcer import Announcer
 from ga_pygame.areas.consent import Consent, ConsentState
 from ga_pygame.areas.player import Dimensions, DimensionTuple, GlobalFields
-from ga_pygame.areas.progression import ProgressionArea
 from ga_pygame.areas.resource import ResourceArea, Wallet
-from ga_pygame.diagnostics import DEBUG, Diagnostics, Drop, Stats, guard, guarded, request, say, setting
-from ga_pygame.engine.crashes import ErrorReports
+from ga_pygame.diagnostics import DEBUG, Drop, Stats, guard, guarded, request, say, setting
 from ga_pygame.events import Business, Design, Fields, FieldValue, Severity
-from ga_pygame.flushing import FlushResult, flush_into, refused
+from ga_pygame.flushing import Flushing, FlushResult
 from ga_pygame.nodes import Node, Nodes
-from ga_pygame.parts import Core, Parts
-from ga_pygame.recording.recorder import Recorder
-from ga_pygame.records import AS_KEPT, Context
+from ga_pygame.not_running import NotRunning
+from ga_pygame.parts import Parts, core_of, said_to
 from ga_pygame.remote_configs import RemoteConfigs
-from ga_pygame.signals import Mailbox, Response, Signal
+from ga_pygame.signals import Response, Signal
 
 if TYPE_CHECKING:
     import pygame
 
     from ga_pygame.config import Config
-    from ga_pygame.destinations import Destination
     from ga_pygame.running import Running
 
 
@@ -75,40 +69,13 @@ class Tracker:
             raise TypeError(advice.KEYWORDS_ONLY)
         self._assemble(Parts(), knobs)
 
-    @classmethod
-    def of(cls, parts: Parts, **knobs: Any) -> Tracker:
-        """A tracker made of other parts: a clock that stands still, a transport that answers from a script."""
-        tracker = cls.__new__(cls)
-        tracker._assemble(parts, knobs)
-        return tracker
-
     def _assemble(self, parts: Parts, knobs: Mapping[str, Any]) -> None:
-        from ga_pygame import config  # noqa: PLC0415 - its dataclass takes 10 ms that `import ga_pygame` need not cost
-
-        self._diagnostics = diagnostics = Diagnostics()
-        self.config = config.load(knobs, os.environ, diagnostics.warn_once)
-        diagnostics.strict = self.config.strict
+        self._core = core = core_of(parts, knobs, self)
+        self.config, self._diagnostics = core.config, core.diagnostics
+        diagnostics = core.diagnostics
         self._is_started = self._is_closed = False
-        self._running: Running | None = None
         self._nodes = Nodes(diagnostics)
         self._has_nodes = False  # a look at it costs a frame less than asking them
-        self._make_signals(diagnostics)
-        clock = parts.clock()
-        self._monotonic = clock.monotonic
-        self._mailbox = Mailbox(diagnostics.warn_once)
-        announcer = Announcer(self, self._mailbox.notify)
-        diagnostics.on_drop = announcer.dropped
-        unknown = (AS_KEPT, AS_KEPT, AS_KEPT)
-        context = Context(user_id=self.config.user_id or "", build=self.config.build, dimensions=unknown)
-        self._recorder = Recorder(context, clock.monotonic, diagnostics)
-        self._core = Core(self.config, parts, clock, diagnostics, self._mailbox, announcer, self._recorder)
-        self._make_areas(diagnostics)
-        self._pid = os.getpid()
-        self._left_to_parent: Running | None = None
-        self._is_made = True
-        active.expect(self)
-
-    def _make_signals(self, diagnostics: Diagnostics) -> None:
         self.session_started: Signal[[str]] = Signal("session_started", diagnostics)
         self.session_ended: Signal[[str, int, str]] = Signal("session_ended", diagnostics)
         self.batch_delivered: Signal[[str, int]] = Signal("batch_delivered", diagnostics)
@@ -117,23 +84,26 @@ class Tracker:
         self.remote_configs_updated: Signal[[]] = Signal("remote_configs_updated", diagnostics)
         self.connection_lost: Signal[[str, str]] = Signal("connection_lost", diagnostics)
         self.connection_restored: Signal[[str]] = Signal("connection_restored", diagnostics)
-
-    def _make_areas(self, diagnostics: Diagnostics) -> None:
-        config, recorder = self.config, self._recorder
-        self._post = post = recorder.post
-        self._repeat = repeat = recorder.inbox.repeat
-        self.progression = ProgressionArea(post, diagnostics, repeat)
-        self.resource = ResourceArea(post, diagnostics, config.currencies, config.item_types, repeat)
-        self._dimensions = Dimensions(config.dimension_values, self._set_dimension, diagnostics)
-        self._fields = GlobalFields(lambda fields: recorder.change(fields=fields), diagnostics)
-        self.remote_configs = RemoteConfigs(diagnostics)
-        state = ConsentState.UNKNOWN if config.consent_required else ConsentState.GRANTED
-        self.consent = Consent(state, self._set_consent, diagnostics)
-        self._errors = ErrorReports(post, diagnostics)
+        self._said = said = said_to(core)
+        self._running: Running | NotRunning = NotRunning(core, said)
+        self._monotonic, self._mailbox, self._recorder = core.clock.monotonic, core.mailbox, core.recorder
+        self._post = post = core.recorder.post
+        self._repeat = repeat = core.recorder.inbox.repeat
+        self.progression = said.progression
+        self.resource = ResourceArea(post, diagnostics, self.config.currencies, self.config.item_types, repeat)
+        self._dimensions = Dimensions(said.dimensions, self._set_dimension, diagnostics)
+        self._fields = GlobalFields(lambda fields: core.recorder.change(fields=fields), diagnostics)
+        self.remote_configs = RemoteConfigs(said.configs, diagnostics)
+        self.consent = Consent(said.consent, self._set_consent, diagnostics)
+        self._flushing = Flushing(core, self._tick)
+        self._pid = os.getpid()
+        self._left_to_parent: object = None
+        self._is_made = True
+        active.expect(self)
 
     def __repr__(self) -> str:
         state = "closed" if self._recorder.closed else "started" if self._is_started else "not started"
-        return f"<Tracker {state}, session {self._running.phase if self._running is not None else 'closed'}>"
+        return f"<Tracker {state}, session {self._running.phase}>"
 
     # --- life -------------------------------------------------------------------------------------------
 
@@ -159,30 +129,16 @@ class Tracker:
     def _start(self) -> None:
         self._pid = os.getpid()  # it may have been made before a fork
         say("the tracker starts", level=DEBUG)  # so that the log is at hand when nothing can be imported any more
-        is_off = active.is_off(self._diagnostics, enabled=self.config.enabled)
-        targets = () if is_off else self._targets()
-        active.enter(self, self._diagnostics, records=bool(targets))
+        targets = active.enter(self, self._diagnostics)
         if not targets:
             self._record_nothing(Drop.NOT_RUNNING)
             return
-        from ga_pygame.running import Running, Said  # noqa: PLC0415 - imports pygame
+        from ga_pygame.running import Running  # noqa: PLC0415 - imports pygame and what delivers
 
-        said = Said(self.consent, self._dimensions, self.remote_configs, self.progression, self._errors)
-        wants_health = any(target.wants_health for target in targets)
-        self._running = Running(self._core, said, wants_health=wants_health, tick=self._tick)
+        self._running = Running(self._core, self._said, targets, self._tick)
         atexit.register(self.close)
         self._recorder.stop_in_children(self._let_go)
         self._running.begin()
-
-    def _targets(self) -> Sequence[Destination]:
-        """Where events go; it is said if there is nowhere."""
-        from ga_pygame import wiring  # noqa: PLC0415 - what delivers is loaded when a tracker starts
-
-        targets = wiring.destinations(self.config)
-        if not targets:
-            self._diagnostics.warn_once("no keys", advice.NO_KEYS)
-            self._diagnostics.explained.add(Drop.NOT_RUNNING)
-        return targets
 
     def _record_nothing(self, reason: Drop) -> None:
         self._recorder.closed = reason
@@ -194,39 +150,29 @@ class Tracker:
 
         Later calls of anything do nothing.
         """
-        self._say_if_never_started()
+        self._running.say_if_forgotten()
         if not self._is_started or self._is_closed or os.getpid() != self._pid:
             return
         self._is_closed = True
         deadline = self._monotonic() + self.config.shutdown_timeout
         active.leave(self)
         atexit.unregister(self.close)
-        running = self._running
-        for step in (*((running.end, running.stop_delivery) if running is not None else ()), self._mailbox.deliver):
+        for step in (self._running.end, self._running.stop_delivery, self._mailbox.deliver):
             try:
                 step()
             except Exception as error:  # noqa: BLE001 - what fails must not keep the rest from being stored
                 self._diagnostics.defect("Tracker.close", error)
         self._nodes.close(lambda: deadline - self._monotonic())
 
-    def _say_if_never_started(self) -> None:
-        if self._is_started or os.getpid() != self._pid or not (lost := self._recorder.forget()):
-            return
-        self._diagnostics.explained.add(Drop.NOT_RUNNING)
-        self._diagnostics.drop(Drop.NOT_RUNNING, lost)
-        if self.config.enabled and not active.is_helper_process():
-            self._diagnostics.warn_once("never started", advice.NEVER_STARTED.format(lost))
-
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # made in part only, or Python ends
-            self._say_if_never_started()
+            self._running.say_if_forgotten()
 
     def _let_go(self) -> None:
         """In a forked child: do nothing any more. What is shared with the parent is neither used nor closed."""
         self._pid = -1
-        self._left_to_parent, self._running = self._running, None
-        if self._left_to_parent is not None:
-            self._left_to_parent.let_go()
+        self._running.let_go()
+        self._left_to_parent, self._running = self._running, NotRunning(self._core, self._said)
         self._mailbox.clear()
         self._nodes.clear()
         active.leave(self)
@@ -236,18 +182,15 @@ class Tracker:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None and self._running is not None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
             self._running.on_crash(error, ends_game=True)
         self.close()
 
     @request
     def process(self, event: pygame.event.Event) -> None:
         """Observe one pygame event; for `hook=False`, called with each event of the loop."""
-        if self._running is not None:
-            self._running.process(event)
+        self._running.process(event)
 
     @request
     def tick(self) -> None:
@@ -256,8 +199,7 @@ class Tracker:
 
     def _tick(self) -> None:
         try:
-            if self._running is not None:
-                self._running.frame(self._monotonic())
+            self._running.frame(self._monotonic())
             if self._mailbox:
                 self._mailbox.deliver()
             if self._has_nodes:
@@ -267,22 +209,10 @@ class Tracker:
         except Exception as error:  # noqa: BLE001 - the game is sacred
             self._diagnostics.defect("Tracker.tick", error)
 
-    @guarded("call ignored", lambda tracker, *_args, **_named: refused(tracker._response()))
+    @guarded("call ignored", lambda tracker, *_args, **_named: tracker._flushing.refused())
     def flush(self) -> Response[FlushResult]:
         """Send now what has been recorded; the result says whether everything arrived."""
-        response = self._response()
-        delivery = self._running.delivery if self._running is not None and not self._recorder.closed else None
-        flush_into(response, self._mailbox, delivery, self._why_unsent())
-        return response
-
-    def _response(self) -> Response[FlushResult]:
-        return Response("flush", self._core.clock, self._tick, self._diagnostics)
-
-    def _why_unsent(self) -> str:
-        closed = self._recorder.closed
-        if closed is Drop.NO_CONSENT or (closed is None and self._running is not None):
-            return advice.DENIED if self.consent.state is ConsentState.DENIED else advice.UNASKED
-        return advice.NOT_RUNNING
+        return self._flushing.begin(self._running)
 
     @guarded("not attached")
     def attach(self, node: Node) -> None:
@@ -342,14 +272,14 @@ class Tracker:
             message: Cut at 8,192 characters. Leave out what identifies the player.
             fields: Custom fields of this event.
         """
-        self._errors.error(severity, message, fields)
+        self._said.errors.error(severity, message, fields)
 
     @guard
     def exception(
         self, error: BaseException, *, severity: Severity | str = Severity.ERROR, fields: Fields | None = None
     ) -> None:
         """An exception that the game caught, with its traceback; the same place is sent once a launch."""
-        self._errors.exception(error, severity, fields)
+        self._said.errors.exception(error, severity, fields)
 
     @guarded("wallet without a currency", lambda tracker, *_args, **_named: tracker.wallet(""))
     def wallet(self, currency: str) -> Wallet:
@@ -405,25 +335,16 @@ class Tracker:
     def fields(self, values: Mapping[str, FieldValue]) -> None:
         self._fields._replace(values)
 
-    # --- changes ----------------------------------------------------------------------------------------
-
     def _set_dimension(self, values: DimensionTuple, number: int) -> None:
         self._recorder.change(dimensions=values)
-        if self._running is not None:
-            self._running.keep_dimension(number, values[number - 1])
+        self._running.keep_dimension(number, values[number - 1])
 
     @setting
     def _set_consent(self, state: ConsentState) -> None:
         if state is ConsentState.GRANTED:
-            if self._running is not None:
-                self._running.granted()
+            self._running.granted()
             return
         self._recorder.hold()
         self._recorder.closed = self._recorder.closed or Drop.NO_CONSENT
-        if self._running is not None:
-            self._running.denied()
-        elif self._is_started and self._pid == os.getpid():  # it is off; the next launch may not be
-            from ga_pygame import wiring  # noqa: PLC0415 - see _targets
-
-            wiring.has_nothing_but_no(self.config)
+        self._running.denied()
         self._diagnostics.drop(Drop.NO_CONSENT, self._recorder.forget())

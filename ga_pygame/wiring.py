@@ -11,7 +11,15 @@ from typing import Any
 
 from ga_pygame.areas.consent import CONSENT_KEY, ConsentState
 from ga_pygame.clock import Clock
-from ga_pygame.config import NO_KEYS, SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_folder, shared_folder
+from ga_pygame.config import (
+    NO_KEYS,
+    SANDBOX_GAME_KEY,
+    SANDBOX_SECRET_KEY,
+    Config,
+    data_folder,
+    shared_folder,
+    upload_seconds,
+)
 from ga_pygame.delivery.closing import Closing, Ending
 from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.foreign import Foreign, amounts_of
@@ -167,7 +175,7 @@ class Delivery:
             situation=self._situation,
             diagnostics=core.diagnostics,
             listener=core.announcer,
-            timing=Timing(config.upload_seconds, core.parts.chance),
+            timing=Timing(upload_seconds(config), core.parts.chance),
             advice=_COLLECTOR_ADVICE if config.collector and target.transport is None else "",
         )
 

@@ -45,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "announcer": {"diagnostics", "signals"},
     "attributes": {"checks", "diagnostics"},
     "advice": set(),
+    "not_running": {"active", "advice", "areas", "diagnostics"},
     "idle": {"active", "diagnostics", "forks", "tracker"},
     "checks": {"traces"},
     "rules": {"checks"},
@@ -59,7 +60,7 @@ ALLOWED: dict[str, set[str]] = {
     "untrusted": {"clock"},
     "flushing": {"advice", "signals"},
     "nodes": {"checks", "diagnostics", "traces"},
-    "active": {"advice", "diagnostics", "forks", "traces"},
+    "active": {"advice", "diagnostics", "forks", "traces", "wiring"},
     "remote_configs": {"attributes", "checks", "diagnostics", "traces", "untrusted"},
     "addresses": set(),
     "forms": {"addresses", "checks", "protocol", "rules"},
@@ -74,7 +75,7 @@ ALLOWED: dict[str, set[str]] = {
     "delivery": VOCABULARY | {"recording", "delivery/outbox"},
     "delivery/outbox": VOCABULARY | {"recording"},
     "destinations": VOCABULARY,
-    "testing": VOCABULARY | {"delivery"},
+    "testing": VOCABULARY | {"delivery", "parts", "tracker"},
     "clients": VOCABULARY | {"parts", "clients/pogr", "clients/trophy"},
     "clients/pogr": VOCABULARY | {"parts", "clients"},
     "clients/trophy": VOCABULARY | {"parts", "clients"},
@@ -106,7 +107,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": ANY,
     "tracker": ANY,
     "running": ANY,
-    "parts": {"clock", "delivery", "delivery/outbox"},
+    "parts": VOCABULARY | {"announcer", "areas", "engine", "recording", "delivery", "delivery/outbox"},
     "wiring": ANY,
 }
 
@@ -122,8 +123,8 @@ FOREIGN: dict[str, set[str]] = {
 }
 
 LONGEST = 450
-LONGER = {"tracker.py": 603}
-"""The tracker is the table of contents, mostly docstrings."""
+SHORTER = {"tracker.py": 350}
+"""The tracker is the table of contents: what a game sees, mostly docstrings."""
 
 
 def is_type_checking(node: ast.AST) -> bool:
@@ -263,7 +264,7 @@ def test_only_the_clock_sleeps() -> None:
 def test_no_module_is_too_long(name: str) -> None:
     """A file that nobody can keep in mind is split."""
     lines = MODULES[name].read_text(encoding="utf-8").count("\n")
-    assert lines <= LONGER.get(name, LONGEST)
+    assert lines <= SHORTER.get(name, LONGEST)
 
 
 MAX_SHARED_NAMES = 61

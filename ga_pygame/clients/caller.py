@@ -21,7 +21,7 @@ from ga_pygame.clock import Clock
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.parts import Parts
 from ga_pygame.protocol import Reply, Request, checked_reply
-from ga_pygame.signals import Mailbox, Response
+from ga_pygame.signals import Mailbox, Response, finish
 
 if TYPE_CHECKING:
     from ga_pygame.protocol import Pending, Transport
@@ -158,7 +158,7 @@ class Caller:
             try:
                 call.before_finish(result)
             finally:
-                call.response.finish(result)
+                finish(call.response, result)
 
 
 class CallWorker:
