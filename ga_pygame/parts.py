@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ga_pygame.announcer import Announcer, Signals
-from ga_pygame.areas.consent import Answer
+from ga_pygame.areas.consent import ConsentAnswer
 from ga_pygame.areas.player import DimensionValues
 from ga_pygame.areas.progression import ProgressionArea
 from ga_pygame.clock import SystemClock, new_id
@@ -137,7 +137,7 @@ class Said(NamedTuple):
         errors: Has the limit of errors.
     """
 
-    consent: Answer
+    consent: ConsentAnswer
     dimensions: DimensionValues
     configs: ConfigsInForce
     progression: ProgressionArea
@@ -148,7 +148,7 @@ def said_to(core: Core) -> Said:
     """Begin to note what a game says to a tracker."""
     config, diagnostics, recorder = core.config, core.diagnostics, core.recorder
     return Said(
-        Answer(is_required=config.consent_required),
+        ConsentAnswer(is_required=config.consent_required),
         DimensionValues(config.dimension_values),
         ConfigsInForce(diagnostics.warn_once),
         ProgressionArea(recorder.post, diagnostics, recorder.inbox.repeat),

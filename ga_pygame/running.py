@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ga_pygame import advice, rules, wiring
+from ga_pygame import advice, kept, rules, wiring
 from ga_pygame.areas.consent import ConsentState
 from ga_pygame.areas.progression import abandon
 from ga_pygame.diagnostics import Drop
@@ -20,7 +20,6 @@ from ga_pygame.engine.health import HealthSampler
 from ga_pygame.engine.hook import NO_CALLS, Hook
 from ga_pygame.engine.session import Session
 from ga_pygame.records import SessionRef
-from ga_pygame.kept import from_json
 from ga_pygame.parts import Core, Said
 from ga_pygame.protocol import Destination
 from ga_pygame.wiring import Delivery
@@ -184,22 +183,22 @@ class Running:
     def _open_delivery(self) -> Delivery:
         core, said = self._core, self._said
         self.delivery = delivery = Delivery(core, self._session, self._watch, self._take_configs)
-        kept = delivery.values
-        loaded = said.dimensions.load((kept.get("custom_01"), kept.get("custom_02"), kept.get("custom_03")))
+        before = kept.beginning(delivery.kept)
+        loaded = said.dimensions.load(before.dimensions)
         if said.consent.state is ConsentState.GRANTED:
             for number, value in loaded.said.items():
                 self.keep_dimension(number, value)
         self._recorder.kept_dimensions = loaded.kept
-        self._recorder.change(user_id=core.config.user_id or kept["user_id"], dimensions=said.dimensions.known)
+        self._recorder.change(user_id=core.config.user_id or before.user_id, dimensions=said.dimensions.known)
         self._recorder.write_now = delivery.write_now
         self._recorder.attach(delivery.journal)
-        self._take_configs(from_json(kept.get("remote_configs", "{}")) or {})
+        self._take_configs(before.remote_configs)
         return delivery
 
     def keep_dimension(self, number: int, value: str | None) -> None:
         """Have the next launch know a dimension."""
         if self.delivery is not None:
-            self.delivery.remember(f"custom_0{number}", value)
+            self.delivery.remember(kept.DIMENSIONS[number - 1], value)
 
     def _take_configs(self, answer: Mapping[str, Any]) -> None:
         clock, configs = self._core.clock, self._said.configs

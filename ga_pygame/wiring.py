@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ga_pygame.areas.consent import CONSENT_KEY, ConsentState
+from ga_pygame import kept
+from ga_pygame.areas.consent import ConsentState
 from ga_pygame.clock import Clock
 from ga_pygame.config import (
     NO_KEYS,
@@ -32,6 +33,7 @@ from ga_pygame.delivery.writer import FRAMES_SECONDS, Writer
 from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation, SummingDestination
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.engine.session import Phase, Session
+from ga_pygame.kept import KeptKey
 from ga_pygame.parts import Core
 from ga_pygame.recording.inbox import Flush, Remember
 from ga_pygame.recording.journal import Journal
@@ -110,7 +112,7 @@ _COLLECTOR_ADVICE = "is the collector running, and is that its address? It is st
 class Delivery:
     """Everything behind the inbox: outbox, writer, uploaders and what runs them.
 
-    The constructor opens the outbox and reads what was kept; `values` has it, `journal` is where to note records.
+    The constructor opens the outbox and reads what was kept; `kept` has it, `journal` is where to note records.
 
     Args:
         core: What the tracker has: knobs, classes, clock, recorder, who hears of what happens.
@@ -137,7 +139,7 @@ class Delivery:
         self._path = outbox_path(config)
         self._outbox = core.parts.outbox(self._path, taking_records, clock, diagnostics, tuple(amounts))
         was_denied = self._path is not None and os.path.lexists(_mark_of_no(self._path))
-        self.values: Mapping[str, str] = self._outbox.transact_at_start(
+        self.kept: Mapping[KeptKey, str] = self._outbox.transact_at_start(
             lambda transaction: _kept(transaction, core.parts.new_id, anew=was_denied)
         )
         for orphan in self._outbox.orphans() if was_denied else ():
@@ -155,8 +157,8 @@ class Delivery:
         post = core.mailbox.post
         host = Host(
             clock,
-            MappingProxyType(self.values),
-            self._remember,
+            MappingProxyType({str(key): value for key, value in self.kept.items()}),
+            lambda name, value: self._remember(kept.of_destination(name), value),
             lambda answer: post(lambda: take_configs(answer)),
             diagnostics.warn_once,
             post,
@@ -208,12 +210,12 @@ class Delivery:
             return None
         return Situation(session.id, number, context.user_id, context.build)
 
-    def remember(self, key: str, value: str | None) -> None:
+    def remember(self, key: KeptKey, value: str | None) -> None:
         """Keep a value across launches; after `stop` nothing. Any thread."""
         if not self._is_stopped:
             self._remember(key, value)
 
-    def _remember(self, key: str, value: str | None) -> None:
+    def _remember(self, key: KeptKey, value: str | None) -> None:
         """The same for destinations, which end their sessions while delivery stops. Nobody reads it after that."""
         if not self._closing.has_ended:
             self._inbox.requests.append(Remember(key, value))
@@ -261,7 +263,7 @@ class Delivery:
         if self._path is not None:
             with contextlib.suppress(OSError):
                 _mark_of_no(self._path).unlink(missing_ok=True)
-        self.remember(CONSENT_KEY, ConsentState.GRANTED.value)
+        self.remember(kept.CONSENT, ConsentState.GRANTED.value)
 
     def forget_all(self) -> None:
         """Stop, delete what was recorded and not sent, keep the player's no."""
@@ -275,7 +277,7 @@ class Delivery:
 
                 salvage.remove_set_aside(self._path)
             transaction.clear()
-            transaction.remember(CONSENT_KEY, ConsentState.DENIED.value)
+            transaction.remember(kept.CONSENT, ConsentState.DENIED.value)
 
         self._closing.forget(forget)
         for uploader in self._uploaders:
@@ -306,10 +308,10 @@ def kept_consent(config: Config) -> ConsentState:
         return ConsentState.UNKNOWN
     from ga_pygame.delivery.outbox.sqlite import read_value  # noqa: PLC0415 - sqlite3, 15 ms of imports
 
-    kept = read_value(path, CONSENT_KEY, CONSENT_SECONDS)
-    if kept == ConsentState.DENIED:
+    said = read_value(path, kept.CONSENT, CONSENT_SECONDS)
+    if said == ConsentState.DENIED:
         _mark_no(path)  # said in an earlier version
-    return ConsentState(kept) if kept in set(ConsentState) else ConsentState.UNKNOWN
+    return ConsentState(said) if said in set(ConsentState) else ConsentState.UNKNOWN
 
 
 def has_nothing_but_no(config: Config) -> bool:
@@ -364,7 +366,7 @@ def _journal(path: Path | None, clock: Clock, diagnostics: Diagnostics) -> Journ
         return None
 
 
-def _kept(transaction: Transaction, make_id: Callable[[], str], *, anew: bool) -> Mapping[str, str]:
+def _kept(transaction: Transaction, make_id: Callable[[], str], *, anew: bool) -> Mapping[KeptKey, str]:
     """What was kept across launches; the player's random id is made here, once in a data folder's life.
 
     Args:
@@ -374,6 +376,6 @@ def _kept(transaction: Transaction, make_id: Callable[[], str], *, anew: bool) -
     """
     if anew:
         transaction.clear()
-    if transaction.value("user_id") is None:
-        transaction.remember("user_id", make_id())
+    if transaction.value(kept.USER_ID) is None:
+        transaction.remember(kept.USER_ID, make_id())
     return transaction.values()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from ga_pygame.areas.consent import Answer, Consent, ConsentState
+from ga_pygame.areas.consent import Consent, ConsentAnswer, ConsentState
 from ga_pygame.diagnostics import Diagnostics
 
 UNKNOWN, GRANTED, DENIED = ConsentState.UNKNOWN, ConsentState.GRANTED, ConsentState.DENIED
 
 
-def consent_of(state: ConsentState, heard: list[ConsentState]) -> tuple[Consent, Answer]:
+def consent_of(state: ConsentState, heard: list[ConsentState]) -> tuple[Consent, ConsentAnswer]:
     """A consent, and what is behind it."""
-    answer = Answer(is_required=state is UNKNOWN)
+    answer = ConsentAnswer(is_required=state is UNKNOWN)
     return Consent(answer, heard.append, Diagnostics()), answer
 
 

@@ -16,7 +16,7 @@ from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.page import Book, Page
 from ga_pygame.delivery.uploader import Timing, Uploader
 from ga_pygame.destinations import POGR
-from ga_pygame.destinations.pogr import MAX_UNSURE_TRIES, SESSION_KEY
+from ga_pygame.destinations.pogr import MAX_UNSURE_TRIES
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import (
     Business,
@@ -31,6 +31,7 @@ from ga_pygame.events import (
     Status,
     User,
 )
+from ga_pygame.kept import pogr_session
 from ga_pygame.protocol import Host, Outcome, Reply, Request, Situation, StoredRecord, Verdict
 from ga_pygame.records import Context, Record, SessionRef
 from ga_pygame.testing import ManualClock, ScriptedTransport
@@ -267,7 +268,7 @@ def test_a_session_ends_with_its_reason_and_length(rig: Rig, reason: str) -> Non
     assert {**words("session", "end", "session_end", reason), "event_data": body["event_data"]}.items() <= body.items()
     assert body["event_data"].items() >= {"length_s": 61}.items()
     assert rig.service.open == set()
-    assert rig.kept == {SESSION_KEY + "s1": None}
+    assert rig.kept == {pogr_session("s1"): None}
 
 
 # --- time ---------------------------------------------------------------------------------------------------
@@ -415,7 +416,7 @@ def test_a_refused_session_begins_anew_once_and_names_the_former(rig: Rig, statu
     assert rig.service.commands[3:] == [("event", "i1"), ("init", ""), ("event", "i2")]
     assert rig.service.calls[-1][2]["tags"]["pogr_game_session"] == "i1"
     assert "pogr_game_session" not in rig.service.calls[2][2]["tags"]
-    assert json.loads(rig.kept[SESSION_KEY + "s1"] or "")["former"] == "i1"
+    assert json.loads(rig.kept[pogr_session("s1")] or "")["former"] == "i1"
     rig.report(SessionEnd(5, "quit"))
     rig.send()
     assert rig.service.commands[-2:] == [("event", "i2"), ("end", "i2")]
@@ -494,7 +495,7 @@ def test_a_session_that_runs_in_another_copy_is_not_ended(rig: Rig) -> None:
 @pytest.mark.parametrize("kept", ["", "null", "[]", '{"session_id": 1}', '{"wrong": "name"}', "{"])
 def test_what_was_kept_may_be_spoiled(kept: str) -> None:
     """A damaged note about a session costs that note only."""
-    rig = Rig({SESSION_KEY + "s0": kept})
+    rig = Rig({pogr_session("s0"): kept})
     rig.report(User())
     rig.send()
     assert rig.service.commands == [("init", ""), ("data", "i1")]

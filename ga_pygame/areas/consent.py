@@ -8,8 +8,6 @@ from enum import Enum
 from ga_pygame import attributes
 from ga_pygame.diagnostics import Diagnostics, request
 
-CONSENT_KEY = "consent"
-
 
 class ConsentState(str, Enum):
     """What the player said."""
@@ -19,7 +17,7 @@ class ConsentState(str, Enum):
     DENIED = "denied"
 
 
-class Answer:
+class ConsentAnswer:
     """What the player answered, in an earlier launch or in this one; what `Consent` and the running tracker look at.
 
     Attributes:
@@ -49,7 +47,9 @@ class Consent:
         diagnostics: Takes what is wrong with a call.
     """
 
-    def __init__(self, answer: Answer, changed: Callable[[ConsentState], None], diagnostics: Diagnostics) -> None:
+    def __init__(
+        self, answer: ConsentAnswer, changed: Callable[[ConsentState], None], diagnostics: Diagnostics
+    ) -> None:
         self._answer = answer
         self._changed = changed
         self._diagnostics = diagnostics

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ga_pygame.delivery.intake import Intake
-from ga_pygame.delivery.outbox.contract import Outbox, Transaction, journal_key
+from ga_pygame.delivery.outbox.contract import Outbox, Transaction
 from ga_pygame.delivery.runner import Worker
 from ga_pygame.delivery.writer import Writer
+from ga_pygame.kept import journal_position
 from ga_pygame.recording.inbox import Remember
 
 LOOK_SECONDS = 0.02
@@ -135,5 +136,5 @@ class Closing:
             journal.let_go()
             return
         if journal.close():
-            key = journal_key(self._outbox.launch)  # last: as long as there is a file, it says what is done of it
+            key = journal_position(self._outbox.launch)  # last: as long as there is a file, it says what is done of it
             self._outbox.transact(lambda transaction: transaction.remember(key, None))

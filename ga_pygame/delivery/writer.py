@@ -14,7 +14,7 @@ from ga_pygame import kept
 from ga_pygame.clock import breathe
 from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.intake import Intake
-from ga_pygame.delivery.outbox.contract import LockedError, Outbox, Transaction, journal_key
+from ga_pygame.delivery.outbox.contract import LockedError, Outbox, Transaction
 from ga_pygame.delivery.page import Book, Heartbeat, Page
 from ga_pygame.delivery.recovery import recover
 from ga_pygame.diagnostics import Diagnostics, Drop
@@ -87,7 +87,7 @@ class Writer:
         self._heartbeat = heartbeat
         self._urge = urge
         self._max_outbox_bytes = max_outbox_bytes
-        self._journal_key = journal_key(outbox.launch)
+        self._journal_key = kept.journal_position(outbox.launch)
         self._position = 0  # in the journal, of what the outbox has
         self._told = 0  # what the journal knows of that
         self._stored = (0, 0)  # and of what the disk has, and who else

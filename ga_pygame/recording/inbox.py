@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import EXACT, Event, Fields, FieldValue, Key
+from ga_pygame.kept import KeptKey
 from ga_pygame.recording.entries import (
     EVENT,
     KIND,
@@ -75,7 +76,7 @@ def _with_fields(key: Key, fields: dict[str, FieldValue]) -> Key:
 class Remember(NamedTuple):
     """A wish to keep a value across launches; `None` forgets it."""
 
-    key: str
+    key: KeptKey
     value: str | None
 
 
