@@ -12,8 +12,8 @@ from ga_pygame.diagnostics import Drop
 from ga_pygame.signals import Signal, emit
 
 if TYPE_CHECKING:
-    from ga_pygame.records import SessionRef
     from ga_pygame.protocol import StoredRecord
+    from ga_pygame.records import SessionRef
 
 MAX_UNSUMMED_DROPS = 256
 """Losses that wait to be summed up; more are summed at once, so that a game without `tick()` keeps no list of them."""

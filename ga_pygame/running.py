@@ -19,9 +19,9 @@ from ga_pygame.engine.focus import Focus, Watch
 from ga_pygame.engine.health import HealthSampler
 from ga_pygame.engine.hook import NO_CALLS, Hook
 from ga_pygame.engine.session import Session
-from ga_pygame.records import SessionRef
 from ga_pygame.parts import Core, Said
 from ga_pygame.protocol import Destination
+from ga_pygame.records import SessionRef
 from ga_pygame.wiring import Delivery
 
 

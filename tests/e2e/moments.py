@@ -39,7 +39,8 @@ def observe(tracker):
     say("plays", before, now())
 
     def say_when_aware():
-        while not tracker._running._watch._focus.armed:
+        watch = getattr(tracker._running, "_watch", None)  # a tracker that is off has none
+        while watch is None or not watch._focus.armed:
             time.sleep(0.01)
         say("aware")
 
