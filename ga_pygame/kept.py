@@ -57,7 +57,7 @@ def _counter(text: str) -> str | None:
     return text if text.isascii() and text.isdecimal() and len(text) < 17 and int(text) <= MAX_COUNT else None
 
 
-def _anything(text: str) -> str:
+def _any_text(text: str) -> str:
     return text
 
 
@@ -187,7 +187,7 @@ _PREFIXES: dict[str, Rule] = {
     _JOURNAL: Rule(_counter, "the journal's own word counts", UNREADABLE),
     _POGR_SESSION: Rule(_service_session, "the service gets a new session"),
 }
-_OTHERS = Rule(_anything, "it is as if it had not been kept")  # of a game's own destination, which checks it
+_OTHERS = Rule(_any_text, "it is as if it had not been kept")  # of a game's own destination, which checks it
 
 
 def value(name: str, found: object, say: Say) -> str | None:

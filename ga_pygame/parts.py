@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ga_pygame.announcer import Announcer, Signals
 from ga_pygame.areas.consent import ConsentAnswer
-from ga_pygame.areas.player import DimensionValues
+from ga_pygame.areas.player import ChosenDimensions
 from ga_pygame.areas.progression import ProgressionArea
 from ga_pygame.clock import SystemClock, new_id
 from ga_pygame.diagnostics import Diagnostics
@@ -138,7 +138,7 @@ class Said(NamedTuple):
     """
 
     consent: ConsentAnswer
-    dimensions: DimensionValues
+    dimensions: ChosenDimensions
     configs: ConfigsInForce
     progression: ProgressionArea
     errors: ErrorReports
@@ -149,7 +149,7 @@ def said_to(core: Core) -> Said:
     config, diagnostics, recorder = core.config, core.diagnostics, core.recorder
     return Said(
         ConsentAnswer(is_required=config.consent_required),
-        DimensionValues(config.dimension_values),
+        ChosenDimensions(config.dimension_values),
         ConfigsInForce(diagnostics.warn_once),
         ProgressionArea(recorder.post, diagnostics, recorder.inbox.repeat),
         ErrorReports(recorder.post, diagnostics),

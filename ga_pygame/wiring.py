@@ -140,7 +140,7 @@ class Delivery:
         self._outbox = core.parts.outbox(self._path, taking_records, clock, diagnostics, tuple(amounts))
         was_denied = self._path is not None and os.path.lexists(_mark_of_no(self._path))
         self.kept: Mapping[KeptKey, str] = self._outbox.transact_at_start(
-            lambda transaction: _kept(transaction, core.parts.new_id, anew=was_denied)
+            lambda transaction: _first_values(transaction, core.parts.new_id, anew=was_denied)
         )
         for orphan in self._outbox.orphans() if was_denied else ():
             self._outbox.bury(orphan)
@@ -366,7 +366,7 @@ def _journal(path: Path | None, clock: Clock, diagnostics: Diagnostics) -> Journ
         return None
 
 
-def _kept(transaction: Transaction, make_id: Callable[[], str], *, anew: bool) -> Mapping[KeptKey, str]:
+def _first_values(transaction: Transaction, make_id: Callable[[], str], *, anew: bool) -> Mapping[KeptKey, str]:
     """What was kept across launches; the player's random id is made here, once in a data folder's life.
 
     Args:

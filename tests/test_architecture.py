@@ -298,6 +298,50 @@ def test_a_name_means_one_thing() -> None:
     assert len(shared) <= MAX_SHARED_NAMES, shared
 
 
+MAX_PARAMETERS = 7
+MANY_PARAMETERS = {
+    "clients/trophy/client.py:TrophyClient.__init__": "what a game sets once, by name",
+    "clients/trophy/users.py:UsersArea.identify": "the service's own call, with the service's names",
+    "clients/trophy/users.py:UsersArea.update": "the same",
+}
+"""Calls of a service's API have the parameters that the service gives them."""
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """The names of a function's parameters, without `self`, `*args` and `**kwargs`."""
+    given = function.args
+    names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    return names[1:] if names[:1] in (["self"], ["cls"]) else names
+
+
+def functions_of(tree: ast.AST, name: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """All functions of a module, each with the names of what it is in."""
+    for node in ast.iter_child_nodes(tree):
+        inner = name
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inner = f"{name}.{node.name}" if not name.endswith(":") else f"{name}{node.name}"
+            if not isinstance(node, ast.ClassDef):
+                yield inner, node
+        yield from functions_of(node, inner)
+
+
+def test_no_function_takes_too_much() -> None:
+    """What belongs together is one value."""
+    found = {
+        name
+        for module, path in MODULES.items()
+        for name, function in functions_of(ast.parse(path.read_text(encoding="utf-8")), f"{module}:")
+        if len(parameters(function)) > MAX_PARAMETERS
+    }
+    assert found == set(MANY_PARAMETERS)
+
+
+def test_kept_values_have_one_owner() -> None:
+    """A key of a kept value is made where its check stands, and nowhere else is it spelt."""
+    makers = {name for name, path in MODULES.items() if "KeptKey(" in path.read_text(encoding="utf-8")}
+    assert makers == {"kept.py"}
+
+
 def test_no_drawers() -> None:
     """A thing has a name and a place."""
     names = {Path(name).stem for name in MODULES}
@@ -334,6 +378,18 @@ def test_importing_is_light_and_without_effect() -> None:
         print(threading.active_count(), sys.excepthook is before, logging.getLogger().handlers)
     """
     assert fresh("\n".join(line.strip() for line in code.splitlines())) == "[]\n1 True []"
+
+
+def test_a_tracker_that_does_not_run_loads_nothing_that_delivers() -> None:
+    """A worker of multiprocessing imports the game's module, with its tracker; so does a test of a game."""
+    code = (
+        "import multiprocessing.process, sys, ga_pygame;"
+        "multiprocessing.process.current_process()._inheriting = True;"
+        "tracker = ga_pygame.Tracker(); tracker.start(); tracker.design('a'); tracker.close();"
+        "heavy = ('pygame', 'requests', 'sqlite3', 'ga_pygame.wiring', 'ga_pygame.running', 'ga_pygame.delivery');"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    assert fresh(code) == "[]"
 
 
 def test_a_tracker_that_is_not_started_loads_neither_pygame_nor_requests() -> None:

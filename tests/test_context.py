@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.areas.player import Dimensions, DimensionTuple, DimensionValues, GlobalFields
+from ga_pygame.areas.player import ChosenDimensions, Dimensions, DimensionTuple, GlobalFields
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import Fields
@@ -23,7 +23,7 @@ class Rig:
         self.told: list[tuple[DimensionTuple, int]] = []
         self.fields_told: list[Fields | None] = []
         self.diagnostics = Diagnostics(strict=strict)
-        self.found = DimensionValues(declared)
+        self.found = ChosenDimensions(declared)
         self.dimensions = Dimensions(self.found, lambda values, n: self.told.append((values, n)), self.diagnostics)
         self.fields = GlobalFields(self.fields_told.append, self.diagnostics)
 

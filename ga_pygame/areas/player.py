@@ -17,7 +17,7 @@ DimensionTuple = tuple[str | None, str | None, str | None]
 
 
 class Loaded(NamedTuple):
-    """What `DimensionValues.load` found.
+    """What `ChosenDimensions.load` found.
 
     Attributes:
         kept: The values of the last launch that are still declared: of what was reported before others were set.
@@ -28,7 +28,7 @@ class Loaded(NamedTuple):
     said: Mapping[int, str | None]
 
 
-class DimensionValues:
+class ChosenDimensions:
     """The three custom dimensions, set in this launch or kept from an earlier one; what `Dimensions` has inside.
 
     Args:
@@ -81,7 +81,7 @@ class Dimensions:
     """
 
     def __init__(
-        self, found: DimensionValues, changed: Callable[[DimensionTuple, int], None], diagnostics: Diagnostics
+        self, found: ChosenDimensions, changed: Callable[[DimensionTuple, int], None], diagnostics: Diagnostics
     ) -> None:
         self._found = found
         self._changed = changed

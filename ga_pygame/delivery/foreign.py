@@ -66,7 +66,7 @@ class Foreign:
         self._transport = transport
         self._diagnostics = diagnostics
         self._is_transport_open = self._is_open = False
-        self._part = _name_of(destination)
+        self._part = _part_of(destination)
         self._carrier = f"the transport of {self._part}"
 
     def open(self) -> None:
@@ -132,7 +132,7 @@ class Foreign:
         return _asked(part, call, self._diagnostics)
 
 
-def _name_of(destination: Destination) -> str:
+def _part_of(destination: Destination) -> str:
     """What a developer is told of it."""
     return f'the destination "{destination.name}"'
 
@@ -155,7 +155,7 @@ def amounts_of(
 
     Such an event is counted as lost to its sums; the record itself, which other destinations get, is not touched.
     """
-    part = f"amounts() of {_name_of(destination)}"
+    part = f"amounts() of {_part_of(destination)}"
 
     def amounts(event: Mapping[str, Any], user_id: str) -> Sequence[tuple[str, float]]:
         def found() -> list[tuple[str, float]]:

@@ -47,7 +47,7 @@ class OpenSession:
     wallet: Mapping[FlowKey, float] = field(default_factory=dict)
 
 
-_COLUMNS = len(fields(OpenSession))
+_ROW_LENGTH = len(fields(OpenSession))
 
 
 def session_of(columns: tuple[Any, ...]) -> OpenSession | None:
@@ -55,16 +55,16 @@ def session_of(columns: tuple[Any, ...]) -> OpenSession | None:
 
     The columns stand in the order of the fields. Each has its default; `None` if no session is left.
     """
-    if len(columns) != _COLUMNS:
+    if len(columns) != _ROW_LENGTH:
         return None
     session_id, number, start, at, offset, length, annotations, attempt, wallet = columns
     if not isinstance(session_id, str) or not 0 < len(session_id) <= 64 or not session_id.isprintable():
         return None
-    said = _annotations(annotations)
+    said = _sound_annotations(annotations)
     number = count(number) or count((said or {}).get("session_num"))
     if not number:
         return None  # no number is better than a false one
-    start, at = _time(start), _time(at)
+    start, at = _sound_time(start), _sound_time(at)
     if at is None:
         at = start
     if at is None:
@@ -77,7 +77,7 @@ def session_of(columns: tuple[Any, ...]) -> OpenSession | None:
         float(offset) if _is_number(offset) and abs(offset) < MAX_CLOCK_SECONDS else None,
         float(length) if _is_number(length) and 0 <= length <= MAX_SESSION_SECONDS else 0.0,
         bytes(annotations) if said is not None else b"",
-        _level(attempt),
+        _sound_level(attempt),
         _wallet(wallet),
     )
 
@@ -90,11 +90,11 @@ def _is_number(found: object) -> bool:
     return (type(found) is float and math.isfinite(found)) or type(found) is int
 
 
-def _time(found: Any) -> float | None:
+def _sound_time(found: Any) -> float | None:
     return float(found) if _is_number(found) and 0 <= found < MAX_CLOCK_SECONDS else None
 
 
-def _annotations(found: object) -> dict[str, Any] | None:
+def _sound_annotations(found: object) -> dict[str, Any] | None:
     """The shared fields of a session's events; `None` where they are none, or name no player."""
     said = from_json(b"{" + found + b"}") if isinstance(found, bytes) and found else None
     if not isinstance(said, dict):
@@ -103,7 +103,7 @@ def _annotations(found: object) -> dict[str, Any] | None:
     return said if isinstance(user_id, str) and user_id else None
 
 
-def _level(found: object) -> str | None:
+def _sound_level(found: object) -> str | None:
     try:
         if isinstance(found, str):
             rules.progression_levels(tuple(found.split(":")))
