@@ -151,6 +151,13 @@ def of_destination(name: str) -> KeptKey:
     return KeptKey(name)
 
 
+class Remember(NamedTuple):
+    """A wish to keep a value across launches; `None` forgets it."""
+
+    key: KeptKey
+    value: str | None
+
+
 class Beginning(NamedTuple):
     """What a tracker that starts is told of earlier launches.
 

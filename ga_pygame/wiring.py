@@ -33,9 +33,9 @@ from ga_pygame.delivery.writer import FRAMES_SECONDS, Writer
 from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation, SummingDestination
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.engine.session import Phase, Session
-from ga_pygame.kept import KeptKey
+from ga_pygame.kept import KeptKey, Remember
 from ga_pygame.parts import Core
-from ga_pygame.recording.inbox import Flush, Remember
+from ga_pygame.recording.inbox import Flush
 from ga_pygame.recording.journal import Journal
 
 

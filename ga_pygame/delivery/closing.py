@@ -12,8 +12,7 @@ from ga_pygame.delivery.intake import Intake
 from ga_pygame.delivery.outbox.contract import Outbox, Transaction
 from ga_pygame.delivery.runner import Worker
 from ga_pygame.delivery.writer import Writer
-from ga_pygame.kept import journal_position
-from ga_pygame.recording.inbox import Remember
+from ga_pygame.kept import Remember, journal_position
 
 LOOK_SECONDS = 0.02
 """Time between two looks whether the other workers have ended."""

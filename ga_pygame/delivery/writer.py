@@ -18,7 +18,8 @@ from ga_pygame.delivery.outbox.contract import LockedError, Outbox, Transaction
 from ga_pygame.delivery.page import Book, Heartbeat, Page
 from ga_pygame.delivery.recovery import recover
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.recording.inbox import Flush, Item, Remember
+from ga_pygame.kept import Remember
+from ga_pygame.recording.inbox import Flush, Item
 
 COMMIT_SECONDS = 0.04
 """Time between commits: with the commit itself, an event is on disk within 0.05 s."""
