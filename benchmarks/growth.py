@@ -134,18 +134,15 @@ def measure_day(options: dict[str, Any]) -> dict[str, Any]:
     """Measure a day of play, with a sample at the end of each hour."""
     import psutil
 
-    from ga_pygame import Tracker
-    from ga_pygame.delivery.runner import FrameRunner
     from ga_pygame.protocol import Reply
-    from ga_pygame.testing import ManualClock, ScriptedTransport
-    from ga_pygame.wiring import Parts
+    from ga_pygame.testing import FrameRunner, ManualClock, Parts, ScriptedTransport, tracker_of
 
     Scene()
     clock = ManualClock()
     init, taken = Reply(201, {}, b'{"configs":[]}'), Reply(200, {}, b"[]")
     transport = ScriptedTransport([lambda request: init if "init" in request.url else taken])
     parts = Parts(clock=lambda: clock, transport=lambda _timeout, _clock: transport, runner=FrameRunner)
-    tracker = Tracker.of(parts, collector="http://127.0.0.1:1", hook=False)
+    tracker = tracker_of(parts, collector="http://127.0.0.1:1", hook=False)
     tracker.start()
     process = psutil.Process()
     folder = outbox_file(Path(options["data"])).parent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ga_pygame import advice, forks
@@ -11,6 +11,8 @@ from ga_pygame.diagnostics import DEBUG, INFO, Diagnostics, Drop, say
 from ga_pygame.traces import pass_on
 
 if TYPE_CHECKING:
+    from ga_pygame.config import Config
+    from ga_pygame.protocol import Destination
     from ga_pygame.tracker import Tracker
 
 _running: tuple[Tracker, ...] = ()
@@ -28,22 +30,26 @@ def made_last() -> Tracker | None:
     return next((found for one in reversed(_expected) if (found := one()) is not None), None)
 
 
-def enter(tracker: Tracker, diagnostics: Diagnostics, *, records: bool) -> None:
+def enter(tracker: Tracker, diagnostics: Diagnostics) -> Sequence[Destination]:
     """A tracker starts.
 
     Args:
         tracker: Which one.
-        diagnostics: Where to say that there is another one already.
-        records: Whether it is on; only two that record count a player twice.
+        diagnostics: Where to say why it is off, or that there is another one already.
+
+    Returns:
+        Where its events go; nowhere if it is off.
     """
     global _running  # noqa: PLW0603 - a module is what a process has one of
-    if records and any(other.session_id for other in _running):
+    targets = _targets(tracker.config, diagnostics)
+    if targets and any(other.session_id for other in _running):
         diagnostics.warn_once(
             "second tracker",
             "a second Tracker is started while another one runs: each has its own session, so the player is counted "
             "twice. Start one only; ga_pygame.current() gives it to every module of the game",
         )
     _running = (*_running, tracker)
+    return targets
 
 
 def leave(tracker: Tracker) -> None:
@@ -52,25 +58,30 @@ def leave(tracker: Tracker) -> None:
     _running = tuple(other for other in _running if other is not tracker)
 
 
-def is_off(diagnostics: Diagnostics, *, enabled: bool, has_targets: bool) -> bool:
-    """Whether a tracker that starts records nothing; says why.
+def _targets(config: Config, diagnostics: Diagnostics) -> Sequence[Destination]:
+    """Where events go; nowhere if the tracker is off, which is said with the reason."""
+    found: Sequence[Destination] = ()
+    if not _is_barred(config, diagnostics):
+        from ga_pygame import wiring  # noqa: PLC0415 - what delivers is loaded when a tracker starts, and in no helper
 
-    Args:
-        diagnostics: The tracker's.
-        enabled: The knob.
-        has_targets: Whether events have anywhere to go.
-    """
+        found = wiring.destinations(config)
+        if not found:
+            diagnostics.warn_once("no keys", advice.NO_KEYS)
+    if not found:
+        diagnostics.explained.add(Drop.NOT_RUNNING)
+    return found
+
+
+def _is_barred(config: Config, diagnostics: Diagnostics) -> bool:
+    """Whether a tracker records nothing in this process, wherever its events would go."""
     if is_helper_process():
         say("this is a worker process of multiprocessing: nothing is recorded here", level=DEBUG)
     elif forks.is_left():
         diagnostics.warn_once("forked", advice.FORKED)
-    elif not enabled:
+    elif not config.enabled:
         say(advice.OFF, level=INFO)
-    elif not has_targets:
-        diagnostics.warn_once("no keys", advice.NO_KEYS)
     else:
         return False
-    diagnostics.explained.add(Drop.NOT_RUNNING)
     return True
 
 
@@ -128,4 +139,4 @@ def disown(tracker: Tracker) -> None:
 def _look_for_forgotten() -> None:
     for one in _expected:
         if (tracker := one()) is not None:
-            tracker._say_if_never_started()
+            tracker._running.say_if_forgotten()

@@ -1,4 +1,4 @@
-"""Turns what workers and calls on any thread report into the tracker's signals, on the game thread."""
+"""Turns what workers, the session and calls on any thread report into the tracker's signals, on the game thread."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ga_pygame.diagnostics import Drop
-from ga_pygame.signals import Signal
+from ga_pygame.signals import Signal, emit
 
 if TYPE_CHECKING:
     from ga_pygame.protocol import StoredRecord
+    from ga_pygame.records import SessionRef
 
 MAX_UNSUMMED_DROPS = 256
 """Losses that wait to be summed up; more are summed at once, so that a game without `tick()` keeps no list of them."""
@@ -25,15 +26,18 @@ MAX_DETAIL = 500
 class Signals(Protocol):
     """What has the signals; see `Tracker`."""
 
+    session_started: Signal[[str]]
+    session_ended: Signal[[str, int, str]]
     batch_delivered: Signal[[str, int]]
     event_rejected: Signal[[str, dict[str, Any], str]]
     event_dropped: Signal[[Drop, int, str]]
+    remote_configs_updated: Signal[[]]
     connection_lost: Signal[[str, str]]
     connection_restored: Signal[[str]]
 
 
 class Announcer:
-    """The uploaders' listener, and who hears of drops. Any thread.
+    """Hears of sessions, of drops and, as the uploaders' listener, of what became of events. Any thread.
 
     Args:
         signals: Whose signals are fired.
@@ -48,21 +52,31 @@ class Announcer:
         self._summing = Lock()
         self._is_posted = False
 
+    def session_started(self, session: SessionRef) -> None:
+        self._post(lambda: emit(self._signals.session_started, session.id))
+
+    def session_ended(self, session: SessionRef, length: int, reason: str) -> None:
+        self._post(lambda: emit(self._signals.session_ended, session.id, length, reason))
+
+    def remote_configs_updated(self) -> None:
+        """Told at once. Game thread only."""
+        emit(self._signals.remote_configs_updated)
+
     def delivered(self, destination: str, count: int) -> None:
-        self._post(lambda: self._signals.batch_delivered.emit(destination, count))
+        self._post(lambda: emit(self._signals.batch_delivered, destination, count))
 
     def rejected(self, destination: str, record: StoredRecord, errors: str) -> None:
         try:
             event = json.loads(record.json(None))
         except ValueError:  # the disk has spoiled it
             event = {}
-        self._post(lambda: self._signals.event_rejected.emit(destination, event, errors))
+        self._post(lambda: emit(self._signals.event_rejected, destination, event, errors))
 
     def connection_lost(self, destination: str, error: str) -> None:
-        self._post(lambda: self._signals.connection_lost.emit(destination, error))
+        self._post(lambda: emit(self._signals.connection_lost, destination, error))
 
     def connection_restored(self, destination: str) -> None:
-        self._post(lambda: self._signals.connection_restored.emit(destination))
+        self._post(lambda: emit(self._signals.connection_restored, destination))
 
     def dropped(self, reason: Drop, count: int, detail: str) -> None:
         """Equal losses of one frame are told together: there may be thousands."""
@@ -101,4 +115,4 @@ class Announcer:
         finally:
             self._summing.release()
         for (reason, detail), count in sums.items():
-            self._signals.event_dropped.emit(reason, count, detail)
+            emit(self._signals.event_dropped, reason, count, detail)

@@ -142,12 +142,12 @@ class Config:
         if (self.game_key is None) != (self.secret_key is None):
             raise ValueError("game_key and secret_key belong together: give both or none")
 
-    @property
-    def upload_seconds(self) -> float:
-        """Seconds between uploads: a developer with a collector wants to see what happens, a service is spared."""
-        if self.upload_interval is not None:
-            return self.upload_interval
-        return _UPLOAD_SECONDS_TO_COLLECTOR if self.collector else _UPLOAD_SECONDS
+
+def upload_seconds(config: Config) -> float:
+    """Seconds between uploads: a developer with a collector wants to see what happens, a service is spared."""
+    if config.upload_interval is not None:
+        return config.upload_interval
+    return _UPLOAD_SECONDS_TO_COLLECTOR if config.collector else _UPLOAD_SECONDS
 
 
 def _formed(one: Field[Any], value: object) -> Any:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ga_pygame import advice
-from ga_pygame.signals import Mailbox, Response
+from ga_pygame.signals import Response, finish
+
+if TYPE_CHECKING:
+    from ga_pygame.not_running import NotRunning
+    from ga_pygame.parts import Core
+    from ga_pygame.running import Running
 
 
 class FlushResult(NamedTuple):
@@ -23,38 +28,43 @@ class FlushResult(NamedTuple):
         return bool(self.error)
 
 
-def refused(response: Response[FlushResult]) -> Response[FlushResult]:
-    """Finish the response of a wrong call."""
-    response.finish(FlushResult(advice.WRONG_FLUSH))
-    return response
-
-
-def flush_into(
-    response: Response[FlushResult],
-    mailbox: Mailbox,
-    begin: Callable[[Callable[[str, str], None]], int] | None,
-    why_not: str,
-) -> None:
-    """Ask for a flush and finish the response once every destination has answered.
+class Flushing:
+    """What is behind `tracker.flush()`. Game thread only.
 
     Args:
-        response: What the game waits for.
-        mailbox: Brings the answers to the game thread.
-        begin: Has each destination call the function once; returns how many there are. `None`: nothing runs.
-        why_not: What is answered then.
+        core: What the tracker has.
+        pump: The tracker's frame, called while a game waits.
     """
-    answers: list[str] = []
-    expected = 1
 
-    def answer(error: str) -> None:
-        answers.append(error)
-        if len(answers) == expected:
-            response.finish(FlushResult("; ".join(filter(None, answers))))
+    def __init__(self, core: Core, pump: Callable[[], None]) -> None:
+        self._core = core
+        self._pump = pump
 
-    def done(_destination: str, error: str) -> None:
-        mailbox.post(lambda: answer(error))
+    def _response(self) -> Response[FlushResult]:
+        return Response("flush", self._core.clock, self._pump, self._core.diagnostics)
 
-    if begin is None:
-        done("", why_not)
-    else:
-        expected = begin(done)
+    def refused(self) -> Response[FlushResult]:
+        """The response of a wrong call."""
+        response = self._response()
+        finish(response, FlushResult(advice.WRONG_FLUSH))
+        return response
+
+    def begin(self, running: Running | NotRunning) -> Response[FlushResult]:
+        """Ask all destinations, and finish the response once every one has answered."""
+        response = self._response()
+        answers: list[str] = []
+        expected = 1
+
+        def answer(error: str) -> None:
+            answers.append(error)
+            if len(answers) == expected:
+                finish(response, FlushResult("; ".join(filter(None, answers))))
+
+        def done(_destination: str, error: str) -> None:
+            self._core.mailbox.post(lambda: answer(error))
+
+        if running.delivery is None or self._core.recorder.closed is not None:
+            done("", running.why_unsent())
+        else:
+            expected = running.delivery.flush(done)
+        return response

@@ -30,9 +30,7 @@ def current() -> Tracker:
 
 def _made() -> Tracker:
     """A tracker that counts what it is given, and says so once."""
-    from ga_pygame.wiring import Parts  # noqa: PLC0415 - what delivers is loaded when a tracker is made
-
-    tracker = Tracker.of(Parts(), enabled=False)
+    tracker = Tracker(enabled=False)
     active.disown(tracker)
     if active.is_helper_process() or forks.is_left():
         tracker._diagnostics.explained.add(Drop.NOT_RUNNING)  # nobody expects a tracker there

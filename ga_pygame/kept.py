@@ -1,4 +1,4 @@
-"""What is kept across launches, each with its check and its default: the one table through which it is read.
+"""What is kept across launches: each value's name, its check and its default. Nobody else knows a name.
 
 A file may be damaged, changed by hand or written by another version. A value that is wrong costs only itself: it is
 as if it had never been kept, which is said once. The same checks hold for what is to be kept, so that nothing is
@@ -8,13 +8,11 @@ written that would be refused at the next launch.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NewType
 
 from ga_pygame import rules
-from ga_pygame.checks import InvalidEvent
 
 MAX_KEPT_CHARACTERS = 2**17
 """Characters of one kept value; a larger one is not kept."""
@@ -28,14 +26,11 @@ MAX_COUNT = 2**53
 MAX_ATTEMPTS = 2**31
 """The highest number of attempts at one level."""
 
-MAX_SESSION_SECONDS = 30 * 86_400.0
-"""The longest session that is believed; the length of a longer one is taken for damaged."""
+LAUNCH = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""A launch's name is part of file names."""
 
 MAX_SUM = 1e15
 """The largest amount of a sum that is believed, in either direction."""
-
-MAX_WALLET_FLOWS = 1000
-"""Flows in a wallet: before it has more, the sums become events; more than these are not read."""
 
 Say = Callable[[str, str], None]
 """Told a cause and a message, once per cause."""
@@ -62,7 +57,7 @@ def _counter(text: str) -> str | None:
     return text if text.isascii() and text.isdecimal() and len(text) < 17 and int(text) <= MAX_COUNT else None
 
 
-def _anything(text: str) -> str:
+def _any_text(text: str) -> str:
     return text
 
 
@@ -101,24 +96,105 @@ UNREADABLE = "?"
 """A position in a journal that was kept and cannot be understood: something else than none."""
 
 
+KeptKey = NewType("KeptKey", str)
+"""The name of a kept value, as it stands in the file. Made in this module only, so that each has its rule."""
+
+USER_ID = KeptKey("user_id")
+"""The player's random id, made once in a data folder's life."""
+DIMENSIONS = (KeptKey("custom_01"), KeptKey("custom_02"), KeptKey("custom_03"))
+"""The custom dimensions."""
+CONSENT = KeptKey("consent")
+"""What the player said last."""
+REMOTE_CONFIGS = KeptKey("remote_configs")
+"""The last answer of a service with remote configs, as JSON."""
+SESSION_NUM = KeptKey("session_num")
+"""How many sessions there were."""
+TRANSACTION_NUM = KeptKey("transaction_num")
+"""How many purchases there were."""
+OUTBOX_SIZE = KeptKey("outbox_bytes")
+"""The size of what waits in this very file; told to no other one."""
+SET_ASIDE = KeptKey("salvage")
+"""The file that was set aside and whose records are still to be saved."""
+SAVED_FROM = KeptKey("saved_from")
+"""The removed file whose records were saved in this one."""
+
+COUNTERS = frozenset({SESSION_NUM, TRANSACTION_NUM})
+"""Values that only grow, by `Transaction.increment`."""
+
+_JOURNAL, _POGR_SESSION = "journal:", "pogr_session:"
+JOURNALS = f"{_JOURNAL}*"
+"""A pattern that fits the keys of all positions in journals. Of GLOB."""
+
+
+def journal_position(launch: str) -> KeptKey:
+    """The key of the number up to which a launch's journal is committed."""
+    return KeptKey(_JOURNAL + launch)
+
+
+def pogr_session(session_id: str) -> KeptKey:
+    """The key of what POGR calls a session, as JSON."""
+    return KeptKey(_POGR_SESSION + session_id)
+
+
+def pogr_sessions(found: Mapping[str, str]) -> dict[str, str]:
+    """What is kept of POGR's sessions, by the session's own id."""
+    return {key.removeprefix(_POGR_SESSION): text for key, text in found.items() if key.startswith(_POGR_SESSION)}
+
+
+def undecided_count(destination: str) -> KeptKey:
+    """The key of how often a destination did not say whether it took a batch."""
+    return KeptKey(f"undecided:{destination}")
+
+
+def of_destination(name: str) -> KeptKey:
+    """The key under which a destination keeps a value of its own; see `Host.remember`."""
+    return KeptKey(name)
+
+
+class Remember(NamedTuple):
+    """A wish to keep a value across launches; `None` forgets it."""
+
+    key: KeptKey
+    value: str | None
+
+
+class Beginning(NamedTuple):
+    """What a tracker that starts is told of earlier launches.
+
+    Attributes:
+        user_id: The player's random id.
+        dimensions: The custom dimensions.
+        remote_configs: The last answer of a service.
+    """
+
+    user_id: str
+    dimensions: tuple[str | None, str | None, str | None]
+    remote_configs: Mapping[str, Any]
+
+
+def beginning(found: Mapping[KeptKey, str]) -> Beginning:
+    """Read what a tracker that starts needs of the kept values."""
+    first, second, third = map(found.get, DIMENSIONS)
+    configs = from_json(found.get(REMOTE_CONFIGS, "{}"))
+    return Beginning(found[USER_ID], (first, second, third), configs or {})
+
+
+_DIMENSION = Rule(_by(rules.custom_dimension), "the dimension is not set")
 _VALUES: dict[str, Rule] = {
-    "user_id": Rule(_by(rules.user_id), "the player gets a new random id"),
-    "custom_01": Rule(_by(rules.custom_dimension), "the dimension is not set"),
-    "custom_02": Rule(_by(rules.custom_dimension), "the dimension is not set"),
-    "custom_03": Rule(_by(rules.custom_dimension), "the dimension is not set"),
-    "consent": Rule(_one_of("granted", "denied"), "the player is asked again"),
-    "session_num": Rule(_counter, "sessions are counted from 1 again"),
-    "transaction_num": Rule(_counter, "purchases are counted from 1 again"),
-    "outbox_bytes": Rule(_counter, "the size is counted anew"),
-    "trimmed": Rule(_counter, "what is missing may be counted once more"),
-    "salvage": Rule(_by(rules.custom_dimension), "what was set aside is not saved"),
-    "remote_configs": Rule(_object, "the defaults are in force until the service answers"),
+    USER_ID: Rule(_by(rules.user_id), "the player gets a new random id"),
+    **dict.fromkeys(DIMENSIONS, _DIMENSION),
+    CONSENT: Rule(_one_of("granted", "denied"), "the player is asked again"),
+    SESSION_NUM: Rule(_counter, "sessions are counted from 1 again"),
+    TRANSACTION_NUM: Rule(_counter, "purchases are counted from 1 again"),
+    OUTBOX_SIZE: Rule(_counter, "the size is counted anew"),
+    SET_ASIDE: Rule(_by(rules.custom_dimension), "what was set aside is not saved"),
+    REMOTE_CONFIGS: Rule(_object, "the defaults are in force until the service answers"),
 }
 _PREFIXES: dict[str, Rule] = {
-    "journal:": Rule(_counter, "the journal's own word counts", UNREADABLE),
-    "pogr_session:": Rule(_service_session, "the service gets a new session"),
+    _JOURNAL: Rule(_counter, "the journal's own word counts", UNREADABLE),
+    _POGR_SESSION: Rule(_service_session, "the service gets a new session"),
 }
-_OTHERS = Rule(_anything, "it is as if it had not been kept")  # of a game's own destination, which checks it
+_OTHERS = Rule(_any_text, "it is as if it had not been kept")  # of a game's own destination, which checks it
 
 
 def value(name: str, found: object, say: Say) -> str | None:
@@ -144,15 +220,17 @@ def value(name: str, found: object, say: Say) -> str | None:
     return rule.otherwise
 
 
-def values(pairs: Iterable[tuple[object, object]], say: Say) -> dict[str, str]:
-    """All kept values that may be used."""
-    found: dict[str, str] = {}
+def values(pairs: Iterable[tuple[object, object]], say: Say) -> dict[KeptKey, str]:
+    """All kept values that may be used, but for what is said of one file only."""
+    found: dict[KeptKey, str] = {}
     for name, text in pairs:
         if len(found) >= MAX_KEPT_VALUES:
             say("kept:number", f"there are more than {MAX_KEPT_VALUES} kept values; the others are not read")
             break
+        if name == OUTBOX_SIZE:
+            continue
         if isinstance(name, str) and (sound := value(name, text, say)) is not None:
-            found[name] = sound
+            found[KeptKey(name)] = sound
     return found
 
 
@@ -199,109 +277,3 @@ def _refuse(_name: str) -> None:
 def _rule(name: str) -> Rule:
     found = _VALUES.get(name)
     return found or next((rule for start, rule in _PREFIXES.items() if name.startswith(start)), _OTHERS)
-
-
-# --- an open session -------------------------------------------------------------------------------------
-
-LAUNCH = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""A launch's name is part of file names."""
-
-Flow = tuple[str, str, str, str]
-
-
-class SessionRow(NamedTuple):
-    """An open session's row, checked. See `OpenSession`."""
-
-    session_id: str
-    session_num: int
-    session_start_ts: float
-    client_ts: float
-    clock_offset: float | None
-    length: float
-    annotations: bytes
-    attempt: str | None
-    wallet: Mapping[Flow, float]
-
-
-def session_row(columns: tuple[Any, ...]) -> SessionRow | None:
-    """An open session's row in the order of its columns; each has its default, `None` where no session is left."""
-    if len(columns) != len(SessionRow._fields):
-        return None
-    session_id, number, start, at, offset, length, annotations, attempt, wallet = columns
-    if not isinstance(session_id, str) or not 0 < len(session_id) <= 64 or not session_id.isprintable():
-        return None
-    said = _annotations(annotations)
-    number = count(number) or count((said or {}).get("session_num"))
-    if not number:
-        return None  # no number is better than a false one
-    start, at = _time(start), _time(at)
-    if at is None:
-        at = start
-    if at is None:
-        return None
-    return SessionRow(
-        session_id,
-        number,
-        at if start is None else start,
-        at,
-        float(offset) if _is_number(offset) and abs(offset) < MAX_CLOCK_SECONDS else None,
-        float(length) if _is_number(length) and 0 <= length <= MAX_SESSION_SECONDS else 0.0,
-        bytes(annotations) if said is not None else b"",
-        _level(attempt),
-        _wallet(wallet),
-    )
-
-
-MAX_CLOCK_SECONDS = 1e11
-"""The latest time and the largest clock offset that is believed: some 3,000 years."""
-
-
-def _is_number(found: object) -> bool:
-    return (type(found) is float and math.isfinite(found)) or type(found) is int
-
-
-def _time(found: Any) -> float | None:
-    return float(found) if _is_number(found) and 0 <= found < MAX_CLOCK_SECONDS else None
-
-
-def _annotations(found: object) -> dict[str, Any] | None:
-    """The shared fields of a session's events; `None` where they are none, or name no player."""
-    said = from_json(b"{" + found + b"}") if isinstance(found, bytes) and found else None
-    if not isinstance(said, dict):
-        return None
-    user_id = said.get("user_id", "unknown")
-    return said if isinstance(user_id, str) and user_id else None
-
-
-def _level(found: object) -> str | None:
-    try:
-        if isinstance(found, str):
-            rules.progression_levels(tuple(found.split(":")))
-            return found
-    except InvalidEvent:
-        pass
-    return None
-
-
-def _wallet(found: object) -> dict[Flow, float]:
-    """Flows that were not sent yet; one that is wrong costs only itself."""
-    flows = from_json(found) if isinstance(found, str) else None
-    wallet: dict[Flow, float] = {}
-    for one in flows[:MAX_WALLET_FLOWS] if isinstance(flows, list) else ():
-        try:
-            flow, currency, item_type, item_id, amount = one
-            rules.resource_currency("currency", currency)
-            rules.event_part("item_type", item_type)
-            rules.event_part("item_id", item_id)
-            rules.positive("amount", amount)
-        except (ValueError, TypeError):
-            continue
-        if flow in ("Source", "Sink"):
-            wallet[flow, currency, item_type, item_id] = float(amount)
-    return wallet
-
-
-def lost_flows(found: object, wallet: Mapping[Flow, float]) -> int:
-    """How many flows of a kept wallet are not in what was read of it; 1 where nothing says how many there were."""
-    flows = from_json(found) if isinstance(found, str) else None
-    return max(0, len(flows) - len(wallet)) if isinstance(flows, list) else 1

@@ -216,7 +216,7 @@ class Host(NamedTuple):
         remember: Keep a value across launches; `None` forgets it.
         publish_configs: Hand new remote configs to the game.
         warn_once: Tell the developer something once per cause.
-        post: Have something called on the game thread, e.g. a signal's `emit`.
+        post: Have something called on the game thread, e.g. `ga_pygame.signals.emit` with a signal of the destination.
     """
 
     clock: Clock

@@ -46,26 +46,80 @@ _HASH = re.compile(f"[0-9A-Za-z]{{1,{MAX_HASH_LENGTH}}}")
 T = TypeVar("T", bool, int, float, str, list, dict)  # type: ignore[type-arg]  # JSON's own types
 
 
-class RemoteConfigs:
-    """`tracker.remote_configs`. Game thread only.
+class ConfigsInForce:
+    """The configs of the last answer that hold now, and the player's A/B group. Game thread only.
 
     Attributes:
+        values: By key, as the service sent them. Each event carries them: none of these objects is handed out.
         ab_id: The A/B test that the player is in, "" for none.
         ab_variant_id: The player's group in it.
+
+    Args:
+        warn_once: Told, with a cause, what is not taken.
     """
 
-    def __init__(self, diagnostics: Diagnostics) -> None:
-        self._diagnostics = diagnostics
-        self._values: Mapping[str, Any] = {}  # each event carries them: none of these objects is handed out
+    def __init__(self, warn_once: Callable[[str, str], None]) -> None:
+        self._warn_once = warn_once
+        self.values: Mapping[str, Any] = {}
         self.ab_id = ""
         self.ab_variant_id = ""
 
-    __setattr__ = attributes.only("ab_id", "ab_variant_id")
+    def update(self, answer: Mapping[str, Any], now: float) -> bool:
+        """Take over an init answer; true where anything changed.
+
+        Args:
+            answer: `configs`, `ab_id` and `ab_variant_id` of the reply, or of the one that was kept.
+            now: Seconds since 1970 by the server's clock.
+        """
+        found = sound(answer, lambda why: self._warn_once("configs", f"remote configs: {why}"))
+        values = {config["key"]: config["value"] for config in found["configs"] if _is_in_force(config, now)}
+        before = (self.values, self.ab_id, self.ab_variant_id)
+        self.values = _copied(values)  # the answer may be a destination's own object
+        self.ab_id = found["ab_id"]
+        self.ab_variant_id = found["ab_variant_id"]
+        return before != (self.values, self.ab_id, self.ab_variant_id)
+
+    def annotations(self) -> dict[str, Any]:
+        """What events carry of it. Source: GameAnalytics SDKs."""
+        if len(json.dumps(self.values)) > MAX_ANNOTATED_LENGTH:
+            why = f"more than {MAX_ANNOTATED_LENGTH} characters together; events go without them"
+            self._warn_once("configs:annotations", f"remote configs: {why}")
+            return {name: value for name, value in self._ab().items() if value}
+        found = {"configurations": self.values, **self._ab()}
+        return {name: value for name, value in found.items() if value}
+
+    def _ab(self) -> dict[str, str]:
+        return {"ab_id": self.ab_id, "ab_variant_id": self.ab_variant_id}
+
+
+class RemoteConfigs:
+    """`tracker.remote_configs`. Game thread only.
+
+    Args:
+        found: What is in force.
+        diagnostics: Takes what is wrong with a call.
+    """
+
+    def __init__(self, found: ConfigsInForce, diagnostics: Diagnostics) -> None:
+        self._found = found
+        self._diagnostics = diagnostics
+
+    __setattr__ = attributes.only()
 
     @property
     def values(self) -> Mapping[str, Any]:
         """The configs in force, as the service sent them: a copy."""
-        return MappingProxyType(_copied(self._values))
+        return MappingProxyType(_copied(self._found.values))
+
+    @property
+    def ab_id(self) -> str:
+        """The A/B test that the player is in, "" for none."""
+        return self._found.ab_id
+
+    @property
+    def ab_variant_id(self) -> str:
+        """The player's group in it."""
+        return self._found.ab_variant_id
 
     @guarded("the default is used", lambda _self, _key=None, default=None, *_more, **_named: default)
     def get(self, key: str, default: T) -> T:
@@ -82,7 +136,7 @@ class RemoteConfigs:
             words = f"the key of a remote config must be a string, not a {type_name(key)}; the default is used"
             self._diagnostics.warn_once("config key", words)
             return default
-        value = self._values.get(name)
+        value = self._found.values.get(name)
         if value is None:
             return default
         try:
@@ -93,33 +147,6 @@ class RemoteConfigs:
             self._diagnostics.warn_once(f"config:{name}", words)
             return default
         return converted
-
-    def update(self, answer: Mapping[str, Any], now: float) -> bool:
-        """Take over an init answer; true where anything changed.
-
-        Args:
-            answer: `configs`, `ab_id` and `ab_variant_id` of the reply, or of the one that was kept.
-            now: Seconds since 1970 by the server's clock.
-        """
-        found = sound(answer, lambda why: self._diagnostics.warn_once("configs", f"remote configs: {why}"))
-        values = {config["key"]: config["value"] for config in found["configs"] if _is_in_force(config, now)}
-        before = (self._values, self.ab_id, self.ab_variant_id)
-        self._values = _copied(values)  # the answer may be a destination's own object
-        self.ab_id = found["ab_id"]
-        self.ab_variant_id = found["ab_variant_id"]
-        return before != (self._values, self.ab_id, self.ab_variant_id)
-
-    def annotations(self) -> dict[str, Any]:
-        """What events carry of it. Source: GameAnalytics SDKs."""
-        if len(json.dumps(self._values)) > MAX_ANNOTATED_LENGTH:
-            why = f"more than {MAX_ANNOTATED_LENGTH} characters together; events go without them"
-            self._diagnostics.warn_once("configs:annotations", f"remote configs: {why}")
-            return {name: value for name, value in self._ab().items() if value}
-        found = {"configurations": self._values, **self._ab()}
-        return {name: value for name, value in found.items() if value}
-
-    def _ab(self) -> dict[str, str]:
-        return {"ab_id": self.ab_id, "ab_variant_id": self.ab_variant_id}
 
 
 def sound(answer: object, refused: Callable[[str], None] = lambda _why: None) -> dict[str, Any]:

@@ -87,8 +87,7 @@ class Signal(Generic[P]):
             if _is_same(known, receiver):
                 self._receivers.pop(number, None)
 
-    def emit(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Call the receivers now. Game thread only."""
+    def _emit(self, *args: P.args, **kwargs: P.kwargs) -> None:
         for number, (receiver, only_once) in tuple(self._receivers.items()):
             if number not in self._receivers:  # an earlier one disconnected it
                 continue
@@ -118,6 +117,11 @@ class Signal(Generic[P]):
         while not heard:
             yield from _breathe()
         return heard[0]
+
+
+def emit(signal: Signal[P], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Call a signal's receivers now; for whoever has made it. Game thread only."""
+    signal._emit(*args, **kwargs)
 
 
 def _is_same(one: object, other: object) -> bool:
@@ -197,7 +201,6 @@ class Response(Generic[T]):
 
     Attributes:
         finished: Fires once with the result, on the game thread.
-        result: The result, `None` until then.
     """
 
     def __init__(
@@ -205,22 +208,21 @@ class Response(Generic[T]):
     ) -> None:
         self._diagnostics = diagnostics or Diagnostics()
         self.finished: Finished[T] = Finished(name, self)
-        self.result: T | None = None
+        self._result: T | None = None
         self._clock = clock
         self._pump = pump
 
-    __setattr__ = attributes.only("finished", "result")
+    __setattr__ = attributes.only("finished")
+
+    @property
+    def result(self) -> T | None:
+        """The result, `None` until it is there."""
+        return self._result
 
     @property
     def done(self) -> bool:
         """Whether the result is there."""
-        return self.result is not None
-
-    def finish(self, result: T) -> None:
-        """Set the result and fire `finished`; later calls change nothing. Game thread only."""
-        if self.result is None:
-            self.result = result
-            self.finished.emit(result)
+        return self._result is not None
 
     @guarded("not waited", lambda response, *_args, **_named: response.result)
     def wait(self, timeout: float) -> T | None:
@@ -243,6 +245,13 @@ class Response(Generic[T]):
             yield from _breathe()
             self._pump()
         return self.result
+
+
+def finish(response: Response[T], result: T) -> None:
+    """Set the result and fire `finished`; later calls change nothing. Game thread only."""
+    if response._result is None:
+        response._result = result
+        emit(response.finished, result)
 
 
 class Finished(Signal[[T]]):

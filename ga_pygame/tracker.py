@@ -4,40 +4,28 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import os
-from collections.abc import Callable, Mapping
-from types import TracebackType
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ga_pygame import active, advice, attributes, rules
-from ga_pygame.announcer import Announcer
-from ga_pygame.areas.consent import CONSENT_KEY, Consent, ConsentState
+from ga_pygame.areas.consent import Consent, ConsentState
 from ga_pygame.areas.player import Dimensions, DimensionTuple, GlobalFields
-from ga_pygame.areas.progression import ProgressionArea
 from ga_pygame.areas.resource import ResourceArea, Wallet
-from ga_pygame.diagnostics import DEBUG, Diagnostics, Drop, Stats, guard, guarded, request, say, setting
-from ga_pygame.engine.crash_hooks import CrashHooks
-from ga_pygame.engine.crashes import ErrorReports
-from ga_pygame.engine.health import HealthSampler
-from ga_pygame.engine.session import Phase, Session
+from ga_pygame.diagnostics import DEBUG, Drop, Stats, guard, guarded, request, say, setting
 from ga_pygame.events import Business, Design, Fields, FieldValue, Severity
-from ga_pygame.flushing import FlushResult, flush_into, refused
+from ga_pygame.flushing import Flushing, FlushResult
 from ga_pygame.nodes import Node, Nodes
-from ga_pygame.recording.recorder import Recorder
-from ga_pygame.records import AS_KEPT, Context, SessionRef
+from ga_pygame.not_running import NotRunning
+from ga_pygame.parts import Parts, core_of, said_to
 from ga_pygame.remote_configs import RemoteConfigs
-from ga_pygame.signals import Mailbox, Response, Signal
+from ga_pygame.signals import Response, Signal
 
 if TYPE_CHECKING:
     import pygame
 
     from ga_pygame.config import Config
-    from ga_pygame.delivery.page import Heartbeat
-    from ga_pygame.engine.focus import Watch
-    from ga_pygame.engine.hook import Hook
-    from ga_pygame.protocol import Situation
-    from ga_pygame.wiring import Delivery, Parts
+    from ga_pygame.running import Running
 
 
 class Tracker:
@@ -79,34 +67,15 @@ class Tracker:
     def __init__(self, *wrong: Any, **knobs: Any) -> None:
         if wrong:
             raise TypeError(advice.KEYWORDS_ONLY)
-        from ga_pygame.wiring import Parts  # noqa: PLC0415 - what delivers is loaded when a tracker is made
-
         self._assemble(Parts(), knobs)
 
-    @classmethod
-    def of(cls, parts: Parts, **knobs: Any) -> Tracker:
-        """A tracker made of other parts: a clock that stands still, a transport that answers from a script."""
-        tracker = cls.__new__(cls)
-        tracker._assemble(parts, knobs)
-        return tracker
-
     def _assemble(self, parts: Parts, knobs: Mapping[str, Any]) -> None:
-        from ga_pygame import config  # noqa: PLC0415 - see __init__
-
-        self._diagnostics = Diagnostics()
-        self.config = config.load(knobs, os.environ, self._diagnostics.warn_once)
-        self._diagnostics.strict = self.config.strict
-        self._parts = parts
-        self._clock = parts.clock()
-        self._monotonic = self._clock.monotonic
-        self._mailbox = Mailbox(self._diagnostics.warn_once)
-        self._delivery: Delivery | None = None
-        self._is_started = False
-        self._is_closed = False
-        self._nodes = Nodes(self._diagnostics)
+        self._core = core = core_of(parts, knobs, self)
+        self.config, self._diagnostics = core.config, core.diagnostics
+        diagnostics = core.diagnostics
+        self._is_started = self._is_closed = False
+        self._nodes = Nodes(diagnostics)
         self._has_nodes = False  # a look at it costs a frame less than asking them
-
-        diagnostics = self._diagnostics
         self.session_started: Signal[[str]] = Signal("session_started", diagnostics)
         self.session_ended: Signal[[str, int, str]] = Signal("session_ended", diagnostics)
         self.batch_delivered: Signal[[str, int]] = Signal("batch_delivered", diagnostics)
@@ -115,40 +84,26 @@ class Tracker:
         self.remote_configs_updated: Signal[[]] = Signal("remote_configs_updated", diagnostics)
         self.connection_lost: Signal[[str, str]] = Signal("connection_lost", diagnostics)
         self.connection_restored: Signal[[str]] = Signal("connection_restored", diagnostics)
-
-        self._announcer = Announcer(self, self._mailbox.notify)
-        self._diagnostics.on_drop = self._announcer.dropped
-        unknown = (AS_KEPT, AS_KEPT, AS_KEPT)
-        context = Context(user_id=self.config.user_id or "", build=self.config.build, dimensions=unknown)
-        self._recorder = Recorder(context, self._monotonic, self._diagnostics)
-        self._session = Session(
-            self.config.pause_timeout,
-            new_id=parts.new_id,
-            post=self._recorder.post_session,
-            started=self._on_session_started,
-            ended=self._on_session_ended,
-        )
-        self._post = post = self._recorder.post
-        self._repeat = repeat = self._recorder.inbox.repeat
-        self.progression = ProgressionArea(post, diagnostics, repeat)
+        self._said = said = said_to(core)
+        self._running: Running | NotRunning = NotRunning(core, said)
+        self._monotonic, self._mailbox, self._recorder = core.clock.monotonic, core.mailbox, core.recorder
+        self._post = post = core.recorder.post
+        self._repeat = repeat = core.recorder.inbox.repeat
+        self.progression = said.progression
         self.resource = ResourceArea(post, diagnostics, self.config.currencies, self.config.item_types, repeat)
-        self._dimensions = Dimensions(self.config.dimension_values, self._set_dimension, diagnostics)
-        self._fields = GlobalFields(lambda fields: self._recorder.change(fields=fields), diagnostics)
-        self.remote_configs = RemoteConfigs(diagnostics)
-        state = ConsentState.UNKNOWN if self.config.consent_required else ConsentState.GRANTED
-        self.consent = Consent(state, self._set_consent, diagnostics)
-        self._errors = ErrorReports(post, diagnostics)
-        self._crash_hooks = CrashHooks(self._on_crash)
-        self._hook: Hook | None = None
-        self._watch: Watch | None = None
+        self._dimensions = Dimensions(said.dimensions, self._set_dimension, diagnostics)
+        self._fields = GlobalFields(lambda fields: core.recorder.change(fields=fields), diagnostics)
+        self.remote_configs = RemoteConfigs(said.configs, diagnostics)
+        self.consent = Consent(said.consent, self._set_consent, diagnostics)
+        self._flushing = Flushing(core, self._tick)
         self._pid = os.getpid()
-        self._left_to_parent: Delivery | None = None
+        self._left_to_parent: object = None
         self._is_made = True
         active.expect(self)
 
     def __repr__(self) -> str:
         state = "closed" if self._recorder.closed else "started" if self._is_started else "not started"
-        return f"<Tracker {state}, session {self._session.state.phase.value}>"
+        return f"<Tracker {state}, session {self._running.phase}>"
 
     # --- life -------------------------------------------------------------------------------------------
 
@@ -167,97 +122,27 @@ class Tracker:
         try:
             self._start()
         except BaseException:
-            self._recorder.closed = Drop.INTERNAL
+            self._record_nothing(Drop.INTERNAL)
             active.leave(self)
-            self._diagnostics.drop(Drop.INTERNAL, self._recorder.forget())
             raise
 
     def _start(self) -> None:
         self._pid = os.getpid()  # it may have been made before a fork
         say("the tracker starts", level=DEBUG)  # so that the log is at hand when nothing can be imported any more
-        from ga_pygame import wiring  # noqa: PLC0415 - see __init__
-
-        targets = wiring.destinations(self.config) if self.config.enabled else ()
-        is_off = active.is_off(self._diagnostics, enabled=self.config.enabled, has_targets=bool(targets))
-        active.enter(self, self._diagnostics, records=not is_off)
-        if is_off:
-            self._recorder.closed = Drop.NOT_RUNNING
-            self._diagnostics.drop(Drop.NOT_RUNNING, self._recorder.forget())
+        targets = active.enter(self, self._diagnostics)
+        if not targets:
+            self._record_nothing(Drop.NOT_RUNNING)
             return
-        from ga_pygame.engine.focus import Focus, Watch  # noqa: PLC0415 - imports pygame
-        from ga_pygame.engine.hook import NO_CALLS, Hook  # noqa: PLC0415 - imports pygame
+        from ga_pygame.running import Running  # noqa: PLC0415 - imports pygame and what delivers
 
-        for pattern in rules.PATTERNS_OF_CALLS:
-            pattern.compile()
-        wants_health = any(target.wants_health for target in targets)
-        focus = Focus(self._session)
-        self._hook = hook = Hook(
-            self._session,
-            focus,
-            clock=self._clock,
-            diagnostics=self._diagnostics,
-            tick=self._tick,
-            shown=self._frame_shown,
-            flush=self._flush_quietly,
-            leave=lambda: self._leave("quit"),
-            look_after=self._crash_hooks.look_after,
-            health=HealthSampler(self._post) if wants_health else None,
-        )
-        warn = functools.partial(self._diagnostics.warn_once, "no calls", NO_CALLS)
-        self._watch = Watch(focus, self._session, self._clock, is_seen=lambda: hook.seen, warn=warn)
-        self.consent.load(wiring.kept_consent(self.config))
-        if self.consent.state is ConsentState.GRANTED:
-            self._open_delivery()
-        elif self.consent.state is ConsentState.DENIED:
-            self._recorder.closed = Drop.NO_CONSENT
-            self._diagnostics.drop(Drop.NO_CONSENT, self._recorder.forget())
-        else:
-            self._diagnostics.warn_once("unasked", advice.UNASKED)
-        self._session.start(self._monotonic())
-        if self._delivery is not None:
-            self._recorder.release()
-        if self.config.hook:
-            hook.install()
-        if self.config.capture_exceptions:
-            self._crash_hooks.install()
+        self._running = Running(self._core, self._said, targets, self._tick)
         atexit.register(self.close)
         self._recorder.stop_in_children(self._let_go)
-        if self.consent.said:  # before start()
-            self._keep_consent()
-        if self._delivery is not None:
-            self._delivery.runner.start()
+        self._running.begin()
 
-    def _open_delivery(self) -> None:
-        from ga_pygame.kept import from_json  # noqa: PLC0415 - see __init__
-        from ga_pygame.wiring import Delivery  # noqa: PLC0415 - see __init__
-
-        if self._watch is None:
-            return
-        self._delivery = Delivery(
-            self.config,
-            self._parts,
-            inbox=self._recorder.inbox,
-            clock=self._clock,
-            diagnostics=self._diagnostics,
-            watch=self._watch,
-            heartbeat=self._heartbeat,
-            situation=self._situation,
-            listener=self._announcer,
-            publish_configs=lambda answer: self._mailbox.post(lambda: self._take_configs(answer)),
-            post=self._mailbox.post,
-            attach=self._recorder.attach,
-        )
-        kept = self._delivery.values
-        loaded = self._dimensions.load((kept.get("custom_01"), kept.get("custom_02"), kept.get("custom_03")))
-        if self.consent.state is ConsentState.GRANTED:
-            for number, value in loaded.said.items():
-                self._delivery.remember(f"custom_0{number}", value)
-        user_id = self.config.user_id or kept["user_id"]
-        self._recorder.kept_dimensions = loaded.kept
-        self._recorder.change(user_id=user_id, dimensions=self._dimensions.values)
-        self._recorder.write_now = self._delivery.write_now
-        self._recorder.attach(self._delivery.journal)
-        self._take_configs(from_json(kept.get("remote_configs", "{}")) or {})
+    def _record_nothing(self, reason: Drop) -> None:
+        self._recorder.closed = reason
+        self._diagnostics.drop(reason, self._recorder.forget())
 
     @request
     def close(self) -> None:
@@ -265,57 +150,29 @@ class Tracker:
 
         Later calls of anything do nothing.
         """
-        self._say_if_never_started()
+        self._running.say_if_forgotten()
         if not self._is_started or self._is_closed or os.getpid() != self._pid:
             return
         self._is_closed = True
         deadline = self._monotonic() + self.config.shutdown_timeout
         active.leave(self)
-        for step in (self._end_game, self._close_delivery, self._mailbox.deliver):
+        atexit.unregister(self.close)
+        for step in (self._running.end, self._running.stop_delivery, self._mailbox.deliver):
             try:
                 step()
             except Exception as error:  # noqa: BLE001 - what fails must not keep the rest from being stored
                 self._diagnostics.defect("Tracker.close", error)
         self._nodes.close(lambda: deadline - self._monotonic())
 
-    def _end_game(self) -> None:
-        self._crash_hooks.remove()  # first: it may hear of an exception that ends the game
-        try:
-            self._leave("quit", final=True)
-        finally:
-            self._recorder.closed = self._recorder.closed or Drop.NOT_RUNNING
-            atexit.unregister(self.close)
-            if self._hook is not None:
-                self._hook.remove()
-
-    def _close_delivery(self) -> None:
-        if self._delivery is not None:
-            self._delivery.stop(self.config.shutdown_timeout)
-            self._left_to_parent, self._delivery = self._delivery, None  # a no that comes later deletes by a new one
-        else:
-            self._diagnostics.drop(Drop.NO_CONSENT, self._recorder.forget())
-
-    def _say_if_never_started(self) -> None:
-        if self._is_started or os.getpid() != self._pid or not (lost := self._recorder.forget()):
-            return
-        self._diagnostics.explained.add(Drop.NOT_RUNNING)
-        self._diagnostics.drop(Drop.NOT_RUNNING, lost)
-        if self.config.enabled and not active.is_helper_process():
-            self._diagnostics.warn_once("never started", advice.NEVER_STARTED.format(lost))
-
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # made in part only, or Python ends
-            self._say_if_never_started()
+            self._running.say_if_forgotten()
 
     def _let_go(self) -> None:
         """In a forked child: do nothing any more. What is shared with the parent is neither used nor closed."""
         self._pid = -1
-        self._left_to_parent, self._delivery = self._delivery, None  # referenced: its files are not ours to close
-        self._watch = None
-        if self._hook is not None:
-            self._hook.remove()
-            self._hook = None
-        self._crash_hooks.let_go()
+        self._running.let_go()
+        self._left_to_parent, self._running = self._running, NotRunning(self._core, self._said)
         self._mailbox.clear()
         self._nodes.clear()
         active.leave(self)
@@ -325,18 +182,15 @@ class Tracker:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is not None:
-            self._on_crash(error, ends_game=True)
+            self._running.on_crash(error, ends_game=True)
         self.close()
 
     @request
     def process(self, event: pygame.event.Event) -> None:
         """Observe one pygame event; for `hook=False`, called with each event of the loop."""
-        if self._hook is not None:
-            self._hook.process(event)
+        self._running.process(event)
 
     @request
     def tick(self) -> None:
@@ -345,11 +199,7 @@ class Tracker:
 
     def _tick(self) -> None:
         try:
-            now = self._monotonic()
-            if self._hook is not None:
-                self._hook.frame(now)
-            if self._delivery is not None:
-                self._delivery.runner.tick(now)
+            self._running.frame(self._monotonic())
             if self._mailbox:
                 self._mailbox.deliver()
             if self._has_nodes:
@@ -359,30 +209,10 @@ class Tracker:
         except Exception as error:  # noqa: BLE001 - the game is sacred
             self._diagnostics.defect("Tracker.tick", error)
 
-    def _frame_shown(self) -> None:
-        if self._delivery is not None:
-            self._delivery.frame_shown(self._monotonic())
-
-    @guarded("call ignored", lambda tracker, *_args, **_named: refused(tracker._response()))
+    @guarded("call ignored", lambda tracker, *_args, **_named: tracker._flushing.refused())
     def flush(self) -> Response[FlushResult]:
         """Send now what has been recorded; the result says whether everything arrived."""
-        response = self._response()
-        delivery = None if self._recorder.closed else self._delivery
-        flush_into(response, self._mailbox, delivery.flush if delivery is not None else None, self._why_unsent())
-        return response
-
-    def _response(self) -> Response[FlushResult]:
-        return Response("flush", self._clock, self._tick, self._diagnostics)
-
-    def _why_unsent(self) -> str:
-        closed = self._recorder.closed
-        if closed is Drop.NO_CONSENT or (closed is None and self._watch is not None):
-            return advice.DENIED if self.consent.state is ConsentState.DENIED else advice.UNASKED
-        return advice.NOT_RUNNING
-
-    def _flush_quietly(self) -> None:
-        if self._delivery is not None and not self._recorder.closed:
-            self._delivery.flush(lambda _destination, _error: None)
+        return self._flushing.begin(self._running)
 
     @guarded("not attached")
     def attach(self, node: Node) -> None:
@@ -442,14 +272,14 @@ class Tracker:
             message: Cut at 8,192 characters. Leave out what identifies the player.
             fields: Custom fields of this event.
         """
-        self._errors.error(severity, message, fields)
+        self._said.errors.error(severity, message, fields)
 
     @guard
     def exception(
         self, error: BaseException, *, severity: Severity | str = Severity.ERROR, fields: Fields | None = None
     ) -> None:
         """An exception that the game caught, with its traceback; the same place is sent once a launch."""
-        self._errors.exception(error, severity, fields)
+        self._said.errors.exception(error, severity, fields)
 
     @guarded("wallet without a currency", lambda tracker, *_args, **_named: tracker.wallet(""))
     def wallet(self, currency: str) -> Wallet:
@@ -505,99 +335,16 @@ class Tracker:
     def fields(self, values: Mapping[str, FieldValue]) -> None:
         self._fields._replace(values)
 
-    # --- changes ----------------------------------------------------------------------------------------
-
     def _set_dimension(self, values: DimensionTuple, number: int) -> None:
         self._recorder.change(dimensions=values)
-        if self._delivery is not None:
-            self._delivery.remember(f"custom_0{number}", values[number - 1])
-
-    def _take_configs(self, answer: Mapping[str, Any]) -> None:
-        now = self._clock.wall(self._monotonic()) + (self._clock.server_offset or 0.0)
-        if self.remote_configs.update(answer, now):
-            self._recorder.change(extra=self.remote_configs.annotations() or None)
-            self.remote_configs_updated.emit()
-
-    # --- session ----------------------------------------------------------------------------------------
-
-    def _on_session_started(self, session: SessionRef) -> None:
-        self._recorder.session = session
-        self._mailbox.notify(lambda: self.session_started.emit(session.id))
-
-    def _on_session_ended(self, session: SessionRef, length: int, reason: str) -> None:
-        self._mailbox.notify(lambda: self.session_ended.emit(session.id, length, reason))
-
-    def _leave(self, reason: str, *, final: bool = False) -> None:
-        """The player leaves the game: fail the open attempt, end the session."""
-        self.progression.abandon()
-        self._session.end(self._monotonic(), reason, final=final)
-
-    def _on_crash(self, error: BaseException, ends_game: bool) -> None:
-        try:
-            if isinstance(error, Exception):  # no Ctrl-C, exit, cancelled task or closed generator
-                self.exception(error, severity=Severity.CRITICAL)
-            if ends_game:
-                self._leave("crash" if isinstance(error, Exception) else "quit")
-        except Exception as own:  # noqa: BLE001 - the game's own traceback must come through
-            self._diagnostics.defect("the crash hook", own)
-
-    def _heartbeat(self, now: float) -> Heartbeat | None:
-        from ga_pygame.delivery.page import Heartbeat  # noqa: PLC0415 - see __init__
-
-        state = self._session.state
-        if state.session is None or state.phase is Phase.CLOSED:
-            return None
-        return Heartbeat(state.session, state.length(now), state.since if state.phase is Phase.PAUSED else now)
-
-    def _situation(self, number_of: Callable[[str], int]) -> Situation | None:
-        from ga_pygame.protocol import Situation  # noqa: PLC0415 - see __init__
-
-        session, context = self._recorder.session, self._recorder.context
-        number = number_of(session.id) if session is not None else 0
-        if session is None or not number:
-            return None
-        return Situation(session.id, number, context.user_id, context.build)
-
-    # --- consent ----------------------------------------------------------------------------------------
+        self._running.keep_dimension(number, values[number - 1])
 
     @setting
     def _set_consent(self, state: ConsentState) -> None:
         if state is ConsentState.GRANTED:
-            self._on_granted()
-        else:
-            self._on_denied()
-
-    def _on_granted(self) -> None:
-        if not self._is_started or self._is_closed or self._watch is None:
+            self._running.granted()
             return
-        if self._recorder.closed is not None:  # nothing of a session that was denied may come, nor its end
-            self._session.end(self._monotonic(), "quit")
-            self._diagnostics.drop(Drop.NO_CONSENT, self._recorder.forget())
-        self._open_delivery()
-        self._recorder.closed = None
-        if self._delivery is not None:
-            self._session.start(self._monotonic())
-            self._recorder.release()
-            self._keep_consent()
-            self._delivery.runner.start()
-
-    def _on_denied(self) -> None:
         self._recorder.hold()
         self._recorder.closed = self._recorder.closed or Drop.NO_CONSENT
-        self._session.end(self._monotonic(), "quit")
-        if self._is_started:
-            self._keep_consent()
+        self._running.denied()
         self._diagnostics.drop(Drop.NO_CONSENT, self._recorder.forget())
-
-    def _keep_consent(self) -> None:
-        """Have the next launch know; of a player who said no, nothing else stays on the disk."""
-        from ga_pygame import wiring  # noqa: PLC0415 - see __init__
-
-        state = self.consent.state
-        if self._delivery is None and not (state is ConsentState.DENIED and wiring.has_nothing_but_no(self.config)):
-            self._open_delivery()
-        if self._delivery is not None and state is ConsentState.DENIED:
-            self._delivery.forget_all(CONSENT_KEY, state.value)
-            self._delivery = None
-        elif self._delivery is not None:
-            self._delivery.keep_yes()

@@ -1,56 +1,42 @@
-"""The only place that picks concrete classes: what a tracker is made of, on a desktop and in tests."""
+"""Puts together what stores and sends: which destinations, which folder, which workers."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
-from ga_pygame.areas.consent import CONSENT_KEY, ConsentState
-from ga_pygame.clock import Clock, SystemClock, new_id
-from ga_pygame.config import NO_KEYS, SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_folder, shared_folder
+from ga_pygame import kept
+from ga_pygame.areas.consent import ConsentState
+from ga_pygame.clock import Clock
+from ga_pygame.config import (
+    NO_KEYS,
+    SANDBOX_GAME_KEY,
+    SANDBOX_SECRET_KEY,
+    Config,
+    data_folder,
+    shared_folder,
+    upload_seconds,
+)
 from ga_pygame.delivery.closing import Closing, Ending
-from ga_pygame.delivery.foreign import amounts_of
-from ga_pygame.delivery.outbox.contract import Outbox, Transaction
+from ga_pygame.delivery.encoder import Encoder
+from ga_pygame.delivery.foreign import Foreign, amounts_of
+from ga_pygame.delivery.intake import Intake
+from ga_pygame.delivery.outbox.contract import Transaction
 from ga_pygame.delivery.page import Heartbeat
-from ga_pygame.delivery.runner import Runner, ThreadRunner, Worker
-from ga_pygame.delivery.transport import RequestsTransport
-from ga_pygame.delivery.uploader import FlushDone, Listener, Uploader
+from ga_pygame.delivery.runner import Worker
+from ga_pygame.delivery.uploader import FlushDone, Timing, Uploader
 from ga_pygame.delivery.writer import FRAMES_SECONDS, Writer
-from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation, SummingDestination, Transport
+from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation, SummingDestination
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.recording.inbox import Flush, Inbox, Remember
+from ga_pygame.engine.session import Phase, Session
+from ga_pygame.kept import KeptKey, Remember
+from ga_pygame.parts import Core
+from ga_pygame.recording.inbox import Flush
 from ga_pygame.recording.journal import Journal
-
-Stages = Sequence[Sequence[Worker]]
-
-
-class MakeOutbox(Protocol):
-    """Opens an outbox; never raises."""
-
-    def __call__(
-        self,
-        path: Path | None,
-        destinations: Sequence[str],
-        clock: Clock,
-        diagnostics: Diagnostics,
-        summing: Sequence[str] = (),
-    ) -> Outbox: ...
-
-
-class Parts(NamedTuple):
-    """The classes that a tracker is made of; tests put others in."""
-
-    clock: Callable[[], Clock] = SystemClock
-    new_id: Callable[[], str] = new_id
-    chance: Callable[[], float] = random.random
-    outbox: MakeOutbox | None = None
-    transport: Callable[[float, Clock], Transport] = RequestsTransport
-    runner: Callable[[Stages, Clock, Diagnostics], Runner] = ThreadRunner
 
 
 def destinations(config: Config) -> Sequence[Destination]:
@@ -126,109 +112,110 @@ _COLLECTOR_ADVICE = "is the collector running, and is that its address? It is st
 class Delivery:
     """Everything behind the inbox: outbox, writer, uploaders and what runs them.
 
-    The constructor opens the outbox and reads what was kept; `values` has it, `journal` is where to note records.
+    The constructor opens the outbox and reads what was kept; `kept` has it, `journal` is where to note records.
 
     Args:
-        config: The knobs.
-        parts: The classes.
-        inbox: What the writer takes from.
-        clock: The tracker's clock.
-        diagnostics: The tracker's diagnostics.
+        core: What the tracker has: knobs, classes, clock, recorder, who hears of what happens.
+        session: How long the running session has lasted.
         watch: The engine's worker, which finishes first.
-        heartbeat: Tells how long the running session has lasted.
-        situation: Makes the running session's facts for a handshake, given a look-up of session numbers.
-        listener: Hears what became of events.
-        publish_configs: Takes new remote configs.
-        post: Has something called on the game thread.
-        attach: Has the recorder go on in a journal that could not begin at the start. Game thread.
+        take_configs: Takes new remote configs. Called on the game thread.
     """
 
     def __init__(
-        self,
-        config: Config,
-        parts: Parts,
-        *,
-        inbox: Inbox,
-        clock: Clock,
-        diagnostics: Diagnostics,
-        watch: Worker,
-        heartbeat: Callable[[float], Heartbeat | None],
-        situation: Callable[[Callable[[str], int]], Situation | None],
-        listener: Listener,
-        publish_configs: Callable[[Mapping[str, Any]], None],
-        post: Callable[[Callable[[], None]], None],
-        attach: Callable[[Journal], None] | None = None,
+        self, core: Core, session: Session, watch: Worker, take_configs: Callable[[Mapping[str, Any]], None]
     ) -> None:
+        config, clock, diagnostics = core.config, core.clock, core.diagnostics
         targets = destinations(config)
         names = [target.name for target in targets]
         summing = (target for target in targets if isinstance(target, SummingDestination))
         amounts = {target.name: amounts_of(target, diagnostics) for target in summing}
-        make_outbox = parts.outbox or _failover_outbox
         adopt(config)
-        self._inbox = inbox
-        self._clock = clock
-        self._diagnostics = diagnostics
-        self._post = post
-        self._attach = attach or inbox.attach
+        self._core = core
+        self._session = session
+        self._inbox = core.recorder.inbox
         self._is_stopped = False
         self._next_commit = 0.0
         taking_records = [name for name in names if name not in amounts]
         self._path = outbox_path(config)
-        self._outbox = make_outbox(self._path, taking_records, clock, diagnostics, tuple(amounts))
+        self._outbox = core.parts.outbox(self._path, taking_records, clock, diagnostics, tuple(amounts))
         was_denied = self._path is not None and os.path.lexists(_mark_of_no(self._path))
-        self.values: Mapping[str, str] = self._outbox.transact_at_start(
-            lambda transaction: _kept(transaction, parts.new_id, anew=was_denied)
+        self.kept: Mapping[KeptKey, str] = self._outbox.transact_at_start(
+            lambda transaction: _first_values(transaction, core.parts.new_id, anew=was_denied)
         )
         for orphan in self._outbox.orphans() if was_denied else ():
             self._outbox.bury(orphan)
-        self.journal = _journal(self._outbox.journal_path(), clock, diagnostics) if config.journal else None
+        self._intake = Intake(self._inbox, self._make_journal, self._begin_journal)
         self._writer = Writer(
-            inbox,
+            self._intake,
             self._outbox,
-            clock=clock,
+            Encoder(clock, amounts, [target.name for target in targets if target.wants_health]),
             diagnostics=diagnostics,
-            heartbeat=heartbeat,
+            heartbeat=self._heartbeat,
             urge=self._urge,
             max_outbox_bytes=config.max_outbox_bytes,
-            amounts=amounts,
-            journal=self.journal,
-            begin_journal=self._begin_journal if config.journal else None,
-            health_for=[target.name for target in targets if target.wants_health],
         )
-        host = Host(clock, MappingProxyType(self.values), self._remember, publish_configs, diagnostics.warn_once, post)
-        self._uploaders = [
-            Uploader(
-                target,
-                target.transport or parts.transport(config.request_timeout, clock),
-                self._outbox,
-                host=host,
-                situation=lambda: situation(self._writer.session_num),
-                diagnostics=diagnostics,
-                listener=listener,
-                interval=config.upload_seconds,
-                chance=parts.chance,
-                advice=_COLLECTOR_ADVICE if config.collector and target.transport is None else "",
-            )
-            for target in targets
-        ]
+        post = core.mailbox.post
+        host = Host(
+            clock,
+            MappingProxyType({str(key): value for key, value in self.kept.items()}),
+            lambda name, value: self._remember(kept.of_destination(name), value),
+            lambda answer: post(lambda: take_configs(answer)),
+            diagnostics.warn_once,
+            post,
+        )
+        self._uploaders = [self._uploader(target, host) for target in targets]
         uploaders = [Ending(uploader) for uploader in self._uploaders]
-        self._closing = Closing(inbox, self._outbox, self._writer, uploaders, lambda: self.journal)
-        self.runner = parts.runner([[watch], [self._writer], uploaders, [self._closing]], clock, diagnostics)
+        self._closing = Closing(self._intake, self._outbox, self._writer, uploaders)
+        self.runner = core.parts.runner([[watch], [self._writer], uploaders, [self._closing]], clock, diagnostics)
 
-    def _begin_journal(self) -> Journal | None:
-        """Make a journal, now that there is a disk for it; recording goes on in it from the next frame."""
-        journal = _journal(self._outbox.journal_path(), self._clock, self._diagnostics)
-        if journal is not None:
-            self.journal = journal
-            self._post(lambda: None if self._is_stopped else self._attach(journal))
-        return journal
+    def _uploader(self, target: Destination, host: Host) -> Uploader:
+        core, config = self._core, self._core.config
+        transport = target.transport or core.parts.transport(config.request_timeout, core.clock)
+        return Uploader(
+            Foreign(target, transport, host, core.diagnostics),
+            self._outbox,
+            situation=self._situation,
+            diagnostics=core.diagnostics,
+            listener=core.announcer,
+            timing=Timing(upload_seconds(config), core.parts.chance),
+            advice=_COLLECTOR_ADVICE if config.collector and target.transport is None else "",
+        )
 
-    def remember(self, key: str, value: str | None) -> None:
+    @property
+    def journal(self) -> Journal | None:
+        """Where records are noted against a kill, if there is a disk for it."""
+        return self._intake.journal
+
+    def _make_journal(self) -> Journal | None:
+        core = self._core
+        return _journal(self._outbox.journal_path(), core.clock, core.diagnostics) if core.config.journal else None
+
+    def _begin_journal(self, journal: Journal) -> None:
+        """Go on in a journal for which there was no disk at the start, from the next frame on."""
+        attach = self._core.recorder.attach
+        self._core.mailbox.post(lambda: None if self._is_stopped else attach(journal))
+
+    def _heartbeat(self, now: float) -> Heartbeat | None:
+        """How long the running session has lasted. Writer's thread."""
+        state = self._session.state
+        if state.session is None or state.phase is Phase.CLOSED:
+            return None
+        return Heartbeat(state.session, state.length(now), state.since if state.phase is Phase.PAUSED else now)
+
+    def _situation(self) -> Situation | None:
+        """The running session, once it is stored. Uploaders' threads."""
+        session, context = self._core.recorder.session, self._core.recorder.context
+        number = self._writer.session_num(session.id) if session is not None else 0
+        if session is None or not number:
+            return None
+        return Situation(session.id, number, context.user_id, context.build)
+
+    def remember(self, key: KeptKey, value: str | None) -> None:
         """Keep a value across launches; after `stop` nothing. Any thread."""
         if not self._is_stopped:
             self._remember(key, value)
 
-    def _remember(self, key: str, value: str | None) -> None:
+    def _remember(self, key: KeptKey, value: str | None) -> None:
         """The same for destinations, which end their sessions while delivery stops. Nobody reads it after that."""
         if not self._closing.has_ended:
             self._inbox.requests.append(Remember(key, value))
@@ -267,30 +254,30 @@ class Delivery:
         if not self._writer.has_finished and self.journal is None:
             lost = self._inbox.waiting + self._writer.unstored
             if lost:
-                self._diagnostics.drop(Drop.OUTBOX_FULL, lost)
+                self._core.diagnostics.drop(Drop.OUTBOX_FULL, lost)
                 words = f"{lost} events are lost: the disk could not be written in the time that there is at the end"
-                self._diagnostics.warn_once("stop", words)
+                self._core.diagnostics.warn_once("stop", words)
 
     def keep_yes(self) -> None:
         """Keep across launches that the player agrees."""
         if self._path is not None:
             with contextlib.suppress(OSError):
                 _mark_of_no(self._path).unlink(missing_ok=True)
-        self.remember(CONSENT_KEY, ConsentState.GRANTED.value)
+        self.remember(kept.CONSENT, ConsentState.GRANTED.value)
 
-    def forget_all(self, key: str, value: str) -> None:
-        """Stop, delete what was recorded and not sent, keep one value: the player's no."""
+    def forget_all(self) -> None:
+        """Stop, delete what was recorded and not sent, keep the player's no."""
         self._is_stopped = True
         if self._path is not None:
             _mark_no(self._path)
 
         def forget(transaction: Transaction) -> None:
             if self._path is not None:
-                from ga_pygame.delivery.outbox import salvage  # noqa: PLC0415 - see _failover_outbox
+                from ga_pygame.delivery.outbox import salvage  # noqa: PLC0415 - sqlite3, 15 ms of imports
 
                 salvage.remove_set_aside(self._path)
             transaction.clear()
-            transaction.remember(key, value)
+            transaction.remember(kept.CONSENT, ConsentState.DENIED.value)
 
         self._closing.forget(forget)
         for uploader in self._uploaders:
@@ -319,12 +306,12 @@ def kept_consent(config: Config) -> ConsentState:
             return ConsentState.UNKNOWN
     except (OSError, ValueError):  # a loop of links; the outbox says it
         return ConsentState.UNKNOWN
-    from ga_pygame.delivery.outbox.sqlite import read_value  # noqa: PLC0415 - see _failover_outbox
+    from ga_pygame.delivery.outbox.sqlite import read_value  # noqa: PLC0415 - sqlite3, 15 ms of imports
 
-    kept = read_value(path, CONSENT_KEY, CONSENT_SECONDS)
-    if kept == ConsentState.DENIED:
+    said = read_value(path, kept.CONSENT, CONSENT_SECONDS)
+    if said == ConsentState.DENIED:
         _mark_no(path)  # said in an earlier version
-    return ConsentState(kept) if kept in set(ConsentState) else ConsentState.UNKNOWN
+    return ConsentState(said) if said in set(ConsentState) else ConsentState.UNKNOWN
 
 
 def has_nothing_but_no(config: Config) -> bool:
@@ -360,14 +347,6 @@ def _mark_no(path: Path) -> None:
         os.close(os.open(_mark_of_no(path), os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
 
 
-def _failover_outbox(
-    path: Path | None, destinations: Sequence[str], clock: Clock, diagnostics: Diagnostics, summing: Sequence[str] = ()
-) -> Outbox:
-    from ga_pygame.delivery.outbox.failover import FailoverOutbox  # noqa: PLC0415 - sqlite3, 15 ms of imports
-
-    return FailoverOutbox(path, destinations, clock, diagnostics, summing)
-
-
 def _journal(path: Path | None, clock: Clock, diagnostics: Diagnostics) -> Journal | None:
     """A journal, where there is a disk to have it on."""
     if path is None:
@@ -387,7 +366,7 @@ def _journal(path: Path | None, clock: Clock, diagnostics: Diagnostics) -> Journ
         return None
 
 
-def _kept(transaction: Transaction, make_id: Callable[[], str], *, anew: bool) -> Mapping[str, str]:
+def _first_values(transaction: Transaction, make_id: Callable[[], str], *, anew: bool) -> Mapping[KeptKey, str]:
     """What was kept across launches; the player's random id is made here, once in a data folder's life.
 
     Args:
@@ -397,6 +376,6 @@ def _kept(transaction: Transaction, make_id: Callable[[], str], *, anew: bool) -
     """
     if anew:
         transaction.clear()
-    if transaction.value("user_id") is None:
-        transaction.remember("user_id", make_id())
+    if transaction.value(kept.USER_ID) is None:
+        transaction.remember(kept.USER_ID, make_id())
     return transaction.values()

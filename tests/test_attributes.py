@@ -8,7 +8,6 @@ from unittest import mock
 import pytest
 
 from ga_pygame import InvalidEvent, Tracker
-from ga_pygame.wiring import Parts
 from tests.test_tracker import World, world
 
 __all__ = ["world"]
@@ -70,7 +69,7 @@ def test_a_game_may_inherit_and_mock(world: World) -> None:
     class Mine(Tracker):
         score = 0
 
-    mine = Mine.of(Parts(), enabled=False)
+    mine = Mine(enabled=False)
     mine.score = 3
     mine.level = "forest"  # type: ignore[attr-defined]
     assert (mine.score, vars(mine)["level"]) == (3, "forest")

@@ -19,11 +19,11 @@ from ga_pygame.clients.retry import delay_before
 from ga_pygame.delivery.runner import FrameRunner
 from ga_pygame.delivery.transport import Answered
 from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.parts import Parts
 from ga_pygame.process import CpuMeter, memory_bytes, native_modules
 from ga_pygame.protocol import Reply, Request
 from ga_pygame.signals import Response
 from ga_pygame.testing import ManualClock, ScriptedTransport
-from ga_pygame.wiring import Parts
 
 OK = Reply(200, body=b"fine")
 BUSY = Reply(503, body=b"busy")

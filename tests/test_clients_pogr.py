@@ -16,9 +16,9 @@ import pytest
 
 from ga_pygame.clients import VALID_TAGS, POGRClient, POGRResponse, POGRResult
 from ga_pygame.delivery.runner import FrameRunner
+from ga_pygame.parts import Parts
 from ga_pygame.protocol import Reply, Request
 from ga_pygame.testing import ManualClock, ScriptedTransport
-from ga_pygame.wiring import Parts
 
 SESSION = "0f8fad5b-d9cb-469f-a165-70867728950e"
 

@@ -15,10 +15,10 @@ import pytest
 from ga_pygame.clients import RequestOptions, TrophyClient, UpsertedUser
 from ga_pygame.clients.trophy.answers import Answer, EventResponse
 from ga_pygame.delivery.runner import FrameRunner
+from ga_pygame.parts import Parts
 from ga_pygame.protocol import Reply, Request
 from ga_pygame.signals import Response
 from ga_pygame.testing import ManualClock, ScriptedTransport
-from ga_pygame.wiring import Parts
 
 KEY = "app_12345.secret"
 NO_SDK = "the official SDK is not installed; as in .ci/run: pip install --no-deps 'trophy>=1.27,<2'"

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from ga_pygame.areas.consent import Consent, ConsentState
+from ga_pygame.areas.consent import Consent, ConsentAnswer, ConsentState
 from ga_pygame.diagnostics import Diagnostics
 
 UNKNOWN, GRANTED, DENIED = ConsentState.UNKNOWN, ConsentState.GRANTED, ConsentState.DENIED
+
+
+def consent_of(state: ConsentState, heard: list[ConsentState]) -> tuple[Consent, ConsentAnswer]:
+    """A consent, and what is behind it."""
+    answer = ConsentAnswer(is_required=state is UNKNOWN)
+    return Consent(answer, heard.append, Diagnostics()), answer
 
 
 @pytest.fixture
@@ -17,7 +23,7 @@ def heard() -> list[ConsentState]:
 
 def test_each_change_is_told_once(heard: list[ConsentState]) -> None:
     """Saying the same again changes nothing."""
-    consent = Consent(UNKNOWN, heard.append, Diagnostics())
+    consent, _ = consent_of(UNKNOWN, heard)
     for say in (consent.grant, consent.grant, consent.deny, consent.deny, consent.grant):
         say()
     assert heard == [GRANTED, DENIED, GRANTED]
@@ -26,16 +32,16 @@ def test_each_change_is_told_once(heard: list[ConsentState]) -> None:
 
 def test_what_was_kept_is_taken_without_being_told(heard: list[ConsentState]) -> None:
     """The answer of an earlier launch is the state of this one."""
-    consent = Consent(UNKNOWN, heard.append, Diagnostics())
-    consent.load(DENIED)
+    consent, answer = consent_of(UNKNOWN, heard)
+    answer.take_kept(DENIED)
     assert consent.state is DENIED
     assert heard == []
 
 
 def test_nothing_kept_changes_nothing(heard: list[ConsentState]) -> None:
     """A game that does not ask is granted until somebody says no."""
-    consent = Consent(GRANTED, heard.append, Diagnostics())
-    consent.load(UNKNOWN)
+    consent, answer = consent_of(GRANTED, heard)
+    answer.take_kept(UNKNOWN)
     assert consent.state is GRANTED
 
 
@@ -46,7 +52,7 @@ def test_this_launchs_word_wins_over_the_kept_one(
 ) -> None:
     """What the player says before `start()` is not overwritten by what was said last week."""
     for word in (GRANTED, DENIED):
-        consent = Consent(start, heard.append, Diagnostics())
+        consent, answer = consent_of(start, heard)
         (consent.grant if word is GRANTED else consent.deny)()
-        consent.load(kept)
+        answer.take_kept(kept)
         assert consent.state is word

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.areas.player import Dimensions, DimensionTuple, GlobalFields
+from ga_pygame.areas.player import ChosenDimensions, Dimensions, DimensionTuple, GlobalFields
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import Fields
@@ -23,7 +23,8 @@ class Rig:
         self.told: list[tuple[DimensionTuple, int]] = []
         self.fields_told: list[Fields | None] = []
         self.diagnostics = Diagnostics(strict=strict)
-        self.dimensions = Dimensions(declared, lambda values, n: self.told.append((values, n)), self.diagnostics)
+        self.found = ChosenDimensions(declared)
+        self.dimensions = Dimensions(self.found, lambda values, n: self.told.append((values, n)), self.diagnostics)
         self.fields = GlobalFields(self.fields_told.append, self.diagnostics)
 
 
@@ -63,7 +64,7 @@ def test_kept_dimensions_yield_to_new_ones_and_to_the_declared_list() -> None:
     """What was kept fills what was not set in this launch; a value that is not declared any more is forgotten."""
     rig = Rig({2: ["red"]})
     rig.dimensions[1] = "ninja"
-    assert rig.dimensions.load(("wizard", "blue", "kept")) == (("wizard", None, "kept"), {1: "ninja"})
+    assert rig.found.load(("wizard", "blue", "kept")) == (("wizard", None, "kept"), {1: "ninja"})
     assert rig.dimensions.values == ("ninja", None, "kept")
 
 
@@ -73,7 +74,7 @@ def test_a_dimension_that_was_cleared_before_the_kept_ones_are_read_stays_cleare
     rig.dimensions[1] = None
     rig.dimensions[2] = "a"
     rig.dimensions[2] = None
-    assert rig.dimensions.load(("wizard", "blue", "kept")).said == {1: None, 2: None}
+    assert rig.found.load(("wizard", "blue", "kept")).said == {1: None, 2: None}
     assert rig.dimensions.values == (None, None, "kept")
 
 

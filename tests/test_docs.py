@@ -40,3 +40,16 @@ def test_every_page_is_linked_from_the_readme() -> None:
 def test_the_readme_is_short() -> None:
     """A newcomer reads it to the end."""
     assert (ROOT / "README.md").read_text(encoding="utf-8").count("\n") <= MAX_README_LINES
+
+
+def test_the_sample_of_a_test_passes() -> None:
+    """Whoever copies the test of a game into a project of their own sees it pass."""
+    samples = _SAMPLE.findall((ROOT / "docs" / "testing.md").read_text(encoding="utf-8"))
+    tests = {}
+    for sample in samples:
+        names: dict[str, object] = {}
+        exec(compile(sample, "docs/testing.md", "exec"), names)
+        tests |= {name: one for name, one in names.items() if name.startswith("test_") and callable(one)}
+    assert tests
+    for test in tests.values():
+        test()

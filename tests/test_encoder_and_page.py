@@ -17,6 +17,7 @@ from ga_pygame import rules
 from ga_pygame.delivery.encoder import Encoder, encode
 from ga_pygame.delivery.outbox.contract import OpenSession, Transaction
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
+from ga_pygame.delivery.outbox.open_session import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS
 from ga_pygame.delivery.page import WALLET_SECONDS, Book, Heartbeat, Page
 from ga_pygame.delivery.recovery import end_lost
 from ga_pygame.events import (
@@ -34,7 +35,6 @@ from ga_pygame.events import (
     User,
     WalletChange,
 )
-from ga_pygame.kept import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS
 from ga_pygame.records import Context, Record, Repeated, SessionRef
 from ga_pygame.testing import ManualClock
 

@@ -46,20 +46,26 @@ class Rig:
             Focus(self.session),
             clock=self.clock,
             diagnostics=self.diagnostics,
-            tick=self._tick,
-            shown=lambda: self.shown.append(self.clock.monotonic()),
-            flush=lambda: self.calls.append("flush"),
-            leave=self._leave,
+            loop=self,
         )
         self.session.start(self.clock.monotonic())
 
-    def _tick(self) -> None:
+    def frame_shown(self) -> None:
+        self.shown.append(self.clock.monotonic())
+
+    def flush(self) -> None:
+        self.calls.append("flush")
+
+    def look_after(self) -> None:
+        pass
+
+    def tick(self) -> None:
         if self.fails:
             raise ZeroDivisionError("ours")
         self.hook.frame(self.clock.monotonic())
         self.calls.append("tick")
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         if self.fails:
             raise ZeroDivisionError("ours")
         self.calls.append("leave")

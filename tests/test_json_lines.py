@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ga_pygame.delivery.foreign import Foreign
 from ga_pygame.delivery.outbox.contract import NewRecord
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
-from ga_pygame.delivery.uploader import Uploader
+from ga_pygame.delivery.uploader import Timing, Uploader
 from ga_pygame.destinations import JsonLines
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.protocol import Host, Situation, StoredRecord
@@ -25,16 +26,14 @@ class Rig:
         self.service = JsonLines(path)
         assert self.service.transport is not None
         self.lost: list[str] = []
+        host = Host(self.clock, {}, lambda *_: None, lambda _: None, lambda *_: None)
         self.uploader = Uploader(
-            self.service,
-            self.service.transport,
+            Foreign(self.service, self.service.transport, host, Diagnostics()),
             self.outbox,
-            host=Host(self.clock, {}, lambda *_: None, lambda _: None, lambda *_: None),
             situation=lambda: Situation("s1", 1, "player", None),
             diagnostics=Diagnostics(),
             listener=self,
-            interval=20.0,
-            chance=lambda: 1.0,
+            timing=Timing(20.0, lambda: 1.0),
         )
 
     def delivered(self, destination: str, count: int) -> None:

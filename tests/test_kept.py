@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 
 import pytest
 
 from ga_pygame import kept
+from ga_pygame.delivery.outbox.open_session import MAX_WALLET_FLOWS, lost_flows, session_of
 
 said_causes: list[str] = []
 
@@ -76,7 +78,7 @@ ROW = (
 )
 def test_each_column_of_a_session_has_its_default(place: int, wrong: object, default: object) -> None:
     """A session without a name or a number is none; of all else only that column is lost."""
-    row = kept.session_row((*ROW[:place], wrong, *ROW[place + 1 :]))
+    row = session_of((*ROW[:place], wrong, *ROW[place + 1 :]))
     if place == 0:
         assert row is None
     elif place == 8 and default is None:
@@ -84,8 +86,8 @@ def test_each_column_of_a_session_has_its_default(place: int, wrong: object, def
         assert row.wallet == {("Source", "gold", "a", "b"): 1.0}
     else:
         assert row is not None
-        assert row[place] == default
-    sound = kept.session_row(ROW)
+        assert astuple(row)[place] == default
+    sound = session_of(ROW)
     assert sound is not None
     assert sound.wallet == {("Sink", "gold", "a", "b"): 2.0}
 
@@ -100,8 +102,8 @@ def test_what_cannot_be_read_later_is_not_kept() -> None:
 
 def test_flows_that_are_not_read_are_counted() -> None:
     """Whether one is wrong, there are too many, or nothing can be read."""
-    flows = [["Sink", "gold", "a", f"b {number}", 1] for number in range(kept.MAX_WALLET_FLOWS + 5)]
+    flows = [["Sink", "gold", "a", f"b {number}", 1] for number in range(MAX_WALLET_FLOWS + 5)]
     for found, lost in ((json.dumps(flows), 5), (json.dumps([*flows[:9], ["?"]]), 1), ("[Infinity]", 1), ("[]", 0)):
-        row = kept.session_row((*ROW[:8], found))
+        row = session_of((*ROW[:8], found))
         assert row is not None
-        assert kept.lost_flows(found, row.wallet) == lost
+        assert lost_flows(found, row.wallet) == lost

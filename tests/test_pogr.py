@@ -10,12 +10,13 @@ import pytest
 
 from ga_pygame.clock import iso
 from ga_pygame.delivery.encoder import Encoder
+from ga_pygame.delivery.foreign import Foreign
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.page import Book, Page
-from ga_pygame.delivery.uploader import Uploader
+from ga_pygame.delivery.uploader import Timing, Uploader
 from ga_pygame.destinations import POGR
-from ga_pygame.destinations.pogr import MAX_UNSURE_TRIES, SESSION_KEY
+from ga_pygame.destinations.pogr import MAX_UNSURE_TRIES
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import (
     Business,
@@ -30,6 +31,7 @@ from ga_pygame.events import (
     Status,
     User,
 )
+from ga_pygame.kept import pogr_session
 from ga_pygame.protocol import Host, Outcome, Reply, Request, Situation, StoredRecord, Verdict
 from ga_pygame.records import Context, Record, SessionRef
 from ga_pygame.testing import ManualClock, ScriptedTransport
@@ -102,15 +104,12 @@ class Rig:
             self.warnings.__setitem__,
         )
         self.uploader = Uploader(
-            self.pogr,
-            ScriptedTransport([self.service]),
+            Foreign(self.pogr, ScriptedTransport([self.service]), host, self.diagnostics),
             self.outbox,
-            host=host,
             situation=lambda: Situation(self.session.id, 1, "player", "1.2"),
             diagnostics=self.diagnostics,
             listener=self,
-            interval=20.0,
-            chance=lambda: 1.0,
+            timing=Timing(20.0, lambda: 1.0),
         )
 
     def delivered(self, destination: str, count: int) -> None:
@@ -229,7 +228,7 @@ def test_an_error_is_a_log() -> None:
     """With severity, message, service and environment, and the fields of the call as its data."""
     rig = Rig()
     rig.pogr = POGR("client", "build", environment="prod", service="server")
-    rig.uploader._destination = rig.pogr
+    rig.uploader._service.destination = rig.pogr
     rig.report(User())
     rig.report(Error(Severity.WARNING, "no\nsave"), fields={"slot": 3})
     rig.send()
@@ -269,7 +268,7 @@ def test_a_session_ends_with_its_reason_and_length(rig: Rig, reason: str) -> Non
     assert {**words("session", "end", "session_end", reason), "event_data": body["event_data"]}.items() <= body.items()
     assert body["event_data"].items() >= {"length_s": 61}.items()
     assert rig.service.open == set()
-    assert rig.kept == {SESSION_KEY + "s1": None}
+    assert rig.kept == {pogr_session("s1"): None}
 
 
 # --- time ---------------------------------------------------------------------------------------------------
@@ -417,7 +416,7 @@ def test_a_refused_session_begins_anew_once_and_names_the_former(rig: Rig, statu
     assert rig.service.commands[3:] == [("event", "i1"), ("init", ""), ("event", "i2")]
     assert rig.service.calls[-1][2]["tags"]["pogr_game_session"] == "i1"
     assert "pogr_game_session" not in rig.service.calls[2][2]["tags"]
-    assert json.loads(rig.kept[SESSION_KEY + "s1"] or "")["former"] == "i1"
+    assert json.loads(rig.kept[pogr_session("s1")] or "")["former"] == "i1"
     rig.report(SessionEnd(5, "quit"))
     rig.send()
     assert rig.service.commands[-2:] == [("event", "i2"), ("end", "i2")]
@@ -496,7 +495,7 @@ def test_a_session_that_runs_in_another_copy_is_not_ended(rig: Rig) -> None:
 @pytest.mark.parametrize("kept", ["", "null", "[]", '{"session_id": 1}', '{"wrong": "name"}', "{"])
 def test_what_was_kept_may_be_spoiled(kept: str) -> None:
     """A damaged note about a session costs that note only."""
-    rig = Rig({SESSION_KEY + "s0": kept})
+    rig = Rig({pogr_session("s0"): kept})
     rig.report(User())
     rig.send()
     assert rig.service.commands == [("init", ""), ("data", "i1")]
@@ -577,7 +576,7 @@ def test_requests_say_who_they_are_and_reprs_say_no_ids(rig: Rig) -> None:
     """Client and build on init, the session on the rest, JSON everywhere; a log of the object has no id."""
     rig.report(User())
     rig.send()
-    init, data = rig.uploader._transport.sent  # type: ignore[attr-defined]  # it is scripted
+    init, data = rig.uploader._service._transport.sent  # type: ignore[attr-defined]  # it is scripted
     assert (init.headers["POGR_CLIENT"], init.headers["POGR_BUILD"]) == ("client", "build")
     assert data.headers["INTAKE_SESSION_ID"] == "i1"
     assert {one.headers["Content-Type"] for one in (init, data)} == {"application/json"}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import enum
 import inspect
+import keyword
+import re
 import typing
 from pathlib import Path
 from typing import Any
@@ -17,11 +20,10 @@ from ga_pygame.areas.consent import Consent
 from ga_pygame.areas.player import Dimensions, GlobalFields
 from ga_pygame.areas.progression import Attempt, ProgressionArea
 from ga_pygame.areas.resource import ResourceArea, Wallet
-from ga_pygame.delivery.runner import FrameRunner
+from ga_pygame.clients import POGRClient, TrophyClient
 from ga_pygame.destinations import Destination, GameAnalytics
 from ga_pygame.remote_configs import RemoteConfigs
-from ga_pygame.testing import ManualClock, ScriptedTransport
-from ga_pygame.wiring import Parts
+from ga_pygame.testing import FrameRunner, ManualClock, Parts, ScriptedTransport, tracker_of
 
 PUBLIC = [
     "Config",
@@ -41,17 +43,17 @@ PUBLIC = [
 ]
 TRACKER = """
     attach batch_delivered business close config connection_lost connection_restored consent design dimensions error
-    event_dropped event_rejected exception external_user_id fields flush of process progression remote_configs
+    event_dropped event_rejected exception external_user_id fields flush process progression remote_configs
     remote_configs_updated resource session_ended session_id session_started start stats tick user_id wallet
 """.split()
 AREAS: dict[type, set[str]] = {
-    ProgressionArea: {"start", "complete", "fail", "attempt", "abandon", "current"},
+    ProgressionArea: {"start", "complete", "fail", "attempt", "current"},
     Attempt: {"complete", "fail", "score"},
     ResourceArea: {"source", "sink"},
     Wallet: {"earn", "spend"},
-    Dimensions: {"load", "values"},
-    Consent: {"grant", "deny", "state", "said", "load"},
-    RemoteConfigs: {"get", "values", "ab_id", "ab_variant_id", "update", "annotations"},
+    Dimensions: {"values"},
+    Consent: {"grant", "deny", "state"},
+    RemoteConfigs: {"get", "values", "ab_id", "ab_variant_id"},
 }
 DOCUMENTED = [
     *(getattr(ga_pygame, name) for name in PUBLIC if name != "__version__"),
@@ -68,7 +70,7 @@ def public(thing: Any) -> list[str]:
 
 def tracker(folder: Path, **knobs: Any) -> Tracker:
     parts = Parts(clock=ManualClock, runner=FrameRunner, transport=lambda _timeout, _clock: ScriptedTransport([]))
-    return Tracker.of(parts, data_dir=folder, **knobs)
+    return tracker_of(parts, data_dir=folder, **knobs)
 
 
 def test_the_public_names_are_listed_in_order() -> None:
@@ -91,6 +93,43 @@ def test_the_areas_attributes(area: type, tmp_path: Path) -> None:
     areas = (made.progression, made.progression.attempt("a"), made.resource, made.wallet("gold"), made.dimensions)
     one = next(one for one in (*areas, made.consent, made.remote_configs) if type(one) is area)
     assert set(public(one)) == AREAS[area]
+
+
+def documented_names() -> dict[str, set[str]]:
+    """What `docs/events.md` lists, by object; names that are no attributes (`await`, `[1]`) left out."""
+    page = (Path(__file__).parent.parent / "docs" / "events.md").read_text(encoding="utf-8")
+    table = page.partition("**All names.**")[2].partition("**Without patching.**")[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| ")][1:]
+    return {
+        thing.strip().strip("`"): {
+            name for name in re.findall(r"`([a-z_0-9]+)`", names) if not keyword.iskeyword(name) and name != "dict"
+        }
+        for thing, names in rows
+    }
+
+
+def test_the_docs_list_what_is_public(tmp_path: Path) -> None:
+    """A game sees on our objects what it needs, and all of that stands on one page."""
+    made = tracker(tmp_path)
+    objects = {
+        "Tracker": made,
+        "tracker.progression": made.progression,
+        "tracker.progression.attempt(…)": made.progression.attempt("a"),
+        "tracker.resource": made.resource,
+        "tracker.wallet(…)": made.wallet("gold"),
+        "tracker.dimensions": made.dimensions,
+        "tracker.consent": made.consent,
+        "tracker.remote_configs": made.remote_configs,
+        "a signal": made.session_started,
+        "a response": made.flush(),
+        "POGRClient": POGRClient(),
+        "TrophyClient": TrophyClient("app_key"),
+    }
+    listed = documented_names()
+    assert set(listed) == {*objects, "tracker.fields"}
+    for name, one in objects.items():
+        assert set(public(one)) == listed[name], name
+    assert set(public(made.fields)) == set(public(collections.UserDict())) - {"copy", "data", "fromkeys"}
 
 
 @pytest.mark.parametrize("thing", DOCUMENTED, ids=lambda thing: thing.__name__)

@@ -12,14 +12,19 @@ from hypothesis import strategies as st
 
 from ga_pygame import remote_configs
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.remote_configs import RemoteConfigs, sound
+from ga_pygame.remote_configs import ConfigsInForce, RemoteConfigs, sound
 
 NOW = 1_700_000_000.0
 
 
+def empty() -> RemoteConfigs:
+    diagnostics = Diagnostics()
+    return RemoteConfigs(ConfigsInForce(diagnostics.warn_once), diagnostics)
+
+
 def configs(*found: dict[str, Any], **more: Any) -> RemoteConfigs:
-    made = RemoteConfigs(Diagnostics())
-    made.update({"configs": list(found), **more}, NOW)
+    made = empty()
+    made._found.update({"configs": list(found), **more}, NOW)
     return made
 
 
@@ -131,10 +136,10 @@ def deep(levels: int) -> list[Any]:
 )
 def test_a_value_beyond_the_limits_is_not_taken_and_said_once(caplog: pytest.LogCaptureFixture, value: object) -> None:
     """Each event carries the configs: what is too large or no JSON would cost the events; the others are taken."""
-    made = RemoteConfigs(Diagnostics())
+    made = empty()
     answer = {"configs": [{"key": "a", "value": 1}, {"key": "key", "value": value}, {"key": "z", "value": "2"}]}
-    made.update(answer, NOW)
-    made.update(answer, NOW + 1)
+    made._found.update(answer, NOW)
+    made._found.update(answer, NOW + 1)
     assert dict(made.values) == {"a": 1, "z": "2"}
     assert made.get("key", "default") == "default"
     assert len(caplog.records) == 1
@@ -160,7 +165,7 @@ def test_configs_that_are_large_together_stay_out_of_the_events(caplog: pytest.L
     """The game has them all; 100 kB on each event would fill the outbox after some fifty events."""
     found = configs(*({"key": f"k{number}", "value": "v" * 2000} for number in range(50)), ab_id="t")
     assert found.get("k49", "") == "v" * 2000
-    assert found.annotations() == {"ab_id": "t"}
+    assert found._found.annotations() == {"ab_id": "t"}
     assert "together" in caplog.text
 
 
@@ -180,7 +185,7 @@ def test_a_hash_that_cannot_stand_in_an_address_is_none(hash_: object) -> None:
 def test_an_ab_id_that_is_none_is_left_out(name: str, value: object) -> None:
     """It goes onto every event."""
     made = configs(**{name: value})
-    assert made.annotations() == {}
+    assert made._found.annotations() == {}
 
 
 @pytest.mark.parametrize(
@@ -201,18 +206,18 @@ def test_a_missing_config_is_the_default_without_a_word(caplog: pytest.LogCaptur
 def test_ab_groups_and_annotations() -> None:
     """Events carry the configs in force and the A/B ids, and leave out what there is none of."""
     found = configs({"key": "a", "value": "1"}, ab_id="t1", ab_variant_id="v2")
-    assert found.annotations() == {"configurations": {"a": "1"}, "ab_id": "t1", "ab_variant_id": "v2"}
-    assert configs().annotations() == {}
+    assert found._found.annotations() == {"configurations": {"a": "1"}, "ab_id": "t1", "ab_variant_id": "v2"}
+    assert configs()._found.annotations() == {}
     assert configs(ab_id=None).ab_id == ""
 
 
 def test_update_says_whether_anything_changed() -> None:
     """`remote_configs_updated` fires for changes only; configs that are gone are gone."""
-    made = RemoteConfigs(Diagnostics())
+    made = empty()
     answer = {"configs": [{"key": "a", "value": 1}]}
-    assert made.update(answer, NOW)
-    assert not made.update(answer, NOW)
-    assert made.update({"configs": []}, NOW)
+    assert made._found.update(answer, NOW)
+    assert not made._found.update(answer, NOW)
+    assert made._found.update({"configs": []}, NOW)
     assert made.values == {}
 
 
@@ -235,9 +240,9 @@ _json = st.recursive(
 @given(answer=st.fixed_dictionaries({"configs": _json, "ab_id": _json}), default=_json, key=_json)
 def test_no_answer_and_no_key_raises(answer: dict[str, Any], default: Any, key: Any) -> None:
     """Whatever a server sends and a game asks for, the game gets a value."""
-    made = RemoteConfigs(Diagnostics())
-    made.update(answer, NOW)
-    made.annotations()
+    made = empty()
+    made._found.update(answer, NOW)
+    made._found.annotations()
     made.get(key, default)
     for name in made.values:
         assert type(made.get(name, 5)) is int
@@ -261,14 +266,14 @@ def test_what_is_sound_can_be_sent_and_kept(answer: dict[str, Any]) -> None:
 def test_what_the_game_gets_is_its_own() -> None:
     """A list that the game changes in place, to objects of pygame, must not be what each event carries."""
     found = values(spawns=[[1, 2]], shop={"a": [1]}, text="[1]")
-    before = json.dumps(found.annotations())
+    before = json.dumps(found._found.annotations())
     mine: Any = found.get("spawns", [])
     mine[0] = object()
     mine += ["more"] * 20_000
     found.get("shop", {})["a"].append(object())
     found.get("text", []).append(2)
     found.values["spawns"][0].append(object())
-    assert json.dumps(found.annotations()) == before
+    assert json.dumps(found._found.annotations()) == before
     assert found.get("spawns", []) == [[1, 2]]
     assert found.values == {"spawns": [[1, 2]], "shop": {"a": [1]}, "text": "[1]"}
 
@@ -276,11 +281,11 @@ def test_what_the_game_gets_is_its_own() -> None:
 def test_an_answer_that_is_changed_later_changes_nothing() -> None:
     """A destination of the game's own may use its object again."""
     answer: dict[str, Any] = {"configs": [{"key": "a", "value": [1]}]}
-    made = RemoteConfigs(Diagnostics())
-    made.update(answer, NOW)
+    made = empty()
+    made._found.update(answer, NOW)
     answer["configs"][0]["value"].append(object())
     assert made.values == {"a": [1]}
-    assert not made.update({"configs": [{"key": "a", "value": [1]}]}, NOW)
+    assert not made._found.update({"configs": [{"key": "a", "value": [1]}]}, NOW)
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-Infinity", "1e999", "9" * 400])

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from ga_pygame import ConsentState, InvalidEvent, Severity, Tracker
 from ga_pygame.delivery.runner import FrameRunner, Runner
+from ga_pygame.parts import Parts
 from ga_pygame.protocol import Reply, Request
 from ga_pygame.recording.inbox import MAX_SPILLED
-from ga_pygame.testing import ManualClock, ScriptedTransport
-from ga_pygame.wiring import Parts
+from ga_pygame.testing import ManualClock, ScriptedTransport, tracker_of
 
 KEYS = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
 
@@ -52,7 +52,7 @@ class World:
             transport=lambda _timeout, _clock: self.transport,
             runner=FrameRunner,
         )
-        tracker = Tracker.of(parts, **{**KEYS, "data_dir": self.folder, "strict": True, **knobs})
+        tracker = tracker_of(parts, **{**KEYS, "data_dir": self.folder, "strict": True, **knobs})
         self.trackers.append(tracker)
         return tracker
 
@@ -221,7 +221,7 @@ def test_a_start_that_fails_costs_the_game_nothing(world: World, caplog: pytest.
 
     def tracker(*, strict: bool) -> Tracker:
         parts = Parts(transport=lambda _timeout, _clock: world.transport, runner=no_threads)
-        return Tracker.of(parts, **KEYS, data_dir=world.folder, strict=strict)
+        return tracker_of(parts, **KEYS, data_dir=world.folder, strict=strict)
 
     one = tracker(strict=False)
     one.design("before")
@@ -1038,6 +1038,20 @@ def test_a_word_before_start_counts(world: World, required: bool, yes: bool) -> 
     assert bool(world.requests) is yes
     again = world.start(consent_required=True)
     assert again.consent.state is (ConsentState.GRANTED if yes else ConsentState.DENIED)
+
+
+def test_a_yes_takes_back_a_no_before_start(world: World) -> None:
+    """A launcher in which the player unticks a box and ticks it again: what is reported from then on counts."""
+    tracker = world.launch(consent_required=True)
+    tracker.design("never")
+    tracker.consent.deny()
+    tracker.consent.grant()
+    tracker.start()
+    tracker.design("a")
+    world.play(tracker)
+    tracker.close()
+    assert world.ids == ["user", "a", "session_end"]
+    assert tracker.stats.dropped == {"no_consent": 1}
 
 
 def test_a_tracker_leaves_no_cycle_of_warnings(world: World) -> None:

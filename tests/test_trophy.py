@@ -11,12 +11,13 @@ import pytest
 
 from ga_pygame import device
 from ga_pygame.delivery.encoder import Encoder
+from ga_pygame.delivery.foreign import Foreign
 from ga_pygame.delivery.outbox.contract import OpenSession, Outbox, Transaction, sum_record
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.page import Book, Page
 from ga_pygame.delivery.recovery import end_lost
-from ga_pygame.delivery.uploader import Uploader
+from ga_pygame.delivery.uploader import Timing, Uploader
 from ga_pygame.destinations import Trophy
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import (
@@ -76,15 +77,12 @@ class Rig:
         self.user_id = "player"
         host = Host(self.clock, {}, lambda *_: None, lambda _: None, self.warnings.__setitem__, self.mailbox.post)
         self.uploader = Uploader(
-            self.trophy,
-            self.transport,
+            Foreign(self.trophy, self.transport, host, self.diagnostics),
             self.outbox,
-            host=host,
             situation=lambda: Situation(self.session.id, 1, "player", None),
             diagnostics=self.diagnostics,
             listener=self,
-            interval=20.0,
-            chance=lambda: 1.0,
+            timing=Timing(20.0, lambda: 1.0),
         )
 
     def delivered(self, destination: str, count: int) -> None:
@@ -470,7 +468,7 @@ def test_a_crash_after_sending_counts_once(tmp_path: Path) -> None:
     def dies(_request: Request) -> Reply:
         raise KeyboardInterrupt  # after the request left, before its answer
 
-    first.transport = first.uploader._transport = ScriptedTransport([dies])
+    first.transport = first.uploader._service._transport = ScriptedTransport([dies])
     with pytest.raises(KeyboardInterrupt):
         first.run()
     first.add(4)
@@ -524,7 +522,7 @@ def test_at_most_five_requests_a_second() -> None:
     """Trophy's limit is for all players together; a request waits 0.2 s for the one before."""
     rig = Rig({})
     busy = Busy(rig)
-    rig.uploader._transport = ScriptedTransport([busy])
+    rig.uploader._service._transport = ScriptedTransport([busy])
     for number in range(12):
         rig.add(1, f"m{number}")
     rig.run()
@@ -538,7 +536,7 @@ def test_a_metric_that_never_rests_is_sent_once_an_interval(tmp_path: Path, kind
     """What is counted while a request is under way waits for the next interval, and no metric starves."""
     outbox = SqliteOutbox(tmp_path / "outbox.sqlite3", [], ["trophy"]) if kind == "sqlite" else None
     rig = Rig({}, outbox=outbox)
-    rig.transport = rig.uploader._transport = ScriptedTransport([Busy(rig, "a", "b")])
+    rig.transport = rig.uploader._service._transport = ScriptedTransport([Busy(rig, "a", "b")])
     for slot in ("a", "b", "c"):
         rig.add(1, slot)
     rig.run()
@@ -553,7 +551,7 @@ def test_a_metric_that_never_rests_is_sent_once_an_interval(tmp_path: Path, kind
 def test_a_flush_ends_while_the_game_goes_on() -> None:
     """It is answered when what was there is sent, though more comes in all the time."""
     rig = Rig({})
-    rig.uploader._transport = ScriptedTransport([Busy(rig, "a")])
+    rig.uploader._service._transport = ScriptedTransport([Busy(rig, "a")])
     rig.run()
     rig.add(1, "a")
     answers: list[str] = []

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.delivery.foreign import MAX_AMOUNTS, amounts_of
+from ga_pygame.delivery.foreign import MAX_AMOUNTS, Foreign, amounts_of
 from ga_pygame.delivery.outbox.contract import NewRecord
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.undecided import MAX_UNDECIDED
-from ga_pygame.delivery.uploader import MIN_INTERVAL_SECONDS, Uploader
+from ga_pygame.delivery.uploader import MIN_INTERVAL_SECONDS, Timing, Uploader
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.protocol import (
     Destination,
@@ -109,16 +109,14 @@ class Rig:
         """An uploader for the service with an interval of its own."""
         self.kept = dict(kept or {})
         self.service.interval = interval
+        host = Host(self.clock, self.kept, self.remember, lambda _: None, lambda *_: None)
         return Uploader(
-            self.service,
-            self.transport,
+            Foreign(self.service, self.transport, host, self.diagnostics),
             self.outbox,
-            host=Host(self.clock, self.kept, self.remember, lambda _: None, lambda *_: None),
             situation=lambda: self.situation,
             diagnostics=self.diagnostics,
             listener=self,
-            interval=INTERVAL,
-            chance=lambda: 1.0,
+            timing=Timing(INTERVAL, lambda: 1.0),
         )
 
     def remember(self, key: str, value: str | None) -> None:

@@ -24,9 +24,9 @@ from ga_pygame.delivery.runner import FrameRunner
 from ga_pygame.delivery.writer import FRAMES_SECONDS
 from ga_pygame.destinations import GameAnalytics, Reply, Request
 from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.parts import Parts
 from ga_pygame.recording import journal
-from ga_pygame.testing import ManualClock, ScriptedTransport
-from ga_pygame.wiring import Parts
+from ga_pygame.testing import ManualClock, ScriptedTransport, tracker_of
 from tests.conftest import eventually
 
 KEYS = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
@@ -64,7 +64,7 @@ class Services:
         return self.start_of(parts, **knobs)
 
     def start_of(self, parts: Parts, **knobs: Any) -> Tracker:
-        tracker = Tracker.of(parts, **{"strict": True, "hook": False, **knobs})
+        tracker = tracker_of(parts, **{"strict": True, "hook": False, **knobs})
         self.trackers.append(tracker)
         tracker.start()
         return tracker
@@ -187,7 +187,7 @@ def test_the_shutdown_timeout_reaches_the_runner(tmp_path: Path) -> None:
             return super().stop(timeout)
 
     parts = Parts(clock=ManualClock, runner=Noting, transport=lambda _timeout, _clock: ScriptedTransport([INIT]))
-    tracker = Tracker.of(parts, **KEYS, data_dir=tmp_path, shutdown_timeout=0.25, hook=False)
+    tracker = tracker_of(parts, **KEYS, data_dir=tmp_path, shutdown_timeout=0.25, hook=False)
     tracker.start()
     tracker.close()
     assert given == [0.25]
@@ -207,7 +207,7 @@ def test_another_outbox_can_be_put_in(tmp_path: Path) -> None:
         outbox=in_memory,
         transport=lambda _timeout, _clock: ScriptedTransport([Reply(None, error="down")]),
     )
-    tracker = Tracker.of(parts, **KEYS, data_dir=tmp_path / "data", hook=False)
+    tracker = tracker_of(parts, **KEYS, data_dir=tmp_path / "data", hook=False)
     tracker.start()
     tracker.close()
     assert len(kept[0]) == 2
@@ -343,7 +343,7 @@ def test_the_writer_begins_when_a_frame_was_shown(services: Services, tmp_path: 
         tracker.design("a")
         services.clock.advance(seconds)
         if shown:
-            tracker._frame_shown()
+            tracker._running.frame_shown()
         tracker.tick()
         stored.append(tracker.stats.stored)
     assert [after - before for before, after in itertools.pairwise(stored)] == [1, 0, 2, 0]
@@ -367,7 +367,7 @@ def test_the_first_game_adopts_what_games_without_keys_shared(tmp_path: Path) ->
         parts = Parts(
             clock=ManualClock, runner=FrameRunner, transport=lambda _timeout, _clock: ScriptedTransport([INIT] * 9)
         )
-        tracker = Tracker.of(parts, collector="http://127.0.0.1:1", data_dir=tmp_path, game=game, hook=False)
+        tracker = tracker_of(parts, collector="http://127.0.0.1:1", data_dir=tmp_path, game=game, hook=False)
         tracker.start()
         return tracker
 
@@ -422,7 +422,7 @@ def test_a_no_before_start_deletes_what_waits(services: Services, tmp_path: Path
     if damaged:
         (path.parent / "outbox.damaged-2.sqlite3").write_bytes(path.read_bytes())
     assert b"secret" in _content(tmp_path)
-    second = Tracker.of(threads, destinations=both(), data_dir=tmp_path, consent_required=True, hook=False)
+    second = tracker_of(threads, destinations=both(), data_dir=tmp_path, consent_required=True, hook=False)
     services.trackers.append(second)
     second.consent.deny()
     second.start()
@@ -442,7 +442,7 @@ def test_a_first_no_leaves_nothing_but_itself(services: Services, tmp_path: Path
     """No outbox is made for a player who does not want one, and no id."""
     threads = Parts(transport=services._transport)
     for _ in range(2):
-        tracker = Tracker.of(threads, destinations=both(), data_dir=tmp_path, consent_required=True, hook=False)
+        tracker = tracker_of(threads, destinations=both(), data_dir=tmp_path, consent_required=True, hook=False)
         services.trackers.append(tracker)
         if early:
             tracker.consent.deny()
@@ -458,7 +458,7 @@ def test_a_first_no_leaves_nothing_but_itself(services: Services, tmp_path: Path
 def test_what_is_set_after_the_end_is_kept_nowhere(services: Services, tmp_path: Path) -> None:
     """Nobody reads it any more: a game that goes on for hours must not fill the memory with it."""
     tracker = services.start(destinations=both(), data_dir=tmp_path)
-    delivery = tracker._delivery
+    delivery = tracker._running.delivery
     assert delivery is not None
     tracker.close()
     for number in range(100):

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from ga_pygame.delivery.encoder import Encoder
+from ga_pygame.delivery.intake import Intake
 from ga_pygame.delivery.outbox.contract import LockedError, Outbox, OutboxError
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
 from ga_pygame.delivery.outbox.memory import MemoryOutbox, _MemoryTransaction
@@ -18,7 +20,8 @@ from ga_pygame.delivery.page import Heartbeat
 from ga_pygame.delivery.writer import COMMIT_SECONDS, HEARTBEAT_SECONDS, MANY, SLICE, Writer
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import Business, Design, Event, Progression, SessionEnd, Status, User
-from ga_pygame.recording.inbox import Flush, Inbox, Remember
+from ga_pygame.kept import Remember
+from ga_pygame.recording.inbox import Flush, Inbox
 from ga_pygame.recording.journal import Journal, Rest
 from ga_pygame.records import Context, SessionRef
 from ga_pygame.testing import ManualClock
@@ -49,14 +52,13 @@ class Rig:
         self.urged: list[float] = []
         self.heartbeat: Heartbeat | None = None
         self.writer = Writer(
-            self.inbox,
+            Intake(self.inbox, lambda: self.journal),
             self.outbox,
-            clock=self.clock,
+            Encoder(self.clock),
             diagnostics=self.diagnostics,
             heartbeat=lambda _now: self.heartbeat,
             urge=lambda: self.urged.append(self.clock.monotonic()),
             max_outbox_bytes=max_outbox_bytes,
-            journal=self.journal,
         )
 
     def report(self, *events: Event) -> None:

@@ -8,8 +8,6 @@ from enum import Enum
 from ga_pygame import attributes
 from ga_pygame.diagnostics import Diagnostics, request
 
-CONSENT_KEY = "consent"
-
 
 class ConsentState(str, Enum):
     """What the player said."""
@@ -19,6 +17,24 @@ class ConsentState(str, Enum):
     DENIED = "denied"
 
 
+class ConsentAnswer:
+    """What the player answered, in an earlier launch or in this one; what `Consent` and the running tracker look at.
+
+    Attributes:
+        state: The answer.
+        is_new: The player has spoken in this launch.
+    """
+
+    def __init__(self, *, is_required: bool) -> None:
+        self.state = ConsentState.UNKNOWN if is_required else ConsentState.GRANTED
+        self.is_new = False
+
+    def take_kept(self, state: ConsentState) -> None:
+        """Take what an earlier launch kept, unless the player has spoken in this one."""
+        if state is not ConsentState.UNKNOWN and not self.is_new:
+            self.state = state
+
+
 class Consent:
     """`tracker.consent`. Game thread only; `grant()` opens the data folder, as `start()` does otherwise.
 
@@ -26,28 +42,24 @@ class Consent:
     kept in memory. The answer is kept across launches. `deny()` deletes what was not sent.
 
     Args:
-        state: As it was kept, or granted where consent is not asked for.
+        answer: Takes the player's word.
         changed: Called with the new state.
         diagnostics: Takes what is wrong with a call.
     """
 
-    def __init__(self, state: ConsentState, changed: Callable[[ConsentState], None], diagnostics: Diagnostics) -> None:
-        self._state = state
+    def __init__(
+        self, answer: ConsentAnswer, changed: Callable[[ConsentState], None], diagnostics: Diagnostics
+    ) -> None:
+        self._answer = answer
         self._changed = changed
         self._diagnostics = diagnostics
-        self._said = False
 
     __setattr__ = attributes.only()
 
     @property
     def state(self) -> ConsentState:
         """What the player said."""
-        return self._state
-
-    def load(self, state: ConsentState) -> None:
-        """Take what was kept, unless the player has spoken in this launch."""
-        if state is not ConsentState.UNKNOWN and not self._said:
-            self._state = state
+        return self._answer.state
 
     @request
     def grant(self) -> None:
@@ -59,13 +71,8 @@ class Consent:
         """The player does not agree: forget what was not sent, record nothing, also in later launches."""
         self._set(ConsentState.DENIED)
 
-    @property
-    def said(self) -> bool:
-        """Whether the player has spoken in this launch."""
-        return self._said
-
     def _set(self, state: ConsentState) -> None:
-        self._said = True
-        if state is not self._state:
-            self._state = state
+        self._answer.is_new = True
+        if state is not self._answer.state:
+            self._answer.state = state
             self._changed(state)

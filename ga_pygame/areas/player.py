@@ -17,7 +17,7 @@ DimensionTuple = tuple[str | None, str | None, str | None]
 
 
 class Loaded(NamedTuple):
-    """What `Dimensions.load` found.
+    """What `ChosenDimensions.load` found.
 
     Attributes:
         kept: The values of the last launch that are still declared: of what was reported before others were set.
@@ -28,35 +28,25 @@ class Loaded(NamedTuple):
     said: Mapping[int, str | None]
 
 
-class Dimensions:
-    """`tracker.dimensions[1] = "ninja"`: the three custom dimensions, kept across launches; `None` or `del` clears.
-
-    Iteration gives the numbers 1, 2 and 3, of whatever type a game's own are: `in` is true for these.
+class ChosenDimensions:
+    """The three custom dimensions, set in this launch or kept from an earlier one; what `Dimensions` has inside.
 
     Args:
         declared: The values that the game declared for each; anything goes for one that is missing.
-        changed: Called with all three after a change.
-        diagnostics: Takes what is wrong with a call.
+
+    Attributes:
+        declared: As given.
     """
 
-    def __init__(
-        self,
-        declared: Mapping[int, Collection[str]] | None,
-        changed: Callable[[DimensionTuple, int], None],
-        diagnostics: Diagnostics,
-    ) -> None:
+    def __init__(self, declared: Mapping[int, Collection[str]] | None) -> None:
+        self.declared = {number: frozenset(names) for number, names in (declared or {}).items()}
         self._values: DimensionTuple = (AS_KEPT, AS_KEPT, AS_KEPT)
         self._said: set[int] = set()
-        self._declared = {number: frozenset(names) for number, names in (declared or {}).items()}
-        self._changed = changed
-        self._diagnostics = diagnostics
-
-    __setattr__ = attributes.only()
 
     def load(self, values: DimensionTuple) -> Loaded:
         """Take the values of the last launch where none was set in this one, if they are still declared."""
         first, second, third = (
-            kept if number not in self._declared or kept in self._declared[number] else None
+            kept if number not in self.declared or kept in self.declared[number] else None
             for number, kept in enumerate(values, 1)
         )
         kept = (first, second, third)
@@ -65,14 +55,48 @@ class Dimensions:
         return Loaded(kept, {number: self._values[number - 1] for number in sorted(self._said)})
 
     @property
-    def values(self) -> DimensionTuple:
-        """All three."""
+    def known(self) -> DimensionTuple:
+        """All three; `None` where nothing was set or is known yet."""
         first, second, third = (value or None for value in self._values)
         return first, second, third
 
+    def set(self, number: int, value: str | None) -> DimensionTuple:
+        """Set one; returns all three, as events are to carry them."""
+        values = list(self._values)
+        values[number - 1] = value
+        self._values = (values[0], values[1], values[2])
+        self._said.add(number)
+        return self._values
+
+
+class Dimensions:
+    """`tracker.dimensions[1] = "ninja"`: the three custom dimensions, kept across launches; `None` or `del` clears.
+
+    Iteration gives the numbers 1, 2 and 3, of whatever type a game's own are: `in` is true for these.
+
+    Args:
+        found: Their values.
+        changed: Called with all three after a change, and which it was.
+        diagnostics: Takes what is wrong with a call.
+    """
+
+    def __init__(
+        self, found: ChosenDimensions, changed: Callable[[DimensionTuple, int], None], diagnostics: Diagnostics
+    ) -> None:
+        self._found = found
+        self._changed = changed
+        self._diagnostics = diagnostics
+
+    __setattr__ = attributes.only()
+
+    @property
+    def values(self) -> DimensionTuple:
+        """All three."""
+        return self._found.known
+
     def __getitem__(self, number: int) -> str | None:
         exact = _dimension(number)
-        return None if exact is None else self._values[exact - 1] or None
+        return None if exact is None else self._found.known[exact - 1]
 
     @setting
     def __setitem__(self, number: int, value: str | None) -> None:
@@ -100,15 +124,11 @@ class Dimensions:
             return exact, None
         field = f"custom_0{exact}"
         name = rules.custom_dimension(field, value)
-        rules.declared(field, name, self._declared.get(exact))
+        rules.declared(field, name, self._found.declared.get(exact))
         return exact, name
 
     def _set(self, number: int, value: str | None) -> None:
-        values = list(self._values)
-        values[number - 1] = value
-        self._values = (values[0], values[1], values[2])
-        self._said.add(number)
-        self._changed(self._values, number)
+        self._changed(self._found.set(number, value), number)
 
     def _replace(self, values: object) -> None:
         """Set all three, of which a mapping names some; nothing is set if one of them is wrong."""

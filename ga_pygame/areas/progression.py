@@ -69,7 +69,7 @@ class ProgressionArea:
             try:
                 event = Progression(Status.START, level)
             finally:
-                self.abandon()  # the player left it, whatever the new one is called
+                self._abandon()  # the player left it, whatever the new one is called
             level = event.levels
             self._post(event, fields)
         attempt.level = level
@@ -102,8 +102,7 @@ class ProgressionArea:
         return Attempt(self, level, fields)
 
     @request
-    def abandon(self) -> None:
-        """Fail the open attempt, if there is one."""
+    def _abandon(self) -> None:
         level, self._open.level = self._open.level, None
         if level is not None:
             self._post(Progression(Status.FAIL, level), None)
@@ -141,6 +140,11 @@ class ProgressionArea:
                 f"{game_call()}: {ended!r} ends while the attempt at {still!r} is open, which becomes a Fail when it "
                 "is left; complete() and fail() without parts end the open one",
             )
+
+
+def abandon(area: ProgressionArea) -> None:
+    """Fail the open attempt, if there is one: the player leaves the game."""
+    area._abandon()
 
 
 class Attempt:

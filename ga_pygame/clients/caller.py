@@ -19,12 +19,12 @@ from ga_pygame import config
 from ga_pygame.clients.retry import delay_before
 from ga_pygame.clock import Clock
 from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.parts import Parts
 from ga_pygame.protocol import Reply, Request, checked_reply
-from ga_pygame.signals import Mailbox, Response
+from ga_pygame.signals import Mailbox, Response, finish
 
 if TYPE_CHECKING:
     from ga_pygame.protocol import Pending, Transport
-    from ga_pygame.wiring import Parts
 
 T = TypeVar("T")
 
@@ -79,8 +79,6 @@ class Caller:
     """
 
     def __init__(self, name: str, parts: Parts | None, **knobs: Any) -> None:
-        from ga_pygame.wiring import Parts  # noqa: PLC0415 - delivery is loaded when a client is made
-
         parts = parts or Parts()
         self.diagnostics = Diagnostics()
         self.clock = parts.clock()
@@ -160,7 +158,7 @@ class Caller:
             try:
                 call.before_finish(result)
             finally:
-                call.response.finish(result)
+                finish(call.response, result)
 
 
 class CallWorker:

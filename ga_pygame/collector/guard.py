@@ -17,6 +17,7 @@ import ipaddress
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from starlette.datastructures import Headers
@@ -94,6 +95,18 @@ class _TurnedDown:
 _WRONG_HOST = _TurnedDown(403, "this Host is not served: use 127.0.0.1 or localhost in the address")
 
 
+class PageToken(NamedTuple):
+    """What opens the page beyond loopback.
+
+    Attributes:
+        token: A secret.
+        cookie: Name of the cookie with the token; browsers share cookies between ports, so it differs by port.
+    """
+
+    token: str
+    cookie: str
+
+
 class Guard:
     """The application that checks each request before the application behind it.
 
@@ -103,7 +116,6 @@ class Guard:
         unsigned: Tells whether a path is another one that games send to.
         loopback_host: The loopback address to listen on, or `None` beyond loopback.
         token: Needed for everything but sending; `None` if no token is needed.
-        cookie: Name of the cookie with the token; browsers share cookies between ports, so it differs by port.
         origins: Other sites whose pages may send; `*` for all.
         tell: Called to tell the developer what is turned down and what is broken.
     """
@@ -115,8 +127,7 @@ class Guard:
         signed: Callable[[str], bool],
         unsigned: Callable[[str], bool],
         loopback_host: str | None,
-        token: str | None,
-        cookie: str,
+        token: PageToken | None,
         origins: Collection[str],
         tell: Tell,
     ) -> None:
@@ -124,8 +135,8 @@ class Guard:
         self._signed = signed
         self._unsigned = unsigned
         self._names = LOOPBACK_NAMES | {loopback_host.lower()} if loopback_host else None
-        self._token = token
-        self._cookie = cookie
+        self._token = token.token if token is not None else None
+        self._cookie = token.cookie if token is not None else ""
         self._origins = origins
         self._tell = tell
 

@@ -32,7 +32,7 @@ from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.gameanalytics.configs import SettingsFile
 from ga_pygame.collector.gameanalytics.games import Game, Games
 from ga_pygame.collector.gameanalytics.routes import GameAnalyticsRoutes
-from ga_pygame.collector.guard import Guard, is_loopback
+from ga_pygame.collector.guard import Guard, PageToken, is_loopback
 from ga_pygame.collector.lanes import Lanes
 from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.reading import Asker
@@ -100,11 +100,11 @@ def run(options: Options) -> int:
     ):
         port = listener.getsockname()[1]
         near = is_loopback(options.host)
-        token = None if near else secrets.token_urlsafe(24)
+        token = None if near else PageToken(secrets.token_urlsafe(24), f"ga_pygame_{port}")
         open_ones = Connections(connections.raise_file_limit())
         held = bodies.Held()
         faults = Faults(open_ones.drop)
-        pogr = PogrRoutes(store, options.pogr, faults, held=held, drop=open_ones.drop, tell=tell)
+        pogr = PogrRoutes(store, options.pogr, faults, held=held, tell=tell)
         trophy = TrophyRoutes(
             store,
             asker,
@@ -112,7 +112,6 @@ def run(options: Options) -> int:
             lenient=options.lenient,
             faults=faults,
             held=held,
-            drop=open_ones.drop,
             tell=tell,
         )
         games = Games(options.games, takes_all=near and not options.games, tell=tell, troubles=troubles)
@@ -129,7 +128,6 @@ def run(options: Options) -> int:
             unsigned=application.serves(unsigned),
             loopback_host=options.host if near else None,
             token=token,
-            cookie=f"ga_pygame_{port}",
             origins=options.origins,
             tell=tell,
         )
@@ -189,7 +187,7 @@ class _Server(uvicorn.Server):
                 sys.stdout.flush()
 
 
-def _greeting(options: Options, port: int, store: Store, token: str | None) -> list[str]:
+def _greeting(options: Options, port: int, store: Store, token: PageToken | None) -> list[str]:
     url = f"http://{_url_host(options.host)}:{port}"
     lines = [f"listening on {url}", f"events are kept in {printable(str(store.path), MAX_PATH)}"]
     if options.database == ":memory:" or (options.database is None and options.port == 0):
@@ -198,7 +196,7 @@ def _greeting(options: Options, port: int, store: Store, token: str | None) -> l
     if token:
         what = "page" if options.page else "data"
         path = "/" if options.page else "/api/summary"
-        lines.append(f"{what}: {near}{path}?token={token} (from elsewhere: this machine's name instead)")
+        lines.append(f"{what}: {near}{path}?token={token.token} (from elsewhere: this machine's name instead)")
     elif options.page:
         lines.append(f"page: {url}/")
     lines.append(f"try it: GA_PYGAME_COLLECTOR={near} python my_game.py")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ga_pygame.delivery.outbox.contract import Outbox, Transaction, journal_key
+from ga_pygame.delivery.intake import Intake
+from ga_pygame.delivery.outbox.contract import Outbox, Transaction
 from ga_pygame.delivery.runner import Worker
 from ga_pygame.delivery.writer import Writer
-from ga_pygame.recording.inbox import Inbox, Remember
-from ga_pygame.recording.journal import Journal
+from ga_pygame.kept import Remember, journal_position
 
 LOOK_SECONDS = 0.02
 """Time between two looks whether the other workers have ended."""
@@ -44,11 +44,10 @@ class Closing:
     """See the module.
 
     Args:
-        inbox: What the uploaders asked to keep may still lie there.
+        intake: What the uploaders asked to keep may still lie there; its journal ends.
         outbox: Saved when the writer has ended, closed when the uploaders have, too.
         writer: Knows whether all is stored.
         uploaders: Those that use the outbox.
-        journal: The journal, if there is one.
 
     Attributes:
         has_ended: Files are closed; nobody reads the inbox any more.
@@ -56,19 +55,12 @@ class Closing:
 
     name = "closing"
 
-    def __init__(
-        self,
-        inbox: Inbox,
-        outbox: Outbox,
-        writer: Writer,
-        uploaders: Sequence[Ending],
-        journal: Callable[[], Journal | None],
-    ) -> None:
-        self._inbox = inbox
+    def __init__(self, intake: Intake, outbox: Outbox, writer: Writer, uploaders: Sequence[Ending]) -> None:
+        self._intake = intake
+        self._inbox = intake.inbox
         self._outbox = outbox
         self._writer = writer
         self._uploaders = uploaders
-        self._journal = journal
         self.has_ended = False
         self._finishing = False
         self._is_saved = False
@@ -132,7 +124,7 @@ class Closing:
 
     def _end_journal(self) -> None:
         """Remove the journal, or leave it to the next launch where the disk does not have all that it has."""
-        journal = self._journal()
+        journal = self._intake.journal
         if journal is None or self._has_ended_journal:
             return
         self._has_ended_journal = True
@@ -143,5 +135,5 @@ class Closing:
             journal.let_go()
             return
         if journal.close():
-            key = journal_key(self._outbox.launch)  # last: as long as there is a file, it says what is done of it
+            key = journal_position(self._outbox.launch)  # last: as long as there is a file, it says what is done of it
             self._outbox.transact(lambda transaction: transaction.remember(key, None))

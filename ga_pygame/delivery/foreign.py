@@ -50,47 +50,54 @@ class Foreign:
     """See the module.
 
     Args:
-        name: The destination's.
+        destination: Speaks the service's language.
+        transport: Carries requests; used by one uploader alone.
+        host: Handed to the destination.
         diagnostics: Told once of each way in which they fail.
+
+    Attributes:
+        destination: As given, for its name and its numbers, which were checked.
+        host: As given.
     """
 
-    def __init__(self, name: str, diagnostics: Diagnostics) -> None:
+    def __init__(self, destination: Destination, transport: Transport, host: Host, diagnostics: Diagnostics) -> None:
+        self.destination = destination
+        self.host = host
+        self._transport = transport
         self._diagnostics = diagnostics
         self._is_transport_open = self._is_open = False
-        self._part = f'the destination "{name}"'
-        self._carrier = f'the transport of the destination "{name}"'
+        self._part = _part_of(destination)
+        self._carrier = f"the transport of {self._part}"
 
-    def open(self, destination: Destination, transport: Transport, host: Host) -> None:
+    def open(self) -> None:
         """Open both; what raised is tried again by the next call, what is open is not opened twice."""
         if not self._is_transport_open:
-            self._ask(self._carrier, transport.open)
+            self._ask(self._carrier, self._transport.open)
             self._is_transport_open = True
         if not self._is_open:
-            self._ask(self._part, lambda: destination.open(host))
+            self._ask(self._part, lambda: self.destination.open(self.host))
             self._is_open = True
 
-    def close(self, transport: Transport) -> None:
+    def close(self) -> None:
         """Close the transport, once."""
         if self._is_transport_open:
             self._is_transport_open = False
             with contextlib.suppress(Misbehaved):
-                self._ask(self._carrier, transport.close)
+                self._ask(self._carrier, self._transport.close)
 
-    def send(self, transport: Transport, request: Request) -> Pending:
+    def send(self, request: Request) -> Pending:
         """Start a request."""
-        return self._ask(self._carrier, lambda: transport.send(request))
+        return self._ask(self._carrier, lambda: self._transport.send(request))
 
     def poll(self, pending: Pending) -> Reply | None:
         """The reply, if it is there."""
         return self._ask(self._carrier, lambda: checked_reply(pending.poll()))
 
-    def handshake(
-        self, destination: Destination, situation: Situation, record: StoredRecord | None
-    ) -> tuple[Request | None, bool]:
+    def handshake(self, situation: Situation, record: StoredRecord | None) -> tuple[Request | None, bool]:
         """The request that must be answered first, if any; and whether it is the record that it cannot be made for."""
 
         def make(about: StoredRecord | None) -> Request | None:
-            request = destination.handshake(replace(situation, next_record=about))
+            request = self.destination.handshake(replace(situation, next_record=about))
             return None if request is None else of_kind(request, Request)
 
         def ask(about: StoredRecord | None) -> Request | None:
@@ -104,42 +111,41 @@ class Foreign:
         request = ask(None)  # raises: then the record is not to blame
         return request, request is None
 
-    def welcome(self, destination: Destination, reply: Reply) -> Standing:
+    def welcome(self, reply: Reply) -> Standing:
         """Judge the answer to the handshake."""
-        return self._ask(self._part, lambda: of_kind(destination.welcome(reply), Standing))
+        return self._ask(self._part, lambda: of_kind(self.destination.welcome(reply), Standing))
 
-    def encode(self, destination: Destination, records: Sequence[StoredRecord]) -> Request:
+    def encode(self, records: Sequence[StoredRecord]) -> Request:
         """Make a request of a batch."""
-        return self._ask(self._part, lambda: of_kind(destination.encode(tuple(records)), Request))
+        return self._ask(self._part, lambda: of_kind(self.destination.encode(tuple(records)), Request))
 
-    def judge(self, destination: Destination, reply: Reply, records: Sequence[StoredRecord]) -> list[Verdict]:
+    def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> list[Verdict]:
         """A sound verdict for each record; `internal` for all if the destination has not one for each."""
         try:
-            return self._ask(self._part, lambda: _sound(destination.judge(reply, tuple(records)), len(records)))
+            return self._ask(self._part, lambda: _sound(self.destination.judge(reply, tuple(records)), len(records)))
         except Misbehaved:
             return [Verdict(Outcome.DROPPED, Drop.INTERNAL, "the destination could not judge the answer")] * len(
                 records
             )
 
-    def amounts(
-        self, destination: SummingDestination, event: Mapping[str, Any], user_id: str
-    ) -> list[tuple[str, float]]:
-        """What an event adds to which sums."""
-
-        def found() -> list[tuple[str, float]]:
-            return [_amount(*one) for one in islice(destination.amounts(dict(event), user_id), MAX_AMOUNTS)]
-
-        return self._ask(f"amounts() of {self._part}", found)
-
     def _ask(self, part: str, call: Callable[[], T]) -> T:
-        """Call foreign code. `SystemExit` and its like would end the worker; only the player's Ctrl-C passes."""
-        try:
-            return call()
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and is_the_players(error):
-                raise
-            self._diagnostics.foreign(part, error)
-            raise Misbehaved(f"{part} raised {type(error).__name__}") from None
+        return _asked(part, call, self._diagnostics)
+
+
+def _part_of(destination: Destination) -> str:
+    """What a developer is told of it."""
+    return f'the destination "{destination.name}"'
+
+
+def _asked(part: str, call: Callable[[], T], diagnostics: Diagnostics) -> T:
+    """Call foreign code. `SystemExit` and its like would end the worker; only the player's Ctrl-C passes."""
+    try:
+        return call()
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and is_the_players(error):
+            raise
+        diagnostics.foreign(part, error)
+        raise Misbehaved(f"{part} raised {type(error).__name__}") from None
 
 
 def amounts_of(
@@ -149,13 +155,16 @@ def amounts_of(
 
     Such an event is counted as lost to its sums; the record itself, which other destinations get, is not touched.
     """
-    part = Foreign(destination.name, diagnostics)
+    part = f"amounts() of {_part_of(destination)}"
 
     def amounts(event: Mapping[str, Any], user_id: str) -> Sequence[tuple[str, float]]:
+        def found() -> list[tuple[str, float]]:
+            return [_amount(*one) for one in islice(destination.amounts(dict(event), user_id), MAX_AMOUNTS)]
+
         try:
-            return part.amounts(destination, event, user_id)
+            return _asked(part, found, diagnostics)
         except Misbehaved:
-            diagnostics.drop(Drop.INTERNAL, detail=f'amounts() of the destination "{destination.name}"')
+            diagnostics.drop(Drop.INTERNAL, detail=part)
             return ()
 
     return amounts

@@ -18,10 +18,11 @@ from typing import Any
 
 from ga_pygame.clock import breathe
 from ga_pygame.delivery.encoder import Encoder
-from ga_pygame.delivery.outbox.contract import NewRecord, OpenSession, Transaction
+from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
+from ga_pygame.delivery.outbox.open_session import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS, OpenSession
 from ga_pygame.delivery.wallets import added, wallet_events
 from ga_pygame.events import Business, Event, Health, Progression, Resource, SessionEnd, Status, User, WalletChange
-from ga_pygame.kept import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS
+from ga_pygame.kept import SESSION_NUM, TRANSACTION_NUM
 from ga_pygame.records import Record, Repeated, SessionRef
 
 WALLET_SECONDS = 10.0
@@ -122,7 +123,7 @@ class Page:
             extra = self._duration(event, record)
             numbers = self._count_attempt(event, record)
         elif kind is Business:
-            numbers = {"transaction_num": self._transaction.increment("transaction_num")}
+            numbers = {"transaction_num": self._transaction.increment(TRANSACTION_NUM)}
         elif kind is User:
             self._begin(record)
         elif isinstance(event, SessionEnd):
@@ -184,7 +185,7 @@ class Page:
         if session is None:
             raise ValueError("a record without a session")
         self.urgent = True
-        number = self._transaction.increment("session_num")
+        number = self._transaction.increment(SESSION_NUM)
         numbers = dict([*self.book.numbers.items(), (session.id, number)][-_REMEMBERED_SESSIONS:])
         started = self._encoder.clock.wall(session.started)
         row = OpenSession(session.id, number, started, started, None, 0.0, b"")

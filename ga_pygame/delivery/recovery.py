@@ -18,16 +18,17 @@ from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.outbox.contract import (
     LockedError,
     NewRecord,
-    OpenSession,
     Orphan,
     Outbox,
     OutboxError,
     Transaction,
 )
+from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.page import Book, Page
 from ga_pygame.delivery.wallets import wallet_events
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import Event, Progression, SessionEnd, Status, User
+from ga_pygame.kept import journal_position
 from ga_pygame.recording import journal
 from ga_pygame.recording.journal import Rest
 from ga_pygame.recording.journal_files import NotOurs
@@ -124,7 +125,7 @@ def replay(transaction: Transaction, orphan: Orphan, rest: Rest, encoder: Encode
     done = _position(transaction, orphan, rest)
     records = [record for position, record in rest.records if position > done]
     end = max(rest.end, done)
-    transaction.remember(orphan.journal_key, str(end) if end else None)
+    transaction.remember(journal_position(orphan.launch), str(end) if end else None)
     sessions = {session.session_id: session for session in orphan.sessions}
     lost = 0
     if records:
@@ -185,7 +186,7 @@ def end_sessions(transaction: Transaction, sessions: Sequence[OpenSession], enco
 
 def _position(transaction: Transaction, orphan: Orphan, rest: Rest) -> int:
     """Up to where the outbox has a journal's records; if its own word is damaged, the journal's counts."""
-    kept_one = transaction.value(orphan.journal_key)
+    kept_one = transaction.value(journal_position(orphan.launch))
     if kept_one is None:
         return 0
     position = int(kept_one) if kept_one.isascii() and kept_one.isdecimal() and len(kept_one) < 20 else -1

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from ga_pygame.delivery.outbox.contract import Batch
+from ga_pygame.kept import undecided_count
 from ga_pygame.protocol import Host
 
 MAX_UNDECIDED = 12
@@ -30,7 +31,7 @@ class Undecided:
     """
 
     def __init__(self, name: str, host: Host) -> None:
-        self._key = f"undecided:{name}"
+        self._key = undecided_count(name)
         self._host = host
         kept = _KEPT.fullmatch(host.values.get(self._key, ""))
         self._first, self._size, self.count = (int(part) for part in kept.groups()) if kept else (-1, 0, 0)

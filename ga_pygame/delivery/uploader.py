@@ -10,15 +10,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ga_pygame.delivery.foreign import Foreign, Misbehaved
 from ga_pygame.delivery.outbox.contract import Batch, Outbox, Rejected
 from ga_pygame.delivery.undecided import MAX_UNDECIDED, Undecided
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.protocol import (
-    Destination,
-    Host,
     Outcome,
     Pending,
     Reply,
@@ -26,7 +24,6 @@ from ga_pygame.protocol import (
     Situation,
     Standing,
     StoredRecord,
-    Transport,
     Verdict,
 )
 
@@ -67,50 +64,55 @@ class Listener(Protocol):
         ...
 
 
+class Timing(NamedTuple):
+    """When an uploader is at work.
+
+    Attributes:
+        interval: Seconds between uploads while nothing is urgent, if the destination has none of its own.
+        chance: Random numbers from 0 to 1, for the backoff.
+    """
+
+    interval: float
+    chance: Callable[[], float]
+
+
 class Uploader:
     """See the module.
 
     Args:
-        destination: Speaks the service's language.
-        transport: Carries requests; used by this uploader alone.
+        service: The destination and what carries its requests.
         outbox: Where records wait.
-        host: Handed to the destination.
         situation: The running session, `None` before the first one is stored.
         diagnostics: Counts what is delivered and dropped.
         listener: Hears what became of events.
-        interval: Seconds between uploads while nothing is urgent.
-        chance: Random numbers from 0 to 1, for the backoff.
+        timing: When to upload.
         advice: What to do where the server does not answer, said once each time that it begins; "" says nothing,
             since a player can do nothing about a service.
     """
 
     def __init__(
         self,
-        destination: Destination,
-        transport: Transport,
+        service: Foreign,
         outbox: Outbox,
         *,
-        host: Host,
         situation: Callable[[], Situation | None],
         diagnostics: Diagnostics,
         listener: Listener,
-        interval: float,
-        chance: Callable[[], float],
+        timing: Timing,
         advice: str = "",
     ) -> None:
+        destination = service.destination
         self.name = destination.name
         self._destination = destination
-        self._transport = transport
-        self._foreign = Foreign(destination.name, diagnostics)
+        self._service = service
         self._advice = advice
         self._outbox = outbox
-        self._host = host
         self._situation = situation
         self._diagnostics = diagnostics
         self._listener = listener
-        wanted = interval if destination.interval is None else destination.interval
+        wanted = timing.interval if destination.interval is None else destination.interval
         self._interval = max(MIN_INTERVAL_SECONDS, wanted)
-        self._chance = chance
+        self._chance = timing.chance
         self._finishing = False
         self._ceased = False
         self._urgent = False
@@ -134,7 +136,7 @@ class Uploader:
         self._small_until = -1  # a batch that reaches this id was too large: send half of it
         self._max_events, self._max_bytes = destination.max_events, destination.max_bytes  # as they were checked
         self._small = self._max_events
-        self._undecided = Undecided(destination.name, host)
+        self._undecided = Undecided(destination.name, service.host)
         self._is_held = False  # until the backoff is over: a flush must not send that batch again
 
     def urge(self) -> None:
@@ -170,7 +172,7 @@ class Uploader:
 
     def close(self) -> None:
         """Let go of connections. The last step does it; a worker that is still at work then comes here by itself."""
-        self._foreign.close(self._transport)
+        self._service.close()
 
     def _step(self, now: float) -> float | None:
         try:
@@ -180,7 +182,7 @@ class Uploader:
                 self._answer_flushes("the player did not agree")
                 return None
             if self._may_try(now):
-                self._foreign.open(self._destination, self._transport, self._host)
+                self._service.open()
             return self._start(now)
         except Misbehaved as error:
             self._pending = None
@@ -194,7 +196,7 @@ class Uploader:
 
     def _poll(self, pending: Pending, sent: float, now: float) -> float:
         """Look whether the answer is there."""
-        reply = self._foreign.poll(pending)
+        reply = self._service.poll(pending)
         if reply is None:
             if now - sent <= MAX_PENDING_SECONDS:
                 return _POLL_SECONDS
@@ -250,7 +252,7 @@ class Uploader:
             return False
         batch = self._leased = None if self._is_drained else self._lease()
         first = batch.records[0] if batch is not None else None
-        request, is_unfit = self._foreign.handshake(self._destination, situation, first)
+        request, is_unfit = self._service.handshake(situation, first)
         if request is not None:
             self._give_back()
         elif batch is None:
@@ -260,14 +262,14 @@ class Uploader:
             if request is None:
                 return True  # the outbox has changed: look anew
         self._address = request.url
-        self._pending = (self._foreign.send(self._transport, request), 0.0)
+        self._pending = (self._service.send(request), 0.0)
         return True
 
     def _encoded(self, batch: Batch, *, is_unfit: bool) -> Request | None:
         """The batch's request; `None` if it has none: halves find the record that is to blame, which is dropped."""
         try:
             if not is_unfit:
-                return self._foreign.encode(self._destination, batch.records)
+                return self._service.encode(batch.records)
         except Misbehaved:
             is_unfit = True
         if len(batch.records) > 1:
@@ -306,7 +308,7 @@ class Uploader:
         if self._leased is not None:
             self._judge(reply, self._leased, now)
             return
-        standing = self._foreign.welcome(self._destination, reply)
+        standing = self._service.welcome(reply)
         if standing is Standing.RETRY:
             self._back_off(reply, now)
         elif standing is Standing.REFUSED:
@@ -322,7 +324,7 @@ class Uploader:
             raise Misbehaved(f"{self.name} asks for one handshake after the other")
 
     def _judge(self, reply: Reply, batch: Batch, now: float) -> None:
-        verdicts = self._foreign.judge(self._destination, reply, batch.records)
+        verdicts = self._service.judge(reply, batch.records)
         outcome = verdicts[0].outcome
         if outcome is Outcome.SPLIT and len(batch.records) > 1:
             self._split(batch)

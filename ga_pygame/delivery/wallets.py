@@ -6,7 +6,7 @@ import contextlib
 
 from ga_pygame import rules
 from ga_pygame.checks import InvalidEvent
-from ga_pygame.delivery.outbox.contract import OpenSession
+from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.events import Flow, Resource
 
 

@@ -8,17 +8,18 @@ that died.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from ga_pygame import kept
-from ga_pygame.clock import Clock, breathe
-from ga_pygame.delivery.encoder import Amounts, Encoder
-from ga_pygame.delivery.outbox.contract import LockedError, Outbox, Transaction, journal_key
+from ga_pygame.clock import breathe
+from ga_pygame.delivery.encoder import Encoder
+from ga_pygame.delivery.intake import Intake
+from ga_pygame.delivery.outbox.contract import LockedError, Outbox, Transaction
 from ga_pygame.delivery.page import Book, Heartbeat, Page
 from ga_pygame.delivery.recovery import recover
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.recording.inbox import Flush, Inbox, Item, Remember
-from ga_pygame.recording.journal import Journal
+from ga_pygame.kept import Remember
+from ga_pygame.recording.inbox import Flush, Item
 
 COMMIT_SECONDS = 0.04
 """Time between commits: with the commit itself, an event is on disk within 0.05 s."""
@@ -38,9 +39,6 @@ _BUSY = 128
 MANY = 500 - 64
 """Records that are sent at once instead of at the next interval, so that no more wait at an exit: one batch."""
 
-JOURNAL_SECONDS = 0.1
-"""Time between two tries to begin a journal, while there is no disk."""
-
 HEARTBEAT_SECONDS = 0.5
 """Time between refreshes of the session's row while nothing is reported: so exact is the length after a kill."""
 
@@ -55,17 +53,13 @@ class Writer:
     """See the module.
 
     Args:
-        inbox: What the game reported; the writer is the only one to take from it.
+        intake: What the game reported; the writer is the only one to take from it. Its journal is told what is stored.
         outbox: Where it goes.
-        clock: For wall-clock times and intervals.
+        encoder: Makes JSON of it.
         diagnostics: Counts what is stored and lost.
         heartbeat: Tells how long the running session has lasted; `None` while there is none.
         urge: Called after a commit that should be sent now: a session's start or end, or a full batch.
         max_outbox_bytes: Room for records that wait.
-        amounts: By summing destination, what an event adds to which of its sums.
-        journal: Where records are noted, to be told what is committed.
-        begin_journal: Makes one as soon as there is a disk, where there was none at the start.
-        health_for: Destinations that want health samples.
 
     Attributes:
         has_finished: Everything is stored, and nothing will be any more.
@@ -77,30 +71,24 @@ class Writer:
 
     def __init__(
         self,
-        inbox: Inbox,
+        intake: Intake,
         outbox: Outbox,
+        encoder: Encoder,
         *,
-        clock: Clock,
         diagnostics: Diagnostics,
         heartbeat: Callable[[float], Heartbeat | None],
         urge: Callable[[], None],
         max_outbox_bytes: int,
-        amounts: Mapping[str, Amounts] | None = None,
-        journal: Journal | None = None,
-        begin_journal: Callable[[], Journal | None] | None = None,
-        health_for: Sequence[str] = (),
     ) -> None:
-        self._inbox = inbox
+        self._intake = intake
+        self._inbox = intake.inbox
         self._outbox = outbox
-        self._clock = clock
+        self._encoder = encoder
         self._diagnostics = diagnostics
         self._heartbeat = heartbeat
         self._urge = urge
         self._max_outbox_bytes = max_outbox_bytes
-        self._journal = journal
-        self._begin_journal = begin_journal
-        self._next_journal = 0.0
-        self._journal_key = journal_key(outbox.launch)
+        self._journal_key = kept.journal_position(outbox.launch)
         self._position = 0  # in the journal, of what the outbox has
         self._told = 0  # what the journal knows of that
         self._stored = (0, 0)  # and of what the disk has, and who else
@@ -108,7 +96,6 @@ class Writer:
         self._remembers: deque[Remember] = deque()
         self._flushes: deque[Flush] = deque()
         self._book = Book()
-        self._encoder = Encoder(clock, amounts, health_for)
         self._unsent = 0  # stored since the uploaders were last urged
         self._saved_at = 0.0
         self._recovered = False
@@ -130,9 +117,7 @@ class Writer:
             except LockedError:
                 if not self._finishing:  # else the next launch picks them up
                     return COMMIT_SECONDS
-        if self._journal is None and self._begin_journal is not None and now >= self._next_journal:
-            self._next_journal = now + JOURNAL_SECONDS
-            self._journal = self._begin_journal()
+        self._intake.look_for_disk(now)
         finishing = self._finishing  # read before the inbox, as are requests: what came before them is stored
         self._take_requests()
         items = self._in_hand
@@ -168,7 +153,8 @@ class Writer:
         return beat or self._book.wallet_is_due(now)
 
     def _store(self, items: Sequence[Item], now: float, *, may_wait: bool) -> None:
-        position = self._journal.position if self._journal is not None else 0
+        journal = self._intake.journal
+        position = journal.position if journal is not None else 0
         try:
             self._commit(items, now, position, may_wait=may_wait)
         except LockedError:
@@ -180,17 +166,18 @@ class Writer:
 
     def tell_journal(self) -> None:
         """Have the journal forget what is on the disk; what is in memory it keeps until it is sent."""
-        if self._journal is None:
+        journal = self._intake.journal
+        if journal is None:
             return
         done = self._told if self._told == self._position else self._outbox.journal_done(self._position)
         if done != self._told:
             self._told = done
-            self._journal.committed(done)
+            journal.committed(done)
         if self._outbox.is_on_disk:
             stored = done, self._outbox.journal_sent(done)
             if stored != self._stored:
                 self._stored = stored
-                self._journal.stored(*stored)
+                journal.stored(*stored)
 
     @property
     def unstored(self) -> int:
@@ -200,7 +187,7 @@ class Writer:
     @property
     def owes_journal(self) -> bool:
         """Whether the journal has what is neither on the disk nor sent."""
-        return self._journal is not None and self._outbox.journal_done(self._position) != self._position
+        return self._intake.journal is not None and self._outbox.journal_done(self._position) != self._position
 
     def _store_alone(self, item: Item, now: float, position: int) -> None:
         try:

@@ -42,11 +42,11 @@ from ga_pygame.addresses import address
 from ga_pygame.clock import breathe
 from ga_pygame.config import SANDBOX_GAME_KEY, check_keys
 from ga_pygame.diagnostics import Drop
+from ga_pygame.kept import REMOTE_CONFIGS
 from ga_pygame.protocol import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
 
 GAMEANALYTICS_URL = "https://api.gameanalytics.com"
 GAMEANALYTICS_SANDBOX_URL = "https://sandbox-api.gameanalytics.com"
-CONFIGS_KEY = "remote_configs"
 _JSON_PIECE = 64
 """Records that are encoded at a time."""
 MAX_REJECTION_LENGTH = 1000
@@ -104,7 +104,7 @@ class GameAnalytics(Destination):
 
     def open(self, host: Host) -> None:
         self._host = host
-        kept = untrusted.parsed_object(host.values.get(CONFIGS_KEY, "{}").encode("utf-8", "replace"))
+        kept = untrusted.parsed_object(host.values.get(REMOTE_CONFIGS, "{}").encode("utf-8", "replace"))
         self._configs = remote_configs.sound(kept)
 
     # --- init -------------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ class GameAnalytics(Destination):
                 {**answer, "user_id": self._asked.user_id if self._asked else ""},
                 lambda why: self._warn("configs", f"{self._endpoint}, remote configs: {why}"),
             )
-            host.remember(CONFIGS_KEY, json.dumps(self._configs))
+            host.remember(REMOTE_CONFIGS, json.dumps(self._configs))
         host.publish_configs(self._configs)
 
     # --- events -----------------------------------------------------------------------------------------

@@ -21,10 +21,9 @@ from ga_pygame import rules, untrusted
 from ga_pygame.addresses import POGR_URL, address
 from ga_pygame.clock import iso
 from ga_pygame.diagnostics import Drop
+from ga_pygame.kept import pogr_session, pogr_sessions
 from ga_pygame.protocol import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
 
-SESSION_KEY = "pogr_session:"
-"""Prefix of the keys of kept sessions; a session's id follows."""
 MAX_UNSURE_TRIES = 3
 """Tries of a request that the server may already have processed."""
 MAX_SESSIONS = 100
@@ -95,13 +94,12 @@ class POGR(Destination):
 
     def open(self, host: Host) -> None:
         self._host = host
-        for key, text in host.values.items():
-            if key.startswith(SESSION_KEY):
-                session = _kept_session(text)
-                if session is None or key != SESSION_KEY + session.session_id:
-                    host.remember(key, None)
-                else:
-                    self._sessions[session.session_id] = session
+        for session_id, text in pogr_sessions(host.values).items():
+            session = _kept_session(text)
+            if session is None or session_id != session.session_id:
+                host.remember(pogr_session(session_id), None)
+            else:
+                self._sessions[session_id] = session
 
     # --- sessions -----------------------------------------------------------------------------
 
@@ -148,12 +146,12 @@ class POGR(Destination):
             self._sessions[oldest.session_id] = replace(oldest, is_over=True)
         self._sessions[session.session_id] = session
         if self._host is not None:
-            self._host.remember(SESSION_KEY + session.session_id, json.dumps(asdict(session)))
+            self._host.remember(pogr_session(session.session_id), json.dumps(asdict(session)))
 
     def _forget(self, session: PogrSession) -> None:
         self._sessions.pop(session.session_id, None)
         if self._host is not None:
-            self._host.remember(SESSION_KEY + session.session_id, None)
+            self._host.remember(pogr_session(session.session_id), None)
 
     def _told_offset(self, reply: Reply) -> float | None:
         """Return server time minus local time by the answer's `Date`: a player's clock may be wrong by days."""

@@ -23,7 +23,7 @@ from ga_pygame import device, untrusted
 from ga_pygame.addresses import TROPHY_URL, address
 from ga_pygame.diagnostics import Drop
 from ga_pygame.protocol import Host, Outcome, Reply, Request, StoredRecord, SummingDestination, Verdict
-from ga_pygame.signals import Signal
+from ga_pygame.signals import Signal, emit
 
 P = ParamSpec("P")
 
@@ -178,7 +178,7 @@ class Trophy(SummingDestination):
 
     def _post(self, signal: Signal[P], *args: P.args, **kwargs: P.kwargs) -> None:
         if self._host is not None:
-            self._host.post(functools.partial(signal.emit, *args, **kwargs))
+            self._host.post(functools.partial(emit, signal, *args, **kwargs))
 
 
 def _check_application_key(key: object) -> None:

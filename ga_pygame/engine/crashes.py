@@ -11,7 +11,7 @@ from collections.abc import Hashable
 
 from ga_pygame import rules
 from ga_pygame.checks import InvalidEvent
-from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.diagnostics import Diagnostics, Drop, guard
 from ga_pygame.engine.home_paths import masked_end, masked_start
 from ga_pygame.events import Error, Fields, Severity
 from ga_pygame.records import Post
@@ -64,6 +64,11 @@ class ErrorReports:
         if self._is_new(key):
             self._post(Error(level, describe(error)), fields)
             self._seen.add(key)
+
+    @guard
+    def crash(self, error: Exception) -> None:
+        """Record an exception that the game did not catch."""
+        self.exception(error, Severity.CRITICAL, None)
 
     def _is_full(self) -> bool:
         """Whether no error is sent any more: asked before an error becomes text. Counts the error if so."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import pygame
 
@@ -40,8 +40,28 @@ CLASSIC = (
 )
 
 
-def _nothing() -> None:
-    pass
+class Loop(Protocol):
+    """What follows from what the hook sees."""
+
+    def tick(self) -> None:
+        """Called in the game's own calls, a few times each frame."""
+        ...
+
+    def frame_shown(self) -> None:
+        """Called when a frame was shown."""
+        ...
+
+    def flush(self) -> None:
+        """Called when the player asks to quit; the game may still say no."""
+        ...
+
+    def leave(self) -> None:
+        """Called by `pygame.quit()`."""
+        ...
+
+    def look_after(self) -> None:
+        """Called four times a second."""
+        ...
 
 
 _IDLE = "_ga_pygame_idle"
@@ -56,11 +76,7 @@ class Hook:
         focus: Reads pygame's state.
         clock: For the times of what is seen.
         diagnostics: Told of failures of ours.
-        tick: Called in the game's own calls, a few times each frame.
-        shown: Called when a frame was shown.
-        flush: Called when the player asks to quit; the game may still say no.
-        leave: Called by `pygame.quit()`.
-        look_after: Called four times a second.
+        loop: Called as its methods say.
         health: Told of each frame, if anybody wants to know.
     """
 
@@ -71,22 +87,15 @@ class Hook:
         *,
         clock: Clock,
         diagnostics: Diagnostics,
-        tick: Callable[[], None],
-        shown: Callable[[], None],
-        flush: Callable[[], None],
-        leave: Callable[[], None],
-        look_after: Callable[[], None] = _nothing,
+        loop: Loop,
         health: HealthSampler | None = None,
     ) -> None:
         self._session = session
         self._focus = focus
         self._clock = clock
         self._diagnostics = diagnostics
-        self._tick = tick
-        self._shown = shown
-        self._flush = flush
-        self._leave = leave
-        self._look_after = look_after
+        self._loop = loop
+        self._tick = loop.tick
         self._health = health
         self._next_read = 0.0
         self._wrapped: list[tuple[Any, str, Any, Any]] = []
@@ -134,7 +143,7 @@ class Hook:
         if now >= self._next_read:
             self._next_read = now + WATCH_SECONDS
             self._focus.read(now)
-            self._look_after()
+            self._loop.look_after()
             if self._is_installed and not self._quit_registered and pygame.display.get_init():
                 self._register_quit()
                 self._session.start(now)  # the game went on after pygame.quit()
@@ -174,12 +183,12 @@ class Hook:
         if self._health is not None:
             self._health.frame(self._clock.monotonic())
         self._tick()
-        self._shown()
+        self._loop.frame_shown()
 
     def _observe(self, kind: int) -> None:
         now = self._clock.monotonic()
         if kind in _LEAVING:
-            self._flush()
+            self._loop.flush()
             return
         self._focus.read(now)
         if not self._focus.armed:  # a driver without focus: the event is all there is
@@ -197,6 +206,6 @@ class Hook:
         self._quit_registered = False
         if self._is_installed:
             try:
-                self._leave()
+                self._loop.leave()
             except Exception as error:  # noqa: BLE001 - the game is sacred
                 self._diagnostics.defect("pygame.quit", error)

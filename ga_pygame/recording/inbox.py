@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import EXACT, Event, Fields, FieldValue, Key
+from ga_pygame.kept import Remember
 from ga_pygame.recording.entries import (
     EVENT,
     KIND,
@@ -70,13 +71,6 @@ def _with_fields(key: Key, fields: dict[str, FieldValue]) -> Key:
     """The key of an event with custom fields. The types are part of it: 1 and 1.0 are equal and another text."""
     values = fields.values()
     return (key, *fields, *values, *map(type, values))
-
-
-class Remember(NamedTuple):
-    """A wish to keep a value across launches; `None` forgets it."""
-
-    key: str
-    value: str | None
 
 
 class Flush(NamedTuple):

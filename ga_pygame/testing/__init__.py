@@ -1,13 +1,32 @@
-"""What tests put in the place of time and network, in games and here: nothing sleeps, nothing leaves."""
+"""What tests put in the place of time, threads and network, in games and here: nothing sleeps, nothing leaves.
+
+`docs/testing.md` has an example.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Any
 
+from ga_pygame.delivery.runner import FrameRunner
+from ga_pygame.parts import Parts
 from ga_pygame.protocol import Answered, Reply, Request
+from ga_pygame.tracker import Tracker
 
-__all__ = ["ManualClock", "ScriptedTransport"]
+__all__ = ["FrameRunner", "ManualClock", "Parts", "ScriptedTransport", "tracker_of"]
+
+
+def tracker_of(parts: Parts, **knobs: Any) -> Tracker:
+    """Make a tracker of other parts: a clock that stands still, a transport that answers from a script.
+
+    Args:
+        parts: The classes; those that are left out are a desktop's.
+        **knobs: As `Tracker` takes them.
+    """
+    tracker = Tracker.__new__(Tracker)
+    tracker._assemble(parts, knobs)
+    return tracker
 
 
 class ManualClock:

@@ -26,20 +26,21 @@ def say(*words):
     os.write(1, (" ".join(map(str, words)) + chr(10)).encode())  # whole lines, also beside another thread's
 
 def observe(tracker):
-    looks, offsets, cpu = [], {0.0}, tracker._clock.cpu
+    looks, offsets, cpu = [], {0.0}, tracker._core.clock.cpu
 
     def noted():
         looks.append((now(), cpu()))
-        offsets.add(tracker._clock.server_offset or 0.0)
+        offsets.add(tracker._core.clock.server_offset or 0.0)
         return looks[-1][1]
 
-    tracker._clock.cpu = noted
+    tracker._core.clock.cpu = noted
     before = now()
     tracker.start()
     say("plays", before, now())
 
     def say_when_aware():
-        while tracker._watch is None or not tracker._watch._focus.armed:
+        watch = getattr(tracker._running, "_watch", None)  # a tracker that is off has none
+        while watch is None or not watch._focus.armed:
             time.sleep(0.01)
         say("aware")
 
@@ -48,8 +49,8 @@ def observe(tracker):
     def tell():
         gaps = ((at - last, used - before) for (last, before), (at, used) in zip(looks, looks[1:]))
         asleep = sum(gap for gap, used in gaps if gap > 1.9 and used < 0.6 * gap)
-        offsets.add(tracker._clock.server_offset or 0.0)
-        say("observed", tracker._clock.wall(0.0), asleep, *offsets)
+        offsets.add(tracker._core.clock.server_offset or 0.0)
+        say("observed", tracker._core.clock.wall(0.0), asleep, *offsets)
 
     atexit.register(tell)
 """

@@ -271,7 +271,7 @@ def until_told(told: Path) -> str:
 def test_killed(play: Play, collector: Collector, tmp_path: Path, end: str, code: int) -> None:
     """What a process that died without a word could not say, the next launch says in its name."""
     told = tmp_path / "told"
-    clock = 'say("dies", tracker._clock.wall(0.0), tracker._clock.server_offset or 0.0)\n'
+    clock = 'say("dies", tracker._core.clock.wall(0.0), tracker._core.clock.server_offset or 0.0)\n'
     game = play(script(until_told(told) + clock + end))
     started = Moment.of_start(game)
     noted = eventually(lambda: noted_length(tmp_path) > 2 and noted_length(tmp_path), 30)

@@ -119,8 +119,9 @@ def test_without_close(game: Any, collector: Collector, tmp_path: Path) -> None:
 SHORT = """
 import ga_pygame
 from ga_pygame.delivery.runner import FrameRunner
-from ga_pygame.wiring import Parts
-tracker = ga_pygame.Tracker.of(Parts(runner=FrameRunner))
+from ga_pygame.parts import Parts
+from ga_pygame.testing import tracker_of
+tracker = tracker_of(Parts(runner=FrameRunner))
 tracker.start()
 tracker.design("exit:short")
 tracker.close()

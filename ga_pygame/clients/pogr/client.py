@@ -12,10 +12,10 @@ from ga_pygame.clients.pogr import wire as pogr_wire
 from ga_pygame.clients.pogr.wire import POGRResult, checked_tags, to_json
 from ga_pygame.process import CpuMeter, memory_bytes, native_modules
 from ga_pygame.protocol import Reply, Request
-from ga_pygame.signals import Response, Signal
+from ga_pygame.signals import Response, Signal, emit
 
 if TYPE_CHECKING:
-    from ga_pygame.wiring import Parts
+    from ga_pygame.parts import Parts
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _NO_CLIENT = "client_id and build_id are needed: set both, from the POGR Game Client page, before init()"
@@ -265,7 +265,7 @@ class POGRClient:
 
         def before_finish(result: POGRResult) -> None:
             over()
-            self.log_updated.emit(told[0], told[1] or result.error)
+            emit(self.log_updated, told[0], told[1] or result.error)
 
         response = self._caller.response(POGRResponse, f"pogr.{command}")
         call = Call(

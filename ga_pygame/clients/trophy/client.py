@@ -16,7 +16,7 @@ from ga_pygame.protocol import Request
 from ga_pygame.signals import Response
 
 if TYPE_CHECKING:
-    from ga_pygame.wiring import Parts
+    from ga_pygame.parts import Parts
 
 A = TypeVar("A", bound=Answer)
 

@@ -85,10 +85,17 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Faults:
-    """The faults that wait for their requests."""
+    """The faults that wait for their requests.
+
+    Args:
+        drop: Closes a client's connection without an answer.
+
+    Attributes:
+        drop: As given.
+    """
 
     def __init__(self, drop: Callable[[tuple[str, int]], None]) -> None:
-        self._drop = drop
+        self.drop = drop
         self._waiting: list[tuple[Fault, int]] = []
 
     def set(self, body: bytes) -> None:
@@ -158,7 +165,7 @@ class Faults:
         else:
             answer = await handle(fault.delay)
         if fault.drop and request.client is not None:
-            self._drop((request.client.host, request.client.port))
+            self.drop((request.client.host, request.client.port))
             return Response(status_code=400)  # nobody reads it
         headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
         if fault.retry_after is not None:

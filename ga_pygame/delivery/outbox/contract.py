@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from ga_pygame import kept
+from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.diagnostics import Drop
+from ga_pygame.kept import KeptKey
 from ga_pygame.protocol import StoredRecord
 from ga_pygame.traces import start_of
 
@@ -22,9 +24,6 @@ T = TypeVar("T")
 
 PROTECTED = frozenset({"user", "session_end", "business"})
 """Categories that go last when the outbox is full. Source: GameAnalytics SDKs, which accept only these then."""
-
-COUNTERS = frozenset({"session_num", "transaction_num"})
-"""Values that only grow, by `Transaction.increment`."""
 
 MAX_REJECTED = 200
 """Rejected events kept for the developer to look at."""
@@ -74,29 +73,6 @@ def taken_apart(record: StoredRecord) -> NewRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenSession:
-    """What is needed to end a session whose process died. Source: REST v2, table `session_end`.
-
-    Attributes:
-        length: Seconds focused so far.
-        client_ts: When `length` was true, by the local clock.
-        annotations: The last event's shared fields, as a JSON fragment.
-        attempt: The level of the open progression attempt, parts joined by ':'.
-        wallet: Flows not sent yet: (flow, currency, item type, item id) to amount.
-    """
-
-    session_id: str
-    session_num: int
-    session_start_ts: float
-    client_ts: float
-    clock_offset: float | None
-    length: float
-    annotations: bytes
-    attempt: str | None = None
-    wallet: Mapping[tuple[str, str, str, str], float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Orphan:
     """What a process left behind that died.
 
@@ -111,16 +87,6 @@ class Orphan:
     sessions: Sequence[OpenSession]
     journal: Path | None
     is_of_this_file: bool = True
-
-    @property
-    def journal_key(self) -> str:
-        """The value that says up to which number its journal is committed."""
-        return journal_key(self.launch)
-
-
-def journal_key(launch: str) -> str:
-    """See `Orphan.journal_key`."""
-    return f"journal:{launch}"
 
 
 def _nothing(_cause: str, _message: str) -> None:
@@ -175,19 +141,19 @@ class Batch:
 class Transaction(Protocol):
     """What the writer may do in one step that happens wholly or not at all."""
 
-    def value(self, key: str) -> str | None:
+    def value(self, key: KeptKey) -> str | None:
         """A value kept across launches."""
         ...
 
-    def values(self) -> Mapping[str, str]:
+    def values(self) -> Mapping[KeptKey, str]:
         """All values kept across launches."""
         ...
 
-    def remember(self, key: str, value: str | None) -> None:
+    def remember(self, key: KeptKey, value: str | None) -> None:
         """Keep a value across launches; `None` forgets it."""
         ...
 
-    def increment(self, key: str) -> int:
+    def increment(self, key: KeptKey) -> int:
         """Move a counter by one; the first value is 1."""
         ...
 

@@ -25,7 +25,6 @@ from ga_pygame.delivery.outbox.contract import (
     Rejected,
     Told,
     Transaction,
-    journal_key,
 )
 from ga_pygame.delivery.outbox.file import BUSY_SECONDS, DamagedError, NewerSchemaError, read_values
 from ga_pygame.delivery.outbox.launches import Launches
@@ -45,9 +44,6 @@ FIRST_RETRY_SECONDS = 0.1
 
 MAX_RETRY_SECONDS = 5.0
 """The longest time between two tries to use the disk again."""
-
-_SALVAGE = "salvage"
-"""The kept value that names a file set aside whose records are still to be saved."""
 
 
 class FailoverOutbox:
@@ -119,7 +115,8 @@ class FailoverOutbox:
     def _sqlite(
         self, path: Path, seconds: float, *, migrates: bool = True, launches: Launches | None = None
     ) -> SqliteOutbox:
-        names = (self._destinations, self._summing, self._launch)
+        launches = launches or Launches(path.parent, self._launch, self._told)
+        names = (self._destinations, self._summing)
         return SqliteOutbox(path, *names, seconds=seconds, told=self._told, migrates=migrates, launches=launches)
 
     # --- a file that is damaged, or gone ----------------------------------------------------------------
@@ -155,7 +152,7 @@ class FailoverOutbox:
         def copy(transaction: Transaction) -> None:
             with salvage.opened(aside) as damaged:
                 salvage.copy_values(damaged, self._launch, transaction, self._told.say)
-            transaction.remember(_SALVAGE, aside.name)
+            transaction.remember(kept.SET_ASIDE, aside.name)
 
         disk.transact(copy)
         self._disk, self._aside, self._damage, self._has_saved = disk, None, None, False
@@ -192,10 +189,10 @@ class FailoverOutbox:
             return
 
         def save(transaction: Transaction) -> tuple[str, salvage.Found] | None:
-            name = transaction.value(_SALVAGE)
+            name = transaction.value(kept.SET_ASIDE)
             if name is None:
                 return None
-            transaction.remember(_SALVAGE, None)
+            transaction.remember(kept.SET_ASIDE, None)
             aside = path.with_name(Path(name).name)
             if not aside.exists():
                 return None
@@ -333,7 +330,7 @@ class FailoverOutbox:
             except OutboxError as error:
                 self._to_memory(error)
         self._numbered_in_memory = True
-        first, key = self._memory.next_id, journal_key(self._launch)
+        first, key = self._memory.next_id, kept.journal_position(self._launch)
         before = kept.count(self._memory.values.get(key))
         result = self._memory.transact(work)
         self._slices.add(Slice(first, self._memory.next_id, before, kept.count(self._memory.values.get(key))))

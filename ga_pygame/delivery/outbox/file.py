@@ -16,6 +16,7 @@ from pathlib import Path
 from ga_pygame.delivery.outbox import data_folder, shared_memory
 from ga_pygame.delivery.outbox.contract import LockedError, OutboxError
 from ga_pygame.delivery.outbox.file_lock import Patience
+from ga_pygame.kept import KeptKey
 
 BUSY_SECONDS = 0.25
 """The longest wait of a statement for another process that is writing."""
@@ -108,7 +109,7 @@ def wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
     connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
-def read_values(path: Path, key: str | None = None, seconds: float = 0.0) -> dict[object, object]:
+def read_values(path: Path, key: KeptKey | None = None, seconds: float = 0.0) -> dict[object, object]:
     """The kept values of a file that this process has not opened, or one of them; nothing where they cannot be read.
 
     Makes no file, and waits at most so long for others.

@@ -10,11 +10,11 @@ import contextlib
 import sqlite3
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 from ga_pygame import kept
-from ga_pygame.delivery.outbox.contract import OpenSession, Orphan, OutboxError, Told, journal_key
+from ga_pygame.delivery.outbox.contract import Orphan, OutboxError, Told
 from ga_pygame.delivery.outbox.file_lock import FileLock
+from ga_pygame.delivery.outbox.open_session import OpenSession, lost_flows, session_of
 from ga_pygame.recording import journal_files
 
 _FRESH_SECONDS = 60.0
@@ -28,11 +28,14 @@ class Launches:
         folder: The data folder.
         own: This launch's name.
         told: Told of rows that make no sense.
+
+    Attributes:
+        own: As given.
     """
 
     def __init__(self, folder: Path, own: str, told: Told) -> None:
         self._folder = folder
-        self._own = own
+        self.own = own
         self._told = told
         self._lock = self._lock_file(own)
         self._graves: dict[str, FileLock] = {}
@@ -65,10 +68,10 @@ class Launches:
     def orphans(self, connection: sqlite3.Connection) -> Sequence[Orphan]:
         """See `Outbox`."""
         rows = self._open_sessions(connection)
-        positions = connection.execute("SELECT key FROM key_value WHERE key GLOB 'journal:*'").fetchall()
+        positions = connection.execute("SELECT key FROM key_value WHERE key GLOB ?", (kept.JOURNALS,)).fetchall()
         journals = set(journal_files.launches(self._folder))  # later: who has a position has had a journal before
         self._sweep_positions(connection, positions, journals)
-        names = ({launch for launch, _ in rows} | journals) - {self._own}
+        names = ({launch for launch, _ in rows} | journals) - {self.own}
         dead = [launch for launch in sorted(names) if kept.LAUNCH.fullmatch(launch) and self._take_lock_of(launch)]
         for launch in tuple(dead):
             if (mark := self._ended_mark(launch)).exists():
@@ -91,12 +94,12 @@ class Launches:
         found = []
         query = "SELECT CAST(session_id AS BLOB), session_end.* FROM session_end"
         for key, *columns, launch in connection.execute(query).fetchall():
-            session = saved_session((*columns, launch))
+            session = session_of(tuple(columns))
             if session is not None and isinstance(launch, str) and kept.LAUNCH.fullmatch(launch):
                 found.append((launch, session))
                 if columns[6] and not session.annotations:
                     self._told.lost(1, "the row of an open session names no player, so it ends unsaid")
-                if flows := kept.lost_flows(columns[8], session.wallet):
+                if flows := lost_flows(columns[8], session.wallet):
                     self._told.lost(flows, "flows of a wallet make no sense")
                 continue
             connection.execute("DELETE FROM session_end WHERE CAST(session_id AS BLOB) IS ?", (key,))
@@ -111,14 +114,14 @@ class Launches:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         journal_files.mark_done(path)
         if journal_files.remove(path):  # else its position has to outlive it: see `_sweep_positions`
-            connection.execute("DELETE FROM key_value WHERE key = ?", (orphan.journal_key,))
+            connection.execute("DELETE FROM key_value WHERE key = ?", (kept.journal_position(orphan.launch),))
         self._release_lock_of(orphan.launch)
 
     def _sweep_positions(
         self, connection: sqlite3.Connection, known: Sequence[tuple[str]], journals: Collection[str]
     ) -> None:
         """Forget positions in journals that are gone; some could not be removed when their launch was buried."""
-        wanted = {journal_key(launch) for launch in (*journals, self._own)}
+        wanted = {kept.journal_position(launch) for launch in (*journals, self.own)}
         gone = [(key,) for (key,) in known if key not in wanted]
         if gone and len(journals) < journal_files.MAX_JOURNALS:  # else some journals were not looked at
             connection.executemany("DELETE FROM key_value WHERE key = ?", gone)
@@ -140,7 +143,7 @@ class Launches:
 
     def mark_ended(self) -> None:
         """Say beside the file, which cannot be written, that this launch's sessions are over and delivered."""
-        mark = self._ended_mark(self._own)
+        mark = self._ended_mark(self.own)
         mark.touch(mode=0o600)  # an empty file finds room on a full disk
         mark.chmod(0o600)
 
@@ -164,10 +167,3 @@ class Launches:
 
     def _lock_file(self, launch: str) -> FileLock:
         return FileLock(self._folder / f"launch-{launch}.lock")
-
-
-def saved_session(row: Sequence[Any]) -> OpenSession | None:
-    """A row of the table `session_end`, without the launch, its last column; `None` where it makes no sense."""
-    *columns, _launch = row  # the columns stand in the order of the fields
-    found = kept.session_row(tuple(columns))
-    return OpenSession(*found) if found is not None else None

@@ -15,13 +15,11 @@ from typing import TypeVar
 from ga_pygame import kept
 from ga_pygame.clock import breathe, new_id
 from ga_pygame.delivery.outbox.contract import (
-    COUNTERS,
     LEAST_SUM,
     MAX_REJECTED,
     PROTECTED,
     Batch,
     NewRecord,
-    OpenSession,
     Orphan,
     Rejected,
     Told,
@@ -31,6 +29,8 @@ from ga_pygame.delivery.outbox.contract import (
     sum_record,
     taken_apart,
 )
+from ga_pygame.delivery.outbox.open_session import OpenSession
+from ga_pygame.kept import COUNTERS, USER_ID, KeptKey
 from ga_pygame.protocol import StoredRecord
 
 T = TypeVar("T")
@@ -63,12 +63,12 @@ class MemoryOutbox:
         self._bytes = 0
         self._leased: dict[str, int] = {}  # by destination, the last id
         self._next_id = 1
-        self.values: dict[str, str] = {}
+        self.values: dict[KeptKey, str] = {}
         self.attempts: Counter[str] = Counter()
         self.sessions: dict[str, OpenSession | None] = {}  # None: ended here, perhaps open on the disk
         self.elsewhere: set[str] = set()  # sessions of dead launches, open on the disk, which this one looks after
         self.rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
-        self._known_values: dict[str, str] = {}
+        self._known_values: dict[KeptKey, str] = {}
         self._known_attempts: dict[str, int] = {}
         self._was_cleared = False
         self.launch = new_id()
@@ -231,7 +231,7 @@ class MemoryOutbox:
         self._additions.extend(additions)
 
     def take_over(
-        self, values: Mapping[str, str], attempts: Mapping[str, int], sessions: Mapping[str, OpenSession]
+        self, values: Mapping[KeptKey, str], attempts: Mapping[str, int], sessions: Mapping[str, OpenSession]
     ) -> None:
         """Go on from what another outbox knew."""
         self.values, self._known_values = dict(values), dict(values)
@@ -266,7 +266,7 @@ class MemoryOutbox:
             before, now = self._known_values.get(key), transaction.value(key)
             if key in COUNTERS:
                 transaction.remember(key, str(kept.count(now) + kept.count(value) - kept.count(before)))
-            elif value != before and not (key == "user_id" and now is not None):  # a player stays who they were
+            elif value != before and not (key == USER_ID and now is not None):  # a player stays who they were
                 transaction.remember(key, value)
         for level, number in self.attempts.items():
             if number != self._known_attempts.get(level, 0):
@@ -337,19 +337,19 @@ class _MemoryTransaction:
         self._added: list[tuple[NewRecord, Sequence[str] | None]] = []
         self._additions: list[tuple[str, str, float]] = []
 
-    def value(self, key: str) -> str | None:
+    def value(self, key: KeptKey) -> str | None:
         return self._values.get(key)
 
-    def values(self) -> Mapping[str, str]:
+    def values(self) -> Mapping[KeptKey, str]:
         return dict(self._values)
 
-    def remember(self, key: str, value: str | None) -> None:
+    def remember(self, key: KeptKey, value: str | None) -> None:
         if value is None:
             self._values.pop(key, None)
         else:
             self._values[key] = value
 
-    def increment(self, key: str) -> int:
+    def increment(self, key: KeptKey) -> int:
         number = kept.count(self._values.get(key)) + 1
         self._values[key] = str(number)
         return number

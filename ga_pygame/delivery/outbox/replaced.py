@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ga_pygame import kept
 from ga_pygame.delivery.outbox import salvage
 from ga_pygame.delivery.outbox.contract import NewRecord, Told, Transaction
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
-
-_SAVED = "saved_from"
-"""The kept value that names the removed file whose records were saved here."""
 
 
 def move(old: SqliteOutbox, new: SqliteOutbox, destinations: Sequence[str], told: Told, *, is_new: bool) -> bool:
@@ -33,16 +31,16 @@ def move(old: SqliteOutbox, new: SqliteOutbox, destinations: Sequence[str], told
     mark = f"{old.identity}:{salvage.last(old.connection)}"  # nobody writes there any more: all copies see the same
 
     def copy(transaction: Transaction) -> bool:
-        if transaction.value(_SAVED) == mark:
+        if transaction.value(kept.SAVED_FROM) == mark:
             return False
         there = set() if is_new else {_event(one) for one, _ in _records(new, destinations)}
-        if not is_new and transaction.value("user_id") == salvage.value(old.connection, "user_id"):
+        if not is_new and transaction.value(kept.USER_ID) == salvage.value(old.connection, kept.USER_ID):
             salvage.delete_sums(new.connection)  # of an older copy: the old file's have grown from them
         salvage.copy_values(old.connection, old.launch, transaction, told.say)
         for record, only in _records(old, destinations):
             if _event(record) not in there:
                 transaction.add([record], only)
-        transaction.remember(_SAVED, mark)
+        transaction.remember(kept.SAVED_FROM, mark)
         return True
 
     return new.transact(copy)

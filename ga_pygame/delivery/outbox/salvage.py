@@ -18,7 +18,7 @@ from ga_pygame import kept
 from ga_pygame.clock import breathe
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction, taken_apart
 from ga_pygame.delivery.outbox.file import text_of
-from ga_pygame.delivery.outbox.launches import saved_session
+from ga_pygame.delivery.outbox.open_session import session_of
 from ga_pygame.delivery.outbox.schema import SELECT, DamagedBlockError, Row, as_row, records, unsealed, whole_parts
 from ga_pygame.protocol import StoredRecord
 
@@ -106,13 +106,12 @@ def copy_values(damaged: sqlite3.Connection, own: str, transaction: Transaction,
         say: Told of values that make no sense.
     """
     for key, value in kept.values(_readable(damaged, "SELECT key, value FROM key_value"), say).items():
-        if key != "outbox_bytes":
-            transaction.remember(key, value)
+        transaction.remember(key, value)
     for level, number in _readable(damaged, "SELECT progression_event_id, attempt_num FROM progression"):
         if isinstance(level, str) and (attempts := kept.count(number, kept.MAX_ATTEMPTS)):
             transaction.set_attempts(level, attempts)
     for row in _readable(damaged, "SELECT * FROM session_end"):
-        session, launch = saved_session(row), row[-1]
+        session, launch = session_of(tuple(row[:-1])), row[-1]
         if session is not None and isinstance(launch, str) and kept.LAUNCH.fullmatch(launch):
             transaction.save_session(session, None if launch == own else launch)
     for destination, slot, value, key in _readable(
@@ -179,7 +178,7 @@ def read_records(
     return Found(kept_records, lost)
 
 
-def value(damaged: sqlite3.Connection, key: str) -> object:
+def value(damaged: sqlite3.Connection, key: kept.KeptKey) -> object:
     """One kept value as it is, `None` where it cannot be read."""
     return dict(_readable(damaged, "SELECT key, value FROM key_value")).get(key)
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from ga_pygame.clock import breathe
 from ga_pygame.delivery.outbox.contract import PROTECTED, NewRecord, payload
+from ga_pygame.kept import OUTBOX_SIZE
 from ga_pygame.protocol import StoredRecord
 
 SCHEMA_VERSION = 3
@@ -111,7 +112,7 @@ def _make_2(connection: sqlite3.Connection) -> None:
     connection.execute("DROP TABLE records")
     connection.execute("DROP TABLE deliveries")
     size = connection.execute(f"SELECT ifnull(sum({SIZE}), 0) FROM blocks").fetchone()[0]  # noqa: S608
-    connection.execute("INSERT OR REPLACE INTO key_value VALUES ('outbox_bytes', ?)", (size,))
+    connection.execute("INSERT OR REPLACE INTO key_value VALUES (?, ?)", (OUTBOX_SIZE, size))
 
 
 def _make_3(connection: sqlite3.Connection) -> None:

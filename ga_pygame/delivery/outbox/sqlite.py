@@ -26,7 +26,6 @@ from ga_pygame.delivery.outbox.contract import (
     MAX_REJECTED,
     Batch,
     LockedError,
-    OpenSession,
     Orphan,
     OutboxError,
     Rejected,
@@ -47,7 +46,8 @@ from ga_pygame.delivery.outbox.file import (
     wait_at_most,
 )
 from ga_pygame.delivery.outbox.file_lock import FileLock, Patience, acquire_cleared
-from ga_pygame.delivery.outbox.launches import Launches, saved_session
+from ga_pygame.delivery.outbox.launches import Launches
+from ga_pygame.delivery.outbox.open_session import OpenSession, session_of
 from ga_pygame.delivery.outbox.schema import (
     SCHEMA_VERSION,
     SELECT,
@@ -60,6 +60,7 @@ from ga_pygame.delivery.outbox.schema import (
 )
 from ga_pygame.delivery.outbox.transaction import SqliteTransaction
 from ga_pygame.delivery.outbox.waiting import Sent, all_there, be_done, done_of, last_id, mend, set_done
+from ga_pygame.kept import KeptKey
 from ga_pygame.protocol import StoredRecord
 
 T = TypeVar("T")
@@ -78,11 +79,10 @@ class SqliteOutbox:
         path: The database file; its folder is made where it is missing, readable by the user only.
         destinations: Names that take records.
         summing: Names that take sums.
-        launch: This process's name, where it has one already.
         seconds: The longest wait for other processes.
         told: Told of what is wrong in the file and costs only itself.
-        launches: Of the outbox that this one follows in the same process.
         migrates: Whether a file of an older version is turned into today's, which takes a second where it is full.
+        launches: Under which name this process is known there, if it has one already.
 
     Raises:
         OutboxError: The file or folder cannot be used; the message says why.
@@ -93,7 +93,6 @@ class SqliteOutbox:
         path: Path,
         destinations: Sequence[str],
         summing: Sequence[str] = (),
-        launch: str | None = None,
         *,
         seconds: float = BUSY_SECONDS,
         told: Told | None = None,
@@ -101,13 +100,13 @@ class SqliteOutbox:
         launches: Launches | None = None,
     ) -> None:
         self.path = path
-        self.launch = launch or new_id()
         self._destinations = tuple(destinations)
         self._summing = frozenset(summing)
         self._told = told or Told()
         self._turn = Lock()  # to write: SQLite would have the uploader sleep, 35 ms at a time beside a busy writer
         self._leases: dict[str, FileLock] = {}
-        self.launches = launches or Launches(path.parent, self.launch, self._told)
+        self.launches = launches or Launches(path.parent, new_id(), self._told)
+        self.launch = self.launches.own
         self._unsaved: dict[str, int] = {}  # the last id of what was sent while the disk could not say so
         self._unsaved_sums: dict[str, set[str]] = {name: set() for name in summing}
         self._never_frozen = set(summing)
@@ -210,15 +209,14 @@ class SqliteOutbox:
         with translated(self.path):
             self.launches.mark_ended()
 
-    def counters(self) -> tuple[dict[str, str], dict[str, int], dict[str, OpenSession]]:
+    def counters(self) -> tuple[dict[KeptKey, str], dict[str, int], dict[str, OpenSession]]:
         """Values, attempts and open sessions, for an outbox that has to go on elsewhere."""
         with reading(self.path):
             values = kept.values(self._writer.execute("SELECT key, value FROM key_value"), self._told.say)
-            values.pop("outbox_bytes", None)
             pairs = self._writer.execute("SELECT * FROM progression").fetchall()
             attempts = {level: kept.count(number, kept.MAX_ATTEMPTS) for level, number in pairs}
             rows = self._writer.execute("SELECT * FROM session_end WHERE launch = ?", (self.launch,)).fetchall()
-            sessions = [session for row in rows if (session := saved_session(row)) is not None]
+            sessions = [session for row in rows if (session := session_of(row[:-1])) is not None]
             return values, attempts, {session.session_id: session for session in sessions}
 
     # --- the uploaders' side ----------------------------------------------------------------------------
@@ -427,7 +425,7 @@ class GoneError(OutboxError):
     """Somebody removed or replaced the file while it was in use."""
 
 
-def read_value(path: Path, key: str, seconds: float = 0.0) -> str | None:
+def read_value(path: Path, key: KeptKey, seconds: float = 0.0) -> str | None:
     """One kept value of a file that nobody has opened yet; `None` where it cannot be read."""
     return kept.value(key, read_values(path, key, seconds).get(key), Told().say)
 

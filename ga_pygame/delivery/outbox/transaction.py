@@ -7,9 +7,11 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from ga_pygame import kept
-from ga_pygame.delivery.outbox.contract import NewRecord, OpenSession, Told, refusal
+from ga_pygame.delivery.outbox.contract import NewRecord, Told, refusal
+from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.outbox.schema import INSERT, SIZE, Addition, blocks
 from ga_pygame.delivery.outbox.waiting import grow, last_id, set_done
+from ga_pygame.kept import OUTBOX_SIZE, KeptKey
 
 _DOOMED = 64
 """Blocks looked at in one go while room is made."""
@@ -49,21 +51,21 @@ class SqliteTransaction:
         self._ids = 0
         self._added: list[Addition] = []
 
-    def value(self, key: str) -> str | None:
+    def value(self, key: KeptKey) -> str | None:
         row = self._connection.execute("SELECT value FROM key_value WHERE key = ?", (key,)).fetchone()
         return kept.value(key, row[0], self._told.say) if row else None
 
-    def values(self) -> Mapping[str, str]:
-        pairs = self._connection.execute("SELECT key, value FROM key_value WHERE key != 'outbox_bytes'")
+    def values(self) -> Mapping[KeptKey, str]:
+        pairs = self._connection.execute("SELECT key, value FROM key_value")
         return kept.values(pairs, self._told.say)
 
-    def remember(self, key: str, value: str | None) -> None:
+    def remember(self, key: KeptKey, value: str | None) -> None:
         if value is None:
             self._connection.execute("DELETE FROM key_value WHERE key = ?", (key,))
         else:
             self._connection.execute("INSERT OR REPLACE INTO key_value VALUES (?, ?)", (key, value))
 
-    def increment(self, key: str) -> int:
+    def increment(self, key: KeptKey) -> int:
         number = kept.count(self.value(key)) + 1
         self.remember(key, str(number))
         return number
@@ -150,12 +152,12 @@ class SqliteTransaction:
         return dropped
 
     def _size(self) -> int:
-        return kept.count(self.value("outbox_bytes")) + self._grown
+        return kept.count(self.value(OUTBOX_SIZE)) + self._grown
 
     def _count_anew(self) -> None:
         """Add up what there is, before anything goes: the number that was kept may be damaged."""
         (size,) = self._connection.execute(f"SELECT ifnull(sum({SIZE}), 0) FROM blocks").fetchone()  # noqa: S608
-        self.remember("outbox_bytes", str(size - self._grown))
+        self.remember(OUTBOX_SIZE, str(size - self._grown))
         self.counted = True
 
     def _oldest(self, protected: bool) -> str | None:

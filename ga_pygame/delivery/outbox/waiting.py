@@ -108,9 +108,9 @@ def last_id(connection: sqlite3.Connection) -> int:
 def grow(connection: sqlite3.Connection, amount: int, ids: int) -> None:
     """Note by how many bytes the outbox has grown, and the sum of its blocks' ids."""
     connection.execute(
-        "INSERT INTO key_value VALUES ('outbox_bytes', ?1)"
+        "INSERT INTO key_value VALUES (?2, ?1)"
         " ON CONFLICT (key) DO UPDATE SET value = MAX(0, CAST(value AS INTEGER) + ?1)",
-        (amount,),
+        (amount, kept.OUTBOX_SIZE),
     )
     connection.execute("UPDATE tally SET ids = ids + ?", (ids,))
 

@@ -9,7 +9,7 @@ A row is acknowledged after its commit. Bearer tokens, tickets and keys are not 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,7 +86,6 @@ class PogrRoutes:
         options: The options of the emulator.
         faults: Faults for the next requests.
         held: Counts the bytes of all bodies.
-        drop: Closes a client's connection without an answer.
         tell: Called to tell the developer what is refused or unusual.
     """
 
@@ -97,14 +96,12 @@ class PogrRoutes:
         faults: Faults,
         *,
         held: bodies.Held,
-        drop: Callable[[tuple[str, int]], None],
         tell: Tell,
     ) -> None:
         self._store = store
         self._options = options
         self._faults = faults
         self._held = held
-        self._drop = drop
         self._tell = tell
 
     def routes(self) -> list[Route]:
@@ -120,7 +117,7 @@ class PogrRoutes:
         command = request.path_params.get("command", "")
         with self._held.share() as hold:
             try:
-                body = await bodies.read_body(request, self._drop, hold)
+                body = await bodies.read_body(request, self._faults.drop, hold)
             except bodies.TooLarge:
                 return await self._refused(_Refusal(413, f"the body is over {bodies.MAX_BODY_BYTES} bytes"))
             except bodies.Busy:

@@ -59,7 +59,6 @@ class TrophyRoutes:
         lenient: Events of one player and metric at the same time wait for each other instead of being refused.
         faults: Faults for the next requests.
         held: Counts the bytes of all bodies.
-        drop: Closes a client's connection without an answer.
         tell: Called to tell the developer what is refused or created automatically.
     """
 
@@ -72,7 +71,6 @@ class TrophyRoutes:
         lenient: bool,
         faults: Faults,
         held: bodies.Held,
-        drop: Callable[[tuple[str, int]], None],
         tell: Tell,
     ) -> None:
         self._store = store
@@ -81,7 +79,6 @@ class TrophyRoutes:
         self._lenient = lenient
         self._faults = faults
         self._held = held
-        self._drop = drop
         self._tell = tell
         self._keys = {one.key: one.user for one in rules.keys}
         self._monotonic = clock.SystemClock().monotonic
@@ -116,7 +113,7 @@ class TrophyRoutes:
         names = [unquote(part.decode("latin-1")) for part in raw.split(b"/")[2:]]
         with self._held.share() as hold:
             try:
-                body = await bodies.read_body(request, self._drop, hold)
+                body = await bodies.read_body(request, self._faults.drop, hold)
             except bodies.TooLarge:
                 return await self._refused(CallRefused(413, f"the body is over {bodies.MAX_BODY_BYTES} bytes"))
             except bodies.Busy:

@@ -1,0 +1,44 @@
+"""What the writer takes from: the inbox, and the journal in which it outlives a kill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ga_pygame.recording.inbox import Inbox
+from ga_pygame.recording.journal import Journal
+
+JOURNAL_SECONDS = 0.1
+"""Time between two tries to begin a journal, while there is no disk."""
+
+
+class Intake:
+    """See the module.
+
+    Args:
+        inbox: What the game reported.
+        make: Makes the launch's journal; `None` while there is no disk for it.
+        begin: Has recording go on in a journal that could not begin at the start.
+
+    Attributes:
+        journal: Where records are noted, `None` while there is none. Set by the writer's thread.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        make: Callable[[], Journal | None] = lambda: None,
+        begin: Callable[[Journal], None] | None = None,
+    ) -> None:
+        self.inbox = inbox
+        self.journal = make()
+        self._make = make
+        self._begin = begin or inbox.attach
+        self._next_try = 0.0
+
+    def look_for_disk(self, now: float) -> None:
+        """Begin the journal, if there was no disk for it until now. Writer's thread."""
+        if self.journal is None and now >= self._next_try:
+            self._next_try = now + JOURNAL_SECONDS
+            journal = self.journal = self._make()
+            if journal is not None:
+                self._begin(journal)

@@ -1,0 +1,137 @@
+"""A session that is open: what would end it if the process died now, and how its row in a file is read.
+
+A file may be damaged, changed by hand or written by another version. What is wrong in a row costs only itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ga_pygame import rules
+from ga_pygame.checks import InvalidEvent
+from ga_pygame.kept import count, from_json
+
+MAX_SESSION_SECONDS = 30 * 86_400.0
+"""The longest session that is believed; the length of a longer one is taken for damaged."""
+
+MAX_WALLET_FLOWS = 1000
+"""Flows in a wallet: before it has more, the sums become events; more than these are not read."""
+
+FlowKey = tuple[str, str, str, str]
+"""A flow of a wallet: source or sink, currency, item type, item id."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """What is needed to end a session whose process died. Source: REST v2, table `session_end`.
+
+    Attributes:
+        length: Seconds focused so far.
+        client_ts: When `length` was true, by the local clock.
+        annotations: The last event's shared fields, as a JSON fragment.
+        attempt: The level of the open progression attempt, parts joined by ':'.
+        wallet: Flows not sent yet, each with its amount.
+    """
+
+    session_id: str
+    session_num: int
+    session_start_ts: float
+    client_ts: float
+    clock_offset: float | None
+    length: float
+    annotations: bytes
+    attempt: str | None = None
+    wallet: Mapping[FlowKey, float] = field(default_factory=dict)
+
+
+_ROW_LENGTH = len(fields(OpenSession))
+
+
+def session_of(columns: tuple[Any, ...]) -> OpenSession | None:
+    """Read a row of the table `session_end` without the launch, its last column.
+
+    The columns stand in the order of the fields. Each has its default; `None` if no session is left.
+    """
+    if len(columns) != _ROW_LENGTH:
+        return None
+    session_id, number, start, at, offset, length, annotations, attempt, wallet = columns
+    if not isinstance(session_id, str) or not 0 < len(session_id) <= 64 or not session_id.isprintable():
+        return None
+    said = _sound_annotations(annotations)
+    number = count(number) or count((said or {}).get("session_num"))
+    if not number:
+        return None  # no number is better than a false one
+    start, at = _sound_time(start), _sound_time(at)
+    if at is None:
+        at = start
+    if at is None:
+        return None
+    return OpenSession(
+        session_id,
+        number,
+        at if start is None else start,
+        at,
+        float(offset) if _is_number(offset) and abs(offset) < MAX_CLOCK_SECONDS else None,
+        float(length) if _is_number(length) and 0 <= length <= MAX_SESSION_SECONDS else 0.0,
+        bytes(annotations) if said is not None else b"",
+        _sound_level(attempt),
+        _wallet(wallet),
+    )
+
+
+MAX_CLOCK_SECONDS = 1e11
+"""The latest time and the largest clock offset that is believed: some 3,000 years."""
+
+
+def _is_number(found: object) -> bool:
+    return (type(found) is float and math.isfinite(found)) or type(found) is int
+
+
+def _sound_time(found: Any) -> float | None:
+    return float(found) if _is_number(found) and 0 <= found < MAX_CLOCK_SECONDS else None
+
+
+def _sound_annotations(found: object) -> dict[str, Any] | None:
+    """The shared fields of a session's events; `None` where they are none, or name no player."""
+    said = from_json(b"{" + found + b"}") if isinstance(found, bytes) and found else None
+    if not isinstance(said, dict):
+        return None
+    user_id = said.get("user_id", "unknown")
+    return said if isinstance(user_id, str) and user_id else None
+
+
+def _sound_level(found: object) -> str | None:
+    try:
+        if isinstance(found, str):
+            rules.progression_levels(tuple(found.split(":")))
+            return found
+    except InvalidEvent:
+        pass
+    return None
+
+
+def _wallet(found: object) -> dict[FlowKey, float]:
+    """Flows that were not sent yet; one that is wrong costs only itself."""
+    flows = from_json(found) if isinstance(found, str) else None
+    wallet: dict[FlowKey, float] = {}
+    for one in flows[:MAX_WALLET_FLOWS] if isinstance(flows, list) else ():
+        try:
+            flow, currency, item_type, item_id, amount = one
+            rules.resource_currency("currency", currency)
+            rules.event_part("item_type", item_type)
+            rules.event_part("item_id", item_id)
+            rules.positive("amount", amount)
+        except (ValueError, TypeError):
+            continue
+        if flow in ("Source", "Sink"):
+            wallet[flow, currency, item_type, item_id] = float(amount)
+    return wallet
+
+
+def lost_flows(found: object, wallet: Mapping[FlowKey, float]) -> int:
+    """How many flows of a kept wallet are not in what was read of it; 1 where nothing says how many there were."""
+    flows = from_json(found) if isinstance(found, str) else None
+    return max(0, len(flows) - len(wallet)) if isinstance(flows, list) else 1
