@@ -165,15 +165,16 @@ def entries_and_gaps(text: bytes, place: int, loads: Callable[[bytes], Any]) -> 
 def lost_in(text: bytes, gap: Gap) -> int:
     """About how many events a gap has cost: zeros may have been a row each, a body belongs to its head."""
     count = 0
-    is_body = False
+    is_body, behind = False, gap.start
     for place in range(gap.start, gap.end, _UNIT):
         kind, length, _, what = _HEAD.unpack_from(text, place)
         is_head = not kind and 0 < length <= len(text) and EVENT <= what <= TURN
+        is_body = is_body and place < behind and any(text[place : place + _UNIT])
         if is_head:
             count += what == EVENT
-        elif not is_body or not any(text[place : place + _UNIT]):
+            is_body, behind = True, place + _HEAD.size + length
+        elif not is_body:
             count += 1
-        is_body = is_head or (is_body and any(text[place : place + _UNIT]))
     return count
 
 
