@@ -23,6 +23,7 @@ from ga_pygame.delivery.uploader import FlushDone, Listener, Uploader
 from ga_pygame.delivery.writer import FRAMES_SECONDS, Writer
 from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation, SummingDestination, Transport
 from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.kinds import KIND_BY_CODE
 from ga_pygame.recording.inbox import Flush, Inbox, Remember
 from ga_pygame.recording.journal import Journal
 
@@ -193,7 +194,10 @@ class Delivery:
             amounts=amounts,
             journal=self.journal,
             begin_journal=self._begin_journal if config.journal else None,
-            health_for=[target.name for target in targets if target.wants_health],
+            wanted_by={
+                attribute: [target.name for target in targets if getattr(target, attribute, False)]
+                for attribute in {kind.wanted_by for kind in KIND_BY_CODE.values() if kind.wanted_by}
+            },
         )
         host = Host(clock, MappingProxyType(self.values), self._remember, publish_configs, diagnostics.warn_once, post)
         self._uploaders = [

@@ -27,7 +27,8 @@ from ga_pygame.delivery.outbox.contract import (
 from ga_pygame.delivery.page import Book, Page
 from ga_pygame.delivery.wallets import wallet_events
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import Event, Progression, SessionEnd, Status, User
+from ga_pygame.events import Progression, SessionEnd, Status, User
+from ga_pygame.kinds import Event
 from ga_pygame.recording import journal
 from ga_pygame.recording.journal import Rest
 from ga_pygame.recording.journal_files import NotOurs

@@ -65,7 +65,7 @@ class Writer:
         amounts: By summing destination, what an event adds to which of its sums.
         journal: Where records are noted, to be told what is committed.
         begin_journal: Makes one as soon as there is a disk, where there was none at the start.
-        health_for: Destinations that want health samples.
+        wanted_by: By `Event.wanted_by`, the destinations that want such events.
 
     Attributes:
         has_finished: Everything is stored, and nothing will be any more.
@@ -88,7 +88,7 @@ class Writer:
         amounts: Mapping[str, Amounts] | None = None,
         journal: Journal | None = None,
         begin_journal: Callable[[], Journal | None] | None = None,
-        health_for: Sequence[str] = (),
+        wanted_by: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._inbox = inbox
         self._outbox = outbox
@@ -108,7 +108,7 @@ class Writer:
         self._remembers: deque[Remember] = deque()
         self._flushes: deque[Flush] = deque()
         self._book = Book()
-        self._encoder = Encoder(clock, amounts, health_for)
+        self._encoder = Encoder(clock, amounts, wanted_by)
         self._unsent = 0  # stored since the uploaders were last urged
         self._saved_at = 0.0
         self._recovered = False
