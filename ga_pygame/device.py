@@ -11,7 +11,8 @@ import re
 import sys
 from functools import cache
 
-from ga_pygame import rules
+UNKNOWN = "unknown"
+"""What is said of the manufacturer and the device."""
 
 
 @cache
@@ -44,16 +45,3 @@ def time_zone() -> str | None:
     except (ValueError, OSError, LookupError):  # a rule such as CET-1CEST, or a name that nobody else knows
         return None
     return named
-
-
-@cache
-def facts() -> dict[str, object]:
-    """The shared fields that never change during a launch."""
-    return {
-        "v": 2,
-        "sdk_version": rules.SDK_VERSION,
-        "os_version": os_version(),
-        "platform": platform(),
-        "manufacturer": "unknown",
-        "device": "unknown",
-    }

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from ga_pygame import rules
-from ga_pygame.checks import Integer, Number
+from ga_pygame.checks import Integer, Number, Text
+from ga_pygame.kinds import ABOVE_ZERO, Event, Key
 from ga_pygame.process import memory_bytes
+from ga_pygame.rules import Field
 
 FieldValue = str | int | float
 Fields = Mapping[str, FieldValue]
@@ -46,82 +48,17 @@ class Severity(str, Enum):
     CRITICAL = "critical"
 
 
-Key = str | tuple[object, ...]
-"""All that an event says but its number; events with the same key are checked once."""
-
-
-EXACT = 2**53
-"""Whole numbers up to here are floats, too: a row holds its number as a float."""
-ABOVE_ZERO = 5e-324
-"""The smallest number that is more than 0."""
-
-
-class Event:
-    """Base of all event kinds. Immutable; checked when created.
-
-    A kind that a game repeats has a static method `key_of`. It makes the key of what the game passed to the call; the
-    property `key` calls it with the event's own values, so that call and event agree.
-
-    Attributes:
-        number_name: The attribute that differs between events of one key, "" if there is none.
-        number_rule: What that number must keep; `None` if there is none.
-        least: The lowest number that a repeat may have; if it is more than `-EXACT`, a repeat must have one.
-    """
-
-    __slots__: tuple[str, ...] = ()
-    number_name: ClassVar[str] = ""
-    number_rule: ClassVar[Integer | Number | None] = None
-    least: ClassVar[float] = -EXACT
-
-    @property
-    def key(self) -> Key | None:
-        """What is the same in all events of the kind that a game repeats; `None`: it repeats none of these."""
-        return None
-
-    @property
-    def number(self) -> float | None:
-        """What differs between them."""
-        return getattr(self, self.number_name) if self.number_name else None
-
-    def with_number(self, number: float | None) -> Event:
-        """The same event with another number, which is not checked."""
-        made = object.__new__(type(self))
-        for name in self.__slots__:
-            setattr(made, name, getattr(self, name))
-        if self.number_name:
-            setattr(made, self.number_name, number)
-        return made
-
-    def check_number(self) -> None:
-        """Check the number of an event that `with_number` made; raises `InvalidEvent`."""
-        number = self.number
-        if self.number_rule is not None and (number is not None or self.least > -EXACT):
-            self.number_rule(self.number_name, number)
-
-    def wire(self) -> dict[str, Any]:
-        """The event's own fields, `category` first, as they stand in the JSON."""
-        raise NotImplementedError
-
-    def _values(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in self.__slots__)
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self._values() == other._values()
-
-    def __hash__(self) -> int:
-        return hash((type(self), self._values()))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}{self._values()}"
-
-
 class User(Event):
     """A session starts. Source: GameAnalytics REST v2, User."""
 
     __slots__ = ()
+    code = 2
+    category = "user"
+    told_by = ()
+    is_counted = True
 
     def wire(self) -> dict[str, Any]:
-        return {"category": "user"}
+        return {"category": self.category}
 
 
 class SessionEnd(Event):
@@ -134,20 +71,38 @@ class SessionEnd(Event):
     """
 
     __slots__ = ("length", "reason")
+    code = 3
+    category = "session_end"
+    wire_fields = {"length": Field(Integer("REST v2, Session end"), required=True)}
+    told_by = ()
+    summed = ("length",)
+    is_counted = True
 
     def __init__(self, length: int, reason: str) -> None:
         self.length: Final = rules.count("length", length)
         self.reason: Final = reason
 
     def wire(self) -> dict[str, Any]:
-        return {"category": "session_end", "length": self.length}
+        return {"category": self.category, "length": self.length}
 
 
 class Business(Event):
     """A purchase with real money. Source: GameAnalytics REST v2, Business."""
 
-    __slots__ = ("amount_cents", "cart_type", "currency", "item_id", "item_type")
+    __slots__ = ("currency", "amount_cents", "item_type", "item_id", "cart_type")
+    code = 4
+    category = "business"
+    wire_fields = {
+        "event_id": Field(rules.business_id, required=True),
+        "amount": Field(rules.amount_cents, required=True),
+        "currency": Field(rules.business_currency, required=True),
+        "transaction_num": Field(Integer("REST v2, Business"), required=True),
+        "cart_type": Field(Text(32, "REST v2, Business")),
+    }
+    summed = ("amount",)
+    is_counted = True
     number_name = "amount_cents"
+    number_field = "amount"
     number_rule = rules.amount_cents
     least = 0
 
@@ -171,7 +126,7 @@ class Business(Event):
 
     def wire(self) -> dict[str, Any]:
         own: dict[str, Any] = {
-            "category": "business",
+            "category": self.category,
             "event_id": f"{self.item_type}:{self.item_id}",
             "amount": self.amount_cents,
             "currency": self.currency,
@@ -188,13 +143,21 @@ class Resource(Event):
         amount: More than 0; the sign on the wire comes from `flow`.
     """
 
-    __slots__ = ("amount", "currency", "flow", "item_id", "item_type")
-    number_name = "amount"
+    __slots__ = ("flow", "currency", "amount", "item_type", "item_id")
+    code = 5
+    category = "resource"
+    wire_fields = {
+        "event_id": Field(rules.resource_id, required=True),
+        "amount": Field(Number("REST v2, Resource"), required=True),
+    }
+    variants = tuple(flow.value for flow in Flow)
+    summed = ("amount",)
+    number_name = number_field = "amount"
     number_rule = rules.positive
     least = ABOVE_ZERO
 
     def __init__(self, flow: Flow, currency: str, amount: float, item_type: str, item_id: str) -> None:
-        self.flow: Final = flow
+        self.flow: Final = Flow(flow)
         self.currency: Final = rules.resource_currency("currency", currency)
         self.amount: Final = rules.positive("amount", amount)
         self.item_type: Final = rules.event_part("item_type", item_type)
@@ -211,7 +174,7 @@ class Resource(Event):
 
     def wire(self) -> dict[str, Any]:
         return {
-            "category": "resource",
+            "category": self.category,
             "event_id": ":".join((self.flow.value, self.currency, self.item_type, self.item_id)),
             "amount": self.amount if self.flow is Flow.SOURCE else -self.amount,
         }
@@ -221,6 +184,11 @@ class WalletChange(Event):
     """A resource flow to be summed up with others of its kind and sent as one `Resource` later."""
 
     __slots__ = ("change",)
+    code = 6
+    category = Resource.category
+    summed = Resource.summed
+    is_counted = True
+    number_field = Resource.number_field
     number_rule = Resource.number_rule
     least = Resource.least
 
@@ -246,6 +214,13 @@ class WalletChange(Event):
         setattr(made, "change", self.change.with_number(number))  # noqa: B010 - it is final for everybody else
         return made
 
+    def values(self) -> tuple[Any, ...]:
+        return self.change.values()
+
+    @classmethod
+    def of(cls, *values: Any) -> WalletChange:
+        return cls(Resource(*values))
+
     def wire(self) -> dict[str, Any]:
         return self.change.wire()
 
@@ -253,12 +228,22 @@ class WalletChange(Event):
 class Progression(Event):
     """A step of an attempt at a level of one to three parts. Source: GameAnalytics REST v2, Progression."""
 
-    __slots__ = ("levels", "score", "status")
-    number_name = "score"
+    __slots__ = ("status", "levels", "score")
+    code = 7
+    category = "progression"
+    wire_fields = {
+        "event_id": Field(rules.progression_id, required=True),
+        "attempt_num": Field(Integer("REST v2, Progression")),
+        "score": Field(Number("schema, Progression")),
+    }
+    variants = tuple(status.value for status in Status)
+    summed = ("score", "attempt_num")
+    is_counted = True
+    number_name = number_field = "score"
     number_rule = rules.score
 
     def __init__(self, status: Status, levels: tuple[str, ...], score: int | None = None) -> None:
-        self.status: Final = status
+        self.status: Final = Status(status)
         self.levels: Final = rules.progression_levels(levels)
         self.score: Final = None if score is None else rules.score("score", score)
 
@@ -277,7 +262,7 @@ class Progression(Event):
         return ":".join(self.levels)
 
     def wire(self) -> dict[str, Any]:
-        own: dict[str, Any] = {"category": "progression", "event_id": f"{self.status.value}:{self.level}"}
+        own: dict[str, Any] = {"category": self.category, "event_id": f"{self.status.value}:{self.level}"}
         if self.score is not None and self.status is not Status.START:
             own["score"] = self.score
         return own
@@ -287,7 +272,11 @@ class Design(Event):
     """Anything else a game wants to count, with an optional value. Source: GameAnalytics REST v2, Design."""
 
     __slots__ = ("event_id", "value")
-    number_name = "value"
+    code = 8
+    category = "design"
+    wire_fields = {"event_id": Field(rules.wire_design_id, required=True), "value": Field(rules.number)}
+    summed = ("value",)
+    number_name = number_field = "value"
     number_rule = rules.number
 
     def __init__(self, event_id: str, value: float | None = None) -> None:
@@ -305,21 +294,25 @@ class Design(Event):
 
     def wire(self) -> dict[str, Any]:
         if self.value is None:
-            return {"category": "design", "event_id": self.event_id}
-        return {"category": "design", "event_id": self.event_id, "value": self.value}
+            return {"category": self.category, "event_id": self.event_id}
+        return {"category": self.category, "event_id": self.event_id, "value": self.value}
 
 
 class Error(Event):
     """Something went wrong. Source: GameAnalytics REST v2, Error."""
 
-    __slots__ = ("message", "severity")
+    __slots__ = ("severity", "message")
+    code = 9
+    category = "error"
+    wire_fields = {"severity": Field(rules.severity, required=True), "message": Field(rules.message, required=True)}
+    told_by = ("severity", "message")
 
     def __init__(self, severity: Severity, message: str) -> None:
-        self.severity: Final = severity
+        self.severity: Final = Severity(severity)
         self.message: Final = rules.message("message", message)
 
     def wire(self) -> dict[str, Any]:
-        return {"category": "error", "severity": self.severity.value, "message": self.message}
+        return {"category": self.category, "severity": self.severity.value, "message": self.message}
 
 
 BUCKET_SECONDS = 0.00025
@@ -327,18 +320,28 @@ BUCKET_SECONDS = 0.00025
 
 
 class Health(Event):
-    """How smoothly the game ran for a while; for destinations that want it, GameAnalytics' REST API has none.
+    """How smoothly the game ran for a while; GameAnalytics' REST API has no such event.
 
     Attributes:
         seconds: The time that the frames took together.
         counts: Frames by their time, in buckets of `BUCKET_SECONDS`.
     """
 
-    __slots__ = ("counts", "seconds")
+    __slots__ = ("seconds", "counts")
+    code = 10
+    category = "health"
+    told_by = ()
+    summed = ("fps",)
+    wanted_by = "wants_health"
 
     def __init__(self, seconds: float, counts: tuple[int, ...]) -> None:
         self.seconds: Final = seconds
         self.counts: Final = counts
+
+    @classmethod
+    def of(cls, *values: Any) -> Health:
+        seconds, counts = values
+        return cls(float(rules.positive("seconds", seconds)), tuple(rules.count("counts", one) for one in counts))
 
     def wire(self) -> dict[str, Any]:
         frames = sum(self.counts)
@@ -346,7 +349,7 @@ class Health(Event):
         while p99 < len(self.counts) - 1 and sum(self.counts[: p99 + 1]) < beyond:
             p99 += 1
         return {
-            "category": "health",
+            "category": self.category,
             "fps": round(frames / self.seconds, 1),
             "frame_ms_p99": (p99 + 1) * BUCKET_SECONDS * 1000,
             "mem_mb": round(memory_bytes() / 2**20, 1),

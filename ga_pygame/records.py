@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
-from ga_pygame.events import Event, Fields, Key
+from ga_pygame.annotations import PARTS
+from ga_pygame.events import Fields
+from ga_pygame.kinds import Event, Key
 
 
 class Post(Protocol):
@@ -58,29 +60,28 @@ Not `None`, which says that the player has none: no dimension can be an empty st
 class Context:
     """What all events share until it changes; replaced, never altered, so that a record can point to it.
 
+    Its parts are those of `annotations.PARTS`; one that is not given is `None`.
+
     Attributes:
         dimensions: The three custom dimensions, `None` where unset.
         fields: Global custom fields; an event's own fields win over them.
         extra: Further annotations under their wire names, e.g. A/B ids.
     """
 
-    __slots__ = ("build", "dimensions", "external_user_id", "extra", "fields", "user_id")
+    __slots__ = tuple(PARTS)
+    user_id: str
+    external_user_id: str | None
+    build: str | None
+    dimensions: tuple[str | None, str | None, str | None]
+    fields: Fields | None
+    extra: Mapping[str, Any] | None
 
-    def __init__(  # noqa: PLR0917 - the journal keeps them in this order
-        self,
-        user_id: str,
-        external_user_id: str | None = None,
-        build: str | None = None,
-        dimensions: tuple[str | None, str | None, str | None] = (None, None, None),
-        fields: Fields | None = None,
-        extra: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.user_id: Final = user_id
-        self.external_user_id: Final = external_user_id
-        self.build: Final = build
-        self.dimensions: Final = dimensions
-        self.fields: Final = fields
-        self.extra: Final = extra
+    def __init__(self, user_id: str, **parts: Any) -> None:
+        parts = {"dimensions": (None, None, None), **parts, "user_id": user_id}
+        for name in self.__slots__:
+            setattr(self, name, parts.pop(name, None))
+        if parts:
+            raise TypeError(f"a context has no {', '.join(parts)}")
 
     def changed(self, **changes: Any) -> Context:
         """A copy with some values changed."""

@@ -10,15 +10,14 @@ published JSON schemas of its servers, "SDK" the behaviour of its official SDKs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ga_pygame.checks import (
     MAX_PART,
     MISSING,
     Check,
-    Flag,
     Integer,
     InvalidEvent,
     Number,
@@ -188,7 +187,6 @@ SDK_VERSION = "rest api v2"
 CLIENT_TS_RANGE = (1_000_000_000, 99_999_999_999)
 
 _ANNOTATIONS = "REST v2, Default annotations"
-_short = Text(64, "schema, Default annotations")
 sdk_version = Pattern(
     rf"rest api v2|({_SDKS}) {_VERSION}(-?(alpha|beta|a|b))?", "a custom client sends 'rest api v2'", _ANNOTATIONS
 )
@@ -201,10 +199,30 @@ engine_version = Pattern(
     rf"({_ENGINES}) {_VERSION}", "a known engine and up to three numbers; pygame is not among them", _ANNOTATIONS
 )
 platform = OneOf(PLATFORMS, _ANNOTATIONS)
-_nonempty = Text(2**16, _ANNOTATIONS, shortest=1)
+business_id = Pattern(
+    f"{_PART}:{_PART}", f"itemType:itemId, each {_PART_WORDS}", "REST v2, Business", allowed=_ID_CHARACTERS
+)
+resource_id = Pattern(
+    f"(Sink|Source):[A-Za-z]{{1,64}}:{_PART}:{_PART}",
+    f"Sink or Source, currency (letters only), itemType, itemId, joined by ':', each {_PART_WORDS}",
+    "REST v2, Resource",
+    allowed=_ID_CHARACTERS,
+)
+progression_id = Pattern(
+    f"(Start|Fail|Complete):{_PART}(:{_PART}){{0,2}}",
+    f"Start, Fail or Complete and 1 to 3 parts joined by ':', each {_PART_WORDS}",
+    "REST v2, Progression",
+    allowed=_ID_CHARACTERS,
+)
+wire_design_id = Pattern(
+    f"{_PART}(:{_PART}){{0,4}}",
+    f"1 to 5 parts joined by ':', each {_PART_WORDS}",
+    "REST v2, Design",
+    allowed=_ID_CHARACTERS,
+)
 
 
-def _anything(field: str, value: object) -> None:
+def anything(field: str, value: object) -> None:
     """Seen in official SDKs, with no published rule."""
 
 
@@ -213,128 +231,3 @@ class Field(NamedTuple):
 
     check: Check
     required: bool = False
-
-
-def _wire_id(regex: str, words: str, source: str) -> Field:
-    return Field(Pattern(regex, words, source, allowed=_ID_CHARACTERS), required=True)
-
-
-ANNOTATIONS: Mapping[str, Field] = {
-    "v": Field(Integer(_ANNOTATIONS, least=2, most=2, words="must be exactly 2"), required=True),
-    "user_id": Field(_nonempty, required=True),
-    "sdk_version": Field(sdk_version, required=True),
-    "os_version": Field(os_version, required=True),
-    "manufacturer": Field(_short, required=True),
-    "device": Field(_short, required=True),
-    "platform": Field(platform, required=True),
-    "session_id": Field(uuid, required=True),
-    "session_num": Field(Integer(_ANNOTATIONS, least=1), required=True),
-    "client_ts": Field(
-        Integer(
-            "schema, Default annotations",
-            least=CLIENT_TS_RANGE[0],
-            most=CLIENT_TS_RANGE[1],
-            words="must be seconds since 1970 in 10 or 11 digits (not milliseconds)",
-        )
-    ),
-    "event_uuid": Field(uuid),
-    "build": Field(Text(32, _ANNOTATIONS)),
-    "engine_version": Field(engine_version),
-    "connection_type": Field(OneOf(("offline", "wwan", "wifi", "lan"), _ANNOTATIONS)),
-    "custom_01": Field(Text(32, _ANNOTATIONS)),
-    "custom_02": Field(Text(32, _ANNOTATIONS)),
-    "custom_03": Field(Text(32, _ANNOTATIONS)),
-    "custom_fields": Field(custom_fields),
-    "gender": Field(OneOf(("male", "female"), _ANNOTATIONS)),
-    "birth_year": Field(Integer(_ANNOTATIONS, least=1000, most=9999, words="must be a year of 4 digits")),
-    "limit_ad_tracking": Field(Flag(_ANNOTATIONS)),
-    "logon_gamecenter": Field(Flag(_ANNOTATIONS)),
-    "logon_googleplay": Field(Flag(_ANNOTATIONS)),
-    "jailbroken": Field(Flag(_ANNOTATIONS)),
-}
-"""The fields that events share. Any other field is accepted, as the server does."""
-
-_SDK_ERROR_ANNOTATIONS = {
-    name: Field(field.check, required=name in {"v", "sdk_version", "os_version", "platform"})
-    for name, field in ANNOTATIONS.items()
-}
-
-CATEGORIES: Mapping[str, Mapping[str, Field]] = {
-    "user": {},
-    "session_end": {"length": Field(Integer("REST v2, Session end"), required=True)},
-    "business": {
-        "event_id": _wire_id(f"{_PART}:{_PART}", f"itemType:itemId, each {_PART_WORDS}", "REST v2, Business"),
-        "amount": Field(amount_cents, required=True),
-        "currency": Field(business_currency, required=True),
-        "transaction_num": Field(Integer("REST v2, Business"), required=True),
-        "cart_type": Field(Text(32, "REST v2, Business")),
-    },
-    "resource": {
-        "event_id": _wire_id(
-            f"(Sink|Source):[A-Za-z]{{1,64}}:{_PART}:{_PART}",
-            f"Sink or Source, currency (letters only), itemType, itemId, joined by ':', each {_PART_WORDS}",
-            "REST v2, Resource",
-        ),
-        "amount": Field(Number("REST v2, Resource"), required=True),
-    },
-    "progression": {
-        "event_id": _wire_id(
-            f"(Start|Fail|Complete):{_PART}(:{_PART}){{0,2}}",
-            f"Start, Fail or Complete and 1 to 3 parts joined by ':', each {_PART_WORDS}",
-            "REST v2, Progression",
-        ),
-        "attempt_num": Field(Integer("REST v2, Progression")),
-        "score": Field(Number("schema, Progression")),
-    },
-    "design": {
-        "event_id": _wire_id(
-            f"{_PART}(:{_PART}){{0,4}}", f"1 to 5 parts joined by ':', each {_PART_WORDS}", "REST v2, Design"
-        ),
-        "value": Field(number),
-    },
-    "error": {"severity": Field(severity, required=True), "message": Field(message, required=True)},
-    "ads": {},
-    "impression": {},
-    "sdk_init": {},
-    "health": {},
-    "sdk_error": {"error_category": Field(_anything)},
-}
-"""What each category adds. The last five are sent by official SDKs and are in no REST document."""
-
-_category = OneOf(tuple(CATEGORIES), "REST v2, Event types")
-
-
-def wire_errors(event: Mapping[str, Any]) -> Iterator[InvalidEvent]:
-    """Yield every broken rule of one event as it came over the wire (the collector's side).
-
-    A `null` counts as absent: official SDKs send it for NaN and for what is not set.
-    """
-    category = event.get("category")
-    try:
-        if category is None:
-            raise InvalidEvent("category", MISSING, "is required", "REST v2, Event types", "missing_required_property")
-        _category("category", category)
-    except InvalidEvent as error:
-        yield error
-        return
-    shared = _SDK_ERROR_ANNOTATIONS if category == "sdk_error" else ANNOTATIONS
-    for fields in (shared, CATEGORIES[category]):
-        for name, field in fields.items():
-            value = event.get(name)
-            try:
-                if value is not None:
-                    field.check(name, value)
-                elif field.required:
-                    raise _missing(name, field)
-            except InvalidEvent as error:
-                yield error
-
-
-def _missing(name: str, field: Field) -> InvalidEvent:
-    """What a field that is not there should hold, by its own rule: nothing keeps it that is missing."""
-    try:
-        field.check(name, MISSING)
-    except InvalidEvent as error:
-        words = f"is required: {error.rule}"
-        return InvalidEvent(name, MISSING, words, error.source, "missing_required_property")
-    return InvalidEvent(name, MISSING, "is required", _ANNOTATIONS, "missing_required_property")

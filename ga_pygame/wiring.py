@@ -34,9 +34,16 @@ from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation, 
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.engine.session import Phase, Session
 from ga_pygame.kept import KeptKey, Remember
+from ga_pygame.kinds import KIND_BY_CODE
 from ga_pygame.parts import Core
 from ga_pygame.recording.inbox import Flush
 from ga_pygame.recording.journal import Journal
+
+
+def _wanted_by(targets: Sequence[Destination]) -> Mapping[str, Sequence[str]]:
+    """By `Event.wanted_by`, the names of the destinations that want such events."""
+    flags = {kind.wanted_by for kind in KIND_BY_CODE.values() if kind.wanted_by}
+    return {flag: [target.name for target in targets if getattr(target, flag, False)] for flag in flags}
 
 
 def destinations(config: Config) -> Sequence[Destination]:
@@ -148,7 +155,7 @@ class Delivery:
         self._writer = Writer(
             self._intake,
             self._outbox,
-            Encoder(clock, amounts, [target.name for target in targets if target.wants_health]),
+            Encoder(clock, amounts, _wanted_by(targets)),
             diagnostics=diagnostics,
             heartbeat=self._heartbeat,
             urge=self._urge,

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +86,11 @@ def eventually(condition: Callable[[], Any], timeout: float = 10.0) -> Any:
 class Collector:
     """A collector in a process of its own, and what it stored."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, program: Sequence[str] = ("-m", "ga_pygame")) -> None:
         self.db = folder / "collector.sqlite3"
-        command = [sys.executable, "-m", "ga_pygame", "collect", "--port", "0", "--db", str(self.db), *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        command = [sys.executable, *program, "collect", "--port", "0", "--db", str(self.db), *options]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.startswith("listening on "), line

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ga_pygame import rules
+from ga_pygame import categories
+from ga_pygame.annotations import FIELDS
 from ga_pygame.collector import bodies, lanes
 from ga_pygame.collector.gameanalytics import configs, games, validation
 from ga_pygame.collector.gameanalytics import routes as gameanalytics
@@ -48,8 +49,8 @@ _TRICKY = st.sampled_from([None, True, False, 1, 1.0, 2, 2.0, "", "linux", "a:b"
 
 @given(
     st.lists(
-        st.dictionaries(st.sampled_from([*rules.ANNOTATIONS, "category", "event_id", "value"]), _TRICKY, max_size=2)
-        | st.builds(lambda category: {"category": category, "length": 1}, st.sampled_from([*rules.CATEGORIES])),
+        st.dictionaries(st.sampled_from([*FIELDS, "category", "event_id", "value"]), _TRICKY, max_size=2)
+        | st.builds(lambda category: {"category": category, "length": 1}, st.sampled_from(categories.names())),
         max_size=12,
     )
 )

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 import pytest
 
 from ga_pygame import device, rules
+from ga_pygame.annotations import FIELDS, launch_annotations
 
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     def forget() -> None:
-        for cached in (device.platform, device.os_version, device.facts):
+        for cached in (device.platform, device.os_version, launch_annotations):
             cached.cache_clear()
 
     forget()
@@ -24,10 +25,10 @@ def fresh() -> Iterator[None]:
 
 def test_the_facts_of_this_machine_pass_the_servers_rules() -> None:
     """Nothing about the machine that the events are sent from gets them refused."""
-    facts = device.facts()
+    facts = launch_annotations()
     for name, value in facts.items():
-        rules.ANNOTATIONS[name].check(name, value)
-    assert {name for name, field in rules.ANNOTATIONS.items() if field.required} - set(facts) == {
+        FIELDS[name].check(name, value)
+    assert {name for name, field in FIELDS.items() if field.required} - set(facts) == {
         "user_id",
         "session_id",
         "session_num",
@@ -62,5 +63,5 @@ def test_versions_fit_the_servers_pattern(
 
 def test_nothing_identifies_the_machine() -> None:
     """Manufacturer and device stay unknown, and no host or user name is among the facts."""
-    assert device.facts()["manufacturer"] == device.facts()["device"] == "unknown"
-    assert platform.node() not in map(str, device.facts().values())
+    assert launch_annotations()["manufacturer"] == launch_annotations()["device"] == "unknown"
+    assert platform.node() not in map(str, launch_annotations().values())

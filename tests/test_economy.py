@@ -10,7 +10,8 @@ import pytest
 from ga_pygame.areas.resource import ResourceArea, Wallet
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.events import Event, Fields, Flow, Resource, WalletChange
+from ga_pygame.events import Fields, Flow, Resource, WalletChange
+from ga_pygame.kinds import Event
 from ga_pygame.recording.recorder import Recorder
 from ga_pygame.records import Context
 from ga_pygame.testing import ManualClock

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from ga_pygame import rules
+from ga_pygame import categories, rules
 from ga_pygame.delivery.encoder import Encoder, encode
 from ga_pygame.delivery.outbox.contract import OpenSession, Transaction
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
@@ -24,7 +24,6 @@ from ga_pygame.events import (
     Business,
     Design,
     Error,
-    Event,
     Fields,
     Flow,
     Progression,
@@ -35,6 +34,7 @@ from ga_pygame.events import (
     User,
     WalletChange,
 )
+from ga_pygame.kinds import Event
 from ga_pygame.records import Context, Record, Repeated, SessionRef
 from ga_pygame.testing import ManualClock
 
@@ -113,7 +113,7 @@ def desk() -> Desk:
 def test_an_event_carries_the_default_annotations(desk: Desk) -> None:
     """Every required field, the session's number, the build, an own id; nothing that is unset."""
     (event,) = desk.write(Design("a", 2.5))
-    assert list(rules.wire_errors(event)) == []
+    assert list(categories.wire_errors(event)) == []
     assert event["category"] == "design"
     assert event["client_ts"] == 1_700_000_000
     assert event["session_id"] == SESSION.id
@@ -390,7 +390,7 @@ def test_a_lost_session_is_ended_as_it_was(desk: Desk) -> None:
     assert end["length"] == 61
     assert {event["client_ts"] for event in found} == {1_700_000_000 + 61 + 5}
     assert {event["session_id"] for event in found} == {SESSION.id}
-    assert all(list(rules.wire_errors(event)) == [] for event in found)
+    assert all(list(categories.wire_errors(event)) == [] for event in found)
     assert len({event["event_uuid"] for event in found}) == 3
     desk.outbox.transact(lambda transaction: end_lost(transaction, lost, desk.encoder))
     assert desk.take() == []
@@ -432,11 +432,11 @@ FIELDS = st.none() | st.dictionaries(
 CONTEXTS = st.builds(
     Context,
     st.text(min_size=1, max_size=64),
-    st.none() | st.text(min_size=1, max_size=64),
-    st.none() | st.text(min_size=1, max_size=32),
-    st.tuples(*[st.none() | st.text(min_size=1, max_size=32)] * 3),
-    FIELDS,
-    st.just({"ab_id": "t", "configurations": {"a": "1"}}),
+    external_user_id=st.none() | st.text(min_size=1, max_size=64),
+    build=st.none() | st.text(min_size=1, max_size=32),
+    dimensions=st.tuples(*[st.none() | st.text(min_size=1, max_size=32)] * 3),
+    fields=FIELDS,
+    extra=st.just({"ab_id": "t", "configurations": {"a": "1"}}),
 )
 
 
@@ -449,7 +449,7 @@ def test_what_the_game_can_report_passes_the_servers_rules(
     begin = [] if isinstance(event, User) else [User()]
     found = desk.write(*begin, event, context=context, fields=fields)
     for one in found:
-        assert list(rules.wire_errors(one)) == []
+        assert list(categories.wire_errors(one)) == []
     assert found[-1]["category"] == event.wire()["category"]
     if not isinstance(event, Error):
         assert found[-1].items() >= event.wire().items()
@@ -518,7 +518,7 @@ def test_a_row_becomes_the_json_that_its_record_becomes(event: Event, context: C
         (one, _end) = desk.take()
         one.pop("event_uuid")
         found.append(one)
-        assert list(rules.wire_errors({**one, "event_uuid": SESSION.id})) == []
+        assert list(categories.wire_errors({**one, "event_uuid": SESSION.id})) == []
     assert found[0] == found[1]
 
 

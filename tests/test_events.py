@@ -24,6 +24,7 @@ from ga_pygame.events import (
     User,
     WalletChange,
 )
+from ga_pygame.kinds import EXACT, Event
 
 KINDS = [User, SessionEnd, Business, Resource, WalletChange, Progression, Design, Error, Health]
 
@@ -63,7 +64,7 @@ KINDS = [User, SessionEnd, Business, Resource, WalletChange, Progression, Design
         (Error(Severity.WARNING, ""), {"category": "error", "severity": "warning", "message": ""}),
     ],
 )
-def test_wire(event: events.Event, wire: dict[str, Any]) -> None:
+def test_wire(event: Event, wire: dict[str, Any]) -> None:
     """The fields, the sign of a sink, score only at the end of an attempt, absent values left out and zeros kept."""
     assert event.wire() == wire
     assert next(iter(event.wire())) == "category"
@@ -135,7 +136,7 @@ def test_every_kind_of_event_is_listed_here() -> None:
     found = {
         value
         for value in vars(events).values()
-        if isinstance(value, type) and "wire" in vars(value) and value is not events.Event
+        if isinstance(value, type) and "wire" in vars(value) and value is not Event
     }
     assert found == set(KINDS)
 
@@ -167,7 +168,7 @@ REPEATED = [
 
 
 @pytest.mark.parametrize("event", REPEATED)
-def test_the_same_event_with_another_number(event: events.Event) -> None:
+def test_the_same_event_with_another_number(event: Event) -> None:
     """It differs in its number and in nothing else, and the first one stays as it is."""
     number = event.number
     other = event.with_number(9)
@@ -179,11 +180,11 @@ def test_the_same_event_with_another_number(event: events.Event) -> None:
 
 
 @pytest.mark.parametrize("event", REPEATED)
-def test_the_lowest_number_of_a_repeat_is_the_rules_own(event: events.Event) -> None:
+def test_the_lowest_number_of_a_repeat_is_the_rules_own(event: Event) -> None:
     """The short way takes no number that the kind's own check would refuse, and none is missing that it wants."""
     event.with_number(event.least).check_number()
-    event.with_number(events.EXACT).check_number()
-    if event.least > -events.EXACT:
+    event.with_number(EXACT).check_number()
+    if event.least > -EXACT:
         for number in (math.nextafter(event.least, -math.inf), event.least - 1, None):
             with pytest.raises(InvalidEvent):
                 event.with_number(number).check_number()
@@ -211,7 +212,7 @@ def test_events_that_differ_in_more_than_the_number_have_other_keys() -> None:
 
 
 @pytest.mark.parametrize("event", [User(), SessionEnd(1, "quit"), Error(Severity.ERROR, "x"), Health(1.0, (0, 60))])
-def test_what_a_game_does_not_repeat_has_no_key(event: events.Event) -> None:
+def test_what_a_game_does_not_repeat_has_no_key(event: Event) -> None:
     """Sessions, errors and samples are each an event of its own."""
     assert event.key is None
     assert event.number is None

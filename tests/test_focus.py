@@ -10,7 +10,8 @@ import pytest
 from ga_pygame.engine import focus as focus_module
 from ga_pygame.engine.focus import WATCH_SECONDS, Focus, Watch
 from ga_pygame.engine.session import Phase, Session
-from ga_pygame.events import Event, SessionEnd
+from ga_pygame.events import SessionEnd
+from ga_pygame.kinds import Event
 from ga_pygame.records import SessionRef
 from ga_pygame.testing import ManualClock
 

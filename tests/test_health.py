@@ -61,7 +61,7 @@ def test_only_destinations_that_want_it_get_it() -> None:
     """GameAnalytics' REST API has no such event and gets none."""
     outbox = MemoryOutbox(["plain", "curious"])
     session, context = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0), Context("player")
-    encoder = Encoder(ManualClock(), health_for=["curious"])
+    encoder = Encoder(ManualClock(), wanted_by={"wants_health": ["curious"]})
 
     def work(transaction: Any) -> None:
         page = Page(Book(), transaction, encoder)

@@ -19,12 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import (
-    ABOVE_ZERO,
-    EXACT,
     Business,
     Design,
     Error,
-    Event,
     Flow,
     Health,
     Progression,
@@ -35,6 +32,7 @@ from ga_pygame.events import (
     User,
     WalletChange,
 )
+from ga_pygame.kinds import ABOVE_ZERO, EXACT, Event
 from ga_pygame.recording import inbox as inbox_module
 from ga_pygame.recording.inbox import MAX_KINDS, MAX_KINDS_WITH_FIELDS, MAX_SPILLED, Inbox, Item
 from ga_pygame.recording.journal import Journal, Rest

@@ -23,7 +23,6 @@ from ga_pygame.events import (
     Business,
     Design,
     Error,
-    Event,
     Flow,
     Health,
     Progression,
@@ -34,13 +33,21 @@ from ga_pygame.events import (
     User,
     WalletChange,
 )
+from ga_pygame.kinds import Event
 from ga_pygame.recording.inbox import Inbox
 from ga_pygame.recording.journal import SIZE, Journal, Rest
 from ga_pygame.records import Context, Repeated, SessionRef
 from ga_pygame.testing import ManualClock
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
-CONTEXT = Context("player", "shop-1", "1.0", ("ninja", None, "x"), {"seed": 1}, {"ab_id": "a"})
+CONTEXT = Context(
+    "player",
+    external_user_id="shop-1",
+    build="1.0",
+    dimensions=("ninja", None, "x"),
+    fields={"seed": 1},
+    extra={"ab_id": "a"},
+)
 EVENTS: list[Event] = [
     User(),
     Design("kill:slime", 3),

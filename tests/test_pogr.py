@@ -18,20 +18,9 @@ from ga_pygame.delivery.uploader import Timing, Uploader
 from ga_pygame.destinations import POGR
 from ga_pygame.destinations.pogr import MAX_UNSURE_TRIES
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import (
-    Business,
-    Design,
-    Error,
-    Event,
-    Flow,
-    Progression,
-    Resource,
-    SessionEnd,
-    Severity,
-    Status,
-    User,
-)
+from ga_pygame.events import Business, Design, Error, Flow, Progression, Resource, SessionEnd, Severity, Status, User
 from ga_pygame.kept import pogr_session
+from ga_pygame.kinds import Event
 from ga_pygame.protocol import Host, Outcome, Reply, Request, Situation, StoredRecord, Verdict
 from ga_pygame.records import Context, Record, SessionRef
 from ga_pygame.testing import ManualClock, ScriptedTransport

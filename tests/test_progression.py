@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ga_pygame.areas.progression import ProgressionArea, abandon
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.events import Event, Fields, Progression, Status
+from ga_pygame.events import Fields, Progression, Status
+from ga_pygame.kinds import Event
 from ga_pygame.recording.recorder import Recorder
 from ga_pygame.records import Context
 from ga_pygame.testing import ManualClock

@@ -260,7 +260,7 @@ class Rot:
             if number % 11 == 5:
                 event = Error(Severity.INFO, f"{number} " + "größer" * (number % 40))
             if number % 50 == 49:
-                made.inbox.use(SESSION, Context("player", None, f"build {number}"))
+                made.inbox.use(SESSION, Context("player", build=f"build {number}"))
             before = made.journal._halves[0].tell()
             made.note(event, at=1001.0 + number / 100, fields={"a": "x" * (number % 90)} if number % 3 == 0 else None)
             self.events[number] = range(KINDS + before, KINDS + made.journal._halves[0].tell())

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ga_pygame import checks, rules
+from ga_pygame import categories, checks, rules
+from ga_pygame.annotations import FIELDS
 from ga_pygame.checks import InvalidEvent
 from tests.conftest import ANNOTATIONS
 
@@ -49,6 +50,10 @@ GOOD: dict[str, list[object]] = {
     "os_version": ["linux 6.8.0", "mac_osx 14.5", "windows 10.0.22631", "uwp_desktop 10"],
     "engine_version": ["unity 2022.3.1", "godot 4"],
     "platform": ["linux", "windows", "mac_osx", "kai_os"],
+    "business_id": ["pack:gold_500", "a b:c!"],
+    "resource_id": ["Source:gold:pickup:coin", "Sink:G:a:b"],
+    "progression_id": ["Start:a", "Fail:a:b", "Complete:a:b:c"],
+    "wire_design_id": ["a", "a:b:c:d:e"],
 }
 BAD: dict[str, list[object]] = {
     "event_part": [
@@ -99,6 +104,10 @@ BAD: dict[str, list[object]] = {
     "os_version": ["linux 6.8.0-45-generic", "linux 1.2.3.4", "darwin 23", "linux", "linux 6.8.0\n", "linux \uff16"],
     "engine_version": ["pygame 2.5", "unity"],
     "platform": ["darwin", "macos", "win32", "", None, "linux\n"],
+    "business_id": ["pack", "a:b:c", "a;b", "", None],
+    "resource_id": ["source:gold:a:b", "Sink:my_gold:a:b", "Sink:gold:a", 1],
+    "progression_id": ["Begin:a", "Start", "Start:a:b:c:d", None],
+    "wire_design_id": ["a::b", "a:b:c:d:e:f", "", 3],
 }
 
 
@@ -251,10 +260,10 @@ WIRE = {"category": "user", "client_ts": 1_760_000_000, **ANNOTATIONS}
 
 def errors(**changes: Any) -> list[tuple[str, str]]:
     event = {name: value for name, value in {**WIRE, **changes}.items() if value != "gone"}
-    return [(error.field, error.error_type) for error in rules.wire_errors(event)]
+    return [(error.field, error.error_type) for error in categories.wire_errors(event)]
 
 
-@pytest.mark.parametrize("field", [name for name, field in rules.ANNOTATIONS.items() if field.required])
+@pytest.mark.parametrize("field", [name for name, field in FIELDS.items() if field.required])
 def test_required_annotations(field: str) -> None:
     """Each annotation that the schema requires is missed when it is gone or null."""
     assert errors(**{field: "gone"}) == [(field, "missing_required_property")]
@@ -320,12 +329,12 @@ _json = st.recursive(
 )
 
 
-@given(st.sampled_from([*rules.CATEGORIES, "nonsense"]), st.data())
+@given(st.sampled_from([*categories.names(), "nonsense"]), st.data())
 def test_wire_errors_never_raise(category: str, data: st.DataObject) -> None:
     """Whatever JSON arrives is judged, never answered with an exception."""
-    names = [*rules.ANNOTATIONS, *rules.CATEGORIES.get(category, {})]
+    names = [*FIELDS, *(known.own if (known := categories.category_of(category)) else ())]
     changes = data.draw(st.dictionaries(st.sampled_from(names), _json, max_size=5))
-    for error in rules.wire_errors({**WIRE, "category": category, **changes}):
+    for error in categories.wire_errors({**WIRE, "category": category, **changes}):
         assert isinstance(error, InvalidEvent)
 
 

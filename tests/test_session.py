@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ga_pygame.engine.session import FLAP_SECONDS, Phase, Session
-from ga_pygame.events import Event, SessionEnd, User
+from ga_pygame.events import SessionEnd, User
+from ga_pygame.kinds import Event
 from ga_pygame.records import SessionRef
 
 

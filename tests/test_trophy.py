@@ -24,7 +24,6 @@ from ga_pygame.events import (
     Business,
     Design,
     Error,
-    Event,
     Flow,
     Progression,
     Resource,
@@ -34,6 +33,7 @@ from ga_pygame.events import (
     User,
     WalletChange,
 )
+from ga_pygame.kinds import Event
 from ga_pygame.protocol import Host, Outcome, Reply, Request, Situation, StoredRecord, Verdict
 from ga_pygame.records import Context, Record, SessionRef
 from ga_pygame.signals import Mailbox

@@ -19,8 +19,9 @@ from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.page import Heartbeat
 from ga_pygame.delivery.writer import COMMIT_SECONDS, HEARTBEAT_SECONDS, MANY, SLICE, Writer
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.events import Business, Design, Event, Progression, SessionEnd, Status, User
+from ga_pygame.events import Business, Design, Progression, SessionEnd, Status, User
 from ga_pygame.kept import Remember
+from ga_pygame.kinds import Event
 from ga_pygame.recording.inbox import Flush, Inbox
 from ga_pygame.recording.journal import Journal, Rest
 from ga_pygame.records import Context, SessionRef

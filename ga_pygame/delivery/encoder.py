@@ -9,10 +9,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ga_pygame import device
+from ga_pygame.annotations import context_annotations, launch_annotations
 from ga_pygame.clock import Clock, new_ids
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
-from ga_pygame.events import Design, Event, Resource
+from ga_pygame.kinds import Event
 from ga_pygame.records import Context, Record, Repeated, SessionRef
 
 Amounts = Callable[[Mapping[str, Any], str], Sequence[tuple[str, float]]]
@@ -27,14 +27,17 @@ class Encoder:
     Args:
         clock: For wall-clock times.
         amounts: By summing destination, what an event adds to which of its sums.
-        health_for: Destinations that want health samples.
+        wanted_by: By `Event.wanted_by`, the destinations that want such events.
     """
 
     def __init__(
-        self, clock: Clock, amounts: Mapping[str, Amounts] | None = None, health_for: Sequence[str] = ()
+        self,
+        clock: Clock,
+        amounts: Mapping[str, Amounts] | None = None,
+        wanted_by: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.clock = clock
-        self.health_for = health_for
+        self.wanted_by = wanted_by or {}
         self._amounts = amounts or {}
         self._shared: dict[tuple[Context, str, int, bool], bytes] = {}
         self._beginnings: dict[int, tuple[str, bytes, bytes, int] | None] = {}
@@ -48,10 +51,11 @@ class Encoder:
         if found is None:
             if len(self._shared) >= _REMEMBERED_CONTEXTS:
                 self._shared.clear()
-            annotations = _annotations(context, session_id, session_num)
-            if with_fields and context.fields:
-                annotations["custom_fields"] = context.fields
-            found = self._shared[key] = _encode_sound(annotations)[1:-1]
+            said = {**launch_annotations(), **context_annotations(context)}
+            if not (with_fields and context.fields):
+                said.pop("custom_fields", None)
+            own = {"session_id": session_id, "session_num": session_num}
+            found = self._shared[key] = _encode_sound({**said, **own})[1:-1]
         return found
 
     def can_tell(self, record: Record) -> bool:
@@ -65,7 +69,7 @@ class Encoder:
 
     def of(self, clock: Clock) -> Encoder:
         """The same for the records of another process."""
-        return Encoder(clock, self._amounts, self.health_for)
+        return Encoder(clock, self._amounts, self.wanted_by)
 
     def add_to_sums(self, own: Mapping[str, Any], user_id: str, transaction: Transaction) -> None:
         """Let an event count for the summing destinations."""
@@ -97,7 +101,7 @@ class Encoder:
         if beginning is None or session is None or fields is not None:
             return None
         category, text, name, sign = beginning
-        if number == number:  # noqa: PLR0124 - not a number where there is none
+        if name and number == number:  # noqa: PLR0124 - not a number where there is none
             text = b"%b%b%b" % (text, name, b"%d" % (number * sign) if number.is_integer() else _digits(number * sign))
         own = b'%b,"event_uuid":"%b"' % (text, next(self._ids))
         its_session, its_context, its_number, shared = self._last_shared
@@ -116,15 +120,14 @@ _new = tuple.__new__
 
 def _beginning(event: Event) -> tuple[str, bytes, bytes, int] | None:
     """Of an event that is repeated: its category, its JSON without the number, the number's name and sign."""
-    own = event.with_number(1).wire()
-    if isinstance(event, Design):
-        name = "value"
-    elif isinstance(event, Resource):
-        name = "amount"
-    else:
+    if event.is_counted or event.wanted_by:
         return None
+    own = event.with_number(1).wire()
+    name = event.number_field
+    if not name:
+        return event.category, encode(own)[1:-1], b"", 0
     sign = own.pop(name)
-    return own["category"], encode(own)[1:-1], f',"{name}":'.encode(), sign
+    return event.category, encode(own)[1:-1], f',"{name}":'.encode(), sign
 
 
 def _digits(number: float) -> bytes:
@@ -163,22 +166,3 @@ def _is_sound(name: str, value: Any) -> bool:
 def encode(value: Mapping[str, Any]) -> bytes:
     """Compact JSON in UTF-8; half of a surrogate pair, which UTF-8 cannot say, becomes '?'."""
     return _encode(value).encode("utf-8", "replace")
-
-
-def _annotations(context: Context, session_id: str, session_num: int) -> dict[str, Any]:
-    """The default annotations. Source: REST v2, Default annotations."""
-    optional = {
-        "build": context.build,
-        "user_id_ext": context.external_user_id,
-        "custom_01": context.dimensions[0],
-        "custom_02": context.dimensions[1],
-        "custom_03": context.dimensions[2],
-        **(context.extra or {}),
-    }
-    return {
-        **device.facts(),
-        "user_id": context.user_id,
-        "session_id": session_id,
-        "session_num": session_num,
-        **{name: value for name, value in optional.items() if value is not None},
-    }

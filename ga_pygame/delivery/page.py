@@ -21,8 +21,9 @@ from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
 from ga_pygame.delivery.outbox.open_session import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS, OpenSession
 from ga_pygame.delivery.wallets import added, wallet_events
-from ga_pygame.events import Business, Event, Health, Progression, Resource, SessionEnd, Status, User, WalletChange
+from ga_pygame.events import Business, Progression, Resource, SessionEnd, Status, User, WalletChange
 from ga_pygame.kept import SESSION_NUM, TRANSACTION_NUM
+from ga_pygame.kinds import Event
 from ga_pygame.records import Record, Repeated, SessionRef
 
 WALLET_SECONDS = 10.0
@@ -92,7 +93,7 @@ class Page:
         self._transaction = transaction
         self._encoder = encoder
         self._records: list[NewRecord] = []
-        self._samples: list[NewRecord] = []
+        self._wanted: dict[str, list[NewRecord]] = {}  # by `Event.wanted_by`
         self._last: Record | Repeated | None = book.last
         self._wallet: dict[tuple[str, str, str, str], float] | None = None  # the page's own, once it has changed
 
@@ -136,8 +137,9 @@ class Page:
         """Add what was taken so far to the outbox."""
         self.added += len(self._records)
         self._transaction.add(self._records)
-        self._transaction.add(self._samples, self._encoder.health_for)
-        self._records, self._samples = [], []
+        for attribute, records in self._wanted.items():
+            self._transaction.add(records, self._encoder.wanted_by.get(attribute, ()))
+        self._records, self._wanted = [], {}
 
     def close(self, now: float, heartbeat: Heartbeat | None) -> None:
         """Empty a wallet that is due, add the records, refresh the session's row."""
@@ -169,7 +171,7 @@ class Page:
         own = event.wire()
         own.update(numbers)
         self._encoder.add_to_sums(own, record.context.user_id, self._transaction)
-        records = self._samples if isinstance(event, Health) else self._records
+        records = self._wanted.setdefault(event.wanted_by, []) if event.wanted_by else self._records
         records.append(self._encoder.record(own, record, session, number, extra))
 
     def _begin_without_user(self, record: Record, session: SessionRef) -> None:

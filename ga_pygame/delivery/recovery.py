@@ -27,8 +27,9 @@ from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.page import Book, Page
 from ga_pygame.delivery.wallets import wallet_events
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import Event, Progression, SessionEnd, Status, User
+from ga_pygame.events import Progression, SessionEnd, Status, User
 from ga_pygame.kept import journal_position
+from ga_pygame.kinds import Event
 from ga_pygame.recording import journal
 from ga_pygame.recording.journal import Rest
 from ga_pygame.recording.journal_files import NotOurs

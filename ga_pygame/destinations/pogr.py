@@ -19,9 +19,11 @@ from typing import Any
 
 from ga_pygame import rules, untrusted
 from ga_pygame.addresses import POGR_URL, address
+from ga_pygame.annotations import FIELDS
 from ga_pygame.clock import iso
 from ga_pygame.diagnostics import Drop
 from ga_pygame.kept import pogr_session, pogr_sessions
+from ga_pygame.kinds import KIND_BY_CATEGORY
 from ga_pygame.protocol import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
 
 MAX_UNSURE_TRIES = 3
@@ -228,10 +230,12 @@ class POGR(Destination):
         if category == "health":
             numbers = {name: event[name] for name in ("fps", "frame_ms_p99", "mem_mb")}
             return "metrics", {"service": self._service, "environment": self._environment, "metrics": numbers}
-        words = _WORDS.get(category, _design)(event, extra)
         names = ("event", "sub_event", "event_key", "event_flag")
-        body: dict[str, Any] = dict(zip(names, words, strict=True))
-        return "event", {**body, "event_type": "user-event", "event_data": _own_data(event, extra)}
+        body: dict[str, Any] = dict(zip(names, _WORDS.get(category, _any_kind)(event, extra), strict=True))
+        data = _own_data(event, extra)
+        if category not in _WORDS:
+            data = {**{name: value for name, value in event.items() if name not in _NOT_OWN}, **data}
+        return "event", {**body, "event_type": "user-event", "event_data": data}
 
     def _instant(self, record: StoredRecord) -> dict[str, str]:
         """Return the tag with the time of the event; none if the player's clock is out of range."""
@@ -277,6 +281,14 @@ def _design(event: Mapping[str, Any], _extra: Mapping[str, Any]) -> Words:
     return parts[0], parts[1] if len(parts) > 1 else "", event["event_id"], "triggered"
 
 
+def _any_kind(event: Mapping[str, Any], _extra: Mapping[str, Any]) -> Words:
+    """For a category that has no words here: its name, and what tells its events apart."""
+    category = event["category"]
+    told_by = KIND_BY_CATEGORY[category].told_by if category in KIND_BY_CATEGORY else ("event_id",)
+    told = [str(event[name]) for name in told_by if event.get(name) is not None]
+    return category, told[0] if told else "", ":".join(told) or category, "triggered"
+
+
 _WORDS = {
     "progression": _progression,
     "resource": _resource,
@@ -295,6 +307,7 @@ _DATA = {
     "custom_fields": "fields",
     "event_uuid": "event_uuid",
 }
+_NOT_OWN = {*FIELDS, "category"}
 
 
 def _own_data(event: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from urllib.parse import quote
 from ga_pygame import device, untrusted
 from ga_pygame.addresses import TROPHY_URL, address
 from ga_pygame.diagnostics import Drop
+from ga_pygame.kinds import KIND_BY_CATEGORY
 from ga_pygame.protocol import Host, Outcome, Reply, Request, StoredRecord, SummingDestination, Verdict
 from ga_pygame.signals import Signal, emit
 
@@ -39,17 +40,6 @@ MAX_REWARDS = 100
 
 _PASSING = (408, 409, 425, 429)
 """Statuses of temporary refusals."""
-
-_NUMBERS = {
-    "session_end": ("length",),
-    "business": ("amount",),
-    "resource": ("amount",),
-    "progression": ("score", "attempt_num"),
-    "design": ("value",),
-}
-"""The fields of each category that can be summed up."""
-
-_CATEGORIES = ("user", "session_end", "business", "resource", "progression", "design", "error")
 
 
 class Trophy(SummingDestination):
@@ -200,15 +190,15 @@ def _selector(selector: str) -> tuple[str, list[str]]:
     """Parse `resource.sink:gold` to the category and the leading parts of the event id."""
     head, *parts = selector.split(":")
     category, _, kind = head.partition(".")
-    if category not in _CATEGORIES or (kind and category not in ("progression", "resource")):
-        raise ValueError(f"metrics {selector!r}: must begin with one of {', '.join(_CATEGORIES)}")
-    if "" in parts or (parts and category in ("user", "session_end")):
+    known = {name: one for name, one in KIND_BY_CATEGORY.items() if not one.wanted_by}
+    if category not in known or (kind and not known[category].variants):
+        raise ValueError(f"metrics {selector!r}: must begin with one of {', '.join(known)}")
+    if "" in parts or (parts and not known[category].told_by):
         raise ValueError(f"metrics {selector!r}: no event has an id that begins so")
-    if category in ("progression", "resource"):
-        kinds = ("start", "fail", "complete") if category == "progression" else ("source", "sink")
-        if kind not in kinds:
-            raise ValueError(f"metrics {selector!r}: say which: {', '.join(f'{category}.{one}' for one in kinds)}")
-        parts = [kind.capitalize(), *parts]
+    if variants := {one.lower(): one for one in known[category].variants}:
+        if kind not in variants:
+            raise ValueError(f"metrics {selector!r}: say which: {', '.join(f'{category}.{one}' for one in variants)}")
+        parts = [variants[kind], *parts]
     return category, parts
 
 
@@ -216,7 +206,8 @@ def _spec(selector: str, spec: MetricSpec) -> tuple[str, float | str]:
     metric, amount = (spec, 1) if isinstance(spec, str) else spec
     if not metric:
         raise ValueError(f"metrics {selector!r}: must name a metric")
-    if isinstance(amount, str) and amount not in _NUMBERS.get(selector.partition(":")[0].partition(".")[0], ()):
+    category = selector.partition(":")[0].partition(".")[0]
+    if isinstance(amount, str) and amount not in KIND_BY_CATEGORY[category].summed:
         raise ValueError(f"metrics {selector!r}: such an event has no number {amount!r}")
     if not isinstance(amount, str) and not math.isfinite(amount):
         raise ValueError(f"metrics {selector!r}: {amount} cannot be added up")
@@ -224,9 +215,8 @@ def _spec(selector: str, spec: MetricSpec) -> tuple[str, float | str]:
 
 
 def _parts(event: Mapping[str, Any]) -> list[str]:
-    if event["category"] == "error":
-        return [event["severity"]]
-    return str(event.get("event_id", "")).split(":")
+    told_by = KIND_BY_CATEGORY[event["category"]].told_by[:1]
+    return [part for name in told_by for part in str(event.get(name, "")).split(":")]
 
 
 def _body(reply: Reply) -> dict[str, Any] | None:

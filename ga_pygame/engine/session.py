@@ -16,7 +16,8 @@ from enum import Enum
 from threading import Lock
 from typing import NamedTuple
 
-from ga_pygame.events import Event, SessionEnd, User
+from ga_pygame.events import SessionEnd, User
+from ga_pygame.kinds import Event
 from ga_pygame.records import SessionRef
 
 FLAP_SECONDS = 0.5

@@ -14,27 +14,16 @@ import math
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ga_pygame import rules
-from ga_pygame.checks import InvalidEvent
+from ga_pygame.annotations import PARTS, sound_parts
 from ga_pygame.events import (
-    Business,
-    Design,
-    Error,
-    Event,
     Fields,
-    Flow,
-    Health,
-    Progression,
-    Resource,
     SessionEnd,
-    Severity,
-    Status,
     User,
-    WalletChange,
 )
+from ga_pygame.kinds import KIND_BY_CODE, Event
 from ga_pygame.recording import marshalled
 from ga_pygame.records import Context, Record, Repeated, SessionRef
 
@@ -165,15 +154,16 @@ def entries_and_gaps(text: bytes, place: int, loads: Callable[[bytes], Any]) -> 
 def lost_in(text: bytes, gap: Gap) -> int:
     """About how many events a gap has cost: zeros may have been a row each, a body belongs to its head."""
     count = 0
-    is_body = False
+    is_body, behind = False, gap.start
     for place in range(gap.start, gap.end, _UNIT):
         kind, length, _, what = _HEAD.unpack_from(text, place)
         is_head = not kind and 0 < length <= len(text) and EVENT <= what <= TURN
+        is_body = is_body and place < behind and any(text[place : place + _UNIT])
         if is_head:
             count += what == EVENT
-        elif not is_body or not any(text[place : place + _UNIT]):
+            is_body, behind = True, place + _HEAD.size + length
+        elif not is_body:
             count += 1
-        is_body = is_head or (is_body and any(text[place : place + _UNIT]))
     return count
 
 
@@ -240,71 +230,32 @@ def _plain(value: Any) -> Any:
         return str.__str__(value)
     if isinstance(value, tuple | list):
         return tuple(map(_plain, value))
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {_plain(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, float):
         return float.__float__(value)
     return int.__int__(value) if isinstance(value, int) and type(value) is not bool else value
 
 
-def facts(context: Context) -> tuple[Any, ...]:
-    """A context as plain values, in the order of its arguments."""
-    fields = dict(context.fields) if context.fields is not None else None
-    extra = dict(context.extra) if context.extra is not None else None
-    given = (context.user_id, context.external_user_id, context.build, context.dimensions, fields, extra)
-    plain: tuple[Any, ...] = _plain(given)
-    return plain
+def facts(context: Context) -> tuple[dict[str, Any]]:
+    """A context as plain values by the names of its parts."""
+    given = {part: getattr(context, part) for part in PARTS}
+    return ({part: _plain(value) for part, value in given.items() if value is not None},)
 
 
-_flow = ("flow._value_", "currency", "amount", "item_type", "item_id")
-_CODES: dict[type, tuple[int, Callable[[Any], Any]]] = {
-    User: (2, lambda _event: ()),
-    SessionEnd: (3, attrgetter("length", "reason")),
-    Business: (4, attrgetter("currency", "amount_cents", "item_type", "item_id", "cart_type")),
-    Resource: (5, attrgetter(*_flow)),
-    WalletChange: (6, attrgetter(*(f"change.{name}" for name in _flow))),
-    Progression: (7, attrgetter("status._value_", "levels", "score")),
-    Design: (8, attrgetter("event_id", "value")),
-    Error: (9, attrgetter("severity._value_", "message")),
-    Health: (10, attrgetter("seconds", "counts")),
-}
-
-
-def values_of(event: Event) -> tuple[int, Any]:
+def values_of(event: Event) -> tuple[int, tuple[Any, ...]]:
     """An event as plain values."""
-    code, values = _CODES[type(event)]
-    return code, values(event)
-
-
-def _resource(flow: str, currency: str, amount: float, item_type: str, item_id: str) -> Resource:
-    return Resource(Flow(flow), currency, amount, item_type, item_id)
-
-
-_MAKERS: dict[int, Callable[..., Event]] = {
-    2: User,
-    3: SessionEnd,
-    4: Business,
-    5: _resource,
-    6: lambda *values: WalletChange(_resource(*values)),
-    7: lambda status, levels, score: Progression(Status(status), levels, score),
-    8: Design,
-    9: lambda severity, message: Error(Severity(severity), message),
-    10: lambda seconds, counts: Health(_more_than_zero(seconds), tuple(rules.count("counts", one) for one in counts)),
-}
-
-
-def _more_than_zero(seconds: Any) -> float:
-    return float(rules.positive("seconds", seconds))
+    return event.code, event.values()
 
 
 def event_of(code: int, values: Any, kinds: Mapping[int, Kind]) -> Event:
     """An event of plain values; of a kind with another number where the code is negative."""
-    return _MAKERS[code](*values) if code > 0 else kinds[-code][0].with_number(values)
+    return KIND_BY_CODE[code].of(*values) if code > 0 else kinds[-code][0].with_number(values)
 
 
 _EVENT_VALUES = (0, 0, 0, 0)  # values, stamp, time, fields
 _USER, _SESSION_END = (
-    marshal.dumps((_CODES[one][0], *_EVENT_VALUES), marshalled.VERSION)[:10] for one in (User, SessionEnd)
+    marshal.dumps((kind.code, *_EVENT_VALUES), marshalled.VERSION)[:10] for kind in (User, SessionEnd)
 )
 """How the body of such an event begins: with the size of a tuple and a code."""
 
@@ -389,22 +340,13 @@ def _session_id(text: Any) -> str:
     return rules.user_id("session_id", text)  # an id is an id: 1 to 64 characters
 
 
-def _context(*facts: Any) -> Context:
+_FORMER_PARTS = ("user_id", "external_user_id", "build", "dimensions", "fields", "extra")
+"""The order in which earlier versions kept the parts of a context."""
+
+
+def _context(*kept: Any) -> Context:
     """A context of which a part that makes no sense is left out."""
-    user_id, external_user_id, build, dimensions, fields, extra = facts
-    first, second, third = (_or_none(rules.custom_dimension, "dimension", one) for one in dimensions)
-    return Context(
-        rules.user_id("user_id", user_id),
-        _or_none(rules.external_user_id, "external_user_id", external_user_id),
-        _or_none(rules.build, "build", build),
-        (first, second, third),
-        _or_none(rules.custom_fields, "custom_fields", fields),
-        extra if type(extra) is dict and all(type(name) is str for name in extra) else None,
-    )
-
-
-def _or_none(check: Callable[[str, object], Any], field: str, value: Any) -> Any:
-    try:
-        return None if value is None else check(field, value)
-    except InvalidEvent:
-        return None
+    parts = kept[0] if len(kept) == 1 else dict(zip(_FORMER_PARTS, kept, strict=True))
+    if type(parts) is not dict:
+        raise ValueError("no context")
+    return Context(**sound_parts(parts))

@@ -20,8 +20,9 @@ from threading import Lock, RLock
 from typing import TYPE_CHECKING, NamedTuple
 
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import EXACT, Event, Fields, FieldValue, Key
+from ga_pygame.events import Fields, FieldValue
 from ga_pygame.kept import Remember
+from ga_pygame.kinds import EXACT, Event, Key
 from ga_pygame.recording.entries import (
     EVENT,
     KIND,
@@ -63,7 +64,6 @@ MAX_KINDS_WITH_FIELDS = 512
 MAX_KIND_BYTES = 512
 """Bytes of the entry of such a kind: the room for kinds in the journal is for the others, too."""
 _KEPT_STAMPS = 64
-
 Item = Record | Repeated
 
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from ga_pygame import forks, rules
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import Business, Error, Event, Fields, FieldValue, SessionEnd, User
+from ga_pygame.events import Business, Error, Fields, FieldValue, SessionEnd, User
+from ga_pygame.kinds import Event
 from ga_pygame.recording.inbox import Inbox
 from ga_pygame.records import AS_KEPT, Context, Record, Repeated, SessionRef
 from ga_pygame.traces import pass_on, type_name

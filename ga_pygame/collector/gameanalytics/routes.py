@@ -24,7 +24,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ga_pygame import clock, rules
+from ga_pygame import clock
+from ga_pygame.annotations import FIELDS
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.collector import bodies
 from ga_pygame.collector.gameanalytics import validation
@@ -235,6 +236,6 @@ def _check_init(event: Mapping[str, Any], names: tuple[str, ...]) -> None:
         for name in names:
             if event.get(name) is None:
                 raise bodies.BadBody(f"{name} is required")
-            rules.ANNOTATIONS[name].check(name, event[name])
+            FIELDS[name].check(name, event[name])
     except InvalidEvent as error:
         raise bodies.BadBody(str(error)) from error

@@ -6,15 +6,18 @@ of each, and the bytes of all together are bounded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import msgspec
 
-from ga_pygame import rules
+from ga_pygame import categories
+from ga_pygame.annotations import FIELDS
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.collector import bodies
+from ga_pygame.rules import Field
 
 MAX_EVENTS = 10_000
 """Events in a request; more are answered with 413. The largest seen from an official SDK had 592."""
@@ -54,7 +57,7 @@ def sort_out(body: bytes, most_refusals: int = MAX_REFUSALS) -> tuple[list[Accep
     """
     accepted: list[Accepted] = []
     rejected = _Refusals(most_refusals)
-    last: _Last = {category: {} for category in _FIELDS}
+    last: _Last = {}
     raws = [bytes(raw) for raw in bodies.split_list(body)]
     if len(raws) > MAX_EVENTS:
         raise bodies.TooLarge
@@ -62,7 +65,7 @@ def sort_out(body: bytes, most_refusals: int = MAX_REFUSALS) -> tuple[list[Accep
     while at < len(raws):
         shared, rests = _find_run(raws, at)
         run = raws[at : at + max(1, len(rests))]
-        events = _completed(shared, rests)
+        events = _completed(shared, rests) if rests else []
         if events:
             accepted.extend(zip(events, run, strict=True))
         else:
@@ -88,7 +91,7 @@ class _Refusals:
         """
         if len(self.found) >= self._most:
             raise bodies.TooLarge
-        known = isinstance(category, str) and category in rules.CATEGORIES
+        known = categories.category_of(category) is not None
         if len(raw) > MAX_SHOWN_EVENT_BYTES or self._left <= 0:
             raw = _shown_in_part(raw, event)
         if self._left <= 0:
@@ -131,13 +134,6 @@ def _judge(raw: bytes, accepted: list[Accepted], rejected: _Refusals, last: _Las
         accepted.append((event, raw))
 
 
-_FIELDS: Mapping[str, Mapping[str, rules.Field]] = {
-    category: {**rules.ANNOTATIONS, **own} for category, own in rules.CATEGORIES.items() if category != "sdk_error"
-}
-
-_REQUIRED_FIELDS = {
-    category: {name for name, field in fields.items() if field.required} for category, fields in _FIELDS.items()
-}
 _Last = dict[str, dict[str, str | int]]
 """By category and field, the value of this batch that was checked last: most events repeat the value before."""
 
@@ -147,10 +143,11 @@ def _passes_quick_check(event: Mapping[str, Any], last_of: _Last) -> bool:
 
     It checks only the fields that are present, and repeated values only once: 3 µs an event instead of 6.
     """
-    category = event.get("category")
-    if type(category) is not str or category not in _FIELDS:
+    name = event.get("category")
+    category = categories.category_of(name)
+    if category is None:
         return False
-    fields, last = _FIELDS[category], last_of[category]
+    fields, last = category.fields, last_of.setdefault(str(name), {})
     try:
         for name, value in event.items():
             before = last.get(name)
@@ -162,20 +159,20 @@ def _passes_quick_check(event: Mapping[str, Any], last_of: _Last) -> bool:
                         last[name] = value
     except (InvalidEvent, ValueError, RecursionError):  # also for null, which counts as absent
         return False
-    return _REQUIRED_FIELDS[category] <= event.keys()
+    return category.required <= event.keys()
 
 
 def _find_run(raws: Sequence[bytes], start: int) -> tuple[bytes, list[bytes]]:
     """Find the events that share the annotations of one: return the shared bytes and the rest of each event.
 
-    Our tracker writes the annotations from "v" on as the same bytes into each event of a session. So they are compared
-    as bytes and checked once, and the rests are decoded and checked together: 4 µs an event instead of 10. If no other
-    event shares them, there are no rests.
+    Our tracker writes the annotations as the same bytes into each event of a session. So they are compared as bytes and
+    checked once, and the rests are decoded and checked together: 4 µs an event instead of 10. If no other event shares
+    them, there are no rests.
     """
-    shared = _shared_annotations(raws[start])
     rests: list[bytes] = []
     good = b""
-    if shared and start + 1 < len(raws) and shared in raws[start + 1]:
+    shared = _longest_annotations(raws[start]) if start + 1 < len(raws) else b""
+    if shared and shared in raws[start + 1]:
         for number in range(start, min(start + MAX_RUN, len(raws))):
             before, _, after = raws[number].partition(shared)
             if before != good:  # it holds only the time, which often repeats
@@ -195,15 +192,18 @@ def _completed(shared: bytes, rests: Sequence[bytes]) -> list[dict[str, Any]]:
     try:
         fields = bodies.decode(b"{" + shared[:-1] + b"}")
         for name, value in fields.items():  # a name that is no annotation raises KeyError: a category may have its rule
-            rules.ANNOTATIONS[name].check(name, value)
+            FIELDS[name].check(name, value)
         events: list[dict[str, Any]] = bodies.decode(b"[" + b",".join(rests) + b"]")
         kinds: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for event in events:
             kinds.setdefault((event["category"], *event), []).append(event)
-        for (category, *names), alike in kinds.items():
-            if not (fields.keys().isdisjoint(names) and _REQUIRED_FIELDS[category] <= {*fields, *names}):
+        for (name, *names), alike in kinds.items():
+            category = categories.category_of(name)
+            if category is None or category.shared is not FIELDS:
                 return []
-            _check_alike(_FIELDS[category], names, alike)
+            if not (fields.keys().isdisjoint(names) and category.required <= {*fields, *names}):
+                return []
+            _check_alike(category.fields, names, alike)
     except (bodies.Unreadable, LookupError, TypeError, ValueError, RecursionError):  # InvalidEvent is a ValueError
         return []
     for event in events:
@@ -211,14 +211,20 @@ def _completed(shared: bytes, rests: Sequence[bytes]) -> list[dict[str, Any]]:
     return events
 
 
-def _shared_annotations(raw: bytes) -> bytes:
-    """Return the bytes of an event from "v" to its own fields, with the last comma; empty if there are none."""
-    start = raw.find(b'"v":')
-    end = max(raw.find(b'"category":', start), 0) or raw.find(b'"event_uuid":', start)
-    return raw[start:end] if 0 <= start < end and raw[end - 1 : end] == b"," else b""
+_ANNOTATION_NAMES = "|".join(sorted(FIELDS.keys() - {"client_ts", "event_uuid"})).encode()
+_SIMPLE_VALUE = rb'(?:"[^"\\]*"|[-+.0-9Ee]+|true|\{[^{}\[\]]*\})'
+_ANNOTATIONS_IN_A_ROW = re.compile(b'[{,]((?:"(?:%b)":%b,)+)' % (_ANNOTATION_NAMES, _SIMPLE_VALUE))
 
 
-def _check_alike(fields: Mapping[str, rules.Field], names: Sequence[str], events: Sequence[Mapping[str, Any]]) -> None:
+def _longest_annotations(raw: bytes) -> bytes:
+    """The longest piece of an event's text that holds annotations only, in any order, with the comma behind them.
+
+    Where it begins and ends is only a guess: whoever uses it decodes the piece and the rest, each by itself.
+    """
+    return max(_ANNOTATIONS_IN_A_ROW.findall(raw[:MAX_EVENT_BYTES]), key=len, default=b"")
+
+
+def _check_alike(fields: Mapping[str, Field], names: Sequence[str], events: Sequence[Mapping[str, Any]]) -> None:
     """Check events that have the same fields; check repeated values once.
 
     Raises:
@@ -239,7 +245,7 @@ def broken_rules(event: Mapping[str, Any]) -> list[dict[str, str]]:
     try:
         return [
             _broken_rule(error.error_type, "/" + error.field.replace(" key", "").replace(".", "/"), str(error))
-            for error in islice(rules.wire_errors(event), MAX_ERRORS)
+            for error in islice(categories.wire_errors(event), MAX_ERRORS)
         ]
     except (ValueError, RecursionError) as error:  # a value that cannot be shown in a message
         return [_broken_rule("data_invalid", "", f"cannot be checked: {error}")]

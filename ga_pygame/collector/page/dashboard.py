@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ga_pygame import rules
+from ga_pygame import categories
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.page.feed import ROWS_KEPT, Feed
 from ga_pygame.collector.page.live import LEVELS_SHOWN, SECONDS_PER_LOOK, SESSIONS_SHOWN, Live, Snapshot
@@ -196,7 +196,7 @@ class _Tab:
             with box("controls"):
                 pick = ui.element("select").classes("pick").props('aria-label="category"')
                 with pick:
-                    for value, name in (("", "all"), *((one, one) for one in ("rejected", *rules.CATEGORIES))):
+                    for value, name in (("", "all"), *((one, one) for one in ("rejected", *categories.names()))):
                         label("", name, tag="option").props(f'value="{value}"')
                 pick.on("change", self._pick, js_handler="(event) => emit(event.target.value)")
                 self._pause = label("plain", "Pause", tag="button").props('type="button"')
@@ -218,7 +218,7 @@ class _Tab:
 
     async def _pick(self, event: Any) -> None:
         chosen = event.args
-        self.category = chosen if chosen in ("rejected", *rules.CATEGORIES) else None
+        self.category = chosen if chosen in ("rejected", *categories.names()) else None
         await self._feed_anew()
 
     async def _toggle(self) -> None:

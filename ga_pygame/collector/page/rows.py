@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from ga_pygame.categories import category_of
 from ga_pygame.collector.page import tracebacks
 from ga_pygame.collector.plain_text import visible
 from ga_pygame.collector.storage.queries import Arrival, LevelCounts, StoredSession
@@ -113,10 +114,7 @@ def _note(error: dict[str, str]) -> list[str]:
 
 
 _SESSION = {"user": "session starts", "session_end": "session ends"}
-_SAYS = {
-    "ads": ("ad_action", "ad_type", "ad_placement"),
-    "sdk_error": ("error_category", "error_area", "error_action"),
-}
+_NUMBERS = ("amount", "value", "score", "length")
 
 
 def _what(event: dict[str, Any]) -> str:
@@ -127,14 +125,17 @@ def _what(event: dict[str, Any]) -> str:
         return " · ".join(part for part in (short(severity, 20), short(said, MAX_WORDS)) if part)
     if isinstance(category, str) and category in _SESSION:
         return _SESSION[category]
-    names = _SAYS.get(category, ("event_id",)) if isinstance(category, str) else ("event_id",)
+    known = category_of(category)
+    names = known.told_by if known is not None else ("event_id",)
     return short(" · ".join(_bounded_text(event.get(name)) for name in names if event.get(name) is not None), MAX_WORDS)
 
 
 def _value_text(event: dict[str, Any]) -> str:
-    for name, unit in (("amount", ""), ("value", ""), ("score", ""), ("length", " s")):
+    known = category_of(event.get("category"))
+    for name in (*_NUMBERS, known.number) if known is not None else _NUMBERS:
         value = event.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
+            unit = " s" if name == "length" else ""
             if event.get("category") == "business" and abs(value) < 2**53:
                 return f"{value / 100:,.2f} {short(event.get('currency'), 3)}"
             return short(f"{value:,}{unit}", 24)

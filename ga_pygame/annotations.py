@@ -1,0 +1,171 @@
+"""What all events carry: the one table of annotations, with each one's rule and where it comes from.
+
+`records.Context` has its parts from here, the encoder its JSON, the journal what it keeps and how that is checked, the
+collector its validation; `docs/events.md` is compared with it. A new annotation is a row here, whoever sets it
+(`Recorder.change`), and a row there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import cache
+from typing import Any, NamedTuple
+
+from ga_pygame import device, rules
+from ga_pygame.checks import Check, Flag, Integer, InvalidEvent, OneOf, Text
+from ga_pygame.rules import Field
+
+
+class Origin(Enum):
+    """Where an annotation comes from."""
+
+    LAUNCH = "the machine or this package; never changes during a launch"
+    SESSION = "the session"
+    CONTEXT = "`records.Context`: what is in force at the call"
+    EVENT = "the writer: each event has its own"
+    OTHERS = "only official SDKs, whose events the collector takes too"
+
+
+_DEFAULTS_SOURCE = "REST v2, Default annotations"
+_unknown = Text(64, "schema, Default annotations")
+_nonempty = Text(2**16, _DEFAULTS_SOURCE, shortest=1)
+_short = Text(32, _DEFAULTS_SOURCE)
+_birth_year = Integer(_DEFAULTS_SOURCE, least=1000, most=9999, words="must be a year of 4 digits")
+_flag = Field(Flag(_DEFAULTS_SOURCE))
+
+
+class Annotation(NamedTuple):
+    """A field that events share.
+
+    Attributes:
+        name: On the wire.
+        field: The server's rule.
+        fixed: Gives the value if it comes from the launch.
+        part: The attribute of `Context` that holds it. Several with the same part are a tuple of their values in this
+            order, or a mapping by their names.
+        given: The rule for what the game says, if it is not the server's.
+        is_kept: Whether the player has the value at the next launch, too; see `kept`.
+    """
+
+    name: str
+    field: Field
+    origin: Origin = Origin.OTHERS
+    fixed: Callable[[], object] | None = None
+    part: str = ""
+    given: Check | None = None
+    is_kept: bool = False
+
+
+def _of_launch(name: str, check: Check, fixed: Callable[[], object]) -> Annotation:
+    return Annotation(name, Field(check, required=True), Origin.LAUNCH, fixed=fixed)
+
+
+def _custom_dimension(name: str) -> Annotation:
+    return Annotation(
+        name, Field(_short), Origin.CONTEXT, part="dimensions", given=rules.custom_dimension, is_kept=True
+    )
+
+
+_client_ts = Integer(
+    "schema, Default annotations",
+    least=rules.CLIENT_TS_RANGE[0],
+    most=rules.CLIENT_TS_RANGE[1],
+    words="must be seconds since 1970 in 10 or 11 digits (not milliseconds)",
+)
+_REQUIRED_ID = Field(_nonempty, required=True)
+_ANY = Field(rules.anything)
+
+ANNOTATIONS = (
+    _of_launch("v", Integer(_DEFAULTS_SOURCE, least=2, most=2, words="must be exactly 2"), lambda: 2),
+    Annotation("user_id", _REQUIRED_ID, Origin.CONTEXT, part="user_id", given=rules.user_id, is_kept=True),
+    _of_launch("sdk_version", rules.sdk_version, lambda: rules.SDK_VERSION),
+    _of_launch("os_version", rules.os_version, device.os_version),
+    _of_launch("manufacturer", _unknown, lambda: device.UNKNOWN),
+    _of_launch("device", _unknown, lambda: device.UNKNOWN),
+    _of_launch("platform", rules.platform, device.platform),
+    Annotation("session_id", Field(rules.uuid, required=True), Origin.SESSION),
+    Annotation("session_num", Field(Integer(_DEFAULTS_SOURCE, least=1), required=True), Origin.SESSION),
+    Annotation("client_ts", Field(_client_ts), Origin.EVENT),
+    Annotation("event_uuid", Field(rules.uuid), Origin.EVENT),
+    Annotation("build", Field(_short), Origin.CONTEXT, part="build", given=rules.build),
+    Annotation("user_id_ext", _ANY, Origin.CONTEXT, part="external_user_id", given=rules.external_user_id),
+    _custom_dimension("custom_01"),
+    _custom_dimension("custom_02"),
+    _custom_dimension("custom_03"),
+    Annotation("ab_id", _ANY, Origin.CONTEXT, part="extra"),
+    Annotation("ab_variant_id", _ANY, Origin.CONTEXT, part="extra"),
+    Annotation("configurations", _ANY, Origin.CONTEXT, part="extra"),
+    Annotation("custom_fields", Field(rules.custom_fields), Origin.CONTEXT, part="fields"),
+    Annotation("engine_version", Field(rules.engine_version)),
+    Annotation("connection_type", Field(OneOf(("offline", "wwan", "wifi", "lan"), _DEFAULTS_SOURCE))),
+    Annotation("gender", Field(OneOf(("male", "female"), _DEFAULTS_SOURCE))),
+    Annotation(
+        "birth_year", Field(Integer(_DEFAULTS_SOURCE, least=1000, most=9999, words="must be a year of 4 digits"))
+    ),
+    Annotation("limit_ad_tracking", _flag),
+    Annotation("logon_gamecenter", _flag),
+    Annotation("logon_googleplay", _flag),
+    Annotation("jailbroken", _flag),
+)
+"""All of them. Any other field is accepted, as the server does."""
+
+FIELDS: Mapping[str, Field] = {one.name: one.field for one in ANNOTATIONS}
+"""The server's rules by name."""
+
+PARTS: Mapping[str, tuple[Annotation, ...]] = {
+    part: tuple(one for one in ANNOTATIONS if one.part == part)
+    for part in dict.fromkeys(one.part for one in ANNOTATIONS if one.part)
+}
+"""What each part of a `Context` holds."""
+
+
+@cache
+def launch_annotations() -> dict[str, object]:
+    """The annotations that never change during a launch."""
+    return {one.name: one.fixed() for one in ANNOTATIONS if one.fixed is not None}
+
+
+def context_annotations(context: object) -> dict[str, Any]:
+    """The annotations that a `Context` holds; those that are `None` are left out."""
+    found: dict[str, Any] = {}
+    for part, members in PARTS.items():
+        value = getattr(context, part)
+        if len(members) == 1:
+            found[members[0].name] = value
+        elif isinstance(value, tuple):
+            found.update((one.name, own) for one, own in zip(members, value, strict=True))
+        elif value is not None:
+            found.update(value)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def sound_parts(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a `Context` that a file holds; one that breaks its rule is left out.
+
+    Raises:
+        InvalidEvent: What must be there breaks its rule.
+        ValueError: A tuple has not the right length.
+    """
+    parts: dict[str, Any] = {}
+    for part, members in PARTS.items():
+        value = found.get(part)
+        if len(members) == 1:
+            parts[part] = _kept_value(members[0], value)
+        elif isinstance(value, tuple):
+            parts[part] = tuple(_kept_value(one, own) for one, own in zip(members, value, strict=True))
+        elif type(value) is dict and all(type(name) is str for name in value):
+            parts[part] = value
+    return {part: value for part, value in parts.items() if value is not None}
+
+
+def _kept_value(one: Annotation, value: Any) -> Any:
+    """A value that keeps its rule, else `None`."""
+    try:
+        if value is None and not one.field.required:
+            return None
+        return (one.given or one.field.check)(one.name, value)
+    except InvalidEvent:
+        if one.field.required:
+            raise
+        return None

@@ -1,0 +1,121 @@
+"""What an event may say on the wire, by its category: the collector's side of the rules.
+
+A kind of ours has its fields in its class; what only the official SDKs send stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ga_pygame import events  # noqa: F401 - it defines the kinds
+from ga_pygame.annotations import FIELDS
+from ga_pygame.checks import MISSING, InvalidEvent
+from ga_pygame.kinds import KIND_BY_CATEGORY
+from ga_pygame.rules import Field, anything
+
+_TYPES_SOURCE = "REST v2, Event types"
+
+
+class Category(NamedTuple):
+    """The events of one category.
+
+    Attributes:
+        own: The fields that it adds to the annotations.
+        told_by: The fields that tell its events apart, the most general first.
+        number: The field that says how much, "" if there is none.
+        shared: The annotations.
+        fields: All of them.
+        required: Those that must be there.
+    """
+
+    own: Mapping[str, Field]
+    told_by: tuple[str, ...]
+    number: str
+    shared: Mapping[str, Field]
+    fields: Mapping[str, Field]
+    required: frozenset[str]
+
+
+def _category(
+    own: Mapping[str, Field],
+    told_by: tuple[str, ...] = ("event_id",),
+    number: str = "",
+    shared: Mapping[str, Field] = FIELDS,
+) -> Category:
+    fields = {**shared, **own}
+    required = frozenset(name for name, field in fields.items() if field.required)
+    return Category(own, told_by, number, shared, fields, required)
+
+
+_OF_SDK_ERRORS = {"v", "sdk_version", "os_version", "platform"}
+_OF_OTHER_SDKS = {
+    "ads": _category({}, ("ad_action", "ad_type", "ad_placement")),
+    "impression": _category({}),
+    "sdk_init": _category({}),
+    "sdk_error": _category(
+        {"error_category": Field(anything)},
+        ("error_category", "error_area", "error_action"),
+        shared={name: Field(field.check, required=name in _OF_SDK_ERRORS) for name, field in FIELDS.items()},
+    ),
+}
+"""What only official SDKs send; it is in no REST document."""
+
+_known = dict(_OF_OTHER_SDKS)
+
+
+def category_of(name: object) -> Category | None:
+    """The category of that name; `None` if there is none."""
+    if type(name) is not str:
+        return None
+    found = _known.get(name)
+    if found is None:
+        if name not in KIND_BY_CATEGORY:
+            return None
+        kind = KIND_BY_CATEGORY[name]
+        found = _known[name] = _category(kind.wire_fields, kind.told_by, "".join(kind.summed[:1]))
+    return found
+
+
+def names() -> list[str]:
+    """All categories that are taken."""
+    return [*KIND_BY_CATEGORY, *_OF_OTHER_SDKS]
+
+
+def wire_errors(event: Mapping[str, Any]) -> Iterator[InvalidEvent]:
+    """Yield every broken rule of one event as it came over the wire.
+
+    A `null` counts as absent: official SDKs send it for NaN and for what is not set.
+    """
+    category = event.get("category")
+    if category is None:
+        yield InvalidEvent("category", MISSING, "is required", _TYPES_SOURCE, "missing_required_property")
+        return
+    if not isinstance(category, str):
+        yield InvalidEvent("category", category, "must be a string", _TYPES_SOURCE, "wrong_type")
+        return
+    found = category_of(category)
+    if found is None:
+        words = f"must be one of: {', '.join(names())}"
+        yield InvalidEvent("category", category, words, _TYPES_SOURCE, "not_in_enum")
+        return
+    for fields in (found.shared, found.own):
+        for name, field in fields.items():
+            value = event.get(name)
+            try:
+                if value is not None:
+                    field.check(name, value)
+                elif field.required:
+                    raise _missing_field(name, field)
+            except InvalidEvent as error:
+                yield error
+
+
+def _missing_field(name: str, field: Field) -> InvalidEvent:
+    """What a field that is not there should hold, by its own rule: nothing keeps it that is missing."""
+    try:
+        field.check(name, MISSING)
+    except InvalidEvent as error:
+        words = f"is required: {error.rule}"
+        return InvalidEvent(name, MISSING, words, error.source, "missing_required_property")
+    return InvalidEvent(name, MISSING, "is required", "REST v2, Default annotations", "missing_required_property")

@@ -1,0 +1,120 @@
+"""What an event kind is: the base class, and the table of all kinds. The kinds themselves are in `events`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, ClassVar
+
+from ga_pygame.checks import Integer, Number
+from ga_pygame.rules import Field
+
+Key = str | tuple[object, ...]
+"""All that an event says but its number; events with the same key are checked once."""
+
+
+EXACT = 2**53
+"""Whole numbers up to here are floats, too: a row holds its number as a float."""
+ABOVE_ZERO = 5e-324
+"""The smallest number that is more than 0."""
+
+
+KIND_BY_CODE: dict[int, type[Event]] = {}
+"""All kinds by their code; filled when `events` is imported."""
+
+KIND_BY_CATEGORY: dict[str, type[Event]] = {}
+"""By category, its kind; of several the first, which the others become on the wire."""
+
+
+class Event:
+    """Base of all event kinds. Immutable; checked when created.
+
+    A kind is one class. `__slots__` are the arguments of its `__init__`, in that order: the journal keeps them so. A
+    kind that a game repeats has a static method `key_of`. It makes the key of what the game passed to the call; the
+    property `key` calls it with the event's own values, so that call and event agree.
+
+    Attributes:
+        code: Stands for the kind in the journal; never used for another one.
+        category: On the wire.
+        wire_fields: The server's rules for the fields that `wire` gives and the writer adds.
+        told_by: The fields that tell events of the category apart, the most general first: what a destination or a
+            page shows that has no words of its own for the category.
+        variants: What the first part of the first such field may be, if those are few.
+        summed: The fields that a destination may add up; the first one says how much.
+        wanted_by: The attribute of a destination that says that it wants these events; "": all get them.
+        is_counted: The writer gives it a counter or sums it up; see `delivery/page.py`.
+        number_name: The attribute that differs between events of one key, "" if there is none.
+        number_field: The same on the wire, where it may have another sign.
+        number_rule: What that number must keep; `None` if there is none.
+        least: The lowest number that a repeat may have; if it is more than `-EXACT`, a repeat must have one.
+    """
+
+    __slots__: tuple[str, ...] = ()
+    code: ClassVar[int] = 0
+    category: ClassVar[str] = ""
+    wire_fields: ClassVar[Mapping[str, Field]] = {}
+    told_by: ClassVar[tuple[str, ...]] = ("event_id",)
+    variants: ClassVar[tuple[str, ...]] = ()
+    summed: ClassVar[tuple[str, ...]] = ()
+    wanted_by: ClassVar[str] = ""
+    is_counted: ClassVar[bool] = False
+    number_name: ClassVar[str] = ""
+    number_field: ClassVar[str] = ""
+    number_rule: ClassVar[Integer | Number | None] = None
+    least: ClassVar[float] = -EXACT
+
+    def __init_subclass__(cls) -> None:
+        if cls.code < 1 or cls.code in KIND_BY_CODE:
+            raise TypeError(f"{cls.__name__}: the code {cls.code} is no number, or another kind's")
+        KIND_BY_CODE[cls.code] = cls
+        KIND_BY_CATEGORY.setdefault(cls.category, cls)
+
+    @property
+    def key(self) -> Key | None:
+        """What is the same in all events of the kind that a game repeats; `None`: it repeats none of these."""
+        return None
+
+    @property
+    def number(self) -> float | None:
+        """What differs between them."""
+        return getattr(self, self.number_name) if self.number_name else None
+
+    def with_number(self, number: float | None) -> Event:
+        """The same event with another number, which is not checked."""
+        made = object.__new__(type(self))
+        for name in self.__slots__:
+            setattr(made, name, getattr(self, name))
+        if self.number_name:
+            setattr(made, self.number_name, number)
+        return made
+
+    def values(self) -> tuple[Any, ...]:
+        """The event as plain values: what the journal keeps."""
+        return tuple(one.value if isinstance(one, Enum) else one for one in self._values())
+
+    @classmethod
+    def of(cls, *values: Any) -> Event:
+        """The event of plain values; raises any `Exception` if they make none."""
+        return cls(*values)
+
+    def check_number(self) -> None:
+        """Check the number of an event that `with_number` made; raises `InvalidEvent`."""
+        number = self.number
+        if self.number_rule is not None and (number is not None or self.least > -EXACT):
+            self.number_rule(self.number_name, number)
+
+    def wire(self) -> dict[str, Any]:
+        """The event's own fields, `category` first, as they stand in the JSON."""
+        raise NotImplementedError
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}{self._values()}"

@@ -1,0 +1,222 @@
+"""An event kind is one class: a made-up one goes through every part without a change to any of them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from ga_pygame import categories
+from ga_pygame.annotations import FIELDS
+from ga_pygame.collector.page.rows import row_of_event
+from ga_pygame.collector.storage.queries import Arrival
+from ga_pygame.events import (
+    Business,
+    Design,
+    Error,
+    Flow,
+    Health,
+    Progression,
+    Resource,
+    SessionEnd,
+    Severity,
+    Status,
+    User,
+    WalletChange,
+)
+from ga_pygame.kinds import KIND_BY_CATEGORY, KIND_BY_CODE, Event
+from tests.conftest import ROOT, Collector, Game
+
+PROBE = """
+from ga_pygame import rules
+from ga_pygame.kinds import ABOVE_ZERO, Event
+from ga_pygame.rules import Field
+
+
+class Probe(Event):
+    '''Somebody dug a hole.'''
+
+    __slots__ = ("place", "depth")
+    code = 200
+    category = "probe"
+    wire_fields = {"place": Field(rules.event_part, required=True), "depth": Field(rules.positive, required=True)}
+    told_by = ("place",)
+    summed = ("depth",)
+    number_name = number_field = "depth"
+    number_rule = rules.positive
+    least = ABOVE_ZERO
+
+    def __init__(self, place, depth):
+        self.place = rules.event_part("place", place)
+        self.depth = rules.positive("depth", depth)
+
+    @staticmethod
+    def key_of(place):
+        return ("probe", place)
+
+    @property
+    def key(self):
+        return self.key_of(self.place)
+
+    def wire(self):
+        return {"category": "probe", "place": self.place, "depth": self.depth}
+"""
+"""What `events.py` would get."""
+
+GAME = (
+    PROBE
+    + """
+import os, signal, sys, time
+import pygame
+import ga_pygame
+from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
+from ga_pygame.destinations import GameAnalytics, JsonLines, POGR, Trophy
+
+pygame.init()
+services = [
+    GameAnalytics(SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY),
+    POGR("client", "build"),
+    Trophy("app_12345.secret", interval=5, metrics={"probe:door": ("depth", "depth"), "probe": "holes"}),
+    JsonLines(os.environ["LINES"]),
+]
+tracker = ga_pygame.Tracker(destinations=services, upload_interval=0.1, strict=True)
+tracker.start()
+if "DIES" in os.environ:
+    time.sleep(0.5)  # the session's start is in the outbox; what follows is in the journal only
+for depth in (1, 2.5, 4):  # the first is an entry, the others are rows
+    tracker._post(Probe("door", depth), None)
+tracker._post(Probe("well", 7), {"tool": "spade"})
+if "DIES" in os.environ:
+    os.kill(os.getpid(), signal.SIGKILL)
+tracker.close()
+"""
+)
+SERVER = PROBE + "\nimport sys\nfrom ga_pygame.cli import main\nsys.exit(main(sys.argv[1:]))\n"
+
+
+@pytest.fixture
+def probe() -> Iterator[type[Event]]:
+    """The kind in this process, until the test is over."""
+    scope: dict[str, Any] = {}
+    exec(PROBE, scope)
+    yield scope["Probe"]
+    del KIND_BY_CODE[200], KIND_BY_CATEGORY["probe"]
+    categories._known.pop("probe", None)
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[Collector]:
+    """A collector that knows the kind."""
+    script = tmp_path / "server.py"
+    script.write_text(SERVER)
+    running = Collector(tmp_path, "--no-page", program=[str(script)])
+    yield running
+    running.stop()
+
+
+def state(collector: Collector) -> Any:
+    with urlopen(f"{collector.url}/_emu/state", timeout=10) as answer:
+        return json.loads(answer.read())
+
+
+def test_a_made_up_kind_goes_everywhere(
+    game: Callable[..., Game], collector: Collector, probe: type[Event], tmp_path: Path
+) -> None:
+    """From a call through journal, replay of a dead launch, outbox and all destinations to the collector's page."""
+    lines = tmp_path / "lines.jsonl"
+    knobs = {"GA_PYGAME_COLLECTOR": collector.url, "GA_PYGAME_SHUTDOWN_TIMEOUT": "20", "LINES": str(lines)}
+    assert game(GAME, DIES="1", **knobs).end()[0] == -9
+    assert game(GAME, **knobs).end()[:2] == (0, "")
+
+    found = [event for event in collector.export() if event["category"] == "probe"]
+    said = [(event["place"], event["depth"], event.get("custom_fields")) for event in found]
+    once = [("door", 1, None), ("door", 2.5, None), ("door", 4, None), ("well", 7, {"tool": "spade"})]
+    assert said == once * 2
+    assert len({event["session_id"] for event in found}) == 2
+    kept = [event for event in map(json.loads, lines.read_text().splitlines()) if event["category"] == "probe"]
+    assert {event["event_uuid"] for event in kept} == {event["event_uuid"] for event in found}
+
+    rows = [row["json"] for row in state(collector)["pogr"]["newest_rows"] if row["json"].get("event") == "probe"]
+    assert sorted((row["event_key"], row["event_data"]["depth"]) for row in rows) == sorted(
+        (place, depth) for place, depth, _ in once * 2
+    )
+    (player,) = state(collector)["trophy"]["newest_users"]
+    assert player["totals"] == {"depth": 15, "holes": 8}
+
+    row = row_of_event(Arrival(1, time.time(), "0" * 32, "probe", json.dumps(found[-1]).encode(), []))
+    assert row["cells"][1:4] == ["probe", "well", "7"]
+
+
+EXAMPLES: list[Event] = [
+    User(),
+    SessionEnd(7, "quit"),
+    Business("USD", 499, "pack", "gold_500", "shop"),
+    Resource(Flow.SINK, "gold", 2.5, "boost", "shield"),
+    WalletChange(Resource(Flow.SOURCE, "gold", 1, "pickup", "coin")),
+    Progression(Status.COMPLETE, ("a", "b"), 7),
+    Design("kill:slime", 3),
+    Error(Severity.WARNING, "hm"),
+    Health(1.0, (0, 60)),
+]
+"""One event of each kind."""
+
+
+def test_each_kind_has_an_example() -> None:
+    """A new kind gets the tests below."""
+    assert [type(event) for event in EXAMPLES] == list(KIND_BY_CODE.values())
+
+
+@pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: type(event).__name__)
+def test_the_journal_gives_back_what_it_got(event: Event) -> None:
+    """An event's plain values make the same event, and are of types that the journal can hold."""
+    values = event.values()
+    assert type(event).of(*values) == event
+    assert ast.literal_eval(repr(values)) == values
+
+
+@pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: type(event).__name__)
+def test_a_kind_says_what_it_sends(event: Event) -> None:
+    """Its fields on the wire keep the rules that its class gives the collector, and its number is where it says."""
+    wire = event.wire()
+    own = wire.keys() - {"category"}
+    kind = KIND_BY_CATEGORY[event.category]
+    assert wire["category"] == event.category
+    assert not kind.wire_fields or own <= kind.wire_fields.keys()
+    assert {name for name, field in kind.wire_fields.items() if field.required} - own <= {"transaction_num"}
+    assert own.isdisjoint(FIELDS), "an annotation has another meaning"
+    assert {*event.told_by, *event.summed} <= {*own, "attempt_num"}
+    for name in own & kind.wire_fields.keys():
+        kind.wire_fields[name].check(name, wire[name])
+    if event.number_field:
+        two, four = event.with_number(2).wire(), event.with_number(4).wire()
+        assert abs(two.pop(event.number_field)) == 2
+        assert abs(four.pop(event.number_field)) == 4
+        assert two == four
+
+
+def test_a_code_stands_for_one_kind(probe: type[Event]) -> None:
+    """A kind without a code, or with another one's, cannot be defined: the journal could not tell them apart."""
+    for number in (0, -1, Design.code, probe.code):
+        with pytest.raises(TypeError, match=f"code {number} "):
+            type("Double", (Event,), {"code": number, "category": "double"})
+    assert "double" not in categories.names()
+
+
+def test_the_codes_in_the_journal_never_change() -> None:
+    """A later version reads what this one left."""
+    codes = {2: User, 3: SessionEnd, 4: Business, 5: Resource, 6: WalletChange, 7: Progression, 8: Design, 9: Error}
+    assert dict(KIND_BY_CODE) == {**codes, 10: Health}
+
+
+def test_every_kind_is_in_the_docs() -> None:
+    """A developer finds what each category is, and whether all destinations get it."""
+    page = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
+    for category, kind in KIND_BY_CATEGORY.items():
+        assert f"`{category}`" in page, category
+        assert not kind.wanted_by or f"`{kind.wanted_by}`" in page, kind.wanted_by
