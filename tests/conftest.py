@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import textwrap
@@ -18,6 +16,7 @@ import pytest
 
 from ga_pygame import active
 from ga_pygame.recording import journal
+from tests.collectors import Collector
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,20 +27,6 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: tests with processes wait now and then."""
     return (os.cpu_count() or 1) + 1
-
-
-ANNOTATIONS: dict[str, Any] = {
-    "v": 2,
-    "user_id": "player",
-    "sdk_version": "rest api v2",
-    "os_version": "linux 6.8.0",
-    "manufacturer": "unknown",
-    "device": "unknown",
-    "platform": "linux",
-    "session_id": "de305d54-75b4-431b-adb2-eb6b9e546014",
-    "session_num": 1,
-}
-"""What every event on the wire has to carry."""
 
 
 @pytest.fixture(autouse=True)
@@ -83,44 +68,10 @@ def eventually(condition: Callable[[], Any], timeout: float = 10.0) -> Any:
     return answer
 
 
-class Collector:
-    """A collector in a process of its own, and what it stored."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.db = folder / "collector.sqlite3"
-        command = [sys.executable, "-m", "ga_pygame", "collect", "--port", "0", "--db", str(self.db), *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line.startswith("listening on "), line
-        self.url = line.removeprefix("listening on ").strip()
-
-    def export(self, *options: str) -> list[dict[str, Any]]:
-        """The stored events in order of arrival."""
-        command = [sys.executable, "-m", "ga_pygame", "export", "--db", str(self.db), *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    def categories(self) -> list[str]:
-        """What kinds of events are stored, in order of arrival."""
-        return [event["category"] for event in self.export()]
-
-    def stop(self) -> None:
-        """End the process; what it stored stays."""
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-
-
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
     """A collector without its page."""
-    running = Collector(tmp_path, "--no-page")
+    running = Collector(tmp_path)
     yield running
     running.stop()
 

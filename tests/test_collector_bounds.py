@@ -23,8 +23,9 @@ from uvicorn.server import ServerState
 
 from ga_pygame.collector import answers, bodies, connections
 from ga_pygame.collector.gameanalytics import validation
+from tests.collectors import EVENTS, INIT, KEY, WHO, Collector, event, pack, sign
 from tests.conftest import eventually
-from tests.test_collector_http import EVENTS, INIT, KEY, WHO, Collector, event, pack, sign
+from tests.fork_server import Forked
 
 POGR = {"POGR_CLIENT": "client", "POGR_BUILD": "build"}
 TROPHY = {"X-API-KEY": "app.key"}
@@ -38,7 +39,7 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
     assert running.stop() == 0
 
 
-def memory(process: subprocess.Popen[str]) -> int:
+def memory(process: Forked) -> int:
     """The most bytes of memory that a process has held so far."""
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
@@ -47,7 +48,7 @@ def memory(process: subprocess.Popen[str]) -> int:
 
 
 def on_disk(collector: Collector) -> int:
-    return sum(path.stat().st_size for path in collector.database.parent.iterdir() if path.is_file())
+    return sum(path.stat().st_size for path in collector.db.parent.iterdir() if path.is_file())
 
 
 def filled(text: bytes, separator: bytes = b",", size: int = 4 * 2**20 - 200) -> bytes:
@@ -284,26 +285,14 @@ def _send_all(one: socket.socket, data: bytes) -> None:
         one.sendall(data)
 
 
-_PATCHED = """
-import sys
-from ga_pygame import cli
-from ga_pygame.collector import answers, connections
-{patches}
-sys.exit(cli.main(sys.argv[1:]))
-"""
-
-
 @contextlib.contextmanager
 def _patched(folder: Path, patches: str) -> Iterator[int]:
     """The port of a collector with other bounds."""
-    command = [sys.executable, "-c", _PATCHED.format(patches=patches), "collect", "--port", "0", "--no-page"]
-    process = subprocess.Popen([*command, "--db", str(folder / "e.sqlite3")], stdout=subprocess.PIPE, text=True)
+    running = Collector(folder, patches=f"from ga_pygame.collector import answers, connections\n{patches}")
     try:
-        assert process.stdout is not None
-        yield int(process.stdout.readline().rsplit(":", 1)[1])
+        yield running.port
     finally:
-        process.terminate()
-        process.communicate(timeout=20)
+        running.stop()
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from ga_pygame.collector.page.rows import row_of_event
 from ga_pygame.collector.status import Troubles
 from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.store import Change, Store, StoreFull, Submission
+from tests.collectors import Answer, Collector, event
 from tests.conftest import eventually
-from tests.test_collector_http import Answer, Collector, event
 
 
 class Opened:
@@ -425,16 +425,14 @@ def test_the_server_goes_on_with_a_new_file(tmp_path: Path) -> None:
     collector = Collector(tmp_path)
     try:
         assert collector.send(event()).status == 200
-        collector.database.unlink()
+        collector.db.unlink()
         first, second = event(), event()
         answers: list[Answer] = []
         for one in (first, second):
             assert eventually(lambda one=one: answers.append(collector.send(one)) or answers[-1].status == 200)
         assert all((one.status, one.body) in ((200, b"{}"), (503, b"")) for one in answers)
         assert eventually(lambda: collector.summary()["accepted"] == {"design": 2}, 5)
-        command = [sys.executable, "-m", "ga_pygame", "export", "--db", str(collector.database)]
-        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-        assert [json.loads(line)["event_uuid"] for line in lines] == [first["event_uuid"], second["event_uuid"]]
+        assert [one["event_uuid"] for one in collector.export()] == [first["event_uuid"], second["event_uuid"]]
     finally:
         assert collector.stop() == 0
 

@@ -16,7 +16,7 @@ from ga_pygame import rules
 from ga_pygame.collector import bodies, lanes
 from ga_pygame.collector.gameanalytics import configs, games, validation
 from ga_pygame.collector.gameanalytics import routes as gameanalytics
-from tests.conftest import ANNOTATIONS
+from tests.collectors import ANNOTATIONS
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.test_collector_http import Answer, Collector
+from tests.collectors import Answer, Collector
 
 KEYS = {"POGR_CLIENT": "client", "POGR_BUILD": "build"}
 TAGS = (
@@ -118,7 +118,7 @@ def test_secrets_are_not_kept(fresh: Collector) -> None:
     """Tokens, tickets and secret keys are nowhere in the collector's file."""
     post(fresh, "init", {"steam_auth_ticket": "TICKET"}, Authorization="Bearer TOKEN", **KEYS)
     post(fresh, "data", {"data": 1}, ACCESS_KEY="ACCESS", SECRET_KEY="SECRET")
-    everything = b"".join(path.read_bytes() for path in fresh.database.parent.glob("events.sqlite3*"))
+    everything = b"".join(path.read_bytes() for path in fresh.db.parent.glob("events.sqlite3*"))
     for word in (b"TICKET", b"TOKEN", b"ACCESS", b"SECRET"):
         assert word not in everything
 
@@ -464,10 +464,7 @@ def test_restart_keeps_everything(tmp_path: Path) -> None:
     post(first, "event", EVENT, INTAKE_SESSION_ID=session)
     post(first, "event", {}, INTAKE_SESSION_ID=session)
     before = state(first)
-    first.process.kill()
-    first.process.wait()
-    assert first.process.stdout is not None
-    first.process.stdout.close()
+    first.kill()
     second = Collector(tmp_path)
     try:
         assert state(second) == before

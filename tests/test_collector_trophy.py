@@ -19,8 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.collectors import Answer, Collector
 from tests.conftest import eventually
-from tests.test_collector_http import Answer, Collector
 
 trophy_rules = pytest.importorskip("ga_pygame.collector.emulators.trophy.rules")
 
@@ -783,10 +783,7 @@ def test_restart_keeps_everything(tmp_path: Path) -> None:
         "users/me/leaderboards/most-stars",
     ]
     before = [read(first, path) for path in paths]
-    first.process.kill()
-    first.process.wait()
-    assert first.process.stdout is not None
-    first.process.stdout.close()
+    first.kill()
     second = start(tmp_path, UNLIMITED + BOARDS)
     try:
         assert [read(second, path) for path in paths] == before

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ga_pygame import checks, rules
 from ga_pygame.checks import InvalidEvent
-from tests.conftest import ANNOTATIONS
+from tests.collectors import ANNOTATIONS
 
 NAMED_RULES = {
     name: rule

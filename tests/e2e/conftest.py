@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Collector, Game, eventually
+from tests.collectors import Collector
+from tests.conftest import Game, eventually
 from tests.e2e.fault_suite import Suite
 from tests.e2e.plain_server import PlainServer
 

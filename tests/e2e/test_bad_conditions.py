@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
-from tests.conftest import ROOT, Collector, eventually
+from tests.collectors import Collector
+from tests.conftest import ROOT, eventually
 from tests.e2e.games import CLOSE, PUPPET, SEND, outbox, waiting
 from tests.e2e.servers import (
     FOREIGN,
@@ -106,7 +107,7 @@ def count_to(number: int, start: int = 0) -> str:
 def test_wrong_keys(known: str, stage: str, game: Any, tmp_path: Path) -> None:
     """Wrong keys are one warning that names the fix and no key; events wait and arrive with the right keys."""
     keys = {"GA_PYGAME_GAME_KEY": KEY, "GA_PYGAME_SECRET_KEY": WRONG if stage == "secret" else SECRET}
-    strict = Collector(tmp_path, "--no-page", "--game", f"{known}:{SECRET}")
+    strict = Collector(tmp_path, "--game", f"{known}:{SECRET}")
     try:
         puppet = play(game, strict.url, count_to(5), "tracker.flush().wait(5)", count_to(9, 5), script=LOUD, **keys)
         tell(puppet, "tracker.flush().wait(5); print(tracker, tracker.config)")
@@ -121,7 +122,7 @@ def test_wrong_keys(known: str, stage: str, game: Any, tmp_path: Path) -> None:
         strict.stop()
     kept = waiting(outbox(tmp_path / "data", f"{KEY}-collector"))
     assert designs(kept) == list(range(9))
-    tolerant = Collector(tmp_path, "--no-page", "--game", f"{KEY}:{SECRET}")
+    tolerant = Collector(tmp_path, "--game", f"{KEY}:{SECRET}")
     try:
         send(game, tolerant.url, GA_PYGAME_GAME_KEY=KEY, GA_PYGAME_SECRET_KEY=SECRET)
         assert designs(tolerant.export()) == list(range(9))

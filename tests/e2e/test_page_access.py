@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.collectors import KEY, Collector
 from tests.e2e import test_page
-from tests.e2e.test_page import By, Collector, event, rows, until
+from tests.e2e.test_page import By, event, rows, until
 from tests.e2e.test_page_services import begin, pogr, trophy
 
 browser = test_page.browser
@@ -203,7 +204,7 @@ def send_as(collector: Collector, key: str, *events: dict[str, Any]) -> int:
 
 def test_a_game_that_is_turned_down_is_named(tmp_path: Path, browser: Any) -> None:
     """A 401 is told on the page, with the line that lets the game in, and without a secret."""
-    collector = Collector(tmp_path, "--game", f"{'a' * 32}:{'b' * 40}")
+    collector = Collector(tmp_path, "--game", f"{'a' * 32}:{'b' * 40}", page=True)
     try:
         browser.get(collector.url)
         until(browser, lambda: "No events yet" in browser.page_source)
@@ -213,23 +214,23 @@ def test_a_game_that_is_turned_down_is_named(tmp_path: Path, browser: Any) -> No
         assert "--game" in banner.find_element(By.TAG_NAME, "pre").text
         assert "b" * 40 not in browser.page_source
     finally:
-        assert collector.stop()[0] == 0
+        assert collector.stop() == 0
 
 
 def test_a_deleted_file_is_told(tmp_path: Path, browser: Any) -> None:
     """Whoever looks at the page hears that the file is gone, and sees what arrives in the next one."""
-    collector = Collector(tmp_path)
+    collector = Collector(tmp_path, page=True)
     try:
         collector.send(event())
         browser.get(collector.url)
         until(browser, lambda: len(rows(browser, "feed")) == 1)
-        (tmp_path / "x.sqlite3").unlink()
+        collector.db.unlink()
         banner = until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".banners .banner"))[0]
         assert "deleted" in banner.text
-        until(browser, lambda: collector.send(event(event_id="after:it")) == 200)
+        until(browser, lambda: collector.send(event(event_id="after:it")).status == 200)
         until(browser, lambda: any("after:it" in row for row in rows(browser, "feed")))
     finally:
-        assert collector.stop()[0] == 0
+        assert collector.stop() == 0
 
 
 def test_several_games(collector: Collector, browser: Any) -> None:
@@ -242,5 +243,5 @@ def test_several_games(collector: Collector, browser: Any) -> None:
     assert send_as(collector, other, event(event_id="of:another")) == 200
     until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, ".feed td.game")) == 2)
     cells = browser.find_elements(By.CSS_SELECTOR, ".feed td.game span")
-    assert [cell.get_attribute("title") for cell in cells] == [other, test_page.KEY]
+    assert [cell.get_attribute("title") for cell in cells] == [other, KEY]
     assert [cell.text for cell in cells] == ["01234567…", "5c6bcb54…"]

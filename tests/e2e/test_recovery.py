@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Collector, eventually
+from tests.collectors import Collector
+from tests.conftest import eventually
 from tests.e2e.games import CLOSE, PUPPET, SEND, outbox, waiting
 from tests.e2e.servers import SILENCE, ScriptedServer, summary, welcome
 

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.conftest import Collector, eventually
+from tests.collectors import Collector
+from tests.conftest import eventually
 from tests.e2e.servers import SILENCE, Answer, ScriptedServer, Seen, refusing
 
 IMPORTS = """
