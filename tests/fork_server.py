@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import gc
 import json
 import os
 import select
@@ -131,6 +132,7 @@ def serve(control: socket.socket) -> dict[str, Any] | None:
         request: dict[str, Any] = json.loads(message)
         if "--no-page" not in request["arguments"]:
             import ga_pygame.collector.page.dashboard  # noqa: F401, PLC0415 - takes a second, which most do not need
+        gc.freeze()  # or each fork would look through all that was imported
         pid = os.fork()
         if not pid:
             signal.set_wakeup_fd(-1)
