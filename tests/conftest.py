@@ -16,6 +16,7 @@ import pytest
 
 from ga_pygame import active
 from ga_pygame.recording import journal
+from tests import effort
 from tests.collectors import Collector
 
 ROOT = Path(__file__).parent.parent
@@ -24,12 +25,18 @@ ROOT = Path(__file__).parent.parent
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """In the everyday lane Hypothesis and random tests try fewer examples."""
+    if "not e2e" in config.option.markexpr:
+        effort.be_everyday()
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: tests with processes wait now and then."""
     return (os.cpu_count() or 1) + 1
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def no_journals_left(tmp_path: Path) -> Iterator[None]:
     """What a killed game left in shared memory goes with its data folder."""
     yield
@@ -38,17 +45,33 @@ def no_journals_left(tmp_path: Path) -> Iterator[None]:
             shutil.rmtree(left, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what tests without a folder of their own should not write."""
+    return tmp_path_factory.mktemp("nowhere")
+
+
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test sees the developer's own settings or writes into the developer's own data folder."""
+def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, nowhere: Path) -> Iterator[None]:
+    """No test sees the developer's own settings or writes into the developer's own data folder.
+
+    Only a test that asks for `tmp_path` gets one: most of them do not, and making and removing a folder takes longer
+    than they do.
+    """
     for name in list(os.environ):
         if name.startswith("GA_PYGAME_"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("GA_PYGAME_DATA_DIR", str(tmp_path / "data"))
+    folder = nowhere
+    if "tmp_path" in request.fixturenames:
+        folder = request.getfixturevalue("tmp_path")
+        request.getfixturevalue("no_journals_left")
+    monkeypatch.setenv("GA_PYGAME_DATA_DIR", str(folder / "data"))
     monkeypatch.setenv("GA_PYGAME_GAME", "tests")  # the launches of a test are scripts of different names
     for name in ("SDL_VIDEODRIVER", "SDL_AUDIODRIVER"):
         monkeypatch.setenv(name, "dummy")
     monkeypatch.setenv("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    yield
+    assert not any(nowhere.iterdir()), "a test that writes into the data folder asks for tmp_path"
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.collectors import CONFIGS, EVENTS, INIT, SECRET, WHO, Collector, event, pack, sign
+from tests.effort import examples
 
 
 @pytest.fixture
@@ -622,7 +623,7 @@ _json = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     body=st.one_of(
         st.binary(max_size=200), _json.map(json.dumps).map(str.encode), st.lists(_json).map(json.dumps).map(str.encode)
@@ -636,7 +637,7 @@ def test_no_body_upsets_it(shared: Collector, body: bytes) -> None:
         reply.json()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     fields=st.dictionaries(
         st.sampled_from(sorted(event("progression", build="1", custom_fields={}))), _json, max_size=4

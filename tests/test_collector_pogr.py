@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.collectors import Answer, Collector
+from tests.effort import examples
 
 KEYS = {"POGR_CLIENT": "client", "POGR_BUILD": "build"}
 TAGS = (
@@ -640,7 +641,7 @@ _bodies = (
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     command=st.sampled_from(["init", "data", "event", "logs", "metrics", "monitor", "end", "", "x/y"]),
     body=_bodies,

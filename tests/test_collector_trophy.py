@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from tests.collectors import Answer, Collector
 from tests.conftest import eventually
+from tests.effort import examples
 
 trophy_rules = pytest.importorskip("ga_pygame.collector.emulators.trophy.rules")
 
@@ -1049,7 +1050,7 @@ _parts = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(250), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "PATCH"]),
     path=st.lists(_parts, min_size=1, max_size=5).map("/".join),
@@ -1068,7 +1069,7 @@ def test_nothing_breaks_it(free: Collector, method: str, path: str, body: bytes,
     reply.json()
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(st.integers(-20, 20) | st.floats(-5, 5).map(lambda one: round(one, 2)), min_size=1, max_size=8))
 def test_totals_and_points_follow_from_the_values(free: Collector, values: list[float]) -> None:
     """Totals are sums; each coin trigger counts the multiples passed, never backwards."""

@@ -40,6 +40,13 @@ KINDS = (
 )
 
 
+@pytest.fixture
+def silent(headless: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No audio device; nor has the game to compute its sounds."""
+    pygame.mixer.quit()
+    monkeypatch.setenv("SDL_AUDIODRIVER", "no such driver")
+
+
 def test_at_most_25_lines_mention_the_tracker() -> None:
     """Tracking a whole game takes little code."""
     lines = [
@@ -61,7 +68,7 @@ def test_every_kind_of_call_stands_once_below_a_comment(kind: str) -> None:
     assert sites[0].startswith("# ")
 
 
-def test_a_broken_save_file_is_reported_and_survived(tmp_path: Path) -> None:
+def test_a_broken_save_file_is_reported_and_survived(tmp_path: Path, silent: None) -> None:
     """The player goes on, the developer knows."""
     (tmp_path / "save.json").mkdir()
     called = names(play(1, tmp_path, levels=1)[0])
@@ -69,16 +76,14 @@ def test_a_broken_save_file_is_reported_and_survived(tmp_path: Path) -> None:
     assert "error" in called
 
 
-def test_it_runs_without_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs_without_sound(tmp_path: Path, silent: None) -> None:
     """A machine without an audio device plays in silence."""
-    pygame.mixer.quit()
-    monkeypatch.setenv("SDL_AUDIODRIVER", "no such driver")
     log, _ = play(1, tmp_path, levels=1)
     assert pygame.mixer.get_init() is None
     assert names(log).count("progression.complete") == 1
 
 
-def test_quit_is_a_question(tmp_path: Path) -> None:
+def test_quit_is_a_question(tmp_path: Path, silent: None) -> None:
     """Closing the window asks; no means no, yes ends the loop."""
     asked: list[str] = []
 
@@ -133,7 +138,7 @@ class Canvas(pygame.Surface):
 
 
 @pytest.mark.parametrize("name", ["title", "class", "results", "shop", "pause", "quit", "won", "lost"])
-def test_a_toast_covers_nothing(name: str, tmp_path: Path) -> None:
+def test_a_toast_covers_nothing(name: str, tmp_path: Path, silent: None) -> None:
     """It is drawn beside the help lines and buttons of each screen, one line at a time, whatever a service says."""
     recorder: Any = Recorder()
     game = Game(recorder, Options(Bot(1), tmp_path / "save.json", fast=True))

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from ga_pygame import Tracker
 from ga_pygame.areas.progression import ProgressionArea
 from ga_pygame.signals import Signal
+from tests.effort import examples
 from tests.test_tracker import World
 
 METHODS = (
@@ -156,7 +157,9 @@ CONFIGS = (
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(made=st.lists(calls(), min_size=1, max_size=12), currencies=st.booleans())
 def test_no_object_of_the_game_reaches_the_game_or_costs_other_events(

@@ -40,6 +40,7 @@ from ga_pygame.recording.inbox import MAX_KINDS, MAX_KINDS_WITH_FIELDS, MAX_SPIL
 from ga_pygame.recording.journal import Journal, Rest
 from ga_pygame.records import Context, Record, Repeated, SessionRef
 from ga_pygame.testing import ManualClock
+from tests.effort import examples
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
 CONTEXT = Context("player")
@@ -928,4 +929,4 @@ class InboxWalk(RuleBasedStateMachine):
 
 
 TestInboxWalk: Any = InboxWalk.TestCase
-TestInboxWalk.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestInboxWalk.settings = settings(max_examples=examples(25), stateful_step_count=30, deadline=None)

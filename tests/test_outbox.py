@@ -34,6 +34,7 @@ from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.protocol import StoredRecord
 from ga_pygame.testing import ManualClock
+from tests.effort import examples
 
 NAMES = ("first", "second")
 Make = Callable[[Path], Outbox]
@@ -514,7 +515,9 @@ class FailoverWalk(SqliteWalk):
 TestMemoryWalk: Any = MemoryWalk.TestCase
 TestSqliteWalk: Any = SqliteWalk.TestCase
 TestFailoverWalk: Any = FailoverWalk.TestCase
-TestSqliteWalk.settings = TestFailoverWalk.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestSqliteWalk.settings = TestFailoverWalk.settings = settings(
+    max_examples=examples(25), stateful_step_count=25, deadline=None
+)
 
 
 # --- sums ---------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from ga_pygame.recording.entries import EVENT, entry
 from ga_pygame.recording.journal import SIZE, Rest
 from ga_pygame.records import Context, SessionRef
 from ga_pygame.testing import ManualClock
+from tests.effort import examples
 from tests.test_journal import CONTEXT, HALF, KINDS, SESSION, Noted, numbers
 from tests.test_writer import Rig
 
@@ -429,7 +430,7 @@ def _recover_from(outbox: MemoryOutbox, rest: Rest, sessions: list[OpenSession])
         outbox.settle(batch)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=200))
 def test_the_decoder_takes_any_bytes(data: bytes) -> None:
     """It gives a plain value or says that there is none."""
@@ -447,7 +448,7 @@ PLAIN = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PLAIN)
 def test_the_decoder_reads_what_is_written(value: Any) -> None:
     """All that an entry may hold."""

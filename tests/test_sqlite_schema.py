@@ -26,6 +26,7 @@ from ga_pygame.delivery.outbox.sqlite import SCHEMA_VERSION, DamagedError, Sqlit
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.protocol import StoredRecord
 from ga_pygame.testing import ManualClock
+from tests.effort import examples
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("first", "second")
@@ -149,7 +150,7 @@ def test_a_giant_record_is_a_block_of_its_own() -> None:
     assert found == [record.stored(place) for place, (record, _) in enumerate(additions, 1)]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(ADDITIONS, max_size=4), st.integers(1, 50))
 def test_records_come_out_of_the_file_as_they_went_in(
     tmp_path_factory: pytest.TempPathFactory, transactions: list[list[Addition]], most: int

@@ -24,6 +24,7 @@ from ga_pygame.protocol import Reply, Request
 from ga_pygame.recording.inbox import MAX_SPILLED
 from ga_pygame.testing import ManualClock, ScriptedTransport
 from ga_pygame.wiring import Parts
+from tests.effort import examples
 
 KEYS = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
 
@@ -319,7 +320,7 @@ CALLS = [
 ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(150), deadline=None)
 @given(
     calls=st.lists(
         st.tuples(

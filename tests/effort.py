@@ -1,0 +1,24 @@
+"""How many examples a test tries: all of them, or a fifth in the everyday lane."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+EVERYDAY_SHARE = 5
+"""The everyday lane (`-m "not e2e"`) tries one of so many examples."""
+
+is_everyday = False
+"""Set once, before test modules are imported."""
+
+
+def be_everyday() -> None:
+    """Try fewer examples from now on."""
+    global is_everyday  # noqa: PLW0603 - a choice of the whole process
+    is_everyday = True
+    settings.register_profile("everyday", max_examples=examples(settings.default.max_examples))
+    settings.load_profile("everyday")
+
+
+def examples(number: int) -> int:
+    """How many of so many examples to try here."""
+    return max(number // EVERYDAY_SHARE, 5) if is_everyday else number
