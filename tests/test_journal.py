@@ -316,7 +316,8 @@ def test_a_sector_of_an_earlier_lap_is_not_read_as_new(noted: Noted, path: Path)
     laps = []
     for number in range(20_000):
         noted.note(Design(f"n:{number % 10}", float(number)), at=noted.clock.advance(1 / 1200))
-        noted.commit()
+        if number % 10 == 9:
+            noted.commit()
         if number % 4000 == 3999:
             laps.append(path.read_bytes())
     new: list[Event] = [Design(f"n:{number % 10}", -float(number)) for number in range(200)]

@@ -316,6 +316,7 @@ def test_what_is_committed_is_neither_lost_nor_doubled_by_a_kill(tmp_path: Path)
     outbox = MemoryOutbox(["test"])
     rig = Rig(outbox, journal=path)
     rig.report(User(), *(Design("a", number) for number in range(10_000)))
+    recorded: list[Event] = [Design("a", number) for number in range(10_000)]
     stored: list[Any] = []
     delay: float | None = 0.0
     while delay == 0.0:
@@ -323,7 +324,7 @@ def test_what_is_committed_is_neither_lost_nor_doubled_by_a_kill(tmp_path: Path)
         stored += [event["value"] for event in rig.stored() if "value" in event]
         done = int(next(value for key, value in outbox.values.items() if key.startswith("journal:")))
         rest = [record.event for position, record in Rest(path.read_bytes()).records if position > done]
-        assert [Design("a", number) for number in range(len(stored), 10_000)] == rest
+        assert recorded[len(stored) :] == rest
     assert len(stored) == 10_000
 
 
