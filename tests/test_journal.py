@@ -111,6 +111,12 @@ def numbers(*values: int) -> list[Event]:
     return [Design(f"n:{value}") for value in values]
 
 
+def is_part(found: Sequence[Event], whole: Sequence[Event]) -> bool:
+    """Whether these are some of those, in their order and each once."""
+    rest = iter(whole)
+    return all(event in rest for event in found)
+
+
 def damaged(folder: Path, events: Sequence[Event], place: int, junk: bytes, fields: Any = None) -> Rest:
     """What is read of a journal of these events after something else was written into the file."""
     path = folder / "damaged.ring"
@@ -282,7 +288,7 @@ def test_damage_costs_what_it_hit_and_changes_nothing_else(tmp_path: Path, place
     events = numbers(*range(100))
     left = damaged(tmp_path, events, place, junk, fields={"a": 1})
     found = events_of(left)
-    assert found == [event for event in events if event in found]
+    assert is_part(found, events)
     assert len(found) >= 98
     assert len(found) + left.unreadable >= 99, "the last one looks as if a kill had cut it short"
 
@@ -307,7 +313,7 @@ def test_a_sector_that_did_not_reach_the_disk_costs_what_was_in_it(noted: Noted,
     cuts = list(mixed(path.read_bytes(), before, before))
     assert len(cuts) > 10
     for found in cuts:
-        assert found == [event for event in new if event in found]
+        assert is_part(found, new)
         assert 200 - 512 // 32 <= len(found) <= 200
 
 
@@ -325,7 +331,7 @@ def test_a_sector_of_an_earlier_lap_is_not_read_as_new(noted: Noted, path: Path)
     noted.note(*new, at=noted.clock.monotonic())
     for lap in laps:
         for found in mixed(path.read_bytes(), lap, before):
-            assert found == [event for event in new if event in found], "in order, and none of an earlier lap"
+            assert is_part(found, new), "in order, and none of an earlier lap"
 
 
 @pytest.mark.parametrize("value", [None, 0, -3, 2.5, 1e300, 2**53, 2**53 + 1, -(2**62), -0.0, 5e-324, float(2**53)])
