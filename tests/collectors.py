@@ -46,7 +46,7 @@ def pack(body: bytes) -> bytes:
 
 def event(category: str = "design", **fields: Any) -> dict[str, Any]:
     """An event as a game sends it; a field that is `...` is left out."""
-    own = {
+    own: dict[str, Any] = {
         "design": {"event_id": "kill:slime", "value": 1},
         "session_end": {"length": 30},
         "business": {"event_id": "pack:gold", "amount": 499, "currency": "USD", "transaction_num": 1},

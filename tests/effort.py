@@ -7,6 +7,9 @@ from hypothesis import settings
 EVERYDAY_SHARE = 5
 """The everyday lane (`-m "not e2e"`) tries one of so many examples."""
 
+FULL_EXAMPLES = 100
+"""Hypothesis' own default."""
+
 is_everyday = False
 """Set once, before test modules are imported."""
 
@@ -15,7 +18,7 @@ def be_everyday() -> None:
     """Try fewer examples from now on."""
     global is_everyday  # noqa: PLW0603 - a choice of the whole process
     is_everyday = True
-    settings.register_profile("everyday", max_examples=examples(settings.default.max_examples))
+    settings.register_profile("everyday", max_examples=examples(FULL_EXAMPLES))
     settings.load_profile("everyday")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -84,8 +85,9 @@ def refuse(cause: str, message: str) -> None:
 def test_what_is_no_address_is_refused_with_the_reason(text: str, words: str) -> None:
     """At construction for a keyword; for a variable it is said, and not used."""
     for knob in ("collector", "endpoint"):
+        knobs: dict[str, Any] = {knob: text}
         with pytest.raises(ValueError, match=words) as caught:
-            Config(**{knob: text})
+            Config(**knobs)
         assert str(caught.value).startswith(knob)
         variable = f"GA_PYGAME_{knob.upper()}"
         warned: dict[str, str] = {}

@@ -71,7 +71,7 @@ def test_a_game_may_inherit_and_mock(world: World) -> None:
         score = 0
 
     mine = Mine.of(Parts(), enabled=False)
-    mine.score = 3
+    mine.score = 3  # type: ignore[attr-defined]  # `of` gives a Tracker to type checkers
     mine.level = "forest"  # type: ignore[attr-defined]
     assert (mine.score, vars(mine)["level"]) == (3, "forest")
     tracker = world.start()

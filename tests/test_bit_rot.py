@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def fill(path: Path, *, closes: bool) -> None:
     outbox.transact(keep)
     for start in range(0, EVENTS, 50):
         some = [record(number) for number in range(start, start + 50)]
-        outbox.transact(lambda t, some=some: t.add(some))
+        outbox.transact(adding(some))
     batch = outbox.lease("first", 30, 10**6)
     assert batch is not None
     outbox.settle(batch)
@@ -39,6 +40,10 @@ def fill(path: Path, *, closes: bool) -> None:
     outbox.close()
     shutil.rmtree(path.parent)
     copy.rename(path.parent)
+
+
+def adding(some: list[NewRecord]) -> Callable[[Transaction], None]:
+    return lambda transaction: transaction.add(some)
 
 
 def keep(transaction: Transaction) -> None:
@@ -66,7 +71,7 @@ class Launch:
             outbox.bury(orphan)
         self.got: dict[str, list[str]] = {name: [] for name in NAMES}
         for step in range(8):  # damage is met by who reads, and mended by the writer
-            outbox.transact(lambda t, step=step: t.add([record(EVENTS + step)]))
+            outbox.transact(adding([record(EVENTS + step)]))
             clock.advance(10)
             for name in NAMES:
                 while (batch := outbox.lease(name, 500, 10**6)) is not None:

@@ -17,10 +17,9 @@ from ga_pygame.clients.caller import CLOSED, MAX_WAITING_CALLS, Call, Caller, Ca
 from ga_pygame.clients.from_json import camel_case, dataclass_from_json
 from ga_pygame.clients.retry import delay_before
 from ga_pygame.delivery.runner import FrameRunner
-from ga_pygame.delivery.transport import Answered
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.process import CpuMeter, memory_bytes, native_modules
-from ga_pygame.protocol import Reply, Request
+from ga_pygame.protocol import Answered, Reply, Request
 from ga_pygame.signals import Response
 from ga_pygame.testing import ManualClock, ScriptedTransport
 from ga_pygame.wiring import Parts

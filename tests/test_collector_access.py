@@ -30,7 +30,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
     """Starts a collector with some options; it is stopped after the test."""
     running: list[Collector] = []
 
-    def begin(*arguments: str, **environment: str) -> Collector:
+    def begin(*arguments: str, **environment: Any) -> Collector:
         running.append(Collector(tmp_path, *arguments, **environment))
         return running[-1]
 
@@ -220,7 +220,12 @@ UNSIGNED = [
     ("GET", "/api/users/x", TROPHY),
     ("POST", "/v1/metrics/x/event", TROPHY),
 ]
-OWN = [("GET", "/", {}), ("GET", "/api/summary", {}), ("POST", "/_emu/reset", {}), ("GET", "/_emu/state", {})]
+OWN: list[tuple[str, str, dict[str, str]]] = [
+    ("GET", "/", {}),
+    ("GET", "/api/summary", {}),
+    ("POST", "/_emu/reset", {}),
+    ("GET", "/_emu/state", {}),
+]
 
 
 @pytest.mark.parametrize("headers", FROM_ELSEWHERE, ids=str)

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +44,9 @@ def test_a_list_is_split_without_changing_its_parts(
 
 
 _EVENT = {**ANNOTATIONS, "category": "design", "event_id": "a:b"}
-_TRICKY = st.sampled_from([None, True, False, 1, 1.0, 2, 2.0, "", "linux", "a:b", {"a": 1}, {"a": True}, {"a": []}])
+_TRICKY: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, False, 1, 1.0, 2, 2.0, "", "linux", "a:b", {"a": 1}, {"a": True}, {"a": []}]
+)
 
 
 @given(
@@ -145,7 +148,7 @@ def test_bad_game_is_refused_without_repeating_it(text: str) -> None:
 
 
 def settings(**parts: Any) -> configs.Settings:
-    return configs.msgspec.convert(parts, configs.Settings)
+    return msgspec.convert(parts, configs.Settings)
 
 
 def test_only_configs_of_the_asked_time_are_given() -> None:

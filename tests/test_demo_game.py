@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def test_a_toast_covers_nothing(name: str, tmp_path: Path, silent: None) -> None
     """It is drawn beside the help lines and buttons of each screen, one line at a time, whatever a service says."""
     recorder: Any = Recorder()
     game = Game(recorder, Options(Bot(1), tmp_path / "save.json", fast=True))
-    screen: Any = {
+    screens: dict[str, Callable[[], Any]] = {
         "title": lambda: Title(game),
         "class": lambda: ClassChoice(game),
         "results": lambda: Results(game, [("Time", "1 s"), ("Coins", "1"), ("Falls", "0"), ("Score", "9")]),
@@ -151,7 +152,8 @@ def test_a_toast_covers_nothing(name: str, tmp_path: Path, silent: None) -> None
         "quit": lambda: QuitDialog(game),
         "won": lambda: Ending(game, won=True),
         "lost": lambda: Ending(game, won=False),
-    }[name]()
+    }
+    screen = screens[name]()
     game.window = canvas = Canvas()
     game.show(screen)
     game._draw()

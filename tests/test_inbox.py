@@ -221,7 +221,7 @@ class Raises:
     def __le__(self, other: object) -> bool:
         raise ZeroDivisionError
 
-    __ge__ = __lt__ = __gt__ = __le__  # type: ignore[assignment]
+    __ge__ = __lt__ = __gt__ = __le__
 
 
 class Unhashable:
@@ -322,7 +322,7 @@ def test_fields_make_a_record_of_its_own(rig: Rig, make: Callable[[Any], Event])
 @pytest.mark.parametrize("number", [None, 0, 3, -3, 2.5, EXACT])
 def test_a_repetition_with_fields_equals_what_the_slow_way_records(rig: Rig, number: Any, same: bool) -> None:
     """Also for the next launch, and the fields are the call's own; whether the same came before or not."""
-    mine = {"seed": 1, "mode": "größe"}
+    mine: dict[str, str | int | float] = {"seed": 1, "mode": "größe"}
     for _ in range(2):
         rig.record(Design("a", 1), fields=dict(mine) if same else None)
     assert rig.inbox.repeat("a", number, fields=mine)
@@ -829,7 +829,7 @@ class InboxWalk(RuleBasedStateMachine):
     @rule(length=st.integers(1, 256), many=st.sampled_from([1, 1, 100]), again=st.booleans())
     def report_with_fields(self, length: int, many: int, again: bool) -> None:
         for _ in range(many):
-            fields = {"text": "x" * length, "number": self.number}
+            fields: dict[str, str | int | float] = {"text": "x" * length, "number": self.number}
             if not (again and "fields" in self.rig.inbox.kinds):
                 self.rig.record(Design("fields"), fields=fields)
             else:

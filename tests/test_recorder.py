@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import Business, Design, Error, SessionEnd, Severity, User
+from ga_pygame.events import Business, Design, Error, Event, SessionEnd, Severity, User
 from ga_pygame.recording.journal import Journal, Rest
 from ga_pygame.recording.recorder import Recorder
 from ga_pygame.records import AS_KEPT, Context, Record, SessionRef
@@ -64,6 +64,7 @@ def test_a_record_has_the_stamp_of_its_moment() -> None:
 def test_what_must_not_wait_is_committed_at_once() -> None:
     """Errors, purchases and session ends; a session's other events within 0.05 s."""
     rig = Rig()
+    event: Event
     for event in (Design("a"), User()):
         rig.recorder.post(event, None)
     assert rig.commits == 0

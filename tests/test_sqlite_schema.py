@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from ga_pygame.delivery.encoder import encode
 from ga_pygame.delivery.outbox.contract import PROTECTED, Batch, NewRecord, OpenSession, payload
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
-from ga_pygame.delivery.outbox.schema import MAX_BLOCK_BYTES, Addition, as_row, blocks, records, upgrade
-from ga_pygame.delivery.outbox.sqlite import SCHEMA_VERSION, DamagedError, SqliteOutbox
+from ga_pygame.delivery.outbox.file import DamagedError
+from ga_pygame.delivery.outbox.schema import MAX_BLOCK_BYTES, SCHEMA_VERSION, Addition, as_row, blocks, records, upgrade
+from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.protocol import StoredRecord
 from ga_pygame.testing import ManualClock
@@ -157,7 +158,7 @@ def test_records_come_out_of_the_file_as_they_went_in(
 ) -> None:
     """Each destination gets its own, in order, once, however they lie in blocks and batches."""
     outbox = SqliteOutbox(tmp_path_factory.mktemp("game") / "outbox.sqlite3", NAMES)
-    expected: dict[str, list[bytes]] = {name: [] for name in NAMES}
+    expected: dict[str, list[StoredRecord]] = {name: [] for name in NAMES}
     for additions in transactions:
 
         def work(transaction: Any, additions: list[Addition] = additions) -> None:
@@ -167,7 +168,7 @@ def test_records_come_out_of_the_file_as_they_went_in(
         outbox.transact(work)
         for record, names in additions:
             for name in NAMES if names is None else names:
-                expected[name].append(record.stored(0)._replace(id=0))  # type: ignore[arg-type]
+                expected[name].append(record.stored(0)._replace(id=0))
     for name in NAMES:
         found = []
         while (batch := outbox.lease(name, most, 10**6)) is not None:

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from ga_pygame.clock import SystemClock
-from ga_pygame.delivery.transport import Answered, RequestsTransport
-from ga_pygame.protocol import Reply, Request
+from ga_pygame.delivery.transport import RequestsTransport
+from ga_pygame.protocol import Answered, Reply, Request
 from tests.e2e import servers
 
 

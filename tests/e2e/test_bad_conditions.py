@@ -13,7 +13,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -275,7 +275,7 @@ def truncate(path: Path) -> None:
     path.write_bytes(content[: len(content) // 2 // 4096 * 4096])
 
 
-DAMAGES = {
+DAMAGES: dict[str, tuple[Callable[[Path], object], int]] = {
     "garbage": (lambda path: path.write_bytes(random.Random(1).randbytes(20_000)), 0),
     "page": (flip_page, 550),
     "truncated": (truncate, 100),

@@ -34,7 +34,7 @@ def scripted(script: Callable[[Seen], Answer]) -> Iterator[str]:
         yield server.url
 
 
-SERVERS = {
+SERVERS: dict[str, Callable[[], contextlib.AbstractContextManager[str]]] = {
     "slow": lambda: scripted(slow),
     "slow after init": lambda: scripted(slow_events),
     "silent": lambda: scripted(lambda _: SILENCE),

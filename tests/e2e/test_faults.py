@@ -181,7 +181,7 @@ def black_hole(suite: Suite) -> Iterator[None]:
     suite.proxy.heal()
 
 
-LINE_FAULTS = {
+LINE_FAULTS: dict[str, Callable[[Suite], contextlib.AbstractContextManager[object]]] = {
     "connection refused": down,
     "black hole": black_hole,
     "network flapping": lambda suite: Flapping(suite.proxy, suite.chance),

@@ -7,6 +7,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +22,8 @@ from selenium.webdriver.chrome.service import Service  # noqa: E402 - only where
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
+__all__ = ["By"]
+
 CHROMIUM = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
@@ -32,7 +35,7 @@ SWITCHES = (
 
 
 def event(category: str = "design", **fields: Any) -> dict[str, Any]:
-    own = {"design": {"value": ...}, "session_end": {"length": 75}}.get(category, {})
+    own: dict[str, Any] = {"design": {"value": ...}, "session_end": {"length": 75}}.get(category, {})
     return collectors.event(category, **{**own, **fields})
 
 
@@ -76,6 +79,10 @@ def rows(browser: Any, table: str, tone: str = "") -> list[str]:
     )
     found: list[str] = browser.execute_script(script, f".{table} table.live tbody{tone}")
     return found
+
+
+def has_rows(browser: Any, count: int) -> bool:
+    return len(rows(browser, "feed")) == count
 
 
 def counter(browser: Any, name: str) -> int:
@@ -181,7 +188,7 @@ def test_filter_and_pause(collector: Collector, browser: Any) -> None:
     pick = Select(browser.find_element(By.CSS_SELECTOR, "select.pick"))
     for value, count in (("user", 1), ("rejected", 1), ("design", 2), ("", 3)):
         pick.select_by_value(value)
-        until(browser, lambda count=count: len(rows(browser, "feed")) == count)
+        until(browser, partial(has_rows, browser, count))
     button = browser.find_element(By.CSS_SELECTOR, "button.plain")
     button.click()
     until(browser, lambda: button.text == "Resume")

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,10 @@ def axe_source() -> str:
     pytest.skip("needs axe-core: npm install axe-core, or AXE_CORE=…/axe.min.js")
 
 
+def is_shown_as(browser: Any, wanted: list[Any]) -> bool:
+    return bool(browser.execute_script(_LOOK) == wanted)
+
+
 def looks(browser: Any) -> Iterator[str]:
     """The page on a desktop and a telephone, light and dark."""
     for width, height in ((1500, 1000), (390, 844)):
@@ -51,7 +56,7 @@ def looks(browser: Any) -> Iterator[str]:
             features = [{"name": "prefers-color-scheme", "value": scheme}]
             browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
             wanted = [width, scheme == "dark"]
-            until(browser, lambda wanted=wanted: browser.execute_script(_LOOK) == wanted)
+            until(browser, partial(is_shown_as, browser, wanted))
             yield f"{width} {scheme}"
 
 
