@@ -46,20 +46,20 @@ def pack(body: bytes) -> bytes:
 
 def event(category: str = "design", **fields: Any) -> dict[str, Any]:
     """An event as a game sends it; a field that is `...` is left out."""
-    own: dict[str, Any] = {
+    kinds: dict[str, dict[str, Any]] = {
         "design": {"event_id": "kill:slime", "value": 1},
         "session_end": {"length": 30},
         "business": {"event_id": "pack:gold", "amount": 499, "currency": "USD", "transaction_num": 1},
         "resource": {"event_id": "Sink:gold:boost:shield", "amount": -10},
         "progression": {"event_id": "Start:forest:level_1"},
         "error": {"severity": "error", "message": "boom"},
-    }.get(str(category), {})
+    }
     whole = {
         "category": category,
         "client_ts": 1_760_000_000,
         **ANNOTATIONS,
         "event_uuid": str(uuid.uuid4()),
-        **own,
+        **kinds.get(str(category), {}),
         **fields,
     }
     return {name: value for name, value in whole.items() if value is not ...}

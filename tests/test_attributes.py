@@ -70,9 +70,9 @@ def test_a_game_may_inherit_and_mock(world: World) -> None:
     class Mine(Tracker):
         score = 0
 
-    mine = Mine.of(Parts(), enabled=False)
-    mine.score = 3  # type: ignore[attr-defined]  # `of` gives a Tracker to type checkers
-    mine.level = "forest"  # type: ignore[attr-defined]
+    mine: Any = Mine.of(Parts(), enabled=False)
+    mine.score = 3
+    mine.level = "forest"
     assert (mine.score, vars(mine)["level"]) == (3, "forest")
     tracker = world.start()
     with mock.patch.object(tracker, "design") as design:
@@ -94,7 +94,7 @@ def test_a_mapping_is_taken_in(world: World) -> None:
     tracker.design("a")
     tracker.fields |= {"more": 8}
     tracker.fields.update(most=9)
-    tracker.dimensions = dimensions
+    tracker.dimensions = dimensions  # type: ignore[assignment]  # iterable, and no Mapping
     tracker.design("b")
     del tracker.dimensions[1]
     tracker.fields = {}

@@ -79,24 +79,20 @@ def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if key != name}
 
 
+_OWN: list[dict[str, Any]] = [
+    {"value": True},
+    {"value": 1.0},
+    {"value": None},
+    {"v": 3},
+    {"platform": "ios"},
+    {"custom_01": "{["},
+    {"custom_01": [{}]},
+]
+_FIELDS: list[dict[str, Any]] = [{"a": "}"}, {"a": {}}, {"a": ',"v":'}]
 _ODD = [
-    *(
-        _written({**_GOOD[0], **own}, *_GOOD[1:])
-        for own in (
-            {"value": True},
-            {"value": 1.0},
-            {"value": None},
-            {"v": 3},
-            {"platform": "ios"},
-            {"custom_01": "{["},
-            {"custom_01": [{}]},
-        )
-    ),
+    *(_written({**_GOOD[0], **own}, *_GOOD[1:]) for own in _OWN),
     *(_written({**_GOOD[0], "category": category}, *_GOOD[1:]) for category in ("user", "session_end", "sdk_error", 1)),
-    *(
-        _written({**_GOOD[0], "custom_fields": fields}, *_GOOD[1:])
-        for fields in ({"a": "}"}, {"a": {}}, {"a": ',"v":'})
-    ),
+    *(_written({**_GOOD[0], "custom_fields": fields}, *_GOOD[1:]) for fields in _FIELDS),
     *(_written(_without(_GOOD[0], name), *_GOOD[1:]) for name in ("event_id", "category", "client_ts")),
     *(
         _written(_GOOD[0], {**ANNOTATIONS, **more}, _GOOD[2])

@@ -215,6 +215,15 @@ def test_good_rows(shared: Collector, kind: str, body: dict[str, Any], name: str
     assert before - 1 <= newest["effective_at"] == newest["received_at"] <= time.time() + 1
 
 
+WRONG_PARTS: list[tuple[str, Any]] = [
+    ("event", 1),
+    ("sub_event", None),
+    ("event_key", {}),
+    ("event_flag", []),
+    ("event_type", True),
+    ("event_data", "x"),
+    ("event_data", []),
+]
 BAD: list[tuple[str, Any, str]] = [
     ("event", b"", "JSON object"),
     ("event", b"[]", "JSON object"),
@@ -224,18 +233,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("data", b"[1]", "JSON object"),
     ("event", {"event": "x"}, "sub_event, event_type, event_flag, event_key, event_data missing"),
     *(("event", {key: value for key, value in EVENT.items() if key != name}, name) for name in EVENT if name != "tags"),
-    *(
-        ("event", {**EVENT, name: wrong}, f"{name} must be")
-        for name, wrong in [
-            ("event", 1),
-            ("sub_event", None),
-            ("event_key", {}),
-            ("event_flag", []),
-            ("event_type", True),
-            ("event_data", "x"),
-            ("event_data", []),
-        ]
-    ),
+    *(("event", {**EVENT, name: wrong}, f"{name} must be") for name, wrong in WRONG_PARTS),
     ("logs", {}, "log missing"),
     ("logs", {"log": {}}, "log must be"),
     ("logs", {"log": "x", "severity": 3}, "severity must be"),

@@ -727,7 +727,12 @@ def test_preferences(free: Collector, player: str) -> None:
     assert answer["notifications"]["recap"] == []
     assert answer["notifications"]["achievement_completed"] == ["email", "push"]
     assert ask(free, "GET", path).json() == answer
-    for wrong in ({"notifications": {"x": []}}, {"notifications": {"recap": ["sms"]}}, {"streak": {"daysOff": [0]}}):
+    refused: list[Any] = [
+        {"notifications": {"x": []}},
+        {"notifications": {"recap": ["sms"]}},
+        {"streak": {"daysOff": [0]}},
+    ]
+    for wrong in refused:
         assert ask(free, "PATCH", path, wrong).status == 422
 
 

@@ -82,7 +82,7 @@ def _made(base: type, value: tuple[Any, ...], methods: set[str], attributes: set
 
 
 hostile = st.builds(
-    lambda one, methods, attributes, nameless: _made(*one, methods, attributes, is_nameless=nameless),
+    lambda one, methods, attributes, nameless: _made(one[0], one[1], methods, attributes, is_nameless=nameless),
     st.sampled_from(
         [
             (object, ()),

@@ -9,7 +9,7 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -208,8 +208,8 @@ def test_another_outbox_can_be_put_in(tmp_path: Path) -> None:
     """Tests and builds without a disk keep events in memory."""
     kept: list[MemoryOutbox] = []
 
-    def in_memory(_path: Path, names: Any, *_: object) -> MemoryOutbox:
-        kept.append(MemoryOutbox(names))
+    def in_memory(path: Path | None, destinations: Sequence[str], *_: Any, **__: Any) -> MemoryOutbox:
+        kept.append(MemoryOutbox(destinations))
         return kept[0]
 
     parts = Parts(

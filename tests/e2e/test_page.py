@@ -35,8 +35,8 @@ SWITCHES = (
 
 
 def event(category: str = "design", **fields: Any) -> dict[str, Any]:
-    own: dict[str, Any] = {"design": {"value": ...}, "session_end": {"length": 75}}.get(category, {})
-    return collectors.event(category, **{**own, **fields})
+    kinds: dict[str, dict[str, Any]] = {"design": {"value": ...}, "session_end": {"length": 75}}
+    return collectors.event(category, **{**kinds.get(category, {}), **fields})
 
 
 def resident_kib(collector: Collector) -> int:
