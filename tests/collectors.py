@@ -22,6 +22,11 @@ SECRET = b"16813a12f718bc5c620f56944e1abc3ea13ccbac"
 EVENTS = f"/v2/{KEY}/events"
 INIT = f"/v2/{KEY}/init"
 CONFIGS = f"/remote_configs/v1/init?game_key={KEY}&interval_seconds=0&configs_hash="
+POGR = {"POGR_CLIENT": "client", "POGR_BUILD": "build"}
+TROPHY = {"X-API-KEY": "app.key"}
+"""What POGR's and Trophy's routes want in their headers."""
+
+NO_SDK = "the official SDK is not installed; as in .ci/run: pip install --no-deps 'trophy>=1.27,<2'"
 WHO = {"platform": "linux", "os_version": "linux 6.8.0", "sdk_version": "rest api v2"}
 ANNOTATIONS: dict[str, Any] = {
     "v": 2,

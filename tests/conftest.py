@@ -99,6 +99,22 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
     running.stop()
 
 
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Collector]:
+    """A collector of this test's own, that ends well."""
+    running = Collector(tmp_path)
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A collector for tests that look at answers only, one for all of a worker."""
+    running = Collector(tmp_path_factory.mktemp("collector"))
+    yield running
+    assert running.stop() == 0
+
+
 class Game:
     """A game in a process of its own, written as a script in the test."""
 

@@ -13,6 +13,7 @@ from ga_pygame.addresses import MAX_ADDRESS, address
 from ga_pygame.clients import TrophyClient
 from ga_pygame.config import Config, load
 from ga_pygame.destinations import POGR, GameAnalytics, Trophy
+from tests.test_forms import refuse
 
 GOOD = "http://127.0.0.1:8420"
 
@@ -39,10 +40,6 @@ def test_what_surrounds_an_address_is_taken_off(text: str, expected: str) -> Non
     assert address("collector", text, path=False) == expected
     assert Config(collector=text).collector == Config(endpoint=text).endpoint == expected
     assert load({}, {"GA_PYGAME_COLLECTOR": text}, refuse).collector == expected
-
-
-def refuse(cause: str, message: str) -> None:
-    raise AssertionError(f"{cause}: {message}")
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from ga_pygame.protocol import Answered, Reply, Request
 from ga_pygame.signals import Response
 from ga_pygame.testing import ManualClock, ScriptedTransport
 from ga_pygame.wiring import Parts
+from tests.odd_objects import Uncaught
 
 OK = Reply(200, body=b"fine")
 BUSY = Reply(503, body=b"busy")
@@ -69,11 +70,7 @@ def test_calls_are_sent_in_order_and_answered_in_a_tick() -> None:
     assert heard == ["fine"] * 3
 
 
-class Odd(BaseException):
-    """What an `except Exception` does not catch."""
-
-
-@pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit, Odd])
+@pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit, Uncaught])
 @pytest.mark.parametrize("where", ["send", "poll", "reply"])
 def test_a_transport_that_raises_costs_its_call(where: str, kind: type[BaseException]) -> None:
     """The response says so, and the next call goes on."""

@@ -16,13 +16,11 @@ import pytest
 from ga_pygame.collector import guard, teller
 from ga_pygame.collector.gameanalytics import configs, games, validation
 from ga_pygame.collector.status import Troubles
-from tests.collectors import CONFIGS, EVENTS, INIT, KEY, SECRET, WHO, Answer, Collector, event, sign
+from tests.collectors import CONFIGS, EVENTS, INIT, KEY, POGR, SECRET, TROPHY, WHO, Answer, Collector, event, sign
 
 OWN_KEY, OWN_SECRET = "0123456789abcdef" * 2, "0123456789abcdef01234567" + "89abcdef" * 2
 OWN_EVENTS = f"/v2/{OWN_KEY}/events"
 FOREIGN = {"Origin": "https://evil.example"}
-POGR = {"POGR_CLIENT": "client", "POGR_BUILD": "build"}
-TROPHY = {"X-API-KEY": "app.key"}
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import json
 import socket
 import threading
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +16,6 @@ from hypothesis import strategies as st
 
 from tests.collectors import CONFIGS, EVENTS, INIT, SECRET, WHO, Collector, event, pack, sign
 from tests.effort import examples
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Collector]:
-    """A collector of this test's own."""
-    collector = Collector(tmp_path)
-    yield collector
-    assert collector.stop() == 0
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector for tests that look at answers only."""
-    collector = Collector(tmp_path_factory.mktemp("collector"))
-    yield collector
-    assert collector.stop() == 0
-
 
 # --- signatures ----------------------------------------------------------------------------------------
 

@@ -36,22 +36,6 @@ EVENT: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Collector]:
-    """A collector of this test's own."""
-    collector = Collector(tmp_path)
-    yield collector
-    assert collector.stop() == 0
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector for tests that look at answers only."""
-    collector = Collector(tmp_path_factory.mktemp("collector"))
-    yield collector
-    assert collector.stop() == 0
-
-
 @pytest.fixture(scope="module")
 def lenient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     """A collector that takes what a strict one refuses."""

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.collectors import Answer, Collector
+from tests.collectors import NO_SDK, Answer, Collector
 from tests.conftest import eventually
 from tests.effort import examples
 
@@ -31,7 +31,6 @@ from ga_pygame.collector.emulators.trophy.state import MetricEvent, TrophyState 
 from ga_pygame.collector.storage import schema  # noqa: E402 - after the check that the extra is installed
 
 KEY = "app_test.secret"
-NO_SDK = "the official SDK is not installed; as in .ci/run: pip install --no-deps 'trophy>=1.27,<2'"
 DEFAULT = trophy_rules.DEFAULT.read_text(encoding="utf-8")
 UNLIMITED = DEFAULT.replace("events_per_second = 5", "events_per_second = 0")
 BOARDS = """
@@ -51,14 +50,6 @@ def start(folder: Path, rules: str = UNLIMITED, *options: str) -> Collector:
     path = folder / "trophy.toml"
     path.write_text(rules, encoding="utf-8")
     return Collector(folder, "--trophy-rules", str(path), *options)
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Collector]:
-    """A collector with the default rules, as strict as it comes."""
-    collector = Collector(tmp_path)
-    yield collector
-    assert collector.stop() == 0
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,8 @@ later events and is no defect of ours.
 from __future__ import annotations
 
 import inspect
-import itertools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from ga_pygame import Tracker
 from ga_pygame.areas.progression import ProgressionArea
 from ga_pygame.signals import Signal
 from tests.effort import examples
+from tests.odd_objects import Endless
 from tests.test_tracker import World
 
 METHODS = (
@@ -58,19 +58,6 @@ class Meta(type):
         if name in ("__name__", "__qualname__", "__module__"):
             raise Refused(name)
         return super().__getattribute__(name)
-
-
-class Endless(Mapping[str, int]):
-    """A mapping without an end, which says that it is short."""
-
-    def __getitem__(self, key: str) -> int:
-        return 1
-
-    def __iter__(self) -> Iterator[str]:
-        return (f"k{number}" for number in itertools.count())
-
-    def __len__(self) -> int:
-        return 1
 
 
 def _made(base: type, value: tuple[Any, ...], methods: set[str], attributes: set[str], *, is_nameless: bool) -> Any:

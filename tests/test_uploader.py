@@ -29,6 +29,7 @@ from ga_pygame.protocol import (
     Verdict,
 )
 from ga_pygame.testing import ManualClock, ScriptedTransport
+from tests.odd_objects import Uncaught
 
 INTERVAL = 20.0
 
@@ -459,11 +460,7 @@ def test_a_request_under_way_is_polled() -> None:
 # --- a destination or a transport that raises -----------------------------------------------------------------
 
 
-class Odd(BaseException):
-    """What an `except Exception` does not catch."""
-
-
-RAISED = [ZeroDivisionError, SystemExit, GeneratorExit, Odd, RecursionError, MemoryError]
+RAISED = [ZeroDivisionError, SystemExit, GeneratorExit, Uncaught, RecursionError, MemoryError]
 
 
 def raising(kind: type[BaseException]) -> Callable[..., Any]:

@@ -22,7 +22,7 @@ import pytest
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
 from tests.collectors import Collector
 from tests.conftest import ROOT, eventually
-from tests.e2e.games import CLOSE, PUPPET, SEND, outbox, waiting
+from tests.e2e.games import CLOSE, PUPPET, SEND, outbox, tell, waiting
 from tests.e2e.servers import (
     FOREIGN,
     HTML,
@@ -36,6 +36,7 @@ from tests.e2e.servers import (
     summary,
     welcome,
 )
+from tests.e2e.small_disk import disk
 
 KEY, SECRET, WRONG = "a1" * 16, "b2" * 20, "c3" * 20
 LOUD = "import logging\nlogging.basicConfig()\nlogging.getLogger('ga_pygame').setLevel(1)\n" + PUPPET
@@ -49,11 +50,6 @@ def play(game: Any, url: str, *lines: str, script: str = PUPPET, **environment: 
     for line in lines:
         tell(puppet, line)
     return puppet
-
-
-def tell(puppet: Any, line: str) -> None:
-    puppet.say(line)
-    puppet.wait_for("done")
 
 
 def close(puppet: Any) -> list[str]:
@@ -161,13 +157,8 @@ def test_folder_that_cannot_be_written(game: Any, collector: Collector, tmp_path
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of one megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "ga_pygame_test", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small disk needs root and the right to mount")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with disk(tmp_path, 1) as folder:
+        yield folder
 
 
 def fill(disk: Path) -> Path:

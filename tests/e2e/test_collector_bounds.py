@@ -19,12 +19,9 @@ import pytest
 
 from ga_pygame.collector import connections
 from ga_pygame.collector.gameanalytics import validation
-from tests.collectors import EVENTS, INIT, KEY, WHO, Collector, event, pack, sign
+from tests.collectors import EVENTS, INIT, KEY, POGR, TROPHY, WHO, Collector, event, pack, sign
 from tests.conftest import eventually
 from tests.fork_server import Forked
-
-POGR = {"POGR_CLIENT": "client", "POGR_BUILD": "build"}
-TROPHY = {"X-API-KEY": "app.key"}
 
 
 @pytest.fixture
