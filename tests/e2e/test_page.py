@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,21 +15,11 @@ import pytest
 from tests import collectors
 from tests.collectors import SECRET, Collector
 
-webdriver = pytest.importorskip("selenium.webdriver")
-from selenium.webdriver.chrome.service import Service  # noqa: E402 - only where selenium is installed
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
+pytest.importorskip("selenium.webdriver")
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 __all__ = ["By"]
-
-CHROMIUM = shutil.which("chromium")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
-
-SWITCHES = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --window-size=1500,1000"
-).split()
 
 
 def event(category: str = "design", **fields: Any) -> dict[str, Any]:
@@ -51,21 +39,6 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
     yield collector
     assert collector.stop() == 0
     assert [path.name for path in tmp_path.iterdir()] == [collector.db.name]
-
-
-@pytest.fixture
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A Chromium with a profile of its own."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(switch)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield browser
-    for entry in browser.get_log("browser"):  # shown if the test fails
-        sys.stdout.write(f"browser: {entry['message']}\n")
-    browser.quit()
 
 
 def until(browser: Any, condition: Callable[[], Any], seconds: float = 20) -> Any:

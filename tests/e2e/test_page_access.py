@@ -19,9 +19,7 @@ from tests.e2e import test_page
 from tests.e2e.test_page import By, event, rows, until
 from tests.e2e.test_page_services import begin, pogr, trophy
 
-browser = test_page.browser
 collector = test_page.collector
-pytestmark = test_page.pytestmark
 
 TRACEBACK = (
     'Traceback (most recent call last):\n  File "game.py", line 300, in <module>\n    play(levels[number])\n'
