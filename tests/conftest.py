@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -21,14 +22,27 @@ from tests.collectors import Collector
 
 ROOT = Path(__file__).parent.parent
 
-# Hundreds of processes are started: without bytecode each would compile the package for itself, a third of its time.
+# Hundreds of processes are started: without bytecode each would compile the package for itself, a third of its time,
+# and each worker of pytest would rewrite the assertions of all tests anew, some seconds.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """In the everyday lane Hypothesis and random tests try fewer examples."""
     if "not e2e" in config.option.markexpr:
         effort.be_everyday()
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """The everyday lane does not even import what it leaves out: browsers' drivers take a second."""
+    return True if effort.is_everyday and collection_path.name == "e2e" else None
+
+
+def pytest_collection_finish() -> None:
+    """Take the thousands of tests out of sight of the garbage collection, which else looks through them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_auto_num_workers() -> int:

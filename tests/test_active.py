@@ -146,17 +146,22 @@ def test_what_threads_report_meanwhile_belongs_to_the_session(world: World, mome
         tracker.start()
     if moment == "again":
         tracker.consent.deny()
-    begin, stop = threading.Event(), threading.Event()
+    begin, stop, started, reported = (threading.Event() for _ in range(4))
     counts: list[int] = []
 
     def report(number: int) -> None:
         count = 0
         while not stop.is_set():
+            was_started = started.is_set()
             tracker.design(f"thread:{number}", count)
             tracker.design(f"thread:{number}:fields", count, fields={"n": count})
             count += 2
             if count > 20:
                 begin.set()
+            if was_started:
+                reported.set()
+            elif count > 2000:
+                started.wait(10)
             if count > 4000:
                 break
         counts.append(count)
@@ -169,6 +174,8 @@ def test_what_threads_report_meanwhile_belongs_to_the_session(world: World, mome
             thread.start()
         begin.wait(10)
         tracker.start() if moment == "start" else tracker.consent.grant()
+        started.set()
+        reported.wait(10)
         stop.wait(0.05)
         stop.set()
         for thread in threads:

@@ -16,6 +16,7 @@ from ga_pygame.delivery.outbox.failover import FailoverOutbox
 from ga_pygame.delivery.outbox.schema import SELECT, as_row, blocks, records, whole_parts
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.testing import ManualClock
+from tests.effort import examples
 
 NAMES = ("first", "second")
 EVENTS = 400
@@ -133,7 +134,7 @@ def test_any_bit_of_the_file(filled: Path, tmp_path: Path, part: int) -> None:
     """Wherever it is: the next launch starts, delivers what is whole, once, and counts the rest."""
     chance = random.Random(part)
     size = 8 * (filled / "closed" / "outbox.sqlite3").stat().st_size
-    for number in range(12):
+    for number in range(examples(12)):
         place = chance.randrange(size)
         path = flipped(filled / "closed", tmp_path / str(number), "", [place])
         check_bit(path, place)
@@ -145,7 +146,7 @@ def test_any_bit_of_the_first_pages(filled: Path, tmp_path: Path, page: int) -> 
     chance = random.Random(100 + page)
     content = (filled / "closed" / "outbox.sqlite3").read_bytes()[page * PAGE : (page + 1) * PAGE]
     used = [8 * (page * PAGE + place) for place, byte in enumerate(content) if byte]
-    for number in range(8):
+    for number in range(examples(8)):
         place = chance.choice(used) + chance.randrange(8)
         path = flipped(filled / "closed", tmp_path / str(number), "", [place])
         check_bit(path, place)
