@@ -341,7 +341,13 @@ def test_the_same_fields_again_are_a_row(rig: Rig) -> None:
     for fields in ({"a": 1}, {"a": 1}, {"a": 1.0}, {"a": 1.0}, {"a": 1}, {"b": 1}, {"a": "1"}):
         rig.record(Design("a", 1), fields=fields)
     written: list[bytes] = []
-    append, rig.inbox.write = rig.inbox.write, lambda text: written.append(text) or append(text)  # type: ignore[func-returns-value]
+    append = rig.inbox.write
+
+    def write(text: bytes) -> object:
+        written.append(text)
+        return append(text)
+
+    rig.inbox.write = write
     assert rig.inbox.repeat("a", 2, fields={"a": 1})
     assert rig.inbox.repeat("a", 2, fields={"a": 1.0})
     assert [len(text) for text in written] == [32, 32]
