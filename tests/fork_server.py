@@ -118,6 +118,7 @@ def serve(control: socket.socket) -> dict[str, Any] | None:
     wakes.setblocking(False)
     signal.set_wakeup_fd(wakes.fileno())
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses Ctrl-C means the tests, which end this process
     ends: dict[int, int] = {}
     while True:
         ready = select.select([control, woken], [], [])[0]
@@ -127,7 +128,9 @@ def serve(control: socket.socket) -> dict[str, Any] | None:
         if control not in ready:
             continue
         message, handles, _, _ = socket.recv_fds(control, _MAX_REQUEST, 3)
-        if not message:
+        if not message:  # the tests have ended, or were interrupted
+            for pid in ends:
+                os.kill(pid, signal.SIGKILL)
             return None
         request: dict[str, Any] = json.loads(message)
         if "--no-page" not in request["arguments"]:
@@ -137,6 +140,7 @@ def serve(control: socket.socket) -> dict[str, Any] | None:
         if not pid:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             for one in (control, woken, wakes):
                 one.close()
             for number, name in ((1, "stdout"), (2, "stderr")):
