@@ -57,7 +57,9 @@ def outbox_file(data: Path) -> Path:
     from ga_pygame.config import Config
     from ga_pygame.wiring import outbox_path
 
-    return outbox_path(Config(collector="http://127.0.0.1:1", data_dir=data, game="benchmark"))
+    path = outbox_path(Config(collector="http://127.0.0.1:1", data_dir=data, game="benchmark"))
+    assert path is not None
+    return path
 
 
 def _remove_journals(data: Path) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import gc
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,32 @@ import pytest
 
 from ga_pygame import active
 from ga_pygame.recording import journal
+from tests import effort
+from tests.collectors import Collector
 
 ROOT = Path(__file__).parent.parent
 
-# Hundreds of processes are started: without bytecode each would compile the package for itself, a third of its time.
+# Hundreds of processes are started: without bytecode each would compile the package for itself, a third of its time,
+# and each worker of pytest would rewrite the assertions of all tests anew, some seconds.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In the everyday lane Hypothesis and random tests try fewer examples."""
+    if "not e2e" in config.option.markexpr:
+        effort.be_everyday()
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """The everyday lane does not even import what it leaves out: browsers' drivers take a second."""
+    return True if effort.is_everyday and collection_path.name == "e2e" else None
+
+
+def pytest_collection_finish() -> None:
+    """Take the thousands of tests out of sight of the garbage collection, which else looks through them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -30,21 +50,7 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-ANNOTATIONS: dict[str, Any] = {
-    "v": 2,
-    "user_id": "player",
-    "sdk_version": "rest api v2",
-    "os_version": "linux 6.8.0",
-    "manufacturer": "unknown",
-    "device": "unknown",
-    "platform": "linux",
-    "session_id": "de305d54-75b4-431b-adb2-eb6b9e546014",
-    "session_num": 1,
-}
-"""What every event on the wire has to carry."""
-
-
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def no_journals_left(tmp_path: Path) -> Iterator[None]:
     """What a killed game left in shared memory goes with its data folder."""
     yield
@@ -53,17 +59,33 @@ def no_journals_left(tmp_path: Path) -> Iterator[None]:
             shutil.rmtree(left, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what tests without a folder of their own should not write."""
+    return tmp_path_factory.mktemp("nowhere")
+
+
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test sees the developer's own settings or writes into the developer's own data folder."""
+def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, nowhere: Path) -> Iterator[None]:
+    """No test sees the developer's own settings or writes into the developer's own data folder.
+
+    Only a test that asks for `tmp_path` gets one: most of them do not, and making and removing a folder takes longer
+    than they do.
+    """
     for name in list(os.environ):
         if name.startswith("GA_PYGAME_"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("GA_PYGAME_DATA_DIR", str(tmp_path / "data"))
+    folder = nowhere
+    if "tmp_path" in request.fixturenames:
+        folder = request.getfixturevalue("tmp_path")
+        request.getfixturevalue("no_journals_left")
+    monkeypatch.setenv("GA_PYGAME_DATA_DIR", str(folder / "data"))
     monkeypatch.setenv("GA_PYGAME_GAME", "tests")  # the launches of a test are scripts of different names
     for name in ("SDL_VIDEODRIVER", "SDL_AUDIODRIVER"):
         monkeypatch.setenv(name, "dummy")
     monkeypatch.setenv("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    yield
+    assert not any(nowhere.iterdir()), "a test that writes into the data folder asks for tmp_path"
 
 
 @pytest.fixture(autouse=True)
@@ -83,47 +105,28 @@ def eventually(condition: Callable[[], Any], timeout: float = 10.0) -> Any:
     return answer
 
 
-class Collector:
-    """A collector in a process of its own, and what it stored."""
-
-    def __init__(self, folder: Path, *options: str, program: Sequence[str] = ("-m", "ga_pygame")) -> None:
-        self.db = folder / "collector.sqlite3"
-        command = [sys.executable, *program, "collect", "--port", "0", "--db", str(self.db), *options]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line.startswith("listening on "), line
-        self.url = line.removeprefix("listening on ").strip()
-
-    def export(self, *options: str) -> list[dict[str, Any]]:
-        """The stored events in order of arrival."""
-        command = [sys.executable, "-m", "ga_pygame", "export", "--db", str(self.db), *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    def categories(self) -> list[str]:
-        """What kinds of events are stored, in order of arrival."""
-        return [event["category"] for event in self.export()]
-
-    def stop(self) -> None:
-        """End the process; what it stored stays."""
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-
-
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
     """A collector without its page."""
-    running = Collector(tmp_path, "--no-page")
+    running = Collector(tmp_path)
     yield running
     running.stop()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Collector]:
+    """A collector of this test's own, that ends well."""
+    running = Collector(tmp_path)
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A collector for tests that look at answers only, one for all of a worker."""
+    running = Collector(tmp_path_factory.mktemp("collector"))
+    yield running
+    assert running.stop() == 0
 
 
 class Game:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import gc
-import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import ga_pygame
 from ga_pygame import ConsentState, active
-from tests.conftest import Game
 from tests.test_tracker import KEYS, World, world
 
 __all__ = ["world"]
@@ -87,66 +84,6 @@ def test_start_after_close_is_said(world: World, caplog: pytest.LogCaptureFixtur
     assert [record.getMessage()[:35] for record in caplog.records] == ["start() after close() does nothing:"]
 
 
-NEVER_STARTED = """
-    import ga_pygame
-    tracker = ga_pygame.Tracker(game_key="0123456789abcdef" * 2, secret_key="0123456789" * 4)
-    tracker.design("a")
-    print("made", flush=True)
-"""
-
-
-def test_a_start_that_was_forgotten_is_said_at_exit(game: Callable[..., Game]) -> None:
-    """At the latest, on stderr, where a developer without logging sees it."""
-    _, _, error = game(NEVER_STARTED).end()
-    assert error.count("Tracker.start() was never called: 1 events are lost") == 1
-
-
-HELPERS = """
-    import concurrent.futures, multiprocessing, os, sys
-    import ga_pygame
-    tracker = ga_pygame.Tracker()
-    tracker.start()
-    tracker.design("at:import")
-
-    def work(number):
-        tracker.design("in:worker")
-        made = ga_pygame.Tracker()
-        made.start()
-        made.design("in:worker")
-        made.close()
-        ga_pygame.current().design("in:worker")
-        return ga_pygame.current().session_id == ""
-
-    if __name__ == "__main__":
-        method = os.environ["METHOD"]
-        context = multiprocessing.get_context(method)
-        with context.Pool(2) as pool:
-            ends = pool.map(work, range(3))
-        with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
-            ends += pool.map(work, range(3))
-        process = context.Process(target=work, args=(1,))
-        process.start()
-        process.join()
-        print("ends", ends, flush=True)
-        tracker.close()
-"""
-
-
-@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
-@pytest.mark.skipif(sys.platform == "win32", reason="only spawn there")
-def test_worker_processes_record_nothing(collector: Any, game: Callable[..., Game], method: str) -> None:
-    """One player, one session, whatever workers a game or its libraries start, and not a word about them."""
-    played = game(HELPERS, METHOD=method, GA_PYGAME_COLLECTOR=collector.url)
-    code, out, error = played.end(60)
-    assert (code, error) == (0, "")
-    assert out.splitlines()[-1] == f"ends {[True] * 6}"
-    assert [event.get("event_id", event["category"]) for event in collector.export()] == [
-        "user",
-        "at:import",
-        "session_end",
-    ]
-
-
 def test_an_inheriting_process_is_a_helper(monkeypatch: pytest.MonkeyPatch) -> None:
     """While a worker imports the game's main module it does not know its parent yet; joblib's workers are alike."""
     import multiprocessing.process  # noqa: PLC0415 - the game may not use it
@@ -209,17 +146,22 @@ def test_what_threads_report_meanwhile_belongs_to_the_session(world: World, mome
         tracker.start()
     if moment == "again":
         tracker.consent.deny()
-    begin, stop = threading.Event(), threading.Event()
+    begin, stop, started, reported = (threading.Event() for _ in range(4))
     counts: list[int] = []
 
     def report(number: int) -> None:
         count = 0
         while not stop.is_set():
+            was_started = started.is_set()
             tracker.design(f"thread:{number}", count)
             tracker.design(f"thread:{number}:fields", count, fields={"n": count})
             count += 2
             if count > 20:
                 begin.set()
+            if was_started:
+                reported.set()
+            elif count > 2000:
+                started.wait(10)
             if count > 4000:
                 break
         counts.append(count)
@@ -232,6 +174,8 @@ def test_what_threads_report_meanwhile_belongs_to_the_session(world: World, mome
             thread.start()
         begin.wait(10)
         tracker.start() if moment == "start" else tracker.consent.grant()
+        started.set()
+        reported.wait(10)
         stop.wait(0.05)
         stop.set()
         for thread in threads:
@@ -302,23 +246,3 @@ def test_consent_does_not_wake_a_tracker_that_is_off(world: World) -> None:
     tracker.design("a")
     assert tracker.stats.waiting == 0
     assert tracker.stats.dropped == {"not_running": 1}
-
-
-@pytest.mark.parametrize(
-    ("program", "is_one"),
-    [
-        ("from multiprocessing.spawn import spawn_main", True),
-        ("from multiprocessing.forkserver import main", True),
-        ("import multiprocessing", False),
-        ("def main(): pass", False),
-    ],
-)
-def test_a_process_that_runs_multiprocessing_is_a_helper(program: str, is_one: bool) -> None:
-    """Also a server of forks that imports the game's modules for its children and is marked in no way."""
-    said = subprocess.run(
-        [sys.executable, "-c", f"{program}\nfrom ga_pygame import active\nprint(active.is_helper_process())"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert said.strip() == str(is_one)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from ga_pygame.addresses import MAX_ADDRESS, address
 from ga_pygame.clients import TrophyClient
 from ga_pygame.config import Config, load
 from ga_pygame.destinations import POGR, GameAnalytics, Trophy
+from tests.test_forms import refuse
 
 GOOD = "http://127.0.0.1:8420"
 
@@ -38,10 +40,6 @@ def test_what_surrounds_an_address_is_taken_off(text: str, expected: str) -> Non
     assert address("collector", text, path=False) == expected
     assert Config(collector=text).collector == Config(endpoint=text).endpoint == expected
     assert load({}, {"GA_PYGAME_COLLECTOR": text}, refuse).collector == expected
-
-
-def refuse(cause: str, message: str) -> None:
-    raise AssertionError(f"{cause}: {message}")
 
 
 @pytest.mark.parametrize(
@@ -84,8 +82,9 @@ def refuse(cause: str, message: str) -> None:
 def test_what_is_no_address_is_refused_with_the_reason(text: str, words: str) -> None:
     """At construction for a keyword; for a variable it is said, and not used."""
     for knob in ("collector", "endpoint"):
+        knobs: dict[str, Any] = {knob: text}
         with pytest.raises(ValueError, match=words) as caught:
-            Config(**{knob: text})
+            Config(**knobs)
         assert str(caught.value).startswith(knob)
         variable = f"GA_PYGAME_{knob.upper()}"
         warned: dict[str, str] = {}

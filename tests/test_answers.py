@@ -18,8 +18,9 @@ from ga_pygame.delivery import uploader
 from ga_pygame.destinations import POGR, GameAnalytics, Host, Reply, Situation, StoredRecord, Trophy
 from ga_pygame.protocol import Outcome, Standing
 from ga_pygame.testing import ManualClock
+from tests.effort import examples
 
-slowly = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+slowly = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """Answers are large; a busy machine takes its time to make them up."""
 
 NAMES = [

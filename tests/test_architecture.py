@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -154,10 +155,16 @@ def nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
             yield from nodes_that_run(child)
 
 
-def imports(name: str, *, at_import: bool = False) -> set[str]:
+@functools.cache
+def tree(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
+
+
+@functools.cache
+def imports(name: str, *, at_import: bool = False) -> frozenset[str]:
     """The modules that a module imports, dotted; with `from a import b` also `a.b`."""
-    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
-    nodes = nodes_that_run(tree) if not at_import else (n for n in tree.body if not is_type_checking(n))
+    module = tree(name)
+    nodes = nodes_that_run(module) if not at_import else (n for n in module.body if not is_type_checking(n))
     found: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -166,7 +173,7 @@ def imports(name: str, *, at_import: bool = False) -> set[str]:
             assert node.level == 0, f"{name}: relative imports hide who imports whom"
             found.add(node.module or "")
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 def part(name: str) -> str:
@@ -365,8 +372,8 @@ def test_no_drawers() -> None:
 
 def test_no_empty_modules() -> None:
     """No placeholder for later: every module has at least a docstring that says what it is for."""
-    for name, path in MODULES.items():
-        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), name
+    for name in MODULES:
+        assert ast.get_docstring(tree(name)), name
 
 
 def fresh(code: str) -> str:

@@ -69,9 +69,9 @@ def test_a_game_may_inherit_and_mock(world: World) -> None:
     class Mine(Tracker):
         score = 0
 
-    mine = Mine(enabled=False)
+    mine: Any = Mine(enabled=False)
     mine.score = 3
-    mine.level = "forest"  # type: ignore[attr-defined]
+    mine.level = "forest"
     assert (mine.score, vars(mine)["level"]) == (3, "forest")
     tracker = world.start()
     with mock.patch.object(tracker, "design") as design:
@@ -93,7 +93,7 @@ def test_a_mapping_is_taken_in(world: World) -> None:
     tracker.design("a")
     tracker.fields |= {"more": 8}
     tracker.fields.update(most=9)
-    tracker.dimensions = dimensions
+    tracker.dimensions = dimensions  # type: ignore[assignment]  # iterable, and no Mapping
     tracker.design("b")
     del tracker.dimensions[1]
     tracker.fields = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ga_pygame.delivery.outbox.failover import FailoverOutbox
 from ga_pygame.delivery.outbox.schema import SELECT, as_row, blocks, records, whole_parts
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.testing import ManualClock
+from tests.effort import examples
 
 NAMES = ("first", "second")
 EVENTS = 400
@@ -27,7 +29,7 @@ def fill(path: Path, *, closes: bool) -> None:
     outbox.transact(keep)
     for start in range(0, EVENTS, 50):
         some = [record(number) for number in range(start, start + 50)]
-        outbox.transact(lambda t, some=some: t.add(some))
+        outbox.transact(adding(some))
     batch = outbox.lease("first", 30, 10**6)
     assert batch is not None
     outbox.settle(batch)
@@ -39,6 +41,10 @@ def fill(path: Path, *, closes: bool) -> None:
     outbox.close()
     shutil.rmtree(path.parent)
     copy.rename(path.parent)
+
+
+def adding(some: list[NewRecord]) -> Callable[[Transaction], None]:
+    return lambda transaction: transaction.add(some)
 
 
 def keep(transaction: Transaction) -> None:
@@ -66,7 +72,7 @@ class Launch:
             outbox.bury(orphan)
         self.got: dict[str, list[str]] = {name: [] for name in NAMES}
         for step in range(8):  # damage is met by who reads, and mended by the writer
-            outbox.transact(lambda t, step=step: t.add([record(EVENTS + step)]))
+            outbox.transact(adding([record(EVENTS + step)]))
             clock.advance(10)
             for name in NAMES:
                 while (batch := outbox.lease(name, 500, 10**6)) is not None:
@@ -128,7 +134,7 @@ def test_any_bit_of_the_file(filled: Path, tmp_path: Path, part: int) -> None:
     """Wherever it is: the next launch starts, delivers what is whole, once, and counts the rest."""
     chance = random.Random(part)
     size = 8 * (filled / "closed" / "outbox.sqlite3").stat().st_size
-    for number in range(12):
+    for number in range(examples(12)):
         place = chance.randrange(size)
         path = flipped(filled / "closed", tmp_path / str(number), "", [place])
         check_bit(path, place)
@@ -140,7 +146,7 @@ def test_any_bit_of_the_first_pages(filled: Path, tmp_path: Path, page: int) -> 
     chance = random.Random(100 + page)
     content = (filled / "closed" / "outbox.sqlite3").read_bytes()[page * PAGE : (page + 1) * PAGE]
     used = [8 * (page * PAGE + place) for place, byte in enumerate(content) if byte]
-    for number in range(8):
+    for number in range(examples(8)):
         place = chance.choice(used) + chance.randrange(8)
         path = flipped(filled / "closed", tmp_path / str(number), "", [place])
         check_bit(path, place)

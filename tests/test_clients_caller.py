@@ -17,13 +17,13 @@ from ga_pygame.clients.caller import CLOSED, MAX_WAITING_CALLS, Call, Caller, Ca
 from ga_pygame.clients.from_json import camel_case, dataclass_from_json
 from ga_pygame.clients.retry import delay_before
 from ga_pygame.delivery.runner import FrameRunner
-from ga_pygame.delivery.transport import Answered
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.parts import Parts
 from ga_pygame.process import CpuMeter, memory_bytes, native_modules
-from ga_pygame.protocol import Reply, Request
+from ga_pygame.protocol import Answered, Reply, Request
 from ga_pygame.signals import Response
 from ga_pygame.testing import ManualClock, ScriptedTransport
+from tests.odd_objects import Uncaught
 
 OK = Reply(200, body=b"fine")
 BUSY = Reply(503, body=b"busy")
@@ -70,11 +70,7 @@ def test_calls_are_sent_in_order_and_answered_in_a_tick() -> None:
     assert heard == ["fine"] * 3
 
 
-class Odd(BaseException):
-    """What an `except Exception` does not catch."""
-
-
-@pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit, Odd])
+@pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit, Uncaught])
 @pytest.mark.parametrize("where", ["send", "poll", "reply"])
 def test_a_transport_that_raises_costs_its_call(where: str, kind: type[BaseException]) -> None:
     """The response says so, and the next call goes on."""

@@ -19,9 +19,9 @@ from ga_pygame.parts import Parts
 from ga_pygame.protocol import Reply, Request
 from ga_pygame.signals import Response
 from ga_pygame.testing import ManualClock, ScriptedTransport
+from tests.collectors import NO_SDK
 
 KEY = "app_12345.secret"
-NO_SDK = "the official SDK is not installed; as in .ci/run: pip install --no-deps 'trophy>=1.27,<2'"
 PLAYER = {"id": "18"}
 
 EVENT: dict[str, Any] = {

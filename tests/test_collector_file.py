@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from ga_pygame.collector.page.rows import row_of_event
 from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.store import Change, Store, StoreFull, Submission
 from ga_pygame.collector.troubles import Troubles
+from tests.collectors import Answer, Collector, event
 from tests.conftest import eventually
-from tests.test_collector_http import Answer, Collector, event
 
 
 class Opened:
@@ -48,6 +49,9 @@ class Opened:
 
         assert eventually(acknowledged)
 
+    def has_told(self, count: int) -> bool:
+        return len(self.told) >= count
+
     def stored(self) -> set[str]:
         """The ids in the file that is at the path."""
         reader = Queries(self.path)
@@ -55,6 +59,12 @@ class Opened:
             return {json.loads(line)["event_uuid"][-1] for line in reader.stored()}
         finally:
             reader.close()
+
+
+def is_taken(collector: Collector, one: dict[str, Any], answers: list[Answer]) -> bool:
+    """Send an event; whether it is stored."""
+    answers.append(collector.send(one))
+    return answers[-1].status == 200
 
 
 def uuid_of(letter: str) -> str:
@@ -193,7 +203,7 @@ def test_it_is_said_each_time(opened: Opened) -> None:
     for number in range(2):
         opened.put("1")
         opened.path.unlink()
-        assert eventually(lambda number=number: len(opened.told) > number, 5)
+        assert eventually(partial(opened.has_told, number + 1), 5)
     assert len(set(opened.told)) == 2
 
 
@@ -284,7 +294,7 @@ def test_what_is_wrong_in_a_row_stops_nothing(opened: Opened, name: str) -> None
         again.store.close()
 
 
-AT_START = {
+AT_START: dict[str, Callable[[Path], None]] = {
     "no games": _sql("DROP TABLE games"),
     "no events": _sql("DROP TABLE batches"),
     "no players": _sql("DROP TABLE trophy_users"),
@@ -425,16 +435,14 @@ def test_the_server_goes_on_with_a_new_file(tmp_path: Path) -> None:
     collector = Collector(tmp_path)
     try:
         assert collector.send(event()).status == 200
-        collector.database.unlink()
+        collector.db.unlink()
         first, second = event(), event()
         answers: list[Answer] = []
         for one in (first, second):
-            assert eventually(lambda one=one: answers.append(collector.send(one)) or answers[-1].status == 200)
+            assert eventually(partial(is_taken, collector, one, answers))
         assert all((one.status, one.body) in ((200, b"{}"), (503, b"")) for one in answers)
         assert eventually(lambda: collector.summary()["accepted"] == {"design": 2}, 5)
-        command = [sys.executable, "-m", "ga_pygame", "export", "--db", str(collector.database)]
-        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-        assert [json.loads(line)["event_uuid"] for line in lines] == [first["event_uuid"], second["event_uuid"]]
+        assert [one["event_uuid"] for one in collector.export()] == [first["event_uuid"], second["event_uuid"]]
     finally:
         assert collector.stop() == 0
 

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import hashlib
-import hmac
 import http.client
 import json
 import socket
-import subprocess
-import sys
 import threading
-import uuid
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,121 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-KEY = "5c6bcb5402204249437fb5a7a80a4959"
-SECRET = b"16813a12f718bc5c620f56944e1abc3ea13ccbac"
-EVENTS = f"/v2/{KEY}/events"
-INIT = f"/v2/{KEY}/init"
-CONFIGS = f"/remote_configs/v1/init?game_key={KEY}&interval_seconds=0&configs_hash="
-WHO = {"platform": "linux", "os_version": "linux 6.8.0", "sdk_version": "rest api v2"}
-
-
-def sign(body: bytes, secret: bytes = SECRET) -> str:
-    return base64.b64encode(hmac.digest(secret, body, hashlib.sha256)).decode()
-
-
-def pack(body: bytes) -> bytes:
-    """Gzip that is the same in every process, so that test ids are too."""
-    return gzip.compress(body, mtime=0)
-
-
-def event(category: str = "design", **fields: Any) -> dict[str, Any]:
-    own = {
-        "design": {"event_id": "kill:slime", "value": 1},
-        "session_end": {"length": 30},
-        "business": {"event_id": "pack:gold", "amount": 499, "currency": "USD", "transaction_num": 1},
-        "resource": {"event_id": "Sink:gold:boost:shield", "amount": -10},
-        "progression": {"event_id": "Start:forest:level_1"},
-        "error": {"severity": "error", "message": "boom"},
-    }.get(str(category), {})
-    whole = {
-        "category": category,
-        "v": 2,
-        "user_id": "player",
-        "client_ts": 1_760_000_000,
-        **WHO,
-        "manufacturer": "unknown",
-        "device": "unknown",
-        "session_id": "de305d54-75b4-431b-adb2-eb6b9e546014",
-        "session_num": 1,
-        "event_uuid": str(uuid.uuid4()),
-        **own,
-        **fields,
-    }
-    return {name: value for name, value in whole.items() if value is not ...}
-
-
-class Answer:
-    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-class Collector:
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.database = folder / "events.sqlite3"
-        command = [sys.executable, "-m", "ga_pygame", "collect", "--port", "0", "--no-page", "--db", str(self.database)]
-        self.process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        first = self.process.stdout.readline()
-        assert first.startswith("listening on http://"), first
-        self.port = int(first.rsplit(":", 1)[1])
-        self.greeting: list[str] = []
-
-    def read_greeting(self) -> str:
-        assert self.process.stdout is not None
-        while not self.greeting or not self.greeting[-1].startswith("try it"):
-            self.greeting.append(self.process.stdout.readline())
-        return "".join(self.greeting)
-
-    def ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request(method, path, body, headers or {})
-            reply = connection.getresponse()
-            return Answer(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
-        finally:
-            connection.close()
-
-    def post(self, path: str, body: bytes, **headers: str) -> Answer:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.ask("POST", path, body, {"Authorization": sign(body), **named})
-
-    def send(self, *events: Any, packed: bool = False) -> Answer:
-        body = json.dumps(list(events)).encode()
-        if packed:
-            return self.post(EVENTS, pack(body), Content_Encoding="gzip")
-        return self.post(EVENTS, body)
-
-    def summary(self) -> Any:
-        return self.ask("GET", "/api/summary").json()
-
-    def stop(self) -> int:
-        self.process.terminate()
-        code = self.process.wait(timeout=20)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return code
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Collector]:
-    """A collector of this test's own."""
-    collector = Collector(tmp_path)
-    yield collector
-    assert collector.stop() == 0
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector for tests that look at answers only."""
-    collector = Collector(tmp_path_factory.mktemp("collector"))
-    yield collector
-    assert collector.stop() == 0
-
+from tests.collectors import CONFIGS, EVENTS, INIT, SECRET, WHO, Collector, event, pack, sign
+from tests.effort import examples
 
 # --- signatures ----------------------------------------------------------------------------------------
 
@@ -726,7 +605,7 @@ _json = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     body=st.one_of(
         st.binary(max_size=200), _json.map(json.dumps).map(str.encode), st.lists(_json).map(json.dumps).map(str.encode)
@@ -740,7 +619,7 @@ def test_no_body_upsets_it(shared: Collector, body: bytes) -> None:
         reply.json()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     fields=st.dictionaries(
         st.sampled_from(sorted(event("progression", build="1", custom_fields={}))), _json, max_size=4

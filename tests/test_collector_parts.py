@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from ga_pygame.annotations import FIELDS
 from ga_pygame.collector import bodies, lanes
 from ga_pygame.collector.gameanalytics import configs, games, validation
 from ga_pygame.collector.gameanalytics import routes as gameanalytics
-from tests.conftest import ANNOTATIONS
+from tests.collectors import ANNOTATIONS
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -44,7 +45,9 @@ def test_a_list_is_split_without_changing_its_parts(
 
 
 _EVENT = {**ANNOTATIONS, "category": "design", "event_id": "a:b"}
-_TRICKY = st.sampled_from([None, True, False, 1, 1.0, 2, 2.0, "", "linux", "a:b", {"a": 1}, {"a": True}, {"a": []}])
+_TRICKY: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, False, 1, 1.0, 2, 2.0, "", "linux", "a:b", {"a": 1}, {"a": True}, {"a": []}]
+)
 
 
 @given(
@@ -77,24 +80,20 @@ def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if key != name}
 
 
+_OWN: list[dict[str, Any]] = [
+    {"value": True},
+    {"value": 1.0},
+    {"value": None},
+    {"v": 3},
+    {"platform": "ios"},
+    {"custom_01": "{["},
+    {"custom_01": [{}]},
+]
+_FIELDS: list[dict[str, Any]] = [{"a": "}"}, {"a": {}}, {"a": ',"v":'}]
 _ODD = [
-    *(
-        _written({**_GOOD[0], **own}, *_GOOD[1:])
-        for own in (
-            {"value": True},
-            {"value": 1.0},
-            {"value": None},
-            {"v": 3},
-            {"platform": "ios"},
-            {"custom_01": "{["},
-            {"custom_01": [{}]},
-        )
-    ),
+    *(_written({**_GOOD[0], **own}, *_GOOD[1:]) for own in _OWN),
     *(_written({**_GOOD[0], "category": category}, *_GOOD[1:]) for category in ("user", "session_end", "sdk_error", 1)),
-    *(
-        _written({**_GOOD[0], "custom_fields": fields}, *_GOOD[1:])
-        for fields in ({"a": "}"}, {"a": {}}, {"a": ',"v":'})
-    ),
+    *(_written({**_GOOD[0], "custom_fields": fields}, *_GOOD[1:]) for fields in _FIELDS),
     *(_written(_without(_GOOD[0], name), *_GOOD[1:]) for name in ("event_id", "category", "client_ts")),
     *(
         _written(_GOOD[0], {**ANNOTATIONS, **more}, _GOOD[2])
@@ -146,7 +145,7 @@ def test_bad_game_is_refused_without_repeating_it(text: str) -> None:
 
 
 def settings(**parts: Any) -> configs.Settings:
-    return configs.msgspec.convert(parts, configs.Settings)
+    return msgspec.convert(parts, configs.Settings)
 
 
 def test_only_configs_of_the_asked_time_are_given() -> None:

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.test_collector_http import Answer, Collector
+from tests.collectors import Answer, Collector
+from tests.effort import examples
 
 KEYS = {"POGR_CLIENT": "client", "POGR_BUILD": "build"}
 TAGS = (
@@ -33,22 +34,6 @@ EVENT: dict[str, Any] = {
     "event_data": {"weapon": "sword"},
     "tags": {},
 }
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Collector]:
-    """A collector of this test's own."""
-    collector = Collector(tmp_path)
-    yield collector
-    assert collector.stop() == 0
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector for tests that look at answers only."""
-    collector = Collector(tmp_path_factory.mktemp("collector"))
-    yield collector
-    assert collector.stop() == 0
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +103,7 @@ def test_secrets_are_not_kept(fresh: Collector) -> None:
     """Tokens, tickets and secret keys are nowhere in the collector's file."""
     post(fresh, "init", {"steam_auth_ticket": "TICKET"}, Authorization="Bearer TOKEN", **KEYS)
     post(fresh, "data", {"data": 1}, ACCESS_KEY="ACCESS", SECRET_KEY="SECRET")
-    everything = b"".join(path.read_bytes() for path in fresh.database.parent.glob("events.sqlite3*"))
+    everything = b"".join(path.read_bytes() for path in fresh.db.parent.glob("events.sqlite3*"))
     for word in (b"TICKET", b"TOKEN", b"ACCESS", b"SECRET"):
         assert word not in everything
 
@@ -214,6 +199,15 @@ def test_good_rows(shared: Collector, kind: str, body: dict[str, Any], name: str
     assert before - 1 <= newest["effective_at"] == newest["received_at"] <= time.time() + 1
 
 
+WRONG_PARTS: list[tuple[str, Any]] = [
+    ("event", 1),
+    ("sub_event", None),
+    ("event_key", {}),
+    ("event_flag", []),
+    ("event_type", True),
+    ("event_data", "x"),
+    ("event_data", []),
+]
 BAD: list[tuple[str, Any, str]] = [
     ("event", b"", "JSON object"),
     ("event", b"[]", "JSON object"),
@@ -223,18 +217,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("data", b"[1]", "JSON object"),
     ("event", {"event": "x"}, "sub_event, event_type, event_flag, event_key, event_data missing"),
     *(("event", {key: value for key, value in EVENT.items() if key != name}, name) for name in EVENT if name != "tags"),
-    *(
-        ("event", {**EVENT, name: wrong}, f"{name} must be")
-        for name, wrong in [
-            ("event", 1),
-            ("sub_event", None),
-            ("event_key", {}),
-            ("event_flag", []),
-            ("event_type", True),
-            ("event_data", "x"),
-            ("event_data", []),
-        ]
-    ),
+    *(("event", {**EVENT, name: wrong}, f"{name} must be") for name, wrong in WRONG_PARTS),
     ("logs", {}, "log missing"),
     ("logs", {"log": {}}, "log must be"),
     ("logs", {"log": "x", "severity": 3}, "severity must be"),
@@ -464,10 +447,7 @@ def test_restart_keeps_everything(tmp_path: Path) -> None:
     post(first, "event", EVENT, INTAKE_SESSION_ID=session)
     post(first, "event", {}, INTAKE_SESSION_ID=session)
     before = state(first)
-    first.process.kill()
-    first.process.wait()
-    assert first.process.stdout is not None
-    first.process.stdout.close()
+    first.kill()
     second = Collector(tmp_path)
     try:
         assert state(second) == before
@@ -643,7 +623,7 @@ _bodies = (
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     command=st.sampled_from(["init", "data", "event", "logs", "metrics", "monitor", "end", "", "x/y"]),
     body=_bodies,

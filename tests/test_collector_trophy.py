@@ -19,8 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.collectors import NO_SDK, Answer, Collector
 from tests.conftest import eventually
-from tests.test_collector_http import Answer, Collector
+from tests.effort import examples
 
 trophy_rules = pytest.importorskip("ga_pygame.collector.emulators.trophy.rules")
 
@@ -30,7 +31,6 @@ from ga_pygame.collector.emulators.trophy.state import MetricEvent, TrophyState 
 from ga_pygame.collector.storage import schema  # noqa: E402 - after the check that the extra is installed
 
 KEY = "app_test.secret"
-NO_SDK = "the official SDK is not installed; as in .ci/run: pip install --no-deps 'trophy>=1.27,<2'"
 DEFAULT = trophy_rules.DEFAULT.read_text(encoding="utf-8")
 UNLIMITED = DEFAULT.replace("events_per_second = 5", "events_per_second = 0")
 BOARDS = """
@@ -50,14 +50,6 @@ def start(folder: Path, rules: str = UNLIMITED, *options: str) -> Collector:
     path = folder / "trophy.toml"
     path.write_text(rules, encoding="utf-8")
     return Collector(folder, "--trophy-rules", str(path), *options)
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Collector]:
-    """A collector with the default rules, as strict as it comes."""
-    collector = Collector(tmp_path)
-    yield collector
-    assert collector.stop() == 0
 
 
 @pytest.fixture(scope="module")
@@ -726,7 +718,12 @@ def test_preferences(free: Collector, player: str) -> None:
     assert answer["notifications"]["recap"] == []
     assert answer["notifications"]["achievement_completed"] == ["email", "push"]
     assert ask(free, "GET", path).json() == answer
-    for wrong in ({"notifications": {"x": []}}, {"notifications": {"recap": ["sms"]}}, {"streak": {"daysOff": [0]}}):
+    refused: list[Any] = [
+        {"notifications": {"x": []}},
+        {"notifications": {"recap": ["sms"]}},
+        {"streak": {"daysOff": [0]}},
+    ]
+    for wrong in refused:
         assert ask(free, "PATCH", path, wrong).status == 422
 
 
@@ -783,10 +780,7 @@ def test_restart_keeps_everything(tmp_path: Path) -> None:
         "users/me/leaderboards/most-stars",
     ]
     before = [read(first, path) for path in paths]
-    first.process.kill()
-    first.process.wait()
-    assert first.process.stdout is not None
-    first.process.stdout.close()
+    first.kill()
     second = start(tmp_path, UNLIMITED + BOARDS)
     try:
         assert [read(second, path) for path in paths] == before
@@ -1052,7 +1046,7 @@ _parts = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(250), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "PATCH"]),
     path=st.lists(_parts, min_size=1, max_size=5).map("/".join),
@@ -1071,7 +1065,7 @@ def test_nothing_breaks_it(free: Collector, method: str, path: str, body: bytes,
     reply.json()
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(st.integers(-20, 20) | st.floats(-5, 5).map(lambda one: round(one, 2)), min_size=1, max_size=8))
 def test_totals_and_points_follow_from_the_values(free: Collector, values: list[float]) -> None:
     """Totals are sums; each coin trigger counts the multiples passed, never backwards."""

@@ -181,9 +181,13 @@ def test_a_collectors_events_have_a_folder_of_their_own(tmp_path: Path) -> None:
     key = KEYS["game_key"]
     mine = data_folder(Config(data_dir=tmp_path), key)
     theirs = data_folder(Config(data_dir=tmp_path, collector="http://127.0.0.1:1"), key)
+    assert mine is not None
+    assert theirs is not None
     assert mine != theirs
     assert mine.parent == theirs.parent == tmp_path
-    assert data_folder(Config(), key).is_absolute()
+    default = data_folder(Config(), key)
+    assert default is not None
+    assert default.is_absolute()
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -221,7 +225,8 @@ def test_no_knob_without_a_test(name: str) -> None:
 def test_a_wrong_key_has_one_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also beside variables of the environment: what is chained hides the reason, and neither shows a key."""
     monkeypatch.setenv("GA_PYGAME_UPLOAD_INTERVAL", "3")
-    for keys in ({"game_key": "abc", "secret_key": "b" * 40}, {"game_key": "a" * 32}):
+    wrong: list[dict[str, Any]] = [{"game_key": "abc", "secret_key": "b" * 40}, {"game_key": "a" * 32}]
+    for keys in wrong:
         with pytest.raises(ValueError, match="key") as raised:
             Tracker(**keys)
         assert raised.value.__context__ is None or raised.value.__suppress_context__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import UserDict
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -140,7 +141,11 @@ def test_what_is_no_whole_number_is_no_dimension(number: Any) -> None:
     rig = Rig()
     assert rig.dimensions[number] is None
     assert number not in rig.dimensions
-    for wrong in (lambda: rig.dimensions.__setitem__(number, "x"), lambda: rig.dimensions.__delitem__(number)):
+    calls: list[Callable[[], None]] = [
+        lambda: rig.dimensions.__setitem__(number, "x"),
+        lambda: rig.dimensions.__delitem__(number),
+    ]
+    for wrong in calls:
         with pytest.raises(InvalidEvent, match="dimensions 1, 2 and 3"):
             wrong()
     assert rig.told == []

@@ -19,7 +19,6 @@ import pytest
 from ga_pygame import Config, wiring
 from ga_pygame.areas.consent import ConsentState
 from ga_pygame.config import SANDBOX_GAME_KEY
-from ga_pygame.delivery.outbox import file as sqlite_file
 from ga_pygame.delivery.outbox import file_lock
 from ga_pygame.delivery.outbox.contract import NewRecord
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
@@ -180,9 +179,10 @@ def test_a_drive_without_shared_memory(tmp_path: Path, monkeypatch: pytest.Monke
     real = sqlite3.connect
 
     def without(path: Any, **keywords: Any) -> sqlite3.Connection:
-        return real(f"{Path(path).as_uri()}?vfs=unix-dotfile", uri=True, **keywords)
+        made: sqlite3.Connection = real(f"{Path(path).as_uri()}?vfs=unix-dotfile", uri=True, **keywords)
+        return made
 
-    monkeypatch.setattr(sqlite_file.sqlite3, "connect", without)
+    monkeypatch.setattr(sqlite3, "connect", without)
     for _ in range(2):
         outbox = SqliteOutbox(path, NAMES)
         outbox.transact(lambda t: t.add([NewRecord("s1", "design", 1.7e9, None, b"", b'"n":2')]))

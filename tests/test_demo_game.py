@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import random
 import re
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pygame
 import pytest
 
-from demo_game.art import VIEW, font
+from demo_game.art import VIEW
 from demo_game.bot import Bot
 from demo_game.controls import Actions, Controls
 from demo_game.game import TOAST_SECONDS, Game, Options
-from demo_game.heroes import HEROES
-from demo_game.levels import load_levels
 from demo_game.menus import ClassChoice, Ending, Pause, QuitDialog, Results, Title
-from demo_game.planner import Planner
 from demo_game.shop import Shop
-from demo_game.world import TICKS_PER_SECOND, World
+from demo_game.world import TICKS_PER_SECOND
+from tests.demo_bot import Recorder, headless, names, play
+
+__all__ = ["headless"]
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo_game"
@@ -44,42 +41,11 @@ KINDS = (
 )
 
 
-class Recorder:
-    """Stands in for a tracker: writes down every call, answers with itself."""
-
-    def __init__(self, path: str = "", log: list[Any] | None = None) -> None:
-        self._path = path
-        self.log: list[Any] = [] if log is None else log
-
-    def __getattr__(self, name: str) -> Recorder:
-        return Recorder(f"{self._path}.{name}".lstrip("."), self.log)
-
-    def __call__(self, *args: Any, **fields: Any) -> Recorder:
-        if not self._path.endswith("connect"):
-            self.log.append((self._path, *(repr(a) for a in args if not isinstance(a, Exception)), fields))
-        return Recorder(self._path, self.log)
-
-    def __setitem__(self, key: object, value: object) -> None:
-        self.log.append((self._path, key, value))
-
-
-def play(seed: int, tmp_path: Path, levels: int = 3) -> tuple[list[Any], int]:
-    """Let the bot play; return the calls and the score."""
-    recorder: Any = Recorder()
-    game = Game(recorder, Options(Bot(seed), tmp_path / "save.json", seed, levels, fast=True, pauses_unfocused=False))
-    game.run()
-    return recorder.log, game.run_state.score
-
-
-@pytest.fixture(autouse=True)
-def headless(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
-    font.cache_clear()  # another test may have called pygame.quit(), which ends the fonts of before
-
-
-def names(log: list[Any]) -> list[str]:
-    return [entry[0] for entry in log]
+@pytest.fixture
+def silent(headless: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No audio device; nor has the game to compute its sounds."""
+    pygame.mixer.quit()
+    monkeypatch.setenv("SDL_AUDIODRIVER", "no such driver")
 
 
 def test_at_most_25_lines_mention_the_tracker() -> None:
@@ -103,42 +69,7 @@ def test_every_kind_of_call_stands_once_below_a_comment(kind: str) -> None:
     assert sites[0].startswith("# ")
 
 
-def test_the_same_seed_plays_the_same_game(tmp_path: Path) -> None:
-    """The bot is reproducible: calls and score."""
-    assert play(3, tmp_path / "a") == play(3, tmp_path / "b")
-
-
-def test_another_seed_plays_another_game(tmp_path: Path) -> None:
-    """The seed matters."""
-    assert play(1, tmp_path / "a", levels=1) != play(2, tmp_path / "b", levels=1)
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
-def test_the_bot_fails_now_and_then_and_completes_all_levels(seed: int, tmp_path: Path) -> None:
-    """A report without failures would show nothing."""
-    log, score = play(seed, tmp_path)
-    called = names(log)
-    assert called.count("progression.complete") == 3
-    assert called.count("progression.fail") >= 1
-    assert called.count("progression.start") == 3 + called.count("progression.fail")
-    assert called.count("business") == 1
-    assert score > 1000
-
-
-def test_every_class_can_complete_every_level() -> None:
-    """No level asks for a double jump."""
-    for hero in HEROES:
-        for level in load_levels():
-            world, planner = World(level, hero), Planner(random.Random(11))
-            while world.state != "won" and world.tick < 120 * 180:
-                keys = planner.read(world)
-                world.step(keys.left, keys.right, keys.jump)
-                if world.state == "dead":
-                    world.respawn()
-            assert world.state == "won", f"{hero.name} in {level.title}"
-
-
-def test_a_broken_save_file_is_reported_and_survived(tmp_path: Path) -> None:
+def test_a_broken_save_file_is_reported_and_survived(tmp_path: Path, silent: None) -> None:
     """The player goes on, the developer knows."""
     (tmp_path / "save.json").mkdir()
     called = names(play(1, tmp_path, levels=1)[0])
@@ -146,16 +77,14 @@ def test_a_broken_save_file_is_reported_and_survived(tmp_path: Path) -> None:
     assert "error" in called
 
 
-def test_it_runs_without_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs_without_sound(tmp_path: Path, silent: None) -> None:
     """A machine without an audio device plays in silence."""
-    pygame.mixer.quit()
-    monkeypatch.setenv("SDL_AUDIODRIVER", "no such driver")
     log, _ = play(1, tmp_path, levels=1)
     assert pygame.mixer.get_init() is None
     assert names(log).count("progression.complete") == 1
 
 
-def test_quit_is_a_question(tmp_path: Path) -> None:
+def test_quit_is_a_question(tmp_path: Path, silent: None) -> None:
     """Closing the window asks; no means no, yes ends the loop."""
     asked: list[str] = []
 
@@ -195,18 +124,6 @@ def test_keyboard_and_mouse_give_the_same_actions_as_the_bot() -> None:
     assert not controls.read(None).right
 
 
-def test_no_display_lets_the_bot_play(tmp_path: Path) -> None:
-    """One line says so, and the exit code is 0."""
-    hidden = {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER", "SDL_AUDIODRIVER", "GA_PYGAME_COLLECTOR"}
-    env = {key: value for key, value in os.environ.items() if key not in hidden}
-    env["GA_PYGAME_DATA_DIR"] = str(tmp_path)
-    command = [sys.executable, "-m", "demo_game", "--levels", "1", "--no-collector"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    if sys.platform.startswith("linux"):
-        assert done.stdout.startswith("No display here")
-
-
 class Canvas(pygame.Surface):
     """A surface that remembers where texts, buttons and boards were drawn on it."""
 
@@ -222,11 +139,11 @@ class Canvas(pygame.Surface):
 
 
 @pytest.mark.parametrize("name", ["title", "class", "results", "shop", "pause", "quit", "won", "lost"])
-def test_a_toast_covers_nothing(name: str, tmp_path: Path) -> None:
+def test_a_toast_covers_nothing(name: str, tmp_path: Path, silent: None) -> None:
     """It is drawn beside the help lines and buttons of each screen, one line at a time, whatever a service says."""
     recorder: Any = Recorder()
     game = Game(recorder, Options(Bot(1), tmp_path / "save.json", fast=True))
-    screen: Any = {
+    screens: dict[str, Callable[[], Any]] = {
         "title": lambda: Title(game),
         "class": lambda: ClassChoice(game),
         "results": lambda: Results(game, [("Time", "1 s"), ("Coins", "1"), ("Falls", "0"), ("Score", "9")]),
@@ -235,7 +152,8 @@ def test_a_toast_covers_nothing(name: str, tmp_path: Path) -> None:
         "quit": lambda: QuitDialog(game),
         "won": lambda: Ending(game, won=True),
         "lost": lambda: Ending(game, won=False),
-    }[name]()
+    }
+    screen = screens[name]()
     game.window = canvas = Canvas()
     game.show(screen)
     game._draw()

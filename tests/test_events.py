@@ -119,7 +119,7 @@ def test_an_invalid_event_cannot_be_made(make: Any) -> None:
 def test_events_hold_their_values_and_nothing_else(kind: type) -> None:
     """Nothing can be put into an event between the game's call and the writer."""
     assert "__slots__" in vars(kind)
-    assert not hasattr(kind.__new__(kind), "__dict__")
+    assert not hasattr(object.__new__(kind), "__dict__")
 
 
 def test_events_are_values() -> None:

@@ -16,7 +16,8 @@ import pytest
 from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.outbox.contract import LockedError, NewRecord, OpenSession, Transaction
 from ga_pygame.delivery.outbox.failover import MAX_RETRY_SECONDS, PATIENCE_SECONDS, FailoverOutbox
-from ga_pygame.delivery.outbox.sqlite import SCHEMA_VERSION, DamagedError
+from ga_pygame.delivery.outbox.file import DamagedError
+from ga_pygame.delivery.outbox.schema import SCHEMA_VERSION
 from ga_pygame.delivery.recovery import end_sessions
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.testing import ManualClock

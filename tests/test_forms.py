@@ -49,7 +49,7 @@ class Currency(str, Enum):
 @pytest.mark.parametrize(
     "value", [object(), [object()], {"a": object()}, object, b"bytes", 1j, float("nan"), lambda: 1, Ellipsis, 10**400]
 )
-def test_no_knob_takes_just_anything(name: str, value: object) -> None:
+def test_no_knob_takes_just_anything(name: str, value: Any) -> None:
     """Of each knob: one sentence that names it, at construction."""
     with pytest.raises(ValueError, match=name) as caught:
         Config(**{name: value})
@@ -61,16 +61,17 @@ def test_no_knob_takes_just_anything(name: str, value: object) -> None:
 @pytest.mark.parametrize("name", FIELDS)
 def test_none_is_the_default_or_is_refused(name: str) -> None:
     """`pause_timeout=None` says what is right, as does every knob that has a value by default."""
+    nothing: dict[str, Any] = {name: None}
     if FIELDS[name].default is None:
-        assert getattr(Config(**{name: None}), name) is None
+        assert getattr(Config(**nothing), name) is None
         return
     with pytest.raises(ValueError, match=f"{name} None: must be .*leave it out for the default, "):
-        Tracker(**{name: None})
+        Tracker(**nothing)
 
 
 @pytest.mark.parametrize("name", FLAGS)
 @pytest.mark.parametrize("value", ["no", "false", "", "1", 0, 1, 0.0, [], b"no"])
-def test_a_flag_is_true_or_false(name: str, value: object) -> None:
+def test_a_flag_is_true_or_false(name: str, value: Any) -> None:
     """`hook="no"` was on: every text is true in Python."""
     with pytest.raises(ValueError, match=f"{name}.*must be True or False, not a {type(value).__name__}"):
         Config(**{name: value})
@@ -78,7 +79,7 @@ def test_a_flag_is_true_or_false(name: str, value: object) -> None:
 
 @pytest.mark.parametrize("name", SECONDS)
 @pytest.mark.parametrize("value", ["5", True, float("nan"), float("inf"), -1, -0.1, 1e300, 10**400, [1], timedelta(1)])
-def test_seconds_are_a_finite_number(name: str, value: object) -> None:
+def test_seconds_are_a_finite_number(name: str, value: Any) -> None:
     """Neither texts nor booleans, no NaN, and nothing that a wait of Python cannot take."""
     with pytest.raises(ValueError, match=rf"{name}.*must be a number of seconds"):
         Config(**{name: value})
@@ -159,7 +160,8 @@ def test_a_wrong_value_is_told_in_one_sentence(knobs: dict[str, Any], words: str
 
 def made(**attributes: Any) -> Destination:
     """A destination with such attributes."""
-    return type("Mine", (JsonLines,), attributes)("x")
+    mine: Destination = type("Mine", (JsonLines,), attributes)("x")
+    return mine
 
 
 @pytest.mark.parametrize(
@@ -213,8 +215,9 @@ def test_what_is_given_as_a_list_is_read_once_and_kept() -> None:
 
 def test_texts_are_exact_strings() -> None:
     """A subclass of `str` would be written into a database or a journal as what it is not."""
-    assert [type(name) for name in Config(currencies=Currency).currencies or ()] == [str, str]
-    assert Config(currencies=Currency).currencies == ("gold", "gems")
+    names: Any = Currency  # iterable, which type checkers do not see
+    assert [type(name) for name in Config(currencies=names).currencies or ()] == [str, str]
+    assert Config(currencies=names).currencies == ("gold", "gems")
     assert type(Config(build=Currency.GOLD).build) is str
 
 

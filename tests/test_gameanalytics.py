@@ -25,6 +25,7 @@ KEY, SECRET = "0123456789abcdef" * 2, "0123456789" * 4
 SITUATION = Situation("de305d54-75b4-431b-adb2-eb6b9e546014", 7, "player", "1.0")
 DELIVERED, RETRY, SPLIT = Verdict(Outcome.DELIVERED), Verdict(Outcome.RETRY), Verdict(Outcome.SPLIT)
 UNDECIDED = Verdict(Outcome.UNDECIDED)
+EMPTY: tuple[Any, ...] = (None, {}, [])
 
 
 class Rig:
@@ -42,9 +43,12 @@ class Rig:
                 kept or {},
                 self.remembered.__setitem__,
                 self.published.append,
-                lambda cause, message: self.warnings.setdefault(cause, message) and None,
+                self._warn,
             )
         )
+
+    def _warn(self, cause: str, message: str) -> None:
+        self.warnings.setdefault(cause, message)
 
     def ask(self, situation: Situation = SITUATION) -> Request:
         request = self.service.handshake(situation)
@@ -338,7 +342,7 @@ def test_other_answers_to_init_mean_later(answer: Reply) -> None:
         (marked(200), UNDECIDED, RETRY),
         (reply(500, {}), "dropped", RETRY),
         (reply(500), RETRY, RETRY),  # as the official SDKs
-        *((reply(status, body), RETRY, RETRY) for status in (402, 403, 404, 408, 418, 429) for body in (None, {}, [])),
+        *((reply(status, body), RETRY, RETRY) for status in (402, 403, 404, 408, 418, 429) for body in EMPTY),
         *((Reply(status), RETRY, RETRY) for status in (-1, 0, 1, 99, 100, 199, 600, 999, 1000, 10**9)),
         (reply(400), UNDECIDED, RETRY),
         (reply(400, {"message": "Bad Request"}), UNDECIDED, RETRY),

@@ -7,9 +7,8 @@ later events and is no defect of ours.
 from __future__ import annotations
 
 import inspect
-import itertools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,8 @@ from hypothesis import strategies as st
 from ga_pygame import Tracker
 from ga_pygame.areas.progression import ProgressionArea
 from ga_pygame.signals import Signal, emit
+from tests.effort import examples
+from tests.odd_objects import Endless
 from tests.test_tracker import World
 
 METHODS = (
@@ -59,29 +60,16 @@ class Meta(type):
         return super().__getattribute__(name)
 
 
-class Endless(Mapping[str, int]):
-    """A mapping without an end, which says that it is short."""
-
-    def __getitem__(self, key: str) -> int:
-        return 1
-
-    def __iter__(self) -> Iterator[str]:
-        return (f"k{number}" for number in itertools.count())
-
-    def __len__(self) -> int:
-        return 1
-
-
 def _made(base: type, value: tuple[Any, ...], methods: set[str], attributes: set[str], *, is_nameless: bool) -> Any:
     body = dict.fromkeys(methods, refuse) | {name: property(refuse) for name in attributes}
     kind = (Meta if is_nameless else type)("Nasty", (base,), body)
     made = base.__new__(kind, *value)
-    base.__init__(made, *value)
+    base.__init__(made, *value)  # type: ignore[misc]  # as `kind` itself may raise in its own
     return made
 
 
 hostile = st.builds(
-    lambda one, methods, attributes, nameless: _made(*one, methods, attributes, is_nameless=nameless),
+    lambda one, methods, attributes, nameless: _made(one[0], one[1], methods, attributes, is_nameless=nameless),
     st.sampled_from(
         [
             (object, ()),
@@ -99,7 +87,9 @@ hostile = st.builds(
     st.sets(st.sampled_from(ATTRIBUTES), max_size=2),
     st.booleans(),
 )
-things = hostile | st.sampled_from([None, True, 1, 2.5, "gold", "a", "error", float("nan"), 10**5000, b"x", [], {}, ()])
+things: st.SearchStrategy[Any] = hostile | st.sampled_from(
+    [None, True, 1, 2.5, "gold", "a", "error", float("nan"), 10**5000, b"x", [], {}, ()]
+)
 mappings = st.none() | things | st.builds(Endless) | st.dictionaries(st.sampled_from(["a", "b"]), things, max_size=2)
 
 
@@ -156,7 +146,9 @@ CONFIGS = (
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(made=st.lists(calls(), min_size=1, max_size=12), currencies=st.booleans())
 def test_no_object_of_the_game_reaches_the_game_or_costs_other_events(
@@ -207,8 +199,8 @@ def test_what_a_given_object_raises_is_said_at_the_games_line(tmp_path: Path, ca
 
     world = World(tmp_path)
     tracker = world.start(strict=False)
-    tracker.attach(Proxy())  # type: ignore[arg-type]  # what is tried
-    tracker.attach(Proxy())  # type: ignore[arg-type]
+    tracker.attach(Proxy())
+    tracker.attach(Proxy())
     tracker.close()
     pygame.quit()
     first, second = (record.getMessage() for record in caplog.records)

@@ -38,6 +38,7 @@ from ga_pygame.recording.inbox import MAX_KINDS, MAX_KINDS_WITH_FIELDS, MAX_SPIL
 from ga_pygame.recording.journal import Journal, Rest
 from ga_pygame.records import Context, Record, Repeated, SessionRef
 from ga_pygame.testing import ManualClock
+from tests.effort import examples
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
 CONTEXT = Context("player")
@@ -218,7 +219,7 @@ class Raises:
     def __le__(self, other: object) -> bool:
         raise ZeroDivisionError
 
-    __ge__ = __lt__ = __gt__ = __le__  # type: ignore[assignment]
+    __ge__ = __lt__ = __gt__ = __le__
 
 
 class Unhashable:
@@ -319,7 +320,7 @@ def test_fields_make_a_record_of_its_own(rig: Rig, make: Callable[[Any], Event])
 @pytest.mark.parametrize("number", [None, 0, 3, -3, 2.5, EXACT])
 def test_a_repetition_with_fields_equals_what_the_slow_way_records(rig: Rig, number: Any, same: bool) -> None:
     """Also for the next launch, and the fields are the call's own; whether the same came before or not."""
-    mine = {"seed": 1, "mode": "größe"}
+    mine: dict[str, str | int | float] = {"seed": 1, "mode": "größe"}
     for _ in range(2):
         rig.record(Design("a", 1), fields=dict(mine) if same else None)
     assert rig.inbox.repeat("a", number, fields=mine)
@@ -338,7 +339,13 @@ def test_the_same_fields_again_are_a_row(rig: Rig) -> None:
     for fields in ({"a": 1}, {"a": 1}, {"a": 1.0}, {"a": 1.0}, {"a": 1}, {"b": 1}, {"a": "1"}):
         rig.record(Design("a", 1), fields=fields)
     written: list[bytes] = []
-    append, rig.inbox.write = rig.inbox.write, lambda text: written.append(text) or append(text)  # type: ignore[func-returns-value]
+    append = rig.inbox.write
+
+    def write(text: bytes) -> object:
+        written.append(text)
+        return append(text)
+
+    rig.inbox.write = write
     assert rig.inbox.repeat("a", 2, fields={"a": 1})
     assert rig.inbox.repeat("a", 2, fields={"a": 1.0})
     assert [len(text) for text in written] == [32, 32]
@@ -826,7 +833,7 @@ class InboxWalk(RuleBasedStateMachine):
     @rule(length=st.integers(1, 256), many=st.sampled_from([1, 1, 100]), again=st.booleans())
     def report_with_fields(self, length: int, many: int, again: bool) -> None:
         for _ in range(many):
-            fields = {"text": "x" * length, "number": self.number}
+            fields: dict[str, str | int | float] = {"text": "x" * length, "number": self.number}
             if not (again and "fields" in self.rig.inbox.kinds):
                 self.rig.record(Design("fields"), fields=fields)
             else:
@@ -926,4 +933,4 @@ class InboxWalk(RuleBasedStateMachine):
 
 
 TestInboxWalk: Any = InboxWalk.TestCase
-TestInboxWalk.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestInboxWalk.settings = settings(max_examples=examples(25), stateful_step_count=30, deadline=None)

@@ -38,6 +38,7 @@ from ga_pygame.recording.inbox import Inbox
 from ga_pygame.recording.journal import SIZE, Journal, Rest
 from ga_pygame.records import Context, Repeated, SessionRef
 from ga_pygame.testing import ManualClock
+from tests.effort import examples
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
 CONTEXT = Context(
@@ -115,6 +116,12 @@ def events_of(left: Rest) -> list[Event]:
 
 def numbers(*values: int) -> list[Event]:
     return [Design(f"n:{value}") for value in values]
+
+
+def is_part(found: Sequence[Event], whole: Sequence[Event]) -> bool:
+    """Whether these are some of those, in their order and each once."""
+    rest = iter(whole)
+    return all(event in rest for event in found)
 
 
 def damaged(folder: Path, events: Sequence[Event], place: int, junk: bytes, fields: Any = None) -> Rest:
@@ -281,14 +288,14 @@ def halves() -> st.SearchStrategy[int]:
     return st.sampled_from([0, 64, KINDS, KINDS + HALF]).flatmap(lambda start: st.integers(start, start + 6000))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(place=st.integers(KINDS, KINDS + 9000), junk=st.binary(min_size=1, max_size=40))
 def test_damage_costs_what_it_hit_and_changes_nothing_else(tmp_path: Path, place: int, junk: bytes) -> None:
     """Whatever stands in the file: everything around it is read as it was noted."""
     events = numbers(*range(100))
     left = damaged(tmp_path, events, place, junk, fields={"a": 1})
     found = events_of(left)
-    assert found == [event for event in events if event in found]
+    assert is_part(found, events)
     assert len(found) >= 98
     assert len(found) + left.unreadable >= 99, "the last one looks as if a kill had cut it short"
 
@@ -313,7 +320,7 @@ def test_a_sector_that_did_not_reach_the_disk_costs_what_was_in_it(noted: Noted,
     cuts = list(mixed(path.read_bytes(), before, before))
     assert len(cuts) > 10
     for found in cuts:
-        assert found == [event for event in new if event in found]
+        assert is_part(found, new)
         assert 200 - 512 // 32 <= len(found) <= 200
 
 
@@ -322,7 +329,8 @@ def test_a_sector_of_an_earlier_lap_is_not_read_as_new(noted: Noted, path: Path)
     laps = []
     for number in range(20_000):
         noted.note(Design(f"n:{number % 10}", float(number)), at=noted.clock.advance(1 / 1200))
-        noted.commit()
+        if number % 10 == 9:
+            noted.commit()
         if number % 4000 == 3999:
             laps.append(path.read_bytes())
     new: list[Event] = [Design(f"n:{number % 10}", -float(number)) for number in range(200)]
@@ -330,7 +338,7 @@ def test_a_sector_of_an_earlier_lap_is_not_read_as_new(noted: Noted, path: Path)
     noted.note(*new, at=noted.clock.monotonic())
     for lap in laps:
         for found in mixed(path.read_bytes(), lap, before):
-            assert found == [event for event in new if event in found], "in order, and none of an earlier lap"
+            assert is_part(found, new), "in order, and none of an earlier lap"
 
 
 @pytest.mark.parametrize("value", [None, 0, -3, 2.5, 1e300, 2**53, 2**53 + 1, -(2**62), -0.0, 5e-324, float(2**53)])
@@ -375,7 +383,7 @@ def test_an_entry_that_was_half_written_is_none(noted: Noted, path: Path) -> Non
         assert events_of(Rest(torn)) == [Design("a", 0), Design("a", 1)]
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(place=halves(), junk=st.binary(min_size=1, max_size=40))
 def test_damage_to_the_short_form_never_raises(tmp_path: Path, place: int, junk: bytes) -> None:
     """It has no checksum; what makes no sense ends what is read."""

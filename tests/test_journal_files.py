@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.events import Design
+from ga_pygame.events import Event
 from ga_pygame.recording import journal, journal_files
 from ga_pygame.recording.journal import SIZE, Journal, Rest
 from ga_pygame.recording.journal_files import ALL, NotOurs
@@ -75,7 +75,7 @@ def as_user(user: int, work: Callable[[], None]) -> None:
     assert process.exitcode == 0
 
 
-def make_journal(path: Path, *events: Design) -> None:
+def make_journal(path: Path, *events: Event) -> None:
     """A real journal, left by a process that was killed."""
     made = Noted(path)
     made.note(*events)

@@ -97,7 +97,6 @@ if "DIES" in os.environ:
 tracker.close()
 """
 )
-SERVER = PROBE + "\nimport sys\nfrom ga_pygame.cli import main\nsys.exit(main(sys.argv[1:]))\n"
 
 
 @pytest.fixture
@@ -113,9 +112,7 @@ def probe() -> Iterator[type[Event]]:
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
     """A collector that knows the kind."""
-    script = tmp_path / "server.py"
-    script.write_text(SERVER)
-    running = Collector(tmp_path, "--no-page", program=[str(script)])
+    running = Collector(tmp_path, patches=PROBE)
     yield running
     running.stop()
 

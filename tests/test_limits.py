@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import re
 from pathlib import Path
@@ -61,16 +62,17 @@ def rows() -> list[Row]:
     return [Row(*some) for some in cells if some[1].startswith("`")]
 
 
-def constants() -> set[str]:
+@functools.cache
+def constants() -> frozenset[str]:
     """The constants of the package's modules whose names say a bound, without `ga_pygame.` in front."""
-    found = set()
+    found: set[str] = set()
     for path in PACKAGE.rglob("*.py"):
         module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
             names = [name.id for target in targets if target for name in ast.walk(target) if isinstance(name, ast.Name)]
             found |= {f"{module}.{name}" for name in names if name.isupper() and BOUND.fullmatch(name)}
-    return found
+    return frozenset(found)
 
 
 def valued(name: str) -> Any:

@@ -34,6 +34,7 @@ from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.protocol import StoredRecord
 from ga_pygame.testing import ManualClock
+from tests.effort import examples
 
 NAMES = ("first", "second")
 Make = Callable[[Path], Outbox]
@@ -361,7 +362,7 @@ def test_cut_takes_the_longest_start(max_events: int) -> None:
 class OutboxWalk(RuleBasedStateMachine):
     """Any order of additions, leases, verdicts, trims and restarts, against two plain lists."""
 
-    make: Make
+    kind: str
     step = 7
     """About one record's room."""
 
@@ -379,7 +380,7 @@ class OutboxWalk(RuleBasedStateMachine):
         self.counter = 0
 
     def open(self) -> Outbox:
-        return type(self).make(self.folder / "outbox.sqlite3")
+        return MAKERS[self.kind](self.folder / "outbox.sqlite3")
 
     def split(self, names: Sequence[str]) -> list[tuple[str, ...]]:
         """What of one transaction's records goes together when room is made."""
@@ -483,11 +484,11 @@ class OutboxWalk(RuleBasedStateMachine):
 
 
 class MemoryWalk(OutboxWalk):
-    make = MAKERS["memory"]
+    kind = "memory"
 
 
 class SqliteWalk(OutboxWalk):
-    make = MAKERS["sqlite"]
+    kind = "sqlite"
     step = 30
 
     def split(self, names: Sequence[str]) -> list[tuple[str, ...]]:
@@ -508,13 +509,15 @@ class SqliteWalk(OutboxWalk):
 
 
 class FailoverWalk(SqliteWalk):
-    make = MAKERS["failover"]
+    kind = "failover"
 
 
 TestMemoryWalk: Any = MemoryWalk.TestCase
 TestSqliteWalk: Any = SqliteWalk.TestCase
 TestFailoverWalk: Any = FailoverWalk.TestCase
-TestSqliteWalk.settings = TestFailoverWalk.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestSqliteWalk.settings = TestFailoverWalk.settings = settings(
+    max_examples=examples(25), stateful_step_count=25, deadline=None
+)
 
 
 # --- sums ---------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.outbox.waiting import all_there
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.testing import ManualClock
+from tests.effort import examples
 
 ALL = ("first", "second", "third")
 DESTINATIONS = [("first",), ("first", "second"), ALL, ("third",), ()]
@@ -146,7 +147,7 @@ class WholeWalk(RuleBasedStateMachine):
 
 
 TestWholeWalk: Any = WholeWalk.TestCase
-TestWholeWalk.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestWholeWalk.settings = settings(max_examples=examples(25), stateful_step_count=25, deadline=None)
 
 
 @pytest.fixture

@@ -5,14 +5,24 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ga_pygame import Config, program, wiring
+from ga_pygame import Config, program
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, data_folder
 from ga_pygame.destinations import JsonLines
+from tests.test_wiring import outbox_path
 
 ROOT = Path(__file__).parent.parent
+
+
+def folder_of(config: Config, key: str) -> Path:
+    folder = data_folder(config, key)
+    assert folder is not None
+    return folder
+
+
 SAY = "from ga_pygame import program\nprint(program.name())\n"
 
 
@@ -64,7 +74,7 @@ def test_an_executable_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp
 
 KEYS = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
 SANDBOX = {"game_key": SANDBOX_GAME_KEY, "secret_key": SANDBOX_SECRET_KEY}
-TO_COLLECTOR = {"collector": "http://127.0.0.1:1"}
+TO_COLLECTOR: dict[str, Any] = {"collector": "http://127.0.0.1:1"}
 
 
 @pytest.mark.parametrize(
@@ -72,12 +82,9 @@ TO_COLLECTOR = {"collector": "http://127.0.0.1:1"}
     [TO_COLLECTOR, SANDBOX, {**SANDBOX, **TO_COLLECTOR}, {"destinations": [JsonLines("x")]}],
     ids=["collector", "sandbox", "both", "destinations"],
 )
-def test_games_without_keys_of_their_own_have_a_folder_each(knobs: dict[str, object], tmp_path: Path) -> None:
+def test_games_without_keys_of_their_own_have_a_folder_each(knobs: dict[str, Any], tmp_path: Path) -> None:
     """Neither the player's id nor the events that wait are another game's."""
-    folders = {
-        wiring.outbox_path(Config(data_dir=tmp_path, game=game, **knobs)).parent  # type: ignore[arg-type]
-        for game in (None, "pong", "snake")
-    }
+    folders = {outbox_path(Config(data_dir=tmp_path, game=game, **knobs)).parent for game in (None, "pong", "snake")}
     assert len(folders) == 3
     assert {folder.parent for folder in folders} == {tmp_path}
 
@@ -85,7 +92,7 @@ def test_games_without_keys_of_their_own_have_a_folder_each(knobs: dict[str, obj
 def test_what_goes_to_a_collector_stays_there(tmp_path: Path) -> None:
     """Sandbox, collector and other services are not mixed, whatever the game is called."""
     found = [
-        data_folder(Config(data_dir=tmp_path, game="pong", **knobs), key).name  # type: ignore[arg-type]
+        folder_of(Config(data_dir=tmp_path, game="pong", **knobs), key).name
         for knobs, key in ((TO_COLLECTOR, SANDBOX_GAME_KEY), ({}, SANDBOX_GAME_KEY), ({}, "game"))
     ]
     assert found == ["collector-pong", "sandbox-pong", "game-pong"]

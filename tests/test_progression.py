@@ -316,7 +316,12 @@ def test_the_open_level_is_plain_text() -> None:
     """Also if the call repeats an earlier one, which is not checked again."""
     known: list[tuple[object, ...]] = []
     diagnostics = Diagnostics(strict=True)
-    area = ProgressionArea(lambda *_: None, diagnostics, lambda key, *_, **__: known.append(key) is None)  # type: ignore[arg-type]
+
+    def repeat(key: tuple[object, ...], *_: object, **__: object) -> bool:
+        known.append(key)
+        return True
+
+    area = ProgressionArea(lambda *_: None, diagnostics, repeat)  # type: ignore[arg-type]  # its keys are narrower
     area.start(Odd("forest"))
     area.complete(Odd("forest"))
     assert [type(part) for key in known for part in key] == [str] * 6

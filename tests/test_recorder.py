@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import gc
-import itertools
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import Business, Design, Error, SessionEnd, Severity, User
+from ga_pygame.events import Business, Design, Error, Event, SessionEnd, Severity, User
 from ga_pygame.recording.journal import Journal, Rest
 from ga_pygame.recording.recorder import Recorder
 from ga_pygame.records import AS_KEPT, Context, Record, SessionRef
 from ga_pygame.testing import ManualClock
+from tests.odd_objects import Endless
 
 SESSION = SessionRef("s1", 1000.0)
 
@@ -64,6 +63,7 @@ def test_a_record_has_the_stamp_of_its_moment() -> None:
 def test_what_must_not_wait_is_committed_at_once() -> None:
     """Errors, purchases and session ends; a session's other events within 0.05 s."""
     rig = Rig()
+    event: Event
     for event in (Design("a"), User()):
         rig.recorder.post(event, None)
     assert rig.commits == 0
@@ -174,26 +174,13 @@ def test_contexts_without_events_drop_nothing() -> None:
     assert [record.event for record in rig.records] == [Design("a", 1)]
 
 
-class Lazy(Mapping[str, int]):
-    """A mapping without an end, which says that it is short."""
-
-    def __getitem__(self, key: str) -> int:
-        return 1
-
-    def __iter__(self) -> Iterator[str]:
-        return (f"k{number}" for number in itertools.count())
-
-    def __len__(self) -> int:
-        return 1
-
-
 def test_custom_fields_without_an_end_end() -> None:
     """The game goes on with the first fifty of them, whatever their `len()` says."""
     rig = Rig()
     rig.recorder.session = SESSION
     for _ in range(2):
-        rig.recorder.post(Design("a"), Lazy())
-        assert not rig.recorder.inbox.repeat("a", None, fields=Lazy())
+        rig.recorder.post(Design("a"), Endless())
+        assert not rig.recorder.inbox.repeat("a", None, fields=Endless())
     assert [len(record.fields or ()) for record in rig.records] == [50, 50]
     assert rig.diagnostics.stats(0).dropped == {"part": 2}
 

@@ -11,7 +11,7 @@ import sqlite3
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from ga_pygame.clock import PastClock
 from ga_pygame.delivery.encoder import Encoder
-from ga_pygame.delivery.outbox.contract import OpenSession, Orphan
+from ga_pygame.delivery.outbox.contract import OpenSession, Orphan, Transaction
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.recovery import recover, replay
@@ -33,6 +33,7 @@ from ga_pygame.recording.entries import EVENT, entry
 from ga_pygame.recording.journal import SIZE, Rest
 from ga_pygame.records import Context, SessionRef
 from ga_pygame.testing import ManualClock
+from tests.effort import examples
 from tests.test_journal import CONTEXT, HALF, KINDS, SESSION, Noted, numbers
 from tests.test_writer import Rig
 
@@ -366,7 +367,7 @@ def test_a_crafted_journal_is_searched_in_a_bounded_time(tmp_path: Path) -> None
     head = struct.pack("<IIII", 0, 200_000, 1, EVENT)
     for place in range(KINDS + 1024, KINDS + HALF - 32, 32):
         content[place : place + 32] = head + b"\xff" * 16
-    with patch.object(entries.zlib, "crc32", wraps=zlib.crc32) as tried:
+    with patch.object(zlib, "crc32", wraps=zlib.crc32) as tried:
         rest = Rest(bytes(content))
     assert sum(len(call.args[0]) for call in tried.call_args_list) < 2 * entries.MAX_SEARCHED_BYTES
     assert rest.unreadable > 1000
@@ -417,9 +418,13 @@ def test_a_bit_that_flips_anywhere_costs_little(tmp_path: Path) -> None:
         assert not outbox.sessions or not any(outbox.sessions.values())
 
 
+def saving(session: OpenSession) -> Callable[[Transaction], None]:
+    return lambda transaction: transaction.save_session(session)
+
+
 def _recover_from(outbox: MemoryOutbox, rest: Rest, sessions: list[OpenSession]) -> None:
     for session in sessions:
-        outbox.transact(lambda transaction, session=session: transaction.save_session(session))
+        outbox.transact(saving(session))
     encoder = Encoder(PastClock(rest.anchor, None))
     orphan = Orphan("x", sessions, None)
     outbox.transact(lambda transaction: replay(transaction, orphan, rest, encoder))
@@ -429,7 +434,7 @@ def _recover_from(outbox: MemoryOutbox, rest: Rest, sessions: list[OpenSession])
         outbox.settle(batch)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=200))
 def test_the_decoder_takes_any_bytes(data: bytes) -> None:
     """It gives a plain value or says that there is none."""
@@ -447,7 +452,7 @@ PLAIN = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PLAIN)
 def test_the_decoder_reads_what_is_written(value: Any) -> None:
     """All that an entry may hold."""

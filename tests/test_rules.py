@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ga_pygame import categories, checks, rules
 from ga_pygame.annotations import FIELDS
 from ga_pygame.checks import InvalidEvent
-from tests.conftest import ANNOTATIONS
+from tests.collectors import ANNOTATIONS
 
 NAMED_RULES = {
     name: rule

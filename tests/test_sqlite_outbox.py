@@ -9,23 +9,25 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ga_pygame.delivery.outbox.contract import MAX_REJECTED, Batch, NewRecord, OpenSession, Rejected, Transaction
-from ga_pygame.delivery.outbox.schema import MAX_BLOCK_BYTES, SELECT, blocks, records
-from ga_pygame.delivery.outbox.sqlite import (
-    SCHEMA_VERSION,
-    DamagedError,
-    NewerSchemaError,
+from ga_pygame.delivery.outbox.contract import (
+    MAX_REJECTED,
+    Batch,
+    NewRecord,
+    OpenSession,
     OutboxError,
-    SqliteOutbox,
-    read_value,
+    Rejected,
+    Transaction,
 )
+from ga_pygame.delivery.outbox.file import DamagedError, NewerSchemaError
+from ga_pygame.delivery.outbox.schema import MAX_BLOCK_BYTES, SCHEMA_VERSION, SELECT, blocks, records
+from ga_pygame.delivery.outbox.sqlite import SqliteOutbox, read_value
 from ga_pygame.diagnostics import Drop
 
 NAMES = ("first", "second")
@@ -244,13 +246,17 @@ def test_many_small_records_are_trimmed_exactly(outbox: SqliteOutbox) -> None:
     assert texts(outbox) == [f"{number:04}" for number in range(200, 300)]
 
 
+def trimming(max_bytes: int) -> Callable[[Transaction], int]:
+    return lambda transaction: transaction.trim(max_bytes)
+
+
 def test_records_of_one_transaction_are_trimmed_in_blocks(outbox: SqliteOutbox) -> None:
     """No more goes than one block too many, and what is counted is what is gone."""
     add(outbox, *(f"{number:04}" for number in range(1000)))
     line = ROOM + len("0000\n")
     left = 1000
     for keep in (1000, 999, 700, 420):
-        left -= outbox.transact(lambda transaction, keep=keep: transaction.trim(line * keep))
+        left -= outbox.transact(trimming(line * keep))
         assert keep - MAX_BLOCK_BYTES // line <= left <= keep
         assert texts(outbox) == [f"{number:04}" for number in range(1000 - left, 1000)][:500]
 

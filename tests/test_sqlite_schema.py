@@ -21,11 +21,13 @@ from hypothesis import strategies as st
 from ga_pygame.delivery.encoder import encode
 from ga_pygame.delivery.outbox.contract import PROTECTED, Batch, NewRecord, OpenSession, payload
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
-from ga_pygame.delivery.outbox.schema import MAX_BLOCK_BYTES, Addition, as_row, blocks, records, upgrade
-from ga_pygame.delivery.outbox.sqlite import SCHEMA_VERSION, DamagedError, SqliteOutbox
+from ga_pygame.delivery.outbox.file import DamagedError
+from ga_pygame.delivery.outbox.schema import MAX_BLOCK_BYTES, SCHEMA_VERSION, Addition, as_row, blocks, records, upgrade
+from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.protocol import StoredRecord
 from ga_pygame.testing import ManualClock
+from tests.effort import examples
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("first", "second")
@@ -149,14 +151,14 @@ def test_a_giant_record_is_a_block_of_its_own() -> None:
     assert found == [record.stored(place) for place, (record, _) in enumerate(additions, 1)]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(ADDITIONS, max_size=4), st.integers(1, 50))
 def test_records_come_out_of_the_file_as_they_went_in(
     tmp_path_factory: pytest.TempPathFactory, transactions: list[list[Addition]], most: int
 ) -> None:
     """Each destination gets its own, in order, once, however they lie in blocks and batches."""
     outbox = SqliteOutbox(tmp_path_factory.mktemp("game") / "outbox.sqlite3", NAMES)
-    expected: dict[str, list[bytes]] = {name: [] for name in NAMES}
+    expected: dict[str, list[StoredRecord]] = {name: [] for name in NAMES}
     for additions in transactions:
 
         def work(transaction: Any, additions: list[Addition] = additions) -> None:
@@ -166,7 +168,7 @@ def test_records_come_out_of_the_file_as_they_went_in(
         outbox.transact(work)
         for record, names in additions:
             for name in NAMES if names is None else names:
-                expected[name].append(record.stored(0)._replace(id=0))  # type: ignore[arg-type]
+                expected[name].append(record.stored(0)._replace(id=0))
     for name in NAMES:
         found = []
         while (batch := outbox.lease(name, most, 10**6)) is not None:
@@ -411,7 +413,7 @@ import os, signal, sqlite3, sys
 from pathlib import Path
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 
-kill_at, seen = int(sys.argv[2]), 0
+seen = 0
 
 def trace(statement):
     global seen
@@ -426,55 +428,85 @@ class Traced(sqlite3.Connection):
 
 real = sqlite3.connect
 sqlite3.connect = lambda *arguments, **keywords: real(*arguments, factory=Traced, **keywords)
-SqliteOutbox(Path(sys.argv[1]), ["first", "second"], ["sums"]).close()
-print(seen)
+for line in sys.stdin:
+    kill_at = int(line)
+    if not (child := os.fork()):
+        SqliteOutbox(Path(sys.argv[1]), ["first", "second"], ["sums"]).close()
+        print(seen, flush=True)
+        os._exit(0)
+    print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def migrate(path: Path, kill_at: int) -> tuple[int, str]:
-    """Open the file in another process that is killed when it runs so many statements; how it ended, what it said."""
-    done = subprocess.run(
-        [sys.executable, "-c", MIGRATES, str(path), str(kill_at)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert done.returncode == 0 or not done.stderr, done.stderr
-    return done.returncode, done.stdout.strip()
+class Migrator:
+    """A process that has imported the outbox; each fork of it opens the file once."""
+
+    def __init__(self, path: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", MIGRATES, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+    def __enter__(self) -> Migrator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def begin(self, kill_at: int) -> None:
+        """Open the file in a fork that is killed when it runs so many statements; 0: never."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{kill_at}\n")
+        self._process.stdin.flush()
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the fork; how it ended, what it said."""
+        assert self._process.stdout is not None
+        said = ""
+        while not (line := self._process.stdout.readline()).startswith("ended"):
+            assert line, "the migrator ended"
+            said += line.strip()
+        return int(line.split()[1]), said
+
+    def migrate(self, kill_at: int) -> tuple[int, str]:
+        self.begin(kill_at)
+        return self.end()
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-@pytest.mark.parametrize("part", range(4))
-def test_a_kill_at_any_statement_of_the_migration_loses_and_doubles_nothing(tmp_path: Path, part: int) -> None:
+def test_a_kill_at_any_statement_of_the_migration_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """The file is the old one or the new one, never anything between, and the next start makes the new one of it."""
     old = Old(tmp_path / "game" / "outbox.sqlite3")
     old.fill()
     template = tmp_path / "template"
     shutil.copytree(old.path.parent, template)
-    code, total = migrate(old.path, 0)
-    assert code == 0
-    assert int(total) > 60
-    places = [place for place in range(1, int(total) + 1) if place % 4 == part]
-    for place in places:
-        shutil.rmtree(old.path.parent)
-        shutil.copytree(template, old.path.parent)
-        assert migrate(old.path, place)[0] == -signal.SIGKILL
-        assert_all_there(old)
+    with Migrator(old.path) as migrator:
+        code, total = migrator.migrate(0)
+        assert code == 0
+        assert int(total) > 60
+        for place in range(1, int(total) + 1):
+            shutil.rmtree(old.path.parent)
+            shutil.copytree(template, old.path.parent)
+            assert migrator.migrate(place)[0] == -signal.SIGKILL
+            assert_all_there(old)
 
 
+@pytest.mark.e2e
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 def test_copies_that_start_at_once_on_an_old_file_migrate_it_once(tmp_path: Path) -> None:
     """Two games that the player starts together after an update."""
     old = Old(tmp_path / "game" / "outbox.sqlite3")
     old.fill()
-    copies = [
-        subprocess.Popen([sys.executable, "-c", MIGRATES, str(old.path), "0"], stdout=subprocess.PIPE, cwd=ROOT)
-        for _ in range(3)
-    ]
-    for copy in copies:
-        copy.communicate()
-        assert copy.returncode == 0
+    with Migrator(old.path) as one, Migrator(old.path) as two, Migrator(old.path) as three:
+        copies = (one, two, three)
+        for copy in copies:
+            copy.begin(0)
+        assert [copy.end()[0] for copy in copies] == [0, 0, 0]
     assert_all_there(old)
 
 

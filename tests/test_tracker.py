@@ -9,7 +9,7 @@ import json
 import sys
 import threading
 from collections import UserDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from ga_pygame.parts import Parts
 from ga_pygame.protocol import Reply, Request
 from ga_pygame.recording.inbox import MAX_SPILLED
 from ga_pygame.testing import ManualClock, ScriptedTransport, tracker_of
+from tests.effort import examples
 
 KEYS = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
 
@@ -264,7 +265,7 @@ def test_the_hook_is_a_knob(world: World) -> None:
 def test_strict_raises_at_the_call(world: World) -> None:
     """In development a wrong event is an exception where it stands."""
     tracker = world.start()
-    for call in (
+    wrong: list[Callable[[], object]] = [
         lambda: tracker.design("a#b"),
         lambda: tracker.resource.source("gold_1", 1, "a", "b"),
         lambda: tracker.progression.start("a", "b", "c", "d"),
@@ -272,7 +273,8 @@ def test_strict_raises_at_the_call(world: World) -> None:
         lambda: tracker.error("fatal", "x"),
         lambda: tracker.design("a", fields={"a b": 1}),
         lambda: tracker.wallet("gold").earn(-1, "a", "b"),
-    ):
+    ]
+    for call in wrong:
         with pytest.raises(InvalidEvent):
             call()
 
@@ -319,7 +321,7 @@ CALLS = [
 ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(150), deadline=None)
 @given(
     calls=st.lists(
         st.tuples(
@@ -633,11 +635,12 @@ def test_declared_lists_are_knobs(world: World) -> None:
     tracker = world.start(currencies=["gold"], item_types=["pickup"], dimension_values={1: ["ninja"]})
     tracker.resource.source("gold", 1, "pickup", "x")
     tracker.dimensions[1] = "ninja"
-    for call in (
+    wrong: list[Callable[[], None]] = [
         lambda: tracker.resource.source("gems", 1, "pickup", "x"),
         lambda: tracker.wallet("gold").spend(1, "boost", "x"),
         lambda: tracker.dimensions.__setitem__(1, "dwarf"),
-    ):
+    ]
+    for call in wrong:
         with pytest.raises(InvalidEvent, match="declared"):
             call()
 

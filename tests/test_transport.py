@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from ga_pygame.clock import SystemClock
-from ga_pygame.delivery.transport import Answered, RequestsTransport
-from ga_pygame.protocol import Reply, Request
+from ga_pygame.delivery.transport import RequestsTransport
+from ga_pygame.protocol import Answered, Reply, Request
 from tests.e2e import servers
 
 
@@ -192,7 +192,9 @@ def peak_megabytes() -> float:
     return tracemalloc.get_traced_memory()[1] / 2**20
 
 
-@pytest.mark.parametrize("kind", servers.ENDLESS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.e2e] * (kind == "tiny chunks")) for kind in servers.ENDLESS]
+)
 def test_what_has_no_end_is_no_answer(kind: str) -> None:
     """In any part of an answer, of any status: a few megabytes at most are read, then it is given up."""
     transport = RequestsTransport(5.0, SystemClock())
@@ -329,6 +331,7 @@ print(reply.status, reply.body.decode(), reply.error, flush=True)
 """
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot stop a process")
 def test_an_answer_that_is_read_late_is_an_answer() -> None:
     """The process is stopped while the answer comes, longer than its timeout; sent again it would count twice."""

@@ -29,6 +29,7 @@ from ga_pygame.protocol import (
     Verdict,
 )
 from ga_pygame.testing import ManualClock, ScriptedTransport
+from tests.odd_objects import Uncaught
 
 INTERVAL = 20.0
 
@@ -457,11 +458,7 @@ def test_a_request_under_way_is_polled() -> None:
 # --- a destination or a transport that raises -----------------------------------------------------------------
 
 
-class Odd(BaseException):
-    """What an `except Exception` does not catch."""
-
-
-RAISED = [ZeroDivisionError, SystemExit, GeneratorExit, Odd, RecursionError, MemoryError]
+RAISED = [ZeroDivisionError, SystemExit, GeneratorExit, Uncaught, RecursionError, MemoryError]
 
 
 def raising(kind: type[BaseException]) -> Callable[..., Any]:
@@ -561,7 +558,7 @@ def test_an_encode_that_makes_no_request_is_a_defect(request_: Any) -> None:
     """As if it had raised."""
     rig = Rig()
     rig.add("a", "b")
-    rig.service.encode = lambda _records: request_  # type: ignore[method-assign]
+    rig.service.encode = lambda records: request_  # type: ignore[method-assign]
     pass_time(rig, 10)
     assert rig.diagnostics.stats(0).dropped == {"internal": 2}
 
@@ -719,11 +716,11 @@ def test_a_destination_that_only_shakes_hands_has_to_wait(standing: Standing) ->
     """No request without an end at full speed."""
     rig = Rig()
     rig.add("a")
-    rig.service.handshake = lambda _situation: Request("init", b"", {})  # type: ignore[method-assign]
-    rig.service.welcome = lambda _reply: standing  # type: ignore[method-assign]
+    rig.service.handshake = lambda situation: Request("init", b"", {})  # type: ignore[method-assign]
+    rig.service.welcome = lambda reply: standing  # type: ignore[method-assign]
     assert sends_in(rig, 60) <= 110
-    rig.service.judge = lambda _reply, records: [Verdict(Outcome.AGAIN)] * len(records)  # type: ignore[method-assign]
-    rig.service.handshake = lambda _situation: None  # type: ignore[method-assign]
+    rig.service.judge = lambda reply, records: [Verdict(Outcome.AGAIN)] * len(records)  # type: ignore[method-assign]
+    rig.service.handshake = lambda situation: None  # type: ignore[method-assign]
     assert sends_in(rig, 60) <= 110
 
 
@@ -761,7 +758,7 @@ def test_the_last_step_closes_the_transport(fails: str) -> None:
     """No connection stays open until the process ends; one that cannot be closed is no matter."""
     rig = Rig()
     if fails:
-        rig.transport.close = raising(SystemExit)
+        rig.transport.close = raising(SystemExit)  # type: ignore[method-assign]
     rig.run()
     rig.uploader.finish()
     assert rig.run() is None

@@ -9,7 +9,7 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 from ga_pygame import Config, Tracker, wiring
 from ga_pygame.areas.consent import ConsentState
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
+from ga_pygame.delivery.outbox.contract import Transaction
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.runner import FrameRunner
@@ -29,7 +30,7 @@ from ga_pygame.recording import journal
 from ga_pygame.testing import ManualClock, ScriptedTransport, tracker_of
 from tests.conftest import eventually
 
-KEYS = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
+KEYS: dict[str, Any] = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
 INIT = Reply(201, {}, b'{"server_ts": 1700000000}')
 
 
@@ -91,6 +92,16 @@ def services() -> Iterator[Services]:
 
 
 ONE, TWO = "http://one.test", "http://two.test"
+
+
+def outbox_path(config: Config) -> Path:
+    path = wiring.outbox_path(config)
+    assert path is not None
+    return path
+
+
+def remembering(key: str, value: str) -> Callable[[Transaction], None]:
+    return lambda transaction: transaction.remember(key, value)
 
 
 def both() -> list[GameAnalytics]:
@@ -162,9 +173,9 @@ def test_given_destinations_are_used_as_they_are() -> None:
 
 def test_each_game_and_a_collector_have_a_file_of_their_own(tmp_path: Path) -> None:
     """Two games of one developer, and one game with and without a collector, never mix."""
-    other = {"game_key": "f" * 32, "secret_key": "e" * 40}
+    other: dict[str, Any] = {"game_key": "f" * 32, "secret_key": "e" * 40}
     paths = {
-        wiring.outbox_path(Config(data_dir=tmp_path, **knobs))
+        outbox_path(Config(data_dir=tmp_path, **knobs))
         for knobs in (KEYS, other, {**KEYS, "collector": "http://127.0.0.1:1"}, {"collector": "http://127.0.0.1:1"})
     }
     assert len(paths) == 4
@@ -197,8 +208,8 @@ def test_another_outbox_can_be_put_in(tmp_path: Path) -> None:
     """Tests and builds without a disk keep events in memory."""
     kept: list[MemoryOutbox] = []
 
-    def in_memory(_path: Path, names: Any, *_: object) -> MemoryOutbox:
-        kept.append(MemoryOutbox(names))
+    def in_memory(path: Path | None, destinations: Sequence[str], *_: Any, **__: Any) -> MemoryOutbox:
+        kept.append(MemoryOutbox(destinations))
         return kept[0]
 
     parts = Parts(
@@ -219,9 +230,9 @@ def test_kept_consent_is_read_without_making_a_file(tmp_path: Path) -> None:
     config = Config(**KEYS, data_dir=tmp_path / "data")
     assert wiring.kept_consent(config) is ConsentState.UNKNOWN
     assert not (tmp_path / "data").exists()
-    outbox = FailoverOutbox(wiring.outbox_path(config), ["x"], ManualClock(), Diagnostics())
+    outbox = FailoverOutbox(outbox_path(config), ["x"], ManualClock(), Diagnostics())
     for kept, expected in (("perhaps", ConsentState.UNKNOWN), ("denied", ConsentState.DENIED)):
-        outbox.transact(lambda transaction, kept=kept: transaction.remember("consent", kept))
+        outbox.transact(remembering("consent", kept))
         assert wiring.kept_consent(config) is expected
     outbox.close()
 
@@ -272,7 +283,7 @@ def test_a_no_holds_though_the_outbox_cannot_be_read(services: Services, tmp_pat
     first.design("before")
     first.consent.deny()
     first.close()
-    path = wiring.outbox_path(first.config)
+    path = outbox_path(first.config)
     assert path is not None
     asked = len(services.sent)
     with _hide(path, how):
@@ -290,7 +301,8 @@ def _is_denied_in(path: Path) -> bool:
     with contextlib.closing(sqlite3.connect(path, timeout=0.1, isolation_level=None)) as one:
         try:
             one.execute("BEGIN IMMEDIATE")
-            return one.execute("SELECT value FROM key_value WHERE key = 'consent'").fetchone() == ("denied",)
+            row = one.execute("SELECT value FROM key_value WHERE key = 'consent'").fetchone()
+            return bool(row == ("denied",))
         except sqlite3.OperationalError:
             return False
 
@@ -301,7 +313,7 @@ def test_a_no_while_the_outbox_is_locked_holds(services: Services, tmp_path: Pat
     threads = Parts(transport=services._transport)  # who can wait for a lock while the game goes on
     first = services.start_of(threads, destinations=both(), data_dir=tmp_path)
     first.design("before")
-    path = wiring.outbox_path(first.config)
+    path = outbox_path(first.config)
     assert path is not None
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as held:
         held.execute("BEGIN IMMEDIATE")
@@ -327,7 +339,7 @@ def test_a_launch_that_ended_well_leaves_nothing_but_what_is_kept(services: Serv
         tracker = services.start(destinations=both(), data_dir=tmp_path)
         tracker.design("a")
         tracker.close()
-        path = wiring.outbox_path(tracker.config)
+        path = outbox_path(tracker.config)
         with contextlib.closing(sqlite3.connect(path)) as connection:
             assert connection.execute("SELECT count(*) FROM blocks").fetchone() == (0,)
             kept.append({key for (key,) in connection.execute("SELECT key FROM key_value")})
@@ -389,17 +401,17 @@ def test_a_folder_that_cannot_be_moved_is_used_where_it_is(tmp_path: Path, monke
     shared = tmp_path / f"{SANDBOX_GAME_KEY}-collector"
     shared.mkdir()
     (shared / "outbox.sqlite3").touch()
-    assert wiring.outbox_path(config).parent == shared
+    assert outbox_path(config).parent == shared
 
     def refuse(_self: Path, _to: Path) -> None:
         raise PermissionError
 
     monkeypatch.setattr(Path, "rename", refuse)
     wiring.adopt(config)
-    assert wiring.outbox_path(config).parent == shared
+    assert outbox_path(config).parent == shared
     monkeypatch.undo()
     wiring.adopt(config)
-    assert wiring.outbox_path(config).parent == tmp_path / "collector-pong"
+    assert outbox_path(config).parent == tmp_path / "collector-pong"
 
 
 def _content(folder: Path) -> bytes:
@@ -417,7 +429,7 @@ def test_a_no_before_start_deletes_what_waits(services: Services, tmp_path: Path
     first.design("secret")
     player = first.user_id
     first.close()
-    path = wiring.outbox_path(first.config)
+    path = outbox_path(first.config)
     assert path is not None
     if damaged:
         (path.parent / "outbox.damaged-2.sqlite3").write_bytes(path.read_bytes())
@@ -495,7 +507,7 @@ def test_a_no_after_close_deletes_what_waits(services: Services, tmp_path: Path)
     tracker.close()
     assert b"secret" in _content(tmp_path)
     tracker.consent.deny()
-    path = wiring.outbox_path(tracker.config)
+    path = outbox_path(tracker.config)
     assert path is not None
     assert eventually(lambda: _is_denied_in(path))
     assert b"secret" not in _content(tmp_path)

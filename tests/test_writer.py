@@ -26,6 +26,7 @@ from ga_pygame.recording.inbox import Flush, Inbox
 from ga_pygame.recording.journal import Journal, Rest
 from ga_pygame.records import Context, SessionRef
 from ga_pygame.testing import ManualClock
+from tests import effort
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
 CONTEXT = Context(user_id="player")
@@ -319,14 +320,19 @@ def test_what_is_committed_is_neither_lost_nor_doubled_by_a_kill(tmp_path: Path)
     outbox = MemoryOutbox(["test"])
     rig = Rig(outbox, journal=path)
     rig.report(User(), *(Design("a", number) for number in range(10_000)))
+    recorded: list[Event] = [Design("a", number) for number in range(10_000)]
     stored: list[Any] = []
     delay: float | None = 0.0
+    steps = 0
     while delay == 0.0:
         delay = rig.step()
+        steps += 1
         stored += [event["value"] for event in rig.stored() if "value" in event]
+        if effort.is_everyday and steps % 5:
+            continue
         done = int(next(value for key, value in outbox.values.items() if key.startswith("journal:")))
         rest = [record.event for position, record in Rest(path.read_bytes()).records if position > done]
-        assert [Design("a", number) for number in range(len(stored), 10_000)] == rest
+        assert recorded[len(stored) :] == rest
     assert len(stored) == 10_000
 
 

@@ -208,5 +208,5 @@ def test_an_attempt_that_ends_with_the_game_fails_once(world: World, caplog: pyt
 def test_keywords_only() -> None:
     """The error of the first try says how."""
     with pytest.raises(TypeError, match=r"keywords only: Tracker\(game_key=") as raised:
-        Tracker("key", "secret", "0.3.1")  # type: ignore[misc]
+        Tracker("key", "secret", "0.3.1")  # type: ignore[call-arg]
     assert "secret" not in str(raised.value).replace("secret_key", "")

@@ -6,13 +6,15 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import Collector, Game, eventually
+from tests.collectors import Collector
+from tests.conftest import Game, eventually
 from tests.e2e.fault_suite import Suite
 from tests.e2e.plain_server import PlainServer
 
@@ -166,6 +168,51 @@ def neighbour(display: Display, game: Callable[..., Game]) -> str:
     other = game(_NEIGHBOUR, DISPLAY=display.name, SDL_VIDEODRIVER="x11")
     other.wait_for("open")
     return "neighbour"
+
+
+# --- a browser -------------------------------------------------------------------------------------------
+
+SWITCHES = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --window-size=1500,1000"
+).split()
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Chromium with a profile of its own, one for each worker: its start takes as long as a test."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    service = pytest.importorskip("selenium.webdriver.chrome.service")
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (program and driver):
+        pytest.skip("needs chromium and chromedriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    running = webdriver.Chrome(options=options, service=service.Service(driver))
+    yield running
+    running.quit()
+
+
+@pytest.fixture
+def browser(chromium: Any) -> Iterator[Any]:
+    """The worker's Chromium; afterwards it is as it was: one empty window, no cookies, its own size and colours."""
+    yield chromium
+    for entry in chromium.get_log("browser"):  # shown if the test fails
+        sys.stdout.write(f"browser: {entry['message']}\n")
+    first, *others = chromium.window_handles
+    for one in others:
+        chromium.switch_to.window(one)
+        chromium.close()
+    chromium.switch_to.window(first)
+    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    chromium.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    chromium.get("about:blank")
+    chromium.get_log("browser")
+    chromium.get_log("performance")
 
 
 def kinds(events: list[dict[str, Any]]) -> list[tuple[int, str]]:

@@ -30,7 +30,7 @@ def work() -> None:
 def beget(tracker: ga_pygame.Tracker, deed: str) -> None:
     """Have a child that does that and ends; only `outlive` ends later than its parent."""
     if deed in SPAWNED:
-        helper = multiprocessing.get_context(deed).Process(target=work)
+        helper = multiprocessing.get_context(deed).Process(target=work)  # type: ignore[attr-defined]  # of a method that is a variable
         helper.start()
         helper.join()
     elif child := os.fork():

@@ -192,11 +192,11 @@ def main() -> None:
         if PLAN["flush_every"] and now - flushed >= PLAN["flush_every"]:
             flushed = now
             tracker.flush()
-        do(tracker, changes, now - began)  # type: ignore[arg-type]
+        do(tracker, changes, now - began)
         pygame.event.get()
         pygame.display.flip()
         time.sleep(PLAN["pause"])
-    do(tracker, changes, float("inf"))  # type: ignore[arg-type]
+    do(tracker, changes, float("inf"))
     if PLAN["wait_for_all"]:
         result = tracker.flush().wait(PLAN["wait_for_all"])
         note("flushed", "no answer" if result is None else result.error)

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
-from tests.conftest import ROOT, Collector
+from tests.collectors import Collector
+from tests.conftest import ROOT
 from tests.e2e.fault_ledger import ALL, Life, Promise, Result, read, verify
 from tests.e2e.fault_proxy import Proxy
 from tests.e2e.games import outbox, waiting
@@ -236,6 +237,6 @@ class World:
             result.wrong.append(f"{len(left)} events are still waiting")
         if lives[-1].flushed != "":
             result.wrong.append(f"the last launch could not send: {lives[-1].flushed}")
-        if rejected := self.collector.export("--rejected"):
+        if rejected := self.collector.export(rejected=True):
             result.wrong.append(f"the collector rejected {len(rejected)} events: {rejected[0]}")
         return result

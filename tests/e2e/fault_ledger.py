@@ -79,7 +79,8 @@ def read(path: Path) -> dict[str, Life]:
         elif word == "closing":
             life.closing = at
         elif word == "closed":
-            life.closed, life.dropped, life.peak = at, *more
+            life.closed = at
+            life.dropped, life.peak = more
         elif word == "flushed":
             life.flushed = more[0]
         elif word == "died":

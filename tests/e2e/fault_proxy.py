@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-HTML = b"<!DOCTYPE html><html><body>Welcome to the hotel! Please accept our terms.</body></html>"
+from tests.e2e.servers import HTML
+
 _RESET = struct.pack("ii", 1, 0)  # linger for no time: close() sends RST instead of FIN
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Collector
+from tests.collectors import Collector
 from tests.e2e.fault_launch import World
 from tests.e2e.fault_ledger import Result
 from tests.e2e.fault_proxy import Proxy

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ga_pygame.delivery.outbox.schema import SELECT, records
+from tests.conftest import Game
 
 TICK = 0.005
 """Seconds between two ticks with which a game measures `close()`: a machine that gives it no processor adds none."""
@@ -69,3 +70,9 @@ def waiting(path: Path) -> list[dict[str, Any]]:
         (done,) = connection.execute("SELECT min(done) FROM destinations").fetchone()
         rows = connection.execute(f"{SELECT} ORDER BY last_id").fetchall()
     return [json.loads(b"{" + record.payload) for row in rows for record in records(row, done)]
+
+
+def tell(puppet: Game, line: str) -> None:
+    """Have a puppet do something, and wait until it is done."""
+    puppet.say(line)
+    puppet.wait_for("done")

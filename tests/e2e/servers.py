@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import ctypes
+import functools
 import hmac
 import http.client
 import json
@@ -236,12 +237,16 @@ def exactly(answer: bytes) -> Say:
 
 def gzip_bomb(status: bytes = b"200 OK", megabytes: int = 1000) -> Say:
     """A small body that unpacks to a thousand times as much."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    zeros = bytes(2**20)
-    packed = b"".join([packer.compress(zeros) for _ in range(megabytes)])
-    packed += packer.flush()
+    packed = _packed_zeros(megabytes)
     head = b"HTTP/1.1 %s\r\nLocation: /\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
     return exactly(head % (status, len(packed)) + packed)
+
+
+@functools.cache
+def _packed_zeros(megabytes: int) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    zeros = bytes(2**20)
+    return b"".join([packer.compress(zeros) for _ in range(megabytes)]) + packer.flush()
 
 
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -13,15 +13,16 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
-from tests.conftest import ROOT, Collector, eventually
-from tests.e2e.games import CLOSE, PUPPET, SEND, outbox, waiting
+from tests.collectors import Collector
+from tests.conftest import ROOT, eventually
+from tests.e2e.games import CLOSE, PUPPET, SEND, outbox, tell, waiting
 from tests.e2e.servers import (
     FOREIGN,
     HTML,
@@ -35,6 +36,7 @@ from tests.e2e.servers import (
     summary,
     welcome,
 )
+from tests.e2e.small_disk import disk
 
 KEY, SECRET, WRONG = "a1" * 16, "b2" * 20, "c3" * 20
 LOUD = "import logging\nlogging.basicConfig()\nlogging.getLogger('ga_pygame').setLevel(1)\n" + PUPPET
@@ -48,11 +50,6 @@ def play(game: Any, url: str, *lines: str, script: str = PUPPET, **environment: 
     for line in lines:
         tell(puppet, line)
     return puppet
-
-
-def tell(puppet: Any, line: str) -> None:
-    puppet.say(line)
-    puppet.wait_for("done")
 
 
 def close(puppet: Any) -> list[str]:
@@ -106,7 +103,7 @@ def count_to(number: int, start: int = 0) -> str:
 def test_wrong_keys(known: str, stage: str, game: Any, tmp_path: Path) -> None:
     """Wrong keys are one warning that names the fix and no key; events wait and arrive with the right keys."""
     keys = {"GA_PYGAME_GAME_KEY": KEY, "GA_PYGAME_SECRET_KEY": WRONG if stage == "secret" else SECRET}
-    strict = Collector(tmp_path, "--no-page", "--game", f"{known}:{SECRET}")
+    strict = Collector(tmp_path, "--game", f"{known}:{SECRET}")
     try:
         puppet = play(game, strict.url, count_to(5), "tracker.flush().wait(5)", count_to(9, 5), script=LOUD, **keys)
         tell(puppet, "tracker.flush().wait(5); print(tracker, tracker.config)")
@@ -121,7 +118,7 @@ def test_wrong_keys(known: str, stage: str, game: Any, tmp_path: Path) -> None:
         strict.stop()
     kept = waiting(outbox(tmp_path / "data", f"{KEY}-collector"))
     assert designs(kept) == list(range(9))
-    tolerant = Collector(tmp_path, "--no-page", "--game", f"{KEY}:{SECRET}")
+    tolerant = Collector(tmp_path, "--game", f"{KEY}:{SECRET}")
     try:
         send(game, tolerant.url, GA_PYGAME_GAME_KEY=KEY, GA_PYGAME_SECRET_KEY=SECRET)
         assert designs(tolerant.export()) == list(range(9))
@@ -160,13 +157,8 @@ def test_folder_that_cannot_be_written(game: Any, collector: Collector, tmp_path
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of one megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "ga_pygame_test", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small disk needs root and the right to mount")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with disk(tmp_path, 1) as folder:
+        yield folder
 
 
 def fill(disk: Path) -> Path:
@@ -274,7 +266,7 @@ def truncate(path: Path) -> None:
     path.write_bytes(content[: len(content) // 2 // 4096 * 4096])
 
 
-DAMAGES = {
+DAMAGES: dict[str, tuple[Callable[[Path], object], int]] = {
     "garbage": (lambda path: path.write_bytes(random.Random(1).randbytes(20_000)), 0),
     "page": (flip_page, 550),
     "truncated": (truncate, 100),

@@ -22,7 +22,7 @@ import pytest
 
 import ga_pygame
 from ga_pygame.collector.storage import store
-from tests.conftest import ANNOTATIONS
+from tests.collectors import ANNOTATIONS
 
 if sys.platform == "linux":
     import resource
@@ -120,6 +120,16 @@ def test_open_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
     ):
         connection.sendall(b"POST /v2/x/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n[")
         assert collector.end(signal.SIGTERM)[0] == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="reads the command from /proc")
+def test_secret_keys_stay_out_of_the_list_of_processes(tmp_path: Path) -> None:
+    """Other users of the machine can read a command; games from a file or the environment are not in it."""
+    secret = "0123456789abcdef01234567" + "89abcdef" * 2
+    file = tmp_path / "games"
+    file.write_text(f"{'a' * 32}:{secret}\n")
+    with Collector("--port", "0", "--no-page", "--games", str(file), GA_PYGAME_GAMES=f"{'b' * 32}:{secret}") as one:
+        assert secret.encode() not in Path(f"/proc/{one.process.pid}/cmdline").read_bytes()
 
 
 def test_several_side_by_side(tmp_path: Path) -> None:

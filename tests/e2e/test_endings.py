@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Collector, Game, eventually
+from tests.collectors import Collector
+from tests.conftest import Game, eventually
 from tests.e2e.conftest import Display, Play, kinds, lengths
 from tests.e2e.games import outbox
 from tests.e2e.moments import OBSERVED, Moment, Observed, Span, now

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ga_pygame.config import Config
-from tests.conftest import Collector, eventually
+from tests.collectors import Collector
+from tests.conftest import eventually
 from tests.e2e.games import CLOSE, PUPPET, SEND, outbox, waiting
 from tests.e2e.servers import SILENCE, Answer, Cable, ScriptedServer, Seen, healthy, refusing, summary, welcome
 
@@ -33,7 +34,7 @@ def scripted(script: Callable[[Seen], Answer]) -> Iterator[str]:
         yield server.url
 
 
-SERVERS = {
+SERVERS: dict[str, Callable[[], contextlib.AbstractContextManager[str]]] = {
     "slow": lambda: scripted(slow),
     "slow after init": lambda: scripted(slow_events),
     "silent": lambda: scripted(lambda _: SILENCE),

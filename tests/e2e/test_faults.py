@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,8 +23,10 @@ import pytest
 
 from tests.e2e.fault_launch import Launch, Plan, World
 from tests.e2e.fault_ledger import ALL, Promise
-from tests.e2e.fault_proxy import HTML, Fault, Flapping
+from tests.e2e.fault_proxy import Fault, Flapping
 from tests.e2e.fault_suite import Suite
+from tests.e2e.servers import HTML
+from tests.e2e.small_disk import disk
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and SIGSTOP")
 
@@ -181,7 +182,7 @@ def black_hole(suite: Suite) -> Iterator[None]:
     suite.proxy.heal()
 
 
-LINE_FAULTS = {
+LINE_FAULTS: dict[str, Callable[[Suite], contextlib.AbstractContextManager[object]]] = {
     "connection refused": down,
     "black hole": black_hole,
     "network flapping": lambda suite: Flapping(suite.proxy, suite.chance),
@@ -266,13 +267,8 @@ def test_suspended(suite: Suite) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of nine megabytes: the outbox and its write-ahead log may take five and four."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=9m", "ga_pygame_test", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small disk needs root and the right to mount")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with disk(tmp_path, 9) as folder:
+        yield folder
 
 
 def fill(disk: Path) -> Path:

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.conftest import ROOT, Collector
+from tests.collectors import Collector
+from tests.conftest import ROOT
 
 FRAMES = 40
 GAME = f"""

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.conftest import Collector
+from tests.collectors import Collector
 from tests.e2e.conftest import Display, Play, kinds, lengths
 from tests.e2e.moments import Span, now
 

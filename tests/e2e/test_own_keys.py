@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import Collector, eventually
+from tests.collectors import Collector
+from tests.conftest import eventually
 from tests.e2e.games import CLOSE, PUPPET
 
 KEY = "0123456789abcdef" * 2
@@ -19,28 +18,13 @@ OTHER = f"{'c3' * 16}:{'d4' * 20}"
 KEYS = {"GA_PYGAME_GAME_KEY": KEY, "GA_PYGAME_SECRET_KEY": SECRET, "GA_PYGAME_STARTUP_TIMEOUT": "0"}
 
 
-class Heard(Collector):
-    """A collector whose terminal is read."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self._said = folder / "terminal"
-        real = subprocess.Popen
-        with self._said.open("w") as terminal, pytest.MonkeyPatch.context() as patch:
-            patch.setattr(subprocess, "Popen", lambda *a, **k: real(*a, stderr=terminal, **k))
-            super().__init__(folder, *options)
-        self.url = re.sub(r"//[^:]+:", "//127.0.0.1:", self.url)
-
-    def said(self) -> str:
-        return self._said.read_text()
-
-
 @pytest.fixture
-def collect(tmp_path: Path) -> Iterator[Callable[..., Heard]]:
+def collect(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
     """Starts collectors."""
-    started: list[Heard] = []
+    started: list[Collector] = []
 
-    def start(*options: str) -> Heard:
-        started.append(Heard(tmp_path, *options))
+    def start(*options: str) -> Collector:
+        started.append(Collector(tmp_path, *options))
         return started[-1]
 
     yield start
@@ -48,7 +32,7 @@ def collect(tmp_path: Path) -> Iterator[Callable[..., Heard]]:
         one.stop()
 
 
-def play(game: Any, collector: Heard, **environment: str) -> str:
+def play(game: Any, collector: Collector, **environment: str) -> str:
     """Play a game that reports once; what it said to its developer."""
     puppet = game(PUPPET, GA_PYGAME_COLLECTOR=collector.url, **{**KEYS, **environment})
     puppet.wait_for("started")
@@ -62,9 +46,9 @@ def play(game: Any, collector: Heard, **environment: str) -> str:
     return str(error)
 
 
-def test_on_loopback_it_is_taken(game: Any, collect: Callable[..., Heard]) -> None:
+def test_on_loopback_it_is_taken(game: Any, collect: Callable[..., Collector]) -> None:
     """Its events arrive; the terminal says once that signatures are not checked, and shows no secret."""
-    collector = collect("--no-page")
+    collector = collect()
     assert "401" not in play(game, collector)
     eventually(lambda: collector.categories()[-1:] == ["session_end"])
     assert collector.categories() == ["user", "design", "session_end"]
@@ -72,9 +56,9 @@ def test_on_loopback_it_is_taken(game: Any, collect: Callable[..., Heard]) -> No
     assert SECRET not in collector.said()
 
 
-def test_beyond_loopback_it_must_be_named(game: Any, collect: Callable[..., Heard]) -> None:
+def test_beyond_loopback_it_must_be_named(game: Any, collect: Callable[..., Collector]) -> None:
     """It gets 401, which game and terminal say with what to do."""
-    collector = collect("--no-page", "--host", "0.0.0.0")
+    collector = collect("--host", "0.0.0.0")
     said = play(game, collector)
     assert "401" in said
     assert SECRET not in said
@@ -83,14 +67,14 @@ def test_beyond_loopback_it_must_be_named(game: Any, collect: Callable[..., Hear
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_only_named_games(game: Any, collect: Callable[..., Heard], host: str) -> None:
+def test_only_named_games(game: Any, collect: Callable[..., Collector], host: str) -> None:
     """A collector that was told another game refuses it; one that was told this game checks and takes it."""
-    refusing = collect("--no-page", "--host", host, "--game", OTHER)
+    refusing = collect("--host", host, "--game", OTHER)
     play(game, refusing)
     assert refusing.categories() == []
     assert f"--game {KEY}:SECRET_KEY" in refusing.said()
     refusing.stop()
-    taking = collect("--no-page", "--host", host, "--game", f"{KEY}:{SECRET}")
+    taking = collect("--host", host, "--game", f"{KEY}:{SECRET}")
     play(game, taking)
     eventually(lambda: taking.categories().count("session_end") == 2)
     assert taking.categories().count("design") == 2
@@ -98,11 +82,13 @@ def test_only_named_games(game: Any, collect: Callable[..., Heard], host: str) -
 
 
 @pytest.mark.parametrize("key", ["*", KEY])
-def test_switched_off_by_the_settings_file(game: Any, collect: Callable[..., Heard], tmp_path: Path, key: str) -> None:
+def test_switched_off_by_the_settings_file(
+    game: Any, collect: Callable[..., Collector], tmp_path: Path, key: str
+) -> None:
     """`enabled: false` in the collector's settings stops a whole game, which says so once."""
     settings = tmp_path / "settings.json"
     settings.write_text(f'{{"{key}": {{"enabled": false}}}}')
-    collector = collect("--no-page", "--configs", str(settings))
+    collector = collect("--configs", str(settings))
     said = play(game, collector)
     assert said.count("enabled: false") == 1
     assert collector.categories() == []

@@ -2,120 +2,43 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import http.client
 import json
-import os
-import shutil
-import subprocess
-import sys
 import threading
-import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-import ga_pygame
-from tests.conftest import ANNOTATIONS
+from tests import collectors
+from tests.collectors import SECRET, Collector
 
-webdriver = pytest.importorskip("selenium.webdriver")
-from selenium.webdriver.chrome.service import Service  # noqa: E402 - only where selenium is installed
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
+pytest.importorskip("selenium.webdriver")
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
-CHROMIUM = shutil.which("chromium")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
-
-KEY = "5c6bcb5402204249437fb5a7a80a4959"
-SECRET = b"16813a12f718bc5c620f56944e1abc3ea13ccbac"
-SWITCHES = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --window-size=1500,1000"
-).split()
+__all__ = ["By"]
 
 
 def event(category: str = "design", **fields: Any) -> dict[str, Any]:
-    own = {"design": {"event_id": "kill:slime"}, "session_end": {"length": 75}}.get(category, {})
-    return {
-        "category": category,
-        "client_ts": 1_760_000_000,
-        **ANNOTATIONS,
-        "event_uuid": str(uuid.uuid4()),
-        **own,
-        **fields,
-    }
+    kinds: dict[str, dict[str, Any]] = {"design": {"value": ...}, "session_end": {"length": 75}}
+    return collectors.event(category, **{**kinds.get(category, {}), **fields})
 
 
-class Collector:
-    """A running collector with its page."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        command = [sys.executable, "-m", "ga_pygame", "collect", "--port", "0", "--db", str(folder / "x.sqlite3")]
-        self.process = subprocess.Popen(
-            [*command, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(Path(ga_pygame.__file__).parent.parent)},
-        )
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
-        self.url = f"http://127.0.0.1:{self.port}/"
-
-    def send(self, *events: dict[str, Any]) -> int:
-        body = json.dumps(list(events)).encode()
-        signature = base64.b64encode(hmac.digest(SECRET, body, hashlib.sha256)).decode()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request("POST", f"/v2/{KEY}/events", body, {"Authorization": signature})
-            return connection.getresponse().status
-        finally:
-            connection.close()
-
-    def resident_kib(self) -> int:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
-
-    def stop(self) -> tuple[int, str]:
-        self.process.terminate()
-        code = self.process.wait(timeout=60)
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        self.process.stdout.close()
-        with self.process.stderr as err:
-            return code, err.read()
+def resident_kib(collector: Collector) -> int:
+    status = Path(f"/proc/{collector.process.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
 
 
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
     """A collector started in an empty folder, which must stay empty but for its own file."""
-    collector = Collector(tmp_path)
+    collector = Collector(tmp_path, page=True)
     yield collector
-    code, _ = collector.stop()
-    assert code == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["x.sqlite3"]
-
-
-@pytest.fixture
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A Chromium with a profile of its own."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(switch)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield browser
-    for entry in browser.get_log("browser"):  # shown if the test fails
-        sys.stdout.write(f"browser: {entry['message']}\n")
-    browser.quit()
+    assert collector.stop() == 0
+    assert [path.name for path in tmp_path.iterdir()] == [collector.db.name]
 
 
 def until(browser: Any, condition: Callable[[], Any], seconds: float = 20) -> Any:
@@ -129,6 +52,10 @@ def rows(browser: Any, table: str, tone: str = "") -> list[str]:
     )
     found: list[str] = browser.execute_script(script, f".{table} table.live tbody{tone}")
     return found
+
+
+def has_rows(browser: Any, count: int) -> bool:
+    return len(rows(browser, "feed")) == count
 
 
 def counter(browser: Any, name: str) -> int:
@@ -158,12 +85,12 @@ def test_events_appear_as_they_arrive(collector: Collector, browser: Any) -> Non
     until(browser, lambda: "No events yet" in browser.page_source)
     assert f"GA_PYGAME_COLLECTOR=http://127.0.0.1:{collector.port} python my_game.py" in browser.page_source
 
-    assert collector.send(event("user"), event(event_id="kill:slime", value=3)) == 200
+    assert collector.send(event("user"), event(event_id="kill:slime", value=3)).status == 200
     until(browser, lambda: len(rows(browser, "feed")) == 2)
     assert "kill:slime|3|player" in rows(browser, "feed")[0]
     assert not browser.find_element(By.CSS_SELECTOR, ".empty").is_displayed()
 
-    assert collector.send(event(event_id="kill:slime#1")) == 400
+    assert collector.send(event(event_id="kill:slime#1")).status == 400
     (rejected,) = until(browser, lambda: rows(browser, "feed", ".rejected"))
     assert "event_id" in rejected
     assert "'#' is not allowed" in rejected
@@ -172,7 +99,7 @@ def test_events_appear_as_they_arrive(collector: Collector, browser: Any) -> Non
     assert red > 2 * max(green, blue)
 
     one = event()
-    assert collector.send(one, one) == 200
+    assert collector.send(one, one).status == 200
     until(browser, lambda: counter(browser, "duplicates") == 1)
     assert (counter(browser, "accepted"), counter(browser, "rejected")) == (3, 1)
     assert counter(browser, "sessions live") == 1
@@ -234,7 +161,7 @@ def test_filter_and_pause(collector: Collector, browser: Any) -> None:
     pick = Select(browser.find_element(By.CSS_SELECTOR, "select.pick"))
     for value, count in (("user", 1), ("rejected", 1), ("design", 2), ("", 3)):
         pick.select_by_value(value)
-        until(browser, lambda count=count: len(rows(browser, "feed")) == count)
+        until(browser, partial(has_rows, browser, count))
     button = browser.find_element(By.CSS_SELECTOR, "button.plain")
     button.click()
     until(browser, lambda: button.text == "Resume")
@@ -251,7 +178,7 @@ def test_a_thousand_events_a_second(collector: Collector, browser: Any) -> None:
     browser.get(collector.url)
     collector.send(event())
     until(browser, lambda: rows(browser, "feed"))
-    before = collector.resident_kib()
+    before = resident_kib(collector)
     browser.execute_script(
         "window.longest = 0; let last = performance.now();"
         "setInterval(() => { const now = performance.now(); window.longest = Math.max(window.longest, now - last);"
@@ -262,7 +189,7 @@ def test_a_thousand_events_a_second(collector: Collector, browser: Any) -> None:
 
     def flood() -> None:
         while not stop.is_set():
-            if collector.send(*(event(event_id=f"kill:{number}") for number in range(100))) == 200:
+            if collector.send(*(event(event_id=f"kill:{number}") for number in range(100))).status == 200:
                 sent[0] += 100
             stop.wait(0.1)
 
@@ -282,7 +209,7 @@ def test_a_thousand_events_a_second(collector: Collector, browser: Any) -> None:
     assert longest is not None, "the page was loaded anew"
     assert longest < 30_000, "the page did not react"
     assert browser.execute_script("return document.querySelectorAll('*').length") < 4000
-    assert collector.resident_kib() - before < 60_000
+    assert resident_kib(collector) - before < 60_000
 
 
 def test_two_tabs(collector: Collector, browser: Any) -> None:
@@ -301,16 +228,15 @@ def test_two_tabs(collector: Collector, browser: Any) -> None:
 
 def test_beyond_loopback_the_page_needs_its_token(tmp_path: Path, browser: Any) -> None:
     """The printed address opens the page, live, and the token leaves the address bar; without it there is none."""
-    collector = Collector(tmp_path, "--host", "0.0.0.0")
+    collector = Collector(tmp_path, "--host", "0.0.0.0", page=True)
     try:
-        assert collector.process.stdout is not None
-        line = next(line for line in collector.process.stdout if "token=" in line)
+        token = collector.read_greeting().split("token=")[1].split()[0]
         browser.get(collector.url)
         assert "token" in browser.find_element(By.TAG_NAME, "body").text
-        browser.get(f"{collector.url}?token={line.split('token=')[1].split()[0]}")
-        assert browser.current_url == collector.url
+        browser.get(f"{collector.url}/?token={token}")
+        assert browser.current_url == f"{collector.url}/"
         collector.send(event())
         until(browser, lambda: len(rows(browser, "feed")) == 1)
     finally:
-        code, err = collector.stop()
-    assert (code, err) == (0, "")
+        code = collector.stop()
+    assert (code, collector.said()) == (0, "")

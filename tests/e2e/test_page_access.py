@@ -8,18 +8,18 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.collectors import KEY, Collector
 from tests.e2e import test_page
-from tests.e2e.test_page import By, Collector, event, rows, until
+from tests.e2e.test_page import By, event, rows, until
 from tests.e2e.test_page_services import begin, pogr, trophy
 
-browser = test_page.browser
 collector = test_page.collector
-pytestmark = test_page.pytestmark
 
 TRACEBACK = (
     'Traceback (most recent call last):\n  File "game.py", line 300, in <module>\n    play(levels[number])\n'
@@ -41,6 +41,10 @@ def axe_source() -> str:
     pytest.skip("needs axe-core: npm install axe-core, or AXE_CORE=…/axe.min.js")
 
 
+def is_shown_as(browser: Any, wanted: list[Any]) -> bool:
+    return bool(browser.execute_script(_LOOK) == wanted)
+
+
 def looks(browser: Any) -> Iterator[str]:
     """The page on a desktop and a telephone, light and dark."""
     for width, height in ((1500, 1000), (390, 844)):
@@ -50,7 +54,7 @@ def looks(browser: Any) -> Iterator[str]:
             features = [{"name": "prefers-color-scheme", "value": scheme}]
             browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
             wanted = [width, scheme == "dark"]
-            until(browser, lambda wanted=wanted: browser.execute_script(_LOOK) == wanted)
+            until(browser, partial(is_shown_as, browser, wanted))
             yield f"{width} {scheme}"
 
 
@@ -203,7 +207,7 @@ def send_as(collector: Collector, key: str, *events: dict[str, Any]) -> int:
 
 def test_a_game_that_is_turned_down_is_named(tmp_path: Path, browser: Any) -> None:
     """A 401 is told on the page, with the line that lets the game in, and without a secret."""
-    collector = Collector(tmp_path, "--game", f"{'a' * 32}:{'b' * 40}")
+    collector = Collector(tmp_path, "--game", f"{'a' * 32}:{'b' * 40}", page=True)
     try:
         browser.get(collector.url)
         until(browser, lambda: "No events yet" in browser.page_source)
@@ -213,23 +217,23 @@ def test_a_game_that_is_turned_down_is_named(tmp_path: Path, browser: Any) -> No
         assert "--game" in banner.find_element(By.TAG_NAME, "pre").text
         assert "b" * 40 not in browser.page_source
     finally:
-        assert collector.stop()[0] == 0
+        assert collector.stop() == 0
 
 
 def test_a_deleted_file_is_told(tmp_path: Path, browser: Any) -> None:
     """Whoever looks at the page hears that the file is gone, and sees what arrives in the next one."""
-    collector = Collector(tmp_path)
+    collector = Collector(tmp_path, page=True)
     try:
         collector.send(event())
         browser.get(collector.url)
         until(browser, lambda: len(rows(browser, "feed")) == 1)
-        (tmp_path / "x.sqlite3").unlink()
+        collector.db.unlink()
         banner = until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".banners .banner"))[0]
         assert "deleted" in banner.text
-        until(browser, lambda: collector.send(event(event_id="after:it")) == 200)
+        until(browser, lambda: collector.send(event(event_id="after:it")).status == 200)
         until(browser, lambda: any("after:it" in row for row in rows(browser, "feed")))
     finally:
-        assert collector.stop()[0] == 0
+        assert collector.stop() == 0
 
 
 def test_several_games(collector: Collector, browser: Any) -> None:
@@ -242,5 +246,5 @@ def test_several_games(collector: Collector, browser: Any) -> None:
     assert send_as(collector, other, event(event_id="of:another")) == 200
     until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, ".feed td.game")) == 2)
     cells = browser.find_elements(By.CSS_SELECTOR, ".feed td.game span")
-    assert [cell.get_attribute("title") for cell in cells] == [other, test_page.KEY]
+    assert [cell.get_attribute("title") for cell in cells] == [other, KEY]
     assert [cell.text for cell in cells] == ["01234567…", "5c6bcb54…"]

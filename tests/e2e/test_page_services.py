@@ -9,12 +9,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.collectors import Collector
 from tests.e2e import test_page
-from tests.e2e.test_page import By, Collector, event, rows, until
+from tests.e2e.test_page import By, event, rows, until
 
-browser = test_page.browser
 collector = test_page.collector
-pytestmark = test_page.pytestmark
 
 EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>{{ 7 * 7 }}"
 

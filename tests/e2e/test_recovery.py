@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Collector, eventually
-from tests.e2e.games import CLOSE, PUPPET, SEND, outbox, waiting
+from tests.collectors import Collector
+from tests.conftest import eventually
+from tests.e2e.fault_ledger import ON_DISK_SECONDS
+from tests.e2e.games import CLOSE, PUPPET, SEND, outbox, tell, waiting
 from tests.e2e.servers import SILENCE, ScriptedServer, summary, welcome
 
-ON_DISK_SECONDS = 0.05
 """The promise: an event reported this long before the end is safe."""
 
 BUSY_MACHINE_SECONDS = 0.5
@@ -62,11 +63,6 @@ def puppet_of(game: Any, url: str, **more: str) -> tuple[Any, str, float]:
     puppet = game(PUPPET, GA_PYGAME_COLLECTOR=url, GA_PYGAME_UPLOAD_INTERVAL="0.2", **more)
     session_id, at = puppet.wait_for("started").split()
     return puppet, session_id, float(at)
-
-
-def tell(puppet: Any, line: str) -> None:
-    puppet.say(line)
-    puppet.wait_for("done")
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.conftest import Collector, eventually
+from tests.collectors import Collector
+from tests.conftest import eventually
+from tests.e2e.games import tell
 from tests.e2e.servers import SILENCE, Answer, ScriptedServer, Seen, refusing
 
 IMPORTS = """
@@ -114,11 +116,6 @@ def rows(collector: Collector) -> list[tuple[str, str]]:
     """POGR's rows in order of arrival: kind, and the event's key."""
     found = sorted(pogr_of(collector)["newest_rows"], key=lambda row: row["id"])
     return [(row["kind"], row["json"].get("event_key", "")) for row in found]
-
-
-def tell(puppet: Any, line: str) -> None:
-    puppet.say(line)
-    puppet.wait_for("done")
 
 
 def puppet_of(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Collector, Game, eventually
+from tests.collectors import Collector
+from tests.conftest import Game, eventually
 from tests.e2e.conftest import Display, Play, kinds, lengths
 from tests.e2e.moments import OBSERVED, Moment, Observed, Span, now
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Collector, Game
+from tests.collectors import Collector
+from tests.conftest import Game
 
 CALLS = """
     import ga_pygame

@@ -1,0 +1,77 @@
+"""The demo game from its title to its end."""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo_game.heroes import HEROES, Hero
+from demo_game.levels import Level, load_levels
+from demo_game.planner import Planner
+from demo_game.world import World
+from tests.conftest import ROOT
+from tests.demo_bot import headless, names, play
+
+__all__ = ["headless"]
+
+
+@functools.cache
+def played(seed: int, levels: int = 3) -> tuple[list[Any], int]:
+    """The calls and the score of a game; each is played once."""
+    with tempfile.TemporaryDirectory() as folder:
+        return play(seed, Path(folder), levels)
+
+
+def test_the_same_seed_plays_the_same_game(tmp_path: Path) -> None:
+    """The bot is reproducible: calls and score."""
+    assert play(3, tmp_path) == played(3)
+
+
+def test_another_seed_plays_another_game() -> None:
+    """The seed matters."""
+    assert played(1, levels=1) != played(2, levels=1)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
+def test_the_bot_fails_now_and_then_and_completes_all_levels(seed: int) -> None:
+    """A report without failures would show nothing."""
+    log, score = played(seed)
+    called = names(log)
+    assert called.count("progression.complete") == 3
+    assert called.count("progression.fail") >= 1
+    assert called.count("progression.start") == 3 + called.count("progression.fail")
+    assert called.count("business") == 1
+    assert score > 1000
+
+
+@pytest.mark.parametrize("hero", HEROES, ids=lambda hero: hero.name)
+@pytest.mark.parametrize("level", load_levels(), ids=lambda level: level.title)
+def test_every_class_can_complete_every_level(hero: Hero, level: Level) -> None:
+    """No level asks for a double jump."""
+    world, planner = World(level, hero), Planner(random.Random(11))
+    while world.state != "won" and world.tick < 120 * 180:
+        keys = planner.read(world)
+        world.step(keys.left, keys.right, keys.jump)
+        if world.state == "dead":
+            world.respawn()
+    assert world.state == "won"
+
+
+def test_no_display_lets_the_bot_play(tmp_path: Path) -> None:
+    """One line says so, and the exit code is 0."""
+    hidden = {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER", "SDL_AUDIODRIVER", "GA_PYGAME_COLLECTOR"}
+    env = {key: value for key, value in os.environ.items() if key not in hidden}
+    env["GA_PYGAME_DATA_DIR"] = str(tmp_path)
+    command = [sys.executable, "-m", "demo_game", "--levels", "1", "--no-collector"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    if sys.platform.startswith("linux"):
+        assert done.stdout.startswith("No display here")
