@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from ga_pygame.delivery.outbox.contract import NewRecord, OpenSession, Transaction
+from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
+from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.outbox.schema import SELECT, as_row, blocks, records, whole_parts
 from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.kept import KeptKey
 from ga_pygame.testing import ManualClock
 from tests.effort import examples
 
@@ -49,7 +51,7 @@ def adding(some: list[NewRecord]) -> Callable[[Transaction], None]:
 
 def keep(transaction: Transaction) -> None:
     for key, value in (("user_id", "player"), ("custom_01", "ninja"), ("session_num", "7")):
-        transaction.remember(key, value)
+        transaction.remember(KeptKey(key), value)
     transaction.set_attempts("forest:1", 3)
     session = OpenSession("s0", 7, 1.7e9, 1.7e9 + 60, None, 60.0, b'"user_id":"player"', "forest:1", {})
     transaction.save_session(session, "00000000-dead")

@@ -8,7 +8,7 @@ import pytest
 
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.crashes import LIMIT, ErrorReports, clipped, describe, fingerprint
-from ga_pygame.events import Event
+from ga_pygame.kinds import Event
 
 
 def crash(message: str = "no", depth: int = 0) -> Exception:

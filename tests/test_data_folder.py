@@ -25,6 +25,7 @@ from ga_pygame.delivery.outbox.failover import FailoverOutbox
 from ga_pygame.delivery.outbox.file_lock import FileLock, Patience
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.kept import KeptKey
 from ga_pygame.testing import ManualClock
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
@@ -148,10 +149,10 @@ def test_another_program_holds_the_outbox_at_the_start(
 def test_the_player_stays_who_they_were_while_the_outbox_is_held(rig: Rig, hold: Any) -> None:
     """What is kept can be read though the file cannot be written."""
     outbox = rig.open()
-    outbox.transact(lambda t: t.remember("user_id", "player"))
+    outbox.transact(lambda t: t.remember(KeptKey("user_id"), "player"))
     other = hold("write", rig.path)
     again = rig.open()
-    assert again.transact_at_start(lambda t: t.value("user_id")) == "player"
+    assert again.transact_at_start(lambda t: t.value(KeptKey("user_id"))) == "player"
     other.communicate("")
 
 
@@ -273,7 +274,7 @@ def test_any_name_of_a_folder(tmp_path: Path, name: str) -> None:
         pytest.skip("this system has no such names")
     outbox = FailoverOutbox(path, NAMES, ManualClock(), Diagnostics())
     assert outbox.is_on_disk
-    outbox.transact(lambda t: t.remember("consent", "denied"))
+    outbox.transact(lambda t: t.remember(KeptKey("consent"), "denied"))
     assert wiring.kept_consent(config) is ConsentState.DENIED
     outbox.close()
     assert path.exists()

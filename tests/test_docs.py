@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_the_readme_is_short() -> None:
 def test_the_sample_of_a_test_passes() -> None:
     """Whoever copies the test of a game into a project of their own sees it pass."""
     samples = _SAMPLE.findall((ROOT / "docs" / "testing.md").read_text(encoding="utf-8"))
-    tests = {}
+    tests: dict[str, Any] = {}
     for sample in samples:
         names: dict[str, object] = {}
         exec(compile(sample, "docs/testing.md", "exec"), names)

@@ -15,9 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from ga_pygame import categories, rules
 from ga_pygame.delivery.encoder import Encoder, encode
-from ga_pygame.delivery.outbox.contract import OpenSession, Transaction
+from ga_pygame.delivery.outbox.contract import Transaction
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
-from ga_pygame.delivery.outbox.open_session import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS
+from ga_pygame.delivery.outbox.open_session import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS, OpenSession
 from ga_pygame.delivery.page import WALLET_SECONDS, Book, Heartbeat, Page
 from ga_pygame.delivery.recovery import end_lost
 from ga_pygame.events import (

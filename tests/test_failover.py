@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 
 from ga_pygame.delivery.encoder import Encoder
-from ga_pygame.delivery.outbox.contract import LockedError, NewRecord, OpenSession, Transaction
+from ga_pygame.delivery.outbox.contract import LockedError, NewRecord, Transaction
 from ga_pygame.delivery.outbox.failover import MAX_RETRY_SECONDS, PATIENCE_SECONDS, FailoverOutbox
 from ga_pygame.delivery.outbox.file import DamagedError
+from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.outbox.schema import SCHEMA_VERSION
 from ga_pygame.delivery.recovery import end_sessions
 from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.kept import KeptKey
 from ga_pygame.testing import ManualClock
 
 NAMES = ("first", "second")
@@ -87,7 +89,7 @@ def test_what_was_kept_in_memory_moves_to_the_disk_when_that_works_again(rig: Ri
     """With its counters, for the destinations that do not have it yet."""
     rig.block()
     outbox = rig.open()
-    add(outbox, "a", lambda transaction: transaction.increment("session_num"))
+    add(outbox, "a", lambda transaction: transaction.increment(KeptKey("session_num")))
     assert waiting(outbox, "first") == ["a"]
     rig.unblock()
     rig.clock.advance(60)
@@ -97,7 +99,7 @@ def test_what_was_kept_in_memory_moves_to_the_disk_when_that_works_again(rig: Ri
     again = rig.open()
     assert waiting(again, "first") == ["b"]
     assert waiting(again, "second") == ["a", "b"]
-    assert again.transact(lambda t: (t.value("session_num"), t.attempts("forest"))) == ("1", 2)
+    assert again.transact(lambda t: (t.value(KeptKey("session_num")), t.attempts("forest"))) == ("1", 2)
 
 
 def test_the_last_try_is_at_the_end(rig: Rig) -> None:
@@ -160,20 +162,24 @@ def test_a_writer_that_may_wait_waits_for_another_process(rig: Rig, moment: str)
         for _ in range(3):
             rig.clock.advance(1.5)
             with pytest.raises(LockedError):
-                outbox.transact(lambda transaction: transaction.increment("transaction_num"), may_wait=True)
+                outbox.transact(lambda transaction: transaction.increment(KeptKey("transaction_num")), may_wait=True)
         other.execute("INSERT INTO key_value VALUES ('transaction_num', '7')")
         other.execute("COMMIT")
         rig.clock.advance(1.5)
-        assert outbox.transact(lambda transaction: transaction.increment("transaction_num"), may_wait=True) == 8
+        assert (
+            outbox.transact(lambda transaction: transaction.increment(KeptKey("transaction_num")), may_wait=True) == 8
+        )
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LockedError):
-            outbox.transact(lambda transaction: transaction.increment("transaction_num"), may_wait=True)
+            outbox.transact(lambda transaction: transaction.increment(KeptKey("transaction_num")), may_wait=True)
         rig.clock.advance(PATIENCE_SECONDS)
-        assert outbox.transact(lambda transaction: transaction.increment("transaction_num"), may_wait=True) == 9
+        assert (
+            outbox.transact(lambda transaction: transaction.increment(KeptKey("transaction_num")), may_wait=True) == 9
+        )
         assert not outbox.is_on_disk
         other.execute("COMMIT")
     rig.clock.advance(MAX_RETRY_SECONDS)
-    assert outbox.transact(lambda transaction: transaction.increment("transaction_num"), may_wait=True) == 10
+    assert outbox.transact(lambda transaction: transaction.increment(KeptKey("transaction_num")), may_wait=True) == 10
     assert outbox.is_on_disk
 
 
@@ -219,7 +225,7 @@ def test_a_damaged_file_that_cannot_be_moved_is_left_until_it_can(
 def test_what_can_be_read_of_a_damaged_file_is_saved(rig: Rig) -> None:
     """Damage in the middle costs what it hit; counters and other records go on."""
     outbox = rig.open()
-    add(outbox, "before", lambda transaction: transaction.increment("session_num"))
+    add(outbox, "before", lambda transaction: transaction.increment(KeptKey("session_num")))
     for number in range(200):
         add(outbox, f"{number:03}" + "x" * 200)
     outbox.close()
@@ -235,7 +241,7 @@ def test_what_can_be_read_of_a_damaged_file_is_saved(rig: Rig) -> None:
         found += waiting(again)
         add(again, "after")
     found += waiting(again)
-    assert again.transact(lambda transaction: transaction.value("session_num")) == "1"
+    assert again.transact(lambda transaction: transaction.value(KeptKey("session_num"))) == "1"
     assert "after" in found
     assert len(found) > 20
 
@@ -368,16 +374,16 @@ def test_a_file_that_is_replaced_while_it_is_used(rig: Rig, what: str, caplog: p
     """By a backup, a cloud, a cleaner: what waited goes on, each event once."""
     outbox = rig.open()
     event(outbox, "before")
-    outbox.transact(lambda t: t.remember("user_id", "player"))
+    outbox.transact(lambda t: t.remember(KeptKey("user_id"), "player"))
     backup = rig.path.with_name("backup")
     copied(rig.path, backup)
     event(outbox, "since")
-    outbox.transact(lambda t: t.increment("session_num"))
+    outbox.transact(lambda t: t.increment(KeptKey("session_num")))
     replace_with(what, rig.path, backup)
     event(outbox, "after")
     assert events(outbox) == ["before", "since", "after"]
     assert events(outbox, "second") == ["before", "since", "after"]
-    assert outbox.transact(lambda t: (t.value("user_id"), t.value("session_num"))) == ("player", "1")
+    assert outbox.transact(lambda t: (t.value(KeptKey("user_id")), t.value(KeptKey("session_num")))) == ("player", "1")
     assert "what waited in it was saved" in caplog.text
     assert outbox.is_on_disk
 
@@ -392,12 +398,12 @@ def test_two_copies_of_the_game_save_what_waited_once(rig: Rig, what: str) -> No
     event(other, "b")
     replace_with(what, rig.path, backup)
     event(one, "c")
-    one.transact(lambda t: t.increment("session_num"))
+    one.transact(lambda t: t.increment(KeptKey("session_num")))
     assert events(one) == ["a", "b", "c"]
     event(other, "d")
     assert events(one) == ["d"]
     assert events(other, "second") == ["a", "b", "c", "d"]
-    assert other.transact(lambda t: t.value("session_num")) == "1"
+    assert other.transact(lambda t: t.value(KeptKey("session_num"))) == "1"
 
 
 def test_a_copy_that_began_a_file_of_its_own_gets_what_waited(rig: Rig) -> None:
@@ -415,7 +421,7 @@ def test_a_copy_that_began_a_file_of_its_own_gets_what_waited(rig: Rig) -> None:
 def test_sums_of_a_file_that_is_replaced_count_once(rig: Rig, what: str) -> None:
     """An older copy has an earlier state of them."""
     one, other = summing(rig), summing(rig)
-    one.transact(lambda t: t.remember("user_id", "player"))
+    one.transact(lambda t: t.remember(KeptKey("user_id"), "player"))
     put(one, 3)
     backup = rig.path.with_name("backup")
     copied(rig.path, backup)

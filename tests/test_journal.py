@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from ga_pygame import events as events_module
 from ga_pygame.clock import PastClock
 from ga_pygame.delivery.encoder import Encoder
-from ga_pygame.delivery.outbox.contract import OpenSession, Orphan
+from ga_pygame.delivery.outbox.contract import Orphan
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
+from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.recovery import replay
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import (
@@ -33,6 +34,7 @@ from ga_pygame.events import (
     User,
     WalletChange,
 )
+from ga_pygame.kept import journal_position
 from ga_pygame.kinds import Event
 from ga_pygame.recording.inbox import Inbox
 from ga_pygame.recording.journal import SIZE, Journal, Rest
@@ -453,7 +455,7 @@ def test_what_the_outbox_has_is_not_added_again(noted: Noted, path: Path) -> Non
     noted.note(*numbers(*range(4)))
     noted.inbox.take(2)
     outbox = MemoryOutbox(["test"])
-    outbox.values["journal:x"] = str(noted.journal.position)
+    outbox.values[journal_position("x")] = str(noted.journal.position)
     row = OpenSession(SESSION.id, 1, 1.7e9, 1.7e9, None, 1.0, b'"user_id":"player"')
     found = recover(outbox, path, row)
     assert [event.get("event_id") for event in found] == ["n:2", "n:3", None]

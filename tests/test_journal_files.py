@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.events import Event
+from ga_pygame.kinds import Event
 from ga_pygame.recording import journal, journal_files
 from ga_pygame.recording.journal import SIZE, Journal, Rest
 from ga_pygame.recording.journal_files import ALL, NotOurs

@@ -31,7 +31,8 @@ from ga_pygame.events import (
     WalletChange,
 )
 from ga_pygame.kinds import KIND_BY_CATEGORY, KIND_BY_CODE, Event
-from tests.conftest import ROOT, Collector, Game
+from tests.collectors import Collector
+from tests.conftest import ROOT, Game
 
 PROBE = """
 from ga_pygame import rules

@@ -20,7 +20,6 @@ from ga_pygame.delivery.outbox.contract import (
     PROTECTED,
     Batch,
     NewRecord,
-    OpenSession,
     Outbox,
     Rejected,
     Told,
@@ -29,9 +28,11 @@ from ga_pygame.delivery.outbox.contract import (
 )
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
+from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.outbox.schema import blocks
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.kept import CONSENT, SESSION_NUM, USER_ID, KeptKey
 from ga_pygame.protocol import StoredRecord
 from ga_pygame.testing import ManualClock
 from tests.effort import examples
@@ -172,8 +173,8 @@ def test_a_transaction_happens_wholly_or_not_at_all(outbox: Outbox) -> None:
     """A counter never moves without the event that carries it."""
 
     def work(transaction: Transaction) -> None:
-        transaction.increment("session_num")
-        transaction.remember("user_id", "u")
+        transaction.increment(SESSION_NUM)
+        transaction.remember(USER_ID, "u")
         transaction.set_attempts("a", 3)
         transaction.add([record("a")])
         transaction.save_session(session("s1"))
@@ -184,7 +185,7 @@ def test_a_transaction_happens_wholly_or_not_at_all(outbox: Outbox) -> None:
 
     def look(transaction: Transaction) -> tuple[object, ...]:
         known = transaction.delete_session("s1")
-        return transaction.value("session_num"), transaction.value("user_id"), transaction.attempts("a"), known
+        return transaction.value(SESSION_NUM), transaction.value(USER_ID), transaction.attempts("a"), known
 
     assert outbox.transact(look) == (None, None, 0, False)
     assert waiting(outbox, "first") == []
@@ -194,18 +195,23 @@ def test_values_counters_and_attempts(outbox: Outbox) -> None:
     """Values are kept and forgotten, counters start at 1, an attempt set to 0 is as if there was none."""
 
     def write(transaction: Transaction) -> list[object]:
-        transaction.remember("a", "x")
-        transaction.remember("a", "y")
-        transaction.remember("b", "gone")
-        transaction.remember("b", None)
-        transaction.remember("never", None)
+        transaction.remember(KeptKey("a"), "x")
+        transaction.remember(KeptKey("a"), "y")
+        transaction.remember(KeptKey("b"), "gone")
+        transaction.remember(KeptKey("b"), None)
+        transaction.remember(KeptKey("never"), None)
         transaction.set_attempts("l", 2)
         transaction.set_attempts("m", 5)
         transaction.set_attempts("m", 0)
-        return [transaction.increment("n"), transaction.increment("n"), transaction.attempts("l")]
+        return [transaction.increment(KeptKey("n")), transaction.increment(KeptKey("n")), transaction.attempts("l")]
 
     assert outbox.transact(write) == [1, 2, 2]
-    assert outbox.transact(lambda t: [t.value(key) for key in ("a", "b", "n", "never")]) == ["y", None, "2", None]
+    assert outbox.transact(lambda t: [t.value(KeptKey(key)) for key in ("a", "b", "n", "never")]) == [
+        "y",
+        None,
+        "2",
+        None,
+    ]
     assert outbox.transact(lambda t: [t.attempts("l"), t.attempts("m"), t.attempts("z")]) == [2, 0, 0]
 
 
@@ -232,19 +238,19 @@ def test_clear_forgets_everything(outbox: Outbox) -> None:
     """The player's no leaves nothing behind but what is written after it."""
 
     def fill(transaction: Transaction) -> None:
-        transaction.increment("session_num")
+        transaction.increment(SESSION_NUM)
         transaction.set_attempts("a", 3)
         transaction.add([record("a")])
         transaction.save_session(session("s1"))
 
     def forget(transaction: Transaction) -> None:
         transaction.clear()
-        transaction.remember("consent", "denied")
+        transaction.remember(CONSENT, "denied")
 
     outbox.transact(fill)
     outbox.transact(forget)
     assert waiting(outbox, "first") == waiting(outbox, "second") == []
-    found = outbox.transact(lambda t: (t.value("session_num"), t.value("consent"), t.attempts("a")))
+    found = outbox.transact(lambda t: (t.value(SESSION_NUM), t.value(CONSENT), t.attempts("a")))
     assert found == (None, "denied", 0)
     assert not outbox.transact(lambda transaction: transaction.delete_session("s1"))
 
@@ -398,7 +404,7 @@ class OutboxWalk(RuleBasedStateMachine):
         def work(transaction: Transaction) -> int:
             pairs = zip(names, categories, strict=True)
             transaction.add([record(name, kind, f"s{self.session}") for name, kind in pairs])
-            number = transaction.increment("counter")
+            number = transaction.increment(KeptKey("counter"))
             if fails:
                 raise ZeroDivisionError
             return number

@@ -23,6 +23,7 @@ from ga_pygame.delivery.outbox.file import DamagedError, read_values
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.outbox.waiting import all_there
 from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.kept import USER_ID
 from ga_pygame.testing import ManualClock
 from tests.effort import examples
 
@@ -235,11 +236,11 @@ def test_an_older_file_becomes_todays_behind_the_game(path: Path) -> None:
     """A full one takes a second: `start()` reads what was kept, the writer does the rest; all arrives once."""
     outbox = SqliteOutbox(path, ["first"])
     outbox.transact(lambda t: t.add([record(number, 1) for number in range(300)]))
-    outbox.transact(lambda t: t.remember("user_id", "player"))
+    outbox.transact(lambda t: t.remember(USER_ID, "player"))
     outbox.close()
     as_version_2(path)
     failover = FailoverOutbox(path, ["first"], ManualClock(), Diagnostics())
-    assert failover.transact_at_start(lambda t: t.value("user_id")) == "player"
+    assert failover.transact_at_start(lambda t: t.value(USER_ID)) == "player"
     failover.transact_at_start(lambda t: t.add([record(300, 2)]))
     assert not failover.is_on_disk
     failover.transact(lambda t: t.add([record(301, 2)]))
@@ -265,7 +266,7 @@ sys.stdin.read()
 def test_start_does_not_wait_for_shared_memory(path: Path) -> None:
     """SQLite would try for ten seconds and more; once the other program lets go, everything is on the disk."""
     first = SqliteOutbox(path, ["first"])
-    first.transact(lambda t: t.remember("user_id", "player"))
+    first.transact(lambda t: t.remember(USER_ID, "player"))
     first.close()
     path.with_name(path.name + "-shm").touch(0o600)
     clock, diagnostics = ManualClock(), Diagnostics()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import Business, Design, Error, Event, SessionEnd, Severity, User
+from ga_pygame.events import Business, Design, Error, SessionEnd, Severity, User
+from ga_pygame.kinds import Event
 from ga_pygame.recording.journal import Journal, Rest
 from ga_pygame.recording.recorder import Recorder
 from ga_pygame.records import AS_KEPT, Context, Record, SessionRef

@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 
 from ga_pygame.clock import PastClock
 from ga_pygame.delivery.encoder import Encoder
-from ga_pygame.delivery.outbox.contract import OpenSession, Orphan, Transaction
+from ga_pygame.delivery.outbox.contract import Orphan, Transaction
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
+from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.recovery import recover, replay
 from ga_pygame.diagnostics import Diagnostics

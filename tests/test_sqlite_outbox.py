@@ -16,19 +16,13 @@ from typing import Any
 
 import pytest
 
-from ga_pygame.delivery.outbox.contract import (
-    MAX_REJECTED,
-    Batch,
-    NewRecord,
-    OpenSession,
-    OutboxError,
-    Rejected,
-    Transaction,
-)
+from ga_pygame.delivery.outbox.contract import MAX_REJECTED, Batch, NewRecord, OutboxError, Rejected, Transaction
 from ga_pygame.delivery.outbox.file import DamagedError, NewerSchemaError
+from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.outbox.schema import MAX_BLOCK_BYTES, SCHEMA_VERSION, SELECT, blocks, records
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox, read_value
 from ga_pygame.diagnostics import Drop
+from ga_pygame.kept import KeptKey
 
 NAMES = ("first", "second")
 
@@ -88,7 +82,7 @@ def test_everything_is_there_after_a_restart(path: Path) -> None:
     first = SqliteOutbox(path, NAMES)
 
     def fill(transaction: Transaction) -> None:
-        transaction.increment("session_num")
+        transaction.increment(KeptKey("session_num"))
         transaction.set_attempts("forest", 2)
 
     first.transact(fill)
@@ -101,7 +95,7 @@ def test_everything_is_there_after_a_restart(path: Path) -> None:
     second = SqliteOutbox(path, NAMES)
     try:
         assert texts(second) == ["b"]
-        assert second.transact(lambda t: (t.increment("session_num"), t.attempts("forest"))) == (2, 2)
+        assert second.transact(lambda t: (t.increment(KeptKey("session_num")), t.attempts("forest"))) == (2, 2)
         add(second, "c")
         assert texts(second) == ["b", "c"]
         assert texts(second, "second") == ["a", "b", "c"]
@@ -121,7 +115,7 @@ def test_two_copies_share_one_outbox_and_never_send_a_record_twice(outbox: Sqlit
         assert other.lease("first", 500, 10**6) is None
         outbox.settle(batch)
         assert other.lease("first", 500, 10**6) is None
-        numbers = [one.transact(lambda t: t.increment("session_num")) for one in (outbox, other, outbox)]
+        numbers = [one.transact(lambda t: t.increment(KeptKey("session_num"))) for one in (outbox, other, outbox)]
         assert numbers == [1, 2, 3]
     finally:
         other.close()
@@ -314,15 +308,15 @@ def test_a_folder_that_cannot_be_made_is_an_outbox_error(tmp_path: Path) -> None
 
 def test_one_value_can_be_read_without_making_a_file(path: Path) -> None:
     """Consent is looked up before anything may be written."""
-    assert read_value(path, "consent") is None
+    assert read_value(path, KeptKey("consent")) is None
     assert not path.exists()
     made = SqliteOutbox(path, NAMES)
-    made.transact(lambda transaction: transaction.remember("consent", "denied"))
+    made.transact(lambda transaction: transaction.remember(KeptKey("consent"), "denied"))
     made.close()
-    assert read_value(path, "consent") == "denied"
-    assert read_value(path, "other") is None
+    assert read_value(path, KeptKey("consent")) == "denied"
+    assert read_value(path, KeptKey("other")) is None
     path.write_bytes(b"damaged" * 1000)
-    assert read_value(path, "consent") is None
+    assert read_value(path, KeptKey("consent")) is None
 
 
 # --- sums ---------------------------------------------------------------------------------------------------
@@ -396,6 +390,7 @@ def test_the_key_is_on_the_disk_before_the_sum_is_sent(path: Path) -> None:
 OPENS = """
 import sys, time
 from pathlib import Path
+from ga_pygame.kept import KeptKey
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 print("ready", flush=True)
 sys.stdin.readline()

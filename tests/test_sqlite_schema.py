@@ -19,12 +19,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ga_pygame.delivery.encoder import encode
-from ga_pygame.delivery.outbox.contract import PROTECTED, Batch, NewRecord, OpenSession, payload
+from ga_pygame.delivery.outbox.contract import PROTECTED, Batch, NewRecord, payload
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
 from ga_pygame.delivery.outbox.file import DamagedError
+from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.outbox.schema import MAX_BLOCK_BYTES, SCHEMA_VERSION, Addition, as_row, blocks, records, upgrade
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.kept import KeptKey
 from ga_pygame.protocol import StoredRecord
 from ga_pygame.testing import ManualClock
 from tests.effort import examples
@@ -278,12 +280,14 @@ def assert_all_there(old: Old) -> None:
         first, second = sums_of(outbox)
         assert (first["slot"], first["value"]) == ("a", 2.5)
         assert second == {"slot": "b", "value": 7, "key": "key"}
-        assert outbox.transact(lambda t: t.value("journal:x")) == "17"
+        assert outbox.transact(lambda t: t.value(KeptKey("journal:x"))) == "17"
         (orphan,) = outbox.orphans()
         assert (orphan.launch, list(orphan.sessions)) == ("dead", [SESSION])
-        found = outbox.transact(lambda t: (t.value("user_id"), t.increment("session_num"), t.attempts("forest:1")))
+        found = outbox.transact(
+            lambda t: (t.value(KeptKey("user_id")), t.increment(KeptKey("session_num")), t.attempts("forest:1"))
+        )
         assert found == ("player", 42, 3)
-        assert outbox.transact(lambda t: t.value("journal:x")) is None  # there is no such journal
+        assert outbox.transact(lambda t: t.value(KeptKey("journal:x"))) is None  # there is no such journal
         with closing(sqlite3.connect(old.path)) as looking:
             tables = {name for (name,) in looking.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
             assert not tables & {"records", "deliveries"}
@@ -411,6 +415,7 @@ def test_a_thousand_records_of_version_1(old: Old) -> None:
 MIGRATES = """
 import os, signal, sqlite3, sys
 from pathlib import Path
+from ga_pygame.kept import KeptKey
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 
 seen = 0

@@ -12,8 +12,9 @@ import pytest
 from ga_pygame import device
 from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.foreign import Foreign
-from ga_pygame.delivery.outbox.contract import OpenSession, Outbox, Transaction, sum_record
+from ga_pygame.delivery.outbox.contract import Outbox, Transaction, sum_record
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
+from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.page import Book, Page
 from ga_pygame.delivery.recovery import end_lost

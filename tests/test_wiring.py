@@ -25,6 +25,7 @@ from ga_pygame.delivery.runner import FrameRunner
 from ga_pygame.delivery.writer import FRAMES_SECONDS
 from ga_pygame.destinations import GameAnalytics, Reply, Request
 from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.kept import KeptKey
 from ga_pygame.parts import Parts
 from ga_pygame.recording import journal
 from ga_pygame.testing import ManualClock, ScriptedTransport, tracker_of
@@ -101,7 +102,7 @@ def outbox_path(config: Config) -> Path:
 
 
 def remembering(key: str, value: str) -> Callable[[Transaction], None]:
-    return lambda transaction: transaction.remember(key, value)
+    return lambda transaction: transaction.remember(KeptKey(key), value)
 
 
 def both() -> list[GameAnalytics]:
@@ -355,7 +356,7 @@ def test_the_writer_begins_when_a_frame_was_shown(services: Services, tmp_path: 
         tracker.design("a")
         services.clock.advance(seconds)
         if shown:
-            tracker._running.frame_shown()
+            tracker._running.frame_shown()  # type: ignore[union-attr]  # it is started
         tracker.tick()
         stored.append(tracker.stats.stored)
     assert [after - before for before, after in itertools.pairwise(stored)] == [1, 0, 2, 0]
@@ -369,7 +370,7 @@ def test_the_first_game_adopts_what_games_without_keys_shared(tmp_path: Path) ->
     shared = tmp_path / f"{SANDBOX_GAME_KEY}-collector"
     clock = ManualClock()
     before = FailoverOutbox(shared / "outbox.sqlite3", ["gameanalytics"], clock, Diagnostics())
-    before.transact(lambda transaction: transaction.remember("user_id", "the player"))
+    before.transact(lambda transaction: transaction.remember(KeptKey("user_id"), "the player"))
     rings = journal.folder(shared)
     before.close()
     rings.mkdir(exist_ok=True)
@@ -475,7 +476,7 @@ def test_what_is_set_after_the_end_is_kept_nowhere(services: Services, tmp_path:
     tracker.close()
     for number in range(100):
         tracker.dimensions[1] = f"value {number}"
-        delivery._remember("pogr_session:x", None)  # as a destination's own thread may
+        delivery._remember(KeptKey("pogr_session:x"), None)  # as a destination's own thread may
     assert not tracker._recorder.inbox.requests
 
 

@@ -20,7 +20,7 @@ from ga_pygame.delivery.page import Heartbeat
 from ga_pygame.delivery.writer import COMMIT_SECONDS, HEARTBEAT_SECONDS, MANY, SLICE, Writer
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import Business, Design, Progression, SessionEnd, Status, User
-from ga_pygame.kept import Remember
+from ga_pygame.kept import DIMENSIONS, KeptKey, Remember
 from ga_pygame.kinds import Event
 from ga_pygame.recording.inbox import Flush, Inbox
 from ga_pygame.recording.journal import Journal, Rest
@@ -144,9 +144,9 @@ def test_a_flush_is_told_after_what_came_before_it() -> None:
 def test_values_are_remembered() -> None:
     """Dimensions and configs outlive the launch."""
     rig = Rig()
-    rig.inbox.requests.append(Remember("custom_01", "ninja"))
+    rig.inbox.requests.append(Remember(DIMENSIONS[0], "ninja"))
     rig.step()
-    assert rig.outbox.transact(lambda transaction: transaction.value("custom_01")) == "ninja"
+    assert rig.outbox.transact(lambda transaction: transaction.value(KeptKey("custom_01"))) == "ninja"
     assert rig.diagnostics.stats(0).recorded == 0
 
 
