@@ -231,9 +231,9 @@ class POGR(Destination):
             numbers = {name: event[name] for name in ("fps", "frame_ms_p99", "mem_mb")}
             return "metrics", {"service": self._service, "environment": self._environment, "metrics": numbers}
         names = ("event", "sub_event", "event_key", "event_flag")
-        body: dict[str, Any] = dict(zip(names, _WORDS.get(category, _any_kind)(event, extra), strict=True))
+        body: dict[str, Any] = dict(zip(names, _EVENT_WORDS.get(category, _any_kind)(event, extra), strict=True))
         data = _own_data(event, extra)
-        if category not in _WORDS:
+        if category not in _EVENT_WORDS:
             data = {**{name: value for name, value in event.items() if name not in _NOT_OWN}, **data}
         return "event", {**body, "event_type": "user-event", "event_data": data}
 
@@ -282,14 +282,14 @@ def _design(event: Mapping[str, Any], _extra: Mapping[str, Any]) -> Words:
 
 
 def _any_kind(event: Mapping[str, Any], _extra: Mapping[str, Any]) -> Words:
-    """For a category that has no words here: its name, and what tells its events apart."""
+    """Return the words of a category without its own: its name and the fields that tell its events apart."""
     category = event["category"]
     told_by = KIND_BY_CATEGORY[category].told_by if category in KIND_BY_CATEGORY else ("event_id",)
     told = [str(event[name]) for name in told_by if event.get(name) is not None]
     return category, told[0] if told else "", ":".join(told) or category, "triggered"
 
 
-_WORDS = {
+_EVENT_WORDS = {
     "progression": _progression,
     "resource": _resource,
     "business": _business,

@@ -104,7 +104,7 @@ def path(*parts: object) -> str:
     """Join parts to a path; raises `ValueError` for a part that is not text or cannot be in a path."""
     for part in parts:
         if not isinstance(part, str) or part in ("", ".", ".."):
-            raise ValueError(f"{part!r}: is not a key or id: must be text, not empty")
+            raise ValueError(f"{part!r} is no key or id; it must be text other than '', '.' and '..'")
     return "/".join(quote(str(part), safe="") for part in parts)
 
 
