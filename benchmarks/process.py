@@ -64,10 +64,10 @@ def outbox_file(data: Path) -> Path:
 
 def _remove_journals(data: Path) -> None:
     """Free the shared memory of our processes that ended without `close()`."""
-    from ga_pygame.recording import journal
+    from ga_pygame.recording import journal_files
 
-    for left in journal.folder(outbox_file(data).parent).glob("journal-*.ring"):
-        journal.remove(left)
+    for left in journal_files.folder(outbox_file(data).parent).glob("journal-*.ring"):
+        journal_files.remove(left)
 
 
 def _is_foreign(name: str) -> bool:

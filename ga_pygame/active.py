@@ -66,7 +66,7 @@ def _targets(config: Config, diagnostics: Diagnostics) -> Sequence[Destination]:
 
         found = wiring.destinations(config)
         if not found:
-            diagnostics.warn_once("no keys", advice.NO_KEYS)
+            diagnostics.warn_once("no keys", advice.NO_TARGETS)
     if not found:
         diagnostics.explained.add(Drop.NOT_RUNNING)
     return found

@@ -6,7 +6,7 @@ POGR_URL = "https://api.pogr.io/v1/intake"
 TROPHY_URL = "https://api.trophy.so/v1"
 MAX_ADDRESS = 2_000
 """Longest address of a server, in characters; a longer one is refused."""
-_MAX_SHOWN = 80
+_MAX_SHOWN_ADDRESS = 80
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.:%")
 
 
@@ -43,7 +43,7 @@ def _shown(text: str) -> str:
         before, found, _ = rest.partition(mark)
         rest = f"{before}{mark}\u2026" if found else before
     shown = head + rest
-    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}\u2026"
+    return shown if len(shown) <= _MAX_SHOWN_ADDRESS else f"{shown[:_MAX_SHOWN_ADDRESS]}\u2026"
 
 
 def _read(text: str, *, path: bool) -> tuple[str, str]:  # noqa: PLR0911 - one line for each thing that can be wrong

@@ -6,7 +6,7 @@ FORKED = (
     "this process was forked from one whose tracker had started: nothing is recorded here. Start another program "
     "instead (subprocess), or fork before the tracker starts"
 )
-NO_KEYS = (
+NO_TARGETS = (
     "no keys and no collector: nothing is recorded. Give Tracker a game_key and a secret_key, or run "
     "`python -m ga_pygame collect` and set GA_PYGAME_COLLECTOR=http://127.0.0.1:8420"
 )

@@ -92,14 +92,14 @@ def _has(kind: type, name: str) -> bool:
 
 def _type_name(value: object) -> str:
     """The name of a class, whatever its metaclass says."""
-    name: str = _NAME(type(value))
+    name: str = _CLASS_NAME(type(value))
     return name
 
 
-_NAME = type.__dict__["__name__"].__get__
+_CLASS_NAME = type.__dict__["__name__"].__get__
 
 
-_SHOWN_MAX = 80  # characters of a value in a message
+_MAX_SHOWN = 80  # characters of a value in a message
 
 
 class InvalidEvent(ValueError):
@@ -135,17 +135,17 @@ class InvalidEvent(ValueError):
         if text is None and _has(type(self.value), "__len__"):  # it may hold millions of objects
             return f" ({_type_name(self.value)})"
         try:
-            shown = str.__str__(repr(self.value if text is None else text[:_SHOWN_MAX]))
+            shown = str.__str__(repr(self.value if text is None else text[:_MAX_SHOWN]))
         except Exception as failure:  # noqa: BLE001 - a foreign `__repr__`, or an int of more digits than Python shows
             pass_on(failure)
             return f" ({_type_name(self.value)})"
-        return f" {shown if len(shown) <= _SHOWN_MAX else shown[: _SHOWN_MAX - 3] + '…'}"
+        return f" {shown if len(shown) <= _MAX_SHOWN else shown[: _MAX_SHOWN - 3] + '…'}"
 
 
-_REMEMBERED_MAX = 4096
+_MAX_REMEMBERED = 4096
 MAX_PART = 64
 """Characters of one part of an event id. Source: REST v2, Event ids."""
-_SEARCHED_MAX = 400  # characters; a text of megabytes must not stop the frame
+_MAX_SEARCHED = 400  # characters; a text of megabytes must not stop the frame
 
 
 class Pattern:
@@ -176,7 +176,7 @@ class Pattern:
         self._allowed = allowed or "."
         self._lines = lines
         self._parts = parts
-        self._room = _REMEMBERED_MAX if repeats else 0
+        self._room = _MAX_REMEMBERED if repeats else 0
         self.remembered: set[str] = set()
 
     def __call__(self, field: str, value: object) -> str:
@@ -200,11 +200,11 @@ class Pattern:
     def _problem(self, value: str) -> str:
         if not value:
             return f"must not be empty ({self.words})"
-        for character in value[:_SEARCHED_MAX]:
+        for character in value[:_MAX_SEARCHED]:
             bad = not re.fullmatch(self._allowed, character, re.ASCII | re.DOTALL)
             if bad or not (self._lines or character.isprintable()):
                 return f"{character!r} is not allowed ({self.words})"
-        shape = self._shape(value[:_SEARCHED_MAX]) if self._parts else ""
+        shape = self._shape(value[:_MAX_SEARCHED]) if self._parts else ""
         return f"{shape} ({self.words})" if shape else f"does not fit: {self.words}"
 
     def _shape(self, value: str) -> str:

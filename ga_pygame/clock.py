@@ -103,7 +103,7 @@ def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def breathe() -> None:
+def yield_gil() -> None:
     """Let a frame begin that waits for the interpreter lock; for workers, after each 50 µs or so of Python.
 
     `sleep(0)` would not do: the worker has the lock back before the other thread is awake. The workers add 0.1 to

@@ -18,9 +18,9 @@ from ga_pygame.checks import InvalidEvent, Pattern
 from ga_pygame.forms import (
     MAX_DECLARED,
     Address,
+    Boolean,
     Destinations,
     DimensionValues,
-    Flag,
     Folder,
     Form,
     Names,
@@ -88,11 +88,11 @@ class Config:
         Word(_GAME),
         env="GAME",
     )
-    enabled: bool = _knob(True, "off: nothing is recorded, written or sent", Flag(), env="ENABLED")
-    strict: bool = _knob(False, "raise `InvalidEvent` at a wrong call (development, tests)", Flag(), env="STRICT")
-    consent_required: bool = _knob(False, "write and send nothing before `consent.grant()`", Flag())
-    hook: bool = _knob(True, "watch pygame by itself; off: call `process(event)` and `tick()` yourself", Flag())
-    capture_exceptions: bool = _knob(True, "report uncaught exceptions as errors", Flag())
+    enabled: bool = _knob(True, "off: nothing is recorded, written or sent", Boolean(), env="ENABLED")
+    strict: bool = _knob(False, "raise `InvalidEvent` at a wrong call (development, tests)", Boolean(), env="STRICT")
+    consent_required: bool = _knob(False, "write and send nothing before `consent.grant()`", Boolean())
+    hook: bool = _knob(True, "watch pygame by itself; off: call `process(event)` and `tick()` yourself", Boolean())
+    capture_exceptions: bool = _knob(True, "report uncaught exceptions as errors", Boolean())
     currencies: Collection[str] | None = _knob(
         None,
         "the virtual currencies there are; default: any",
@@ -122,7 +122,9 @@ class Config:
         1.0, "the longest wait when the game ends", Seconds(zero=True), unit="s", env="SHUTDOWN_TIMEOUT"
     )
     journal: bool = _knob(
-        True, "note each event where it outlives a kill at the very next moment; off: up to 0.05 s may be lost", Flag()
+        True,
+        "note each event where it outlives a kill at the very next moment; off: up to 0.05 s may be lost",
+        Boolean(),
     )
     max_outbox_bytes: int = _knob(
         5 * 2**20,
@@ -132,7 +134,7 @@ class Config:
         env="MAX_OUTBOX_BYTES",
     )
     resubmit_on_server_error: bool | None = _knob(
-        None, "send again after a server error; default: only to our own collector, which drops doubles", Flag()
+        None, "send again after a server error; default: only to our own collector, which drops doubles", Boolean()
     )
 
     def __post_init__(self) -> None:

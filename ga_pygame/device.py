@@ -16,7 +16,7 @@ UNKNOWN = "unknown"
 
 
 @cache
-def platform() -> str:
+def platform_name() -> str:
     """The platform by the server's name, e.g. `linux`, `mac_osx`, `windows`."""
     names = {"linux": "linux", "darwin": "mac_osx", "win32": "windows", "cygwin": "windows", "emscripten": "webgl"}
     names |= {"android": "android", "ios": "ios"}
@@ -24,13 +24,13 @@ def platform() -> str:
 
 
 @cache
-def os_version() -> str:
+def system_version() -> str:
     """The platform and at most three numbers, e.g. `windows 10.0.22631`."""
     import platform as system  # noqa: PLC0415 - called on the worker, not while importing
 
-    text = {"mac_osx": lambda: system.mac_ver()[0], "windows": system.version}.get(platform(), system.release)()
+    text = {"mac_osx": lambda: system.mac_ver()[0], "windows": system.version}.get(platform_name(), system.release)()
     found = re.match(r"[0-9]{1,5}(\.[0-9]{1,5}){0,2}", text)
-    return f"{platform()} {found[0] if found else '0'}"
+    return f"{platform_name()} {found[0] if found else '0'}"
 
 
 @cache

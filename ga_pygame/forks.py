@@ -26,7 +26,7 @@ class Shared(Protocol):
 
 
 _shared: Any = None  # a WeakSet; the module costs 1 ms that `import ga_pygame` need not cost
-_kept: list[object] = []
+_never_freed: list[object] = []
 
 
 def share(thing: Shared) -> None:
@@ -67,7 +67,7 @@ def never_finalise(thing: object) -> None:
     A reference of our own would not do: modules are emptied before the process ends, and then objects of C code close
     what they hold. So one reference is counted that nobody has.
     """
-    _kept.append(thing)
+    _never_freed.append(thing)
     try:
         import ctypes  # noqa: PLC0415 - 5 ms, in a forked child only
 

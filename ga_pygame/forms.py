@@ -17,7 +17,7 @@ from ga_pygame import rules
 from ga_pygame.addresses import address
 from ga_pygame.checks import Check
 
-MAX_SECONDS = 31_536_000.0
+MAX_KNOB_SECONDS = 31_536_000.0
 """Longest time that a knob takes, in seconds: a year. Python's own waits overflow at 292."""
 MAX_OUTBOX_BYTES = 2**40
 """Largest `max_outbox_bytes`, in bytes."""
@@ -29,7 +29,7 @@ MAX_ENTRIES = 1_000
 """Most entries read of what is given as a list; an endless generator ends here."""
 MAX_NAME_BYTES = 200
 """Bytes of a destination's name in UTF-8; file systems take 255 for a whole file name."""
-_MAX_SHOWN = 40
+_MAX_SHOWN_VALUE = 40
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
@@ -55,16 +55,16 @@ def from_text(form: Form, text: str) -> object:
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":  # `set NAME="value"` keeps the quotes on Windows
         text = text[1:-1].strip()
-    if isinstance(form, Flag):
+    if isinstance(form, Boolean):
         if text.lower() not in _TRUE | _FALSE:
             raise ValueError("must be 1 or 0")
         return text.lower() in _TRUE
     if isinstance(form, Seconds):
-        return _number(form, float, text)
-    return _number(form, int, text) if isinstance(form, Size) else text
+        return _parsed_number(form, float, text)
+    return _parsed_number(form, int, text) if isinstance(form, Size) else text
 
 
-def _number(form: Form, kind: Callable[[str], float], text: str) -> float:
+def _parsed_number(form: Form, kind: Callable[[str], float], text: str) -> float:
     try:
         return kind(text)
     except ValueError:
@@ -77,13 +77,13 @@ def wrong(name: str, value: object, rule: str, *, private: bool = False) -> Valu
     if private or not simple:
         return ValueError(f"{name}: {rule}")
     try:
-        shown = repr(value[:_MAX_SHOWN] if isinstance(value, str) else value)
+        shown = repr(value[:_MAX_SHOWN_VALUE] if isinstance(value, str) else value)
     except Exception:  # noqa: BLE001 - a foreign class's own repr, or a number of too many digits
         return ValueError(f"{name}: {rule}")
-    return ValueError(f"{name} {shown[: _MAX_SHOWN + 2]}: {rule}")
+    return ValueError(f"{name} {shown[: _MAX_SHOWN_VALUE + 2]}: {rule}")
 
 
-def _plain(value: object) -> object:
+def _python_value(value: object) -> object:
     """Python's own value of a scalar of numpy, without importing numpy; anything else as it is."""
     if hasattr(type(value), "dtype") and callable(item := getattr(value, "item", None)):
         try:
@@ -98,13 +98,13 @@ def _kind(value: object) -> str:
     return type(value).__name__
 
 
-class Flag:
+class Boolean:
     """True or False; texts only in the environment, since every text counts as true in Python."""
 
     words = "True or False"
 
     def __call__(self, name: str, value: object) -> bool:
-        value = _plain(value)
+        value = _python_value(value)
         if not isinstance(value, bool):
             raise wrong(name, value, f"must be {self.words}, not a {_kind(value)}")
         return value
@@ -126,7 +126,7 @@ class Word(NamedTuple):
         return "a string"
 
     def __call__(self, name: str, value: object) -> str:
-        value = _plain(value)
+        value = _python_value(value)
         if not isinstance(value, str):
             fix = "value.decode()" if isinstance(value, bytes | bytearray) else f"str({name})"
             if not self.private and type(value) is float:
@@ -151,7 +151,7 @@ class Seconds(NamedTuple):
         return f"a number of seconds, {'0 or more' if self.zero else 'more than 0'}"
 
     def __call__(self, name: str, value: object) -> float:
-        value = _plain(value)
+        value = _python_value(value)
         is_number = hasattr(type(value), "__float__") and not isinstance(value, bool)
         if not is_number:
             hint = f"; give {name}.total_seconds()" if hasattr(value, "total_seconds") else ""
@@ -162,8 +162,8 @@ class Seconds(NamedTuple):
             seconds = float("nan")
         if not (seconds >= 0 if self.zero else seconds > 0):  # NaN is neither
             raise wrong(name, value, f"must be {self.words}")
-        if seconds > MAX_SECONDS:
-            raise wrong(name, value, f"must be {self.words}, and at most {MAX_SECONDS:g}, a year")
+        if seconds > MAX_KNOB_SECONDS:
+            raise wrong(name, value, f"must be {self.words}, and at most {MAX_KNOB_SECONDS:g}, a year")
         return seconds
 
 
@@ -173,7 +173,7 @@ class Size:
     words = "a whole number of bytes, more than 0"
 
     def __call__(self, name: str, value: object) -> int:
-        value = _plain(value)
+        value = _python_value(value)
         if isinstance(value, bool) or not hasattr(type(value), "__index__"):
             hint = f"; give int({name})" if isinstance(value, float) else ""
             raise wrong(name, value, f"must be {self.words}, not a {_kind(value)}{hint}")
@@ -197,7 +197,7 @@ class Address(NamedTuple):
         return "an address such as http://127.0.0.1:8420"
 
     def __call__(self, name: str, value: object) -> str:
-        return address(name, _plain(value), path=self.path)
+        return address(name, _python_value(value), path=self.path)
 
 
 class Folder:
@@ -206,7 +206,7 @@ class Folder:
     words = "a folder, as a string or a Path"
 
     def __call__(self, name: str, value: object) -> str:
-        value = _plain(value)
+        value = _python_value(value)
         try:
             text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
         except Exception:  # noqa: BLE001 - a foreign path's own way to say no
@@ -276,26 +276,26 @@ class DimensionValues:
         if len(entries) > MAX_ENTRIES:
             raise ValueError(f"{name}: has more than {MAX_ENTRIES} entries, or no end")
         for key, values in entries:
-            number = _plain(key)
+            number = _python_value(key)
             if isinstance(number, bool) or not isinstance(number, int) or number not in (1, 2, 3):
-                raise ValueError(f"{name} {key!r:.{_MAX_SHOWN}}: there are the custom dimensions 1, 2 and 3")
+                raise ValueError(f"{name} {key!r:.{_MAX_SHOWN_VALUE}}: there are the custom dimensions 1, 2 and 3")
             found[int(number)] = names(f"{name}[{int(number)}]", values)
         return MappingProxyType(found)
 
 
-def _whole(value: object, least: int) -> bool:
+def _is_whole(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def _seconds(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_SECONDS
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_KNOB_SECONDS
 
 
 _PARTS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("max_events", lambda value: _whole(value, 1), "a whole number, 1 or more"),
-    ("max_bytes", lambda value: _whole(value, 1), "a whole number, 1 or more"),
-    ("interval", lambda value: value is None or _seconds(value), "a number of seconds or None"),
-    ("pace", _seconds, "a number of seconds"),
+    ("max_events", lambda value: _is_whole(value, 1), "a whole number, 1 or more"),
+    ("max_bytes", lambda value: _is_whole(value, 1), "a whole number, 1 or more"),
+    ("interval", lambda value: value is None or _is_seconds(value), "a number of seconds or None"),
+    ("pace", _is_seconds, "a number of seconds"),
     ("wants_health", lambda value: isinstance(value, bool), "True or False"),
 )
 

@@ -35,11 +35,11 @@ MAX_SUM = 1e15
 Say = Callable[[str, str], None]
 """Told a cause and a message, once per cause."""
 
-Check = Callable[[str], str | None]
+KeptCheck = Callable[[str], str | None]
 """Gives a value as it may be used; `None` where it is wrong. May also raise ValueError."""
 
 
-def _by(rule: Callable[[str, object], object]) -> Check:
+def _by(rule: Callable[[str, object], object]) -> KeptCheck:
     """A check that is a rule for what the game says."""
 
     def check(text: str) -> str | None:
@@ -49,7 +49,7 @@ def _by(rule: Callable[[str, object], object]) -> Check:
     return check
 
 
-def _one_of(*words: str) -> Check:
+def _one_of(*words: str) -> KeptCheck:
     return lambda text: text if text in words else None
 
 
@@ -82,12 +82,12 @@ class Rule(NamedTuple):
     """How one value is read.
 
     Attributes:
-        check: See `Check`.
+        check: See `KeptCheck`.
         words: What happens instead when it is wrong.
         otherwise: What it is then.
     """
 
-    check: Check
+    check: KeptCheck
     words: str
     otherwise: str | None = None
 

@@ -201,7 +201,7 @@ def _refusal(config: Any) -> str:
     if problem:
         return f"the value of {key!r} is {problem}"
     for name in ("start_ts", "end_ts"):
-        if config.get(name) is not None and untrusted.number(config[name]) is None:
+        if config.get(name) is not None and untrusted.finite_number(config[name]) is None:
             return f"{name} of {key!r} is no time"
     return ""
 

@@ -22,7 +22,7 @@ MAX_IN_GROUP = 8
 """Exceptions of a group that are shown."""
 MAX_EXCEPTIONS = 32
 """Exceptions in one description, of chains and groups together."""
-MAX_DEPTH = 4
+MAX_GROUP_DEPTH = 4
 """Groups within groups that are shown."""
 MAX_FRAMES = 50
 """Calls of one traceback that are shown: the innermost ones."""
@@ -134,7 +134,7 @@ def _one(error: BaseException, room: _Room, depth: int) -> Iterator[str]:
     except Exception as failure:  # noqa: BLE001 - no group, or a foreign one
         pass_on(failure)
         return
-    if depth < MAX_DEPTH:
+    if depth < MAX_GROUP_DEPTH:
         for number, one in enumerate(found, 1):
             if room.left > 0:
                 yield f"-- {number} of {len(inner)} --\n"

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from json.decoder import scanstring  # type: ignore[attr-defined]  # typeshed leaves it out
 from typing import Any
 
-from ga_pygame.clock import breathe
+from ga_pygame.clock import yield_gil
 
 MAX_JSON_BYTES = 4 * 2**20
 """Bytes of a JSON text. A batch of 900 kB that is refused comes back in its answer, larger than it was sent."""
@@ -33,14 +33,14 @@ MIN_SERVER_TIME, MAX_SERVER_TIME = 1_577_836_800.0, 4_102_444_800.0
 """2020 and 2100, in seconds since 1970: another time of a server is none, and does not move the clock of events."""
 
 _PIECE = 65536
-_PER_BREATH = 40
+_YIELD_AFTER_VALUES = 40
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _STRING = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _INSIDE = re.compile(r'(?:[^"\\]+|\\.)*', re.DOTALL)
 _BEGINNING = re.compile(r'(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
-_WORDS = {"true": True, "false": False, "null": None, "NaN": None, "Infinity": None, "-Infinity": None}
-_WORD = re.compile("|".join(_WORDS))
+_LITERALS = {"true": True, "false": False, "null": None, "NaN": None, "Infinity": None, "-Infinity": None}
+_LITERAL = re.compile("|".join(_LITERALS))
 _TOKEN = re.compile(r"[!-~]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -119,7 +119,7 @@ def token(value: object, most: int = MAX_TOKEN) -> str:
     return value if isinstance(value, str) and len(value) <= most and _TOKEN.fullmatch(value) else ""
 
 
-def number(value: object) -> float | None:
+def finite_number(value: object) -> float | None:
     """A finite int or float that a float can hold; `None` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -131,7 +131,7 @@ def number(value: object) -> float | None:
 
 def server_time(value: object) -> float | None:
     """A server's time in seconds since 1970; `None` where it cannot be one."""
-    seconds = number(value)
+    seconds = finite_number(value)
     return seconds if seconds is not None and MIN_SERVER_TIME <= seconds <= MAX_SERVER_TIME else None
 
 
@@ -154,7 +154,7 @@ def is_within(value: object, *, elements: int, depth: int, characters: int) -> b
                 if not all(isinstance(key, str) for key in one):
                     return False
             stack += [(inner, level + 1) for inner in (one.values() if isinstance(one, dict) else one)]
-        elif not (one is None or isinstance(one, bool) or number(one) is not None):
+        elif not (one is None or isinstance(one, bool) or finite_number(one) is not None):
             return False
         if elements < 0:
             return False
@@ -169,7 +169,7 @@ def _text(body: bytes) -> str:
         for start in range(0, len(body), _PIECE):
             pieces.append(decoder.decode(body[start : start + _PIECE]))
             if start:
-                breathe()
+                yield_gil()
         pieces.append(decoder.decode(b"", final=True))
     except UnicodeDecodeError as error:
         raise Unsound(f"no UTF-8: {error.reason}") from None
@@ -224,8 +224,8 @@ class _Decoder:
         self._left -= 1
         if self._left < 0:
             raise Unsound(f"more than {MAX_ELEMENTS} elements")
-        if self._left % _PER_BREATH == 0:
-            breathe()
+        if self._left % _YIELD_AFTER_VALUES == 0:
+            yield_gil()
 
     def _value(self) -> Any:
         """A scalar, or a list or object that is still empty."""
@@ -239,9 +239,9 @@ class _Decoder:
         if (found := _NUMBER.match(self._text, self._at)) is not None:
             self._at = found.end()
             return _number(found)
-        if (word := _WORD.match(self._text, self._at)) is not None:
+        if (word := _LITERAL.match(self._text, self._at)) is not None:
             self._at = word.end()
-            return _WORDS[word[0]]
+            return _LITERALS[word[0]]
         raise Unsound(f"no value at character {self._at}")
 
     def _string(self) -> str:
@@ -261,7 +261,7 @@ class _Decoder:
         except ValueError as error:
             raise Unsound(str(error)) from None
         if len(found) > _PIECE // 16:
-            breathe()
+            yield_gil()
         return _whole(found)
 
     def _cut_string(self, start: int) -> str:
@@ -273,11 +273,11 @@ class _Decoder:
             if inside.end() == at:
                 raise Unsound("a backslash that escapes nothing")
             at = inside.end()
-            breathe()
+            yield_gil()
         self._at = at + 1
         beginning = _BEGINNING.match(self._text, start, start + MAX_STRING)
         assert beginning is not None  # noqa: S101 - it matches the empty text too
-        breathe()
+        yield_gil()
         return _whole(scanstring(beginning[0] + '"', 0, False)[0])
 
     def _opens(self, value: list[Any] | dict[str, Any], keys: list[str]) -> bool:
@@ -330,7 +330,7 @@ def _number(found: re.Match[str]) -> int | float | None:
         return None
     if found[1] is None and found[2] is None and len(literal) <= 18:
         return int(literal)
-    return number(float(literal))
+    return finite_number(float(literal))
 
 
 def _whole(text: str) -> str:
@@ -340,6 +340,6 @@ def _whole(text: str) -> str:
 
 def _pieces(value: Any, separators: tuple[str, str]) -> Iterator[str]:
     for count, piece in enumerate(json.JSONEncoder(allow_nan=False, separators=separators).iterencode(value)):
-        if count % _PER_BREATH == _PER_BREATH - 1:
-            breathe()
+        if count % _YIELD_AFTER_VALUES == _YIELD_AFTER_VALUES - 1:
+            yield_gil()
         yield piece

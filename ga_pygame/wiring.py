@@ -26,8 +26,8 @@ from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.foreign import Foreign, amounts_of
 from ga_pygame.delivery.intake import Intake
 from ga_pygame.delivery.outbox.contract import Transaction
-from ga_pygame.delivery.page import Heartbeat
 from ga_pygame.delivery.runner import Worker
+from ga_pygame.delivery.slice_writer import Heartbeat
 from ga_pygame.delivery.uploader import FlushDone, Timing, Uploader
 from ga_pygame.delivery.writer import FRAMES_SECONDS, Writer
 from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation, SummingDestination
@@ -101,7 +101,7 @@ def adopt(config: Config) -> None:
     own, _ = _folders(config)
     if path is None or own is None or path.parent == own:
         return
-    from ga_pygame.recording.journal_files import shared_folder as in_memory  # noqa: PLC0415 - see _journal
+    from ga_pygame.recording.journal_files import memory_folder as in_memory  # noqa: PLC0415 - see _journal
 
     rings = in_memory(path.parent)  # journals of launches that were killed; the folder's path is in the name
     with contextlib.suppress(OSError):
@@ -149,8 +149,8 @@ class Delivery:
         self.kept: Mapping[KeptKey, str] = self._outbox.transact_at_start(
             lambda transaction: _first_values(transaction, core.parts.new_id, anew=was_denied)
         )
-        for orphan in self._outbox.orphans() if was_denied else ():
-            self._outbox.bury(orphan)
+        for dead_launch in self._outbox.dead_launches() if was_denied else ():
+            self._outbox.forget_launch(dead_launch)
         self._intake = Intake(self._inbox, self._make_journal, self._begin_journal)
         self._writer = Writer(
             self._intake,
@@ -335,7 +335,7 @@ def has_nothing_but_no(config: Config) -> bool:
     try:
         is_empty = not any(path.parent.glob("outbox.*")) and not journal_files.launches(path.parent)
         if is_empty:
-            folders.make(path.parent)
+            folders.make_private_folder(path.parent)
     except (OSError, ValueError):
         return False
     if is_empty:
@@ -359,9 +359,9 @@ def _journal(path: Path | None, clock: Clock, diagnostics: Diagnostics) -> Journ
     if path is None:
         return None
     from ga_pygame.recording.journal import Journal  # noqa: PLC0415 - mmap and zlib, when a tracker starts
-    from ga_pygame.recording.journal_files import shared_folder  # noqa: PLC0415
+    from ga_pygame.recording.journal_files import memory_folder  # noqa: PLC0415
 
-    shared = shared_folder(path.parent)
+    shared = memory_folder(path.parent)
     if shared is not None and path.parent != shared and path.parent.parent != shared.parent:
         words = f"{shared} cannot be used: another user made it. The last moments before a kill are noted on the disk"
         diagnostics.warn_once("journal folder", words)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ga_pygame import active
-from ga_pygame.recording import journal
+from ga_pygame.recording import journal_files
 from tests import effort
 from tests.collectors import Collector
 
@@ -55,7 +55,7 @@ def no_journals_left(tmp_path: Path) -> Iterator[None]:
     """What a killed game left in shared memory goes with its data folder."""
     yield
     for outbox in tmp_path.rglob("outbox*.sqlite3"):
-        if (left := journal.folder(outbox.parent)) != outbox.parent:
+        if (left := journal_files.folder(outbox.parent)) != outbox.parent:
             shutil.rmtree(left, ignore_errors=True)
 
 

@@ -70,8 +70,8 @@ class Launch:
         clock = ManualClock()
         outbox = FailoverOutbox(path, NAMES, clock, self.diagnostics)
         outbox.transact_at_start(lambda transaction: transaction.values())
-        for orphan in outbox.orphans():
-            outbox.bury(orphan)
+        for dead_launch in outbox.dead_launches():
+            outbox.forget_launch(dead_launch)
         self.got: dict[str, list[str]] = {name: [] for name in NAMES}
         for step in range(8):  # damage is met by who reads, and mended by the writer
             outbox.transact(adding([record(EVENTS + step)]))

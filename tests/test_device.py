@@ -15,7 +15,7 @@ from ga_pygame.annotations import FIELDS, launch_annotations
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     def forget() -> None:
-        for cached in (device.platform, device.os_version, launch_annotations):
+        for cached in (device.platform_name, device.system_version, launch_annotations):
             cached.cache_clear()
 
     forget()
@@ -56,9 +56,9 @@ def test_versions_fit_the_servers_pattern(
     """Suffixes and fourth numbers, which get an event refused, are cut on every system."""
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(platform, ask, lambda: said)
-    assert device.os_version() == expected
+    assert device.system_version() == expected
     rules.os_version("os_version", expected)
-    rules.platform("platform", device.platform())
+    rules.platform("platform", device.platform_name())
 
 
 def test_nothing_identifies_the_machine() -> None:

@@ -18,8 +18,8 @@ from ga_pygame.delivery.encoder import Encoder, encode
 from ga_pygame.delivery.outbox.contract import Transaction
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.outbox.open_session import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS, OpenSession
-from ga_pygame.delivery.page import WALLET_SECONDS, Book, Heartbeat, Page
 from ga_pygame.delivery.recovery import end_lost
+from ga_pygame.delivery.slice_writer import WALLET_SECONDS, Heartbeat, SliceWriter, WriterState
 from ga_pygame.events import (
     Business,
     Design,
@@ -50,7 +50,7 @@ class Desk:
         self.clock = ManualClock(1000.0, 1_700_000_000.0)
         self.outbox = MemoryOutbox(["test"]) if outbox is None else outbox
         self.encoder = Encoder(self.clock)
-        self.book = Book()
+        self.state = WriterState()
         self.urgent = False
         self.lost = 0
 
@@ -67,19 +67,19 @@ class Desk:
         now = self.clock.monotonic()
         records = [Record(event, session, context, now, fields) for event in events]
 
-        def work(transaction: Transaction) -> Page:
-            page = Page(self.book, transaction, self.encoder)
+        def work(transaction: Transaction) -> SliceWriter:
+            slice_writer = SliceWriter(self.state, transaction, self.encoder)
             for record in records:
-                page.take(record)
-            page.close(now, heartbeat)
+                slice_writer.take(record)
+            slice_writer.close(now, heartbeat)
             if fails:
                 raise ZeroDivisionError
-            return page
+            return slice_writer
 
-        page = self.outbox.transact(work)
-        self.book = page.book
-        self.urgent = page.urgent
-        self.lost = page.lost
+        slice_writer = self.outbox.transact(work)
+        self.state = slice_writer.state
+        self.urgent = slice_writer.urgent
+        self.lost = slice_writer.lost
         return self.take()
 
     def take(self) -> list[dict[str, Any]]:
@@ -311,9 +311,9 @@ def test_a_wallet_has_no_more_flows_than_are_kept(desk: Desk) -> None:
 def test_a_flow_that_makes_no_sense_takes_nothing_along(desk: Desk) -> None:
     """It is counted; the other flows and the event at which the wallet is emptied come."""
     desk.write(earn(1))
-    assert desk.book.session is not None
-    wallet = {**desk.book.session.wallet, ("Source", "gold", "pickup", "x"): math.inf, ("?", "gold", "a", "b"): 1}
-    desk.book = replace(desk.book, session=replace(desk.book.session, wallet=wallet))
+    assert desk.state.session is not None
+    wallet = {**desk.state.session.wallet, ("Source", "gold", "pickup", "x"): math.inf, ("?", "gold", "a", "b"): 1}
+    desk.state = replace(desk.state, session=replace(desk.state.session, wallet=wallet))
     assert ids(desk.write(SessionEnd(3, "quit"))) == ["Source:gold:pickup:coin", "session_end"]
     assert desk.lost == 2
 
@@ -509,10 +509,10 @@ def test_a_row_becomes_the_json_that_its_record_becomes(event: Event, context: C
         desk.write(User(), context=context)
 
         def work(transaction: Transaction, desk: Desk = desk, item: Record | Repeated = item) -> None:
-            page = Page(desk.book, transaction, desk.encoder)
-            page.take(item)
-            page.take(Record(SessionEnd(1, "quit"), SESSION, context, 1000.0))
-            page.close(1000.0, None)
+            slice_writer = SliceWriter(desk.state, transaction, desk.encoder)
+            slice_writer.take(item)
+            slice_writer.take(Record(SessionEnd(1, "quit"), SESSION, context, 1000.0))
+            slice_writer.close(1000.0, None)
 
         desk.outbox.transact(work)
         (one, _end) = desk.take()
@@ -526,7 +526,7 @@ def test_a_row_whose_session_is_not_known_is_a_defect_of_its_own(desk: Desk) -> 
     """It does not become an event of another session."""
     row = Repeated(1, Design("a"), 1.0, None, CONTEXT, 1000.0)
     with pytest.raises(ValueError, match="without a session"):
-        desk.outbox.transact(lambda transaction: Page(desk.book, transaction, desk.encoder).take(row))
+        desk.outbox.transact(lambda transaction: SliceWriter(desk.state, transaction, desk.encoder).take(row))
     assert desk.take() == []
 
 
@@ -540,7 +540,7 @@ def test_a_session_whose_start_is_lost_is_begun(desk: Desk) -> None:
 def test_an_old_session_gets_no_second_number(desk: Desk) -> None:
     """Two numbers would make two sessions of it."""
     desk.write(User(), session=OTHER)
-    desk.book = replace(desk.book, numbers={OTHER.id: 2})
+    desk.state = replace(desk.state, numbers={OTHER.id: 2})
     with pytest.raises(LookupError):
         desk.write(Design("a"))
 
@@ -559,10 +559,10 @@ def test_rows_count_for_summing_destinations() -> None:
     desk.write(User())
 
     def work(transaction: Transaction) -> None:
-        page = Page(desk.book, transaction, desk.encoder)
+        slice_writer = SliceWriter(desk.state, transaction, desk.encoder)
         for number in (1.0, 2.5, math.nan):
-            page.take(Repeated(1, Design("a"), number, SESSION, CONTEXT, 1000.0))
-        page.close(1000.0, None)
+            slice_writer.take(Repeated(1, Design("a"), number, SESSION, CONTEXT, 1000.0))
+        slice_writer.close(1000.0, None)
 
     desk.outbox.transact(work)
     assert [event.get("value") for event in desk.take()] == [1, 2.5, None]

@@ -135,18 +135,18 @@ def test_a_dead_launch_that_is_picked_up_while_the_disk_fails_is_ended(rig: Rig)
     rig.opened.remove(dead)
     outbox = rig.open()
     with closing(sqlite3.connect(rig.path, isolation_level=None)) as other:
-        (orphan,) = outbox.orphans()
+        (dead_launch,) = outbox.dead_launches()
         other.execute("BEGIN IMMEDIATE")
         encoder = Encoder(rig.clock)
-        outbox.transact(functools.partial(end_sessions, sessions=orphan.sessions, encoder=encoder))
+        outbox.transact(functools.partial(end_sessions, sessions=dead_launch.sessions, encoder=encoder))
         assert not outbox.is_on_disk
         other.execute("ROLLBACK")
-    outbox.bury(orphan)
+    outbox.forget_launch(dead_launch)
     rig.clock.advance(MAX_RETRY_SECONDS)
     add(outbox, "a")
     assert outbox.is_on_disk
     assert sum('session_end"' in text for text in waiting(outbox)) == 1
-    assert outbox.orphans() == []
+    assert outbox.dead_launches() == []
 
 
 @pytest.mark.parametrize("moment", ["start", "middle"])

@@ -19,7 +19,7 @@ from ga_pygame.config import Config, load, upload_seconds
 from ga_pygame.destinations import Destination, JsonLines
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
-FLAGS = [name for name, field in FIELDS.items() if isinstance(field.metadata["form"], forms.Flag)]
+FLAGS = [name for name, field in FIELDS.items() if isinstance(field.metadata["form"], forms.Boolean)]
 SECONDS = [name for name, field in FIELDS.items() if isinstance(field.metadata["form"], forms.Seconds)]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
-from ga_pygame.delivery.page import Book, Page
+from ga_pygame.delivery.slice_writer import SliceWriter, WriterState
 from ga_pygame.engine.health import SAMPLE_SECONDS, HealthSampler
 from ga_pygame.events import Design, Health, User
 from ga_pygame.records import Context, Record, SessionRef
@@ -64,10 +64,10 @@ def test_only_destinations_that_want_it_get_it() -> None:
     encoder = Encoder(ManualClock(), wanted_by={"wants_health": ["curious"]})
 
     def work(transaction: Any) -> None:
-        page = Page(Book(), transaction, encoder)
+        slice_writer = SliceWriter(WriterState(), transaction, encoder)
         for event in (User(), Health(1.0, (0, 60)), Design("a")):
-            page.take(Record(event, session, context, 1001.0))
-        page.close(1001.0, None)
+            slice_writer.take(Record(event, session, context, 1001.0))
+        slice_writer.close(1001.0, None)
 
     outbox.transact(work)
     found = {}

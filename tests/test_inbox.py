@@ -35,7 +35,7 @@ from ga_pygame.events import (
 from ga_pygame.kinds import ABOVE_ZERO, EXACT, Event
 from ga_pygame.recording import inbox as inbox_module
 from ga_pygame.recording.inbox import MAX_KINDS, MAX_KINDS_WITH_FIELDS, MAX_SPILLED, Inbox, Item
-from ga_pygame.recording.journal import Journal, Rest
+from ga_pygame.recording.journal import Journal, Leftover
 from ga_pygame.records import Context, Record, Repeated, SessionRef
 from ga_pygame.testing import ManualClock
 from tests.effort import examples
@@ -103,7 +103,7 @@ class Rig:
     def rest(self) -> list[Record]:
         """What the next launch would find."""
         assert self.path is not None
-        return [record for _, record in Rest(self.path.read_bytes()).records]
+        return [record for _, record in Leftover(self.path.read_bytes()).records]
 
 
 def plain(item: Item) -> Record:
@@ -733,7 +733,7 @@ def test_a_journal_that_comes_later_learns_every_kind(tmp_path: Path) -> None:
     assert not rig.inbox.repeat("a", 2)
     rig.record(Design("a", 2))
     assert rig.inbox.repeat("a", 3)
-    rest = [record for _, record in Rest((tmp_path / "x.ring").read_bytes()).records]
+    rest = [record for _, record in Leftover((tmp_path / "x.ring").read_bytes()).records]
     assert [record.event for record in rest] == [Design("a", 2), Design("a", 3)]
     assert [record.session.id for record in rest if record.session] == [SESSION.id] * 2
     journal.close()

@@ -14,7 +14,7 @@ from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.events import Design, Error, Severity
 from ga_pygame.recording import inbox as inbox_module
 from ga_pygame.recording.entries import pack_row
-from ga_pygame.recording.journal import Rest
+from ga_pygame.recording.journal import Leftover
 from ga_pygame.records import Context, SessionRef
 from ga_pygame.testing import ManualClock
 from tests.test_inbox import SESSION, Rig
@@ -159,7 +159,7 @@ def test_a_child_leaves_the_parents_journal_alone(tmp_path: Path) -> None:
     assert (tmp_path / "x.ring").read_bytes() == before
     rig.record(Design("n", 3))
     assert [record.event.number for record in rig.rest()] == [0, 3]
-    assert len(Rest((tmp_path / "x.ring").read_bytes()).records) == 2
+    assert len(Leftover((tmp_path / "x.ring").read_bytes()).records) == 2
     assert rig.journal is not None
     rig.journal.close()
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ga_pygame import events as events_module
 from ga_pygame.clock import PastClock
 from ga_pygame.delivery.encoder import Encoder
-from ga_pygame.delivery.outbox.contract import Orphan
+from ga_pygame.delivery.outbox.contract import DeadLaunch
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.recovery import replay
@@ -37,7 +37,7 @@ from ga_pygame.events import (
 from ga_pygame.kept import journal_position
 from ga_pygame.kinds import Event
 from ga_pygame.recording.inbox import Inbox
-from ga_pygame.recording.journal import SIZE, Journal, Rest
+from ga_pygame.recording.journal import SIZE, Journal, Leftover
 from ga_pygame.records import Context, Repeated, SessionRef
 from ga_pygame.testing import ManualClock
 from tests.effort import examples
@@ -108,11 +108,11 @@ def noted(path: Path) -> Iterator[Noted]:
     made.journal.close()
 
 
-def rest(path: Path) -> Rest:
-    return Rest(path.read_bytes())
+def rest(path: Path) -> Leftover:
+    return Leftover(path.read_bytes())
 
 
-def events_of(left: Rest) -> list[Event]:
+def events_of(left: Leftover) -> list[Event]:
     return [record.event for _, record in left.records]
 
 
@@ -126,7 +126,7 @@ def is_part(found: Sequence[Event], whole: Sequence[Event]) -> bool:
     return all(event in rest for event in found)
 
 
-def damaged(folder: Path, events: Sequence[Event], place: int, junk: bytes, fields: Any = None) -> Rest:
+def damaged(folder: Path, events: Sequence[Event], place: int, junk: bytes, fields: Any = None) -> Leftover:
     """What is read of a journal of these events after something else was written into the file."""
     path = folder / "damaged.ring"
     made = Noted(path)
@@ -134,7 +134,7 @@ def damaged(folder: Path, events: Sequence[Event], place: int, junk: bytes, fiel
     content = bytearray(path.read_bytes())
     made.journal.close()
     content[place : place + len(junk)] = junk
-    return Rest(bytes(content))
+    return Leftover(bytes(content))
 
 
 @pytest.mark.parametrize("fields", [None, {"a": 1, "b": "c"}])
@@ -230,7 +230,7 @@ def test_events_behind_a_damaged_beginning_of_a_half_are_read(full: bytes, half:
     """One wrong bit where a half begins costs none of the thousands of events in it."""
     content = bytearray(full)
     content[KINDS + half * HALF + place] ^= 1
-    found = Rest(bytes(content))
+    found = Leftover(bytes(content))
     assert events_of(found) == [Design("n", number) for number in range(10_000)]
     assert found.unreadable == 0
 
@@ -243,7 +243,7 @@ def test_a_position_beyond_all_that_was_written_is_damaged(noted: Noted, path: P
     noted.journal.stored(noted.journal.position, 0)
     content = bytearray(path.read_bytes())
     content[24 + bit // 8] ^= 1 << bit % 8
-    assert events_of(Rest(bytes(content))) == numbers(7, 8, 9)
+    assert events_of(Leftover(bytes(content))) == numbers(7, 8, 9)
 
 
 def test_a_damaged_beginning_of_a_half_that_was_committed_costs_nothing(noted: Noted, path: Path) -> None:
@@ -252,7 +252,7 @@ def test_a_damaged_beginning_of_a_half_that_was_committed_costs_nothing(noted: N
     noted.commit_all()
     content = bytearray(path.read_bytes())
     content[KINDS + 2] ^= 1
-    assert Rest(bytes(content)).unreadable == 0
+    assert Leftover(bytes(content)).unreadable == 0
 
 
 @pytest.mark.parametrize("value", [type("Mine", (float,), {})(1.5), type("Mine", (int,), {})(3)])
@@ -276,7 +276,7 @@ def test_closing_removes_the_file(path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"x" * SIZE, b"\0" * SIZE, b"short"])
 def test_a_file_that_is_no_journal_is_empty(content: bytes) -> None:
     """Garbage gives nothing, and nothing worse."""
-    assert Rest(content).records == []
+    assert Leftover(content).records == []
 
 
 @pytest.mark.parametrize("earlier", [0, 10_000])
@@ -288,7 +288,7 @@ def test_of_a_file_that_was_cut_off_the_beginning_is_read(noted: Noted, path: Pa
         noted.commit()
     events: list[Event] = [Design(f"n:{number % 10}", float(number)) for number in range(200)]
     noted.note(*events)
-    left = Rest(path.read_bytes()[:cut])
+    left = Leftover(path.read_bytes()[:cut])
     found = events_of(left)
     assert found == events[: len(found)]
     assert bool(left.unreadable) == (len(found) < len(events) and cut > 0)
@@ -316,7 +316,7 @@ def mixed(after: bytes, before: bytes, written: bytes) -> Iterator[list[Event]]:
     for place in range(KINDS, SIZE, 512):
         sector = slice(place, place + 512)
         if written[sector] != after[sector]:
-            yield events_of(Rest(after[:place] + before[sector] + after[place + 512 :]))
+            yield events_of(Leftover(after[:place] + before[sector] + after[place + 512 :]))
 
 
 @pytest.mark.parametrize("earlier", [0, 10, 20_000])
@@ -376,10 +376,10 @@ def test_a_row_that_was_half_written_is_none(noted: Noted, path: Path) -> None:
     noted.note(*(Design("a", number) for number in range(3)))
     content = path.read_bytes()
     end = content.rindex(struct.pack("<dQ", 2.0, 1)) + 16
-    assert len(events_of(Rest(content))) == 3
+    assert len(events_of(Leftover(content))) == 3
     for missing in range(8, 33):
         torn = content[: end - missing] + bytes(missing) + content[end:]
-        assert events_of(Rest(torn)) == [Design("a", 0), Design("a", 1)]
+        assert events_of(Leftover(torn)) == [Design("a", 0), Design("a", 1)]
 
 
 def test_an_entry_that_was_half_written_is_none(noted: Noted, path: Path) -> None:
@@ -387,11 +387,11 @@ def test_an_entry_that_was_half_written_is_none(noted: Noted, path: Path) -> Non
     for number in range(3):  # with other fields each time: with the same ones it would be a row
         noted.note(Design("a", number), fields={"text": "x" * 100, "number": number})
     content = path.read_bytes()
-    assert len(events_of(Rest(content))) == 3
+    assert len(events_of(Leftover(content))) == 3
     end = content.rindex(b"x" * 100) + 100
     for missing in range(1, 160):
         torn = content[: end - missing] + bytes(SIZE - end + missing)
-        assert events_of(Rest(torn)) == [Design("a", 0), Design("a", 1)]
+        assert events_of(Leftover(torn)) == [Design("a", 0), Design("a", 1)]
 
 
 @settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -416,7 +416,7 @@ def stored(outbox: MemoryOutbox) -> list[dict[str, Any]]:
 def recover(outbox: MemoryOutbox, path: Path, *sessions: OpenSession) -> list[dict[str, Any]]:
     left = rest(path)
     encoder = Encoder(PastClock(left.anchor, None))
-    outbox.transact(lambda transaction: replay(transaction, Orphan("x", sessions, path), left, encoder))
+    outbox.transact(lambda transaction: replay(transaction, DeadLaunch("x", sessions, path), left, encoder))
     return stored(outbox)
 
 

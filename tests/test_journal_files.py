@@ -17,7 +17,7 @@ import pytest
 
 from ga_pygame.kinds import Event
 from ga_pygame.recording import journal, journal_files
-from ga_pygame.recording.journal import SIZE, Journal, Rest
+from ga_pygame.recording.journal import SIZE, Journal, Leftover
 from ga_pygame.recording.journal_files import ALL, NotOurs
 from ga_pygame.testing import ManualClock
 from tests.test_journal import Noted, numbers
@@ -33,7 +33,7 @@ def data(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)
     yield folder
-    shared = journal_files.shared_folder(folder)
+    shared = journal_files.memory_folder(folder)
     if shared is not None and os.path.lexists(shared):
         if shared.is_symlink() or shared.is_file():
             shared.unlink()
@@ -43,7 +43,7 @@ def data(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def shared(data: Path) -> Path:
-    found = journal_files.shared_folder(data)
+    found = journal_files.memory_folder(data)
     if found is None:
         pytest.skip("no shared memory here")
     return found
@@ -86,10 +86,10 @@ def test_the_folders_name_says_which_disk_it_belongs_to(tmp_path: Path) -> None:
     """Two folders of one path on two disks, as two containers see them, have two places in shared memory."""
     first = tmp_path / "data"
     first.mkdir()
-    one = journal_files.shared_folder(first)
+    one = journal_files.memory_folder(first)
     first.rename(tmp_path / "other")  # keeps the first one's inode from being used again
     first.mkdir()
-    two = journal_files.shared_folder(first)
+    two = journal_files.memory_folder(first)
     assert one is not None
     assert one != two
     assert one.parent == journal_files.SHARED
@@ -99,7 +99,7 @@ def test_folder_and_file_are_the_users_own(data: Path, shared: Path) -> None:
     """Whatever the umask is."""
     before = os.umask(0)
     try:
-        path = journal.where(data, "x")
+        path = journal_files.where(data, "x")
         made = Journal(path, ManualClock())
     finally:
         os.umask(before)
@@ -121,19 +121,19 @@ def test_another_users_folder_is_left_alone(data: Path, shared: Path, stranger: 
         planted.write_bytes(bytes(SIZE))
 
     as_user(stranger, plant)
-    assert journal.folder(data) == data
-    assert journal.launches(data) == []
-    assert journal.where(data, "planted").parent == data
+    assert journal_files.folder(data) == data
+    assert journal_files.launches(data) == []
+    assert journal_files.where(data, "planted").parent == data
     with pytest.raises(OSError, match="belongs to user"):
         journal.read(planted)
-    assert not journal.remove(planted)
+    assert not journal_files.remove(planted)
     assert planted.exists()
-    path = journal.where(data, "mine")
+    path = journal_files.where(data, "mine")
     make_journal(path, *numbers(1, 2))
     assert path.parent == data
-    assert journal.launches(data) == ["mine"]
-    assert [record.event for _, record in Rest(journal.read(path)).records] == numbers(1, 2)
-    assert journal.remove(path)
+    assert journal_files.launches(data) == ["mine"]
+    assert [record.event for _, record in Leftover(journal.read(path)).records] == numbers(1, 2)
+    assert journal_files.remove(path)
     assert data.exists()
 
 
@@ -146,10 +146,10 @@ def test_another_users_file_is_not_read(data: Path, shared: Path, stranger: int,
     path = folder / "journal-forged.ring"
     make_journal(path, *numbers(1))
     os.chown(path, stranger, stranger)
-    assert journal.launches(data) == ["forged"]
+    assert journal_files.launches(data) == ["forged"]
     with pytest.raises(NotOurs):
         journal.read(path)
-    assert journal.remove(path)
+    assert journal_files.remove(path)
 
 
 def _fifo(path: Path) -> None:
@@ -188,8 +188,8 @@ def test_what_is_no_journal_of_ours_is_not_read(data: Path, shared: Path, plant:
     plant(path)
     with pytest.raises(OSError):  # noqa: PT011 - it differs by system
         journal.read(path)
-    journal.mark_done(path)
-    journal.remove(path)
+    journal_files.mark_done(path)
+    journal_files.remove(path)
 
 
 def test_a_link_in_the_place_of_the_folder_is_not_followed(data: Path, shared: Path, tmp_path: Path) -> None:
@@ -197,8 +197,8 @@ def test_a_link_in_the_place_of_the_folder_is_not_followed(data: Path, shared: P
     target = tmp_path / "chosen"
     target.mkdir()
     shared.symlink_to(target)
-    assert journal.folder(data) == data
-    assert journal.launches(data) == []
+    assert journal_files.folder(data) == data
+    assert journal_files.launches(data) == []
     with pytest.raises(OSError):  # noqa: PT011 - it differs by system
         Journal(shared / "journal-x.ring", ManualClock())
     assert not list(target.iterdir())
@@ -211,7 +211,7 @@ def test_only_so_many_journals_are_picked_up(data: Path, shared: Path) -> None:
         (shared / f"journal-{number}.ring").touch()
         (shared / f"other-{number}").touch()
     (shared / f"journal-{'x' * 200}.ring").touch()
-    assert len(journal.launches(data)) == journal_files.MAX_JOURNALS
+    assert len(journal_files.launches(data)) == journal_files.MAX_JOURNALS
 
 
 def test_a_file_that_is_there_already_is_not_taken_for_a_new_journal(data: Path, shared: Path) -> None:
@@ -236,15 +236,15 @@ def test_a_journal_that_cannot_be_removed_says_that_it_is_done(tmp_path: Path, m
     with monkeypatch.context() as patched:
         patched.setattr(os, "unlink", refuse)
         assert made.journal.close() is False
-    left = Rest(journal.read(path))
+    left = Leftover(journal.read(path))
     assert (left.committed, left.records, left.unreadable) == (ALL, [], 0)
-    assert journal.remove(path)
+    assert journal_files.remove(path)
 
 
 def test_marking_a_journal_as_done(tmp_path: Path) -> None:
     """What was recovered is not recovered again, whatever becomes of the file."""
     path = tmp_path / "journal-x.ring"
     make_journal(path, *numbers(1, 2, 3))
-    assert len(Rest(journal.read(path)).records) == 3
-    journal.mark_done(path)
-    assert Rest(journal.read(path)).records == []
+    assert len(Leftover(journal.read(path)).records) == 3
+    journal_files.mark_done(path)
+    assert Leftover(journal.read(path)).records == []

@@ -231,7 +231,7 @@ def test_a_session_is_ended_by_one(outbox: Outbox) -> None:
 def test_the_own_session_is_no_orphan(outbox: Outbox) -> None:
     """A process that lives does not end its own session."""
     outbox.transact(lambda transaction: transaction.save_session(session("s1")))
-    assert list(outbox.orphans()) == []
+    assert list(outbox.dead_launches()) == []
 
 
 def test_clear_forgets_everything(outbox: Outbox) -> None:

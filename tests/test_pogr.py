@@ -13,7 +13,7 @@ from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.foreign import Foreign
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
-from ga_pygame.delivery.page import Book, Page
+from ga_pygame.delivery.slice_writer import SliceWriter, WriterState
 from ga_pygame.delivery.uploader import Timing, Uploader
 from ga_pygame.destinations import POGR
 from ga_pygame.destinations.pogr import MAX_UNSURE_TRIES
@@ -71,7 +71,7 @@ class Service:
 
 
 class Rig:
-    """A writer's book, an outbox, an uploader and a POGR that is well."""
+    """A writer's state, an outbox, an uploader and a POGR that is well."""
 
     def __init__(self, kept: Mapping[str, str] | None = None) -> None:
         self.clock = ManualClock()
@@ -81,7 +81,7 @@ class Rig:
         self.kept: dict[str, str | None] = dict(kept or {})
         self.warnings: dict[str, str] = {}
         self.dropped: list[tuple[str, str]] = []
-        self.encoder, self.book = Encoder(self.clock), Book()
+        self.encoder, self.state = Encoder(self.clock), WriterState()
         self.context = Context(user_id="player", build="1.2", dimensions=("ninja", None, None))
         self.session = SessionRef("s1", self.clock.monotonic())
         self.diagnostics = Diagnostics()
@@ -116,14 +116,14 @@ class Rig:
     def report(self, *events: Event, fields: Mapping[str, Any] | None = None) -> None:
         now = self.clock.monotonic()
 
-        def work(transaction: Transaction) -> Book:
-            page = Page(self.book, transaction, self.encoder)
+        def work(transaction: Transaction) -> WriterState:
+            slice_writer = SliceWriter(self.state, transaction, self.encoder)
             for event in events:
-                page.take(Record(event, self.session, self.context, now, fields))
-            page.close(now, None)
-            return page.book
+                slice_writer.take(Record(event, self.session, self.context, now, fields))
+            slice_writer.close(now, None)
+            return slice_writer.state
 
-        self.book = self.outbox.transact(work)
+        self.state = self.outbox.transact(work)
 
     def send(self, *, patience: int = 400) -> None:
         """Steps until nothing waits any more, or patience ends."""

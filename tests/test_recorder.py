@@ -10,7 +10,7 @@ import pytest
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import Business, Design, Error, SessionEnd, Severity, User
 from ga_pygame.kinds import Event
-from ga_pygame.recording.journal import Journal, Rest
+from ga_pygame.recording.journal import Journal, Leftover
 from ga_pygame.recording.recorder import Recorder
 from ga_pygame.records import AS_KEPT, Context, Record, SessionRef
 from ga_pygame.testing import ManualClock
@@ -145,7 +145,7 @@ def test_records_given_back_are_safe_from_a_kill(tmp_path: Path) -> None:
     rig.recorder.session = SESSION
     rig.recorder.release()
     rig.recorder.post(Design("late", 2), None)
-    found = [record for _, record in Rest(path.read_bytes()).records]
+    found = [record for _, record in Leftover(path.read_bytes()).records]
     assert [record.event for record in found] == [Design("early", 1), Design("late", 2)]
     assert [record.context.user_id for record in found] == ["player", "player"]
     assert [record.session.id for record in found if record.session] == ["s1", "s1"]

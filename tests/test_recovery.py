@@ -22,16 +22,16 @@ from hypothesis import strategies as st
 
 from ga_pygame.clock import PastClock
 from ga_pygame.delivery.encoder import Encoder
-from ga_pygame.delivery.outbox.contract import Orphan, Transaction
+from ga_pygame.delivery.outbox.contract import DeadLaunch, Transaction
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.recovery import recover, replay
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import Business, Design, Error, Flow, Progression, Resource, SessionEnd, Severity, Status, User
-from ga_pygame.recording import entries, journal, marshalled
+from ga_pygame.recording import entries, journal_files, marshalled
 from ga_pygame.recording.entries import EVENT, entry
-from ga_pygame.recording.journal import SIZE, Rest
+from ga_pygame.recording.journal import SIZE, Leftover
 from ga_pygame.records import Context, SessionRef
 from ga_pygame.testing import ManualClock
 from tests.effort import examples
@@ -99,8 +99,8 @@ class Machine:
 def machine(tmp_path: Path) -> Iterator[Machine]:
     made = Machine(tmp_path)
     yield made
-    for one in journal.launches(tmp_path):
-        journal.remove(journal.where(tmp_path, one))
+    for one in journal_files.launches(tmp_path):
+        journal_files.remove(journal_files.where(tmp_path, one))
 
 
 def refuse_to_remove_journals(patched: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_either_word_that_a_journal_is_done_is_enough(
     with monkeypatch.context() as patched:
         refuse_to_remove_journals(patched)
         if what == "outbox":
-            patched.setattr(journal, "mark_done", lambda _path: None)
+            patched.setattr(journal_files, "mark_done", lambda _path: None)
         assert len(machine.launch()) == 4
         assert path.exists()
         if what == "head":
@@ -156,7 +156,7 @@ def test_two_launches_recover_a_journal_once(machine: Machine) -> None:
     """The second one finds the dead launch locked, and afterwards nothing."""
     machine.dies(*numbers(1, 2, 3), row=ROW)
     first, second = SqliteOutbox(machine.path, ["test"]), SqliteOutbox(machine.path, ["test"])
-    assert len(first.orphans()) == 1
+    assert len(first.dead_launches()) == 1
     recover(second, Encoder(ManualClock()), machine.diagnostics)
     assert second.lease("test", 500, 10**7) is None
     first.close()
@@ -270,12 +270,12 @@ class Rot:
         self.end = self.events[399].stop
         made.journal.close()
 
-    def check(self, start: int, new: bytes) -> Rest:
+    def check(self, start: int, new: bytes) -> Leftover:
         """Put other bytes somewhere: what lies elsewhere comes, once and in order; what is gone is counted."""
         content = self.content[:start] + new + self.content[start + len(new) :]
         changed = [place for place in range(start, start + len(new)) if content[place] != self.content[place]]
         hit = {number for number, places in self.events.items() if any(place in places for place in changed)}
-        rest = Rest(content)
+        rest = Leftover(content)
         found = [number for _, number in self.found(rest)]
         assert [number for number in found if number not in hit] == sorted(set(self.events) - hit), "once, in order"
         assert all(said == number for said, number in self.found(rest) if number not in hit), "as they were"
@@ -287,7 +287,7 @@ class Rot:
         assert rest.unreadable or not seen - set(found), "counted"
         return rest
 
-    def found(self, rest: Rest) -> list[tuple[int, int]]:
+    def found(self, rest: Leftover) -> list[tuple[int, int]]:
         """The number that each event says that was read, and the number of the event that stood in that place."""
         stood = {places.stop - KINDS: number for number, places in self.events.items()}
         events = [(place, record.event) for place, record in rest.records]
@@ -324,7 +324,7 @@ def test_a_length_that_is_damaged_hides_no_other_entries(tmp_path: Path, bit: in
     for place in heads[-4:]:
         content[place + 20] ^= 1  # in its body, so that it is no entry any more
     content[heads[-4] + 4 + bit // 8] ^= 1 << bit % 8
-    rest = Rest(bytes(content))
+    rest = Leftover(bytes(content))
     assert [record.event.number for _, record in rest.records] == list(range(16))
     assert rest.unreadable >= 3
 
@@ -339,7 +339,7 @@ def test_damage_to_the_head_of_a_journal_costs_nothing(tmp_path: Path) -> None:
 
 
 def test_a_half_that_is_not_wiped_yet_comes_once(tmp_path: Path) -> None:
-    """Its beginning is damaged, so that it does not say its turn; all of it was committed."""
+    """Its beginning is damaged, so that it does not say its lap; all of it was committed."""
     path = tmp_path / "journal-x.ring"
     made = Noted(path)
     made.note(User())
@@ -353,7 +353,7 @@ def test_a_half_that_is_not_wiped_yet_comes_once(tmp_path: Path) -> None:
     made.journal.close()
     content[KINDS : KINDS + HALF] = before[KINDS : KINDS + HALF]
     content[KINDS : KINDS + 32] = bytes(32)
-    rest = Rest(bytes(content))
+    rest = Leftover(bytes(content))
     assert [record.event.number for _, record in rest.records] == list(range(9_000, 9_100))
     assert rest.unreadable == 0
 
@@ -369,7 +369,7 @@ def test_a_crafted_journal_is_searched_in_a_bounded_time(tmp_path: Path) -> None
     for place in range(KINDS + 1024, KINDS + HALF - 32, 32):
         content[place : place + 32] = head + b"\xff" * 16
     with patch.object(zlib, "crc32", wraps=zlib.crc32) as tried:
-        rest = Rest(bytes(content))
+        rest = Leftover(bytes(content))
     assert sum(len(call.args[0]) for call in tried.call_args_list) < 2 * entries.MAX_SEARCHED_BYTES
     assert rest.unreadable > 1000
 
@@ -383,7 +383,7 @@ def test_what_stands_behind_damage_comes(tmp_path: Path) -> None:
     made.journal.close()
     place = content.index(struct.pack("<dQ", 40.0, 1))
     content[place + 8] = 3
-    damaged = Rest(bytes(content))
+    damaged = Leftover(bytes(content))
     assert [record.event.number for _, record in damaged.records] == [*range(40), *range(41, 100)]
     assert damaged.unreadable == 1
 
@@ -406,12 +406,12 @@ def test_a_bit_that_flips_anywhere_costs_little(tmp_path: Path) -> None:
     made.note(*numbers(*range(20)))
     content = path.read_bytes()
     made.journal.close()
-    whole = len(Rest(content).records)
+    whole = len(Leftover(content).records)
     assert whole == 2 * len(MIXED) - 1 + 20
     chance = random.Random(7)
     places = [place for place in range(SIZE) if content[place]]
     for number in range(300):
-        damaged = Rest(flipped(content, places, chance, 1 + number % 4))
+        damaged = Leftover(flipped(content, places, chance, 1 + number % 4))
         assert len(damaged.records) <= whole
         outbox = MemoryOutbox(["test"])
         sound = [session for session in (ROW,) if number % 2]
@@ -423,12 +423,12 @@ def saving(session: OpenSession) -> Callable[[Transaction], None]:
     return lambda transaction: transaction.save_session(session)
 
 
-def _recover_from(outbox: MemoryOutbox, rest: Rest, sessions: list[OpenSession]) -> None:
+def _recover_from(outbox: MemoryOutbox, rest: Leftover, sessions: list[OpenSession]) -> None:
     for session in sessions:
         outbox.transact(saving(session))
     encoder = Encoder(PastClock(rest.anchor, None))
-    orphan = Orphan("x", sessions, None)
-    outbox.transact(lambda transaction: replay(transaction, orphan, rest, encoder))
+    dead_launch = DeadLaunch("x", sessions, None)
+    outbox.transact(lambda transaction: replay(transaction, dead_launch, rest, encoder))
     while batch := outbox.lease("test", 500, 10**7):
         for record in batch.records:
             json.loads(record.json(None))
@@ -508,5 +508,5 @@ def test_a_position_that_is_damaged_is_the_journals_own(tmp_path: Path, found: A
     assert [event["value"] for event in sent if event["category"] == "design"] == list(range(310))
     assert [event["category"] for event in sent if event["category"] != "design"] == ["user", "session_end"]
     assert machine.dropped == {}
-    for one in journal.launches(tmp_path):
-        journal.remove(journal.where(tmp_path, one))
+    for one in journal_files.launches(tmp_path):
+        journal_files.remove(journal_files.where(tmp_path, one))

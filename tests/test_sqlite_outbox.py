@@ -125,14 +125,14 @@ def test_a_living_copys_session_is_no_orphan_and_a_dead_ones_is(outbox: SqliteOu
     """A session is ended by others only when nobody holds the lock of its launch any more."""
     other = SqliteOutbox(path, NAMES)
     other.transact(lambda transaction: transaction.save_session(SESSION))
-    assert list(outbox.orphans()) == []
+    assert list(outbox.dead_launches()) == []
     other.close()
-    (orphan,) = outbox.orphans()
-    assert (orphan.launch, list(orphan.sessions), orphan.journal) == (other.launch, [SESSION], None)
-    assert list(outbox.orphans()) == []  # it is being looked after
+    (dead_launch,) = outbox.dead_launches()
+    assert (dead_launch.launch, list(dead_launch.sessions), dead_launch.journal) == (other.launch, [SESSION], None)
+    assert list(outbox.dead_launches()) == []  # it is being looked after
     assert outbox.transact(lambda transaction: transaction.delete_session("s1"))
-    outbox.bury(orphan)
-    assert list(outbox.orphans()) == []
+    outbox.forget_launch(dead_launch)
+    assert list(outbox.dead_launches()) == []
 
 
 def test_a_session_that_was_ended_elsewhere_is_no_orphan(outbox: SqliteOutbox, path: Path) -> None:
@@ -140,9 +140,9 @@ def test_a_session_that_was_ended_elsewhere_is_no_orphan(outbox: SqliteOutbox, p
     other = SqliteOutbox(path, NAMES)
     other.transact(lambda transaction: transaction.save_session(SESSION))
     other.mark_ended()
-    assert list(outbox.orphans()) == []
+    assert list(outbox.dead_launches()) == []
     other.close()
-    assert list(outbox.orphans()) == []
+    assert list(outbox.dead_launches()) == []
     assert not outbox.transact(lambda transaction: transaction.delete_session("s1"))
     assert not list(path.parent.glob("ended-*"))
 
@@ -153,7 +153,7 @@ def test_lock_files_of_the_dead_are_swept(outbox: SqliteOutbox, path: Path) -> N
     old.touch()
     fresh.touch()
     os.utime(old, (0, 0))
-    outbox.orphans()
+    outbox.dead_launches()
     assert not old.exists()
     assert fresh.exists()
 

@@ -281,8 +281,8 @@ def assert_all_there(old: Old) -> None:
         assert (first["slot"], first["value"]) == ("a", 2.5)
         assert second == {"slot": "b", "value": 7, "key": "key"}
         assert outbox.transact(lambda t: t.value(KeptKey("journal:x"))) == "17"
-        (orphan,) = outbox.orphans()
-        assert (orphan.launch, list(orphan.sessions)) == ("dead", [SESSION])
+        (dead_launch,) = outbox.dead_launches()
+        assert (dead_launch.launch, list(dead_launch.sessions)) == ("dead", [SESSION])
         found = outbox.transact(
             lambda t: (t.value(KeptKey("user_id")), t.increment(KeptKey("session_num")), t.attempts("forest:1"))
         )

@@ -16,8 +16,8 @@ from ga_pygame.delivery.outbox.contract import Outbox, Transaction, sum_record
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
-from ga_pygame.delivery.page import Book, Page
 from ga_pygame.delivery.recovery import end_lost
+from ga_pygame.delivery.slice_writer import SliceWriter, WriterState
 from ga_pygame.delivery.uploader import Timing, Uploader
 from ga_pygame.destinations import Trophy
 from ga_pygame.diagnostics import Diagnostics, Drop
@@ -58,7 +58,7 @@ UNSENT, SILENT = Reply(None, error="refused"), Reply(None, error="timeout", mayb
 
 
 class Rig:
-    """A writer's book, an outbox with sums, an uploader, and what the game hears."""
+    """A writer's state, an outbox with sums, an uploader, and what the game hears."""
 
     def __init__(self, metrics: Mapping[str, Any], *answers: Any, outbox: Outbox | None = None, **options: Any) -> None:
         self.clock = ManualClock()
@@ -73,7 +73,7 @@ class Rig:
         self.warnings: dict[str, str] = {}
         self.told: list[tuple[str, Any]] = []
         self.diagnostics = Diagnostics()
-        self.encoder, self.book = Encoder(self.clock, {"trophy": self.trophy.amounts}), Book()
+        self.encoder, self.state = Encoder(self.clock, {"trophy": self.trophy.amounts}), WriterState()
         self.session = SessionRef("s1", self.clock.monotonic())
         self.user_id = "player"
         host = Host(self.clock, {}, lambda *_: None, lambda _: None, self.warnings.__setitem__, self.mailbox.post)
@@ -102,14 +102,14 @@ class Rig:
         now = self.clock.monotonic()
         context = Context(user_id=self.user_id)
 
-        def work(transaction: Transaction) -> Book:
-            page = Page(self.book, transaction, self.encoder)
+        def work(transaction: Transaction) -> WriterState:
+            slice_writer = SliceWriter(self.state, transaction, self.encoder)
             for event in events:
-                page.take(Record(event, self.session, context, now, None))
-            page.close(now, None)
-            return page.book
+                slice_writer.take(Record(event, self.session, context, now, None))
+            slice_writer.close(now, None)
+            return slice_writer.state
 
-        self.book = self.outbox.transact(work)
+        self.state = self.outbox.transact(work)
 
     def add(self, amount: float, slot: str = "m") -> None:
         text = json.dumps([slot, self.user_id])

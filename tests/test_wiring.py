@@ -27,7 +27,7 @@ from ga_pygame.destinations import GameAnalytics, Reply, Request
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.kept import KeptKey
 from ga_pygame.parts import Parts
-from ga_pygame.recording import journal
+from ga_pygame.recording import journal_files
 from ga_pygame.testing import ManualClock, ScriptedTransport, tracker_of
 from tests.conftest import eventually
 
@@ -344,7 +344,7 @@ def test_a_launch_that_ended_well_leaves_nothing_but_what_is_kept(services: Serv
         with contextlib.closing(sqlite3.connect(path)) as connection:
             assert connection.execute("SELECT count(*) FROM blocks").fetchone() == (0,)
             kept.append({key for (key,) in connection.execute("SELECT key FROM key_value")})
-        assert not list(journal.folder(path.parent).glob("*.ring"))
+        assert not list(journal_files.folder(path.parent).glob("*.ring"))
     assert kept[0] == kept[1] == kept[2] == {"user_id", "session_num", "outbox_bytes", "remote_configs"}
 
 
@@ -371,7 +371,7 @@ def test_the_first_game_adopts_what_games_without_keys_shared(tmp_path: Path) ->
     clock = ManualClock()
     before = FailoverOutbox(shared / "outbox.sqlite3", ["gameanalytics"], clock, Diagnostics())
     before.transact(lambda transaction: transaction.remember(KeptKey("user_id"), "the player"))
-    rings = journal.folder(shared)
+    rings = journal_files.folder(shared)
     before.close()
     rings.mkdir(exist_ok=True)
     (rings / "other.ring").write_bytes(b"a dead launch's")
@@ -388,7 +388,7 @@ def test_the_first_game_adopts_what_games_without_keys_shared(tmp_path: Path) ->
     assert first.user_id == "the player"
     assert second.user_id not in {"", "the player"}
     assert not shared.exists()
-    assert (journal.folder(tmp_path / "collector-pong") / "other.ring").exists()
+    assert (journal_files.folder(tmp_path / "collector-pong") / "other.ring").exists()
     first.close()
     second.close()
     again = play("pong")

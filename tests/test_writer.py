@@ -16,14 +16,14 @@ from ga_pygame.delivery.outbox.contract import LockedError, Outbox, OutboxError
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
 from ga_pygame.delivery.outbox.memory import MemoryOutbox, _MemoryTransaction
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
-from ga_pygame.delivery.page import Heartbeat
+from ga_pygame.delivery.slice_writer import Heartbeat
 from ga_pygame.delivery.writer import COMMIT_SECONDS, HEARTBEAT_SECONDS, MANY, SLICE, Writer
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import Business, Design, Progression, SessionEnd, Status, User
 from ga_pygame.kept import DIMENSIONS, KeptKey, Remember
 from ga_pygame.kinds import Event
 from ga_pygame.recording.inbox import Flush, Inbox
-from ga_pygame.recording.journal import Journal, Rest
+from ga_pygame.recording.journal import Journal, Leftover
 from ga_pygame.records import Context, SessionRef
 from ga_pygame.testing import ManualClock
 from tests import effort
@@ -227,7 +227,7 @@ def test_a_session_that_cannot_be_recovered_does_not_stop_recording(caplog: pyte
     """A damaged row is reported; the game is recorded all the same."""
 
     class Haunted(MemoryOutbox):
-        def orphans(self) -> Any:
+        def dead_launches(self) -> Any:
             return [None]
 
     rig = Rig(Haunted(["test"]))
@@ -300,7 +300,7 @@ def test_finishing_stores_all_that_the_journal_holds(tmp_path: Path, events: int
     assert rig.writer.has_finished
     assert rig.inbox.waiting == 0
     assert [event["value"] for event in rig.stored()[1:]] == list(range(events))
-    assert Rest((tmp_path / "x.ring").read_bytes()).records == []
+    assert Leftover((tmp_path / "x.ring").read_bytes()).records == []
 
 
 def test_a_flush_is_told_after_all_that_the_journal_holds(tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ def test_what_is_committed_is_neither_lost_nor_doubled_by_a_kill(tmp_path: Path)
         if effort.is_everyday and steps % 5:
             continue
         done = int(next(value for key, value in outbox.values.items() if key.startswith("journal:")))
-        rest = [record.event for position, record in Rest(path.read_bytes()).records if position > done]
+        rest = [record.event for position, record in Leftover(path.read_bytes()).records if position > done]
         assert recorded[len(stored) :] == rest
     assert len(stored) == 10_000
 
@@ -398,7 +398,7 @@ def test_a_commit_that_fails_leaves_the_position_behind(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         rig.step()
     done = int(next(value for key, value in outbox.values.items() if key.startswith("journal:")))
-    rest = [record.event for position, record in Rest(path.read_bytes()).records if position > done]
+    rest = [record.event for position, record in Leftover(path.read_bytes()).records if position > done]
     assert rest == [Design("a", 2), Design("a", 3)]
 
 

@@ -17,7 +17,7 @@ from ga_pygame.kept import Remember, journal_position
 LOOK_SECONDS = 0.02
 """Time between two looks whether the other workers have ended."""
 
-FORGET_SECONDS = 0.2
+FORGET_RETRY_SECONDS = 0.2
 """Time between two tries to delete what was recorded, after the player's no, while the disk cannot be written."""
 
 
@@ -85,7 +85,7 @@ class Closing:
                 self._outbox.transact(self._forget)
                 self._outbox.save()
                 if not self._outbox.is_on_disk:
-                    return FORGET_SECONDS
+                    return FORGET_RETRY_SECONDS
             else:
                 self._keep_last_words()
                 self._outbox.save()

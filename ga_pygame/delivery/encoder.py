@@ -13,7 +13,7 @@ from ga_pygame.annotations import context_annotations, launch_annotations
 from ga_pygame.clock import Clock, new_ids
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
 from ga_pygame.kinds import Event
-from ga_pygame.records import Context, Record, Repeated, SessionRef
+from ga_pygame.records import Context, Record, Repeated, SessionRef, new_tuple
 
 Amounts = Callable[[Mapping[str, Any], str], Sequence[tuple[str, float]]]
 """What an event of a player adds to which slots. See `exchange.SummingDestination`."""
@@ -109,13 +109,10 @@ class Encoder:
             shared = self.shared(context, session.id, session_num)
             self._last_shared = (session, context, session_num, shared)
         clock = self.clock
-        return _new(NewRecord, (session.id, category, clock.wall(at), clock.server_offset, shared, own, None))
+        return new_tuple(NewRecord, (session.id, category, clock.wall(at), clock.server_offset, shared, own, None))
 
 
 _UNKNOWN = ("", b"", b"", 0)
-
-_new = tuple.__new__
-"""Makes a named tuple in 0.1 µs; its own constructor takes 0.4."""
 
 
 def _beginning(event: Event) -> tuple[str, bytes, bytes, int] | None:

@@ -26,7 +26,7 @@ MAX_AWAY_SECONDS = 1.0
 GRACE_SECONDS = 1.0
 """What an exchange gets then: an answer that came in time may still be on its way from the network card."""
 
-_PIECE = 65536
+_CHUNK = 65536
 _INFLATE_WBITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
@@ -160,11 +160,11 @@ def bounded(connection: type[Any], budget: Budget) -> type[Any]:
         def send(self, data: Any) -> None:
             if self.sock is None and self.auto_open:
                 self.connect()
-            for start in range(0, len(data), _PIECE):
+            for start in range(0, len(data), _CHUNK):
                 if self.sock is not None:
                     self.sock.settimeout(budget.left() or 0.001)
                 budget.is_sent = budget.is_sent or not self._is_connecting
-                super().send(data[start : start + _PIECE])
+                super().send(data[start : start + _CHUNK])
 
     return Bounded
 
@@ -202,7 +202,7 @@ def body_of(raw: Any) -> bytes:
     body = bytearray()
     encoding = str(raw.headers.get("content-encoding", "")).strip().lower()
     is_plain = encoding in ("", "identity")
-    while piece := raw.read(_PIECE, decode_content=False):
+    while piece := raw.read(_CHUNK, decode_content=False):
         body += piece
         if len(body) > MAX_ANSWER_BYTES:
             raise Unread("the answer is too long", bytes(body[:MAX_ANSWER_BYTES]) if is_plain else b"")

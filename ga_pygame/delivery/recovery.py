@@ -13,37 +13,37 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ga_pygame.clock import PastClock, breathe
+from ga_pygame.clock import PastClock, yield_gil
 from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.outbox.contract import (
+    DeadLaunch,
     LockedError,
     NewRecord,
-    Orphan,
     Outbox,
     OutboxError,
     Transaction,
 )
 from ga_pygame.delivery.outbox.open_session import OpenSession
-from ga_pygame.delivery.page import Book, Page
+from ga_pygame.delivery.slice_writer import SliceWriter, WriterState
 from ga_pygame.delivery.wallets import wallet_events
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import Progression, SessionEnd, Status, User
 from ga_pygame.kept import journal_position
 from ga_pygame.kinds import Event
 from ga_pygame.recording import journal
-from ga_pygame.recording.journal import Rest
+from ga_pygame.recording.journal import Leftover
 from ga_pygame.recording.journal_files import NotOurs
 from ga_pygame.records import Record
 
 _UNSAVED_SECONDS = 2.0
 """A session's row is refreshed twice a second: what was played since is less than this, on a slow disk, too."""
 
-_BREATH = 64
+_YIELD_AFTER_REPLAYED = 64
 """Records of a dead launch between two chances for a frame to begin."""
 
 _LOST_COMMITS = "the outbox is in an earlier state, as after damage to its -wal file, or an old copy of it"
 
-_NOTHING = Rest(b"")
+_NOTHING = Leftover(b"")
 
 
 def recover(outbox: Outbox, encoder: Encoder, diagnostics: Diagnostics) -> None:
@@ -52,17 +52,17 @@ def recover(outbox: Outbox, encoder: Encoder, diagnostics: Diagnostics) -> None:
     Raises:
         LockedError: Another process is writing; to be called again.
     """
-    orphans: Sequence[Orphan] = ()
+    dead_launches: Sequence[DeadLaunch] = ()
     try:
         outbox.transact(lambda _: None, may_wait=True)  # before anybody's lock is taken and anything is counted
-        orphans = outbox.orphans()
+        dead_launches = outbox.dead_launches()
     except LockedError:
         raise
     except OutboxError as error:
         diagnostics.warn_once("recovery", f"launches that were killed are not recovered now: {error}")
-    for orphan in orphans:
+    for dead_launch in dead_launches:
         try:
-            _recover(outbox, orphan, encoder, diagnostics)
+            _recover(outbox, dead_launch, encoder, diagnostics)
         except OutboxError as error:  # the disk fails: the next launch finds all of it
             diagnostics.warn_once("recovery", f"a launch that was killed is not recovered now: {error}")
         except Exception as error:  # noqa: BLE001 - a damaged launch must not keep the game from recording
@@ -70,25 +70,25 @@ def recover(outbox: Outbox, encoder: Encoder, diagnostics: Diagnostics) -> None:
             diagnostics.drop(Drop.INTERNAL, detail="a launch that was killed cannot be recovered")
 
 
-def _recover(outbox: Outbox, orphan: Orphan, encoder: Encoder, diagnostics: Diagnostics) -> None:
-    rest = _rest(orphan.journal, diagnostics)
-    if rest is None:
+def _recover(outbox: Outbox, dead_launch: DeadLaunch, encoder: Encoder, diagnostics: Diagnostics) -> None:
+    leftover = _leftover(dead_launch.journal, diagnostics)
+    if leftover is None:
         return
-    offset = orphan.sessions[0].clock_offset if orphan.sessions else None
-    past = encoder.of(PastClock(rest.anchor, offset))
-    lost = rest.unreadable
+    offset = dead_launch.sessions[0].clock_offset if dead_launch.sessions else None
+    past = encoder.of(PastClock(leftover.anchor, offset))
+    lost = leftover.unreadable
     missing = 0
-    if rest.stored and orphan.is_of_this_file:
-        missing = rest.missing(outbox.transact(lambda transaction: _position(transaction, orphan, rest)))
+    if leftover.stored and dead_launch.is_of_this_file:
+        missing = leftover.missing(outbox.transact(lambda transaction: _position(transaction, dead_launch, leftover)))
     try:
-        lost += outbox.transact(functools.partial(replay, orphan=orphan, rest=rest, encoder=past))
+        lost += outbox.transact(functools.partial(replay, dead_launch=dead_launch, leftover=leftover, encoder=past))
     except OutboxError:
         raise
     except Exception as error:  # noqa: BLE001 - all of it together cannot be told: end its sessions at least
         diagnostics.defect("the recovery of a journal", error)
-        lost += len(rest.records)
-        lost += outbox.transact(functools.partial(end_sessions, sessions=orphan.sessions, encoder=past))
-    outbox.bury(orphan)
+        lost += len(leftover.records)
+        lost += outbox.transact(functools.partial(end_sessions, sessions=dead_launch.sessions, encoder=past))
+    outbox.forget_launch(dead_launch)
     if missing:
         missing, lost = missing + lost, 0  # what follows cannot be told without what is gone
         diagnostics.drop(Drop.DAMAGED, missing, "the outbox has lost its last commits")
@@ -100,12 +100,12 @@ def _recover(outbox: Outbox, orphan: Orphan, encoder: Encoder, diagnostics: Diag
         diagnostics.warn_once("journal damaged", words)
 
 
-def _rest(path: Path | None, diagnostics: Diagnostics) -> Rest | None:
+def _leftover(path: Path | None, diagnostics: Diagnostics) -> Leftover | None:
     """What a journal holds; nothing where it cannot be read, `None` where that may be possible later."""
     if path is None:
         return _NOTHING
     try:
-        return Rest(journal.read(path))
+        return Leftover(journal.read(path))
     except FileNotFoundError:
         return _NOTHING
     except NotOurs as error:
@@ -118,43 +118,43 @@ def _rest(path: Path | None, diagnostics: Diagnostics) -> Rest | None:
     return _NOTHING
 
 
-def replay(transaction: Transaction, orphan: Orphan, rest: Rest, encoder: Encoder) -> int:
+def replay(transaction: Transaction, dead_launch: DeadLaunch, leftover: Leftover, encoder: Encoder) -> int:
     """Add what a dead process recorded and its writer did not commit any more, then end its sessions.
 
     Returns how many of the records cannot be told.
     """
-    done = _position(transaction, orphan, rest)
-    records = [record for position, record in rest.records if position > done]
-    end = max(rest.end, done)
-    transaction.remember(journal_position(orphan.launch), str(end) if end else None)
-    sessions = {session.session_id: session for session in orphan.sessions}
+    done = _position(transaction, dead_launch, leftover)
+    records = [record for position, record in leftover.records if position > done]
+    end = max(leftover.end, done)
+    transaction.remember(journal_position(dead_launch.launch), str(end) if end else None)
+    sessions = {session.session_id: session for session in dead_launch.sessions}
     lost = 0
     if records:
         first = records[0].session
         running = sessions.get(first.id) if first is not None else None
         running = running or (list(sessions.values())[-1] if sessions else None)
-        book = Book(attempt=running.attempt, session=running) if running is not None else Book()
-        book = replace(book, numbers={session.session_id: session.session_num for session in orphan.sessions})
+        state = WriterState(attempt=running.attempt, session=running) if running is not None else WriterState()
+        state = replace(state, numbers={session.session_id: session.session_num for session in dead_launch.sessions})
         if running is not None and running.wallet:
-            book = replace(book, wallet_since=float("inf"))
-        page = Page(book, transaction, encoder)
+            state = replace(state, wallet_since=float("inf"))
+        slice_writer = SliceWriter(state, transaction, encoder)
         for place, record in enumerate(records, 1):
-            if encoder.can_tell(record) and _has_number(record, page, rest, done):
-                page.take(record)
+            if encoder.can_tell(record) and _has_number(record, slice_writer, leftover, done):
+                slice_writer.take(record)
             else:
                 lost += 1
-            if place % _BREATH == 0:
-                breathe()
+            if place % _YIELD_AFTER_REPLAYED == 0:
+                yield_gil()
         last = records[-1]
-        page.close(last.at, None)
-        if page.book.session is not None:
-            session = _seen_until(page.book.session, encoder.clock.wall(last.at))
+        slice_writer.close(last.at, None)
+        if slice_writer.state.session is not None:
+            session = _seen_until(slice_writer.state.session, encoder.clock.wall(last.at))
             sessions[session.session_id] = session
-        lost += page.lost
+        lost += slice_writer.lost
     return lost + end_sessions(transaction, list(sessions.values()), encoder)
 
 
-def _has_number(record: Record, page: Page, rest: Rest, done: int) -> bool:
+def _has_number(record: Record, slice_writer: SliceWriter, leftover: Leftover, done: int) -> bool:
     """Whether a record's session has a number, or can be given one: its start was not committed, or comes now.
 
     One that was begun and ended before has a number that is forgotten; another one would make it two sessions.
@@ -162,8 +162,8 @@ def _has_number(record: Record, page: Page, rest: Rest, done: int) -> bool:
     session = record.session
     if session is None:
         return False
-    is_known = session.id in page.book.numbers or type(record.event) is User
-    return is_known or rest.began.get(session.id, -1) >= max(done, rest.committed)
+    is_known = session.id in slice_writer.state.numbers or type(record.event) is User
+    return is_known or leftover.began.get(session.id, -1) >= max(done, leftover.committed)
 
 
 def end_sessions(transaction: Transaction, sessions: Sequence[OpenSession], encoder: Encoder) -> int:
@@ -185,13 +185,13 @@ def end_sessions(transaction: Transaction, sessions: Sequence[OpenSession], enco
     return lost
 
 
-def _position(transaction: Transaction, orphan: Orphan, rest: Rest) -> int:
+def _position(transaction: Transaction, dead_launch: DeadLaunch, leftover: Leftover) -> int:
     """Up to where the outbox has a journal's records; if its own word is damaged, the journal's counts."""
-    kept_one = transaction.value(journal_position(orphan.launch))
+    kept_one = transaction.value(journal_position(dead_launch.launch))
     if kept_one is None:
         return 0
     position = int(kept_one) if kept_one.isascii() and kept_one.isdecimal() and len(kept_one) < 20 else -1
-    return position if 0 <= position <= rest.furthest else rest.committed
+    return position if 0 <= position <= leftover.furthest else leftover.committed
 
 
 def _seen_until(session: OpenSession, client_ts: float) -> OpenSession:

@@ -1,6 +1,6 @@
 """Inbox to outbox: commits what the game reported, 25 times a second, in small transactions.
 
-What a transaction does with the records stands in `page`. This is the worker around it: it takes
+What a transaction does with the records stands in `slice_writer`. This is the worker around it: it takes
 slices of the inbox, keeps the session's row fresh, and at the first step ends the sessions of processes
 that died.
 """
@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from ga_pygame import kept
-from ga_pygame.clock import breathe
+from ga_pygame.clock import yield_gil
 from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.intake import Intake
 from ga_pygame.delivery.outbox.contract import LockedError, Outbox, Transaction
-from ga_pygame.delivery.page import Book, Heartbeat, Page
 from ga_pygame.delivery.recovery import recover
+from ga_pygame.delivery.slice_writer import Heartbeat, SliceWriter, WriterState
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.kept import Remember
 from ga_pygame.recording.inbox import Flush, Item
@@ -30,7 +30,7 @@ FRAMES_SECONDS = 0.03
 SLICE = 256
 """Records in one transaction."""
 
-_BREATH = 16
+_YIELD_AFTER_TAKEN = 16
 """Records between two breaths, while the writer keeps up."""
 
 _BUSY = 128
@@ -95,7 +95,7 @@ class Writer:
         self._in_hand: Sequence[Item] = ()
         self._remembers: deque[Remember] = deque()
         self._flushes: deque[Flush] = deque()
-        self._book = Book()
+        self._state = WriterState()
         self._unsent = 0  # stored since the uploaders were last urged
         self._saved_at = 0.0
         self._recovered = False
@@ -106,7 +106,7 @@ class Writer:
 
     def session_num(self, session_id: str) -> int:
         """The number of a recent session; 0 while it is not stored. Any thread."""
-        return self._book.numbers.get(session_id, 0)
+        return self._state.numbers.get(session_id, 0)
 
     def step(self, now: float) -> float | None:
         """Store one slice of the inbox, or do what is due when there is none."""
@@ -149,8 +149,8 @@ class Writer:
                 self._remembers.append(request)
 
     def _is_due(self, now: float) -> bool:
-        beat = self._book.session is not None and now >= self._saved_at + HEARTBEAT_SECONDS
-        return beat or self._book.wallet_is_due(now)
+        beat = self._state.session is not None and now >= self._saved_at + HEARTBEAT_SECONDS
+        return beat or self._state.wallet_is_due(now)
 
     def _store(self, items: Sequence[Item], now: float, *, may_wait: bool) -> None:
         journal = self._intake.journal
@@ -197,38 +197,38 @@ class Writer:
 
     def _commit(self, items: Sequence[Item], now: float, position: int, *, may_wait: bool = False) -> None:
         remembers = tuple(self._remembers)
-        page, trimmed = self._outbox.transact(
+        slice_writer, trimmed = self._outbox.transact(
             lambda transaction: self._write(transaction, items, remembers, now, position), may_wait=may_wait
         )
-        self._book = page.book
+        self._state = slice_writer.state
         self._position = position
         for _ in remembers:
             self._remembers.popleft()
         self._saved_at = now
-        self._diagnostics.count("stored", page.added)
+        self._diagnostics.count("stored", slice_writer.added)
         self._diagnostics.drop(Drop.OUTBOX_FULL, trimmed)
         if trimmed:
             self._diagnostics.warn_once("outbox full", _FULL)
-        if page.lost:
-            self._diagnostics.drop(Drop.INTERNAL, page.lost, "flows of a wallet")
-        self._unsent += page.added
-        if page.urgent or self._unsent >= MANY:
+        if slice_writer.lost:
+            self._diagnostics.drop(Drop.INTERNAL, slice_writer.lost, "flows of a wallet")
+        self._unsent += slice_writer.added
+        if slice_writer.urgent or self._unsent >= MANY:
             self._unsent = 0
             self._urge()
 
     def _write(
         self, transaction: Transaction, items: Sequence[Item], remembers: Sequence[Remember], now: float, position: int
-    ) -> tuple[Page, int]:
+    ) -> tuple[SliceWriter, int]:
         """The work of one transaction; may run twice, so it changes nothing of the writer's."""
-        page = Page(self._book, transaction, self._encoder)
-        pace = _BREATH if len(items) < _BUSY else _BUSY
+        slice_writer = SliceWriter(self._state, transaction, self._encoder)
+        pace = _YIELD_AFTER_TAKEN if len(items) < _BUSY else _BUSY
         for place, item in enumerate(items, 1):
-            page.take(item)
+            slice_writer.take(item)
             if place % pace == 0:
-                breathe()
+                yield_gil()
         for wish in remembers:
             transaction.remember(wish.key, wish.value)
-        page.close(now, self._heartbeat(now))
+        slice_writer.close(now, self._heartbeat(now))
         if position != self._position:
             transaction.remember(self._journal_key, str(position))
-        return page, transaction.trim(self._max_outbox_bytes)
+        return slice_writer, transaction.trim(self._max_outbox_bytes)

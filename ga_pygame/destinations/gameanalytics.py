@@ -39,7 +39,7 @@ from urllib.parse import urlencode
 
 from ga_pygame import device, remote_configs, rules, untrusted
 from ga_pygame.addresses import address
-from ga_pygame.clock import breathe
+from ga_pygame.clock import yield_gil
 from ga_pygame.config import SANDBOX_GAME_KEY, check_keys
 from ga_pygame.diagnostics import Drop
 from ga_pygame.kept import REMOTE_CONFIGS
@@ -114,8 +114,8 @@ class GameAnalytics(Destination):
             return None
         self._asked = situation
         body: dict[str, Any] = {
-            "platform": device.platform(),
-            "os_version": device.os_version(),
+            "platform": device.platform_name(),
+            "os_version": device.system_version(),
             "sdk_version": rules.SDK_VERSION,
         }
         if self._legacy:
@@ -302,7 +302,7 @@ def _named(body: bytes, records: Sequence[StoredRecord]) -> list[Verdict]:
     uuids = set()
     for start in range(0, len(body), _SCANNED):
         uuids.update(_UUID.findall(body, start, start + _SCANNED + 36))
-        breathe()
+        yield_gil()
     said = "refused, with more words than are read"
     refused, delivered = Verdict(Outcome.DROPPED, Drop.REJECTED, said), Verdict(Outcome.DELIVERED)
     verdicts = [refused if _event_uuid(record).encode() in uuids else delivered for record in records]

@@ -156,7 +156,10 @@ class Trophy(SummingDestination):
         if isinstance(streak, dict) and streak.get("extended"):
             self._post(self.streak_extended, streak)
         for key, system in _dict_items(answer, "points"):
-            total, added = untrusted.number(system.get("total")) or 0, untrusted.number(system.get("added")) or 0
+            total, added = (
+                untrusted.finite_number(system.get("total")) or 0,
+                untrusted.finite_number(system.get("added")) or 0,
+            )
             if added:
                 self._post(self.points_changed, key, total, added)
             if isinstance(level := system.get("level"), dict):

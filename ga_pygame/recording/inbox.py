@@ -40,11 +40,10 @@ from ga_pygame.recording.entries import (
     facts,
     is_of_session,
     is_stamp,
-    new_row,
     pack_row,
     values_of,
 )
-from ga_pygame.records import Context, Record, Repeated, SessionRef
+from ga_pygame.records import Context, Record, Repeated, SessionRef, new_tuple
 from ga_pygame.rules import MAX_CUSTOM_FIELDS, custom_fields
 from ga_pygame.traces import is_of_a_signal_handler, pass_on, traceback_of
 
@@ -317,7 +316,7 @@ class Inbox:
                 if self.write is full:
                     journal.stop()
                     # Of one too large, what follows comes after it, in memory too.
-                    self.write = self._one_at_a_time(journal.turn() if size <= journal.largest else None) or self._spill
+                    self.write = self._one_at_a_time(journal.swap() if size <= journal.largest else None) or self._spill
                     if self._stamp_entry and self.write is not full:
                         with contextlib.suppress(ValueError):  # larger than a half
                             self.write(self._stamp_entry)
@@ -394,7 +393,7 @@ class Inbox:
             if body is None:
                 kind, stamp, at, number, _ = row
                 event, fields = self._events[kind]
-                items.append(new_row(Repeated, (kind, event, number, *self._stamp(stamp), at, fields)))
+                items.append(new_tuple(Repeated, (kind, event, number, *self._stamp(stamp), at, fields)))
             elif body.what == EVENT:
                 code, values, stamp, at, fields = body.value
                 items.append(Record(event_of(code, values, self._events), *self._stamp(stamp), at, fields))

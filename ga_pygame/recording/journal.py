@@ -31,9 +31,9 @@ from ga_pygame.recording import journal_files, marshalled
 from ga_pygame.recording.entries import (
     EVENT,
     KIND,
+    LAP,
     ROW_SIZE,
     STAMP,
-    TURN,
     Body,
     Entry,
     Gap,
@@ -50,22 +50,22 @@ from ga_pygame.recording.entries import (
 from ga_pygame.records import Record
 
 _MAGIC = b"ga_pygame ring 3"
-_HEAD = struct.Struct("<16sdQ")  # magic, wall clock at monotonic 0, position up to which all is committed
-_FIRST = 64
+_FILE_HEAD = struct.Struct("<16sdQ")  # magic, wall clock at monotonic 0, position up to which all is committed
+_KINDS_START = 64
 _GRAIN = 2**16  # a mapping begins at a multiple of this on Windows, of a page elsewhere
 _KINDS = 3 * _GRAIN
 _HALF = 4 * _GRAIN
 SIZE = _KINDS + 2 * _HALF
 """Bytes of a journal's file; a shorter one was cut off."""
-_PAGE = 4096
+_MEMORY_PAGE = 4096
 _EARLIER_SECONDS = 2.0
-"""What is older than its half by more was left there by an earlier turn: a power cut undid the wiping."""
-_MAX_TURN = 2**32  # twelve times a second for ten years
+"""What is older than its half by more was left there by an earlier lap: a power cut undid the wiping."""
+_MAX_LAP = 2**32  # twelve times a second for ten years
 _MAX_ANCHOR = 1e11
 """Seconds since 1970: some time that no clock shows."""
 
 
-def _make(path: Path) -> list[mmap.mmap]:
+def _make_file(path: Path) -> list[mmap.mmap]:
     """A file of the right size, with all its room taken, readable by the user only: head and kinds, two halves."""
     file = journal_files.make(path)
     try:
@@ -86,7 +86,7 @@ def _make(path: Path) -> list[mmap.mmap]:
 
 
 class Journal:
-    """One process's file. `keep` and `turn` are the inbox's, the rest is the writer's.
+    """One process's file. `keep` and `swap` are the inbox's, the rest is the writer's.
 
     Args:
         path: The file; made, and removed by `close()`.
@@ -99,16 +99,16 @@ class Journal:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
-        self._kinds, *self._halves = _make(path)
+        self._kinds, *self._halves = _make_file(path)
         for part in (self._kinds, *self._halves):
-            for place in range(0, len(part), _PAGE):  # have every page now, so that no call pays for it
+            for place in range(0, len(part), _MEMORY_PAGE):  # have every page now, so that no call pays for it
                 part[place] = 0
-        _HEAD.pack_into(self._kinds, 0, _MAGIC, clock.wall(0.0), 0)
-        self._kinds.seek(_FIRST)
-        self._turns: deque[int] = deque()  # not wiped yet; the last one is being filled
-        self._next_turn = 0
+        _FILE_HEAD.pack_into(self._kinds, 0, _MAGIC, clock.wall(0.0), 0)
+        self._kinds.seek(_KINDS_START)
+        self._laps: deque[int] = deque()  # not wiped yet; the last one is being filled
+        self._next_lap = 0
         self._filling: mmap.mmap | None = None
-        self._over = 0  # of the turns, those that are read to their ends
+        self._over = 0  # of the laps, those that are read to their ends
         self._read_at = 0  # in the one after them
 
     # --- the inbox's side -------------------------------------------------------------------------------
@@ -119,20 +119,20 @@ class Journal:
     @property
     def has_room(self) -> bool:
         """Whether a half is free."""
-        return len(self._turns) < len(self._halves)
+        return len(self._laps) < len(self._halves)
 
-    def turn(self) -> Callable[[bytes], object] | None:
+    def swap(self) -> Callable[[bytes], object] | None:
         """Stop filling one half, begin the other; what appends to it, `None` while the writer is behind."""
         self.stop()
         if not self.has_room:
             return None
-        half = self._halves[self._next_turn % 2]
+        half = self._halves[self._next_lap % 2]
         half.seek(0)
-        since = self._clock.monotonic() - _EARLIER_SECONDS if self._next_turn else 0.0
-        half.write(entry(TURN, (self._next_turn, since)))
+        since = self._clock.monotonic() - _EARLIER_SECONDS if self._next_lap else 0.0
+        half.write(entry(LAP, (self._next_lap, since)))
         self._filling = half
-        self._turns.append(self._next_turn)
-        self._next_turn += 1
+        self._laps.append(self._next_lap)
+        self._next_lap += 1
         return half.write
 
     def stop(self) -> None:
@@ -154,14 +154,14 @@ class Journal:
     @property
     def position(self) -> int:
         """How far `read` has come."""
-        turn = self._turns[self._over] if self._over < len(self._turns) else self._next_turn
-        return turn * _HALF + self._read_at
+        lap = self._laps[self._over] if self._over < len(self._laps) else self._next_lap
+        return lap * _HALF + self._read_at
 
     def read(self, most: int) -> list[tuple[RawRow, Body | None]]:
         """The next events; what it gave stays until `committed`. Fewer than `most`: there are no more."""
         found: list[tuple[RawRow, Body | None]] = []
-        for turn in tuple(self._turns)[self._over :]:
-            half = self._halves[turn % 2]
+        for lap in tuple(self._laps)[self._over :]:
+            half = self._halves[lap % 2]
             is_over = self._filling is not half  # looked at before the entries, so that none comes after
             for place, row, body in entries(half, self._read_at):
                 self._read_at = place
@@ -178,18 +178,18 @@ class Journal:
     def waiting(self) -> int:
         """How many events `read` has still to give. Any thread."""
         count, start = 0, self._read_at
-        for turn in tuple(self._turns)[self._over :]:
-            count += events_in(self._halves[turn % 2], start)
+        for lap in tuple(self._laps)[self._over :]:
+            count += events_in(self._halves[lap % 2], start)
             start = 0
         return count
 
     def committed(self, position: int) -> None:
         """Everything up to that position is on the disk or was sent: halves that lie before it may be filled again."""
         journal_files.POSITION.pack_into(self._kinds, journal_files.POSITION_AT, position)
-        while self._over and self._turns[0] < position // _HALF:
-            self._halves[self._turns[0] % 2][:] = bytes(_HALF)
+        while self._over and self._laps[0] < position // _HALF:
+            self._halves[self._laps[0] % 2][:] = bytes(_HALF)
             self._over -= 1
-            self._turns.popleft()  # last: now it may be filled again
+            self._laps.popleft()  # last: now it may be filled again
 
     def stored(self, position: int, sent: int) -> None:
         """What lies before that position is in the database, what lies before `sent` was delivered besides.
@@ -219,7 +219,7 @@ class Journal:
                 part.close()
 
 
-class Rest:
+class Leftover:
     """What a journal of a dead process still holds. Nothing in it is believed; what makes no sense is counted.
 
     Attributes:
@@ -245,8 +245,8 @@ class Rest:
             return
         self.unreadable += _is_cut_off(content)
         content = content[:SIZE].ljust(SIZE, b"\0")
-        magic, self.anchor, self.committed = _HEAD.unpack_from(content)
-        if not _is_ours(magic):
+        magic, self.anchor, self.committed = _FILE_HEAD.unpack_from(content)
+        if not _has_magic(magic):
             self.unreadable += content.strip(b"\0") != b""
             return
         if self.committed >= journal_files.ALL and bin(self.committed).count("1") <= 2:  # a bit may have flipped
@@ -285,7 +285,7 @@ class Rest:
         """The records of both halves in the order in which they were filled; `None` in the place of a lost one."""
         halves = self._halves(content)
         replay = Replay()
-        for _, body in _bodies(_found(content[:_KINDS], _FIRST), KIND, STAMP):
+        for _, body in _bodies(_found(content[:_KINDS], _KINDS_START), KIND, STAMP):
             with contextlib.suppress(Exception):  # whatever it is: who needs it is counted
                 replay.learn(body)
         for half in halves:
@@ -295,14 +295,14 @@ class Rest:
                     session = replay.session_of(body)
                     if session is not None:
                         is_new = session.started >= half.since  # else an earlier half may have had its start
-                        self.began.setdefault(session.id, half.turn * _HALF + place if is_new else -1)
+                        self.began.setdefault(session.id, half.lap * _HALF + place if is_new else -1)
         for half in halves:
             yield from self._records(half, replay)
 
     def _records(self, half: _Half, replay: Replay) -> Iterator[tuple[int, Record | None]]:
-        """The records of a half. What is damaged is counted, but for what only an earlier turn's entries follow."""
-        start = half.turn * _HALF
-        doubtful = 0  # since the last entry of this turn
+        """The records of a half. What is damaged is counted, but for what only an earlier lap's entries follow."""
+        start = half.lap * _HALF
+        doubtful = 0  # since the last entry of this lap
         is_earlier = False
         for found in half.found:
             if isinstance(found, Gap):
@@ -338,8 +338,8 @@ class Rest:
         parts = [content[start : start + _HALF] for start in starts]
         found = [_found(part, 0) for part in parts]
         heads = [_head(some) if some else None for some in found]
-        turns = [head[0] for head in heads if head is not None]
-        if turns and self.committed > (max(turns) + 1) * _HALF:  # damaged: the database knows better
+        laps = [head[0] for head in heads if head is not None]
+        if laps and self.committed > (max(laps) + 1) * _HALF:  # damaged: the database knows better
             self.committed = self.stored
         halves = []
         for number, (part, some) in enumerate(zip(parts, found, strict=True)):
@@ -349,19 +349,19 @@ class Rest:
         return sorted(halves, key=itemgetter(0))
 
     def _guess(self, number: int, found: list[Entry | Gap], other: list[Entry | Gap]) -> tuple[int, float] | None:
-        """The turn and time of a half whose beginning is damaged; `None` where all of it is committed.
+        """The lap and time of a half whose beginning is damaged; `None` where all of it is committed.
 
-        What is not committed is of the turn in which the writer was or of the next one, which is filled when that
+        What is not committed is of the lap in which the writer was or of the next one, which is filled when that
         one is full. What it is done with may not be wiped yet.
         """
-        turn = self.committed // _HALF
-        if turn % 2 != number:
+        lap = self.committed // _HALF
+        if lap % 2 != number:
             times, others = ([at for one in some if (at := time_of(one)) is not None] for some in (found, other))
             if not others or not times or _middle(times) < _middle(others):
                 return None
-            turn += 1
+            lap += 1
         first = [at for one in found[:32] if (at := time_of(one)) is not None]
-        return turn, _middle(first) - _EARLIER_SECONDS if turn and first else 0.0
+        return lap, _middle(first) - _EARLIER_SECONDS if lap and first else 0.0
 
 
 def _is_cut_off(content: bytes) -> bool:
@@ -373,12 +373,12 @@ def _is_cut_off(content: bytes) -> bool:
         return len(content) < SIZE
     if len(content) <= _KINDS:
         return True
-    _, _, committed = _HEAD.unpack_from(content)
+    _, _, committed = _FILE_HEAD.unpack_from(content)
     is_full = len(content) == _KINDS + _HALF and any(content[-Journal.largest :])
     return len(content) <= _KINDS + _HALF and (committed // _HALF % 2 == 1 or is_full)
 
 
-def _is_ours(magic: bytes) -> bool:
+def _has_magic(magic: bytes) -> bool:
     """Whether a file's first bytes are those of a journal, perhaps damaged: two wrong bits, or a sector of zeros.
 
     The last one is the version.
@@ -387,14 +387,14 @@ def _is_ours(magic: bytes) -> bool:
     return (wrong <= 2 and magic[-1] == _MAGIC[-1]) or not any(magic)
 
 
-_HEAD_OF_HALF = len(entry(TURN, (0, 0.0)))
+_HEAD_OF_HALF = len(entry(LAP, (0, 0.0)))
 """Bytes at a half's beginning that are no event."""
 
 
 class _Half(NamedTuple):
-    """What lies in one half: of which turn it is, when that began, and what was found."""
+    """What lies in one half: of which lap it is, when that began, and what was found."""
 
-    turn: int
+    lap: int
     since: float
     content: bytes
     found: list[Entry | Gap]
@@ -412,14 +412,14 @@ def _bodies(found: list[Entry | Gap], *what: int) -> Iterator[tuple[int, Body]]:
 
 
 def _head(found: list[Entry | Gap]) -> tuple[int, float] | None:
-    """The turn and the time that a half says of itself."""
+    """The lap and the time that a half says of itself."""
     first = found[0]
     body = None if isinstance(first, Gap) else first[2]
-    if body is not None and body.what == TURN:
+    if body is not None and body.what == LAP:
         with contextlib.suppress(TypeError, ValueError):
-            turn, since = body.value
-            if type(turn) is int and 0 <= turn < _MAX_TURN and type(since) is float:
-                return turn, since
+            lap, since = body.value
+            if type(lap) is int and 0 <= lap < _MAX_LAP and type(since) is float:
+                return lap, since
     return None
 
 
@@ -428,16 +428,6 @@ def _middle(times: list[float]) -> float:
     return sorted(times)[len(times) // 2]
 
 
-MAX_JOURNALS = journal_files.MAX_JOURNALS
-folder, launches, where, remove, mark_done = (
-    journal_files.folder,
-    journal_files.launches,
-    journal_files.where,
-    journal_files.remove,
-    journal_files.mark_done,
-)
-
-
 def read(path: Path) -> bytes:
-    """The content of a dead launch's journal; raises what `journal_files.read` does."""
-    return journal_files.read(path, SIZE)
+    """The content of a dead launch's journal; raises what `journal_files.read_up_to` does."""
+    return journal_files.read_up_to(path, SIZE)

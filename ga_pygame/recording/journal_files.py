@@ -33,7 +33,7 @@ POSITION = struct.Struct("<Q")
 POSITION_AT = 24
 STORED = struct.Struct("<QQ")
 STORED_AT = 32
-_NAME = re.compile(r"journal-([A-Za-z0-9_-]{1,64})\.ring")
+_JOURNAL_NAME = re.compile(r"journal-([A-Za-z0-9_-]{1,64})\.ring")
 _QUICK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _IS_POSIX = sys.platform != "win32"
@@ -43,7 +43,7 @@ class NotOurs(OSError):
     """A file or folder that somebody else made, or that is none."""
 
 
-def shared_folder(data_folder: Path) -> Path | None:
+def memory_folder(data_folder: Path) -> Path | None:
     """The folder in shared memory that belongs to a data folder; `None` where the system has none.
 
     Two containers may share this memory and see different disks under one path, so the name holds which folder on
@@ -62,7 +62,7 @@ def shared_folder(data_folder: Path) -> Path | None:
 
 def folder(data_folder: Path) -> Path:
     """Where a new journal lies: in shared memory, or in the data folder where that place is somebody else's."""
-    shared = shared_folder(data_folder)
+    shared = memory_folder(data_folder)
     if shared is not None:
         with contextlib.suppress(OSError), _opened(shared, make=True):
             return shared
@@ -71,7 +71,7 @@ def folder(data_folder: Path) -> Path:
 
 def folders(data_folder: Path) -> list[Path]:
     """Where the journals of earlier launches may lie."""
-    shared = shared_folder(data_folder)
+    shared = memory_folder(data_folder)
     return [data_folder] if shared is None else [shared, data_folder]
 
 
@@ -95,7 +95,7 @@ def launches(data_folder: Path) -> list[str]:
             os.scandir(one if inside is None else inside) as all_,
         ):
             for _, entry in zip(range(MAX_LISTED), all_, strict=False):
-                match = _NAME.fullmatch(entry.name)
+                match = _JOURNAL_NAME.fullmatch(entry.name)
                 if match is not None and len(found) < MAX_JOURNALS:
                     found.append(match[1])
     return found
@@ -112,7 +112,7 @@ def make(path: Path) -> int:
         return os.open(_at(path.parent, path.name, inside), flags, 0o600, dir_fd=inside)
 
 
-def read(path: Path, size: int) -> bytes:
+def read_up_to(path: Path, size: int) -> bytes:
     """The content of a journal; shorter where its end was cut off.
 
     Raises:

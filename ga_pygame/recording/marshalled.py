@@ -1,7 +1,8 @@
 """Reads what `marshal.dumps(value, 2)` wrote, without `marshal`: for bytes that come from a file.
 
 `marshal.loads` believes its input: damaged or forged bytes crash the interpreter, or make a tuple that holds itself.
-This reads plain values only, never more of them than there are bytes, never deeper than `MAX_DEPTH`, and raises
+This reads plain values only, never more of them than there are bytes, never deeper than
+`MAX_CONTAINER_DEPTH`, and raises
 `ValueError` for everything else. It takes some 0.3 µs a value, and is for what a dead process left; a process reads
 its own memory with `marshal` itself, which is ten times as fast.
 """
@@ -14,17 +15,17 @@ from typing import Any
 VERSION = 2
 """The form that is written: without references, which could make circles, and the same in every Python since 3.4."""
 
-MAX_DEPTH = 12
+MAX_CONTAINER_DEPTH = 12
 """Containers in containers; more is refused."""
 
-MAX_DIGITS = 80
+MAX_INT_DIGITS = 80
 """Digits of 15 bits that a whole number may have: 1,200 bits, more than any float can say."""
 
 _INT = struct.Struct("<i")
 _FLOAT = struct.Struct("<d")
 _SINGLES = {ord("N"): None, ord("T"): True, ord("F"): False}
 _TEXTS, _LISTS = b"ut", b"(["
-_END = object()
+_DICT_END = object()
 
 
 def loads(data: bytes) -> Any:
@@ -34,22 +35,22 @@ def loads(data: bytes) -> Any:
         ValueError: It is not the whole form of one plain value.
     """
     try:
-        value, at = _value(data, 0, MAX_DEPTH)
+        value, at = _read_value(data, 0, MAX_CONTAINER_DEPTH)
     except (struct.error, IndexError, TypeError) as error:  # cut short; a list as a key
         raise ValueError(f"no value: {error}") from error
-    if value is _END or at != len(data):
+    if value is _DICT_END or at != len(data):
         raise ValueError("no value, or more than one")
     return value
 
 
-def _value(data: bytes, at: int, depth: int) -> tuple[Any, int]:  # noqa: PLR0911 - one for each kind
+def _read_value(data: bytes, at: int, depth: int) -> tuple[Any, int]:  # noqa: PLR0911 - one for each kind
     """The value at a place and the place behind it."""
     kind = data[at]
     at += 1
     if kind in _SINGLES:
         return _SINGLES[kind], at
     if kind in _TEXTS:
-        start, end = at + 4, at + 4 + _size(data, at)
+        start, end = at + 4, at + 4 + _read_size(data, at)
         if end > len(data):
             raise ValueError("text that is cut short")
         return data[start:end].decode("utf-8", "surrogatepass"), end
@@ -58,51 +59,51 @@ def _value(data: bytes, at: int, depth: int) -> tuple[Any, int]:  # noqa: PLR091
     if kind == 0x67:  # g
         return _FLOAT.unpack_from(data, at)[0], at + 8
     if kind == 0x6C:  # l
-        return _long(data, at)
+        return _read_int(data, at)
     if kind == 0x30:  # 0: the end of a dict
-        return _END, at
+        return _DICT_END, at
     if not depth:
         raise ValueError("too deep")
     if kind in _LISTS:
-        items, at = _items(data, at + 4, _size(data, at), depth - 1)
+        items, at = _read_items(data, at + 4, _read_size(data, at), depth - 1)
         return (tuple(items) if kind == 0x28 else items), at
     if kind == 0x7B:  # {
-        return _dict(data, at, depth - 1)
+        return _read_dict(data, at, depth - 1)
     raise ValueError(f"unknown kind {kind}")
 
 
-def _size(data: bytes, at: int) -> int:
+def _read_size(data: bytes, at: int) -> int:
     size: int = _INT.unpack_from(data, at)[0]
     if not 0 <= size <= len(data):
         raise ValueError("a size beyond the data")
     return size
 
 
-def _items(data: bytes, at: int, count: int, depth: int) -> tuple[list[Any], int]:
+def _read_items(data: bytes, at: int, count: int, depth: int) -> tuple[list[Any], int]:
     items = []
     for _ in range(count):
-        item, at = _value(data, at, depth)
-        if item is _END:
+        item, at = _read_value(data, at, depth)
+        if item is _DICT_END:
             raise ValueError("an end without a beginning")
         items.append(item)
     return items, at
 
 
-def _dict(data: bytes, at: int, depth: int) -> tuple[dict[Any, Any], int]:
+def _read_dict(data: bytes, at: int, depth: int) -> tuple[dict[Any, Any], int]:
     found: dict[Any, Any] = {}
     while True:
-        key, at = _value(data, at, depth)
-        if key is _END:
+        key, at = _read_value(data, at, depth)
+        if key is _DICT_END:
             return found, at
-        value, at = _value(data, at, depth)
-        if value is _END:
+        value, at = _read_value(data, at, depth)
+        if value is _DICT_END:
             raise ValueError("a key without a value")
         found[key] = value
 
 
-def _long(data: bytes, at: int) -> tuple[int, int]:
+def _read_int(data: bytes, at: int) -> tuple[int, int]:
     (count,) = _INT.unpack_from(data, at)
-    if not 0 < abs(count) <= MAX_DIGITS:
+    if not 0 < abs(count) <= MAX_INT_DIGITS:
         raise ValueError("a number of too many digits")
     digits = struct.unpack_from(f"<{abs(count)}H", data, at + 4)
     if any(digit >= 2**15 for digit in digits) or not digits[-1]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ga_pygame.recording import journal
+from ga_pygame.recording import journal_files
 from tests.e2e.fault_counts import tally
 from tests.e2e.fault_launch import Plan, World
 from tests.e2e.fault_suite import Suite
@@ -75,7 +75,7 @@ def lock_files(world: World) -> Iterator[None]:
 def handles(world: World) -> Iterator[None]:
     """Have all files open, as a scanner does."""
     with contextlib.ExitStack() as held:
-        for folder in {world.outbox.parent, journal.folder(world.outbox.parent)}:
+        for folder in {world.outbox.parent, journal_files.folder(world.outbox.parent)}:
             for path in folder.glob("*"):
                 with contextlib.suppress(OSError):
                     held.enter_context(path.open("rb"))
@@ -186,7 +186,7 @@ def test_journal_that_cannot_be_removed(way: str, suite: Suite, plain_server: Pl
         plain_server.heal()
         with contextlib.ExitStack() as kept:
             if way == "immutable":
-                folder = journal.folder(world.outbox.parent)
+                folder = journal_files.folder(world.outbox.parent)
                 if not all(kept.enter_context(immutable(path)) for path in folder.glob("*.ring")):
                     pytest.skip("no immutable files on the file system of the journals")
             for _ in range(3):

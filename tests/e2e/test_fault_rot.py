@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ga_pygame.recording import journal
+from ga_pygame.recording import journal, journal_files
 from ga_pygame.recording.entries import ROW_SIZE
 from tests.e2e.fault_counts import tally
 from tests.e2e.fault_launch import Plan, World
@@ -89,7 +89,7 @@ def rot_log(world: World, chance: random.Random) -> tuple[str, float]:
 
 def journals(world: World) -> list[Path]:
     """The journals of dead launches, in shared memory and in the data folder."""
-    folders = {journal.folder(world.outbox.parent), world.outbox.parent}
+    folders = {journal_files.folder(world.outbox.parent), world.outbox.parent}
     return sorted(path for folder in folders for path in folder.rglob("*.ring"))
 
 

@@ -67,13 +67,13 @@ def payload(annotations: bytes, own: bytes) -> bytes:
     return b"%b,%b}" % (annotations, own) if annotations else own + b"}"
 
 
-def taken_apart(record: StoredRecord) -> NewRecord:
+def as_new_record(record: StoredRecord) -> NewRecord:
     """A record that was in another outbox."""
     return NewRecord(*record[1:5], b"", record.payload[:-1], record.extra)
 
 
 @dataclass(frozen=True, slots=True)
-class Orphan:
+class DeadLaunch:
     """What a process left behind that died.
 
     Attributes:
@@ -89,15 +89,7 @@ class Orphan:
     is_of_this_file: bool = True
 
 
-def _nothing(_cause: str, _message: str) -> None:
-    pass
-
-
-def _uncounted(_count: int, _message: str) -> None:
-    pass
-
-
-def _unrefused(_message: str) -> None:
+def _unheard(*_message: object) -> None:
     pass
 
 
@@ -110,9 +102,9 @@ class Told(NamedTuple):
         refused: Takes why an amount is not added to its sum.
     """
 
-    say: Callable[[str, str], None] = _nothing
-    lost: Callable[[int, str], None] = _uncounted
-    refused: Callable[[str], None] = _unrefused
+    say: Callable[[str, str], None] = _unheard
+    lost: Callable[[int, str], None] = _unheard
+    refused: Callable[[str], None] = _unheard
 
 
 class Rejected(NamedTuple):
@@ -249,12 +241,12 @@ class Outbox(Protocol):
         """Whether all that was committed is where it is to stay."""
         ...
 
-    def orphans(self) -> Sequence[Orphan]:
-        """What dead processes left behind; nobody else gets it until `bury`."""
+    def dead_launches(self) -> Sequence[DeadLaunch]:
+        """What dead processes left behind; nobody else gets it until `forget_launch`."""
         ...
 
-    def bury(self, orphan: Orphan) -> None:
-        """What an orphan held is in the outbox: forget it."""
+    def forget_launch(self, dead_launch: DeadLaunch) -> None:
+        """What an dead_launch held is in the outbox: forget it."""
         ...
 
     def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
@@ -294,7 +286,7 @@ def cut(records: Iterable[StoredRecord], max_events: int, max_bytes: int) -> tup
     return taken, False
 
 
-LEAST_SUM = 1e-9
+MIN_SUM = 1e-9
 """A sum nearer to zero is nothing but the rounding of fractions."""
 
 

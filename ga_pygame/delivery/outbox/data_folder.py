@@ -12,7 +12,7 @@ import stat
 import sys
 from pathlib import Path
 
-_KINDS = (
+_FILE_TYPES = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISLNK, "a link"),
     (stat.S_ISFIFO, "a pipe"),
@@ -22,7 +22,7 @@ _KINDS = (
 )
 
 
-def make(folder: Path) -> None:
+def make_private_folder(folder: Path) -> None:
     """Make a folder and what is missing above it, each for the user only, whatever the umask is.
 
     Raises:
@@ -70,7 +70,7 @@ def check_open(file: int, path: Path) -> None:
 
 def _check_file(found: os.stat_result, path: Path) -> None:
     if not stat.S_ISREG(found.st_mode):
-        kind = next((words for is_kind, words in _KINDS if is_kind(found.st_mode)), "no file")
+        kind = next((words for is_kind, words in _FILE_TYPES if is_kind(found.st_mode)), "no file")
         raise OSError(errno.EINVAL, f"is {kind}, not a plain file", str(path))
     _check_owner(found, path)
 

@@ -18,8 +18,8 @@ from ga_pygame.clock import Clock
 from ga_pygame.delivery.outbox import replaced, salvage
 from ga_pygame.delivery.outbox.contract import (
     Batch,
+    DeadLaunch,
     LockedError,
-    Orphan,
     Outbox,
     OutboxError,
     Rejected,
@@ -357,17 +357,17 @@ class FailoverOutbox:
     def is_on_disk(self) -> bool:
         return not self._in_memory or self._path is None
 
-    def bury(self, orphan: Orphan) -> None:
+    def forget_launch(self, dead_launch: DeadLaunch) -> None:
         if self._disk is not None:
             with contextlib.suppress(OutboxError):
-                self._disk.bury(orphan)
+                self._disk.forget_launch(dead_launch)
 
-    def orphans(self) -> Sequence[Orphan]:
+    def dead_launches(self) -> Sequence[DeadLaunch]:
         try:
-            found = self._disk.orphans() if self._disk and not self._in_memory else ()
+            found = self._disk.dead_launches() if self._disk and not self._in_memory else ()
             # The disk may fail before they are picked up: what ends them in memory has to know that they are open.
-            self._memory.elsewhere |= {session.session_id for orphan in found for session in orphan.sessions}
-            return [replace(orphan, is_of_this_file=False) for orphan in found] if self._is_another else found
+            self._memory.elsewhere |= {session.session_id for dead_launch in found for session in dead_launch.sessions}
+            return [replace(dead_launch, is_of_this_file=False) for dead_launch in found] if self._is_another else found
         except OutboxError as error:
             self._note(error, self._disk, "what earlier launches left cannot be read now")
             return ()

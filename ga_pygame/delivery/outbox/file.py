@@ -47,8 +47,8 @@ def connect(path: Path, seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
     for suffix in ("", "-wal", "-shm", "-journal"):
         data_folder.check(path.with_name(path.name + suffix))
     if not path.exists():
-        _make(path)
-    connection = _plain(path, seconds)
+        _make_empty(path)
+    connection = _unchecked_connection(path, seconds)
     try:
         try:
             mode = _journal_mode(connection, "WAL")
@@ -56,7 +56,7 @@ def connect(path: Path, seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
             if _is_locked(error):
                 raise
             connection.close()
-            connection = _plain(path, seconds)  # the file was a WAL's on another system
+            connection = _unchecked_connection(path, seconds)  # the file was a WAL's on another system
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # then it needs no shared memory
             mode = _journal_mode(connection, "TRUNCATE")
             connection.execute("PRAGMA locking_mode = NORMAL")
@@ -75,7 +75,7 @@ def connect(path: Path, seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
     return connection
 
 
-def _make(path: Path) -> None:
+def _make_empty(path: Path) -> None:
     """An empty file that only the user can read, whatever the umask is; SQLite's other files take its mode."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -87,14 +87,14 @@ def _make(path: Path) -> None:
         os.close(file)
 
 
-def _plain(path: Path, seconds: float) -> sqlite3.Connection:
+def _unchecked_connection(path: Path, seconds: float) -> sqlite3.Connection:
     # Each connection is used by one thread after start; it may be closed by another.
     connection = sqlite3.connect(path, timeout=seconds, isolation_level=None, check_same_thread=False)
-    connection.text_factory = text_of
+    connection.text_factory = column_text
     return connection
 
 
-def text_of(text: bytes) -> str:
+def column_text(text: bytes) -> str:
     """What a column says; of damaged text as much as can be read, for the checks to refuse."""
     return text.decode("utf-8", "replace")
 
@@ -121,7 +121,7 @@ def read_values(path: Path, key: KeptKey | None = None, seconds: float = 0.0) ->
         with contextlib.closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=seconds, uri=True)
         ) as connection:
-            connection.text_factory = text_of
+            connection.text_factory = column_text
             return dict(connection.execute(query, (key,)).fetchall())
     except (sqlite3.Error, OSError, ValueError):
         return {}

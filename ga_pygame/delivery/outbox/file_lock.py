@@ -31,7 +31,7 @@ for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOINHERIT"
 if sys.platform == "win32":
     import msvcrt
 
-    _BUSY = {errno.EACCES, errno.EDEADLK}
+    _BUSY_ERRNOS = {errno.EACCES, errno.EDEADLK}
 
     def _lock(file: int) -> None:
         os.lseek(file, 0, os.SEEK_SET)
@@ -40,7 +40,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    _BUSY = {errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK}
+    _BUSY_ERRNOS = {errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK}
 
     def _lock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -144,7 +144,7 @@ class FileLock:
             is_there = os.path.samestat(os.fstat(file), os.stat(self.path))  # else its last holder removed it just now
         except OSError as error:
             os.close(file)
-            if error.errno in _BUSY or isinstance(error, FileNotFoundError):
+            if error.errno in _BUSY_ERRNOS or isinstance(error, FileNotFoundError):
                 return False
             raise
         if not is_there:

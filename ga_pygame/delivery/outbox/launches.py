@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ga_pygame import kept
-from ga_pygame.delivery.outbox.contract import Orphan, OutboxError, Told
+from ga_pygame.delivery.outbox.contract import DeadLaunch, OutboxError, Told
 from ga_pygame.delivery.outbox.file_lock import FileLock
 from ga_pygame.delivery.outbox.open_session import OpenSession, lost_flows, session_of
 from ga_pygame.recording import journal_files
@@ -38,7 +38,7 @@ class Launches:
         self.own = own
         self._told = told
         self._lock = self._lock_file(own)
-        self._graves: dict[str, FileLock] = {}
+        self._dead_locks: dict[str, FileLock] = {}
 
     def begin(self) -> None:
         """Say that we live, if that is not said yet.
@@ -54,7 +54,7 @@ class Launches:
 
     def end(self, *, keep_file: bool) -> None:
         """Say that we are gone."""
-        for lock in self._graves.values():
+        for lock in self._dead_locks.values():
             lock.release()
         if keep_file:  # another outbox of this launch holds the file of that name
             self._lock.release()
@@ -65,7 +65,7 @@ class Launches:
         """Where that launch notes its records."""
         return journal_files.where(self._folder, launch)
 
-    def orphans(self, connection: sqlite3.Connection) -> Sequence[Orphan]:
+    def dead_launches(self, connection: sqlite3.Connection) -> Sequence[DeadLaunch]:
         """See `Outbox`."""
         rows = self._open_sessions(connection)
         positions = connection.execute("SELECT key FROM key_value WHERE key GLOB ?", (kept.JOURNALS,)).fetchall()
@@ -79,15 +79,15 @@ class Launches:
                 mark.unlink(missing_ok=True)
                 rows = [row for row in rows if row[0] != launch]
         self._sweep()
-        orphans = []
+        dead_launches = []
         for launch in dead:
             sessions = [session for owner, session in rows if owner == launch]
             path = self.journal_of(launch)
             if sessions or path.exists():
-                orphans.append(Orphan(launch, sessions, path if path.exists() else None))
+                dead_launches.append(DeadLaunch(launch, sessions, path if path.exists() else None))
             else:
                 self._release_lock_of(launch)
-        return orphans
+        return dead_launches
 
     def _open_sessions(self, connection: sqlite3.Connection) -> list[tuple[str, OpenSession]]:
         """Sessions that are open in the file, each with its launch; a row that makes no sense is removed and told."""
@@ -106,16 +106,16 @@ class Launches:
             self._told.lost(1, "the row of an open session makes no sense, so that session never ends")
         return found
 
-    def bury(self, connection: sqlite3.Connection, orphan: Orphan) -> None:
+    def forget_launch(self, connection: sqlite3.Connection, dead_launch: DeadLaunch) -> None:
         """See `Outbox`."""
-        path = self.journal_of(orphan.launch)
-        if orphan.journal is not None:  # so that a damaged WAL cannot undo what no journal has any more
+        path = self.journal_of(dead_launch.launch)
+        if dead_launch.journal is not None:  # so that a damaged WAL cannot undo what no journal has any more
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         journal_files.mark_done(path)
         if journal_files.remove(path):  # else its position has to outlive it: see `_sweep_positions`
-            connection.execute("DELETE FROM key_value WHERE key = ?", (kept.journal_position(orphan.launch),))
-        self._release_lock_of(orphan.launch)
+            connection.execute("DELETE FROM key_value WHERE key = ?", (kept.journal_position(dead_launch.launch),))
+        self._release_lock_of(dead_launch.launch)
 
     def _sweep_positions(
         self, connection: sqlite3.Connection, known: Sequence[tuple[str]], journals: Collection[str]
@@ -130,15 +130,15 @@ class Launches:
         """Hold a dead launch's lock, so that one process alone picks up what it left; false where it lives."""
         lock = self._lock_file(launch)
         try:
-            if launch in self._graves or not lock.acquire():
+            if launch in self._dead_locks or not lock.acquire():
                 return False
         except OSError:  # a file that is not ours has that name
             return False
-        self._graves[launch] = lock
+        self._dead_locks[launch] = lock
         return True
 
     def _release_lock_of(self, launch: str) -> None:
-        if (lock := self._graves.pop(launch, None)) is not None:
+        if (lock := self._dead_locks.pop(launch, None)) is not None:
             lock.remove()
 
     def mark_ended(self) -> None:
@@ -162,7 +162,12 @@ class Launches:
                 is_old = stale.lstat().st_mtime < own - _FRESH_SECONDS
             except FileNotFoundError:  # another copy has removed it just now
                 continue
-            if is_old and launch not in self._graves and kept.LAUNCH.fullmatch(launch) and self._take_lock_of(launch):
+            if (
+                is_old
+                and launch not in self._dead_locks
+                and kept.LAUNCH.fullmatch(launch)
+                and self._take_lock_of(launch)
+            ):
                 self._release_lock_of(launch)
 
     def _lock_file(self, launch: str) -> FileLock:

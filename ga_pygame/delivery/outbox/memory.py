@@ -13,21 +13,21 @@ from threading import Lock
 from typing import TypeVar
 
 from ga_pygame import kept
-from ga_pygame.clock import breathe, new_id
+from ga_pygame.clock import new_id, yield_gil
 from ga_pygame.delivery.outbox.contract import (
-    LEAST_SUM,
     MAX_REJECTED,
+    MIN_SUM,
     PROTECTED,
     Batch,
+    DeadLaunch,
     NewRecord,
-    Orphan,
     Rejected,
     Told,
     Transaction,
+    as_new_record,
     cut,
     refusal,
     sum_record,
-    taken_apart,
 )
 from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.kept import COUNTERS, USER_ID, KeptKey
@@ -36,7 +36,7 @@ from ga_pygame.protocol import StoredRecord
 T = TypeVar("T")
 
 
-_POURED = 128
+_YIELD_AFTER_POURED = 128
 """Records that are poured between two chances for the game thread to take the interpreter lock."""
 
 
@@ -112,10 +112,10 @@ class MemoryOutbox:
 
     is_on_disk = True  # there is none to wait for
 
-    def orphans(self) -> Sequence[Orphan]:
+    def dead_launches(self) -> Sequence[DeadLaunch]:
         return ()
 
-    def bury(self, orphan: Orphan) -> None:
+    def forget_launch(self, dead_launch: DeadLaunch) -> None:
         pass
 
     def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
@@ -145,7 +145,7 @@ class MemoryOutbox:
         frozen = []
         for place, value in tuple(self._sums.items()):
             if place[0] == destination:
-                if abs(value) >= LEAST_SUM:
+                if abs(value) >= MIN_SUM:
                     self._frozen[place] = (value, new_id())
                     frozen.append(place)
                 del self._sums[place]
@@ -250,9 +250,9 @@ class MemoryOutbox:
                 transaction.save_session(session)
         for place, record in enumerate(tuple(self._records.values()), 1):
             wanted = [name for name, queue in self._waiting.items() if record.id in queue]
-            transaction.add([taken_apart(record)], wanted)
-            if place % _POURED == 0:
-                breathe()
+            transaction.add([as_new_record(record)], wanted)
+            if place % _YIELD_AFTER_POURED == 0:
+                yield_gil()
         self._add_up()
         for (destination, slot), amount in self._sums.items():
             transaction.add_to_sum(destination, slot, amount)

@@ -33,11 +33,11 @@ def move(old: SqliteOutbox, new: SqliteOutbox, destinations: Sequence[str], told
     def copy(transaction: Transaction) -> bool:
         if transaction.value(kept.SAVED_FROM) == mark:
             return False
-        there = set() if is_new else {_event(one) for one, _ in _records(new, destinations)}
-        if not is_new and transaction.value(kept.USER_ID) == salvage.value(old.connection, kept.USER_ID):
+        there = set() if is_new else {_event(one) for one, _ in _waiting_records(new, destinations)}
+        if not is_new and transaction.value(kept.USER_ID) == salvage.kept_value(old.connection, kept.USER_ID):
             salvage.delete_sums(new.connection)  # of an older copy: the old file's have grown from them
         salvage.copy_values(old.connection, old.launch, transaction, told.say)
-        for record, only in _records(old, destinations):
+        for record, only in _waiting_records(old, destinations):
             if _event(record) not in there:
                 transaction.add([record], only)
         transaction.remember(kept.SAVED_FROM, mark)
@@ -48,10 +48,10 @@ def move(old: SqliteOutbox, new: SqliteOutbox, destinations: Sequence[str], told
 
 def waiting(old: SqliteOutbox, destinations: Sequence[str]) -> int:
     """How many records wait in a file that is gone."""
-    return len(_records(old, destinations))
+    return len(_waiting_records(old, destinations))
 
 
-def _records(outbox: SqliteOutbox, destinations: Sequence[str]) -> list[tuple[NewRecord, list[str] | None]]:
+def _waiting_records(outbox: SqliteOutbox, destinations: Sequence[str]) -> list[tuple[NewRecord, list[str] | None]]:
     return salvage.read_records(outbox.connection, None, outbox.delivered, destinations).records
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ga_pygame import kept
-from ga_pygame.clock import breathe
-from ga_pygame.delivery.outbox.contract import NewRecord, Transaction, taken_apart
-from ga_pygame.delivery.outbox.file import text_of
+from ga_pygame.clock import yield_gil
+from ga_pygame.delivery.outbox.contract import NewRecord, Transaction, as_new_record
+from ga_pygame.delivery.outbox.file import column_text
 from ga_pygame.delivery.outbox.open_session import session_of
 from ga_pygame.delivery.outbox.schema import SELECT, DamagedBlockError, Row, as_row, records, unsealed, whole_parts
 from ga_pygame.protocol import StoredRecord
@@ -28,10 +28,10 @@ MAX_GAP = 10_000
 MAX_SET_ASIDE = 3
 """Damaged files that are kept for who wants to look; a further one takes the place of the oldest."""
 
-_PAGE = 4096
+_SQLITE_PAGE = 4096
 _WAL_HEAD, _FRAME_HEAD = 32, 24
-_COLUMNS = 9
-_PACE = 64
+_BLOCK_COLUMN_COUNT = 9
+_YIELD_AFTER_BLOCKS = 64
 
 
 class Found(NamedTuple):
@@ -51,7 +51,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """A damaged file, as far as SQLite can open it."""
     _restore_head(path)
     connection = sqlite3.connect(path, isolation_level=None)
-    connection.text_factory = text_of
+    connection.text_factory = column_text
     try:
         with contextlib.suppress(sqlite3.Error):
             connection.execute(
@@ -62,7 +62,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-_HEAD = (  # place and value of what is the same in each of our files. Source: SQLite, Database File Format
+_SQLITE_HEAD = (  # place and value of what is the same in each of our files. Source: SQLite, Database File Format
     (0, b"SQLite format 3\0\x10\0"),
     (20, b"\0\x40\x20\x20"),
     (44, b"\0\0\0\x04"),
@@ -78,7 +78,7 @@ def _restore_head(path: Path) -> None:
     try:
         with path.open("r+b") as file:
             head = bytearray(file.read(100))
-            places = [(at + place, byte) for at, text in _HEAD for place, byte in enumerate(text)]
+            places = [(at + place, byte) for at, text in _SQLITE_HEAD for place, byte in enumerate(text)]
             wrong = [(at, byte) for at, byte in places if at < len(head) and head[at] != byte]
             if len(head) < 100 or len(wrong) > _MAX_WRONG:
                 return
@@ -88,7 +88,7 @@ def _restore_head(path: Path) -> None:
                 if head[at] not in (1, 2):
                     head[at] = 2
             file.seek(0, 2)
-            head[28:32] = (file.tell() // _PAGE).to_bytes(4, "big")
+            head[28:32] = (file.tell() // _SQLITE_PAGE).to_bytes(4, "big")
             head[92:96] = head[24:28]
             file.seek(0)
             file.write(head)
@@ -105,16 +105,16 @@ def copy_values(damaged: sqlite3.Connection, own: str, transaction: Transaction,
         transaction: Takes it.
         say: Told of values that make no sense.
     """
-    for key, value in kept.values(_readable(damaged, "SELECT key, value FROM key_value"), say).items():
+    for key, value in kept.values(_readable_rows(damaged, "SELECT key, value FROM key_value"), say).items():
         transaction.remember(key, value)
-    for level, number in _readable(damaged, "SELECT progression_event_id, attempt_num FROM progression"):
+    for level, number in _readable_rows(damaged, "SELECT progression_event_id, attempt_num FROM progression"):
         if isinstance(level, str) and (attempts := kept.count(number, kept.MAX_ATTEMPTS)):
             transaction.set_attempts(level, attempts)
-    for row in _readable(damaged, "SELECT * FROM session_end"):
+    for row in _readable_rows(damaged, "SELECT * FROM session_end"):
         session, launch = session_of(tuple(row[:-1])), row[-1]
         if session is not None and isinstance(launch, str) and kept.LAUNCH.fullmatch(launch):
             transaction.save_session(session, None if launch == own else launch)
-    for destination, slot, value, key in _readable(
+    for destination, slot, value, key in _readable_rows(
         damaged, "SELECT destination, slot, value, idempotency_key FROM sums"
     ):
         amount = kept.amount(value)
@@ -160,10 +160,10 @@ def read_records(
             only = part[4]
             wanted = None if only is None else [name for name in only.split(",") if name]
             found |= {record.id: (record, wanted) for record in records(part, done or 0)}
-        if place % _PACE == 0:
-            breathe()
+        if place % _YIELD_AFTER_BLOCKS == 0:
+            yield_gil()
     order = sorted(found)
-    lost = _missing(order, done, last(damaged))
+    lost = _count_missing(order, done, last(damaged))
     if unknown:
         lost += sum(
             min(row[1], max(0, assumed - row[0] + row[1]))
@@ -174,13 +174,13 @@ def read_records(
     for record_id in order:
         record, only = found[record_id]
         waits = [name for name, its in names.items() if its < record_id and (only is None or name in only)]
-        kept_records.append((taken_apart(record), only if len(waits) == len(names) or not names else waits))
+        kept_records.append((as_new_record(record), only if len(waits) == len(names) or not names else waits))
     return Found(kept_records, lost)
 
 
-def value(damaged: sqlite3.Connection, key: kept.KeptKey) -> object:
+def kept_value(damaged: sqlite3.Connection, key: kept.KeptKey) -> object:
     """One kept value as it is, `None` where it cannot be read."""
-    return dict(_readable(damaged, "SELECT key, value FROM key_value")).get(key)
+    return dict(_readable_rows(damaged, "SELECT key, value FROM key_value")).get(key)
 
 
 def delete_sums(connection: sqlite3.Connection) -> None:
@@ -191,7 +191,7 @@ def delete_sums(connection: sqlite3.Connection) -> None:
 def _done(damaged: sqlite3.Connection) -> dict[str, int]:
     """Up to which id each destination has everything, as far as anything says so."""
     names: dict[str, int] = {}
-    for name, *both in _readable(damaged, "SELECT name, done, seal FROM destinations"):
+    for name, *both in _readable_rows(damaged, "SELECT name, done, seal FROM destinations"):
         if isinstance(name, str) and (number := unsealed(name, *both)) is not None:
             names[name] = number
     return names
@@ -199,11 +199,11 @@ def _done(damaged: sqlite3.Connection) -> dict[str, int]:
 
 def last(damaged: sqlite3.Connection) -> int | None:
     """The highest id that there ever was."""
-    rows = list(_readable(damaged, "SELECT seq FROM sqlite_sequence WHERE name = 'blocks'"))
+    rows = list(_readable_rows(damaged, "SELECT seq FROM sqlite_sequence WHERE name = 'blocks'"))
     return rows[0][0] if rows and type(rows[0][0]) is int else None
 
 
-def _missing(order: list[int], done: int | None, last: int | None) -> int:
+def _count_missing(order: list[int], done: int | None, last: int | None) -> int:
     """How many ids are not there between what is done with and the last one."""
     lost, before = 0, done if done is not None else (order[0] - 1 if order else 0)
     for record_id in (*order, *([last + 1] if last is not None else [])):
@@ -226,7 +226,7 @@ def _readable_blocks(damaged: sqlite3.Connection) -> Iterator[Row]:
                 yield row
 
 
-def _readable(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
+def _readable_rows(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
     """The rows of a query up to the first that cannot be read."""
     with contextlib.suppress(sqlite3.Error):
         yield from damaged.execute(query)
@@ -237,22 +237,22 @@ def _readable(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ..
 
 def _pages(path: Path) -> Iterator[bytes]:
     """The pages of the file and of its WAL."""
-    places = ((path, 0, _PAGE), (path.with_name(path.name + "-wal"), _WAL_HEAD, _FRAME_HEAD + _PAGE))
+    places = ((path, 0, _SQLITE_PAGE), (path.with_name(path.name + "-wal"), _WAL_HEAD, _FRAME_HEAD + _SQLITE_PAGE))
     for file_path, start, step in places:
         try:
             with file_path.open("rb") as file:
                 file.seek(start)
                 while content := file.read(step):
                     if len(content) == step:
-                        yield content[-_PAGE:]
+                        yield content[-_SQLITE_PAGE:]
         except OSError:
             continue
 
 
 def _cells(page: bytes) -> Iterator[int]:
     """The places of a page's cells, whatever the page says that it is. Source: SQLite, File Format, B-tree Pages."""
-    cells = min(int.from_bytes(page[3:5], "big"), _PAGE // 2)
-    for place in range(8, min(8 + 2 * cells, _PAGE), 2):
+    cells = min(int.from_bytes(page[3:5], "big"), _SQLITE_PAGE // 2)
+    for place in range(8, min(8 + 2 * cells, _SQLITE_PAGE), 2):
         yield int.from_bytes(page[place : place + 2], "big")
 
 
@@ -273,14 +273,14 @@ def _done_in_pages(path: Path) -> dict[str, int]:
         for at in _cells(page):
             with contextlib.suppress(IndexError, ValueError, struct.error):
                 size, start = _varint(page, at)
-                name, _, text = _values(page, start, 3) if size <= _PAGE else ("", 0, "")
+                name, _, text = _columns(page, start, 3) if size <= _SQLITE_PAGE else ("", 0, "")
                 number = unsealed(name, None, text) if isinstance(name, str) else None
                 if number is not None:
                     found[name] = max(number, found.get(name, 0))
     return found
 
 
-def _values(page: bytes, at: int, columns: int) -> list[Any]:
+def _columns(page: bytes, at: int, columns: int) -> list[Any]:
     """The columns of a record that begins there; anything may be wrong with it."""
     length, place = _varint(page, at)
     kinds = []
@@ -291,7 +291,7 @@ def _values(page: bytes, at: int, columns: int) -> list[Any]:
         raise ValueError("a row of another table")
     values = []
     for kind in kinds:
-        value, place = _value(page, place, kind)
+        value, place = _column(page, place, kind)
         values.append(value)
     return values
 
@@ -300,9 +300,9 @@ def _row(page: bytes, at: int) -> Row:
     """One cell as `SELECT` would give it; anything may be wrong with it."""
     size, at = _varint(page, at)
     last_id, at = _varint(page, at)
-    if size > _PAGE:
+    if size > _SQLITE_PAGE:
         raise ValueError("the rest lies on other pages")
-    values = _values(page, at, _COLUMNS)
+    values = _columns(page, at, _BLOCK_COLUMN_COUNT)
     _, count, session_id, offset, _, only, annotations, lines, checks = values
     return last_id, count, session_id, None if offset is None else float(offset), only, annotations, lines, checks
 
@@ -320,7 +320,7 @@ def _varint(page: bytes, at: int) -> tuple[int, int]:
 _INTEGER_BYTES = (0, 1, 2, 3, 4, 6, 8)
 
 
-def _value(page: bytes, at: int, kind: int) -> tuple[Any, int]:
+def _column(page: bytes, at: int, kind: int) -> tuple[Any, int]:
     """A column of that serial type, and the place behind it."""
     if kind < len(_INTEGER_BYTES):
         end = at + _INTEGER_BYTES[kind]

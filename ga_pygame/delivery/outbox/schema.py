@@ -17,10 +17,11 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ga_pygame.clock import breathe
+from ga_pygame.clock import yield_gil
 from ga_pygame.delivery.outbox.contract import PROTECTED, NewRecord, payload
 from ga_pygame.kept import OUTBOX_SIZE
 from ga_pygame.protocol import StoredRecord
+from ga_pygame.records import new_tuple
 
 SCHEMA_VERSION = 3
 _APPLICATION = 0x67617000
@@ -56,7 +57,7 @@ ALTER TABLE destinations ADD COLUMN seal TEXT NOT NULL DEFAULT '';
 ALTER TABLE blocks ADD COLUMN checks BLOB NOT NULL DEFAULT x'';
 CREATE TABLE tally (ids INTEGER NOT NULL)"""
 
-_PACE = 32  # rows of an older file between two chances for the game thread to take the interpreter lock
+_YIELD_AFTER_ROWS = 32  # rows of an older file between two chances for the game thread to take the interpreter lock
 _FIXED_BYTES = 74  # session id, numbers, the checksum of what is shared
 _LINE_BYTES = 5  # the line's end and its checksum
 MAX_BLOCK_BYTES = 3800
@@ -103,15 +104,15 @@ def _make_2(connection: sqlite3.Connection) -> None:
         waiting.setdefault(record_id, set()).add(name)
     rows = connection.execute(f"SELECT {columns} FROM records ORDER BY id")  # noqa: S608 - constants
     for place, (record_id, session_id, category, client_ts, clock_offset, text, extra) in enumerate(rows, 1):
-        if place % _PACE == 0:
-            breathe()
+        if place % _YIELD_AFTER_ROWS == 0:
+            yield_gil()
         its = waiting.get(record_id, set())
         record = NewRecord(session_id, category, client_ts, clock_offset, b"", bytes(text)[:-1], extra)
         for block in blocks([(record, None if its >= names else sorted(its))], record_id):
             connection.execute(_INSERT_INTO_2, block[:-1])
     connection.execute("DROP TABLE records")
     connection.execute("DROP TABLE deliveries")
-    size = connection.execute(f"SELECT ifnull(sum({SIZE}), 0) FROM blocks").fetchone()[0]  # noqa: S608
+    size = connection.execute(f"SELECT ifnull(sum({BLOCK_BYTES_SQL}), 0) FROM blocks").fetchone()[0]  # noqa: S608
     connection.execute("INSERT OR REPLACE INTO key_value VALUES (?, ?)", (OUTBOX_SIZE, size))
 
 
@@ -119,8 +120,8 @@ def _make_3(connection: sqlite3.Connection) -> None:
     """Blocks had no checksums: what is there is believed once more, line by line."""
     _run(connection, _TABLES_OF_3)
     for place, row in enumerate(connection.execute(SELECT).fetchall(), 1):
-        if place % _PACE == 0:
-            breathe()
+        if place % _YIELD_AFTER_ROWS == 0:
+            yield_gil()
         if all(isinstance(value, kind) for value, kind in zip(row, _OF_2, strict=False)):
             last_id, count, session_id, offset, only, annotations, lines, _ = row
             checks = _checks(last_id, count, (session_id, offset, False, only, annotations), lines.split(b"\n"))
@@ -136,7 +137,7 @@ _COLUMNS = "last_id, records, session_id, clock_offset, protected, only, annotat
 _INSERT_INTO_2 = f"INSERT INTO blocks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
 INSERT = f"INSERT INTO blocks ({_COLUMNS}, checks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 SELECT = "SELECT last_id, records, session_id, clock_offset, only, annotations, lines, checks FROM blocks"
-SIZE = "ifnull(length(annotations), 0) + ifnull(length(lines), 0)"
+BLOCK_BYTES_SQL = "ifnull(length(annotations), 0) + ifnull(length(lines), 0)"
 _OF_2 = (int, int, str, float | int | None, str | None, bytes, bytes)
 Row = tuple[Any, ...]
 """What `SELECT` gives; of any types, since a file may hold anything."""
@@ -210,15 +211,15 @@ def _runs(additions: Sequence[Addition]) -> Iterator[tuple[_Shared, list[bytes]]
         now = (session_id, clock_offset, category in PROTECTED, names, annotations)
         if now != before:
             if lines:
-                yield _shared(*before), lines
+                yield _shared_fields(*before), lines
             before, lines = now, []
         more = extra.encode() if extra is not None else b""
         lines.append(b"%d\t%b\t%b\t%b" % (client_ts * 1000, category.encode(), more, own))
     if lines:
-        yield _shared(*before), lines
+        yield _shared_fields(*before), lines
 
 
-def _shared(
+def _shared_fields(
     session_id: str, offset: float | None, protected: bool, names: Sequence[str] | None, annotations: bytes
 ) -> _Shared:
     return session_id, offset, protected, None if names is None else f",{','.join(names)},", annotations
@@ -271,7 +272,8 @@ def _records(record_id: int, shared: _Shared, lines: Sequence[bytes], after: int
             when, category, extra, own = line.split(b"\t")
             text, more = payload(annotations, own), extra.decode() if extra else None
             client_ts = int(when) / 1000
-            yield _new(StoredRecord, (record_id, session_id, category.decode(), client_ts, clock_offset, text, more))
+            values = (record_id, session_id, category.decode(), client_ts, clock_offset, text, more)
+            yield new_tuple(StoredRecord, values)
 
 
 def whole_parts(row: Row) -> list[Block]:
@@ -304,10 +306,6 @@ def _part(last_id: int, shared: _Shared, lines: Sequence[bytes]) -> Block:
     session_id, offset, _, only, annotations = shared
     protected = all(line.split(b"\t")[1].decode() in PROTECTED for line in lines)
     return _block(last_id, (session_id, offset, protected, only, annotations), lines)
-
-
-_new = tuple.__new__
-"""Makes a named tuple in 0.1 µs; its own constructor takes 0.4."""
 
 
 # --- how far each destination is -------------------------------------------------------------------------

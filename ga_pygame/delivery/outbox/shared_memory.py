@@ -17,7 +17,7 @@ from ga_pygame.clock import sleep
 from ga_pygame.delivery.outbox import data_folder
 from ga_pygame.delivery.outbox.file_lock import POLL_SECONDS, Patience
 
-_FIRST, _LOCKS = 123, 6
+_FIRST_LOCK, _LOCK_COUNT = 123, 6
 """The locks that a reader needs, and the one of whoever opens the file. Source: SQLite, WAL-mode File Format."""
 
 _in_use: list[Path] = []
@@ -65,7 +65,7 @@ def _is_free(path: Path) -> bool:
         return True  # there is none yet, or SQLite says what is wrong with it
     try:
         data_folder.check_open(file, path)
-        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, _LOCKS, _FIRST)
+        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, _LOCK_COUNT, _FIRST_LOCK)
     except OSError as error:
         return error.errno not in {errno.EACCES, errno.EAGAIN}
     else:

@@ -19,14 +19,14 @@ from threading import Lock
 from typing import TypeVar
 
 from ga_pygame import forks, kept
-from ga_pygame.clock import breathe, new_id
+from ga_pygame.clock import new_id, yield_gil
 from ga_pygame.delivery.outbox import data_folder, shared_memory
 from ga_pygame.delivery.outbox.contract import (
-    LEAST_SUM,
     MAX_REJECTED,
+    MIN_SUM,
     Batch,
+    DeadLaunch,
     LockedError,
-    Orphan,
     OutboxError,
     Rejected,
     Told,
@@ -68,7 +68,7 @@ T = TypeVar("T")
 OPEN_SECONDS = 0.15
 """The longest wait for other processes while the file is opened by `start()`; opening itself takes 5 ms."""
 
-_FETCHED = 3
+_FETCH_BLOCKS = 3
 """Blocks read between two chances for the game thread to take the interpreter lock: some 20 records, 0.1 ms."""
 
 
@@ -103,7 +103,7 @@ class SqliteOutbox:
         self._destinations = tuple(destinations)
         self._summing = frozenset(summing)
         self._told = told or Told()
-        self._turn = Lock()  # to write: SQLite would have the uploader sleep, 35 ms at a time beside a busy writer
+        self._write_lock = Lock()  # SQLite's own wait would have an uploader sleep 35 ms beside a busy writer
         self._leases: dict[str, FileLock] = {}
         self.launches = launches or Launches(path.parent, new_id(), self._told)
         self.launch = self.launches.own
@@ -119,7 +119,7 @@ class SqliteOutbox:
         self._is_closed = False
         patience = Patience(seconds)
         with translated(path):
-            data_folder.make(path.parent)
+            data_folder.make_private_folder(path.parent)
             # One at a time: SQLite does not wait for another process that turns a new file to WAL, it gives up.
             opening = self._lock_file("open")
             if not opening.acquire(patience):
@@ -164,7 +164,7 @@ class SqliteOutbox:
 
     def transact(self, work: Callable[[Transaction], T], *, may_wait: bool = False) -> T:  # noqa: ARG002 - says it always
         with translated(self.path):
-            with self._turn:
+            with self._write_lock:
                 if _identity(self.path) != self.identity:
                     raise GoneError(f"{self.path} was removed or replaced while the game runs")
                 with transaction(self._writer):
@@ -196,13 +196,13 @@ class SqliteOutbox:
     def journal_path(self) -> Path | None:
         return self.launches.journal_of(self.launch)
 
-    def orphans(self) -> Sequence[Orphan]:
+    def dead_launches(self) -> Sequence[DeadLaunch]:
         with reading(self.path):
-            return self.launches.orphans(self._writer)
+            return self.launches.dead_launches(self._writer)
 
-    def bury(self, orphan: Orphan) -> None:
+    def forget_launch(self, dead_launch: DeadLaunch) -> None:
         with translated(self.path):
-            self.launches.bury(self._writer, orphan)
+            self.launches.forget_launch(self._writer, dead_launch)
 
     def mark_ended(self) -> None:
         """Say beside the file, which cannot be written, that this launch's sessions are over and delivered."""
@@ -267,11 +267,11 @@ class SqliteOutbox:
         sums = frozen()
         if sums and destination not in self._never_frozen:
             return sums
-        with self._turn, transaction(reader):
+        with self._write_lock, transaction(reader):
             open_sums = "destination = ? AND idempotency_key = ''"
             reader.execute(
                 f"DELETE FROM sums WHERE {open_sums} AND ABS(value) < ?",  # noqa: S608 - constants
-                (destination, LEAST_SUM),
+                (destination, MIN_SUM),
             )
             reader.execute(
                 f"UPDATE sums SET idempotency_key = lower(hex(randomblob(16))) WHERE {open_sums}",  # noqa: S608
@@ -287,7 +287,7 @@ class SqliteOutbox:
         query = (f"SELECT count(*) FROM sums WHERE {where}", (destination, kept.MAX_SUM))  # noqa: S608 - constants
         if reader.execute(*query).fetchone() == (0,):
             return
-        with self._turn, transaction(reader):
+        with self._write_lock, transaction(reader):
             gone = reader.execute(f"DELETE FROM sums WHERE {where}", (destination, kept.MAX_SUM))  # noqa: S608
         self._told.lost(gone.rowcount, "a sum is no number")
 
@@ -300,13 +300,13 @@ class SqliteOutbox:
         is_whole = False
         rows = reader.execute(f"{SELECT} WHERE last_id > ? ORDER BY last_id", (done,))
         with contextlib.closing(rows):
-            while some := rows.fetchmany(_FETCHED):
+            while some := rows.fetchmany(_FETCH_BLOCKS):
                 for row in some:
                     last, count, only = row[0], row[1], row[4]
                     try:
                         found = records(row, start)
                     except DamagedBlockError:
-                        with self._turn:
+                        with self._write_lock:
                             parts, lost = mend(reader, row)
                         self._told.lost(lost, "they were damaged on the disk")
                         for part in parts:
@@ -322,7 +322,7 @@ class SqliteOutbox:
                     done = last
                     if only is None or wanted in only:
                         yield from found
-                breathe()
+                yield_gil()
         if done < newest and not all_there(reader, start):
             raise DamagedError(f"{self.path} is damaged: the newest events are not there")
 
@@ -341,7 +341,7 @@ class SqliteOutbox:
             self.release(batch)
 
     def _settle(self, connection: sqlite3.Connection, destination: str, rejected: Sequence[Rejected]) -> None:
-        with self._turn:  # an uploader and `save()` may both be at it: each looks at what is left to be done
+        with self._write_lock:  # an uploader and `save()` may both be at it: each looks at what is left to be done
             last = self._unsaved.get(destination)
             if last is None and not rejected:
                 return
@@ -358,7 +358,7 @@ class SqliteOutbox:
         done.add(json.loads(b"{" + batch.records[0].payload)["key"])  # until the disk knows, not to be sent again
         try:
             with reading(self.path):
-                with self._turn, transaction(reader):
+                with self._write_lock, transaction(reader):
                     reader.execute(
                         "DELETE FROM sums WHERE destination = ?"
                         " AND idempotency_key IN (SELECT value FROM json_each(?))",

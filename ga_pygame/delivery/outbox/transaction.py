@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from ga_pygame import kept
 from ga_pygame.delivery.outbox.contract import NewRecord, Told, refusal
 from ga_pygame.delivery.outbox.open_session import OpenSession
-from ga_pygame.delivery.outbox.schema import INSERT, SIZE, Addition, blocks
+from ga_pygame.delivery.outbox.schema import BLOCK_BYTES_SQL, INSERT, Addition, blocks
 from ga_pygame.delivery.outbox.waiting import grow, last_id, set_done
 from ga_pygame.kept import OUTBOX_SIZE, KeptKey
 
@@ -156,7 +156,7 @@ class SqliteTransaction:
 
     def _count_anew(self) -> None:
         """Add up what there is, before anything goes: the number that was kept may be damaged."""
-        (size,) = self._connection.execute(f"SELECT ifnull(sum({SIZE}), 0) FROM blocks").fetchone()  # noqa: S608
+        (size,) = self._connection.execute(f"SELECT ifnull(sum({BLOCK_BYTES_SQL}), 0) FROM blocks").fetchone()  # noqa: S608
         self.remember(OUTBOX_SIZE, str(size - self._grown))
         self.counted = True
 
@@ -175,7 +175,7 @@ class SqliteTransaction:
         dropped = freed = 0
         while True:
             rows = self._connection.execute(
-                f"SELECT last_id, records, {SIZE} FROM blocks"  # noqa: S608 - constants
+                f"SELECT last_id, records, {BLOCK_BYTES_SQL} FROM blocks"  # noqa: S608 - constants
                 f" WHERE protected = ? AND session_id = ? AND last_id > ? ORDER BY last_id LIMIT {_DOOMED}",
                 (protected, session_id, self._lent),
             ).fetchall()

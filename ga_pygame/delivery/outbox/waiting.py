@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ga_pygame import kept
 from ga_pygame.delivery.outbox.file import DamagedError, transaction
-from ga_pygame.delivery.outbox.schema import INSERT, MAX_ID, SIZE, Block, Row, seal, unsealed, whole_parts
+from ga_pygame.delivery.outbox.schema import BLOCK_BYTES_SQL, INSERT, MAX_ID, Block, Row, seal, unsealed, whole_parts
 
 MAX_LOST = 10_000
 """Records that a damaged block may claim to have had; what it says beyond is damaged, too."""
@@ -90,7 +90,7 @@ def be_done(connection: sqlite3.Connection, destination: str, last: int) -> None
     names = [name for (name,) in connection.execute("SELECT name FROM destinations")]
     finished = "FROM blocks WHERE last_id <= ?"
     everybody = (min(done_of(connection, name) for name in names),)
-    query = f"SELECT ifnull(sum({SIZE}), 0), ifnull(sum(last_id), 0) {finished}"
+    query = f"SELECT ifnull(sum({BLOCK_BYTES_SQL}), 0), ifnull(sum(last_id), 0) {finished}"
     size, ids = connection.execute(query, everybody).fetchone()
     connection.execute(f"DELETE {finished}", everybody)
     grow(connection, -size, -ids)

@@ -3,8 +3,8 @@
 The counters move in the transaction of the event that carries them, so that neither a crash nor a second copy of
 the game makes a gap or a repeat.
 
-A `Book` is what the writer knows between transactions, a `Page` one transaction's work. A transaction may
-fail and run again elsewhere, so a page changes nothing outside itself; its `book` replaces the writer's
+A `WriterState` is what the writer knows between transactions, a `SliceWriter` one transaction's work. A transaction may
+fail and run again elsewhere, so a page changes nothing outside itself; its `state` replaces the writer's
 when the commit succeeded.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ga_pygame.clock import breathe
+from ga_pygame.clock import yield_gil
 from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
 from ga_pygame.delivery.outbox.open_session import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS, OpenSession
@@ -30,7 +30,7 @@ WALLET_SECONDS = 10.0
 
 _REMEMBERED_SESSIONS = 64
 
-_BREATH = 16
+_YIELD_AFTER_FLOWS = 16
 """Flows of a wallet between two chances for a frame to begin."""
 
 
@@ -49,7 +49,7 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class WriterState:
     """What the writer knows between transactions.
 
     Attributes:
@@ -75,18 +75,18 @@ class Book:
         return self.wallet_since is not None and now >= self.wallet_since + WALLET_SECONDS
 
 
-class Page:
+class SliceWriter:
     """One transaction's work.
 
     Attributes:
-        book: What the writer will know when it is committed.
+        state: What the writer will know when it is committed.
         added: Records added to the outbox.
         urgent: Whether a session started or ended.
         lost: Flows of a wallet that could not be told.
     """
 
-    def __init__(self, book: Book, transaction: Transaction, encoder: Encoder) -> None:
-        self.book = book
+    def __init__(self, state: WriterState, transaction: Transaction, encoder: Encoder) -> None:
+        self.state = state
         self.added = 0
         self.urgent = False
         self.lost = 0
@@ -94,14 +94,14 @@ class Page:
         self._encoder = encoder
         self._records: list[NewRecord] = []
         self._wanted: dict[str, list[NewRecord]] = {}  # by `Event.wanted_by`
-        self._last: Record | Repeated | None = book.last
+        self._last: Record | Repeated | None = state.last
         self._wallet: dict[tuple[str, str, str, str], float] | None = None  # the page's own, once it has changed
 
     def take(self, item: Record | Repeated) -> None:
         """Do what the record's kind of event asks for and encode it."""
         if isinstance(item, Repeated):
             session = item.session
-            number = self.book.numbers.get(session.id) if session is not None else None
+            number = self.state.numbers.get(session.id) if session is not None else None
             record = self._encoder.row(item, number) if number is not None else None
             if record is not None:
                 self._records.append(record)
@@ -112,7 +112,7 @@ class Page:
     def _take(self, record: Record) -> None:
         event, session = record.event, record.session
         kind = type(event)
-        if session is not None and session.id not in self.book.numbers and kind is not User:
+        if session is not None and session.id not in self.state.numbers and kind is not User:
             self._begin_without_user(record, session)
         self._last = record
         numbers: dict[str, int] = {}
@@ -144,28 +144,28 @@ class Page:
     def close(self, now: float, heartbeat: Heartbeat | None) -> None:
         """Empty a wallet that is due, add the records, refresh the session's row."""
         last = self._last.record() if isinstance(self._last, Repeated) else self._last
-        if last is not None and self.book.wallet_is_due(now):
+        if last is not None and self.state.wallet_is_due(now):
             self._empty_wallet(last._replace(at=now))
         self.store()
-        self.book = replace(self.book, last=last)
-        session = self.book.session
+        self.state = replace(self.state, last=last)
+        session = self.state.session
         if session is None:
             return
         clock = self._encoder.clock
-        changes: dict[str, Any] = {"attempt": self.book.attempt, "clock_offset": clock.server_offset}
+        changes: dict[str, Any] = {"attempt": self.state.attempt, "clock_offset": clock.server_offset}
         if last is not None and last.session is not None and last.session.id == session.session_id:
             changes["annotations"] = self._encoder.shared(last.context, session.session_id, session.session_num)
         if heartbeat is not None and heartbeat.session.id == session.session_id:
             changes.update(length=min(heartbeat.length, MAX_SESSION_SECONDS), client_ts=clock.wall(heartbeat.at))
         session = replace(session, **changes)
-        self.book = replace(self.book, session=session)
+        self.state = replace(self.state, session=session)
         self._transaction.save_session(session)
 
     def _append(self, event: Event, record: Record, numbers: Mapping[str, int], extra: str | None = None) -> None:
         session = record.session
         if session is None:
             raise ValueError("a record without a session")
-        number = self.book.numbers.get(session.id)
+        number = self.state.numbers.get(session.id)
         if number is None:  # a false one would be worse than none: it names another session
             raise LookupError(f"a record of session {session.id}, of which no number is known")
         own = event.wire()
@@ -179,7 +179,7 @@ class Page:
 
         An older session than the newest had a number, which is forgotten: two numbers would make it two sessions.
         """
-        if session.started > self.book.newest:
+        if session.started > self.state.newest:
             self._take(record._replace(event=User(), at=session.started, fields=None))
 
     def _begin(self, record: Record) -> None:
@@ -188,43 +188,43 @@ class Page:
             raise ValueError("a record without a session")
         self.urgent = True
         number = self._transaction.increment(SESSION_NUM)
-        numbers = dict([*self.book.numbers.items(), (session.id, number)][-_REMEMBERED_SESSIONS:])
+        numbers = dict([*self.state.numbers.items(), (session.id, number)][-_REMEMBERED_SESSIONS:])
         started = self._encoder.clock.wall(session.started)
         row = OpenSession(session.id, number, started, started, None, 0.0, b"")
         self._transaction.save_session(row)  # at once: the session may end in this transaction
-        self.book = replace(self.book, numbers=numbers, session=row, newest=max(self.book.newest, session.started))
+        self.state = replace(self.state, numbers=numbers, session=row, newest=max(self.state.newest, session.started))
 
     def _end(self, record: Record) -> bool:
         """End the running session; false where the record's session is over already."""
-        running = self.book.session
+        running = self.state.session
         if running is None or record.session is None or running.session_id != record.session.id:
             return False
         self.urgent = True
         self._empty_wallet(record)
-        self.book = replace(self.book, session=None)
+        self.state = replace(self.state, session=None)
         return self._transaction.delete_session(running.session_id)
 
     def _count_attempt(self, event: Progression, record: Record) -> dict[str, int]:
         """Source: REST v2, Handling attempt_num."""
         if event.status is Status.START:
-            self.book = replace(self.book, attempt=event.level, attempt_since=record.at)
+            self.state = replace(self.state, attempt=event.level, attempt_since=record.at)
             return {}
         self._empty_wallet(record)
-        if self.book.attempt == event.level:
-            self.book = replace(self.book, attempt=None)
+        if self.state.attempt == event.level:
+            self.state = replace(self.state, attempt=None)
         number = self._transaction.attempts(event.level) + 1
         self._transaction.set_attempts(event.level, 0 if event.status is Status.COMPLETE else number)
         return {"attempt_num": number}
 
     def _duration(self, event: Progression, record: Record) -> str | None:
         """How long the attempt took, where its Start was seen."""
-        since = self.book.attempt_since
-        if event.status is Status.START or self.book.attempt != event.level or since is None:
+        since = self.state.attempt_since
+        if event.status is Status.START or self.state.attempt != event.level or since is None:
             return None
         return json.dumps({"duration_s": round(record.at - since, 1)})
 
     def _put_in_wallet(self, change: Resource, record: Record) -> None:
-        session = self.book.session
+        session = self.state.session
         if session is None:  # it ended by a pause while the game went on
             self._append(change, record, {})
             return
@@ -236,26 +236,26 @@ class Page:
             amount = change.amount
         wallet = self._own_wallet()
         wallet[key] = amount
-        if self.book.wallet_since is None:
-            self.book = replace(self.book, wallet_since=record.at)
+        if self.state.wallet_since is None:
+            self.state = replace(self.state, wallet_since=record.at)
 
     def _own_wallet(self) -> dict[tuple[str, str, str, str], float]:
         """The running session's wallet, as a copy that this page may change."""
-        session = self.book.session
+        session = self.state.session
         if session is None:
             raise ValueError("a wallet without a session")
         if self._wallet is None or session.wallet is not self._wallet:
             self._wallet = dict(session.wallet)
-            self.book = replace(self.book, session=replace(session, wallet=self._wallet))
+            self.state = replace(self.state, session=replace(session, wallet=self._wallet))
         return self._wallet
 
     def _empty_wallet(self, record: Record) -> None:
         """Make events of the flows that are summed up; one that cannot be told is counted and takes nothing along."""
-        session = self.book.session
-        self.book = replace(self.book, wallet_since=None)
+        session = self.state.session
+        self.state = replace(self.state, wallet_since=None)
         if session is None or not session.wallet:
             return
-        self.book = replace(self.book, session=replace(session, wallet={}))
+        self.state = replace(self.state, session=replace(session, wallet={}))
         events, lost = wallet_events(session)
         self.lost += lost
         for place, event in enumerate(events, 1):
@@ -263,5 +263,5 @@ class Page:
                 self._append(event, record._replace(fields=None), {})
             except (ValueError, TypeError, LookupError, ArithmeticError):
                 self.lost += 1
-            if place % _BREATH == 0:
-                breathe()
+            if place % _YIELD_AFTER_FLOWS == 0:
+                yield_gil()
