@@ -1,7 +1,7 @@
-"""The end of delivery: what is left goes to the disk, the journal goes, files and locks are let go of.
+"""The end of delivery: saves to the disk, removes the journal, closes files and locks.
 
-A worker of its own, since a disk may take its time and the game quits within `shutdown_timeout`. What does not get
-done in that time is done as long as the process lives; what is not done then, the next launch finds in the journal.
+It is a worker, since a disk may be slow and the game quits within `shutdown_timeout`. After that time it goes on as
+long as the process lives; what is left then, the next launch finds in the journal.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ga_pygame.delivery.writer import Writer
 from ga_pygame.kept import Remember, journal_position
 
 LOOK_SECONDS = 0.02
-"""Time between two looks whether the other workers have ended."""
+"""Time between two checks whether the other workers have ended."""
 
 FORGET_RETRY_SECONDS = 0.2
-"""Time between two tries to delete what was recorded, after the player's no, while the disk cannot be written."""
+"""Time between two tries to delete the recorded data of a player who denied consent, while the disk fails."""
 
 
 class Ending:
-    """A worker that remembers whether it has ended."""
+    """A wrapper of a worker that remembers whether it has ended."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
@@ -44,13 +44,13 @@ class Closing:
     """See the module.
 
     Args:
-        intake: What the uploaders asked to keep may still lie there; its journal ends.
-        outbox: Saved when the writer has ended, closed when the uploaders have, too.
-        writer: Knows whether all is stored.
-        uploaders: Those that use the outbox.
+        intake: Holds the uploaders' last `Remember` requests, and the journal, which ends.
+        outbox: Saved when the writer has ended, closed when the uploaders have ended, too.
+        writer: Knows whether all records are stored.
+        uploaders: The other users of the outbox.
 
     Attributes:
-        has_ended: Files are closed; nobody reads the inbox any more.
+        has_ended: Whether files are closed; nothing reads the inbox then.
     """
 
     name = "closing"
@@ -71,7 +71,7 @@ class Closing:
         self._finishing = True
 
     def forget(self, work: Callable[[Transaction], None]) -> None:
-        """Do that instead of saving: the player said no."""
+        """Run `work`, which deletes all data, instead of saving: the player denied consent."""
         self._forget = work
 
     def step(self, now: float) -> float | None:  # noqa: ARG002 - a worker's
@@ -93,7 +93,7 @@ class Closing:
             if not self._owes_journal:
                 self._end_journal()
         if not all(uploader.has_ended for uploader in self._uploaders):
-            return LOOK_SECONDS  # one still waits for an answer, and needs the outbox
+            return LOOK_SECONDS  # one still waits for an answer, then settles it in the outbox
         if self._forget is None:
             self._keep_last_words()
             self._outbox.save()
@@ -104,7 +104,7 @@ class Closing:
         return None
 
     def _keep_last_words(self) -> None:
-        """Keep what uploaders asked to remember after the writer had finished: a session that they ended."""
+        """Keep values that uploaders asked to remember after the writer had finished, such as an ended session."""
         items = []
         while self._inbox.requests:
             request = self._inbox.requests.popleft()
@@ -123,7 +123,7 @@ class Closing:
         return self._writer.owes_journal and self._forget is None
 
     def _end_journal(self) -> None:
-        """Remove the journal, or leave it to the next launch where the disk does not have all that it has."""
+        """Remove the journal; leave it to the next launch if records in it are not on the disk."""
         journal = self._intake.journal
         if journal is None or self._has_ended_journal:
             return
@@ -135,5 +135,5 @@ class Closing:
             journal.let_go()
             return
         if journal.close():
-            key = journal_position(self._outbox.launch)  # last: as long as there is a file, it says what is done of it
+            key = journal_position(self._outbox.launch)  # after the file: its records up to there are done
             self._outbox.transact(lambda transaction: transaction.remember(key, None))

@@ -1,9 +1,9 @@
-"""Bounds one HTTP exchange in time and size, below `requests`: at the socket, where nothing can go past.
+"""Bounds one HTTP exchange in time and size, at the socket below `requests`, where no byte can bypass it.
 
-The timeouts of `requests` hold for one read. A server that sends a byte now and then, a header that never ends or a
-`100 Continue` again and again would hold the exchange for ever. So each read and each write of the socket waits only
-until the deadline of the whole exchange, and what is read is counted; this holds for status lines, headers, bodies,
-chunks, trailers and for what a proxy says before a tunnel begins.
+The timeouts of `requests` are for one read. A server that sends single bytes slowly, an endless header or endless
+`100 Continue` answers would never end the exchange. So each read and write of the socket waits only until the deadline
+of the whole exchange, and the bytes that are read are counted. This includes status lines, headers, bodies, chunks,
+trailers, and what a proxy sends before a tunnel begins.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from ga_pygame.clock import Clock
 MAX_HEAD_BYTES = 65536
 """Bytes of an answer before its body: status line, headers, interim answers, a proxy's greeting."""
 MAX_ANSWER_BYTES = 4 * 2**20
-"""Bytes of an answer's body, as it came and unpacked."""
+"""Bytes of an answer's body, both packed and unpacked."""
 MAX_AWAY_SECONDS = 1.0
-"""If a wait ends later than this after it should, the process was stopped or the machine slept."""
+"""If a wait ends this much later than it should, the process was stopped or the machine slept."""
 GRACE_SECONDS = 1.0
-"""What an exchange gets then: an answer that came in time may still be on its way from the network card."""
+"""The time that an exchange gets then: the network card may hold an answer that came in time."""
 
 _CHUNK = 65536
 _INFLATE_WBITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
 class Exceeded(OSError):
-    """An answer that exceeds a bound; it is no answer."""
+    """An answer exceeds a bound; it counts as no answer."""
 
 
 class Unread(OSError):
-    """An answer that came, but whose body exceeds the bounds or cannot be unpacked.
+    """An answer came, but its body exceeds the bounds or cannot be unpacked.
 
     Args:
         why: The reason.
-        beginning: What could be read of the body.
+        beginning: The first part of the body, as far as it was read.
     """
 
     def __init__(self, why: str, beginning: bytes = b"") -> None:
@@ -48,7 +48,7 @@ class Unread(OSError):
 
 
 class Budget:
-    """What is left of the exchange under way. One for each transport, on its thread.
+    """The time and bytes that the current exchange may still use. One for each transport, on its thread.
 
     Attributes:
         is_sent: Whether a byte of the request itself may have left the machine.
@@ -62,18 +62,18 @@ class Budget:
         self.is_sent = False
 
     def begin(self, seconds: float) -> None:
-        """Start an exchange of at most so many seconds."""
+        """Start an exchange of at most `seconds`."""
         self._expected = self._clock.monotonic()
         self._deadline = self._expected + seconds
         self._had_grace = self.is_sent = False
         self.allow(MAX_HEAD_BYTES)
 
     def allow(self, count: int) -> None:
-        """Let so many more bytes be read."""
+        """Allow `count` more bytes to be read."""
         self._bytes = count
 
     def left(self) -> float:
-        """Seconds until the exchange is over; 0 if only what is there already may be read."""
+        """Return the seconds until the deadline; 0 if only bytes that have arrived may be read."""
         now = self._clock.monotonic()
         if now - self._expected > MAX_AWAY_SECONDS and not self._had_grace:
             self._had_grace = True
@@ -83,7 +83,7 @@ class Budget:
         return left
 
     def spend(self, count: int) -> None:
-        """Count what was read."""
+        """Count bytes that were read."""
         self._bytes -= count
         if self._bytes < 0:
             raise Exceeded("the answer is too long")
@@ -94,7 +94,7 @@ class _BoundedFile(io.RawIOBase):
 
     def __init__(self, sock: socket.socket, budget: Budget) -> None:
         self._sock = sock
-        self._file = sock.makefile("rb", buffering=0)  # keeps the socket open until it is closed itself
+        self._file = sock.makefile("rb", buffering=0)  # keeps the socket open until this file is closed
         self._budget = budget
 
     def readable(self) -> bool:
@@ -120,7 +120,7 @@ class _BoundedFile(io.RawIOBase):
 
 
 class _Answer(http.client.HTTPResponse):
-    """An answer that is read within the budget."""
+    """An HTTP response that is read within the budget."""
 
     def __init__(self, budget: Budget, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -131,11 +131,11 @@ class _Answer(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
-        self._budget.allow(MAX_ANSWER_BYTES + MAX_HEAD_BYTES)  # chunks have lines of their own
+        self._budget.allow(MAX_ANSWER_BYTES + MAX_HEAD_BYTES)  # chunks have size lines
 
 
 def bounded(connection: type[Any], budget: Budget) -> type[Any]:
-    """A connection class like the given one whose exchanges keep to the budget."""
+    """Make a subclass of a connection class whose exchanges keep the budget."""
     from urllib3.connection import HTTPConnection  # noqa: PLC0415 - loaded with requests
 
     class Bounded(connection):  # type: ignore[misc]  # whichever class it is: plain, TLS, SOCKS
@@ -147,11 +147,11 @@ def bounded(connection: type[Any], budget: Budget) -> type[Any]:
 
         def _new_conn(self) -> Any:
             if connection._new_conn is not HTTPConnection._new_conn:
-                return super()._new_conn()  # of SOCKS: its proxy is one address
+                return super()._new_conn()  # SOCKS: its proxy is one address
             return _first(super()._new_conn, self, budget)
 
         def connect(self) -> None:
-            self._is_connecting = True  # what is sent now is for a proxy, not for the server
+            self._is_connecting = True  # bytes sent now are for a proxy, not for the server
             try:
                 super().connect()
             finally:
@@ -170,7 +170,7 @@ def bounded(connection: type[Any], budget: Budget) -> type[Any]:
 
 
 def _first(connect: Callable[[], Any], connection: Any, budget: Budget) -> Any:
-    """Connect to the first address of a host that answers; eight silent ones must not take eight timeouts."""
+    """Connect to the first address of a host that answers; all addresses together get one timeout."""
     name, timeout = connection._dns_host, connection.timeout
     found = socket.getaddrinfo(name, connection.port, type=socket.SOCK_STREAM)
     failure: Exception = OSError("the host has no address")
@@ -192,11 +192,11 @@ def body_of(raw: Any) -> bytes:
     """Read and unpack a body.
 
     Args:
-        raw: The answer of `urllib3`; its connection is kept for the next request if it was read to the end.
+        raw: The answer of `urllib3`; if it is read to the end, its connection is kept for the next request.
 
     Raises:
-        Unread: It is longer than `MAX_ANSWER_BYTES`, packed or unpacked, packed in another way than gzip or deflate,
-            or damaged.
+        Unread: It is longer than `MAX_ANSWER_BYTES`, packed or unpacked, damaged, or packed neither as gzip nor as
+            deflate.
         OSError: It is cut off.
     """
     body = bytearray()
@@ -220,7 +220,7 @@ def _inflated(packed: bytes, wbits: int) -> bytes:
     except zlib.error:
         if wbits != 15:
             raise Unread("the answer is not packed as it says") from None
-        return _inflated(packed, -15)  # servers that send deflate without its header
+        return _inflated(packed, -15)  # some servers send deflate without its header
     if len(found) > MAX_ANSWER_BYTES:
         raise Unread("the answer is too long", found[:MAX_ANSWER_BYTES])
     if not inflater.eof:

@@ -1,7 +1,7 @@
-"""A destination and its transport as the uploader asks them: whatever they do wrong becomes one exception.
+"""Calls a destination and its transport for the uploader, and turns each of their errors into one exception.
 
-Both may be the game's own code. Each of their methods may raise anything, answer with something else or never end with
-an answer; each such case is reported once with the destination's name, and the uploader goes on.
+Both may be the game's own code. Any of their methods may raise anything or return a wrong value; each such case is
+reported once with the destination's name, and the uploader goes on.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from ga_pygame.protocol import (
 T = TypeVar("T")
 
 MAX_ERRORS_LENGTH = 1000
-"""Characters that are kept of what a service says of a rejected event."""
+"""Characters that are kept of a service's reason for a rejected event."""
 MAX_AMOUNTS = 100
-"""Sums of a destination that one event adds to; an endless generator ends here."""
+"""Sums of a destination that one event may add to; an endless generator is cut here."""
 _MIXED = frozenset({Outcome.DELIVERED, Outcome.DROPPED})
 
 
 class Misbehaved(Exception):
-    """A destination or a transport raised, or answered with what is no answer; it was reported already."""
+    """A destination or a transport raised or returned a wrong value; it was reported already."""
 
 
 class Foreign:
@@ -51,9 +51,9 @@ class Foreign:
 
     Args:
         destination: Speaks the service's language.
-        transport: Carries requests; used by one uploader alone.
-        host: Handed to the destination.
-        diagnostics: Told once of each way in which they fail.
+        transport: Carries requests; used by one uploader only.
+        host: Given to the destination.
+        diagnostics: Told once of each kind of failure.
 
     Attributes:
         destination: As given, for its name and its numbers, which were checked.
@@ -70,7 +70,7 @@ class Foreign:
         self._carrier = f"the transport of {self._part}"
 
     def open(self) -> None:
-        """Open both; what raised is tried again by the next call, what is open is not opened twice."""
+        """Open both; the next call retries the one that raised, and does not open the other twice."""
         if not self._is_transport_open:
             self._ask(self._carrier, self._transport.open)
             self._is_transport_open = True
@@ -90,11 +90,11 @@ class Foreign:
         return self._ask(self._carrier, lambda: self._transport.send(request))
 
     def poll(self, pending: Pending) -> Reply | None:
-        """The reply, if it is there."""
+        """Return the reply, if it has arrived."""
         return self._ask(self._carrier, lambda: checked_reply(pending.poll()))
 
     def handshake(self, situation: Situation, record: StoredRecord | None) -> tuple[Request | None, bool]:
-        """The request that must be answered first, if any; and whether it is the record that it cannot be made for."""
+        """Return the request that must be answered first, if any; and whether the record makes it impossible."""
 
         def make(about: StoredRecord | None) -> Request | None:
             request = self.destination.handshake(replace(situation, next_record=about))
@@ -108,7 +108,7 @@ class Foreign:
         except Misbehaved:
             if record is None:
                 raise
-        request = ask(None)  # raises: then the record is not to blame
+        request = ask(None)  # if this raises, too, the record is not the cause
         return request, request is None
 
     def welcome(self, reply: Reply) -> Standing:
@@ -120,7 +120,7 @@ class Foreign:
         return self._ask(self._part, lambda: of_kind(self.destination.encode(tuple(records)), Request))
 
     def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> list[Verdict]:
-        """A sound verdict for each record; `internal` for all if the destination has not one for each."""
+        """Return a valid verdict for each record; `internal` for all if the destination fails to."""
         try:
             return self._ask(self._part, lambda: _sound(self.destination.judge(reply, tuple(records)), len(records)))
         except Misbehaved:
@@ -133,12 +133,12 @@ class Foreign:
 
 
 def _part_of(destination: Destination) -> str:
-    """What a developer is told of it."""
+    """Return the words for a destination in messages."""
     return f'the destination "{destination.name}"'
 
 
 def _asked(part: str, call: Callable[[], T], diagnostics: Diagnostics) -> T:
-    """Call foreign code. `SystemExit` and its like would end the worker; only the player's Ctrl-C passes."""
+    """Call foreign code; catch even `SystemExit`, which would end the worker. Only the player's Ctrl-C passes."""
     try:
         return call()
     except BaseException as error:
@@ -151,9 +151,9 @@ def _asked(part: str, call: Callable[[], T], diagnostics: Diagnostics) -> T:
 def amounts_of(
     destination: SummingDestination, diagnostics: Diagnostics
 ) -> Callable[[Mapping[str, Any], str], Sequence[tuple[str, float]]]:
-    """What events add to the sums of a destination: nothing if it raises, or answers with what is no amount.
+    """Make a function for what an event adds to the sums of a destination; nothing if the destination fails.
 
-    Such an event is counted as lost to its sums; the record itself, which other destinations get, is not touched.
+    A failure is counted as a loss of the sums only; the record itself goes to the other destinations.
     """
     part = f"amounts() of {_part_of(destination)}"
 
@@ -178,7 +178,7 @@ def _amount(slot: object, amount: object) -> tuple[str, float]:
 
 
 def _sound(verdicts: Any, count: int) -> list[Verdict]:
-    """The verdicts; raises where there is not one for each record, or they do not go together."""
+    """Return the verdicts; raise if there is not one for each record, or they contradict each other."""
     found = list(islice(verdicts, count + 1))
     if len(found) != count:
         raise ValueError(f"must return a verdict for each of {count} records")

@@ -1,7 +1,7 @@
-"""Who calls the workers' `step`: threads on a desktop, the frame where there are no threads.
+"""Calls the workers' `step`: in threads on a desktop, in the frame if there are no threads.
 
-The only module that starts threads. They are daemons: the interpreter never waits for them, `stop()` does,
-within a time that it is given.
+The only module that starts threads. They are daemons: the interpreter never waits for them; `stop()` does, within a
+given time.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from ga_pygame.diagnostics import Diagnostics, is_the_players
 _AFTER_DEFECT_SECONDS = 1.0
 
 LAST_SHARE = 0.1
-"""What the last stage has for itself of the time that `stop` is given: it saves what the others could not send."""
+"""The share of the time of `stop` that is reserved for the last stage, which saves what was not sent."""
 
 
 class Worker(Protocol):
-    """Something with work to do behind the game."""
+    """A part that works in the background."""
 
     name: str
 
     def step(self, now: float) -> float | None:
-        """Do one bounded piece of work; return seconds until the next, `None` when finished for good."""
+        """Do one bounded piece of work; return seconds until the next step, `None` when finished."""
         ...
 
     def finish(self) -> None:
-        """Do what is left in the steps to come, then return `None` from one."""
+        """Ask for the end: the next steps finish the work, then one returns `None`."""
         ...
 
 
@@ -37,50 +37,50 @@ class Runner(Protocol):
     """Calls workers until they are stopped."""
 
     def start(self) -> None:
-        """Begin; a second call does nothing."""
+        """Begin to call the workers; a second call does nothing."""
         ...
 
     def wake(self, name: str) -> None:
-        """Have that worker's next step come now. Any thread, also the game's: it never blocks."""
+        """Let a worker's next step come now. For any thread, also the game's; never blocks."""
         ...
 
     def tick(self, now: float) -> None:
-        """Called every frame on the game thread."""
+        """Note a frame; called on the game thread."""
         ...
 
     def stop(self, timeout: float) -> bool:
-        """Let the workers finish, stage by stage; true where all did within `timeout` seconds."""
+        """Let the workers finish, stage by stage; true if all did within `timeout` seconds."""
         ...
 
 
 class Wake:
-    """An alarm that whoever sets it never waits for: a raw lock used as a binary semaphore."""
+    """A binary semaphore whose `set()` never blocks, made of a raw lock."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lock.acquire()
 
     def set(self) -> None:
-        """Ring; the next `wait` returns at once."""
-        if self._lock.locked():  # else nobody woke up since the last ring
+        """Release the semaphore; the next `wait` returns at once."""
+        if self._lock.locked():  # else it was set already
             try:  # noqa: SIM105 - the context manager takes 1 µs of the game's
                 self._lock.release()
-            except RuntimeError:  # another thread rang just now
+            except RuntimeError:  # another thread set it after our `locked()`
                 pass
 
     def wait(self, seconds: float) -> None:
-        """Sleep until the alarm rings, at most that long."""
+        """Wait until `set`, at most `seconds`."""
         if seconds > 0:
             self._lock.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
         else:
-            sleep(0)  # let the game thread have the interpreter lock
+            sleep(0)  # let the game thread take the GIL
 
 
 class ThreadRunner:
-    """One daemon thread for each worker.
+    """A runner with one daemon thread for each worker.
 
     Args:
-        stages: Workers in the order in which they must finish; those of one stage finish side by side.
+        stages: Workers in the order in which they must finish; those of one stage finish at the same time.
         clock: The time that steps are given.
         diagnostics: Told of a step that raises; the worker goes on a second later.
     """
@@ -103,7 +103,7 @@ class ThreadRunner:
                 thread = threading.Thread(target=self._run, args=(worker,), name=name, daemon=True)
                 try:
                     thread.start()
-                except (RuntimeError, MemoryError) as error:  # the system has none left, or Python ends
+                except (RuntimeError, MemoryError) as error:  # no more threads, or Python ends
                     words = f"{error}: what needs the thread {name!r} does not happen. Events wait for a later launch"
                     self._diagnostics.warn_once("threads", words)
                 else:
@@ -133,7 +133,7 @@ class ThreadRunner:
                 self._wakes[worker.name].set()
             for worker in stage:
                 thread = self._threads.get(worker.name)
-                if thread is None or thread is threading.current_thread():  # a destination may close the tracker
+                if thread is None or thread is threading.current_thread():  # a destination closed the tracker
                     finished = finished and not self._has_begun
                 else:
                     thread.join(max(0.0, deadline - self._clock.monotonic()))
@@ -142,7 +142,7 @@ class ThreadRunner:
 
 
 class FrameRunner:
-    """Steps that are due run inside the frame: for builds without threads, and for tests."""
+    """A runner that runs due steps inside the frame, for builds without threads and for tests."""
 
     def __init__(self, stages: Sequence[Sequence[Worker]], clock: Clock, diagnostics: Diagnostics) -> None:
         self._stages = stages
@@ -164,7 +164,7 @@ class FrameRunner:
                     self._step(worker, now)
 
     def _step(self, worker: Worker, now: float) -> None:
-        self._due[worker.name] = float("inf")  # a wake() during the step counts
+        self._due[worker.name] = float("inf")  # before the step, so that a wake() during it counts
         delay = guarded_step(worker, now, self._diagnostics)
         if delay is None:
             self._finished.add(worker.name)
@@ -182,15 +182,15 @@ class FrameRunner:
                     self._step(worker, self._clock.monotonic())
                 if self._clock.monotonic() >= deadline:
                     finished = finished and all(worker.name in self._finished for worker in stage)
-                    break  # the last stage has its step nevertheless
+                    break  # the next stages still get one step each
                 sleep(0)
         return finished
 
 
 def guarded_step(worker: Worker, now: float, diagnostics: Diagnostics) -> float | None:
-    """One step; what it raises is reported, and the worker goes on a second later.
+    """Run one step; report what it raises, and go on a second later.
 
-    `SystemExit` and its like would end a thread for good and silently; on the main thread they are the game's.
+    `SystemExit` would end a worker's thread silently, so it is reported, too; on the main thread it is the game's.
     """
     try:
         return worker.step(now)

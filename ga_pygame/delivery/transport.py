@@ -1,4 +1,4 @@
-"""How a request leaves the machine. The only module that imports `requests`, on the uploader's thread."""
+"""Sends requests over HTTP. The only module that imports `requests`, on the uploader's thread."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from ga_pygame.delivery import exchange_bounds
 
 MAX_REASON = 200
-"""Characters of the reason why there is no answer."""
+"""Characters of the reason for a missing answer."""
 _CONNECT_SECONDS = 5.0
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 _DIRECT: dict[str, Any] = {"proxies": {}, "verify": True, "cert": None}
-"""No proxy, whatever the environment says: none could reach a collector on this machine."""
+"""No proxy, whatever the environment says: it could not reach a collector on this machine."""
 _PRIVATE = re.compile(r"\S*[/\\@]\S*")
-"""A word with a part of a path, an address or a password."""
+"""A word that may contain a path, an address or a password."""
 
 
 class RequestsTransport:
-    """HTTP by `requests`, which honours the player's proxies and certificates; blocks its thread.
+    """HTTP transport by `requests`, which uses the player's proxies and certificates; blocks its thread.
 
-    Redirects are not followed, cookies not kept. An exchange keeps to the bounds of `exchange_bounds`.
+    It follows no redirects and keeps no cookies. Each exchange keeps the bounds of `exchange_bounds`.
 
     Args:
         timeout: The longest wait for a whole answer, in seconds.
-        clock: For that wait.
+        clock: Measures that wait.
     """
 
     def __init__(self, timeout: float, clock: Clock) -> None:
@@ -39,7 +39,7 @@ class RequestsTransport:
         self._clock = clock
         self._made: exchange_bounds.Budget | None = None
         self._session: requests.Session | None = None
-        self._settings: dict[str | None, dict[str, Any]] = {}  # by host, what the environment says
+        self._settings: dict[str | None, dict[str, Any]] = {}  # the environment's, by host
 
     @property
     def _budget(self) -> exchange_bounds.Budget:
@@ -74,9 +74,9 @@ class RequestsTransport:
         if self._session is None:
             self.open()
         assert self._session is not None  # noqa: S101 - made by open()
-        # Prepared and sent without the session, which would put a password from ~/.netrc into our Authorization
-        # header, add headers of its own, read the environment anew each time (0.4 ms of 1.4), and read the whole
-        # body of a redirect even where it is not followed.
+        # Prepared and sent without the session. It would replace our Authorization header by a password from ~/.netrc,
+        # add headers, read the environment for each request (0.4 ms of 1.4), and read the whole body of a redirect,
+        # even if it is not followed.
         prepared = requests.Request(
             request.method, request.url, data=request.body, headers=dict(request.headers)
         ).prepare()
@@ -94,10 +94,10 @@ class RequestsTransport:
             response.raw.release_conn()
             return Reply(response.status_code, headers, body)
         finally:
-            response.raw.close()  # after `release_conn` nothing is left to close; else the rest is never read
+            response.raw.close()  # no effect after `release_conn`; else the rest is never read
 
     def _settings_for(self, session: requests.Session, url: str) -> dict[str, Any]:
-        """The player's proxies and certificates for a host."""
+        """Return the player's proxies and certificates for a host."""
         host = urlsplit(url).hostname
         if host not in self._settings:
             merged: Any = _DIRECT
@@ -107,7 +107,7 @@ class RequestsTransport:
         return self._settings[host]
 
     def _secrets(self, url: str) -> list[str]:
-        """What must not be shown of the proxies in force: whatever stands before the host."""
+        """Return the secrets of the proxies in use: user names and passwords, the words before the host."""
         try:
             proxies = self._settings.get(urlsplit(url).hostname, _DIRECT)["proxies"]
         except ValueError:
@@ -122,7 +122,7 @@ class RequestsTransport:
 
 
 def _adapter(budget: exchange_bounds.Budget) -> Any:
-    """What opens connections, each within the budget, directly or through a proxy of any kind."""
+    """Make an adapter that bounds all its connections by the budget, direct or through any proxy."""
     from requests.adapters import HTTPAdapter  # noqa: PLC0415 - loaded by open()
 
     from ga_pygame.delivery import exchange_bounds  # noqa: PLC0415 - the same
@@ -143,9 +143,9 @@ def _adapter(budget: exchange_bounds.Budget) -> Any:
 
 
 def _reason(error: BaseException, url: str, secrets: list[str]) -> str:
-    """Why there is no answer, for a log: the deepest cause that says anything.
+    """Make the reason for a missing answer, for a log: the deepest cause with a text.
 
-    Neither a path (of the URL, which has the game's key, or of the player's files) nor a proxy's password is shown.
+    It shows neither a path (of the URL, with the game's key, or of the player's files) nor a proxy's password.
     """
     why = ""
     cause: BaseException | None = error

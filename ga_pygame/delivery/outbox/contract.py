@@ -1,8 +1,8 @@
-"""The durable queue between the writer and the uploaders: its contract, and the one that lives in memory.
+"""The contract of the outbox, the durable queue between the writer and the uploaders.
 
-All of the writer's work happens in transactions, so that an event and the counters that it moves
-(`session_num`, `transaction_num`, attempts) are on disk together or not at all. Uploaders lease a batch,
-then settle or release it; a destination's lease is held by one uploader of one process at a time.
+The writer works in transactions, so that an event and the counters that it moves (`session_num`, `transaction_num`,
+attempts) are stored together or not at all. Uploaders lease a batch, then settle or release it. At any time, one
+uploader of one process holds a destination's lease.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROTECTED = frozenset({"user", "session_end", "business"})
 """Categories that go last when the outbox is full. Source: GameAnalytics SDKs, which accept only these then."""
 
 MAX_REJECTED = 200
-"""Rejected events kept for the developer to look at."""
+"""Rejected events that are kept for the developer to look at."""
 
 
 class OutboxError(Exception):
@@ -34,7 +34,7 @@ class OutboxError(Exception):
 
 
 class LockedError(OutboxError):
-    """Another process is writing: the same may work in a moment."""
+    """Another process is writing; the same call may succeed in a moment."""
 
 
 class NewRecord(NamedTuple):
@@ -42,9 +42,9 @@ class NewRecord(NamedTuple):
 
     Attributes:
         client_ts: When it happened by the local clock, seconds since 1970.
-        clock_offset: Server time minus local time in seconds, where it was known.
-        annotations: What it shares with its neighbours, as a JSON fragment; may be empty.
-        own: The rest, with `event_uuid` at the end, as a JSON fragment.
+        clock_offset: Server time minus local time in seconds, if it was known.
+        annotations: The fields that it shares with its neighbours, as a JSON fragment; may be empty.
+        own: Its other fields, `event_uuid` last, as a JSON fragment.
         extra: See `StoredRecord`.
     """
 
@@ -57,30 +57,30 @@ class NewRecord(NamedTuple):
     extra: str | None = None
 
     def stored(self, record_id: int) -> StoredRecord:
-        """The record as it is sent."""
+        """Return the record in the form in which it is sent."""
         session_id, category, client_ts, clock_offset, annotations, own, extra = self
         return StoredRecord(record_id, session_id, category, client_ts, clock_offset, payload(annotations, own), extra)
 
 
 def payload(annotations: bytes, own: bytes) -> bytes:
-    """A JSON object without its opening brace, so that the corrected time can be put in front."""
+    """Join both fragments to a JSON object without its opening brace; the corrected time is put in front later."""
     return b"%b,%b}" % (annotations, own) if annotations else own + b"}"
 
 
 def as_new_record(record: StoredRecord) -> NewRecord:
-    """A record that was in another outbox."""
+    """Turn a record of one outbox into a new one for another outbox."""
     return NewRecord(*record[1:5], b"", record.payload[:-1], record.extra)
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLaunch:
-    """What a process left behind that died.
+    """The data that a process left when it died.
 
     Attributes:
-        launch: Its name.
-        sessions: Those that it had open.
-        journal: Where it noted its records, if it did.
-        is_of_this_file: Whether it used this very file; false if that was begun anew since.
+        launch: The name of that process.
+        sessions: Its open sessions.
+        journal: The path of its journal, if it had one.
+        is_of_this_file: Whether it used this outbox file; false if a new file was begun since.
     """
 
     launch: str
@@ -94,12 +94,12 @@ def _unheard(*_message: object) -> None:
 
 
 class Told(NamedTuple):
-    """Who hears of what is wrong in a kept file, or with what it is to keep, and costs only itself.
+    """Callbacks for errors in a file, or in a value to be stored, that cost only that one thing.
 
     Attributes:
-        say: Takes a cause and a message, which is said once.
-        lost: Takes a number of events that are gone, and why.
-        refused: Takes why an amount is not added to its sum.
+        say: Takes a cause and a message; each cause is reported once.
+        lost: Takes a number of lost events and the reason.
+        refused: Takes the reason why an amount is not added to its sum.
     """
 
     say: Callable[[str, str], None] = _unheard
@@ -108,7 +108,7 @@ class Told(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """An event that will not be sent again, with the reason."""
+    """An event that is never sent again, with the reason."""
 
     record: StoredRecord
     reason: Drop
@@ -120,8 +120,8 @@ class Batch:
     """Records leased for one send.
 
     Attributes:
-        more: Whether more was waiting when this was leased (of sums: frozen together with this one). What comes
-            later waits for the next interval.
+        more: Whether more records were waiting at the time of the lease (for sums: frozen together with this one).
+            Later records wait for the next interval.
     """
 
     destination: str
@@ -131,151 +131,151 @@ class Batch:
 
 
 class Transaction(Protocol):
-    """What the writer may do in one step that happens wholly or not at all."""
+    """Operations that are available inside one atomic transaction."""
 
     def value(self, key: KeptKey) -> str | None:
-        """A value kept across launches."""
+        """Return one value that is kept across launches."""
         ...
 
     def values(self) -> Mapping[KeptKey, str]:
-        """All values kept across launches."""
+        """Return all values that are kept across launches."""
         ...
 
     def remember(self, key: KeptKey, value: str | None) -> None:
-        """Keep a value across launches; `None` forgets it."""
+        """Keep a value across launches; `None` deletes it."""
         ...
 
     def increment(self, key: KeptKey) -> int:
-        """Move a counter by one; the first value is 1."""
+        """Add 1 to a counter and return it; the first value is 1."""
         ...
 
     def attempts(self, level: str) -> int:
-        """How many attempts at a level failed since it was last completed."""
+        """Return how many attempts at a level have failed since it was last completed."""
         ...
 
     def set_attempts(self, level: str, number: int) -> None:
-        """Keep that number across launches."""
+        """Keep the number of failed attempts across launches."""
         ...
 
     def add(self, records: Sequence[NewRecord], destinations: Sequence[str] | None = None) -> None:
-        """Append records, to be delivered to these destinations, by default to all."""
+        """Append records for these destinations, by default for all."""
         ...
 
     def add_to_sum(self, destination: str, slot: str, amount: float, key: str = "") -> None:
-        """Add to what a summing destination is going to get, unless that becomes too much: see `Told.refused`.
+        """Add an amount to a sum of a summing destination; a sum that would become too large is left: `Told.refused`.
 
         Args:
-            destination: Its name.
+            destination: The name of the destination.
             slot: Which of its sums.
-            amount: How much.
-            key: Of a sum that another outbox has frozen.
+            amount: What to add.
+            key: The idempotency key, if another outbox has frozen this sum.
         """
         ...
 
     def save_session(self, session: OpenSession, launch: str | None = None) -> None:
-        """Keep what would end the session if the process died now; `launch`: of another process."""
+        """Keep what the next launch needs to end the session if this process dies; `launch` names another owner."""
         ...
 
     def delete_session(self, session_id: str) -> bool:
-        """Forget an open session; false where somebody else already ended it."""
+        """Delete an open session; false if another process has already ended it."""
         ...
 
     def clear(self) -> None:
-        """Forget everything: records, sessions, attempts, values."""
+        """Delete everything: records, sessions, attempts, values."""
         ...
 
     def trim(self, max_bytes: int) -> int:
-        """Make room: drop the oldest session's records first, protected ones last; return how many.
+        """Drop records until at most `max_bytes` are left; return how many were dropped.
 
-        The last thing in a transaction.
+        The oldest session's records go first, protected ones last. Call it last in a transaction.
         """
         ...
 
 
 class Outbox(Protocol):
-    """Where records wait. The writer calls `transact`, uploaders the rest; each on its own thread."""
+    """A queue of records. The writer calls `transact`, uploaders the other methods, each on its own thread."""
 
     def transact(self, work: Callable[[Transaction], T], *, may_wait: bool = False) -> T:
-        """Do `work` in one transaction; it may be called again from the start and must not remember.
+        """Run `work` in one transaction. It may run a second time after a failure, so it must not keep state.
 
         Args:
-            work: What to do.
-            may_wait: Whether the caller can come again.
+            work: Takes the transaction.
+            may_wait: Whether the caller can try again soon.
 
         Raises:
-            LockedError: With `may_wait` only: another process is writing, nothing was done, come again soon.
+            LockedError: With `may_wait` only: another process is writing and nothing was done; try again soon.
         """
         ...
 
     def transact_at_start(self, work: Callable[[Transaction], T]) -> T:
-        """The same on the game thread, before the first frame: without what may take long, which comes later."""
+        """Run `work` on the game thread, before the first frame; slow upkeep is left to a later `transact`."""
         ...
 
     @property
     def launch(self) -> str:
-        """This process's name, under which its sessions are kept."""
+        """Return the name of this process, under which its sessions are kept."""
         ...
 
     def journal_path(self) -> Path | None:
-        """Where this launch may note its records; `None` where there is no disk."""
+        """Return the path for this launch's journal; `None` if there is no disk."""
         ...
 
     def journal_done(self, position: int) -> int:
-        """Up to where the journal is not needed any more: what it held is on the disk, or was sent from memory.
+        """Return the position up to which all records of the journal are on the disk, or were sent from memory.
 
         Args:
-            position: Up to where it was given to this outbox.
+            position: The position up to which this outbox was given the journal's records.
         """
         ...
 
     def journal_sent(self, position: int) -> int:
-        """Up to where everything was delivered to everybody by this process, as far as it knows.
+        """Return the position up to which this process knows all records to be delivered to all destinations.
 
         Args:
-            position: Up to where everything is on the disk.
+            position: The position up to which all records are on the disk.
         """
         ...
 
     @property
     def is_on_disk(self) -> bool:
-        """Whether all that was committed is where it is to stay."""
+        """Whether everything that was committed is in its final place."""
         ...
 
     def dead_launches(self) -> Sequence[DeadLaunch]:
-        """What dead processes left behind; nobody else gets it until `forget_launch`."""
+        """Return what dead processes left; no other process gets the same until `forget_launch`."""
         ...
 
     def forget_launch(self, dead_launch: DeadLaunch) -> None:
-        """What an dead_launch held is in the outbox: forget it."""
+        """Delete the data of a dead launch, which the outbox has now."""
         ...
 
     def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
-        """The oldest undelivered records, or `None`: there are none, or somebody else is sending.
+        """Lease the oldest undelivered records; `None` if there are none, or another process is sending.
 
-        A `user` record always opens a batch, so that it is the first event of a session's first batch. A
-        summing destination gets one sum, frozen: see `SummingDestination`.
+        A `user` record always begins a batch, so that it is the first event of a session's first batch. A
+        summing destination gets one frozen sum: see `SummingDestination`.
         """
         ...
 
     def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
-        """Be done with a batch for its destination."""
+        """Finish a batch: its records are not sent to its destination again."""
         ...
 
     def release(self, batch: Batch) -> None:
-        """Give a batch back, to be sent again."""
+        """Give a batch back; its records are sent again."""
         ...
 
     def save(self) -> None:
-        """Write down what is not on the disk yet; called once, when the writer has finished."""
+        """Write to the disk what is not there yet; called once, when the writer has finished."""
         ...
 
     def close(self) -> None:
-        """Let go of files and locks; called once, when the uploaders have finished too."""
+        """Close files and release locks; called once, when the uploaders have finished too."""
         ...
 
 
 def cut(records: Iterable[StoredRecord], max_events: int, max_bytes: int) -> tuple[list[StoredRecord], bool]:
-    """The longest start of `records` that may travel together, at least one record; whether there are more."""
+    """Return the first records that fit into one batch, at least one; and whether there are more."""
     taken: list[StoredRecord] = []
     size = 2
     for record in records:
@@ -287,11 +287,11 @@ def cut(records: Iterable[StoredRecord], max_events: int, max_bytes: int) -> tup
 
 
 MIN_SUM = 1e-9
-"""A sum nearer to zero is nothing but the rounding of fractions."""
+"""The smallest sum that is sent; a smaller one is a rounding error."""
 
 
 def refusal(destination: str, amount: object) -> str:
-    """Why an amount is not added to a sum."""
+    """Make the message for an amount that is not added to its sum."""
     return (
         f"the destination {destination!r}: amount {start_of(amount, 40)}: with it the sum that waits would be more than"
         f" {kept.MAX_SUM:g} or less than -{kept.MAX_SUM:g}, or no number; it is left out. Report smaller numbers"
@@ -299,6 +299,6 @@ def refusal(destination: str, amount: object) -> str:
 
 
 def sum_record(slot: str, value: float, key: str) -> StoredRecord:
-    """A frozen sum in the form of a record."""
+    """Turn a frozen sum into a record."""
     text = json.dumps({"slot": slot, "value": value, "key": key})
     return StoredRecord(0, "", "sum", 0.0, None, text.encode()[1:])

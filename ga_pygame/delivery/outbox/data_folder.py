@@ -1,7 +1,7 @@
-"""The folder in which events wait: how it is made, and what may lie in it.
+"""Makes the data folder and checks the files in it before they are used.
 
-A file there may be somebody else's, or no file at all: another user's, a pipe that blocks whoever opens it, a link to
-a file that has nothing to do with us. Such a place is not used; the outbox is in memory then.
+A file there may belong to another user, be a pipe that blocks whoever opens it, or be a link to an unrelated file.
+Such a file is not used; the outbox is in memory then.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _FILE_TYPES = (
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder and what is missing above it, each for the user only, whatever the umask is.
+    """Make a folder and its missing parents, all with mode 0700, whatever the umask is.
 
     Raises:
-        OSError: It cannot be made, or is not ours.
+        OSError: It cannot be made, or belongs to another user.
     """
     missing = []
     at = folder
@@ -36,8 +36,8 @@ def make_private_folder(folder: Path) -> None:
     for one in reversed(missing):
         try:
             one.mkdir(mode=0o700)
-            one.chmod(0o700)  # a umask that takes the user's own rights
-        except FileExistsError:  # another copy of the game makes it at the same moment
+            one.chmod(0o700)  # for a umask that takes the user's own rights
+        except FileExistsError:  # another copy of the game made it after our `lexists`
             continue
     found = folder.stat()
     if not stat.S_ISDIR(found.st_mode):
@@ -46,13 +46,13 @@ def make_private_folder(folder: Path) -> None:
 
 
 def check(path: Path) -> None:
-    """See to it that a file, if it is there, is a plain file of the user, and private.
+    """Check that a file, if it exists, is a plain file of the user; make it private.
 
     Raises:
-        OSError: It is not.
+        OSError: It is another kind of file, or belongs to another user.
     """
     try:
-        found = path.lstat()  # not opened: to close it again would free the locks that SQLite has on it
+        found = path.lstat()  # not opened: closing it again would free SQLite's POSIX locks on it
     except FileNotFoundError:
         return
     _check_file(found, path)
@@ -61,7 +61,7 @@ def check(path: Path) -> None:
 
 
 def check_open(file: int, path: Path) -> None:
-    """The same for a file that is open, so that it is that file which is checked."""
+    """Do the same for an open file, so that nobody can replace the file between check and use."""
     found = os.fstat(file)
     _check_file(found, path)
     if sys.platform != "win32" and stat.S_IMODE(found.st_mode) != 0o600:

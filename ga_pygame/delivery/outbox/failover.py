@@ -1,8 +1,8 @@
-"""The outbox that the tracker uses: on disk as long as the disk works, in memory while it does not.
+"""The outbox that the tracker uses: on disk while the disk works, else in memory.
 
-A full disk, a read-only folder, a damaged file or another program that holds it must cost the game nothing. Each case
-is said once; what had to stay in memory moves to the disk as soon as that works again, at the latest when the game
-ends. Until then the journal keeps it, too.
+A full disk, a read-only folder, a damaged file or another program that locks it must cost the game nothing. Each case
+is reported once. Records in memory move to the disk as soon as it works again, at the latest when the game ends; the
+journal keeps them until then.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ from ga_pygame.diagnostics import Diagnostics, Drop
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 5.0
-"""For how long another process may hold the file before events are numbered in memory: two copies of a game may then
-give the same `transaction_num` or `session_num`. Until then they wait unnumbered, in the journal."""
+"""The time for which another process may lock the file before events get their numbers in memory, where two copies of a
+game may give the same `transaction_num` or `session_num`. Until then events wait in the journal, without numbers."""
 
 FIRST_RETRY_SECONDS = 0.1
-"""Time until the disk is tried again for the first time; then twice as long each time."""
+"""Time until the first retry of the disk; it doubles with each retry."""
 
 MAX_RETRY_SECONDS = 5.0
-"""The longest time between two tries to use the disk again."""
+"""The longest time between two retries of the disk."""
 
 
 class FailoverOutbox:
     """See the module. The constructor opens the disk and never raises.
 
     Args:
-        path: The database file; `None` where there is no place for one.
+        path: The database file; `None` if there is no folder for it.
         destinations: Names that take records.
-        clock: For the time between tries.
-        diagnostics: Told of every change for the worse.
+        clock: For the time between retries.
+        diagnostics: Told of every error.
         summing: Names that take sums.
     """
 
@@ -75,7 +75,7 @@ class FailoverOutbox:
         self._launch = self._memory.launch
         self._disk: SqliteOutbox | None = None
         self._in_memory = False
-        self._numbered_in_memory = False  # by the writer, since it is used
+        self._numbered_in_memory = False  # events got numbers there since the disk failed
         self._locked_since: float | None = None
         self._moving = False
         self._retry_after = FIRST_RETRY_SECONDS
@@ -83,18 +83,18 @@ class FailoverOutbox:
         self._closing = False
         self._has_given_up = False
         self._damage: OutboxError | None = None
-        self._delivered: dict[str, int] = {}  # by this process, from the file that was set aside
-        self._aside: Path | None = None  # where a damaged file is just being moved
+        self._delivered: dict[str, int] = {}  # the last id sent from the file that was set aside, by destination
+        self._aside: Path | None = None  # the new path of a damaged file that is being moved
         self._slices = Slices()
         self._journal_done = 0
-        self._is_another = False  # file than the one that earlier launches used
-        self._has_saved = False  # what was set aside, by an earlier launch, too
+        self._is_another = False  # whether earlier launches used another file
+        self._has_saved = False  # records of set-aside files, also of an earlier launch's
         if path is None:
             self._to_memory(OutboxError("there is no home folder; GA_PYGAME_DATA_DIR may name another"))
             return
         try:
             self._disk = self._opened(path, OPEN_SECONDS, migrates=False)
-        except OlderSchemaError:  # the writer does it, behind the game
+        except OlderSchemaError:  # the writer migrates it on its own thread
             self._to_memory(None)
             self._next_try = 0.0
         except DamagedError as error:
@@ -103,7 +103,7 @@ class FailoverOutbox:
             self._to_memory(error)
 
     def _opened(self, path: Path, seconds: float, *, migrates: bool = True) -> SqliteOutbox:
-        """Open the file, or another one beside it where it belongs to a newer version of the package."""
+        """Open the file, or another one beside it if a newer version of the package wrote it."""
         try:
             return self._sqlite(path, seconds, migrates=migrates)
         except NewerSchemaError as error:
@@ -122,7 +122,7 @@ class FailoverOutbox:
     # --- a file that is damaged, or gone ----------------------------------------------------------------
 
     def _replace(self, error: OutboxError) -> None:
-        """Set a damaged file aside and begin a new one with what was kept; go on in memory where that fails."""
+        """Set a damaged file aside and begin a new one with its kept values; go on in memory if that fails."""
         self._damage = error
         try:
             self._begin_another(error)
@@ -136,7 +136,7 @@ class FailoverOutbox:
             self._begin_anew(error)
 
     def _begin_anew(self, error: OutboxError) -> None:
-        """Set the file aside, begin a new one, copy what is small; the records follow in `transact`."""
+        """Set the file aside and begin a new one with all but its records; `transact` copies those later."""
         path = self._path
         if path is None:
             return
@@ -159,7 +159,7 @@ class FailoverOutbox:
         self._say("damaged", f"{error}; set aside as {aside.name}")
 
     def _begin_after_removal(self, error: OutboxError) -> None:
-        """Somebody removed or replaced the file: what we still hold open is copied, unless another copy did that."""
+        """Open the file anew after it was removed or replaced; copy the records of the old one, which is still open."""
         path, old = self._path, self._disk
         if path is None or old is None:
             return
@@ -183,7 +183,7 @@ class FailoverOutbox:
         )
 
     def _save_records(self) -> None:
-        """Save the records of a file that was set aside. Takes its time: the writer's, not the game's."""
+        """Copy the records of a file that was set aside. This is slow, so only the writer does it."""
         disk, path = self._disk, self._path
         if disk is None or path is None or self._in_memory:
             return
@@ -205,7 +205,7 @@ class FailoverOutbox:
         try:
             saved = disk.transact(save)
         except OutboxError:
-            return  # met again by the next transaction, or the next launch
+            return  # the next transaction or the next launch tries again
         self._has_saved = True
         if saved is not None:
             name, found = saved
@@ -217,7 +217,7 @@ class FailoverOutbox:
     # --- the disk cannot be used now --------------------------------------------------------------------
 
     def _to_memory(self, error: Exception | None) -> None:
-        """Go on in memory, with the counters where the disk can still tell them; of `None` nothing is said."""
+        """Go on in memory, with the disk's counters if they can be read; report `error` unless it is `None`."""
         self._others_write(error)
         self._next_try = self._clock.monotonic() + self._retry_after
         self._retry_after = min(2 * self._retry_after, MAX_RETRY_SECONDS)
@@ -233,11 +233,13 @@ class FailoverOutbox:
                 self._memory.take_over(kept.values(read_values(self._path).items(), self._told.say), {}, {})
 
     def _to_disk(self) -> bool:
-        """Move what is in memory to the disk; false where that still fails."""
-        self._moving = True  # before the look at `busy`: an uploader leases first and looks at this then
+        """Move what is in memory to the disk; false if that still fails."""
+        # An uploader leases from memory first and looks at `_moving` then; the writer sets `_moving` first and looks at
+        # `busy` then. In another order both could go on, and a batch being sent would be moved and sent again.
+        self._moving = True
         if self._memory.busy and not self._closing:
             self._moving = False
-            return False  # what is being sent now would be sent again
+            return False
         try:
             self._bring_back()
         except (OutboxError, OSError) as error:
@@ -281,7 +283,7 @@ class FailoverOutbox:
     # --- the contract -----------------------------------------------------------------------------------
 
     def _others_write(self, error: Exception | None) -> bool:
-        """Whether an error only says that another process writes, and that not for long."""
+        """Note an error; whether it only means that another process has been writing for a short time."""
         if not isinstance(error, LockedError):
             self._locked_since = None
         elif self._locked_since is None:
@@ -290,7 +292,7 @@ class FailoverOutbox:
 
     @property
     def _is_patient(self) -> bool:
-        """Whether another process writes, and that not for long."""
+        """Whether another process has been writing, for less than `PATIENCE_SECONDS`."""
         since = self._locked_since
         return since is not None and self._clock.monotonic() < since + PATIENCE_SECONDS
 
@@ -306,7 +308,7 @@ class FailoverOutbox:
         return self._transact(work, may_wait=may_wait)
 
     def transact_at_start(self, work: Callable[[Transaction], T]) -> T:
-        """The same without what may take long."""
+        """See `Outbox`."""
         result = self._transact(work)
         self._numbered_in_memory = False
         return result
@@ -365,7 +367,7 @@ class FailoverOutbox:
     def dead_launches(self) -> Sequence[DeadLaunch]:
         try:
             found = self._disk.dead_launches() if self._disk and not self._in_memory else ()
-            # The disk may fail before they are picked up: what ends them in memory has to know that they are open.
+            # If the disk fails before they are recovered, the memory outbox ends them and must know that they are open.
             self._memory.elsewhere |= {session.session_id for dead_launch in found for session in dead_launch.sessions}
             return [replace(dead_launch, is_of_this_file=False) for dead_launch in found] if self._is_another else found
         except OutboxError as error:
@@ -397,9 +399,9 @@ class FailoverOutbox:
             self._note(error, batch.origin, "sent events cannot be removed from the disk now")
 
     def _note(self, error: OutboxError, origin: Outbox | None, consequence: str) -> None:
-        """What an uploader met; damage is mended by the writer, on its own thread."""
+        """Note an uploader's error; the writer repairs damage on its own thread."""
         if isinstance(error, (DamagedError, GoneError)):
-            if origin is self._disk:  # else the writer has replaced that file already
+            if origin is self._disk:  # else the writer has already replaced that file
                 self._damage = error
         else:
             self._say(consequence, f"{consequence}: {error}")
@@ -418,13 +420,13 @@ class FailoverOutbox:
 
     @property
     def unsaved(self) -> int:
-        """Records that nothing but memory has."""
+        """Return how many records are in memory only."""
         if not self._in_memory:
             return 0
         return len(self._memory) - self._slices.in_journal(self._memory.count_between)
 
     def _give_up(self) -> None:
-        """The disk could not be written to the end: count what is lost, and have no session ended again."""
+        """The disk never recovered: count the loss; mark our sessions ended, so that no launch ends them again."""
         if lost := self.unsaved:
             self._diagnostics.drop(Drop.OUTBOX_FULL, lost)
             self._say("lost", f"{lost} events are lost: they were not sent, and the disk cannot be written")

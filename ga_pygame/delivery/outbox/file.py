@@ -1,8 +1,8 @@
-"""The file of the outbox on disk: how it is opened, and what its errors mean.
+"""Opens the outbox file and translates its errors.
 
-WAL with `synchronous=NORMAL` survives the death of the process at any moment; only a power cut may cost the last
-commits, never the file. A drive without shared memory, such as some network drives, cannot have a WAL: there the
-file has a rollback journal, which costs more writing.
+WAL with `synchronous=NORMAL` survives the death of the process at any moment; a power cut may lose the last commits,
+but never the file. A drive without shared memory, such as some network drives, cannot have a WAL; the file has a
+rollback journal there, which writes more.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from ga_pygame.delivery.outbox.file_lock import Patience
 from ga_pygame.kept import KeptKey
 
 BUSY_SECONDS = 0.25
-"""The longest wait of a statement for another process that is writing."""
+"""The longest wait of a statement for another writing process."""
 
 _CACHE_KIB = 256
-"""Page cache of a connection; SQLite's own 2,000 KiB cost 4 MB more."""
+"""Page cache of a connection; SQLite's default of 2,000 KiB costs 4 MB more."""
 
 
 class NewerSchemaError(OutboxError):
-    """The file belongs to a newer version of the package."""
+    """The file was written by a newer version of the package."""
 
 
 class DamagedError(OutboxError):
-    """The file is no database, or parts of it cannot be read."""
+    """The file is no database, or cannot be read in parts."""
 
 
 def connect(path: Path, seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
-    """Open the file, make it where it is missing.
+    """Open the database file; make it if it is missing.
 
     Args:
         path: The database file.
@@ -56,11 +56,11 @@ def connect(path: Path, seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
             if _is_locked(error):
                 raise
             connection.close()
-            connection = _unchecked_connection(path, seconds)  # the file was a WAL's on another system
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # then it needs no shared memory
+            connection = _unchecked_connection(path, seconds)  # the file is in WAL mode, from another system
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # WAL needs no shared memory then
             mode = _journal_mode(connection, "TRUNCATE")
             connection.execute("PRAGMA locking_mode = NORMAL")
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # else the lock is kept
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # only reading frees the exclusive lock
         (encoding,) = connection.execute("PRAGMA encoding").fetchone()
         if encoding != "UTF-8":
             raise DamagedError(f"{path} is damaged: its head says that it is {encoding}")
@@ -76,10 +76,10 @@ def connect(path: Path, seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
 
 
 def _make_empty(path: Path) -> None:
-    """An empty file that only the user can read, whatever the umask is; SQLite's other files take its mode."""
+    """Make an empty file that only the user can read, whatever the umask is; SQLite gives its other files this mode."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # another copy of the game made it just now
+    except FileExistsError:  # another copy of the game made it after our `exists`
         return
     try:
         data_folder.check_open(file, path)
@@ -88,14 +88,14 @@ def _make_empty(path: Path) -> None:
 
 
 def _unchecked_connection(path: Path, seconds: float) -> sqlite3.Connection:
-    # Each connection is used by one thread after start; it may be closed by another.
+    # After the start, one thread uses each connection; another one may close it.
     connection = sqlite3.connect(path, timeout=seconds, isolation_level=None, check_same_thread=False)
     connection.text_factory = column_text
     return connection
 
 
 def column_text(text: bytes) -> str:
-    """What a column says; of damaged text as much as can be read, for the checks to refuse."""
+    """Decode a text column; invalid UTF-8 becomes U+FFFD, and the checks refuse the value later."""
     return text.decode("utf-8", "replace")
 
 
@@ -105,14 +105,14 @@ def _journal_mode(connection: sqlite3.Connection, mode: str) -> str:
 
 
 def wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
-    """Bound how long a statement waits for another process."""
+    """Set how long a statement waits for another process."""
     connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
 def read_values(path: Path, key: KeptKey | None = None, seconds: float = 0.0) -> dict[object, object]:
-    """The kept values of a file that this process has not opened, or one of them; nothing where they cannot be read.
+    """Read the kept values, or one of them, of a file that this process has not opened; none if that fails.
 
-    Makes no file, and waits at most so long for others.
+    Makes no file, and waits at most `seconds` for other processes.
     """
     query = "SELECT key, value FROM key_value WHERE ?1 IS NULL OR key = ?1"
     try:
@@ -129,7 +129,7 @@ def read_values(path: Path, key: KeptKey | None = None, seconds: float = 0.0) ->
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit what is written in it, or nothing."""
+    """Run the block in one transaction; roll it back if the block raises."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -146,7 +146,7 @@ def _is_locked(error: sqlite3.OperationalError) -> bool:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """The same as `translated` for what runs no code but ours: a value of another type is damage, too."""
+    """Do the same as `translated`, and take a value of a wrong type for damage; for blocks of our own code only."""
     with translated(path):
         try:
             yield
@@ -156,20 +156,20 @@ def reading(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the system raise into `OutboxError` with a message for the developer."""
+    """Turn errors of SQLite and the system into `OutboxError` with a message for the developer."""
     try:
         yield
     except sqlite3.OperationalError as error:
         if str(error).startswith(("no such table", "no such column", "duplicate column", "table ")):
-            raise DamagedError(f"{path} is damaged: {error}") from error  # the text of the tables is
+            raise DamagedError(f"{path} is damaged: {error}") from error  # the table definitions are damaged
         raise (LockedError if _is_locked(error) else OutboxError)(f"{path}: {error}") from error
     except sqlite3.IntegrityError as error:
-        raise DamagedError(f"{path} is damaged: {error}") from error  # two rows of one id
+        raise DamagedError(f"{path} is damaged: {error}") from error  # two rows have the same id
     except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:  # another subclass is a defect of ours, not of the file
+        if type(error) is not sqlite3.DatabaseError:  # another subclass means a defect of ours, not of the file
             raise
         raise DamagedError(f"{path} is damaged: {error}") from error
-    except UnicodeDecodeError as error:  # SQLite's own message has damaged text in it
+    except UnicodeDecodeError as error:  # SQLite's own message has invalid text in it
         raise DamagedError(f"{path} is damaged: {error.reason}") from error
     except OSError as error:
         where = error.filename if isinstance(error.filename, str) else path

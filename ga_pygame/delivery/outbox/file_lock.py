@@ -1,8 +1,7 @@
-"""Locks between processes: a file that one process holds as long as it lives.
+"""Locks between processes, each a file that one process holds locked as long as it lives.
 
-The system frees the lock when its holder dies, however it dies. A lock file is somebody's the moment another user
-can write into its folder, so it is opened without following links and without waiting, and only a file of our own
-counts.
+The system frees the lock when its holder dies, however it dies. If another user can write into the folder, a lock
+file may be forged, so it is opened without following links and without waiting, and must belong to the user.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from ga_pygame.clock import SystemClock, sleep
 from ga_pygame.delivery.outbox import data_folder
 
 MAX_MOVED = 3
-"""Things in the place of one lock file that are moved out of the way; a further one is left where it is."""
+"""Foreign files at the path of one lock file that are moved away; a further one is left, and the lock fails."""
 
 POLL_SECONDS = 0.005
-"""Time between two tries to get a lock that somebody else holds."""
+"""Time between two tries to get a lock that another process holds."""
 
 _FLAGS = os.O_RDWR | os.O_CREAT
 for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOINHERIT"):  # the last two are Windows'
@@ -47,10 +46,10 @@ else:
 
 
 class Patience:
-    """A budget of time, shared by several things that may each have to wait.
+    """A time limit that several waits share.
 
     Args:
-        seconds: The whole of it; it begins now.
+        seconds: The limit; it begins now.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -59,17 +58,18 @@ class Patience:
 
     @property
     def left(self) -> float:
-        """Seconds that are left; 0 where there are none."""
+        """Return the seconds that are left, 0 if there are none."""
         return max(0.0, self._end - self._now())
 
 
 def acquire_cleared(lock: FileLock, guard: FileLock) -> bool:
-    """Take a lock, at once or not at all; a folder, pipe, link or other user's file in its place is moved aside.
+    """Take a lock without waiting; move a folder, pipe, link or another user's file at its path aside first.
 
-    Only who holds the guard moves anything: else one process could move what another has just made and locked.
+    Only the holder of `guard` moves anything. Without it, process A could see the foreign file, process B move it
+    away, make the lock file and lock it, and A then move B's new lock file.
 
     Raises:
-        OSError: There can be no lock.
+        OSError: The lock cannot be made.
     """
     try:
         return lock.acquire()
@@ -91,7 +91,7 @@ def acquire_cleared(lock: FileLock, guard: FileLock) -> bool:
 
 
 def _is_foreign(path: Path) -> bool:
-    """Whether something lies there that is no plain file of the user."""
+    """Whether the path exists and is no plain file of the user."""
     try:
         found = path.lstat()
     except OSError:
@@ -100,10 +100,10 @@ def _is_foreign(path: Path) -> bool:
 
 
 class FileLock:
-    """One lock. Not for two threads at once.
+    """One lock between processes. Not for two threads at once.
 
     Args:
-        path: The lock file; made where it is missing, readable by the user only.
+        path: The lock file; made if it is missing, readable by the user only.
     """
 
     def __init__(self, path: Path) -> None:
@@ -113,22 +113,22 @@ class FileLock:
 
     @property
     def is_locked(self) -> bool:
-        """Whether we hold it."""
+        """Whether this process holds the lock."""
         return self._file >= 0 and self._pid == os.getpid()
 
     @property
     def is_in_place(self) -> bool:
-        """Whether we hold it and its file is still the one that others look at."""
+        """Whether this process holds the lock and its file is still the one at the path."""
         try:
             return self.is_locked and os.path.samestat(os.fstat(self._file), os.stat(self.path))
         except OSError:
             return False
 
     def acquire(self, patience: Patience | None = None) -> bool:
-        """Take the lock; false where somebody else holds it, also after waiting so long.
+        """Take the lock; false if another process holds it, also after waiting as long as `patience` allows.
 
         Raises:
-            OSError: There can be no lock: no such folder, no locks on this drive, or a file that is not ours.
+            OSError: The lock cannot be made: no such folder, no locks on this drive, or a foreign file.
         """
         while not self._try():
             if patience is None or not patience.left:
@@ -141,7 +141,7 @@ class FileLock:
         try:
             data_folder.check_open(file, self.path)
             _lock(file)
-            is_there = os.path.samestat(os.fstat(file), os.stat(self.path))  # else its last holder removed it just now
+            is_there = os.path.samestat(os.fstat(file), os.stat(self.path))  # else removed after our `open`
         except OSError as error:
             os.close(file)
             if error.errno in _BUSY_ERRNOS or isinstance(error, FileNotFoundError):
@@ -155,25 +155,25 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Give the lock back; nothing where we do not hold it."""
+        """Release the lock; do nothing if this process does not hold it."""
         file, self._file = self._file, -1
         if file >= 0 and self._pid == os.getpid():
             with contextlib.suppress(OSError):
                 os.close(file)
 
     def remove(self) -> None:
-        """Give the lock back and remove its file."""
-        if sys.platform == "win32":  # no file can be removed there that is open
+        """Release the lock and remove its file."""
+        if sys.platform == "win32":  # an open file cannot be removed there
             self.release()
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
         self.release()
 
     def let_go(self) -> None:
-        """In a forked child: close the file without unlocking it, which would free the parent's lock.
+        """In a forked child: close the file. Unlocking it would free the parent's lock.
 
-        A lock lives as long as any process has its description open, so a child that outlives its parent would keep
-        it, and nobody could recover the parent's sessions.
+        A lock lives as long as any process has its description open. A child that outlives its parent would keep it,
+        and no launch could recover the parent's sessions.
         """
         file, self._file = self._file, -1
         if file >= 0:

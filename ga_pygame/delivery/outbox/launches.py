@@ -1,7 +1,7 @@
-"""Which launches of the game live, and what those left behind that died.
+"""Finds out which launches of the game are alive, and what dead ones left.
 
-A launch holds a lock file as long as it lives; the system frees it. Who gets a dead launch's lock, and only that one,
-looks after what it left: open sessions, a journal.
+A launch holds a lock file as long as it lives; when it dies, the system frees the lock. The process that gets a dead
+launch's lock, and no other, recovers what it left: open sessions and a journal.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from ga_pygame.delivery.outbox.open_session import OpenSession, lost_flows, sess
 from ga_pygame.recording import journal_files
 
 _FRESH_SECONDS = 60.0
-"""A lock file that is younger than ours by less may belong to a copy that is just starting and does not hold it yet."""
+"""Only a lock file that is older than ours by more is removed: a copy that starts has made a younger one but may not
+have locked it yet."""
 
 
 class Launches:
@@ -26,8 +27,8 @@ class Launches:
 
     Args:
         folder: The data folder.
-        own: This launch's name.
-        told: Told of rows that make no sense.
+        own: The name of this launch.
+        told: Told of invalid rows.
 
     Attributes:
         own: As given.
@@ -41,10 +42,10 @@ class Launches:
         self._dead_locks: dict[str, FileLock] = {}
 
     def begin(self) -> None:
-        """Say that we live, if that is not said yet.
+        """Take this launch's lock, if it is not held yet.
 
         Raises:
-            OutboxError: Another process says so under our name.
+            OutboxError: Another process holds it.
         """
         if self._lock.is_in_place:
             return
@@ -53,23 +54,23 @@ class Launches:
             raise OutboxError(f"{self._lock.path}: another program holds it")
 
     def end(self, *, keep_file: bool) -> None:
-        """Say that we are gone."""
+        """Release all locks; this launch counts as dead then."""
         for lock in self._dead_locks.values():
             lock.release()
-        if keep_file:  # another outbox of this launch holds the file of that name
+        if keep_file:  # another outbox of this launch goes on with that file
             self._lock.release()
         else:
             self._lock.remove()
 
     def journal_of(self, launch: str) -> Path:
-        """Where that launch notes its records."""
+        """Return the path of a launch's journal."""
         return journal_files.where(self._folder, launch)
 
     def dead_launches(self, connection: sqlite3.Connection) -> Sequence[DeadLaunch]:
         """See `Outbox`."""
         rows = self._open_sessions(connection)
         positions = connection.execute("SELECT key FROM key_value WHERE key GLOB ?", (kept.JOURNALS,)).fetchall()
-        journals = set(journal_files.launches(self._folder))  # later: who has a position has had a journal before
+        journals = set(journal_files.launches(self._folder))  # after the positions: the journal is made first
         self._sweep_positions(connection, positions, journals)
         names = ({launch for launch, _ in rows} | journals) - {self.own}
         dead = [launch for launch in sorted(names) if kept.LAUNCH.fullmatch(launch) and self._take_lock_of(launch)]
@@ -90,7 +91,7 @@ class Launches:
         return dead_launches
 
     def _open_sessions(self, connection: sqlite3.Connection) -> list[tuple[str, OpenSession]]:
-        """Sessions that are open in the file, each with its launch; a row that makes no sense is removed and told."""
+        """Return the open sessions of the file, each with its launch; an invalid row is removed and reported."""
         found = []
         query = "SELECT CAST(session_id AS BLOB), session_end.* FROM session_end"
         for key, *columns, launch in connection.execute(query).fetchall():
@@ -109,30 +110,30 @@ class Launches:
     def forget_launch(self, connection: sqlite3.Connection, dead_launch: DeadLaunch) -> None:
         """See `Outbox`."""
         path = self.journal_of(dead_launch.launch)
-        if dead_launch.journal is not None:  # so that a damaged WAL cannot undo what no journal has any more
+        if dead_launch.journal is not None:  # else a damaged WAL could undo what is then in no journal any more
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         journal_files.mark_done(path)
-        if journal_files.remove(path):  # else its position has to outlive it: see `_sweep_positions`
+        if journal_files.remove(path):  # else the position must stay as long as the file: see `_sweep_positions`
             connection.execute("DELETE FROM key_value WHERE key = ?", (kept.journal_position(dead_launch.launch),))
         self._release_lock_of(dead_launch.launch)
 
     def _sweep_positions(
         self, connection: sqlite3.Connection, known: Sequence[tuple[str]], journals: Collection[str]
     ) -> None:
-        """Forget positions in journals that are gone; some could not be removed when their launch was buried."""
+        """Delete the positions of journals that are gone, which `forget_launch` could not remove."""
         wanted = {kept.journal_position(launch) for launch in (*journals, self.own)}
         gone = [(key,) for (key,) in known if key not in wanted]
         if gone and len(journals) < journal_files.MAX_JOURNALS:  # else some journals were not looked at
             connection.executemany("DELETE FROM key_value WHERE key = ?", gone)
 
     def _take_lock_of(self, launch: str) -> bool:
-        """Hold a dead launch's lock, so that one process alone picks up what it left; false where it lives."""
+        """Take a dead launch's lock, so that only one process recovers it; false if it is alive."""
         lock = self._lock_file(launch)
         try:
             if launch in self._dead_locks or not lock.acquire():
                 return False
-        except OSError:  # a file that is not ours has that name
+        except OSError:  # a foreign file is at that path
             return False
         self._dead_locks[launch] = lock
         return True
@@ -142,25 +143,22 @@ class Launches:
             lock.remove()
 
     def mark_ended(self) -> None:
-        """Say beside the file, which cannot be written, that this launch's sessions are over and delivered."""
+        """Make a mark file: this launch's sessions have ended and were delivered, but the outbox cannot be written."""
         mark = self._ended_mark(self.own)
-        mark.touch(mode=0o600)  # an empty file finds room on a full disk
+        mark.touch(mode=0o600)  # an empty file can be made on a full disk
         mark.chmod(0o600)
 
     def _ended_mark(self, launch: str) -> Path:
         return self._folder / f"ended-{launch}"
 
     def _sweep(self) -> None:
-        """Remove lock files of launches that died without an open session.
-
-        A file younger than ours may belong to a copy that is just starting and does not hold it yet.
-        """
+        """Remove lock files of launches that died without an open session; see `_FRESH_SECONDS`."""
         own = self._lock.path.stat().st_mtime
         for stale in self._folder.glob("launch-*.lock"):
             launch = stale.stem.removeprefix("launch-")
             try:
                 is_old = stale.lstat().st_mtime < own - _FRESH_SECONDS
-            except FileNotFoundError:  # another copy has removed it just now
+            except FileNotFoundError:  # another copy removed it after our `glob`
                 continue
             if (
                 is_old

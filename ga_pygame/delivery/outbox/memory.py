@@ -1,6 +1,6 @@
-"""An outbox that ends with the process: for a disk that cannot be written, and for tests.
+"""An outbox in memory, for a disk that cannot be written, and for tests.
 
-What it does takes time in proportion to what it moves, never to all that it holds: a disk may be full for hours.
+A disk may be full for hours, so the time of each operation depends on the records that it moves, not on all that wait.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 _YIELD_AFTER_POURED = 128
-"""Records that are poured between two chances for the game thread to take the interpreter lock."""
+"""Records that are copied to another outbox between two yields of the GIL."""
 
 
 class MemoryOutbox:
@@ -46,27 +46,27 @@ class MemoryOutbox:
     Args:
         destinations: Names that take records.
         summing: Names that take sums.
-        told: Told of amounts that are too much.
+        told: Told of amounts that would make a sum too large.
     """
 
     def __init__(self, destinations: Sequence[str], summing: Sequence[str] = (), told: Told | None = None) -> None:
         self._told = told or Told()
         self._destinations = tuple(destinations)
         self._summing = frozenset(summing)
-        self._additions: deque[tuple[str, str, float]] = deque()  # by the writer, taken by the uploaders
+        self._additions: deque[tuple[str, str, float]] = deque()  # appended by the writer, taken by the uploaders
         self._sums: dict[tuple[str, str], float] = {}
         self._frozen: dict[tuple[str, str], tuple[float, str]] = {}
-        self._lock = Lock()  # between writer and uploaders; the game thread never takes it
+        self._lock = Lock()  # for writer and uploaders; the game thread never takes it
         self._records: dict[int, StoredRecord] = {}
-        self._waiting: dict[str, dict[int, None]] = {name: {} for name in destinations}  # ids in their order
-        self._groups: dict[tuple[bool, str], dict[int, None]] = {}  # ids by session, the protected ones apart
+        self._waiting: dict[str, dict[int, None]] = {name: {} for name in destinations}  # ids in order
+        self._groups: dict[tuple[bool, str], dict[int, None]] = {}  # ids by protected or not, and session
         self._bytes = 0
-        self._leased: dict[str, int] = {}  # by destination, the last id
+        self._leased: dict[str, int] = {}  # the last leased id by destination
         self._next_id = 1
         self.values: dict[KeptKey, str] = {}
         self.attempts: Counter[str] = Counter()
-        self.sessions: dict[str, OpenSession | None] = {}  # None: ended here, perhaps open on the disk
-        self.elsewhere: set[str] = set()  # sessions of dead launches, open on the disk, which this one looks after
+        self.sessions: dict[str, OpenSession | None] = {}  # None: ended here, may be open on the disk
+        self.elsewhere: set[str] = set()  # dead launches' sessions that are open on the disk and that this launch ends
         self.rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
         self._known_values: dict[KeptKey, str] = {}
         self._known_attempts: dict[str, int] = {}
@@ -78,17 +78,17 @@ class MemoryOutbox:
 
     @property
     def next_id(self) -> int:
-        """Records to come have this id or a higher one."""
+        """Return the id of the next record."""
         return self._next_id
 
     def count_between(self, first: int, following: int) -> int:
-        """Records with an id from `first` up to one before `following`."""
+        """Count the records with an id from `first` to `following` - 1."""
         with self._lock:
             return sum(one in self._records for one in range(first, following))
 
     @property
     def oldest(self) -> int:
-        """Every record below this id is done with."""
+        """Return the lowest id of a waiting record; all below are finished."""
         with self._lock:
             return next(iter(self._records), self._next_id)
 
@@ -110,7 +110,7 @@ class MemoryOutbox:
     def journal_sent(self, position: int) -> int:  # noqa: ARG002 - nothing of it is on a disk
         return 0
 
-    is_on_disk = True  # there is none to wait for
+    is_on_disk = True  # memory is its final place
 
     def dead_launches(self) -> Sequence[DeadLaunch]:
         return ()
@@ -170,14 +170,14 @@ class MemoryOutbox:
             return
         with self._lock:
             for record in batch.records:
-                self._waiting[batch.destination].pop(record.id, None)  # not there: trimmed or moved to the disk
+                self._waiting[batch.destination].pop(record.id, None)  # missing if it was trimmed or moved to the disk
                 if not any(record.id in queue for queue in self._waiting.values()):
                     self._remove(record.id)
         self.rejected.extend(rejected)
         self.release(batch)
 
     def _remove(self, record_id: int) -> bool:
-        """Forget a record; false where it is gone already. The lock is held."""
+        """Remove a record; false if it is gone already. The caller holds the lock."""
         record = self._records.pop(record_id, None)
         if record is None:
             return False
@@ -207,12 +207,12 @@ class MemoryOutbox:
 
     @property
     def is_over(self) -> bool:
-        """Whether every session known here has ended, and its end was delivered."""
+        """Whether every known session has ended and its `session_end` was delivered."""
         waiting = any(record.category == "session_end" for record in tuple(self._records.values()))
         return not waiting and not any(self.sessions.values())
 
     def append(self, record: NewRecord, destinations: Sequence[str] | None = None) -> None:
-        """Take a record in."""
+        """Append a record."""
         with self._lock:
             number = self._next_id
             names = self._destinations if destinations is None else destinations
@@ -227,19 +227,19 @@ class MemoryOutbox:
             self._bytes += len(stored.payload)
 
     def add_to_sums(self, additions: Sequence[tuple[str, str, float]]) -> None:
-        """Take amounts in: destination, slot, amount."""
+        """Queue amounts for sums: destination, slot, amount."""
         self._additions.extend(additions)
 
     def take_over(
         self, values: Mapping[KeptKey, str], attempts: Mapping[str, int], sessions: Mapping[str, OpenSession]
     ) -> None:
-        """Go on from what another outbox knew."""
+        """Continue with the values of another outbox."""
         self.values, self._known_values = dict(values), dict(values)
         self.attempts, self._known_attempts = Counter(attempts), dict(attempts)
         self.sessions.update(sessions)
 
     def pour(self, transaction: Transaction) -> None:
-        """Copy everything into another outbox, which may know more than when this one took over, or ever knew."""
+        """Merge everything into the disk outbox, which other processes may have changed since `take_over`."""
         if self._was_cleared:
             transaction.clear()
         self._pour_counters(transaction)
@@ -256,7 +256,7 @@ class MemoryOutbox:
         self._add_up()
         for (destination, slot), amount in self._sums.items():
             transaction.add_to_sum(destination, slot, amount)
-        for (destination, slot), (amount, key) in self._frozen.items():  # the service may have got it
+        for (destination, slot), (amount, key) in self._frozen.items():  # it may have been delivered
             transaction.add_to_sum(destination, slot, amount, key)
 
     def _pour_counters(self, transaction: Transaction) -> None:
@@ -266,21 +266,21 @@ class MemoryOutbox:
             before, now = self._known_values.get(key), transaction.value(key)
             if key in COUNTERS:
                 transaction.remember(key, str(kept.count(now) + kept.count(value) - kept.count(before)))
-            elif value != before and not (key == USER_ID and now is not None):  # a player stays who they were
+            elif value != before and not (key == USER_ID and now is not None):  # a stored player id wins
                 transaction.remember(key, value)
         for level, number in self.attempts.items():
             if number != self._known_attempts.get(level, 0):
                 transaction.set_attempts(level, number)
 
     def clear(self) -> None:
-        """Empty the outbox, and the one that it is poured into."""
+        """Empty this outbox, and later the one that it is merged into."""
         self.forget()
         self.values = {}
         self.take_over({}, {}, {})
         self._was_cleared = True
 
     def forget(self) -> None:
-        """Empty the outbox of what was poured into another one."""
+        """Empty this outbox after it was merged into another one."""
         with self._lock:
             self._records.clear()
             self._groups.clear()
@@ -309,7 +309,7 @@ class MemoryOutbox:
             return len(doomed)
 
     def _doomed(self, key: tuple[bool, str], max_bytes: int, *, is_newest: bool) -> Iterator[int]:
-        """Remove a session's records while there is too much: all of it, of the newest session what it takes."""
+        """Remove a session's records while there are too many bytes; of the newest session only as many as needed."""
         if self._bytes <= max_bytes:
             return
         sent = max(self._leased.values(), default=0)
@@ -318,7 +318,7 @@ class MemoryOutbox:
         for record_id in self._groups[key]:
             if is_newest and excess <= 0:
                 break
-            if record_id > sent:  # else it is just being sent
+            if record_id > sent:  # else it is being sent now
                 chosen.append(record_id)
                 excess -= len(self._records[record_id].payload)
         for record_id in chosen:
@@ -327,7 +327,7 @@ class MemoryOutbox:
 
 
 class _MemoryTransaction:
-    """Changes held back until the work is done, so that a failure leaves nothing behind."""
+    """A transaction in memory: changes are applied by `commit` only, so that a failed one leaves nothing."""
 
     def __init__(self, outbox: MemoryOutbox) -> None:
         self._outbox = outbox

@@ -1,4 +1,4 @@
-"""Which records in memory the journal has, too: it keeps them until they are sent or on the disk."""
+"""Remembers which records in memory are in the journal, too; it keeps them until they are sent or on the disk."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 
 class Slice(NamedTuple):
-    """What one transaction put into memory.
+    """The records that one transaction put into memory.
 
     Attributes:
-        first: Its records have this id or a higher one,
-        next: and a lower one than this.
-        before: The position in the journal before it,
-        position: and behind it.
+        first: Its lowest record id.
+        next: Its highest record id + 1.
+        before: The journal's position before its records.
+        position: The journal's position behind its records.
     """
 
     first: int
@@ -24,7 +24,7 @@ class Slice(NamedTuple):
 
 
 class Slices:
-    """The transactions whose records may still be in memory, in their order. Writer's thread."""
+    """The transactions whose records may still be in memory, oldest first. For the writer's thread."""
 
     def __init__(self) -> None:
         self._slices: deque[Slice] = deque()
@@ -33,15 +33,15 @@ class Slices:
         """Note a transaction."""
         last = self._slices[-1] if self._slices else None
         if last is not None and last.next == new.first and last.position == new.before == new.position:
-            self._slices[-1] = last._replace(next=new.next)  # nothing of it is in the journal
+            self._slices[-1] = last._replace(next=new.next)  # neither has records in the journal
         else:
             self._slices.append(new)
 
     def done(self, oldest: int) -> int:
-        """Forget those whose records are all gone; returns up to where the journal is not needed, 0 if nothing is new.
+        """Remove transactions whose records are all finished; return the position behind the last, 0 if none.
 
         Args:
-            oldest: Every record below this id is gone.
+            oldest: The lowest id of a waiting record.
         """
         position = 0
         while self._slices and self._slices[0].next <= oldest:
@@ -49,9 +49,9 @@ class Slices:
         return position
 
     def in_journal(self, count_between: Callable[[int, int], int]) -> int:
-        """How many records the journal has, counted by their ids."""
+        """Count the records that are in the journal, too."""
         return sum(count_between(one.first, one.next) for one in self._slices if one.position > one.before)
 
     def clear(self) -> None:
-        """Forget all: they are on the disk."""
+        """Remove all; their records are on the disk."""
         self._slices.clear()

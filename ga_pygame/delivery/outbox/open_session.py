@@ -1,6 +1,6 @@
-"""A session that is open: what would end it if the process died now, and how its row in a file is read.
+"""The open session, with all that a later launch needs to end it; reads its row of a file.
 
-A file may be damaged, changed by hand or written by another version. What is wrong in a row costs only itself.
+A file may be damaged, changed by hand or written by another version. A wrong column of a row costs only itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_SESSION_SECONDS = 30 * 86_400.0
 """The longest session that is believed; the length of a longer one is taken for damaged."""
 
 MAX_WALLET_FLOWS = 1000
-"""Flows in a wallet: before it has more, the sums become events; more than these are not read."""
+"""The most flows in a wallet; before it has more, its sums become events. Further ones of a file are not read."""
 
 FlowKey = tuple[str, str, str, str]
 """A flow of a wallet: source or sink, currency, item type, item id."""
@@ -26,7 +26,7 @@ FlowKey = tuple[str, str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """What is needed to end a session whose process died. Source: REST v2, table `session_end`.
+    """The data that ends a session whose process died. Source: REST v2, table `session_end`.
 
     Attributes:
         length: Seconds focused so far.
@@ -53,7 +53,7 @@ _ROW_LENGTH = len(fields(OpenSession))
 def session_of(columns: tuple[Any, ...]) -> OpenSession | None:
     """Read a row of the table `session_end` without the launch, its last column.
 
-    The columns stand in the order of the fields. Each has its default; `None` if no session is left.
+    The columns are in the order of the fields. A wrong one gets its default; `None` if it has none.
     """
     if len(columns) != _ROW_LENGTH:
         return None
@@ -63,7 +63,7 @@ def session_of(columns: tuple[Any, ...]) -> OpenSession | None:
     said = _sound_annotations(annotations)
     number = count(number) or count((said or {}).get("session_num"))
     if not number:
-        return None  # no number is better than a false one
+        return None  # a false number would be worse than no session
     start, at = _sound_time(start), _sound_time(at)
     if at is None:
         at = start
@@ -83,7 +83,7 @@ def session_of(columns: tuple[Any, ...]) -> OpenSession | None:
 
 
 MAX_CLOCK_SECONDS = 1e11
-"""The latest time and the largest clock offset that is believed: some 3,000 years."""
+"""The latest time and the largest clock offset that are valid: some 3,000 years."""
 
 
 def _is_number(found: object) -> bool:
@@ -95,7 +95,7 @@ def _sound_time(found: Any) -> float | None:
 
 
 def _sound_annotations(found: object) -> dict[str, Any] | None:
-    """The shared fields of a session's events; `None` where they are none, or name no player."""
+    """Decode the shared fields of a session's events; `None` if they are invalid or have no `user_id`."""
     said = from_json(b"{" + found + b"}") if isinstance(found, bytes) and found else None
     if not isinstance(said, dict):
         return None
@@ -114,7 +114,7 @@ def _sound_level(found: object) -> str | None:
 
 
 def _wallet(found: object) -> dict[FlowKey, float]:
-    """Flows that were not sent yet; one that is wrong costs only itself."""
+    """Read the flows that were not sent yet; leave out invalid ones."""
     flows = from_json(found) if isinstance(found, str) else None
     wallet: dict[FlowKey, float] = {}
     for one in flows[:MAX_WALLET_FLOWS] if isinstance(flows, list) else ():
@@ -132,6 +132,6 @@ def _wallet(found: object) -> dict[FlowKey, float]:
 
 
 def lost_flows(found: object, wallet: Mapping[FlowKey, float]) -> int:
-    """How many flows of a kept wallet are not in what was read of it; 1 where nothing says how many there were."""
+    """Count the flows of a kept wallet that could not be read; 1 if their number cannot be read either."""
     flows = from_json(found) if isinstance(found, str) else None
     return max(0, len(flows) - len(wallet)) if isinstance(flows, list) else 1

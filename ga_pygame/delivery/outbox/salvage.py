@@ -1,8 +1,7 @@
-"""What can still be read of a damaged outbox, or of one that was removed while it was in use.
+"""Reads what is left of a damaged outbox, or of one that was removed while in use.
 
-SQLite reads up to the damage, from both ends. Beyond that the pages themselves are looked through: a block that
-matches its checksum is one, wherever it lies. Everything is checked as always, and what is missing is counted by the
-gaps in the ids.
+SQLite reads up to the damage, from both ends. Then the pages of the file are searched: bytes that match a block's
+checksum are a block, wherever they are. All values are checked as usual; gaps in the ids count the lost records.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from ga_pygame.delivery.outbox.schema import SELECT, DamagedBlockError, Row, as_
 from ga_pygame.protocol import StoredRecord
 
 MAX_GAP = 10_000
-"""Ids that may be missing in a row; a larger gap is taken for a damaged id, and not counted."""
+"""The largest gap in the ids that is counted; a larger one is taken for a damaged id."""
 
 MAX_SET_ASIDE = 3
-"""Damaged files that are kept for who wants to look; a further one takes the place of the oldest."""
+"""Damaged files that are kept for the developer; the next one replaces the oldest."""
 
 _SQLITE_PAGE = 4096
 _WAL_HEAD, _FRAME_HEAD = 32, 24
@@ -39,7 +38,7 @@ class Found(NamedTuple):
 
     Attributes:
         only: For each, the destinations that it is for; `None` for all.
-        lost: How many more there were.
+        lost: How many further records there were.
     """
 
     records: list[tuple[NewRecord, list[str] | None]]
@@ -48,7 +47,7 @@ class Found(NamedTuple):
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """A damaged file, as far as SQLite can open it."""
+    """Open a damaged file, as far as SQLite can read it."""
     _restore_head(path)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.text_factory = column_text
@@ -62,7 +61,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-_SQLITE_HEAD = (  # place and value of what is the same in each of our files. Source: SQLite, Database File Format
+_SQLITE_HEAD = (  # offset and value of the bytes that are equal in all our files. Source: SQLite, Database File Format
     (0, b"SQLite format 3\0\x10\0"),
     (20, b"\0\x40\x20\x20"),
     (44, b"\0\0\0\x04"),
@@ -74,7 +73,7 @@ _MAX_WRONG = 2
 
 
 def _restore_head(path: Path) -> None:
-    """Write the head of a file anew where a bit or two are wrong: without it SQLite reads nothing."""
+    """Repair the head of a file if one or two bytes are wrong: without it SQLite reads nothing."""
     try:
         with path.open("r+b") as file:
             head = bytearray(file.read(100))
@@ -97,13 +96,13 @@ def _restore_head(path: Path) -> None:
 
 
 def copy_values(damaged: sqlite3.Connection, own: str, transaction: Transaction, say: kept.Say) -> None:
-    """Copy all but the records: values, attempts, open sessions, sums. Takes little time.
+    """Copy all but the records: values, attempts, open sessions, sums. This is fast.
 
     Args:
-        damaged: What there is.
-        own: The launch under which this process used it.
-        transaction: Takes it.
-        say: Told of values that make no sense.
+        damaged: The file to read.
+        own: The launch name of this process in that file.
+        transaction: Where to copy.
+        say: Told of invalid values.
     """
     for key, value in kept.values(_readable_rows(damaged, "SELECT key, value FROM key_value"), say).items():
         transaction.remember(key, value)
@@ -125,14 +124,14 @@ def copy_values(damaged: sqlite3.Connection, own: str, transaction: Transaction,
 def read_records(
     damaged: sqlite3.Connection, path: Path | None, delivered: Mapping[str, int], destinations: Sequence[str]
 ) -> Found:
-    """Read the records that somebody still waits for.
+    """Read the records that were not delivered to all their destinations.
 
     Args:
-        damaged: What there is.
-        path: Where its pages can be looked through besides.
-        delivered: By destination, the last id that this process knows to have arrived.
-        destinations: All that there are. One of which nothing says what it has got is taken to have as much as the
-            best of the others: what it may miss is counted, nothing comes twice.
+        damaged: The file to read.
+        path: Its path, if its pages are to be searched, too.
+        delivered: The last id that this process knows to be delivered, by destination.
+        destinations: The names of all destinations. If a destination's last id cannot be read, the highest one of
+            the others is assumed: it may miss records, which are counted, but gets none twice.
     """
     names = _done(damaged)
     for name, number in _done_in_pages(path).items() if path is not None else ():
@@ -179,17 +178,17 @@ def read_records(
 
 
 def kept_value(damaged: sqlite3.Connection, key: kept.KeptKey) -> object:
-    """One kept value as it is, `None` where it cannot be read."""
+    """Read one kept value without checks; `None` if it cannot be read."""
     return dict(_readable_rows(damaged, "SELECT key, value FROM key_value")).get(key)
 
 
 def delete_sums(connection: sqlite3.Connection) -> None:
-    """Forget all sums, within the transaction that is open."""
+    """Delete all sums, within the open transaction."""
     connection.execute("DELETE FROM sums")
 
 
 def _done(damaged: sqlite3.Connection) -> dict[str, int]:
-    """Up to which id each destination has everything, as far as anything says so."""
+    """Read the last delivered id of each destination, if it can be read."""
     names: dict[str, int] = {}
     for name, *both in _readable_rows(damaged, "SELECT name, done, seal FROM destinations"):
         if isinstance(name, str) and (number := unsealed(name, *both)) is not None:
@@ -198,13 +197,13 @@ def _done(damaged: sqlite3.Connection) -> dict[str, int]:
 
 
 def last(damaged: sqlite3.Connection) -> int | None:
-    """The highest id that there ever was."""
+    """Read the highest id that a block ever had; `None` if it cannot be read."""
     rows = list(_readable_rows(damaged, "SELECT seq FROM sqlite_sequence WHERE name = 'blocks'"))
     return rows[0][0] if rows and type(rows[0][0]) is int else None
 
 
 def _count_missing(order: list[int], done: int | None, last: int | None) -> int:
-    """How many ids are not there between what is done with and the last one."""
+    """Count the ids that are missing between the last delivered one and the last one."""
     lost, before = 0, done if done is not None else (order[0] - 1 if order else 0)
     for record_id in (*order, *([last + 1] if last is not None else [])):
         gap = record_id - before - 1
@@ -214,7 +213,7 @@ def _count_missing(order: list[int], done: int | None, last: int | None) -> int:
 
 
 def _readable_blocks(damaged: sqlite3.Connection) -> Iterator[Row]:
-    """Blocks from both ends up to the damage; one by one, since a cursor looks a row ahead before it gives one."""
+    """Read blocks from both ends up to the damage, one by one: a cursor would read one row ahead, into it."""
     for at, sign, order in ((0, ">", "ASC"), (2**63 - 1, "<", "DESC")):
         query = f"{SELECT} WHERE last_id {sign} ? ORDER BY last_id {order} LIMIT 1"
         with contextlib.suppress(sqlite3.Error, TypeError):
@@ -227,7 +226,7 @@ def _readable_blocks(damaged: sqlite3.Connection) -> Iterator[Row]:
 
 
 def _readable_rows(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
-    """The rows of a query up to the first that cannot be read."""
+    """Read the rows of a query up to the first damaged one."""
     with contextlib.suppress(sqlite3.Error):
         yield from damaged.execute(query)
 
@@ -236,7 +235,7 @@ def _readable_rows(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[An
 
 
 def _pages(path: Path) -> Iterator[bytes]:
-    """The pages of the file and of its WAL."""
+    """Read the pages of the file and of its WAL."""
     places = ((path, 0, _SQLITE_PAGE), (path.with_name(path.name + "-wal"), _WAL_HEAD, _FRAME_HEAD + _SQLITE_PAGE))
     for file_path, start, step in places:
         try:
@@ -250,14 +249,14 @@ def _pages(path: Path) -> Iterator[bytes]:
 
 
 def _cells(page: bytes) -> Iterator[int]:
-    """The places of a page's cells, whatever the page says that it is. Source: SQLite, File Format, B-tree Pages."""
+    """Return the offsets of a page's cells, whatever its type. Source: SQLite, File Format, B-tree Pages."""
     cells = min(int.from_bytes(page[3:5], "big"), _SQLITE_PAGE // 2)
     for place in range(8, min(8 + 2 * cells, _SQLITE_PAGE), 2):
         yield int.from_bytes(page[place : place + 2], "big")
 
 
 def _rows_in_pages(path: Path) -> Iterator[Row]:
-    """Blocks on whatever page."""
+    """Search all pages for blocks."""
     for page in _pages(path):
         for at in _cells(page):
             with contextlib.suppress(IndexError, ValueError, struct.error, DamagedBlockError):
@@ -267,7 +266,7 @@ def _rows_in_pages(path: Path) -> Iterator[Row]:
 
 
 def _done_in_pages(path: Path) -> dict[str, int]:
-    """Up to which id each destination has everything, by rows on whatever page that match their checksum."""
+    """Search all pages for rows of destinations that match their checksum; return the last delivered ids."""
     found: dict[str, int] = {}
     for page in _pages(path):
         for at in _cells(page):
@@ -281,7 +280,7 @@ def _done_in_pages(path: Path) -> dict[str, int]:
 
 
 def _columns(page: bytes, at: int, columns: int) -> list[Any]:
-    """The columns of a record that begins there; anything may be wrong with it."""
+    """Decode the columns of an SQLite record at an offset; it may be damaged in any way."""
     length, place = _varint(page, at)
     kinds = []
     while place < at + length:
@@ -297,7 +296,7 @@ def _columns(page: bytes, at: int, columns: int) -> list[Any]:
 
 
 def _row(page: bytes, at: int) -> Row:
-    """One cell as `SELECT` would give it; anything may be wrong with it."""
+    """Decode one cell in the form of `SELECT`; it may be damaged in any way."""
     size, at = _varint(page, at)
     last_id, at = _varint(page, at)
     if size > _SQLITE_PAGE:
@@ -308,7 +307,7 @@ def _row(page: bytes, at: int) -> Row:
 
 
 def _varint(page: bytes, at: int) -> tuple[int, int]:
-    """A number, and the place behind it."""
+    """Decode a varint; return it and the offset behind it."""
     number = 0
     for place in range(at, at + 8):
         number = number << 7 | page[place] & 0x7F
@@ -321,7 +320,7 @@ _INTEGER_BYTES = (0, 1, 2, 3, 4, 6, 8)
 
 
 def _column(page: bytes, at: int, kind: int) -> tuple[Any, int]:
-    """A column of that serial type, and the place behind it."""
+    """Decode a column of a serial type; return its value and the offset behind it."""
     if kind < len(_INTEGER_BYTES):
         end = at + _INTEGER_BYTES[kind]
         return (int.from_bytes(page[at:end], "big", signed=True) if kind else None), end
@@ -337,7 +336,7 @@ def _column(page: bytes, at: int, kind: int) -> tuple[Any, int]:
 
 
 def free_name(path: Path) -> Path:
-    """Where a damaged file goes: beside those of before, or in the place of the oldest."""
+    """Return a new name for a damaged file; the oldest one of `MAX_SET_ASIDE` is replaced."""
     names = [
         path.with_name(f"outbox.damaged{f'-{number}' if number > 1 else ''}.sqlite3")
         for number in range(1, MAX_SET_ASIDE + 1)
@@ -349,15 +348,15 @@ def free_name(path: Path) -> Path:
 
 
 def remove_set_aside(path: Path) -> None:
-    """Delete the damaged files that lie beside an outbox: the player said no."""
+    """Delete the damaged files beside an outbox, for a player who denied consent."""
     for part in path.parent.glob("outbox.damaged*"):
         with contextlib.suppress(OSError):
             part.unlink()
 
 
 def set_aside(path: Path, aside: Path) -> None:
-    """Move a damaged file with all that belongs to it; may be called again if it failed half way."""
-    for suffix in ("-wal", "-shm", "-journal", ""):  # the file itself last: without it the others are nothing
+    """Move a damaged file with its `-wal` and other files; may be called again after a failure."""
+    for suffix in ("-wal", "-shm", "-journal", ""):  # the file itself last, so that a retry finds it
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.replace(aside.with_name(aside.name + suffix))

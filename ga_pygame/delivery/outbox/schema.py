@@ -1,12 +1,11 @@
-"""The tables of the outbox on disk, how older files become newer ones, and the blocks that records lie in.
+"""The tables of the outbox on disk, the migrations of older files, and the blocks of records.
 
-A block is one row: records of one transaction that follow each other and share their session and annotations.
-What they share stands in it once, so that a waiting event takes 150 bytes instead of 700, and neither storing nor
-settling costs a row for each. Who has got which records is one number for each destination: they are sent in the
-order of their ids.
+A block is one row: consecutive records of one transaction that share their session and annotations. The shared fields
+are stored once, so a waiting event takes 150 bytes instead of 700, and no event needs a row of its own. Records are
+sent in the order of their ids, so one number for each destination, the last delivered id, says what it has received.
 
-A disk may flip a bit. So each block has a checksum of what its records share and one for each record: what does not
-match is never sent, and costs only itself. The number of each destination stands there twice, one with a checksum.
+A disk may flip a bit. So a block has a checksum of its shared fields and one of each record; a record that does not
+match is never sent, and the others are. A destination's number is stored twice, once with a checksum.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from ga_pygame.records import new_tuple
 
 SCHEMA_VERSION = 3
 _APPLICATION = 0x67617000
-"""`ga` and `p`, then the version again: one of both numbers may be damaged."""
+"""`ga` and `p`, then a second copy of the version: one of both copies may be damaged."""
 
 _TABLES_OF_1 = """
 CREATE TABLE key_value (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -57,15 +56,15 @@ ALTER TABLE destinations ADD COLUMN seal TEXT NOT NULL DEFAULT '';
 ALTER TABLE blocks ADD COLUMN checks BLOB NOT NULL DEFAULT x'';
 CREATE TABLE tally (ids INTEGER NOT NULL)"""
 
-_YIELD_AFTER_ROWS = 32  # rows of an older file between two chances for the game thread to take the interpreter lock
-_FIXED_BYTES = 74  # session id, numbers, the checksum of what is shared
+_YIELD_AFTER_ROWS = 32  # rows of an older file between two yields of the GIL
+_FIXED_BYTES = 74  # session id, numbers, the checksum of the shared fields
 _LINE_BYTES = 5  # the line's end and its checksum
 MAX_BLOCK_BYTES = 3800
-"""So much of a block fits on one of SQLite's pages, so that a page that goes bad costs one block: some 20 events."""
+"""A block of this size fits on one SQLite page, so that a damaged page costs one block, some 20 events."""
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    """The version of a file's tables, also where one bit of that number has flipped."""
+    """Read the version of a file's tables, also if one bit of that number has flipped."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     again = application - _APPLICATION
@@ -75,7 +74,7 @@ def version_of(connection: sqlite3.Connection) -> int:
 
 
 def upgrade(connection: sqlite3.Connection, version: int) -> None:
-    """Make the tables, or turn an older file's into today's, within the transaction that is open."""
+    """Create the tables, or migrate an older file, within the open transaction."""
     steps: Mapping[int, Callable[[sqlite3.Connection], None]] = {0: _make_1, 1: _make_2, 2: _make_3}
     for number in range(version, SCHEMA_VERSION):
         steps[number](connection)
@@ -93,13 +92,13 @@ def _make_1(connection: sqlite3.Connection) -> None:
 
 
 def _make_2(connection: sqlite3.Connection) -> None:
-    """Records had a row each, and another for each destination that waited for them."""
+    """Migrate from version 1: a record had one row, and another for each waiting destination."""
     _run(connection, _TABLES_OF_2)
     if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'records'").fetchone():
-        return  # a new file
+        return  # the file is new
     names = {name for (name,) in connection.execute("SELECT name FROM destinations")}
     columns = "id, session_id, category, client_ts, clock_offset, payload, extra"
-    waiting: dict[int, set[str]] = {}  # read once: the table has no index that begins with a record
+    waiting: dict[int, set[str]] = {}  # read at once: the table has no index by record
     for name, record_id in connection.execute("SELECT destination, record_id FROM deliveries"):
         waiting.setdefault(record_id, set()).add(name)
     rows = connection.execute(f"SELECT {columns} FROM records ORDER BY id")  # noqa: S608 - constants
@@ -117,7 +116,7 @@ def _make_2(connection: sqlite3.Connection) -> None:
 
 
 def _make_3(connection: sqlite3.Connection) -> None:
-    """Blocks had no checksums: what is there is believed once more, line by line."""
+    """Migrate from version 2: blocks had no checksums. Their content is trusted once, and gets checksums."""
     _run(connection, _TABLES_OF_3)
     for place, row in enumerate(connection.execute(SELECT).fetchall(), 1):
         if place % _YIELD_AFTER_ROWS == 0:
@@ -140,21 +139,21 @@ SELECT = "SELECT last_id, records, session_id, clock_offset, only, annotations, 
 BLOCK_BYTES_SQL = "ifnull(length(annotations), 0) + ifnull(length(lines), 0)"
 _OF_2 = (int, int, str, float | int | None, str | None, bytes, bytes)
 Row = tuple[Any, ...]
-"""What `SELECT` gives; of any types, since a file may hold anything."""
+"""A row of `SELECT`; of any types, since the file may be damaged."""
 
 
 class Block(NamedTuple):
-    """A row of the table.
+    """A row of the table `blocks`.
 
     Attributes:
-        last_id: The id of its last record; they are without gaps.
-        records: How many it has.
-        protected: Whether they go last when the outbox is full.
-        only: Names of the destinations that it is for, each between commas; `None` for all.
+        last_id: The id of its last record; its ids have no gaps.
+        records: The number of its records.
+        protected: Whether they are dropped last when the outbox is full.
+        only: The names of its destinations, each between commas; `None` for all.
         annotations: See `NewRecord`.
-        lines: For each record a line with its time in milliseconds, category, extra and own fields between tabs,
-            which JSON has not.
-        checks: A checksum of all that the records share, then one for each line, each in four bytes.
+        lines: One line for each record: time in milliseconds, category, extra and own fields, separated by tabs,
+            which JSON does not contain.
+        checks: The CRC-32 of the shared fields, then that of each line, four bytes each.
     """
 
     last_id: int
@@ -169,19 +168,19 @@ class Block(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes that count for the outbox's limit."""
+        """Return the bytes that count for `max_outbox_bytes`."""
         return len(self.annotations) + len(self.lines)
 
 
 _Shared = tuple[str, float | None, bool, str | None, bytes]
-"""What stands once in a block: session, offset, whether protected, for whom, annotations."""
+"""The shared fields of a block: session, clock offset, protected, only, annotations."""
 
 Addition = tuple[NewRecord, Sequence[str] | None]
-"""A record and who is to get it, `None` for all."""
+"""A record and its destinations, `None` for all."""
 
 
 def blocks(additions: Sequence[Addition], first_id: int) -> Iterator[Block]:
-    """Records with ids from `first_id` on as blocks."""
+    """Pack records into blocks; their ids begin with `first_id`."""
     for key, lines in _runs(additions):
         room = MAX_BLOCK_BYTES - _FIXED_BYTES - len(key[-1])
         for some in _cut(lines, room):
@@ -196,14 +195,14 @@ def _block(last_id: int, key: _Shared, lines: Sequence[bytes]) -> Block:
 
 def _checks(last_id: int, count: int, shared: _Shared, lines: Sequence[bytes]) -> bytes:
     session_id, offset, _, only, annotations = shared
-    told = None if offset is None else float(offset)  # SQLite gives it back so
+    told = None if offset is None else float(offset)  # SQLite returns it as a float
     facts = repr((last_id, count, session_id, told, only)).encode("utf-8", "replace")
     whole = zlib.crc32(annotations, zlib.crc32(facts))
     return struct.pack(f"<{len(lines) + 1}I", whole, *map(zlib.crc32, lines))
 
 
 def _runs(additions: Sequence[Addition]) -> Iterator[tuple[_Shared, list[bytes]]]:
-    """Neighbours that share what stands once in a block, and their lines."""
+    """Group consecutive records with equal shared fields; yield these and the records' lines."""
     lines: list[bytes] = []
     before: tuple[Any, ...] = ()
     for record, names in additions:
@@ -226,7 +225,7 @@ def _shared_fields(
 
 
 def _cut(lines: Sequence[bytes], room: int) -> Iterator[Sequence[bytes]]:
-    """Lines in parts of at most so many bytes, or of one line."""
+    """Cut lines into parts of at most `room` bytes; a part has at least one line."""
     start, size = 0, 0
     for place, line in enumerate(lines):
         size += len(line) + _LINE_BYTES
@@ -237,20 +236,20 @@ def _cut(lines: Sequence[bytes], room: int) -> Iterator[Sequence[bytes]]:
 
 
 def as_row(block: Block) -> Row:
-    """A block as `SELECT` gives it."""
+    """Return a block in the form of `SELECT`."""
     last_id, count, session_id, offset, _, only, annotations, lines, checks = block
     return last_id, count, session_id, offset, only, annotations, lines, checks
 
 
 class DamagedBlockError(Exception):
-    """A block is not what was written."""
+    """A block does not match its checksums."""
 
 
 def records(row: Row, after: int = 0) -> Iterator[StoredRecord]:
-    """The records of a block with an id above `after`.
+    """Return the records of a block with an id above `after`.
 
     Raises:
-        DamagedBlockError: It is not what was written; `whole_parts` has what is left of it. Nothing was given then.
+        DamagedBlockError: The block is damaged; `whole_parts` returns what is left. Raised before the first record.
     """
     last_id, count, session_id, offset, only, annotations, text, checks = row
     shared = (session_id, offset, False, only, annotations)
@@ -277,7 +276,7 @@ def _records(record_id: int, shared: _Shared, lines: Sequence[bytes], after: int
 
 
 def whole_parts(row: Row) -> list[Block]:
-    """Of a block that is damaged, the lines that are as they were written, as blocks in which they keep their ids."""
+    """Return the undamaged lines of a damaged block, as blocks in which they keep their ids."""
     last_id, _, session_id, offset, only, annotations, text, checks = row
     shared = (session_id, offset, False, only, annotations)
     try:
@@ -288,7 +287,7 @@ def whole_parts(row: Row) -> list[Block]:
     except (TypeError, AttributeError, ValueError, struct.error):
         return []
     if count != len(lines) or whole != checks[:4]:
-        return []  # a line's end is damaged, or what all share
+        return []  # a line's end or the shared fields are damaged
     parts: list[Block] = []
     run: list[bytes] = []
     for place, (line, check) in enumerate(zip(lines, known[1:], strict=True), last_id - count + 1):
@@ -312,21 +311,21 @@ def _part(last_id: int, shared: _Shared, lines: Sequence[bytes]) -> Block:
 
 
 def seal(name: str, done: int) -> str:
-    """The number of a destination again, with a checksum that names whose it is."""
+    """Return the second copy of a destination's number, with a checksum of name and number."""
     return f"{done}:{zlib.crc32(f'{name}:{done}'.encode()):08x}"
 
 
 def unsealed(name: str, done: object, text: object) -> int | None:
-    """The id up to which a destination has everything, of its two forms; `None` where both are damaged."""
+    """Return a destination's number, its last delivered id, from its two copies; `None` if both are damaged."""
     number, _, check = text.partition(":") if isinstance(text, str) else ("", "", "")
     is_number = number.isascii() and number.isdecimal() and len(number) < 20
     if is_number and seal(name, int(number)) == text:
         return int(number)
     if type(done) is not int or not 0 <= done < MAX_ID:
         return None
-    # One of both halves of the seal has to agree: of a row whose form is damaged, no column is what it says.
+    # Without a valid seal, `done` must match the number or the checksum in it: the row itself may be damaged.
     return done if number == str(done) or check == seal(name, done).partition(":")[2] else None
 
 
 MAX_ID = 2**62
-"""No record has an id as high: what says so is damaged."""
+"""No id is as high; a higher one is damaged."""

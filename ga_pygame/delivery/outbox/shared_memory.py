@@ -1,7 +1,7 @@
-"""Whether another process keeps everybody from a database's shared memory, the file `-shm`.
+"""Checks whether another process blocks a database's shared memory, the file `-shm`.
 
-SQLite tries by itself for ten seconds and more to get a lock there, whatever it was told about waiting; the game thread
-must not. So it is looked at first, with the system's own locks.
+SQLite retries for ten seconds and more to get a lock there, whatever its busy timeout is; the game thread must not
+wait so long. So the system's locks on that file are tested first.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ga_pygame.delivery.outbox import data_folder
 from ga_pygame.delivery.outbox.file_lock import POLL_SECONDS, Patience
 
 _FIRST_LOCK, _LOCK_COUNT = 123, 6
-"""The locks that a reader needs, and the one of whoever opens the file. Source: SQLite, WAL-mode File Format."""
+"""The locks of a reader and of a process that opens the file. Source: SQLite, WAL-mode File Format."""
 
 _in_use: list[Path] = []
 
 
 @contextlib.contextmanager
 def opening(path: Path) -> Iterator[None]:
-    """Remember that this process has that database open from now on, if opening succeeds."""
+    """Note that this process has the database open, unless the block raises."""
     _in_use.append(path)
     try:
         yield
@@ -35,7 +35,7 @@ def opening(path: Path) -> Iterator[None]:
 
 
 def closed(path: Path) -> None:
-    """Forget one opening."""
+    """Remove the note of one `opening`."""
     with contextlib.suppress(ValueError):
         _in_use.remove(path)
 
@@ -44,9 +44,9 @@ def wait(path: Path, patience: Patience) -> None:
     """Wait until the database can be opened.
 
     Raises:
-        OSError: It cannot, after all that time.
+        OSError: It is still locked when `patience` ends.
     """
-    if sys.platform == "win32" or path in _in_use:  # to close any file of ours there would free SQLite's own locks
+    if sys.platform == "win32" or path in _in_use:  # closing a file of ours there would free SQLite's locks
         return
     while not _is_free(path.with_name(path.name + "-shm")):
         if not patience.left:
@@ -62,7 +62,7 @@ def _is_free(path: Path) -> bool:
     try:
         file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return True  # there is none yet, or SQLite says what is wrong with it
+        return True  # there is no such file yet, or SQLite reports what is wrong
     try:
         data_folder.check_open(file, path)
         fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, _LOCK_COUNT, _FIRST_LOCK)

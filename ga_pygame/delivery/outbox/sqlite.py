@@ -1,10 +1,10 @@
-"""The outbox on disk: one SQLite file per game, shared by all copies of the game that run.
+"""The outbox on disk: one SQLite file per game, shared by all running copies of the game.
 
-A process that lives holds the lock file of its launch; one that sends for a destination holds that destination's
-lock file. The system frees both when the process dies, however it dies, so nobody needs a timeout to find out.
+A living process holds the lock file of its launch; a process that sends to a destination holds that destination's
+lock file. The system frees both when the process dies, however it dies, so no timeout is needed.
 
-What is read is not believed: a line of a block that is not what was written is never sent, a kept value that makes
-no sense is as if it had not been kept. Only what SQLite itself cannot read is left to `FailoverOutbox`.
+All that is read is checked: a damaged line of a block is never sent, an invalid kept value counts as missing. What
+SQLite itself cannot read is handled by `FailoverOutbox`.
 """
 
 from __future__ import annotations
@@ -69,19 +69,19 @@ OPEN_SECONDS = 0.15
 """The longest wait for other processes while the file is opened by `start()`; opening itself takes 5 ms."""
 
 _FETCH_BLOCKS = 3
-"""Blocks read between two chances for the game thread to take the interpreter lock: some 20 records, 0.1 ms."""
+"""Blocks that are read between two yields of the GIL: some 20 records, 0.1 ms."""
 
 
 class SqliteOutbox:
     """See the module. The constructor opens the file and may be called on the game thread, once, at start.
 
     Args:
-        path: The database file; its folder is made where it is missing, readable by the user only.
+        path: The database file; its folder is made if it is missing, readable by the user only.
         destinations: Names that take records.
         summing: Names that take sums.
         seconds: The longest wait for other processes.
-        told: Told of what is wrong in the file and costs only itself.
-        migrates: Whether a file of an older version is turned into today's, which takes a second where it is full.
+        told: Told of errors in the file that cost only one record or value.
+        migrates: Whether a file of an older version is migrated, which takes a second if it is full.
         launches: Under which name this process is known there, if it has one already.
 
     Raises:
@@ -107,20 +107,20 @@ class SqliteOutbox:
         self._leases: dict[str, FileLock] = {}
         self.launches = launches or Launches(path.parent, new_id(), self._told)
         self.launch = self.launches.own
-        self._unsaved: dict[str, int] = {}  # the last id of what was sent while the disk could not say so
+        self._unsaved: dict[str, int] = {}  # the last sent id that is not on the disk yet
         self._unsaved_sums: dict[str, set[str]] = {name: set() for name in summing}
         self._never_frozen = set(summing)
-        self.delivered: dict[str, int] = {}  # the last id of what was sent by this process, whatever the disk says
-        self._lent: dict[str, int] = {}  # the last id of what is being sent: no room is made there
+        self.delivered: dict[str, int] = {}  # the last id that this process sent, also if the disk failed
+        self._lent: dict[str, int] = {}  # the last id that is being sent: `trim` drops none up to it
         self._readers: dict[str, sqlite3.Connection] = {}
-        self._newest = 0  # the last id of what was committed
+        self._newest = 0  # the last committed id
         self._sent = Sent()
         self._is_counted = False
         self._is_closed = False
         patience = Patience(seconds)
         with translated(path):
             data_folder.make_private_folder(path.parent)
-            # One at a time: SQLite does not wait for another process that turns a new file to WAL, it gives up.
+            # One process at a time: SQLite does not wait while another one turns a new file to WAL, but fails.
             opening = self._lock_file("open")
             if not opening.acquire(patience):
                 raise LockedError(f"{path}: another program holds {opening.path.name}")
@@ -133,10 +133,10 @@ class SqliteOutbox:
     def let_go(self) -> None:
         """In a forked child: never use these connections, and never close them.
 
-        SQLite forbids to carry a connection over a fork: the child's copy believes to hold locks that are the
-        parent's (POSIX locks are not inherited), so closing it might checkpoint and remove a WAL that others use,
-        once the parent is gone. That would also happen when the interpreter ends, so the connections are kept from
-        that. The locks let go of themselves.
+        SQLite forbids carrying a connection over a fork. POSIX locks are not inherited, but the child's copy takes the
+        parent's locks for its own; once the parent is gone, closing the copy might checkpoint and remove a WAL that
+        other processes use. The end of the interpreter would close it, so the connections are never finalised. The
+        lock files have a `let_go` of their own.
         """
         self._is_closed = True
         forks.never_finalise([self._writer, *self._readers.values()])
@@ -176,7 +176,7 @@ class SqliteOutbox:
                     page.flush()
                 self._is_counted = page.counted
                 self._newest = max(self._newest, page.newest)
-                if page.was_cleared:  # what is deleted must not stay in the WAL, even if nobody closes the file
+                if page.was_cleared:  # deleted data must not stay in the WAL, even if the file is never closed
                     with contextlib.suppress(sqlite3.Error):
                         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return result
@@ -205,12 +205,12 @@ class SqliteOutbox:
             self.launches.forget_launch(self._writer, dead_launch)
 
     def mark_ended(self) -> None:
-        """Say beside the file, which cannot be written, that this launch's sessions are over and delivered."""
+        """See `Launches.mark_ended`."""
         with translated(self.path):
             self.launches.mark_ended()
 
     def counters(self) -> tuple[dict[KeptKey, str], dict[str, int], dict[str, OpenSession]]:
-        """Values, attempts and open sessions, for an outbox that has to go on elsewhere."""
+        """Read values, attempts and open sessions, for an outbox that continues in memory."""
         with reading(self.path):
             values = kept.values(self._writer.execute("SELECT key, value FROM key_value"), self._told.say)
             pairs = self._writer.execute("SELECT * FROM progression").fetchall()
@@ -223,7 +223,7 @@ class SqliteOutbox:
 
     def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
         lock = self._leases.setdefault(destination, self._lock_file(f"upload-{destination}"))
-        if lock.is_locked or self._is_closed:  # it would let its holder in again
+        if lock.is_locked or self._is_closed:  # the lock does not keep its own holder out
             return None
         with reading(self.path):
             if not acquire_cleared(lock, self._lock_file("open")):
@@ -240,21 +240,21 @@ class SqliteOutbox:
         return Batch(destination, records, self, more)
 
     def _reader(self, destination: str) -> sqlite3.Connection:
-        """The connection of a destination's uploader, opened on its thread."""
+        """Return the connection of a destination's uploader; opened on that thread."""
         reader = self._readers.get(destination)
         if reader is None:
             reader = self._readers[destination] = connect(self.path)
         return reader
 
     def _next(self, destination: str, max_events: int, max_bytes: int) -> tuple[list[StoredRecord], bool]:
-        """What a lease gives, and whether there may be more."""
+        """Return the records of a lease, and whether there may be more."""
         if destination not in self._summing:
             return cut(self._waiting(destination), max_events, max_bytes)
         sums = self._frozen_sums(destination)
         return sums[:1], len(sums) > 1
 
     def _frozen_sums(self, destination: str) -> list[StoredRecord]:
-        """Sums under keys that are on the disk before anybody sends them."""
+        """Return sums with idempotency keys, which are on the disk before the sums are sent."""
         reader = self._reader(destination)
         query = "SELECT slot, value, idempotency_key FROM sums WHERE destination = ? AND idempotency_key > ''"
         done = self._unsaved_sums[destination]
@@ -277,11 +277,11 @@ class SqliteOutbox:
                 f"UPDATE sums SET idempotency_key = lower(hex(randomblob(16))) WHERE {open_sums}",  # noqa: S608
                 (destination,),
             )
-        self._never_frozen.discard(destination)  # what an earlier launch has frozen goes together with the rest
+        self._never_frozen.discard(destination)  # else what an earlier launch froze
         return frozen()
 
     def _drop_false_sums(self, reader: sqlite3.Connection, destination: str) -> None:
-        """Remove sums that are no amounts: the service would refuse them for ever."""
+        """Delete sums that are no valid amounts: the service would refuse them for ever."""
         false = "destination = ?1 AND (typeof(value) NOT IN ('real', 'integer') OR NOT abs(value) <= ?2"
         where = f"{false} OR typeof(slot) != 'text' OR typeof(idempotency_key) != 'text')"
         query = (f"SELECT count(*) FROM sums WHERE {where}", (destination, kept.MAX_SUM))  # noqa: S608 - constants
@@ -292,7 +292,7 @@ class SqliteOutbox:
         self._told.lost(gone.rowcount, "a sum is no number")
 
     def _waiting(self, destination: str) -> Iterator[StoredRecord]:
-        """What waits for a destination, oldest first. Damaged blocks are mended on the way."""
+        """Yield the records that wait for a destination, oldest first; repair damaged blocks."""
         reader = self._reader(destination)
         newest = last_id(reader)
         done = start = max(done_of(reader, destination), self.delivered.get(destination, 0))
@@ -330,10 +330,10 @@ class SqliteOutbox:
         if batch.destination in self._summing:
             self._settle_sum(batch, rejected)
             return
-        # A batch is the oldest of what waits: nothing before its last record is to be sent any more.
+        # A batch has the oldest waiting records, so all up to its last one are finished.
         last = batch.records[-1].id
         self.delivered[batch.destination] = max(last, self.delivered.get(batch.destination, 0))
-        self._unsaved[batch.destination] = last  # until the disk knows, not to be sent again
+        self._unsaved[batch.destination] = last  # so they are not sent again before it is on the disk
         try:
             with reading(self.path):
                 self._settle(self._reader(batch.destination), batch.destination, rejected)
@@ -341,7 +341,7 @@ class SqliteOutbox:
             self.release(batch)
 
     def _settle(self, connection: sqlite3.Connection, destination: str, rejected: Sequence[Rejected]) -> None:
-        with self._write_lock:  # an uploader and `save()` may both be at it: each looks at what is left to be done
+        with self._write_lock:  # an uploader and `save()` may both come here; the second finds nothing left to do
             last = self._unsaved.get(destination)
             if last is None and not rejected:
                 return
@@ -349,13 +349,13 @@ class SqliteOutbox:
                 if last is not None:
                     be_done(connection, destination, last)
                 _keep_rejected(connection, destination, rejected)
-            if self._unsaved.get(destination) == last:  # else the next batch was sent meanwhile
+            if self._unsaved.get(destination) == last:  # else the next batch has been sent since
                 self._unsaved.pop(destination, None)
 
     def _settle_sum(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
         reader = self._reader(batch.destination)
         done = self._unsaved_sums[batch.destination]
-        done.add(json.loads(b"{" + batch.records[0].payload)["key"])  # until the disk knows, not to be sent again
+        done.add(json.loads(b"{" + batch.records[0].payload)["key"])  # not sent again before it is on the disk
         try:
             with reading(self.path):
                 with self._write_lock, transaction(reader):
@@ -375,12 +375,12 @@ class SqliteOutbox:
 
     def save(self) -> None:
         with translated(self.path):
-            for destination in tuple(self._unsaved):  # sent while the disk was full
+            for destination in tuple(self._unsaved):  # sent while the disk could not be written
                 self._settle(self._writer, destination, ())
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The writer's, for who reads what this outbox has when its file is gone."""
+        """Return the writer's connection, for reading the data of a file that is gone."""
         return self._writer
 
     def close(self, *, keep_launch: bool = False, is_followed: bool = False) -> None:
@@ -397,18 +397,18 @@ class SqliteOutbox:
     # --- opening ----------------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
-        """Create or migrate the tables; another copy of the game may be doing the same."""
+        """Create or migrate the tables; another copy of the game may do the same at this moment."""
         with transaction(self._writer):
             version = version_of(self._writer)
             if version > SCHEMA_VERSION:
                 raise NewerSchemaError(f"{self.path} was written by a newer version (schema {version})")
             if version < SCHEMA_VERSION:
                 upgrade(self._writer, version)
-            last = last_id(self._writer)  # what a new destination gets begins now
+            last = last_id(self._writer)  # a new destination gets later records only
             rows = self._writer.execute("SELECT name, done, seal FROM destinations").fetchall()
             known = {name for name, *_ in rows}
             for name in self._destinations:
-                if name not in known:  # it is new, or its name is damaged
+                if name not in known:  # a new destination, or one whose name is damaged
                     sealed = (unsealed(name, None, text) for *_, text in rows)
                     done = next((number for number in sealed if number is not None), last)
                     set_done(self._writer, name, done)
@@ -418,20 +418,20 @@ class SqliteOutbox:
 
 
 class OlderSchemaError(OutboxError):
-    """The file has to be turned into today's first."""
+    """The file must be migrated first."""
 
 
 class GoneError(OutboxError):
-    """Somebody removed or replaced the file while it was in use."""
+    """The file was removed or replaced while it was in use."""
 
 
 def read_value(path: Path, key: KeptKey, seconds: float = 0.0) -> str | None:
-    """One kept value of a file that nobody has opened yet; `None` where it cannot be read."""
+    """Read one kept value of a file that is not open; `None` if it cannot be read."""
     return kept.value(key, read_values(path, key, seconds).get(key), Told().say)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file that is, `None` where there is none."""
+    """Return the device and inode of a file, `None` if there is none."""
     try:
         found = os.stat(path)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The writer's statements inside one transaction of the outbox on disk."""
+"""One transaction of the outbox on disk."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ga_pygame.delivery.outbox.waiting import grow, last_id, set_done
 from ga_pygame.kept import OUTBOX_SIZE, KeptKey
 
 _DOOMED = 64
-"""Blocks looked at in one go while room is made."""
+"""Blocks that `trim` reads at once."""
 
 
 class SqliteTransaction:
-    """The writer's statements inside one transaction.
+    """An open SQLite transaction with the operations of `Transaction`.
 
     Args:
         connection: Its transaction is open.
         destinations: Names that take records.
         launch: This process's name.
-        told: Told of kept values that make no sense.
-        lent: The highest id of what is being sent now: no room is made up to there.
-        counted: Whether the size of what waits is known to be true.
+        told: Told of invalid kept values.
+        lent: The highest id that is being sent now; `trim` drops no records up to it.
+        counted: Whether the kept size of the outbox was counted by this process.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class SqliteTransaction:
         self._told = told
         self._lent = lent
         self.counted = counted
-        self.newest = 0  # the last id that was given here
+        self.newest = 0  # the last id of this transaction
         self.was_cleared = False
         self._grown = 0
         self._ids = 0
@@ -83,7 +83,7 @@ class SqliteTransaction:
 
     def add(self, records: Sequence[NewRecord], destinations: Sequence[str] | None = None) -> None:
         if destinations is None and not self._destinations:
-            return  # nobody would ever fetch them
+            return  # no destination would ever lease them
         only = None if destinations is None or self._destinations <= set(destinations) else destinations
         self._added.extend((record, only) for record in records)
 
@@ -118,7 +118,7 @@ class SqliteTransaction:
         return self._connection.execute("DELETE FROM session_end WHERE session_id = ?", (session_id,)).rowcount == 1
 
     def clear(self) -> None:
-        self._connection.execute("PRAGMA secure_delete = ON")  # the player said no: overwrite it
+        self._connection.execute("PRAGMA secure_delete = ON")  # consent was denied: overwrite the data
         for table in ("blocks", "session_end", "progression", "rejected", "sums", "key_value"):
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
         self._connection.execute("UPDATE tally SET ids = 0")
@@ -143,7 +143,7 @@ class SqliteTransaction:
         dropped = 0
         for protected in (False, True):
             while excess > 0 and (oldest := self._oldest(protected)) is not None:
-                most = excess if oldest == newest[0] else None  # of the running session only what it takes
+                most = excess if oldest == newest[0] else None  # of the running session only as much as needed
                 gone, freed = self._drop(protected, oldest, most, done)
                 if not freed:
                     break
@@ -155,19 +155,19 @@ class SqliteTransaction:
         return kept.count(self.value(OUTBOX_SIZE)) + self._grown
 
     def _count_anew(self) -> None:
-        """Add up what there is, before anything goes: the number that was kept may be damaged."""
+        """Count the size anew before anything is dropped: the kept number may be damaged."""
         (size,) = self._connection.execute(f"SELECT ifnull(sum({BLOCK_BYTES_SQL}), 0) FROM blocks").fetchone()  # noqa: S608
         self.remember(OUTBOX_SIZE, str(size - self._grown))
         self.counted = True
 
     def _oldest(self, protected: bool) -> str | None:
-        """The session of the oldest block that may go."""
+        """Return the session of the oldest block that may be dropped."""
         query = "SELECT session_id FROM blocks WHERE protected = ? AND last_id > ? ORDER BY last_id LIMIT 1"
         row = self._connection.execute(query, (protected, self._lent)).fetchone()
         return row[0] if row else None
 
     def _drop(self, protected: bool, session_id: str, most: int | None, done: int) -> tuple[int, int]:
-        """Drop a session's blocks, all or, oldest first, as many as free so many bytes.
+        """Drop all blocks of a session, or the oldest ones until `most` bytes are free.
 
         Returns:
             How many records were lost, and how many bytes are free.
@@ -186,12 +186,12 @@ class SqliteTransaction:
                 freed += size
                 self._grown -= size
                 self._ids -= last
-                dropped += max(0, min(kept.count(records), last - done))  # some of them may have arrived everywhere
+                dropped += max(0, min(kept.count(records), last - done))  # without those that were delivered
             if not rows or (most is not None and freed >= most):
                 return dropped, freed
 
     def flush(self) -> None:
-        """Write down what was added, and by how much the outbox has grown."""
+        """Write the added records and the growth of the outbox."""
         self._store()
         if self._grown or self._ids:
             grow(self._connection, self._grown, self._ids)

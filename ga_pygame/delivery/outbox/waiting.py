@@ -1,4 +1,4 @@
-"""Statements about what waits in the file: who has got what, and what is left of a block that is damaged."""
+"""SQL about waiting records: what each destination has received, and the repair of damaged blocks."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from ga_pygame.delivery.outbox.file import DamagedError, transaction
 from ga_pygame.delivery.outbox.schema import BLOCK_BYTES_SQL, INSERT, MAX_ID, Block, Row, seal, unsealed, whole_parts
 
 MAX_LOST = 10_000
-"""Records that a damaged block may claim to have had; what it says beyond is damaged, too."""
+"""The highest record count of a damaged block that is believed."""
 
 
 MAX_COMMITS = 10_000
-"""Commits of which it is known how far they went in the journal, until they are delivered; the oldest are forgotten."""
+"""Commits that wait for delivery and whose journal position is remembered; the oldest are forgotten."""
 
 
 class Sent:
-    """How far in its journal a launch has delivered everything. The writer's."""
+    """The journal position up to which this launch has delivered all records. For the writer's thread."""
 
     def __init__(self) -> None:
-        self._commits: deque[tuple[int, int]] = deque(maxlen=MAX_COMMITS)  # the last id; the position behind
+        self._commits: deque[tuple[int, int]] = deque(maxlen=MAX_COMMITS)  # last id, position behind it
         self._position = 0
 
     def note(self, newest: int, position: int) -> None:
-        """Note up to which id and position the file has everything."""
+        """Note that the file has all records up to an id, and so up to a position."""
         if self._commits and self._commits[-1][0] == newest:
             self._commits.pop()
         self._commits.append((newest, position))
 
     def until(self, done: int) -> int:
-        """The position up to which everything is delivered, if that is so up to an id."""
+        """Return the position up to which all is delivered, given the last delivered id."""
         while self._commits and self._commits[0][0] <= done:
             self._position = self._commits.popleft()[1]
         return self._position
 
 
 def mend(connection: sqlite3.Connection, row: Row) -> tuple[Sequence[Block], int]:
-    """Put what is left of a damaged block into its place.
+    """Replace a damaged block by its undamaged parts.
 
     Returns:
-        What is left, and how many records are lost; 0 where another uploader mended it just now.
+        The parts, and how many records are lost; 0 if another uploader repaired it first.
     """
     last, count = row[0], row[1]
     parts = whole_parts(row)
@@ -61,19 +61,19 @@ def mend(connection: sqlite3.Connection, row: Row) -> tuple[Sequence[Block], int
 
 
 def done_of(connection: sqlite3.Connection, destination: str) -> int:
-    """The id up to which a destination has everything."""
+    """Read the last delivered id of a destination."""
     rows = connection.execute("SELECT name, done, seal FROM destinations").fetchall()
     for name, done, text in rows:
         if name == destination and (found := unsealed(destination, done, text)) is not None:
             return found
-    for _, _, text in rows:  # the name itself may be damaged
+    for _, _, text in rows:  # the row with a damaged name
         if (found := unsealed(destination, None, text)) is not None:
             return found
     raise DamagedError(f"nothing says what {destination} has got")
 
 
 def set_done(connection: sqlite3.Connection, destination: str, done: int) -> None:
-    """Note up to which id a destination has everything, and remove what was its row while its name was damaged."""
+    """Store the last delivered id of a destination; delete its row whose name is damaged."""
     for key, name, text in connection.execute("SELECT CAST(name AS BLOB), name, seal FROM destinations").fetchall():
         if name != destination and unsealed(destination, None, text) is not None:
             connection.execute("DELETE FROM destinations WHERE CAST(name AS BLOB) IS ?", (key,))
@@ -84,7 +84,7 @@ def set_done(connection: sqlite3.Connection, destination: str, done: int) -> Non
 
 
 def be_done(connection: sqlite3.Connection, destination: str, last: int) -> None:
-    """Be done with what waited for a destination up to an id, and with blocks that nobody waits for any more."""
+    """Finish a destination's records up to an id; delete blocks that are delivered to all destinations."""
     last = max(last, done_of(connection, destination))
     set_done(connection, destination, last)
     names = [name for (name,) in connection.execute("SELECT name FROM destinations")]
@@ -97,7 +97,7 @@ def be_done(connection: sqlite3.Connection, destination: str, last: int) -> None
 
 
 def last_id(connection: sqlite3.Connection) -> int:
-    """The highest id that a record ever had, by all that says so: one of them may be damaged."""
+    """Read the highest id that a record ever had, from three places: one may be damaged."""
     row = connection.execute(
         "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'blocks'), (SELECT max(last_id) FROM blocks),"
         " (SELECT max(done) FROM destinations)"
@@ -106,7 +106,7 @@ def last_id(connection: sqlite3.Connection) -> int:
 
 
 def grow(connection: sqlite3.Connection, amount: int, ids: int) -> None:
-    """Note by how many bytes the outbox has grown, and the sum of its blocks' ids."""
+    """Add to the kept size of the outbox, and to the tally, the sum of all blocks' ids."""
     connection.execute(
         "INSERT INTO key_value VALUES (?2, ?1)"
         " ON CONFLICT (key) DO UPDATE SET value = MAX(0, CAST(value AS INTEGER) + ?1)",
@@ -116,15 +116,15 @@ def grow(connection: sqlite3.Connection, amount: int, ids: int) -> None:
 
 
 def all_there(connection: sqlite3.Connection, start: int) -> bool:
-    """Whether the blocks that can be found are those that there should be; not if nothing says which those are.
+    """Whether the blocks' ids add up to the tally, so that none is missing; true if the tally itself is damaged.
 
-    Ids may be missing for many reasons: room was made, the player said no, a block was damaged, an older version
-    numbered otherwise. Whoever removes a block takes its id off the tally in the same transaction, and this is one
-    statement, so it sees both as they were at one moment. It finds the blocks in two parts, as who delivers them does.
+    Gaps in the ids prove nothing: blocks were trimmed, cleared, damaged, or numbered by an older version. A transaction
+    that deletes a block takes its id off the tally. This is one statement, so no deletion can come between its two
+    readings. It reads the blocks in two ranges, as a lease does.
 
     Args:
-        connection: Any.
-        start: The id from which blocks were looked for.
+        connection: Any connection.
+        start: The id after which a lease reads blocks.
     """
     query = (
         "SELECT (SELECT ids FROM tally), (SELECT ifnull(sum(last_id), 0) FROM blocks WHERE last_id <= ?1)"
