@@ -1,4 +1,4 @@
-"""Which trackers run in this process, and whether it is a process that should have one. Any thread may ask."""
+"""Keeps the trackers that run in this process, and decides whether one may run in it. For any thread."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from ga_pygame.tracker import Tracker
 
 _running: tuple[Tracker, ...] = ()
-"""In the order of `start()`. Replaced, never altered, so that any thread can read it."""
+"""Trackers in the order of `start()`. Replaced, never altered, so that any thread can read it."""
 
 
 def running() -> Tracker | None:
-    """The tracker that was started first of those that run; `None` also in a forked child process."""
+    """Return the running tracker that was started first; `None` also in a forked child process."""
     found = _running
     return found[0] if found else None
 
 
 def made_last() -> Tracker | None:
-    """The tracker that was made last of those that the game still has."""
+    """Return the tracker that was made last and that the game still holds."""
     return next((found for one in reversed(_expected) if (found := one()) is not None), None)
 
 
 def enter(tracker: Tracker, diagnostics: Diagnostics) -> Sequence[Destination]:
-    """A tracker starts.
+    """Note that a tracker starts.
 
     Args:
-        tracker: Which one.
-        diagnostics: Where to say why it is off, or that there is another one already.
+        tracker: The tracker.
+        diagnostics: Told why it is off, or that another one already runs.
 
     Returns:
-        Where its events go; nowhere if it is off.
+        The destinations of its events; none if it is off.
     """
     global _running  # noqa: PLW0603 - a module is what a process has one of
     targets = _targets(tracker.config, diagnostics)
@@ -53,13 +53,13 @@ def enter(tracker: Tracker, diagnostics: Diagnostics) -> Sequence[Destination]:
 
 
 def leave(tracker: Tracker) -> None:
-    """A tracker is closed."""
+    """Note that a tracker is closed."""
     global _running  # noqa: PLW0603 - see `enter`
     _running = tuple(other for other in _running if other is not tracker)
 
 
 def _targets(config: Config, diagnostics: Diagnostics) -> Sequence[Destination]:
-    """Where events go; nowhere if the tracker is off, which is said with the reason."""
+    """Return the destinations of events; none if the tracker is off, which is reported with the reason."""
     found: Sequence[Destination] = ()
     if not _is_barred(config, diagnostics):
         from ga_pygame import wiring  # noqa: PLC0415 - what delivers is loaded when a tracker starts, and in no helper
@@ -73,7 +73,7 @@ def _targets(config: Config, diagnostics: Diagnostics) -> Sequence[Destination]:
 
 
 def _is_barred(config: Config, diagnostics: Diagnostics) -> bool:
-    """Whether a tracker records nothing in this process, wherever its events would go."""
+    """Whether a tracker must not record in this process, whatever its destinations are."""
     if is_helper_process():
         say("this is a worker process of multiprocessing: nothing is recorded here", level=DEBUG)
     elif forks.is_left():
@@ -86,11 +86,11 @@ def _is_barred(config: Config, diagnostics: Diagnostics) -> bool:
 
 
 def is_helper_process() -> bool:
-    """Whether this is a worker that `multiprocessing` started, for the game or for a library of it.
+    """Whether `multiprocessing` started this process, for the game or one of its libraries.
 
-    Such a process imports the game's main module, with a tracker at its top, before it knows its parent: while that
-    import runs, the process is marked as inheriting. A server of forks that imports a module of the game for its
-    children (`set_forkserver_preload`) is marked in no way, but its program is one line that calls `multiprocessing`.
+    Such a process imports the game's main module, with a tracker at its top, before `parent_process()` is set; during
+    that import it is marked as inheriting. A fork server that imports a module of the game for its children
+    (`set_forkserver_preload`) has no such mark, but its program is one line that calls `multiprocessing`.
     """
     if _runs_multiprocessing():
         return True
@@ -115,11 +115,11 @@ def _runs_multiprocessing() -> bool:
 
 
 _expected: tuple[Callable[[], Tracker | None], ...] = ()
-"""Replaced, never altered, as `_running`."""
+"""Weak references to made trackers. Replaced, never altered, as `_running`."""
 
 
 def expect(tracker: Tracker) -> None:
-    """A tracker is made: say at exit if it was given events and never started."""
+    """Note that a tracker is made; report at exit if it got events and was never started."""
     global _expected  # noqa: PLW0603 - see `enter`
     if not _expected:
         import atexit  # noqa: PLC0415 - with `weakref`, when a tracker is made
@@ -131,7 +131,7 @@ def expect(tracker: Tracker) -> None:
 
 
 def disown(tracker: Tracker) -> None:
-    """It is none of the game's."""
+    """Forget a tracker that is not the game's."""
     global _expected  # noqa: PLW0603 - see `enter`
     _expected = tuple(one for one in _expected if one() is not tracker)
 

@@ -1,4 +1,4 @@
-"""Read the address of a server as a person gives it, in the code or in the environment."""
+"""Checks a server's address, from code or from an environment variable."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.:%")
 
 
 def address(field: str, value: object, *, path: bool = True) -> str:
-    """Check an address and return it in one form: without spaces or quotes around it, without a slash at its end.
+    """Check an address; return it without spaces or quotes around it, and without a slash at its end.
 
     Args:
         field: The name of the knob or argument, for the message.
         value: What was given.
-        path: Whether the server may answer below a path, as behind a proxy. Our own collector does not.
+        path: Whether the address may have a path, as behind a proxy. Our own collector's has none.
 
     Raises:
-        ValueError: It is no address; the message says why, and shows neither a password nor a query.
+        ValueError: It is no address; the message gives the reason, without a password or a query.
     """
     if not isinstance(value, str):
         hint = "; give value.decode()" if isinstance(value, bytes | bytearray) else ""
@@ -34,7 +34,7 @@ def address(field: str, value: object, *, path: bool = True) -> str:
 
 
 def _shown(text: str) -> str:
-    """An address for a message: a password (before an @) and a token (in a query) are left out."""
+    """Format an address for a message, without a password (before an @) and a token (in a query)."""
     start = text.find("://") + 3 if "://" in text else 0
     head, rest = text[:start], text[start:]
     if "@" in rest:
@@ -47,7 +47,7 @@ def _shown(text: str) -> str:
 
 
 def _read(text: str, *, path: bool) -> tuple[str, str]:  # noqa: PLR0911 - one line for each thing that can be wrong
-    """What is wrong with an address, and the address in one form where nothing is."""
+    """Return what is wrong with an address, "" if nothing is, and the normalised address."""
     from urllib.parse import urlsplit  # noqa: PLC0415 - 3 ms, only where an address is given
 
     if not text.lower().startswith(("http://", "https://")):
@@ -86,7 +86,7 @@ def _read(text: str, *, path: bool) -> tuple[str, str]:  # noqa: PLR0911 - one l
 
 
 def _wrong_host(host: str) -> str:
-    """What is wrong with the name of a server; "" if nothing is."""
+    """Return what is wrong with a server's name, "" if nothing is."""
     try:
         plain = host if host.isascii() else host.encode("idna").decode()
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""What is said where nothing is recorded or sent: the reason, and what to do."""
+"""Messages for the cases in which nothing is recorded or sent: the reason, and the fix."""
 
 from __future__ import annotations
 

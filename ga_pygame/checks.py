@@ -1,10 +1,10 @@
-"""The kinds of rules that there are: patterns, lengths, ranges; and the error that a broken one raises.
+"""The types of checks (patterns, lengths, ranges), and the error that they raise.
 
-Which field keeps which rule stands in `rules`. Any thread may call a check.
+`rules` assigns the checks to fields. Any thread may call a check.
 
-A check returns the value as an exact `str`, `int` or `float`. A game may pass others: enums, numpy's scalars,
-subclasses with an `__eq__` or `__repr__` of their own. After the check they are plain, so nothing behind it (the
-journal, JSON, SQL) has to know them, and no code of theirs runs on a worker.
+A check returns the value as an exact `str`, `int` or `float`. A game may pass enums, numpy scalars, or subclasses with
+an `__eq__` or `__repr__` of their own. After the check they are plain, so the journal, JSON and SQL need not handle
+them, and none of their code runs on a worker.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ T = TypeVar("T")
 
 
 def exact_text(value: object) -> str | None:
-    """Convert a string of any subclass to a `str`; `None` where it is none.
+    """Convert a string of any subclass to a `str`; return `None` for anything else.
 
-    It asks the type, not `isinstance`, which a mock's `__class__` deceives.
+    It checks the type, not `isinstance`, which a mock's `__class__` deceives.
     """
     kind = type(value)
     if kind is str:
@@ -36,15 +36,15 @@ def exact_text(value: object) -> str | None:
 
 
 def exact_if_text(value: T) -> T | str:
-    """A string of any subclass as a `str`, anything else as it is."""
+    """Convert a string of any subclass to a `str`; return anything else unchanged."""
     text = exact_text(value)
     return value if text is None else text
 
 
 def exact_whole(value: object) -> int | None:
-    """Convert a whole number of any type to an `int`; `None` where it is none: bools, floats, text.
+    """Convert a whole number of any type to an `int`; return `None` for bools, floats, text and others.
 
-    What has `__index__` is whole: that is what the method says, and how numpy's integers say it.
+    A type with `__index__` is whole by definition, such as numpy's integers.
     """
     kind = type(value)
     if kind is int:
@@ -61,7 +61,7 @@ def exact_whole(value: object) -> int | None:
 
 
 def exact_number(value: object) -> int | float | None:
-    """Convert a real number of any type to an `int` or `float`; `None` where it is none: bools, Decimals, text."""
+    """Convert a real number of any type to an `int` or `float`; return `None` for bools, Decimals, text and others."""
     kind = type(value)
     if kind is int or kind is float:
         return value  # type: ignore[return-value]  # it is one
@@ -82,7 +82,7 @@ def exact_number(value: object) -> int | float | None:
 
 
 def _has(kind: type, name: str) -> bool:
-    """Whether a class has an attribute, whatever its metaclass says."""
+    """Whether a class has an attribute; false if its metaclass raises."""
     try:
         return hasattr(kind, name)
     except Exception as failure:  # noqa: BLE001 - a foreign metaclass
@@ -91,7 +91,7 @@ def _has(kind: type, name: str) -> bool:
 
 
 def _type_name(value: object) -> str:
-    """The name of a class, whatever its metaclass says."""
+    """Return the name of a value's class, even if its metaclass overrides it."""
     name: str = _CLASS_NAME(type(value))
     return name
 
@@ -103,14 +103,14 @@ _MAX_SHOWN = 80  # characters of a value in a message
 
 
 class InvalidEvent(ValueError):
-    """A value that the server would refuse.
+    """An error for a value that the server would refuse.
 
     Attributes:
         field: The name of the argument or of the wire field, `custom_fields.seed` for a nested one.
         value: What was given.
-        rule: The rule in words, with the fix where there is one.
+        rule: The rule in words, with the fix if there is one.
         source: Where the rule comes from.
-        error_type: The same in the vocabulary of the server's 400 answer (`no_match`, `wrong_type`, …).
+        error_type: The error in the words of the server's 400 answer (`no_match`, `wrong_type`, …).
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class InvalidEvent(ValueError):
         super().__init__(f"{field}{self._shown()}: {rule} (rule: {source})")
 
     def _shown(self) -> str:
-        """The value for a log line: names are shown, what a player may have typed is only measured."""
+        """Format the value for a log line; of text that a player may have typed, only the length."""
         if self.value is MISSING:
             return ""
         text = exact_text(self.value)
@@ -145,17 +145,17 @@ class InvalidEvent(ValueError):
 _MAX_REMEMBERED = 4096
 MAX_PART = 64
 """Characters of one part of an event id. Source: REST v2, Event ids."""
-_MAX_SEARCHED = 400  # characters; a text of megabytes must not stop the frame
+_MAX_SEARCHED = 400  # characters; a text of megabytes must not block the frame
 
 
 class Pattern:
     """A regular expression that the whole string must match, in ASCII.
 
-    Accepted strings are remembered: event ids repeat, and a set look-up costs 0.05 µs where the match
-    costs 0.35 µs on the game thread.
+    Accepted strings are remembered: event ids repeat, and a set look-up costs 0.05 µs on the game thread, a match
+    0.35 µs.
 
     Attributes:
-        remembered: Strings that were accepted, up to some thousand.
+        remembered: Accepted strings, at most `_MAX_REMEMBERED`.
     """
 
     def __init__(
@@ -193,7 +193,7 @@ class Pattern:
         return text
 
     def compile(self) -> re.Pattern[str]:
-        """Make it ready, 0.1 ms; else the first use does: with the whole table the import would take 2 ms longer."""
+        """Compile the expression, which takes 0.1 ms; else the first use does. All at import would take 2 ms."""
         self._compiled = re.compile(self._regex, re.ASCII)
         return self._compiled
 
@@ -208,7 +208,7 @@ class Pattern:
         return f"{shape} ({self.words})" if shape else f"does not fit: {self.words}"
 
     def _shape(self, value: str) -> str:
-        """What is wrong with the parts of an event id, each of which has only characters that are allowed."""
+        """Describe the error in the parts of an event id whose characters are all allowed; "" if there is none."""
         parts = value.split(":")
         if len(parts) > self._parts:
             return f"has more than {self._parts} parts"
@@ -222,7 +222,7 @@ class Pattern:
 
 
 class Text:
-    """A string of at most `longest` characters; what it holds is the player's and is never logged."""
+    """A string of at most `longest` characters, which may be the player's and is never logged."""
 
     def __init__(self, longest: int, source: str, *, shortest: int = 0) -> None:
         self.longest = longest
@@ -284,7 +284,7 @@ class Integer:
 
 
 class Number:
-    """A finite int or float; `True`, NaN and infinity are none (JSON cannot say them)."""
+    """A finite int or float; `True` is no number, and NaN and infinity have no JSON form."""
 
     def __init__(self, source: str, *, positive: bool = False) -> None:
         self._positive = positive
@@ -312,7 +312,7 @@ class Number:
 
 
 class Flag:
-    """Sent only when true; the server refuses `false`."""
+    """A field that is sent only if true; the server refuses `false`."""
 
     def __init__(self, source: str) -> None:
         self._source = source

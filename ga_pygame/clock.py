@@ -1,9 +1,8 @@
 """Time and ids. The only module that calls `time` or makes random ids, so that tests can pass their own.
 
-Two clocks matter. `monotonic()` measures how long things take: it never jumps and goes on while the
-machine sleeps, so that a sleep shows as a gap. `wall()` says when something happened: it is anchored once
-to the system's clock and carried on by the monotonic one, so that a player who sets the clock back, or a
-time server that corrects it, cannot reorder the events of a launch.
+`monotonic()` measures durations: it never jumps and goes on while the machine sleeps, so that a sleep is a gap.
+`wall()` is the time of an event: it is read once from the system's clock and continued by the monotonic one, so that
+a player who sets the clock back, or a time server that corrects it, cannot reorder the events of a launch.
 """
 
 from __future__ import annotations
@@ -18,21 +17,21 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where time comes from. All methods are safe on any thread."""
+    """A source of time. All methods are for any thread."""
 
     server_offset: float | None
     """Server time minus `wall()`, in seconds; `None` until a server has told its time."""
 
     def monotonic(self) -> float:
-        """Seconds since some fixed moment; goes on during the machine's sleep, never jumps."""
+        """Return seconds since a fixed moment; goes on during the machine's sleep, never jumps."""
         ...
 
     def wall(self, at: float) -> float:
-        """The local wall-clock time, in seconds since 1970, of a `monotonic()` reading."""
+        """Return the local wall-clock time of a `monotonic()` reading, in seconds since 1970."""
         ...
 
     def cpu(self) -> float:
-        """Seconds of processor time that this process has used; stands still while the machine sleeps."""
+        """Return the processor time of this process, in seconds; stands still while the machine sleeps."""
         ...
 
 
@@ -54,7 +53,7 @@ class SystemClock:
 
     @property
     def server_offset(self) -> float | None:
-        """See `Clock`. Setting what is no finite number raises, in the destination that does it."""
+        """See `Clock`. Setting anything but a finite number raises, in the destination that does it."""
         return self._server_offset
 
     @server_offset.setter
@@ -72,16 +71,16 @@ class SystemClock:
 
 
 def wall_now() -> float:
-    """The system's wall clock, in seconds since 1970, corrections included: what a server stamps with."""
+    """Return the system's wall clock, in seconds since 1970, corrections included, for a server's time stamps."""
     return time.time()
 
 
 class PastClock:
-    """The clock of a process that is gone, for the records that it left behind.
+    """The clock of a dead process, for the records that it left.
 
     Args:
         anchor: Its wall clock at monotonic 0, in seconds since 1970.
-        server_offset: What it knew of the server's time.
+        server_offset: Its clock offset, if it knew one.
     """
 
     def __init__(self, anchor: float, server_offset: float | None) -> None:
@@ -99,33 +98,33 @@ class PastClock:
 
 
 def sleep(seconds: float) -> None:
-    """Wait; never called on the game thread except where the game asked to wait."""
+    """Wait; on the game thread only if the game asked to wait."""
     time.sleep(seconds)
 
 
 def yield_gil() -> None:
-    """Let a frame begin that waits for the interpreter lock; for workers, after each 50 µs or so of Python.
+    """Yield the GIL, so that a waiting frame can begin; workers call it after each 50 µs or so of Python.
 
-    `sleep(0)` would not do: the worker has the lock back before the other thread is awake. The workers add 0.1 to
-    0.5 ms to the 99th percentile of the frame time at 240 fps; without this it was 0.5 to 0.9.
+    `sleep(0)` is not enough: the worker takes the GIL again before the other thread is awake. With this, workers add
+    0.1 to 0.5 ms to the 99th percentile of the frame time at 240 fps; without it 0.5 to 0.9 ms.
     """
     time.sleep(0.00005)
 
 
 def iso(seconds: float) -> str:
-    """A time since 1970 as RFC 3339 in UTC with milliseconds, e.g. `2026-01-31T12:00:00.000Z`."""
+    """Format a time since 1970 as RFC 3339 in UTC with milliseconds, e.g. `2026-01-31T12:00:00.000Z`."""
     from datetime import datetime, timezone  # noqa: PLC0415 - 2 ms that `import ga_pygame` need not cost
 
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def new_id() -> str:
-    """A random lower-case version 4 UUID."""
+    """Make a random lower-case version 4 UUID."""
     return _some_ids(1)[0]
 
 
 def new_ids() -> Iterator[bytes]:
-    """As many as one takes, made 64 at a time: 0.65 µs each, single ones cost 1.2. For one thread."""
+    """Yield endless ids, made 64 at a time: 0.65 µs each instead of 1.2. For one thread."""
     while True:
         yield from ",".join(_some_ids(64)).encode().split(b",")
 

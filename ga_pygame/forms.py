@@ -1,8 +1,7 @@
-"""The forms of knobs: what kind of value each takes, from the code and as text of the environment.
+"""The forms of knobs: the types of their values, from code and from environment variables.
 
-A form is called with a knob's name and value and returns the value in the exact type that the rest of the
-package works with: a scalar of numpy, a subclass of `str` or a generator ends here. What it cannot take
-raises a `ValueError` of one sentence that says what is right.
+A form is called with a knob's name and value. It returns the value in an exact type of Python, also for a numpy scalar,
+a subclass of `str` or a generator, or raises a `ValueError` with one sentence that says what is right.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from ga_pygame.addresses import address
 from ga_pygame.checks import Check
 
 MAX_KNOB_SECONDS = 31_536_000.0
-"""Longest time that a knob takes, in seconds: a year. Python's own waits overflow at 292."""
+"""Longest time of a knob, in seconds: a year. Python's own waits overflow at 292 years."""
 MAX_OUTBOX_BYTES = 2**40
 """Largest `max_outbox_bytes`, in bytes."""
 MAX_DIMENSION_VALUES = 20
@@ -26,7 +25,7 @@ MAX_DIMENSION_VALUES = 20
 MAX_DECLARED = 100
 """Most currencies or item types declared. Source: REST v2, unique values of resources."""
 MAX_ENTRIES = 1_000
-"""Most entries read of what is given as a list; an endless generator ends here."""
+"""Most entries that are read of a list; an endless generator is cut here."""
 MAX_NAME_BYTES = 200
 """Bytes of a destination's name in UTF-8; file systems take 255 for a whole file name."""
 _MAX_SHOWN_VALUE = 40
@@ -36,22 +35,22 @@ _FALSE = {"0", "false", "no", "off"}
 
 
 class Form(Protocol):
-    """Reads one kind of value.
+    """A reader of one type of value.
 
     Attributes:
-        words: What is right, to follow "must be".
+        words: The right value in words, to follow "must be".
     """
 
     @property
     def words(self) -> str: ...
 
     def __call__(self, name: str, value: object) -> Any:
-        """Return the value in its exact type; raise `ValueError` if it is of another kind or out of range."""
+        """Return the value in its exact type; raise `ValueError` if it is of another type or out of range."""
         ...
 
 
 def from_text(form: Form, text: str) -> object:
-    """Read the text of an environment variable, as far as the form itself does not; raise `ValueError`."""
+    """Turn the text of an environment variable into a value for the form; raise `ValueError` if it is none."""
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":  # `set NAME="value"` keeps the quotes on Windows
         text = text[1:-1].strip()
@@ -72,7 +71,7 @@ def _parsed_number(form: Form, kind: Callable[[str], float], text: str) -> float
 
 
 def wrong(name: str, value: object, rule: str, *, private: bool = False) -> ValueError:
-    """Make the error of a value that a knob does not take; what a player may have typed is not shown."""
+    """Make the error for a value that a knob does not take; a private value is not shown."""
     simple = value is None or isinstance(value, str | int | float)
     if private or not simple:
         return ValueError(f"{name}: {rule}")
@@ -84,7 +83,7 @@ def wrong(name: str, value: object, rule: str, *, private: bool = False) -> Valu
 
 
 def _python_value(value: object) -> object:
-    """Python's own value of a scalar of numpy, without importing numpy; anything else as it is."""
+    """Convert a numpy scalar to Python's own type without importing numpy; return anything else unchanged."""
     if hasattr(type(value), "dtype") and callable(item := getattr(value, "item", None)):
         try:
             found: object = item()
@@ -99,7 +98,7 @@ def _kind(value: object) -> str:
 
 
 class Boolean:
-    """True or False; texts only in the environment, since every text counts as true in Python."""
+    """True or False. Text is taken from the environment only, since any text is true in Python."""
 
     words = "True or False"
 
@@ -114,8 +113,8 @@ class Word(NamedTuple):
     """A string that keeps a rule.
 
     Attributes:
-        rule: Raises where it is broken; `None` where `Config` checks it without showing the value.
-        private: The value may be a player's, or secret: it is never shown.
+        rule: Checks the value; `None` if `Config` checks it without showing the value.
+        private: Whether the value may be a player's or secret, and is never shown.
     """
 
     rule: Check | None = None
@@ -141,7 +140,7 @@ class Seconds(NamedTuple):
     """A number of seconds.
 
     Attributes:
-        zero: Whether 0 is taken.
+        zero: Whether 0 is allowed.
     """
 
     zero: bool
@@ -201,7 +200,7 @@ class Address(NamedTuple):
 
 
 class Folder:
-    """A folder; `~` is the home, and a relative one is of the folder in which the game was started."""
+    """A folder; `~` is the home folder, and a relative path begins at the folder in which the game was started."""
 
     words = "a folder, as a string or a Path"
 
@@ -218,12 +217,12 @@ class Folder:
             raise wrong(name, text, f"must be {self.words}; it is empty or has a null character in it")
         try:
             return os.path.abspath(os.path.expanduser(str.__str__(text)))
-        except OSError as error:  # the folder in which the game was started is gone
+        except OSError as error:  # the start folder is gone
             raise wrong(name, text, f"must be an absolute folder here: {error.strerror}") from None
 
 
 def several(name: str, value: object, example: str) -> tuple[Any, ...]:
-    """Read a list, a set, a generator, … once; refuse what Python counts as one by accident, such as a string."""
+    """Read a list, set, generator, … once; refuse an iterable that is no list of entries, such as a string."""
     if isinstance(value, str | bytes | bytearray | Mapping):
         raise wrong(name, value, f"must be a list such as {example}, not a {_kind(value)}")
     if not isinstance(value, Iterable):  # a class may be: one of `Enum`
@@ -241,9 +240,9 @@ class Names(NamedTuple):
     """Names that the game declares.
 
     Attributes:
-        rule: What each has to keep.
-        most: The largest number of different ones.
-        example: What is right.
+        rule: The check of each name.
+        most: The largest number of different names.
+        example: A right value.
     """
 
     rule: Check
@@ -300,14 +299,14 @@ _PARTS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
 )
 
 
-_OF_NO_FILE = frozenset('/\\:*?"<>|,')  # the comma stands between names in the outbox
+_OF_NO_FILE = frozenset('/\\:*?"<>|,')  # the comma separates names in the outbox
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 )
 
 
 def _no_file_name(name: str) -> str:
-    """Why no system can have a file of that name; "" where each can."""
+    """Return why a system cannot have a file of that name; "" if all can."""
     if wrong_ones := sorted(_OF_NO_FILE & set(name)):
         return f"{wrong_ones[0]!r} is not allowed"
     if len(name.encode()) > MAX_NAME_BYTES:
@@ -320,7 +319,7 @@ def _no_file_name(name: str) -> str:
 
 
 class Destinations:
-    """Where events go: instances of subclasses of `Destination`, each with a name of its own."""
+    """The destinations of events: instances of subclasses of `Destination`, each with its own name."""
 
     words = "a list of destinations"
 
@@ -348,7 +347,7 @@ class Destinations:
         return found
 
     def _name(self, field: str, target: object, base: type) -> str:
-        """The name of one destination, after a look at all that is used of it."""
+        """Check all attributes of a destination that are used; return its name."""
         if isinstance(target, type):
             raise ValueError(f"{field}: is the class {target.__name__}; give an instance of it: {target.__name__}(…)")
         for part in ("encode", "judge"):

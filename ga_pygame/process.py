@@ -1,4 +1,4 @@
-"""What this process uses of the machine: processor time, memory, loaded native modules."""
+"""Measures this process: processor time, memory, loaded native modules."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _NATIVE = (".so", ".pyd", ".dylib", ".dll")
 
 
 class CpuMeter:
-    """Processor use between two readings.
+    """A meter of the processor use between two readings.
 
     Args:
-        clock: Counts this process' processor time and the time that passes.
+        clock: Measures this process's processor time and the elapsed time.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -25,7 +25,7 @@ class CpuMeter:
         self._used = clock.cpu()
 
     def percent(self) -> float:
-        """Percent of one processor core since the last reading; several busy threads make more than 100."""
+        """Return the percentage of one core used since the last reading; several threads can exceed 100."""
         at, used = self._clock.monotonic(), self._clock.cpu()
         passed, worked = at - self._at, used - self._used
         self._at, self._used = at, used
@@ -33,11 +33,11 @@ class CpuMeter:
 
 
 def native_modules() -> list[str]:
-    """File names of the native modules that Python has loaded; no folders, which would tell the player's name."""
+    """Return the file names of the native modules in use, without folders, which may name the player."""
     names = set()
     for module in tuple(sys.modules.values()):
         if isinstance(module, ModuleType):
-            # object's own look-up: asking a lazy module for an attribute would load it
+            # `object`'s look-up: reading an attribute of a lazy module would load it
             file = object.__getattribute__(module, "__dict__").get("__file__")
             if isinstance(file, str) and file.lower().endswith(_NATIVE):
                 names.add(os.path.basename(file))
@@ -47,7 +47,7 @@ def native_modules() -> list[str]:
 if sys.platform == "win32":
 
     def memory_bytes() -> int:
-        """Memory in use by this process: its working set."""
+        """Return the memory of this process: its working set."""
         import ctypes  # noqa: PLC0415 - only a monitor call needs it
         from ctypes import wintypes  # noqa: PLC0415
 
@@ -72,7 +72,7 @@ if sys.platform == "win32":
 elif sys.platform == "linux":
 
     def memory_bytes() -> int:
-        """Memory in use by this process: its resident set."""
+        """Return the memory of this process: its resident set."""
         try:
             with open("/proc/self/statm", "rb") as file:
                 return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -82,7 +82,7 @@ elif sys.platform == "linux":
 else:
 
     def memory_bytes() -> int:
-        """Memory in use by this process: its largest resident set so far; macOS tells a process no other."""
+        """Return the memory of this process: its largest resident set so far, the only value that macOS gives."""
         try:
             import resource  # noqa: PLC0415 - there is none in a browser
         except ImportError:

@@ -1,4 +1,4 @@
-"""Find out which game this is: a name for the data folder of a game that has no keys of its own."""
+"""Names the running game, for the data folder of a game without keys."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import sys
 import zlib
 
 _GENERAL = frozenset({"__main__", "main", "game", "app", "run", "start", "play"})
-"""Names of files that say nothing about a game; its folder's name is used instead."""
+"""File names that do not identify a game; its folder's name is used instead."""
 _MAX_NAME = 40
 
 
 def name() -> str:
-    """Return the same name at every launch of one game, and another for another game.
+    """Return a name that is equal at each launch of a game and differs between games.
 
-    It is a readable part and a hash of the main program's place. A game that was built into an executable has
-    no hash: its place changes with each launch where the system runs it from elsewhere (AppImage, the
-    quarantine of macOS, one-file builds) and with each version that a player unpacks.
+    It has a readable part and a hash of the main program's path. A game that was built into an executable has no hash:
+    its path changes with each launch if the system runs it from another folder (AppImage, the quarantine of macOS,
+    one-file builds), and with each version that a player unpacks.
     """
     main = sys.modules.get("__main__")
     compiled = getattr(main, "__compiled__", None)
@@ -37,12 +37,12 @@ def name() -> str:
 def _here() -> str:
     try:
         return os.getcwd()
-    except OSError:  # it was removed
+    except OSError:  # the folder was removed
         return ""
 
 
 def _readable(place: str) -> str:
-    """The last part of a place, as far as a folder's name can have it."""
+    """Return the last part of a path, with the characters that a folder's name may have."""
     stem = os.path.basename(place)
     for ending in (".exe", ".bin", ".pyw", ".py"):
         stem = stem.removesuffix(ending)

@@ -1,8 +1,8 @@
-"""Exceptions and other foreign objects as text: bounded in time and size, whatever they are.
+"""Makes text of exceptions and other foreign objects, bounded in time and size.
 
-An exception may have a message of 100 MB, a chain that leads back to itself, 100,000 others in a group, or a
-`__str__` that raises. Python's `traceback` looks at all of it. What is made here looks at a bounded part, calls
-foreign code only inside a `try`, and always returns a `str`.
+An exception may have a message of 100 MB, a cyclic chain of causes, a group of 100,000 others, or a `__str__` that
+raises. Python's `traceback` reads all of it. These functions read a bounded part, call foreign code only inside a
+`try`, and always return a `str`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from types import FrameType, TracebackType
 from typing import Any
 
 MAX_TEXT = 20_000
-"""Characters taken of one foreign text, such as an exception's message: its end."""
+"""Characters that are kept of one foreign text, such as an exception's message: its end."""
 MAX_CHAINED = 8
-"""Exceptions of a chain of causes that are shown: those next to the one that was raised."""
+"""Exceptions of a chain of causes that are shown: those nearest to the raised one."""
 MAX_IN_GROUP = 8
 """Exceptions of a group that are shown."""
 MAX_EXCEPTIONS = 32
-"""Exceptions in one description, of chains and groups together."""
+"""Exceptions in one text, of chains and groups together."""
 MAX_GROUP_DEPTH = 4
 """Groups within groups that are shown."""
 MAX_FRAMES = 50
@@ -35,7 +35,7 @@ MAX_NOTES = 8
 
 
 def text_of(thing: object, longest: int = MAX_TEXT) -> str:
-    """Convert anything to text of at most `longest` characters, its end; a `__str__` that fails costs only itself."""
+    """Convert any object to text and keep its last `longest` characters; never fails, even if `__str__` does."""
     try:
         text = str(thing)
         return text if len(text) <= longest and type(text) is str else str.__getitem__(text, slice(-longest, None))
@@ -45,7 +45,7 @@ def text_of(thing: object, longest: int = MAX_TEXT) -> str:
 
 
 def start_of(thing: object, longest: int) -> str:
-    """The same with the beginning of the text instead of its end."""
+    """Convert any object to text and keep its first `longest` characters; never fails."""
     try:
         text = thing if isinstance(thing, str) else str(thing)
         return str.__getitem__(text, slice(longest))
@@ -68,12 +68,12 @@ def type_name(thing: object) -> str:
 
 
 def trace_of(error: BaseException) -> str:
-    """Describe an exception as a traceback does, in bounded time: causes first, the innermost calls of each."""
+    """Format an exception like a traceback, in bounded time: causes first, the innermost calls of each."""
     return "".join(_lines(error, _Room(), 0))[-4 * MAX_TEXT :]
 
 
 class _Room:
-    """How many exceptions may still be shown."""
+    """A counter of the exceptions that may still be shown."""
 
     def __init__(self) -> None:
         self.left = MAX_EXCEPTIONS
@@ -83,7 +83,7 @@ class _Room:
         return self.left >= 0
 
 
-_CO_VARARGS = 4  # as in `inspect`, which takes long to import
+_CO_VARARGS = 4  # as in `inspect`, whose import is slow
 
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
@@ -100,7 +100,7 @@ def _lines(error: BaseException, room: _Room, depth: int) -> Iterator[str]:
 
 
 def _chain(error: BaseException) -> tuple[list[tuple[BaseException, str]], bool]:
-    """An exception and those that led to it, each with the words that follow it; and whether there are more."""
+    """Return an exception and its causes, each with the words that follow it; and whether there are more."""
     chain: list[tuple[BaseException, str]] = [(error, "")]
     seen = {id(error)}
     while len(chain) < MAX_CHAINED:
@@ -171,12 +171,12 @@ def _calls(trace: TracebackType) -> Iterator[str]:
 
 
 def _source(frame: FrameType, line: int) -> str:
-    """A line of source; "" where it cannot be had."""
+    """Return a line of source, "" if it cannot be read."""
     try:
         import linecache  # noqa: PLC0415 - loaded with `logging`, which `import ga_pygame` leaves alone
 
         source = linecache.getline(frame.f_code.co_filename, line, frame.f_globals).strip()
-        return source if len(source) <= MAX_SOURCE else ""  # not cut: half of a path would not be known as one
+        return source if len(source) <= MAX_SOURCE else ""  # never cut: a cut path would not be recognised and hidden
     except Exception as failure:  # noqa: BLE001 - a foreign loader, or the interpreter ends
         pass_on(failure)
         return ""
@@ -185,8 +185,8 @@ def _source(frame: FrameType, line: int) -> str:
 def is_of_a_signal_handler(error: BaseException) -> bool:
     """Whether a handler that the game gave to `signal.signal` raised this while our code ran.
 
-    Python calls such a handler between any two instructions, with a signal's number and the frame that it
-    interrupts. An exception of it is meant for the game: a watchdog that ends a loop.
+    Python calls such a handler between any two instructions, with the signal's number and the interrupted frame.
+    Its exception is meant for the game: for example, a watchdog ends a loop.
     """
     trace = traceback_of(error)
     while trace is not None and trace.tb_next is not None:
@@ -204,7 +204,7 @@ def is_of_a_signal_handler(error: BaseException) -> bool:
 
 
 def is_of_other_code(error: BaseException) -> bool:
-    """Whether code that is neither ours nor Python's raised this: a method of an object that the game gave."""
+    """Whether code that is neither ours nor Python's raised this, such as a method of the game's object."""
     trace = traceback_of(error)
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -214,7 +214,7 @@ def is_of_other_code(error: BaseException) -> bool:
 
 
 def traceback_of(error: BaseException) -> TracebackType | None:
-    """An exception's traceback, whatever its class says of the attribute."""
+    """Return an exception's traceback, even if its class overrides the attribute."""
     return _TRACEBACK(error)  # type: ignore[no-any-return]  # of C
 
 
@@ -222,6 +222,6 @@ _TRACEBACK = BaseException.__dict__["__traceback__"].__get__
 
 
 def pass_on(error: BaseException) -> None:
-    """Raise an exception again if a signal handler of the game raised it: to be called by whoever catches all."""
+    """Raise an exception again if a signal handler of the game raised it; call it in each `except Exception`."""
     if is_of_a_signal_handler(error):
         raise error

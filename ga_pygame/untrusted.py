@@ -1,8 +1,8 @@
-"""Reads what a server says: JSON and single values, within bounds of size, number, depth and time.
+"""Decodes a server's data, JSON and single values, within bounds of size, number, depth and time.
 
-The one door for data from a network. The decoder is written in Python, since the one in C keeps the GIL until it is
-done: a few megabytes of small elements would stop the game for half a second. This one lets a frame begin after each
-50 µs or so. Whoever calls it is a worker.
+All data from a network comes through here. The decoder is in Python, since the one in C keeps the GIL until it is done:
+a few megabytes of small elements would stop the game for half a second. This one yields the GIL after each 50 µs or
+so. For workers only.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Any
 from ga_pygame.clock import yield_gil
 
 MAX_JSON_BYTES = 4 * 2**20
-"""Bytes of a JSON text. A batch of 900 kB that is refused comes back in its answer, larger than it was sent."""
+"""Bytes of a JSON text. The answer to a refused batch of 900 kB repeats its events and is larger than the batch."""
 MAX_ELEMENTS = 100_000
 """Values and keys in a JSON text: 500 events with 50 custom fields each have 70,000."""
 MAX_DEPTH = 32
 """Lists and objects in one another."""
 MAX_STRING = 100_000
-"""Characters of one string as it is written: decoding a longer one keeps the GIL for some milliseconds."""
+"""Characters of one string in the text; decoding a longer one keeps the GIL for some milliseconds."""
 MAX_DIGITS = 400
 """Characters of one number; a longer one counts as null."""
 MAX_TOKEN = 256
-"""Characters of an id that goes into a header or an address later."""
+"""Characters of an id that is later put into a header or an address."""
 MIN_SERVER_TIME, MAX_SERVER_TIME = 1_577_836_800.0, 4_102_444_800.0
-"""2020 and 2100, in seconds since 1970: another time of a server is none, and does not move the clock of events."""
+"""2020 and 2100, in seconds since 1970; a server's time outside is invalid and does not move the clock of events."""
 
 _PIECE = 65536
 _YIELD_AFTER_VALUES = 40
@@ -46,14 +46,14 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Unsound(ValueError):
-    """A text that is no JSON, or exceeds a bound."""
+    """The text is no JSON, or exceeds a bound."""
 
 
 def parsed(body: bytes, *, cut: bool = False) -> Any:
     """Decode a JSON text.
 
-    A number that is not finite becomes `None`, a whole number beyond 18 digits a float, half a surrogate pair
-    U+FFFD: such a value costs itself, not the answer that it stands in.
+    A number that is not finite becomes `None`, a whole number of more than 18 digits a float, a lone surrogate
+    U+FFFD: a wrong value costs only itself, not the whole answer.
 
     Args:
         body: The text.
@@ -72,13 +72,13 @@ def parsed(body: bytes, *, cut: bool = False) -> Any:
 
 
 def parsed_object(body: bytes) -> dict[str, Any]:
-    """Decode a JSON object; an empty one where the text is anything else."""
+    """Decode a JSON object; return an empty one for any other text."""
     found = parsed_or_none(body)
     return found if isinstance(found, dict) else {}
 
 
 def parsed_or_none(body: bytes) -> Any:
-    """Decode a JSON text; `None` if `parsed` would raise."""
+    """Decode a JSON text; return `None` if `parsed` would raise."""
     try:
         return parsed(body)
     except Unsound:
@@ -95,7 +95,7 @@ def is_json(body: bytes) -> bool:
 
 
 def excerpt(value: Any, most: int) -> str:
-    """JSON of a value, cut to `most` characters without writing more of it."""
+    """Encode a value as JSON, cut to `most` characters; stops encoding there."""
     found = ""
     for piece in _pieces(value, (", ", ": ")):
         found += piece[: most + 1]
@@ -105,22 +105,22 @@ def excerpt(value: Any, most: int) -> str:
 
 
 def written(value: Any) -> str:
-    """Dense JSON of a value that came through `parsed`; a frame may begin meanwhile."""
+    """Encode a value of `parsed` as compact JSON; yields the GIL meanwhile."""
     return "".join(_pieces(value, (",", ":")))
 
 
 def text(value: object, most: int) -> str:
-    """A string of at most so many characters, a longer one cut; "" for anything else."""
+    """Return a string cut to `most` characters; "" for anything else."""
     return _whole(value[:most]) if isinstance(value, str) else ""
 
 
 def token(value: object, most: int = MAX_TOKEN) -> str:
-    """An id that a header and an address can carry (visible ASCII); "" for anything else."""
+    """Return an id that a header and an address can contain (visible ASCII); "" for anything else."""
     return value if isinstance(value, str) and len(value) <= most and _TOKEN.fullmatch(value) else ""
 
 
 def finite_number(value: object) -> float | None:
-    """A finite int or float that a float can hold; `None` for anything else."""
+    """Return a finite int or float within the range of a float; `None` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -130,13 +130,13 @@ def finite_number(value: object) -> float | None:
 
 
 def server_time(value: object) -> float | None:
-    """A server's time in seconds since 1970; `None` where it cannot be one."""
+    """Return a server's time in seconds since 1970; `None` if it is invalid."""
     seconds = finite_number(value)
     return seconds if seconds is not None and MIN_SERVER_TIME <= seconds <= MAX_SERVER_TIME else None
 
 
 def is_within(value: object, *, elements: int, depth: int, characters: int) -> bool:
-    """Whether a value is JSON of at most so many elements, levels and characters; stops at the first excess."""
+    """Whether a value is JSON within limits of elements, levels and characters; stops at the first excess."""
     stack: list[tuple[object, int]] = [(value, 0)]
     while stack:
         one, level = stack.pop()
@@ -162,7 +162,7 @@ def is_within(value: object, *, elements: int, depth: int, characters: int) -> b
 
 
 def _text(body: bytes) -> str:
-    """Decode in pieces: half a megabyte of non-ASCII in one go keeps the GIL for a millisecond."""
+    """Decode UTF-8 in pieces: half a megabyte of non-ASCII at once would keep the GIL for a millisecond."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     pieces = []
     try:
@@ -177,7 +177,7 @@ def _text(body: bytes) -> str:
 
 
 class _Decoder:
-    """One JSON text on its way to a value; keeps its own stack, so that no depth can overflow Python's."""
+    """A decoder of one JSON text; it has its own stack, so that deep nesting cannot overflow Python's."""
 
     def __init__(self, text: str, *, cut: bool) -> None:
         self._text = text
@@ -186,7 +186,7 @@ class _Decoder:
         self._left = MAX_ELEMENTS
 
     def decode(self) -> Any:
-        """Read the whole text; `IndexError` where it ends too early."""
+        """Decode the whole text; raises `IndexError` if it ends too early."""
         stack: list[list[Any] | dict[str, Any]] = []
         keys: list[str] = []
         while True:
@@ -211,7 +211,7 @@ class _Decoder:
                 is_open = self._goes_on(stack[-1], keys)
 
     def _next(self) -> str:
-        """The next character that is no space."""
+        """Skip spaces; return the next character."""
         found = self._text[self._at]
         if found in " \t\n\r":
             space = _SPACE.match(self._text, self._at)
@@ -228,7 +228,7 @@ class _Decoder:
             yield_gil()
 
     def _value(self) -> Any:
-        """A scalar, or a list or object that is still empty."""
+        """Decode a scalar, or begin a list or an object, which is returned empty."""
         self._count()
         first = self._next()
         if first == '"':
@@ -265,7 +265,7 @@ class _Decoder:
         return _whole(found)
 
     def _cut_string(self, start: int) -> str:
-        """Go past a string that is too long, and decode its beginning."""
+        """Skip a string that is too long, and decode its beginning."""
         at = start
         while self._text[at] != '"':  # past the end of the text it is an IndexError
             inside = _INSIDE.match(self._text, at, at + _PIECE // 8)
@@ -281,7 +281,7 @@ class _Decoder:
         return _whole(scanstring(beginning[0] + '"', 0, False)[0])
 
     def _opens(self, value: list[Any] | dict[str, Any], keys: list[str]) -> bool:
-        """Go to the first element; false where there is none."""
+        """Go to the first element; false if there is none."""
         if self._next() == ("]" if isinstance(value, list) else "}"):
             self._at += 1
             return False
@@ -334,7 +334,7 @@ def _number(found: re.Match[str]) -> int | float | None:
 
 
 def _whole(text: str) -> str:
-    """A string without halves of surrogate pairs, which UTF-8 cannot encode."""
+    """Replace lone surrogates, which UTF-8 cannot encode."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 

@@ -1,4 +1,4 @@
-"""What the writer takes from: the inbox, and the journal in which it outlives a kill."""
+"""The writer's input: the inbox, and the journal that keeps its records if the process is killed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ga_pygame.recording.inbox import Inbox
 from ga_pygame.recording.journal import Journal
 
 JOURNAL_SECONDS = 0.1
-"""Time between two tries to begin a journal, while there is no disk."""
+"""Time between two tries to make the journal, while there is no disk."""
 
 
 class Intake:
@@ -17,10 +17,10 @@ class Intake:
     Args:
         inbox: What the game reported.
         make: Makes the launch's journal; `None` while there is no disk for it.
-        begin: Has recording go on in a journal that could not begin at the start.
+        begin: Lets recording continue in a journal that could not be made at the start.
 
     Attributes:
-        journal: Where records are noted, `None` while there is none. Set by the writer's thread.
+        journal: The journal, `None` while there is none. Set by the writer's thread.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Intake:
         self._next_try = 0.0
 
     def look_for_disk(self, now: float) -> None:
-        """Begin the journal, if there was no disk for it until now. Writer's thread."""
+        """Make the journal, if there was no disk for it until now. For the writer's thread."""
         if self.journal is None and now >= self._next_try:
             self._next_try = now + JOURNAL_SECONDS
             journal = self.journal = self._make()

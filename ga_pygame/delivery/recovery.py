@@ -1,7 +1,7 @@
-"""What dead launches left behind becomes records: the rest of their journals, the ends of their sessions.
+"""Recovers what dead launches left: adds the uncommitted records of their journals and ends their sessions.
 
-Each launch is picked up once and closed, whatever state it is in. What cannot be read or told is counted and said;
-it takes neither the rest of its launch along nor other launches.
+Each launch is recovered once and then deleted, whatever its state. What cannot be read or encoded is counted and
+reported; it costs neither the other records of its launch nor other launches.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from ga_pygame.recording.journal_files import NotOurs
 from ga_pygame.records import Record
 
 _UNSAVED_SECONDS = 2.0
-"""A session's row is refreshed twice a second: what was played since is less than this, on a slow disk, too."""
+"""A session's row is refreshed twice a second; the time played since is shorter than this, also on a slow disk."""
 
 _YIELD_AFTER_REPLAYED = 64
-"""Records of a dead launch between two chances for a frame to begin."""
+"""Records of a dead launch between two yields of the GIL."""
 
 _LOST_COMMITS = "the outbox is in an earlier state, as after damage to its -wal file, or an old copy of it"
 
@@ -47,14 +47,14 @@ _NOTHING = Leftover(b"")
 
 
 def recover(outbox: Outbox, encoder: Encoder, diagnostics: Diagnostics) -> None:
-    """Pick up what dead launches left, each by itself.
+    """Recover dead launches, one by one.
 
     Raises:
-        LockedError: Another process is writing; to be called again.
+        LockedError: Another process is writing; call again.
     """
     dead_launches: Sequence[DeadLaunch] = ()
     try:
-        outbox.transact(lambda _: None, may_wait=True)  # before anybody's lock is taken and anything is counted
+        outbox.transact(lambda _: None, may_wait=True)  # raises before a lock is taken or a loss counted
         dead_launches = outbox.dead_launches()
     except LockedError:
         raise
@@ -63,7 +63,7 @@ def recover(outbox: Outbox, encoder: Encoder, diagnostics: Diagnostics) -> None:
     for dead_launch in dead_launches:
         try:
             _recover(outbox, dead_launch, encoder, diagnostics)
-        except OutboxError as error:  # the disk fails: the next launch finds all of it
+        except OutboxError as error:  # the disk fails; the next launch finds it again
             diagnostics.warn_once("recovery", f"a launch that was killed is not recovered now: {error}")
         except Exception as error:  # noqa: BLE001 - a damaged launch must not keep the game from recording
             diagnostics.defect("the recovery of a session", error)
@@ -90,7 +90,7 @@ def _recover(outbox: Outbox, dead_launch: DeadLaunch, encoder: Encoder, diagnost
         lost += outbox.transact(functools.partial(end_sessions, sessions=dead_launch.sessions, encoder=past))
     outbox.forget_launch(dead_launch)
     if missing:
-        missing, lost = missing + lost, 0  # what follows cannot be told without what is gone
+        missing, lost = missing + lost, 0  # later records cannot be added without the lost ones
         diagnostics.drop(Drop.DAMAGED, missing, "the outbox has lost its last commits")
         words = f"about {missing} stored events of a launch that was killed are lost: {_LOST_COMMITS}"
         diagnostics.warn_once("commits lost", words)
@@ -101,7 +101,7 @@ def _recover(outbox: Outbox, dead_launch: DeadLaunch, encoder: Encoder, diagnost
 
 
 def _leftover(path: Path | None, diagnostics: Diagnostics) -> Leftover | None:
-    """What a journal holds; nothing where it cannot be read, `None` where that may be possible later."""
+    """Read a journal; an empty one if it cannot be read, `None` if a later launch may read it."""
     if path is None:
         return _NOTHING
     try:
@@ -119,9 +119,9 @@ def _leftover(path: Path | None, diagnostics: Diagnostics) -> Leftover | None:
 
 
 def replay(transaction: Transaction, dead_launch: DeadLaunch, leftover: Leftover, encoder: Encoder) -> int:
-    """Add what a dead process recorded and its writer did not commit any more, then end its sessions.
+    """Add the records that a dead process had not committed, then end its sessions.
 
-    Returns how many of the records cannot be told.
+    Returns how many records are lost.
     """
     done = _position(transaction, dead_launch, leftover)
     records = [record for position, record in leftover.records if position > done]
@@ -155,9 +155,9 @@ def replay(transaction: Transaction, dead_launch: DeadLaunch, leftover: Leftover
 
 
 def _has_number(record: Record, slice_writer: SliceWriter, leftover: Leftover, done: int) -> bool:
-    """Whether a record's session has a number, or can be given one: its start was not committed, or comes now.
+    """Whether a record's session has a number or gets one, since its start was not committed or is this record.
 
-    One that was begun and ended before has a number that is forgotten; another one would make it two sessions.
+    A session that had ended before had a number that is forgotten; a second number would make it two sessions.
     """
     session = record.session
     if session is None:
@@ -167,9 +167,9 @@ def _has_number(record: Record, slice_writer: SliceWriter, leftover: Leftover, d
 
 
 def end_sessions(transaction: Transaction, sessions: Sequence[OpenSession], encoder: Encoder) -> int:
-    """End what a dead process had open and is not over yet; a session of which that cannot be told is forgotten.
+    """End the open sessions of a dead process; delete a session whose end cannot be encoded.
 
-    Returns how many flows of their wallets cannot be told.
+    Returns how many flows of their wallets are lost.
     """
     lost = 0
     for session in sessions:
@@ -186,7 +186,7 @@ def end_sessions(transaction: Transaction, sessions: Sequence[OpenSession], enco
 
 
 def _position(transaction: Transaction, dead_launch: DeadLaunch, leftover: Leftover) -> int:
-    """Up to where the outbox has a journal's records; if its own word is damaged, the journal's counts."""
+    """Return the position up to which the outbox has a journal's records; the journal's own if that is damaged."""
     kept_one = transaction.value(journal_position(dead_launch.launch))
     if kept_one is None:
         return 0
@@ -195,7 +195,7 @@ def _position(transaction: Transaction, dead_launch: DeadLaunch, leftover: Lefto
 
 
 def _seen_until(session: OpenSession, client_ts: float) -> OpenSession:
-    """A session that went on until its last record; after a longer gap it was paused, and the gap is no play."""
+    """Extend a session to its last record; after a longer gap it was paused, and the gap is not in `length`."""
     more = client_ts - session.client_ts
     if more <= 0:
         return session
@@ -203,9 +203,9 @@ def _seen_until(session: OpenSession, client_ts: float) -> OpenSession:
 
 
 def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -> int:
-    """Add what a dead process could not: its wallet, the Fail of its open attempt, its session_end.
+    """Add the events that a dead process could not: its wallet, the Fail of its open attempt, its session_end.
 
-    Returns how many flows of the wallet make no sense.
+    Returns how many flows of the wallet are invalid.
 
     Source: REST v2, Detecting missing session end on game launch.
     """

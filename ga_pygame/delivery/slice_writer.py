@@ -1,11 +1,10 @@
-"""What one transaction does with a slice of records: numbers them, sums up wallets, keeps the session's row.
+"""Writes one slice of records in one transaction: numbers them, sums up wallets, updates the session's row.
 
-The counters move in the transaction of the event that carries them, so that neither a crash nor a second copy of
-the game makes a gap or a repeat.
+A counter moves in the transaction of the event that carries it, so that neither a crash nor a second copy of the game
+makes a gap or a repeat.
 
-A `WriterState` is what the writer knows between transactions, a `SliceWriter` one transaction's work. A transaction may
-fail and run again elsewhere, so a page changes nothing outside itself; its `state` replaces the writer's
-when the commit succeeded.
+A `WriterState` is what the writer knows between transactions. A transaction may fail and run again in another outbox,
+so a `SliceWriter` changes nothing outside itself; its `state` replaces the writer's after the commit.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ WALLET_SECONDS = 10.0
 _REMEMBERED_SESSIONS = 64
 
 _YIELD_AFTER_FLOWS = 16
-"""Flows of a wallet between two chances for a frame to begin."""
+"""Flows of a wallet between two yields of the GIL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """How long the running session has lasted.
+    """The length of the running session at a moment.
 
     Attributes:
         length: Seconds focused so far.
-        at: When that was true, in seconds of `Clock.monotonic`: now, or when the pause began.
+        at: That moment, in seconds of `Clock.monotonic`: now, or when the pause began.
     """
 
     session: SessionRef
@@ -50,16 +49,16 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class WriterState:
-    """What the writer knows between transactions.
+    """The knowledge of the writer between two transactions.
 
     Attributes:
         numbers: `session_num` of the last few sessions, by id.
         session: The running session's row.
         attempt: The level of the open progression attempt; it outlives a session that a pause ended.
-        attempt_since: When it began; `None` where a dead process saw it begin.
+        attempt_since: When it began; `None` if a dead process recorded its start.
         last: The last record, whose context is the current one.
-        wallet_since: When the first flow was put into an empty wallet.
-        newest: When the newest session began that has a number, in seconds of `Clock.monotonic`.
+        wallet_since: When the empty wallet got its first flow.
+        newest: The start of the newest session that has a number, in seconds of `Clock.monotonic`.
     """
 
     numbers: Mapping[str, int] = field(default_factory=dict)
@@ -71,18 +70,18 @@ class WriterState:
     newest: float = -math.inf
 
     def wallet_is_due(self, now: float) -> bool:
-        """Whether flows have waited long enough."""
+        """Whether the wallet's flows have waited `WALLET_SECONDS`."""
         return self.wallet_since is not None and now >= self.wallet_since + WALLET_SECONDS
 
 
 class SliceWriter:
-    """One transaction's work.
+    """The work of one transaction.
 
     Attributes:
-        state: What the writer will know when it is committed.
+        state: The writer's state after the commit.
         added: Records added to the outbox.
         urgent: Whether a session started or ended.
-        lost: Flows of a wallet that could not be told.
+        lost: Flows of a wallet that could not be encoded.
     """
 
     def __init__(self, state: WriterState, transaction: Transaction, encoder: Encoder) -> None:
@@ -95,10 +94,10 @@ class SliceWriter:
         self._records: list[NewRecord] = []
         self._wanted: dict[str, list[NewRecord]] = {}  # by `Event.wanted_by`
         self._last: Record | Repeated | None = state.last
-        self._wallet: dict[tuple[str, str, str, str], float] | None = None  # the page's own, once it has changed
+        self._wallet: dict[tuple[str, str, str, str], float] | None = None  # a copy, after the first change
 
     def take(self, item: Record | Repeated) -> None:
-        """Do what the record's kind of event asks for and encode it."""
+        """Apply a record to the counters and the session, then encode it."""
         if isinstance(item, Repeated):
             session = item.session
             number = self.state.numbers.get(session.id) if session is not None else None
@@ -134,7 +133,7 @@ class SliceWriter:
         self._append(event, record, numbers, extra)
 
     def store(self) -> None:
-        """Add what was taken so far to the outbox."""
+        """Add the records taken so far to the outbox."""
         self.added += len(self._records)
         self._transaction.add(self._records)
         for attribute, records in self._wanted.items():
@@ -142,7 +141,7 @@ class SliceWriter:
         self._records, self._wanted = [], {}
 
     def close(self, now: float, heartbeat: Heartbeat | None) -> None:
-        """Empty a wallet that is due, add the records, refresh the session's row."""
+        """Empty a due wallet, add the records, refresh the session's row."""
         last = self._last.record() if isinstance(self._last, Repeated) else self._last
         if last is not None and self.state.wallet_is_due(now):
             self._empty_wallet(last._replace(at=now))
@@ -166,7 +165,7 @@ class SliceWriter:
         if session is None:
             raise ValueError("a record without a session")
         number = self.state.numbers.get(session.id)
-        if number is None:  # a false one would be worse than none: it names another session
+        if number is None:  # a false number would name another session
             raise LookupError(f"a record of session {session.id}, of which no number is known")
         own = event.wire()
         own.update(numbers)
@@ -175,9 +174,9 @@ class SliceWriter:
         records.append(self._encoder.record(own, record, session, number, extra))
 
     def _begin_without_user(self, record: Record, session: SessionRef) -> None:
-        """Begin a session whose `user` event is lost, so that nothing else of it is.
+        """Begin a session whose `user` event is lost, so that its other events can be sent.
 
-        An older session than the newest had a number, which is forgotten: two numbers would make it two sessions.
+        A session older than the newest had a number, which is forgotten; a second number would make it two sessions.
         """
         if session.started > self.state.newest:
             self._take(record._replace(event=User(), at=session.started, fields=None))
@@ -191,11 +190,11 @@ class SliceWriter:
         numbers = dict([*self.state.numbers.items(), (session.id, number)][-_REMEMBERED_SESSIONS:])
         started = self._encoder.clock.wall(session.started)
         row = OpenSession(session.id, number, started, started, None, 0.0, b"")
-        self._transaction.save_session(row)  # at once: the session may end in this transaction
+        self._transaction.save_session(row)  # now, since the session may end in this transaction
         self.state = replace(self.state, numbers=numbers, session=row, newest=max(self.state.newest, session.started))
 
     def _end(self, record: Record) -> bool:
-        """End the running session; false where the record's session is over already."""
+        """End the running session; false if the record's session has already ended."""
         running = self.state.session
         if running is None or record.session is None or running.session_id != record.session.id:
             return False
@@ -205,7 +204,7 @@ class SliceWriter:
         return self._transaction.delete_session(running.session_id)
 
     def _count_attempt(self, event: Progression, record: Record) -> dict[str, int]:
-        """Source: REST v2, Handling attempt_num."""
+        """Count an attempt and return the numbers of its event. Source: REST v2, Handling attempt_num."""
         if event.status is Status.START:
             self.state = replace(self.state, attempt=event.level, attempt_since=record.at)
             return {}
@@ -217,7 +216,7 @@ class SliceWriter:
         return {"attempt_num": number}
 
     def _duration(self, event: Progression, record: Record) -> str | None:
-        """How long the attempt took, where its Start was seen."""
+        """Return the duration of the attempt as JSON, if this process recorded its start."""
         since = self.state.attempt_since
         if event.status is Status.START or self.state.attempt != event.level or since is None:
             return None
@@ -225,7 +224,7 @@ class SliceWriter:
 
     def _put_in_wallet(self, change: Resource, record: Record) -> None:
         session = self.state.session
-        if session is None:  # it ended by a pause while the game went on
+        if session is None:  # a pause ended it while the game went on
             self._append(change, record, {})
             return
         key = (change.flow.value, change.currency, change.item_type, change.item_id)
@@ -240,7 +239,7 @@ class SliceWriter:
             self.state = replace(self.state, wallet_since=record.at)
 
     def _own_wallet(self) -> dict[tuple[str, str, str, str], float]:
-        """The running session's wallet, as a copy that this page may change."""
+        """Return the running session's wallet, as a copy that may be changed here."""
         session = self.state.session
         if session is None:
             raise ValueError("a wallet without a session")
@@ -250,7 +249,7 @@ class SliceWriter:
         return self._wallet
 
     def _empty_wallet(self, record: Record) -> None:
-        """Make events of the flows that are summed up; one that cannot be told is counted and takes nothing along."""
+        """Make events of the wallet's sums; one that cannot be encoded is counted as lost."""
         session = self.state.session
         self.state = replace(self.state, wallet_since=None)
         if session is None or not session.wallet:

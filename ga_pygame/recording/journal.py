@@ -1,16 +1,17 @@
-"""The last moments before a kill: the inbox's memory, mapped from a file.
+"""The journal: the inbox's memory, mapped from a file, so that it outlives a killed process.
 
-The writer commits 25 times a second, so a process that dies would take up to 0.05 s of calls with it. What is in
-a mapped file belongs to the system's page cache the moment it is written, and outlives the process. So the inbox
-appends to such a file; the next launch adds what the writer had not committed any more.
+The writer commits 25 times a second, so a killed process would lose up to 0.05 s of calls. Bytes written to a mapped
+file are in the system's page cache at once and outlive the process. So the inbox appends to such a file, and the next
+launch adds the records that the writer had not committed.
 
-The file begins with a head, the kinds of events that are repeated and the first stamp of each session, which stay.
-Then come two halves: one is being filled while the writer reads and wipes the other. An entry's position counts from
-the first one of the launch; how far the writer has come is committed together with the events, so nothing comes twice.
+The file begins with a head, the kinds of repeated events and the first stamp of each session, which stay. Then come
+two halves: the game fills one while the writer reads and wipes the other. One filling of a half is a lap. An entry's
+position counts bytes from the launch's first lap; the writer commits its position together with the events, so that
+no event is recovered twice.
 
-A page of a mapped file for which the disk has no room left ends the process, and some file systems need new
-room even to change what is there. So the file lies in the system's shared memory where there is one (Linux),
-which outlives the process too, if not the machine; elsewhere its room is taken beforehand.
+If the disk is full, writing to a new page of a mapped file kills the process, and some file systems need new room for
+any change. So on Linux the file is in the system's shared memory, which outlives the process, though not the machine;
+elsewhere its room is taken at the start.
 """
 
 from __future__ import annotations
@@ -52,21 +53,21 @@ from ga_pygame.records import Record
 _MAGIC = b"ga_pygame ring 3"
 _FILE_HEAD = struct.Struct("<16sdQ")  # magic, wall clock at monotonic 0, position up to which all is committed
 _KINDS_START = 64
-_GRAIN = 2**16  # a mapping begins at a multiple of this on Windows, of a page elsewhere
+_GRAIN = 2**16  # a mapping on Windows begins at a multiple of this
 _KINDS = 3 * _GRAIN
 _HALF = 4 * _GRAIN
 SIZE = _KINDS + 2 * _HALF
-"""Bytes of a journal's file; a shorter one was cut off."""
+"""Bytes of a journal's file; a shorter one was truncated."""
 _MEMORY_PAGE = 4096
 _EARLIER_SECONDS = 2.0
-"""What is older than its half by more was left there by an earlier lap: a power cut undid the wiping."""
+"""An entry that is older than its half by more is of an earlier lap: a power cut undid the wipe."""
 _MAX_LAP = 2**32  # twelve times a second for ten years
 _MAX_ANCHOR = 1e11
-"""Seconds since 1970: some time that no clock shows."""
+"""Seconds since 1970, later than any clock shows."""
 
 
 def _make_file(path: Path) -> list[mmap.mmap]:
-    """A file of the right size, with all its room taken, readable by the user only: head and kinds, two halves."""
+    """Make the file, with all its room taken, readable by the user only; map head and kinds, and both halves."""
     file = journal_files.make(path)
     try:
         for _ in range(SIZE // _GRAIN):
@@ -86,11 +87,11 @@ def _make_file(path: Path) -> list[mmap.mmap]:
 
 
 class Journal:
-    """One process's file. `keep` and `swap` are the inbox's, the rest is the writer's.
+    """The journal of this process. The inbox calls `keep`, `swap` and `stop`, the writer the other methods.
 
     Args:
-        path: The file; made, and removed by `close()`.
-        clock: Whose times the records carry.
+        path: The file; made here, removed by `close()`.
+        clock: The clock of the records' times.
 
     Raises:
         OSError: The file cannot be made.
@@ -101,28 +102,28 @@ class Journal:
         self._clock = clock
         self._kinds, *self._halves = _make_file(path)
         for part in (self._kinds, *self._halves):
-            for place in range(0, len(part), _MEMORY_PAGE):  # have every page now, so that no call pays for it
+            for place in range(0, len(part), _MEMORY_PAGE):  # touch every page now, so that no call has to
                 part[place] = 0
         _FILE_HEAD.pack_into(self._kinds, 0, _MAGIC, clock.wall(0.0), 0)
         self._kinds.seek(_KINDS_START)
-        self._laps: deque[int] = deque()  # not wiped yet; the last one is being filled
+        self._laps: deque[int] = deque()  # those not wiped yet; the last one is being filled
         self._next_lap = 0
         self._filling: mmap.mmap | None = None
-        self._over = 0  # of the laps, those that are read to their ends
-        self._read_at = 0  # in the one after them
+        self._over = 0  # how many of the laps are read to their end
+        self._read_at = 0  # the offset in the lap after them
 
     # --- the inbox's side -------------------------------------------------------------------------------
 
     largest = _HALF // 2
-    """The size of an entry that a half surely takes."""
+    """The largest entry that always fits into a half."""
 
     @property
     def has_room(self) -> bool:
-        """Whether a half is free."""
+        """Whether a half is wiped and can be filled."""
         return len(self._laps) < len(self._halves)
 
     def swap(self) -> Callable[[bytes], object] | None:
-        """Stop filling one half, begin the other; what appends to it, `None` while the writer is behind."""
+        """Stop filling one half and begin the other; return its `write`, `None` while the writer has not wiped it."""
         self.stop()
         if not self.has_room:
             return None
@@ -136,13 +137,15 @@ class Journal:
         return half.write
 
     def stop(self) -> None:
-        """Stop filling: what comes now is kept in memory."""
+        """Stop filling; later entries go to memory."""
         if self._filling is not None:
-            self._filling.seek(0, os.SEEK_END)  # first: whoever is still about to append here is refused
+            # First to the end: another thread may still hold this half's `write`, and would append an entry after the
+            # writer has read the half. At its end `write` raises instead.
+            self._filling.seek(0, os.SEEK_END)
             self._filling = None
 
     def keep(self, text: bytes) -> bool:
-        """Keep an entry as long as the journal, such as what a kind is; false where there is no room."""
+        """Append an entry to the part that is never wiped, such as a kind; false if there is no room."""
         try:
             self._kinds.write(text)
         except ValueError:
@@ -153,16 +156,18 @@ class Journal:
 
     @property
     def position(self) -> int:
-        """How far `read` has come."""
+        """Return the position up to which `read` has read."""
         lap = self._laps[self._over] if self._over < len(self._laps) else self._next_lap
         return lap * _HALF + self._read_at
 
     def read(self, most: int) -> list[tuple[RawRow, Body | None]]:
-        """The next events; what it gave stays until `committed`. Fewer than `most`: there are no more."""
+        """Read the next events; fewer than `most` if there are no more. They stay in the file until `committed`."""
         found: list[tuple[RawRow, Body | None]] = []
         for lap in tuple(self._laps)[self._over :]:
             half = self._halves[lap % 2]
-            is_over = self._filling is not half  # looked at before the entries, so that none comes after
+            # Before the entries are read: the game may swap halves during the reading, and entries appended until then
+            # would be missed if the half counted as read.
+            is_over = self._filling is not half
             for place, row, body in entries(half, self._read_at):
                 self._read_at = place
                 if body is None or body.what == EVENT:
@@ -176,7 +181,7 @@ class Journal:
 
     @property
     def waiting(self) -> int:
-        """How many events `read` has still to give. Any thread."""
+        """Count the events that `read` has not returned yet. For any thread."""
         count, start = 0, self._read_at
         for lap in tuple(self._laps)[self._over :]:
             count += events_in(self._halves[lap % 2], start)
@@ -184,25 +189,25 @@ class Journal:
         return count
 
     def committed(self, position: int) -> None:
-        """Everything up to that position is on the disk or was sent: halves that lie before it may be filled again."""
+        """Note that all up to a position is on the disk or was sent; wipe the halves before it."""
         journal_files.POSITION.pack_into(self._kinds, journal_files.POSITION_AT, position)
         while self._over and self._laps[0] < position // _HALF:
             self._halves[self._laps[0] % 2][:] = bytes(_HALF)
             self._over -= 1
-            self._laps.popleft()  # last: now it may be filled again
+            self._laps.popleft()  # after the wipe: from now on the game may fill this half
 
     def stored(self, position: int, sent: int) -> None:
-        """What lies before that position is in the database, what lies before `sent` was delivered besides.
+        """Note the positions up to which the database has all records, and up to which all were delivered.
 
-        Should the database come back to an earlier state, the next launch sees by this what that cost.
+        If the database is later in an earlier state, the next launch computes the loss from these.
         """
         journal_files.STORED.pack_into(self._kinds, journal_files.STORED_AT, position, sent)
 
     def close(self) -> bool:
-        """Remove the file; everything is committed or unwanted. False where it is still there.
+        """Remove the file, whose records are all committed or unwanted; false if that fails.
 
-        A file that cannot be removed (on Windows while a scanner has it open) says itself that nothing in it is
-        wanted, and a later launch removes it.
+        A file that cannot be removed (on Windows while a scanner has it open) is marked as done, and a later launch
+        removes it.
         """
         journal_files.POSITION.pack_into(self._kinds, journal_files.POSITION_AT, journal_files.ALL)
         self.let_go()
@@ -211,8 +216,8 @@ class Journal:
     def let_go(self) -> None:
         """Unmap the file and leave it as it is.
 
-        For a forked child, whose parent goes on with it, and for an end at which the disk has not taken everything:
-        the next launch takes what is not committed.
+        For a forked child, whose parent goes on with the file; and for an end before all is on the disk, so that the
+        next launch recovers the rest.
         """
         for part in (self._kinds, *self._halves):
             with contextlib.suppress(BufferError):
@@ -220,28 +225,28 @@ class Journal:
 
 
 class Leftover:
-    """What a journal of a dead process still holds. Nothing in it is believed; what makes no sense is counted.
+    """The records in a dead process's journal. All values are checked; invalid entries are counted.
 
     Attributes:
         anchor: The wall clock at the dead process's monotonic 0, in seconds since 1970.
-        committed: The position up to which the file knows everything to be committed.
-        records: The records after that, each with the position behind it.
-        end: The position behind all that was found.
-        stored: The position up to which the database had everything when the process died.
-        sent: The position up to which everything was delivered besides.
-        unreadable: About how many events were there and could not be read.
-        began: By session's id, the position of the first that is known of it; -1 where it may have begun before.
+        committed: The position up to which all is committed, as the file says.
+        records: The records after it, each with the position behind it.
+        end: The position behind the last entry.
+        stored: The position up to which the database had all records when the process died.
+        sent: The position up to which all records were delivered.
+        unreadable: About how many events cannot be read.
+        began: The position of each session's first stamp, by session id; -1 if an earlier lap may have had one.
     """
 
     def __init__(self, content: bytes) -> None:
         self.anchor = 0.0
         self.committed = self.stored = self.sent = 0
         self.end = 0
-        self._earlier: list[int] = []  # where the records before `committed` end, as far as they are still there
+        self._earlier: list[int] = []  # positions behind records before `committed` that are still there
         self.unreadable = 0
         self.began: dict[str, int] = {}
         self.records: list[tuple[int, Record]] = []
-        if not any(content):  # its launch was killed before it could begin, or long ago
+        if not any(content):  # killed before it wrote the head, or not written back
             return
         self.unreadable += _is_cut_off(content)
         content = content[:SIZE].ljust(SIZE, b"\0")
@@ -249,7 +254,7 @@ class Leftover:
         if not _has_magic(magic):
             self.unreadable += content.strip(b"\0") != b""
             return
-        if self.committed >= journal_files.ALL and bin(self.committed).count("1") <= 2:  # a bit may have flipped
+        if self.committed >= journal_files.ALL and bin(self.committed).count("1") <= 2:  # two bits may have flipped
             return
         self.committed -= self.committed % ROW_SIZE  # no entry ends between
         stored, sent = journal_files.STORED.unpack_from(content, journal_files.STORED_AT)
@@ -261,18 +266,18 @@ class Leftover:
                 self.records.append((position, record))
             elif record is not None:
                 self._earlier.append(position)
-        if not 0 < self.anchor < _MAX_ANCHOR:  # damaged: as if the last of it were just now
+        if not 0 < self.anchor < _MAX_ANCHOR:  # damaged: take now for the last record's time
             self.anchor = wall_now() - (self.records[-1][1].at if self.records else 0.0)
 
     @property
     def furthest(self) -> int:
-        """No position in this journal is higher, even if all that lies behind a damage was written."""
+        """Return a position that no entry of this journal can exceed, even behind a damaged part."""
         return max(self.end, self.committed) + 2 * _HALF
 
     def missing(self, position: int) -> int:
-        """About how many events were stored and not delivered, if the database knows only those before a position.
+        """Estimate how many events were stored, not delivered, and lost by a database that ends at a position.
 
-        Those whose half was filled again are counted by the room that they took.
+        If their half was filled again, their bytes are counted as rows.
         """
         start = max(position, self.sent)
         if start >= self.stored:
@@ -282,11 +287,11 @@ class Leftover:
         return len(there) + max(0, gone) // ROW_SIZE
 
     def _read(self, content: bytes) -> Iterator[tuple[int, Record | None]]:
-        """The records of both halves in the order in which they were filled; `None` in the place of a lost one."""
+        """Read the records of both halves, oldest lap first; `None` in place of an invalid one."""
         halves = self._halves(content)
         replay = Replay()
         for _, body in _bodies(_found(content[:_KINDS], _KINDS_START), KIND, STAMP):
-            with contextlib.suppress(Exception):  # whatever it is: who needs it is counted
+            with contextlib.suppress(Exception):  # invalid: records that need it are counted
                 replay.learn(body)
         for half in halves:
             for place, body in _bodies(half.found, STAMP):
@@ -294,13 +299,13 @@ class Leftover:
                     replay.learn(body)
                     session = replay.session_of(body)
                     if session is not None:
-                        is_new = session.started >= half.since  # else an earlier half may have had its start
+                        is_new = session.started >= half.since  # else an earlier lap may have had its first stamp
                         self.began.setdefault(session.id, half.lap * _HALF + place if is_new else -1)
         for half in halves:
             yield from self._records(half, replay)
 
     def _records(self, half: _Half, replay: Replay) -> Iterator[tuple[int, Record | None]]:
-        """The records of a half. What is damaged is counted, but for what only an earlier lap's entries follow."""
+        """Read the records of a half; count damaged ones, except those before entries of an earlier lap."""
         start = half.lap * _HALF
         doubtful = 0  # since the last entry of this lap
         is_earlier = False
@@ -323,7 +328,7 @@ class Leftover:
             if record is None:
                 continue
             if record.at < half.since and not isinstance(record.event, User | SessionEnd):
-                doubtful += position > self.committed  # one before others that are right has a damaged time
+                doubtful += position > self.committed  # if valid ones follow, only its time is damaged
                 is_earlier = True
                 continue
             self.unreadable += doubtful
@@ -333,13 +338,13 @@ class Leftover:
             self.unreadable += doubtful
 
     def _halves(self, content: bytes) -> list[_Half]:
-        """The halves that hold something, in the order in which they were filled."""
+        """Return the halves with entries, oldest lap first."""
         starts = (_KINDS, _KINDS + _HALF)
         parts = [content[start : start + _HALF] for start in starts]
         found = [_found(part, 0) for part in parts]
         heads = [_head(some) if some else None for some in found]
         laps = [head[0] for head in heads if head is not None]
-        if laps and self.committed > (max(laps) + 1) * _HALF:  # damaged: the database knows better
+        if laps and self.committed > (max(laps) + 1) * _HALF:  # damaged: take the stored position
             self.committed = self.stored
         halves = []
         for number, (part, some) in enumerate(zip(parts, found, strict=True)):
@@ -349,10 +354,10 @@ class Leftover:
         return sorted(halves, key=itemgetter(0))
 
     def _guess(self, number: int, found: list[Entry | Gap], other: list[Entry | Gap]) -> tuple[int, float] | None:
-        """The lap and time of a half whose beginning is damaged; `None` where all of it is committed.
+        """Guess the lap and start of a half whose first entry is damaged; `None` if all of it is committed.
 
-        What is not committed is of the lap in which the writer was or of the next one, which is filled when that
-        one is full. What it is done with may not be wiped yet.
+        Uncommitted entries are of the writer's lap or of the next one, which begins when that one is full. A committed
+        half may not be wiped yet.
         """
         lap = self.committed // _HALF
         if lap % 2 != number:
@@ -365,9 +370,9 @@ class Leftover:
 
 
 def _is_cut_off(content: bytes) -> bool:
-    """Whether a file's end is missing, and events may be with it: a half is filled from its beginning, without zeros.
+    """Whether a file was truncated and may have lost events: a half is filled from its beginning, without zeros.
 
-    A second half that is gone counts where the writer was in it, or where the first one is there to its end.
+    A missing second half counts if the writer was in it, or if the first half is full.
     """
     if len(content) >= SIZE or any(content[-ROW_SIZE:]):
         return len(content) < SIZE
@@ -379,20 +384,20 @@ def _is_cut_off(content: bytes) -> bool:
 
 
 def _has_magic(magic: bytes) -> bool:
-    """Whether a file's first bytes are those of a journal, perhaps damaged: two wrong bits, or a sector of zeros.
+    """Whether a file begins with the magic bytes, with up to two wrong bits, or with zeros, as a lost sector has.
 
-    The last one is the version.
+    The last byte, the version, must be right, or all be zeros.
     """
     wrong = bin(int.from_bytes(magic, "big") ^ int.from_bytes(_MAGIC, "big")).count("1")
     return (wrong <= 2 and magic[-1] == _MAGIC[-1]) or not any(magic)
 
 
 _HEAD_OF_HALF = len(entry(LAP, (0, 0.0)))
-"""Bytes at a half's beginning that are no event."""
+"""Bytes of a half's first entry, which names its lap."""
 
 
 class _Half(NamedTuple):
-    """What lies in one half: of which lap it is, when that began, and what was found."""
+    """A half that was read: its lap, when that began, its bytes and its entries."""
 
     lap: int
     since: float
@@ -405,14 +410,14 @@ def _found(content: bytes, place: int) -> list[Entry | Gap]:
 
 
 def _bodies(found: list[Entry | Gap], *what: int) -> Iterator[tuple[int, Body]]:
-    """Bodies of these sorts, each with the place behind it."""
+    """Yield the bodies of these sorts, each with the offset behind it."""
     for one in found:
         if not isinstance(one, Gap) and one[2] is not None and one[2].what in what:
             yield one[0], one[2]
 
 
 def _head(found: list[Entry | Gap]) -> tuple[int, float] | None:
-    """The lap and the time that a half says of itself."""
+    """Read the lap and the start from a half's first entry."""
     first = found[0]
     body = None if isinstance(first, Gap) else first[2]
     if body is not None and body.what == LAP:
@@ -424,10 +429,10 @@ def _head(found: list[Entry | Gap]) -> tuple[int, float] | None:
 
 
 def _middle(times: list[float]) -> float:
-    """The median: a single damaged time does not move it."""
+    """Return the median, which a single damaged time does not move."""
     return sorted(times)[len(times) // 2]
 
 
 def read(path: Path) -> bytes:
-    """The content of a dead launch's journal; raises what `journal_files.read_up_to` does."""
+    """Read a dead launch's journal; raises what `journal_files.read_up_to` does."""
     return journal_files.read_up_to(path, SIZE)

@@ -1,9 +1,9 @@
-"""Where journals lie, and how a file there is opened: whoever else can write there is not believed.
+"""Finds, opens and checks the files of journals.
 
-On Linux that is a folder of the player's own in the system's shared memory, whose name anybody can guess and make
-first. So the folder is opened once, without following a link, and must be ours; a file is opened through it, without
-following a link and without waiting for a FIFO's other end, and is looked at after it is open: its owner, kind, links,
-mode and size. Another user's folder is left alone; the journal lies in the data folder then, as on other systems.
+On Linux they are in a folder of the user's own in the system's shared memory. Any other user can guess its name and
+make it first. So the folder is opened once, without following a link, and must be ours; a file is opened through it,
+without following a link or waiting for the other end of a FIFO, and is checked after the open: owner, type, links,
+mode and size. If the folder is another user's, the journal is in the data folder, as on other systems.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-SHARED = Path("/dev/shm")  # noqa: S108 - below it a folder of the user's own
+SHARED = Path("/dev/shm")  # noqa: S108 - in it a folder of the user's own
 MAX_JOURNALS = 64
-"""Journals of dead launches that one launch picks up; the next one takes the others."""
+"""Journals of dead launches that one launch recovers; the next one takes the others."""
 
 MAX_LISTED = 10_000
-"""Names in a folder that are looked at for journals."""
+"""Names in a folder that are searched for journals."""
 
 ALL = 2**62
-"""The position that says of a journal: nothing in it is wanted any more."""
+"""The position that marks a journal as done: all its records are committed or unwanted."""
 
 POSITION = struct.Struct("<Q")
 POSITION_AT = 24
@@ -40,14 +40,14 @@ _IS_POSIX = sys.platform != "win32"
 
 
 class NotOurs(OSError):
-    """A file or folder that somebody else made, or that is none."""
+    """A file or folder belongs to another user, or has the wrong type."""
 
 
 def memory_folder(data_folder: Path) -> Path | None:
-    """The folder in shared memory that belongs to a data folder; `None` where the system has none.
+    """Return the folder in shared memory for a data folder; `None` if the system has no shared memory.
 
-    Two containers may share this memory and see different disks under one path, so the name holds which folder on
-    which disk it is.
+    Two containers may share the memory and see different disks at one path, so the name includes the device and inode
+    of the data folder.
     """
     if sys.platform != "linux" or not os.access(SHARED, os.W_OK):
         return None
@@ -61,7 +61,7 @@ def memory_folder(data_folder: Path) -> Path | None:
 
 
 def folder(data_folder: Path) -> Path:
-    """Where a new journal lies: in shared memory, or in the data folder where that place is somebody else's."""
+    """Return the folder for a new journal: in shared memory, or the data folder if that one is another user's."""
     shared = memory_folder(data_folder)
     if shared is not None:
         with contextlib.suppress(OSError), _opened(shared, make=True):
@@ -70,13 +70,13 @@ def folder(data_folder: Path) -> Path:
 
 
 def folders(data_folder: Path) -> list[Path]:
-    """Where the journals of earlier launches may lie."""
+    """Return the folders that may have journals of earlier launches."""
     shared = memory_folder(data_folder)
     return [data_folder] if shared is None else [shared, data_folder]
 
 
 def where(data_folder: Path, launch: str) -> Path:
-    """A launch's journal: where it lies, or would lie."""
+    """Return the path of a launch's journal, also if it is not made yet."""
     name = f"journal-{launch}.ring"
     for one in folders(data_folder):
         with contextlib.suppress(OSError), _opened(one) as inside:
@@ -86,7 +86,7 @@ def where(data_folder: Path, launch: str) -> Path:
 
 
 def launches(data_folder: Path) -> list[str]:
-    """The launches that have a journal, at most `MAX_JOURNALS`; in a folder that is not ours there are none."""
+    """Return the launches that have a journal, at most `MAX_JOURNALS`; another user's folder is skipped."""
     found: list[str] = []
     for one in folders(data_folder):
         with (
@@ -102,10 +102,10 @@ def launches(data_folder: Path) -> list[str]:
 
 
 def make(path: Path) -> int:
-    """Make a new file that only the user can read and open it.
+    """Make a new file that only the user can read; return it open.
 
     Raises:
-        OSError: It cannot be made; `NotOurs` where the folder is somebody else's.
+        OSError: It cannot be made; `NotOurs` if the folder is another user's.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _QUICK | _BINARY
     with _opened(path.parent, make=True) as inside:
@@ -113,10 +113,10 @@ def make(path: Path) -> int:
 
 
 def read_up_to(path: Path, size: int) -> bytes:
-    """The content of a journal; shorter where its end was cut off.
+    """Read a journal; the result is shorter if the file was truncated.
 
     Raises:
-        NotOurs: It is no journal of ours.
+        NotOurs: The file is too large, of another type or another user's.
         OSError: It cannot be read.
     """
     with _opened(path.parent) as inside:
@@ -134,7 +134,7 @@ def read_up_to(path: Path, size: int) -> bytes:
 
 
 def mark_done(path: Path) -> None:
-    """Say in a journal itself that nothing in it is wanted any more; for when it cannot be removed."""
+    """Mark a journal as done, in case it cannot be removed."""
     with contextlib.suppress(OSError), _opened(path.parent) as inside:
         file = _open_ours(path, inside, os.O_WRONLY)
         try:
@@ -145,7 +145,7 @@ def mark_done(path: Path) -> None:
 
 
 def remove(path: Path) -> bool:
-    """Remove a journal, and its folder in shared memory where that is empty then; whether it is gone."""
+    """Remove a journal, and its folder in shared memory if that is empty; return whether the journal is gone."""
     try:
         with _opened(path.parent) as inside:
             os.unlink(_at(path.parent, path.name, inside), dir_fd=inside)
@@ -160,7 +160,7 @@ def remove(path: Path) -> bool:
 
 
 def _at(folder: Path, name: str, inside: int | None) -> str:
-    """A file's name for a call that may know its folder already."""
+    """Return a file's name for a call with `dir_fd=inside`; the whole path if `inside` is `None`."""
     return name if inside is not None else str(folder / name)
 
 
@@ -175,7 +175,7 @@ def _open_ours(path: Path, inside: int | None, flags: int) -> int:
 
 
 def _check(path: Path, found: os.stat_result, inside: int | None) -> None:
-    """See to it that an open file is a plain one of our own."""
+    """Check that an open file is a plain file of the user."""
     if not stat.S_ISREG(found.st_mode):
         raise NotOurs(errno.EINVAL, "is no plain file", str(path))
     if not _IS_POSIX or inside is None:
@@ -183,7 +183,7 @@ def _check(path: Path, found: os.stat_result, inside: int | None) -> None:
     around = os.fstat(inside)
     if found.st_nlink != 1:
         raise NotOurs(errno.EPERM, "has another name, too", str(path))
-    # On a drive that knows no users, everything belongs to one of them, the folder too.
+    # A drive without users gives all files, and the folder, one owner.
     if found.st_uid != os.geteuid() and (path.parent.parent == SHARED or found.st_uid != around.st_uid):
         raise NotOurs(errno.EPERM, f"belongs to user {found.st_uid}", str(path))
     if found.st_mode & 0o022 and not around.st_mode & 0o022:
@@ -192,10 +192,10 @@ def _check(path: Path, found: os.stat_result, inside: int | None) -> None:
 
 @contextlib.contextmanager
 def _opened(folder: Path, *, make: bool = False) -> Iterator[int | None]:
-    """Open a folder, so that nobody can put another in its place; `None` where the system cannot.
+    """Open a folder, so that another user cannot replace it meanwhile; `None` on Windows.
 
     Raises:
-        OSError: There is none, or it is somebody else's.
+        OSError: It does not exist, or is another user's.
     """
     if not _IS_POSIX:
         yield None

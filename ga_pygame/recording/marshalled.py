@@ -1,10 +1,9 @@
-"""Reads what `marshal.dumps(value, 2)` wrote, without `marshal`: for bytes that come from a file.
+"""Decodes the output of `marshal.dumps(value, 2)` without `marshal`, for bytes that come from a file.
 
-`marshal.loads` believes its input: damaged or forged bytes crash the interpreter, or make a tuple that holds itself.
-This reads plain values only, never more of them than there are bytes, never deeper than
-`MAX_CONTAINER_DEPTH`, and raises
-`ValueError` for everything else. It takes some 0.3 µs a value, and is for what a dead process left; a process reads
-its own memory with `marshal` itself, which is ten times as fast.
+`marshal.loads` does not check its input: damaged or forged bytes crash the interpreter, or make a tuple that contains
+itself. This decoder reads plain values only, at most one for each byte, at most `MAX_CONTAINER_DEPTH` levels deep, and
+raises `ValueError` for all else. It takes some 0.3 µs a value and is used for a dead process's data; a process decodes
+its own memory with `marshal`, which is ten times as fast.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ import struct
 from typing import Any
 
 VERSION = 2
-"""The form that is written: without references, which could make circles, and the same in every Python since 3.4."""
+"""The format that is written: without references, which could make cycles, and equal in each Python since 3.4."""
 
 MAX_CONTAINER_DEPTH = 12
-"""Containers in containers; more is refused."""
+"""The deepest nesting of containers; deeper values are refused."""
 
 MAX_INT_DIGITS = 80
-"""Digits of 15 bits that a whole number may have: 1,200 bits, more than any float can say."""
+"""The most 15-bit digits of a whole number: 1,200 bits, more than any float needs."""
 
 _INT = struct.Struct("<i")
 _FLOAT = struct.Struct("<d")
@@ -29,14 +28,14 @@ _DICT_END = object()
 
 
 def loads(data: bytes) -> Any:
-    """The one value that `data` holds.
+    """Decode the one value in `data`.
 
     Raises:
-        ValueError: It is not the whole form of one plain value.
+        ValueError: It is not exactly one encoded plain value.
     """
     try:
         value, at = _read_value(data, 0, MAX_CONTAINER_DEPTH)
-    except (struct.error, IndexError, TypeError) as error:  # cut short; a list as a key
+    except (struct.error, IndexError, TypeError) as error:  # truncated; a list as a key
         raise ValueError(f"no value: {error}") from error
     if value is _DICT_END or at != len(data):
         raise ValueError("no value, or more than one")
@@ -44,7 +43,7 @@ def loads(data: bytes) -> Any:
 
 
 def _read_value(data: bytes, at: int, depth: int) -> tuple[Any, int]:  # noqa: PLR0911 - one for each kind
-    """The value at a place and the place behind it."""
+    """Decode the value at an offset; return it and the offset behind it."""
     kind = data[at]
     at += 1
     if kind in _SINGLES:
