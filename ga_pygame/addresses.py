@@ -24,13 +24,17 @@ def address(field: str, value: object, *, path: bool = True) -> str:
     if not isinstance(value, str):
         hint = "; give value.decode()" if isinstance(value, bytes | bytearray) else ""
         raise ValueError(f"{field}: must be a string such as http://127.0.0.1:8420, not a {type(value).__name__}{hint}")
-    text = str.__str__(value).strip()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        text = text[1:-1].strip()
+    text = unquoted(str.__str__(value))
     problem, found = _read(text, path=path)
     if problem:
         raise ValueError(f"{field} {_shown(text)!r}: {problem}")
     return found
+
+
+def unquoted(text: str) -> str:
+    """Strip spaces and a pair of quotes around a text; on Windows, `set NAME="value"` keeps the quotes."""
+    text = text.strip()
+    return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
 def _shown(text: str) -> str:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from ga_pygame import rules
-from ga_pygame.addresses import address
+from ga_pygame.addresses import address, unquoted
 from ga_pygame.checks import Check
 
 MAX_KNOB_SECONDS = 31_536_000.0
@@ -51,9 +51,7 @@ class Form(Protocol):
 
 def from_text(form: Form, text: str) -> object:
     """Turn the text of an environment variable into a value for the form; raise `ValueError` if it is none."""
-    text = text.strip()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":  # `set NAME="value"` keeps the quotes on Windows
-        text = text[1:-1].strip()
+    text = unquoted(text)
     if isinstance(form, Boolean):
         if text.lower() not in _TRUE | _FALSE:
             raise ValueError("must be 1 or 0")

@@ -31,10 +31,10 @@ SLICE = 256
 """Records in one transaction."""
 
 _YIELD_AFTER_TAKEN = 16
-"""Records between two breaths, while the writer keeps up."""
+"""Records between two yields of the GIL, while the writer keeps up."""
 
 _BUSY = 128
-"""With so many in a slice it does not: then it breathes once in that many."""
+"""Records of a slice with which it does not keep up; then it yields the GIL once in that many."""
 
 MANY = 500 - 64
 """Records that are sent at once instead of at the next interval, so that no more wait at an exit: one batch."""
