@@ -1,4 +1,4 @@
-"""What all events carry: the one table of annotations, with each one's rule and where it comes from.
+"""Annotations, the fields that all events carry: one table with the rule and the origin of each.
 
 `records.Context` has its parts from here, the encoder its JSON, the journal what it keeps and how that is checked, the
 collector its validation; `docs/events.md` is compared with it. A new annotation is a row here, whoever sets it
@@ -122,12 +122,12 @@ PARTS: Mapping[str, tuple[Annotation, ...]] = {
 
 @cache
 def launch_annotations() -> dict[str, object]:
-    """The annotations that never change during a launch."""
+    """Return the annotations that never change during a launch."""
     return {one.name: one.fixed() for one in ANNOTATIONS if one.fixed is not None}
 
 
 def context_annotations(context: object) -> dict[str, Any]:
-    """The annotations that a `Context` holds; those that are `None` are left out."""
+    """Return the annotations that a `Context` holds; those that are `None` are left out."""
     found: dict[str, Any] = {}
     for part, members in PARTS.items():
         value = getattr(context, part)
@@ -141,7 +141,7 @@ def context_annotations(context: object) -> dict[str, Any]:
 
 
 def sound_parts(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of a `Context` that a file holds; one that breaks its rule is left out.
+    """Check the parts of a `Context` that a file holds; one that breaks its rule is left out.
 
     Raises:
         InvalidEvent: What must be there breaks its rule.
@@ -160,7 +160,7 @@ def sound_parts(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kept_value(one: Annotation, value: Any) -> Any:
-    """A value that keeps its rule, else `None`."""
+    """Check a value; `None` if it breaks its rule and may be left out."""
     try:
         if value is None and not one.field.required:
             return None

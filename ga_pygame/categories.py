@@ -1,4 +1,4 @@
-"""What an event may say on the wire, by its category: the collector's side of the rules.
+"""Categories: the rules for what an event says on the wire, as the collector checks it.
 
 A kind of ours has its fields in its class; what only the official SDKs send stands here.
 """
@@ -65,7 +65,7 @@ _known = dict(_OF_OTHER_SDKS)
 
 
 def category_of(name: object) -> Category | None:
-    """The category of that name; `None` if there is none."""
+    """Find a category by its name; `None` if there is none."""
     if type(name) is not str:
         return None
     found = _known.get(name)
@@ -78,7 +78,7 @@ def category_of(name: object) -> Category | None:
 
 
 def names() -> list[str]:
-    """All categories that are taken."""
+    """List all categories that the collector takes."""
     return [*KIND_BY_CATEGORY, *_OF_OTHER_SDKS]
 
 

@@ -23,7 +23,7 @@ KIND_BY_CODE: dict[int, type[Event]] = {}
 """All kinds by their code; filled when `events` is imported."""
 
 KIND_BY_CATEGORY: dict[str, type[Event]] = {}
-"""By category, its kind; of several the first, which the others become on the wire."""
+"""The kind of each category; of several kinds the first, which says what the category holds on the wire."""
 
 
 class Event:
@@ -37,8 +37,8 @@ class Event:
         code: Stands for the kind in the journal; never used for another one.
         category: On the wire.
         wire_fields: The server's rules for the fields that `wire` gives and the writer adds.
-        told_by: The fields that tell events of the category apart, the most general first: what a destination or a
-            page shows that has no words of its own for the category.
+        told_by: The fields that tell events of the category apart, the most general first. A destination or a page that
+            does not know the category shows them.
         variants: What the first part of the first such field may be, if those are few.
         summed: The fields that a destination may add up; the first one says how much.
         wanted_by: The attribute of a destination that says that it wants these events; "": all get them.
@@ -71,16 +71,16 @@ class Event:
 
     @property
     def key(self) -> Key | None:
-        """What is the same in all events of the kind that a game repeats; `None`: it repeats none of these."""
+        """Return what repeats of this event have in common; `None` if the kind is not repeated."""
         return None
 
     @property
     def number(self) -> float | None:
-        """What differs between them."""
+        """Return the number in which repeats of this event differ."""
         return getattr(self, self.number_name) if self.number_name else None
 
     def with_number(self, number: float | None) -> Event:
-        """The same event with another number, which is not checked."""
+        """Copy the event with another number, which is not checked."""
         made = object.__new__(type(self))
         for name in self.__slots__:
             setattr(made, name, getattr(self, name))
@@ -89,12 +89,12 @@ class Event:
         return made
 
     def values(self) -> tuple[Any, ...]:
-        """The event as plain values: what the journal keeps."""
+        """Return the event as plain values, for the journal."""
         return tuple(one.value if isinstance(one, Enum) else one for one in self._values())
 
     @classmethod
     def of(cls, *values: Any) -> Event:
-        """The event of plain values; raises any `Exception` if they make none."""
+        """Make the event of plain values; raises any `Exception` if they are wrong."""
         return cls(*values)
 
     def check_number(self) -> None:
@@ -104,7 +104,7 @@ class Event:
             self.number_rule(self.number_name, number)
 
     def wire(self) -> dict[str, Any]:
-        """The event's own fields, `category` first, as they stand in the JSON."""
+        """Return the event's own fields for the JSON, `category` first."""
         raise NotImplementedError
 
     def _values(self) -> tuple[Any, ...]:

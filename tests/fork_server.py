@@ -177,7 +177,7 @@ def _main() -> int:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
-    exec(request["patches"])
+    exec(request["patches"], {"__name__": "patches"})  # one scope, so that a class may use what is imported
     return cli.main(request["arguments"])
 
 

@@ -217,9 +217,9 @@ _ANNOTATIONS_IN_A_ROW = re.compile(b'[{,]((?:"(?:%b)":%b,)+)' % (_ANNOTATION_NAM
 
 
 def _longest_annotations(raw: bytes) -> bytes:
-    """The longest piece of an event's text that holds annotations only, in any order, with the comma behind them.
+    """Find the longest part of an event's text that holds only annotations, in any order, with the comma behind them.
 
-    Where it begins and ends is only a guess: whoever uses it decodes the piece and the rest, each by itself.
+    It is a guess: the caller decodes the part and the rest of the event separately, and checks both.
     """
     return max(_ANNOTATIONS_IN_A_ROW.findall(raw[:MAX_EVENT_BYTES]), key=len, default=b"")
 
