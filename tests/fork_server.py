@@ -177,7 +177,7 @@ def _main() -> int:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
-    exec(request["patches"])
+    exec(request["patches"], {})
     return cli.main(request["arguments"])
 
 
