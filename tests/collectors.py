@@ -107,7 +107,9 @@ class Collector:
             patches=patches,
         )
         first = self.process.stdout.readline()
-        assert first.startswith("listening on http://"), first + self.said()
+        if not first.startswith("listening on http://"):
+            self.kill()
+            raise AssertionError(first + self.said())
         self.port = int(first.rsplit(":", 1)[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self._greeting = [first]
