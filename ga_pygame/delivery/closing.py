@@ -135,5 +135,5 @@ class Closing:
             journal.let_go()
             return
         if journal.close():
-            key = journal_position(self._outbox.launch)  # after the file: its records up to there are done
+            key = journal_position(self._outbox.launch)  # last: needed while the file exists
             self._outbox.transact(lambda transaction: transaction.remember(key, None))

@@ -170,7 +170,7 @@ def bounded(connection: type[Any], budget: Budget) -> type[Any]:
 
 
 def _first(connect: Callable[[], Any], connection: Any, budget: Budget) -> Any:
-    """Connect to the first address of a host that answers; all addresses together get one timeout."""
+    """Connect to the first address of a host that answers; all tries together keep the budget."""
     name, timeout = connection._dns_host, connection.timeout
     found = socket.getaddrinfo(name, connection.port, type=socket.SOCK_STREAM)
     failure: Exception = OSError("the host has no address")

@@ -1,7 +1,7 @@
 """Calls a destination and its transport for the uploader, and turns each of their errors into one exception.
 
-Both may be the game's own code. Any of their methods may raise anything or return a wrong value; each such case is
-reported once with the destination's name, and the uploader goes on.
+Both may be the game's own code. Any of their methods may raise anything, or return a wrong or endless value; each
+such case is reported once with the destination's name, and the uploader goes on.
 """
 
 from __future__ import annotations

@@ -235,7 +235,7 @@ class Leftover:
         stored: The position up to which the database had all records when the process died.
         sent: The position up to which all records were delivered.
         unreadable: About how many events cannot be read.
-        began: The position of each session's first stamp, by session id; -1 if an earlier lap may have had one.
+        began: The position of each session's first stamp, by session id; -1 if an earlier lap may have had it.
     """
 
     def __init__(self, content: bytes) -> None:

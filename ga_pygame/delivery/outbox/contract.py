@@ -162,10 +162,10 @@ class Transaction(Protocol):
         ...
 
     def add_to_sum(self, destination: str, slot: str, amount: float, key: str = "") -> None:
-        """Add an amount to a sum of a summing destination; a sum that would become too large is left: `Told.refused`.
+        """Add an amount to a sum; one that would make the sum too large is refused: see `Told.refused`.
 
         Args:
-            destination: The name of the destination.
+            destination: The name of a summing destination.
             slot: Which of its sums.
             amount: What to add.
             key: The idempotency key, if another outbox has frozen this sum.

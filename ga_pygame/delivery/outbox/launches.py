@@ -70,7 +70,9 @@ class Launches:
         """See `Outbox`."""
         rows = self._open_sessions(connection)
         positions = connection.execute("SELECT key FROM key_value WHERE key GLOB ?", (kept.JOURNALS,)).fetchall()
-        journals = set(journal_files.launches(self._folder))  # after the positions: the journal is made first
+        # After the positions are read: a launch makes its journal first, then stores a position. In another order, the
+        # position of a launch that starts now would look like one without a journal and be deleted.
+        journals = set(journal_files.launches(self._folder))
         self._sweep_positions(connection, positions, journals)
         names = ({launch for launch, _ in rows} | journals) - {self.own}
         dead = [launch for launch in sorted(names) if kept.LAUNCH.fullmatch(launch) and self._take_lock_of(launch)]

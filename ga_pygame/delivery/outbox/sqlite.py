@@ -277,7 +277,7 @@ class SqliteOutbox:
                 f"UPDATE sums SET idempotency_key = lower(hex(randomblob(16))) WHERE {open_sums}",  # noqa: S608
                 (destination,),
             )
-        self._never_frozen.discard(destination)  # else what an earlier launch froze
+        self._never_frozen.discard(destination)  # once, an earlier launch's frozen sums go with the rest
         return frozen()
 
     def _drop_false_sums(self, reader: sqlite3.Connection, destination: str) -> None:
