@@ -254,7 +254,7 @@ class Leftover:
         if not _has_magic(magic):
             self.unreadable += content.strip(b"\0") != b""
             return
-        if self.committed >= journal_files.ALL and bin(self.committed).count("1") <= 2:  # two bits may have flipped
+        if self.committed >= journal_files.ALL and bin(self.committed).count("1") <= 2:  # a bit may have flipped
             return
         self.committed -= self.committed % ROW_SIZE  # no entry ends between
         stored, sent = journal_files.STORED.unpack_from(content, journal_files.STORED_AT)

@@ -426,7 +426,7 @@ class FailoverOutbox:
         return len(self._memory) - self._slices.in_journal(self._memory.count_between)
 
     def _give_up(self) -> None:
-        """The disk never recovered: count the loss; mark our sessions ended, so that no launch ends them again."""
+        """Count the loss if the disk never recovered; mark our sessions ended, so that no launch ends them again."""
         if lost := self.unsaved:
             self._diagnostics.drop(Drop.OUTBOX_FULL, lost)
             self._say("lost", f"{lost} events are lost: they were not sent, and the disk cannot be written")

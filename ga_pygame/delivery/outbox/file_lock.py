@@ -141,7 +141,9 @@ class FileLock:
         try:
             data_folder.check_open(file, self.path)
             _lock(file)
-            is_there = os.path.samestat(os.fstat(file), os.stat(self.path))  # else removed after our `open`
+            # If the last holder removed the file after our `open`, we have locked a file without a name, and another
+            # process can make and lock a new one: both would hold "the" lock.
+            is_there = os.path.samestat(os.fstat(file), os.stat(self.path))
         except OSError as error:
             os.close(file)
             if error.errno in _BUSY_ERRNOS or isinstance(error, FileNotFoundError):

@@ -169,14 +169,14 @@ class SqliteOutbox:
                     raise GoneError(f"{self.path} was removed or replaced while the game runs")
                 with transaction(self._writer):
                     lent = max(self._lent.values(), default=0)
-                    page = SqliteTransaction(
+                    current = SqliteTransaction(
                         self._writer, self._destinations, self.launch, self._told, lent, counted=self._is_counted
                     )
-                    result = work(page)
-                    page.flush()
-                self._is_counted = page.counted
-                self._newest = max(self._newest, page.newest)
-                if page.was_cleared:  # deleted data must not stay in the WAL, even if the file is never closed
+                    result = work(current)
+                    current.flush()
+                self._is_counted = current.counted
+                self._newest = max(self._newest, current.newest)
+                if current.was_cleared:  # deleted data must not stay in the WAL, even if the file is never closed
                     with contextlib.suppress(sqlite3.Error):
                         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return result
@@ -277,7 +277,7 @@ class SqliteOutbox:
                 f"UPDATE sums SET idempotency_key = lower(hex(randomblob(16))) WHERE {open_sums}",  # noqa: S608
                 (destination,),
             )
-        self._never_frozen.discard(destination)  # once, an earlier launch's frozen sums go with the rest
+        self._never_frozen.discard(destination)  # an earlier launch's frozen sums go with the new ones
         return frozen()
 
     def _drop_false_sums(self, reader: sqlite3.Connection, destination: str) -> None:
