@@ -605,7 +605,11 @@ _json = st.recursive(
 )
 
 
-@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     body=st.one_of(
         st.binary(max_size=200), _json.map(json.dumps).map(str.encode), st.lists(_json).map(json.dumps).map(str.encode)
@@ -619,7 +623,11 @@ def test_no_body_upsets_it(shared: Collector, body: bytes) -> None:
         reply.json()
 
 
-@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     fields=st.dictionaries(
         st.sampled_from(sorted(event("progression", build="1", custom_fields={}))), _json, max_size=4

@@ -623,7 +623,11 @@ _bodies = (
 )
 
 
-@settings(deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    max_examples=examples(150),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     command=st.sampled_from(["init", "data", "event", "logs", "metrics", "monitor", "end", "", "x/y"]),
     body=_bodies,

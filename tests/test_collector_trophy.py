@@ -1046,7 +1046,11 @@ _parts = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=examples(250), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    max_examples=examples(250),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "PATCH"]),
     path=st.lists(_parts, min_size=1, max_size=5).map("/".join),
@@ -1065,7 +1069,11 @@ def test_nothing_breaks_it(free: Collector, method: str, path: str, body: bytes,
     reply.json()
 
 
-@settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    max_examples=examples(60),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(values=st.lists(st.integers(-20, 20) | st.floats(-5, 5).map(lambda one: round(one, 2)), min_size=1, max_size=8))
 def test_totals_and_points_follow_from_the_values(free: Collector, values: list[float]) -> None:
     """Totals are sums; each coin trigger counts the multiples passed, never backwards."""

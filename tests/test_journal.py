@@ -299,7 +299,11 @@ def halves() -> st.SearchStrategy[int]:
     return st.sampled_from([0, 64, KINDS, KINDS + HALF]).flatmap(lambda start: st.integers(start, start + 6000))
 
 
-@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=examples(60),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 @given(place=st.integers(KINDS, KINDS + 9000), junk=st.binary(min_size=1, max_size=40))
 def test_damage_costs_what_it_hit_and_changes_nothing_else(tmp_path: Path, place: int, junk: bytes) -> None:
     """Whatever stands in the file: everything around it is read as it was noted."""
@@ -394,7 +398,11 @@ def test_an_entry_that_was_half_written_is_none(noted: Noted, path: Path) -> Non
         assert events_of(Leftover(torn)) == [Design("a", 0), Design("a", 1)]
 
 
-@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=examples(100),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 @given(place=halves(), junk=st.binary(min_size=1, max_size=40))
 def test_damage_to_the_short_form_never_raises(tmp_path: Path, place: int, junk: bytes) -> None:
     """It has no checksum; what makes no sense ends what is read."""

@@ -153,7 +153,11 @@ def test_a_giant_record_is_a_block_of_its_own() -> None:
     assert found == [record.stored(place) for place, (record, _) in enumerate(additions, 1)]
 
 
-@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=examples(40),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 @given(st.lists(ADDITIONS, max_size=4), st.integers(1, 50))
 def test_records_come_out_of_the_file_as_they_went_in(
     tmp_path_factory: pytest.TempPathFactory, transactions: list[list[Addition]], most: int

@@ -321,7 +321,11 @@ CALLS = [
 ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(150), deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=examples(150),
+    deadline=None,
+)
 @given(
     calls=st.lists(
         st.tuples(

@@ -60,7 +60,8 @@ HELPERS = """
 @pytest.mark.skipif(sys.platform == "win32", reason="only spawn there")
 def test_worker_processes_record_nothing(collector: Any, game: Callable[..., Game], method: str) -> None:
     """One player, one session, whatever workers a game or its libraries start, and not a word about them."""
-    played = game(HELPERS, METHOD=method, GA_PYGAME_COLLECTOR=collector.url)
+    knobs = {"GA_PYGAME_COLLECTOR": collector.url, "GA_PYGAME_SHUTDOWN_TIMEOUT": "20"}  # for a busy machine
+    played = game(HELPERS, METHOD=method, **knobs)
     code, out, error = played.end(60)
     assert (code, error) == (0, "")
     assert out.splitlines()[-1] == f"ends {[True] * 6}"

@@ -285,7 +285,8 @@ LEAVES = """
 
 def test_a_block_that_is_cancelled_or_closed_is_no_crash(game: Callable[..., Game], collector: Collector) -> None:
     """The game ended, without an error; an open attempt failed."""
-    status, _, error = game(LEAVES, GA_PYGAME_COLLECTOR=collector.url).end()
+    knobs = {"GA_PYGAME_COLLECTOR": collector.url, "GA_PYGAME_SHUTDOWN_TIMEOUT": "20"}  # for a busy machine
+    status, _, error = game(LEAVES, **knobs).end()
     assert (status, error) == (0, "")
     found = [event.get("event_id", event["category"]) for event in collector.export()]
     assert found == ["user", "a", "session_end", "user", "Start:level", "Fail:level", "session_end"]
