@@ -123,6 +123,7 @@ def state(collector: Collector) -> Any:
         return json.loads(answer.read())
 
 
+@pytest.mark.e2e
 def test_a_made_up_kind_goes_everywhere(
     game: Callable[..., Game], collector: Collector, probe: type[Event], tmp_path: Path
 ) -> None:
