@@ -6,7 +6,6 @@ The classes of a desktop are loaded when one of them is made: a tracker that is 
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -67,6 +66,12 @@ def _runner(stages: Stages, clock: Clock, diagnostics: Diagnostics) -> Runner:
     return ThreadRunner(stages, clock, diagnostics)
 
 
+def _chance() -> float:
+    import random  # noqa: PLC0415 - 2 ms that `import ga_pygame` need not cost
+
+    return random.random()  # noqa: S311 - for waits
+
+
 class Parts(NamedTuple):
     """The classes that a tracker or a client is made of, each as a function that makes one.
 
@@ -81,7 +86,7 @@ class Parts(NamedTuple):
 
     clock: Callable[[], Clock] = SystemClock
     new_id: Callable[[], str] = new_id
-    chance: Callable[[], float] = random.random
+    chance: Callable[[], float] = _chance
     outbox: MakeOutbox = _outbox
     transport: Callable[[float, Clock], Transport] = _transport
     runner: Callable[[Stages, Clock, Diagnostics], Runner] = _runner

@@ -389,7 +389,7 @@ def test_importing_is_light_and_without_effect() -> None:
     """`import ga_pygame` loads none of the heavy libraries, prints nothing, starts nothing, hooks nothing."""
     heavy = """
         pygame requests sqlite3 asyncio platformdirs uuid starlette dataclasses inspect logging pathlib urllib
-        difflib traceback ga_pygame.config ga_pygame.wiring ga_pygame.delivery
+        difflib traceback random ga_pygame.config ga_pygame.wiring ga_pygame.delivery
     """
     code = f"""
         import sys
