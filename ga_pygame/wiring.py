@@ -258,8 +258,8 @@ class Delivery:
         """Store what is left, send what can be sent in that time."""
         self._is_stopped = True
         self.runner.stop(timeout)
-        if not self._writer.has_finished and self.journal is None:
-            lost = self._inbox.waiting + self._writer.unstored
+        if not self._closing.has_saved and self.journal is None:
+            lost = self._inbox.waiting + self._writer.unstored + self._outbox.give_up()
             if lost:
                 self._core.diagnostics.drop(Drop.OUTBOX_FULL, lost)
                 words = f"{lost} events are lost: the disk could not be written in the time that there is at the end"

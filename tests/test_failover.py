@@ -124,6 +124,23 @@ def test_what_cannot_be_saved_at_the_end_is_counted_and_said(rig: Rig, caplog: p
     assert "2 events are lost" in caplog.text
 
 
+def test_what_is_not_saved_when_the_time_is_over_is_counted_once(
+    rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The game counts it while the last try still waits for the disk, which then counts nothing."""
+    rig.block()
+    outbox = rig.open()
+    add(outbox, "a")
+    add(outbox, "b")
+    counted: list[int] = []
+    monkeypatch.setattr(outbox, "_to_disk", lambda: counted.append(outbox.give_up()))
+    outbox.save()
+    assert counted == [2]
+    outbox.save()
+    assert rig.diagnostics.stats(0).dropped == {}
+    assert "lost" not in caplog.text
+
+
 def test_a_dead_launch_that_is_picked_up_while_the_disk_fails_is_ended(rig: Rig) -> None:
     """Its session is open on the disk and ends in memory: once, and the end comes to the disk later."""
     dead = rig.open()

@@ -50,6 +50,7 @@ class Closing:
         uploaders: The other users of the outbox.
 
     Attributes:
+        has_saved: Whether the outbox has saved what it could.
         has_ended: Whether files are closed; nothing reads the inbox then.
     """
 
@@ -63,7 +64,7 @@ class Closing:
         self._uploaders = uploaders
         self.has_ended = False
         self._finishing = False
-        self._is_saved = False
+        self.has_saved = False
         self._has_ended_journal = False
         self._forget: Callable[[Transaction], None] | None = None
 
@@ -80,7 +81,7 @@ class Closing:
             return float("inf")
         if not self._writer.has_finished:
             return LOOK_SECONDS
-        if not self._is_saved:
+        if not self.has_saved:
             if self._forget is not None:
                 self._outbox.transact(self._forget)
                 self._outbox.save()
@@ -89,7 +90,7 @@ class Closing:
             else:
                 self._keep_last_words()
                 self._outbox.save()
-            self._is_saved = True
+            self.has_saved = True
             if not self._owes_journal:
                 self._end_journal()
         if not all(uploader.has_ended for uploader in self._uploaders):

@@ -269,6 +269,10 @@ class Outbox(Protocol):
         """Write to the disk what is not there yet; called once, when the writer has finished."""
         ...
 
+    def give_up(self) -> int:
+        """Let `save` try no more, since the time at the end is over; return how many records are on no disk."""
+        ...
+
     def close(self) -> None:
         """Close files and release locks; called once, when the uploaders have finished too."""
         ...

@@ -411,9 +411,9 @@ class FailoverOutbox:
 
     def save(self) -> None:
         self._closing = True
-        if self._in_memory and not self._has_given_up and not self._to_disk():
+        if self._in_memory and not self._has_given_up and not self._to_disk() and not self._has_given_up:
             self._has_given_up = True
-            self._give_up()
+            self._count_loss()
         if self._disk is not None:
             with contextlib.suppress(OutboxError):
                 self._disk.save()
@@ -425,7 +425,11 @@ class FailoverOutbox:
             return 0
         return len(self._memory) - self._slices.in_journal(self._memory.count_between)
 
-    def _give_up(self) -> None:
+    def give_up(self) -> int:
+        self._has_given_up = True  # first: else a `save` that fails meanwhile would count the same records again
+        return self.unsaved
+
+    def _count_loss(self) -> None:
         """Count the loss if the disk never recovered; mark our sessions ended, so that no launch ends them again."""
         if lost := self.unsaved:
             self._diagnostics.drop(Drop.OUTBOX_FULL, lost)

@@ -197,6 +197,9 @@ class MemoryOutbox:
     def save(self) -> None:
         pass
 
+    def give_up(self) -> int:
+        return len(self)
+
     def close(self) -> None:
         self._leased.clear()
 
