@@ -1,4 +1,4 @@
-"""What stands in the place of `Running` in a tracker that does not run: not started yet, off, or in a forked child."""
+"""Replaces `Running` in a tracker that does not run: not started yet, off, or in a forked child."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class NotRunning:
-    """See the module. Its methods are those of `Running`; most have nothing to do.
+    """The stand-in for `Running`, with the same methods. Most do nothing. Game thread only.
 
     Args:
-        core: What the tracker has.
-        said: What the game says.
+        core: The tracker's parts.
+        said: What the game has told the tracker beside events.
 
     Attributes:
-        phase: Of the session.
-        delivery: There is none.
+        phase: The session's phase.
+        delivery: Always `None`.
     """
 
     phase = "closed"
@@ -34,33 +34,33 @@ class NotRunning:
         self._pid = os.getpid()
 
     def process(self, event: Any) -> None:
-        """Nobody looks at events."""
+        """Do nothing: there is no session that an event could change."""
 
     def frame(self, now: float) -> None:
-        """Nothing is due."""
+        """Do nothing: nothing is due."""
 
     def keep_dimension(self, number: int, value: str | None) -> None:
-        """It is kept when the tracker starts."""
+        """Do nothing: the value is kept when the tracker starts."""
 
     def granted(self) -> None:
-        """A yes before the start takes back a no before the start."""
+        """Record again, if a no before the start had closed the recorder."""
         if self._core.recorder.closed is Drop.NO_CONSENT:
             self._core.recorder.closed = None
 
     def denied(self) -> None:
-        """It is kept when the tracker starts."""
+        """Do nothing: the answer is kept when the tracker starts."""
 
     def on_crash(self, error: BaseException, ends_game: bool) -> None:
-        """Count what the game did not catch."""
+        """Record an uncaught exception; fail the open attempt if it ends the game."""
         if isinstance(error, Exception):
             self._said.errors.crash(error)
         if ends_game:
             abandon(self._said.progression)
 
     def say_if_forgotten(self) -> None:
-        """Say if the tracker was given events and never started: they are lost."""
+        """Report the events that are lost because the tracker was never started."""
         core = self._core
-        is_its = os.getpid() == self._pid and core.recorder.closed is None  # in a forked child the parent holds them
+        is_its = os.getpid() == self._pid and core.recorder.closed is None  # in a forked child: the parent has them
         if not is_its or not (lost := core.recorder.forget()):
             return
         core.diagnostics.explained.add(Drop.NOT_RUNNING)
@@ -69,14 +69,14 @@ class NotRunning:
             core.diagnostics.warn_once("never started", advice.NEVER_STARTED.format(lost))
 
     def end(self) -> None:
-        """There is no session to end."""
+        """Do nothing: there is no session to end."""
 
     def stop_delivery(self) -> None:
-        """There is nothing to send."""
+        """Do nothing: there is nothing to send."""
 
     def let_go(self) -> None:
-        """Nothing is shared with a parent."""
+        """Do nothing: nothing is shared with a parent."""
 
     def why_unsent(self) -> str:
-        """Why a flush sends nothing."""
+        """Return the message that says why a flush sends nothing."""
         return advice.DENIED if self._core.recorder.closed is Drop.NO_CONSENT else advice.NOT_RUNNING

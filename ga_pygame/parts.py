@@ -1,6 +1,6 @@
-"""What a tracker is made of: classes, of which a test puts in others, and the objects that it has from the beginning.
+"""The parts of a tracker: replaceable classes, and the objects that it has from the beginning.
 
-The classes of a desktop are loaded when one of them is made: a tracker that is not started needs none of what delivers.
+The classes for delivery are imported when one of them is first made: a tracker that is not started needs none of them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class MakeOutbox(Protocol):
-    """Opens an outbox; never raises."""
+    """A function that opens an outbox; it never raises."""
 
     def __call__(
         self,
@@ -73,15 +73,17 @@ def _chance() -> float:
 
 
 class Parts(NamedTuple):
-    """The classes that a tracker or a client is made of, each as a function that makes one.
+    """Functions that make the parts of a tracker or a client; a test replaces some of them.
 
     Attributes:
-        clock: The time, without arguments.
-        new_id: An id, such as a session's.
-        chance: A random number from 0 to 1, for the waits after failures.
-        outbox: Where events wait.
-        transport: Carries requests; of the longest wait for an answer in seconds, and the clock.
-        runner: Calls the workers: threads, or `ga_pygame.testing.FrameRunner` for the frame.
+        clock: Makes the clock; without arguments.
+        new_id: Makes an id, such as a session's.
+        chance: Makes a random number from 0 to 1, for the jitter of the backoff.
+        outbox: Opens the outbox, where events wait.
+        transport: Makes a transport, which carries requests. Its arguments: the longest wait for an answer in
+            seconds, and the clock.
+        runner: Makes the runner, which calls the workers: on threads, or with `ga_pygame.testing.FrameRunner` in
+            `tick()` and `close()`.
     """
 
     clock: Callable[[], Clock] = SystemClock
@@ -93,15 +95,15 @@ class Parts(NamedTuple):
 
 
 class Core(NamedTuple):
-    """What a tracker has from the moment it is made, and keeps when it ends.
+    """The objects that a tracker has from its construction to its end.
 
     Attributes:
-        config: The knobs.
-        parts: What else is to be made.
-        clock: The time of all that it does.
-        diagnostics: Counts what is lost, says what is wrong.
-        mailbox: Has something called on the game thread.
-        announcer: Turns what happens into signals.
+        config: The knobs in force.
+        parts: Functions that make further parts.
+        clock: The clock of all its parts.
+        diagnostics: Counts losses and logs warnings.
+        mailbox: Calls functions of workers on the game thread.
+        announcer: Fires the tracker's signals.
         recorder: Takes the events.
     """
 
@@ -115,7 +117,7 @@ class Core(NamedTuple):
 
 
 def core_of(parts: Parts, knobs: Mapping[str, Any], signals: Signals) -> Core:
-    """Make what a tracker with these knobs and signals has. Raises as `Tracker` for wrong knobs."""
+    """Make the core of a tracker with these knobs and signals. Raises as `Tracker` does for wrong knobs."""
     from ga_pygame import config as knob_table  # noqa: PLC0415 - its dataclass takes 10 ms that an import need not cost
 
     diagnostics = Diagnostics()
@@ -132,14 +134,14 @@ def core_of(parts: Parts, knobs: Mapping[str, Any], signals: Signals) -> Core:
 
 
 class Said(NamedTuple):
-    """What a game says beside its events, and what it is told: what the areas of a tracker know.
+    """The state behind the areas of a tracker: what the game told it beside events, and remote configs.
 
     Attributes:
-        consent: The player's word on being recorded.
-        dimensions: Which of them are set.
-        configs: Remote configs in force.
-        progression: Has the open attempt.
-        errors: Has the limit of errors.
+        consent: The player's answer.
+        dimensions: The custom dimensions.
+        configs: The remote configs in force.
+        progression: The area of attempts, with the open one.
+        errors: The area of errors, with the limit for a launch.
     """
 
     consent: ConsentAnswer
@@ -150,7 +152,7 @@ class Said(NamedTuple):
 
 
 def said_to(core: Core) -> Said:
-    """Begin to note what a game says to a tracker."""
+    """Make the state behind the areas of a new tracker."""
     config, diagnostics, recorder = core.config, core.diagnostics, core.recorder
     return Said(
         ConsentAnswer(is_required=config.consent_required),

@@ -1,7 +1,7 @@
-"""The started tracker: what runs from `start()` to `close()`, and what the player's consent or a crash changes in it.
+"""Runs a started tracker from `start()` to `close()`: session, hooks and delivery, consent and crashes.
 
-A tracker has this object or, before `start()`, if it is off and in a forked child, a `NotRunning` in its place. It
-outlives `close()`: a no that the player says then still deletes what waits.
+A tracker has a `NotRunning` in its place before `start()`, in a forked child, and if it is off. A `Running` outlives
+`close()`: `consent.deny()` still deletes the waiting events then.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ from ga_pygame.wiring import Delivery
 
 
 class Running:
-    """See the module. All of it is for the game thread.
+    """The running tracker: see the module. Game thread only.
 
-    The constructor changes nothing outside; `begin` does. So there is an object to `end` when `begin` fails halfway,
-    which also an exception of a signal handler can make it do.
+    The constructor changes nothing outside; `begin` does. If `begin` fails halfway, also by an exception of a signal
+    handler of the game, the tracker still has an object whose `end` undoes what was done.
 
     Args:
-        core: What the tracker has.
-        said: What the game said before.
-        targets: Where events go.
-        tick: The tracker's frame, which calls `frame`.
+        core: The tracker's parts.
+        said: What the game has told the tracker beside events.
+        targets: The destinations of events.
+        tick: The tracker's work of a frame, which calls `frame`.
 
     Attributes:
-        delivery: What stores and sends; `None` as long as the player has not agreed.
+        delivery: Stores and sends events; `None` before the player has agreed and after `stop_delivery`.
+        tick: As given; the hook calls it.
     """
 
     def __init__(self, core: Core, said: Said, targets: Sequence[Destination], tick: Callable[[], None]) -> None:
@@ -48,7 +49,7 @@ class Running:
         self._monotonic = core.clock.monotonic
         self._is_over = False
         self.delivery: Delivery | None = None
-        self._stopped: Delivery | None = None  # referenced: after a fork its files are not the child's to close
+        self._stopped: Delivery | None = None  # kept alive: a forked child must not close the parent's files
         self.tick = tick
         self._session = Session(
             core.config.pause_timeout,
@@ -69,13 +70,13 @@ class Running:
 
     @property
     def phase(self) -> str:
-        """Whether the session is active, paused or closed."""
+        """The session's phase: "active", "paused" or "closed"."""
         return self._session.state.phase.value
 
     # --- begin and end ----------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Begin the first session and watch the game from now on; deliver, unless the player has to agree first."""
+        """Start the first session and watch the game; start delivery unless the player has to agree first."""
         core, consent = self._core, self._said.consent
         for pattern in rules.PATTERNS_OF_CALLS:
             pattern.compile()
@@ -94,15 +95,15 @@ class Running:
             self._hook.install()
         if core.config.capture_exceptions:
             self._crash_hooks.install()
-        if consent.is_new:  # before start()
+        if consent.is_new:  # the player answered before start()
             self._keep_consent()
         if self.delivery is not None:
             self.delivery.runner.start()
 
     def end(self) -> None:
-        """The game is over: end the session for good, record nothing any more, unhook."""
+        """End the session finally, record nothing any more, and remove the hooks, since the game is over."""
         self._is_over = True
-        self._crash_hooks.remove()  # first: it may hear of an exception that ends the game
+        self._crash_hooks.remove()  # first: it may report an exception that ended the game, an event of this session
         try:
             self._leave("quit", final=True)
         finally:
@@ -110,29 +111,29 @@ class Running:
             self._hook.remove()
 
     def stop_delivery(self) -> None:
-        """Store everything, send what can be sent within `shutdown_timeout`."""
+        """Store all events and send what can be sent within `shutdown_timeout`."""
         if self.delivery is not None:
             self.delivery.stop(self._core.config.shutdown_timeout)
-            self._stopped, self.delivery = self.delivery, None  # a no that comes later deletes by a new one
+            self._stopped, self.delivery = self.delivery, None  # a later deny() opens a new one to delete
         else:
             self._core.diagnostics.drop(Drop.NO_CONSENT, self._recorder.forget())
 
     def let_go(self) -> None:
-        """In a forked child: hear nothing any more. The files of the delivery are not ours to close."""
+        """Remove the hooks in a forked child. The delivery's files stay open: they are the parent's."""
         self._hook.remove()
         self._crash_hooks.let_go()
 
     def say_if_forgotten(self) -> None:
-        """It was started."""
+        """Do nothing: the tracker was started. See `NotRunning`."""
 
-    # --- the loop: see `engine.hook.Loop` ---------------------------------------------------------------
+    # --- calls of the hook: see `engine.hook.Loop` ------------------------------------------------------
 
     def process(self, event: Any) -> None:
         """Observe one pygame event."""
         self._hook.process(event)
 
     def frame(self, now: float) -> None:
-        """Look after what is due."""
+        """Do what is due at `now`, in seconds of the monotonic clock."""
         self._hook.frame(now)
         if self.delivery is not None:
             self.delivery.runner.tick(now)
@@ -152,7 +153,7 @@ class Running:
         self._crash_hooks.look_after()
 
     def why_unsent(self) -> str:
-        """Why a flush sends nothing."""
+        """Return the message that says why a flush sends nothing."""
         if self._recorder.closed not in (None, Drop.NO_CONSENT):
             return advice.NOT_RUNNING
         return advice.DENIED if self._said.consent.state is ConsentState.DENIED else advice.UNASKED
@@ -160,9 +161,9 @@ class Running:
     # --- session ----------------------------------------------------------------------------------------
 
     def on_crash(self, error: BaseException, ends_game: bool) -> None:
-        """An exception that the game did not catch."""
+        """Report an uncaught exception; end the session if it ends the game. Any thread."""
         try:
-            if isinstance(error, Exception):  # no Ctrl-C, exit, cancelled task or closed generator
+            if isinstance(error, Exception):  # not Ctrl-C, exit, a cancelled task or a closed generator
                 self._said.errors.crash(error)
             if ends_game:
                 self._leave("crash" if isinstance(error, Exception) else "quit")
@@ -170,7 +171,7 @@ class Running:
             self._core.diagnostics.defect("the crash hook", own)
 
     def _leave(self, reason: str, *, final: bool = False) -> None:
-        """The player leaves the game: fail the open attempt, end the session."""
+        """Fail the open attempt and end the session, since the player leaves the game."""
         abandon(self._said.progression)
         self._session.end(self._monotonic(), reason, final=final)
 
@@ -196,7 +197,7 @@ class Running:
         return delivery
 
     def keep_dimension(self, number: int, value: str | None) -> None:
-        """Have the next launch know a dimension."""
+        """Keep a custom dimension (1 to 3) for the next launch."""
         if self.delivery is not None:
             self.delivery.remember(kept.DIMENSIONS[number - 1], value)
 
@@ -210,10 +211,10 @@ class Running:
     # --- consent ----------------------------------------------------------------------------------------
 
     def granted(self) -> None:
-        """The player agrees: record from now on."""
+        """Record from now on, since the player agrees."""
         if self._is_over:
             return
-        if self._recorder.closed is not None:  # nothing of a session that was denied may come, nor its end
+        if self._recorder.closed is not None:  # nothing of a denied session may be recorded, not even its end
             self._session.end(self._monotonic(), "quit")
             self._core.diagnostics.drop(Drop.NO_CONSENT, self._recorder.forget())
         delivery = self._open_delivery()
@@ -224,12 +225,12 @@ class Running:
         delivery.runner.start()
 
     def denied(self) -> None:
-        """The player does not agree; the recorder is closed already."""
+        """End the session and delete unsent events, since the player does not agree. The recorder is closed already."""
         self._session.end(self._monotonic(), "quit")
         self._keep_consent()
 
     def _keep_consent(self) -> None:
-        """Have the next launch know; of a player who said no, nothing else stays on the disk."""
+        """Keep the player's answer for the next launch; after a no, nothing else stays on the disk."""
         is_no = self._said.consent.state is ConsentState.DENIED
         if self.delivery is None and is_no and wiring.has_nothing_but_no(self._core.config):
             return

@@ -29,33 +29,33 @@ if TYPE_CHECKING:
 
 
 class Tracker:
-    """Records what happens in a game and delivers it; see README for the three lines.
+    """Records what happens in a game and delivers it; the README has the three lines that a game needs.
 
-    All of it is for the game thread; event calls may come from any thread. No call blocks, none raises
-    (except in `strict` mode and for wrong knobs), none touches a file or the network but `start()`,
-    `consent.grant()` and `close()`.
+    Event calls are for any thread, all others for the game thread. No call blocks. None raises, except in `strict`
+    mode and for wrong knobs. Only `start()`, `consent.grant()`, `consent.deny()` and `close()` touch a file or the
+    network.
 
     Args:
-        **knobs: See `ga_pygame.config.Config` for each with its default.
+        **knobs: The fields of `ga_pygame.config.Config`, which has the default of each.
 
     Raises:
         TypeError: There is no knob of that name.
-        ValueError: A knob's value is wrong; the message says what is right.
+        ValueError: A knob's value is wrong; the message says what is allowed.
 
     Attributes:
-        session_started: A session began. `(session_id: str)`
-        session_ended: A session is over. `(session_id: str, length_seconds: int, reason: str)`
+        session_started: A session started. `(session_id: str)`
+        session_ended: A session ended. `(session_id: str, length_seconds: int, reason: str)`
         batch_delivered: A destination acknowledged events. `(destination: str, count: int)`
-        event_rejected: A destination refused an event for good. `(destination: str, event: dict, errors: str)`
+        event_rejected: A destination refused an event finally. `(destination: str, event: dict, errors: str)`
         event_dropped: Events were lost; each loss is also counted in `stats`.
             `(reason: Drop, count: int, detail: str)`
-        remote_configs_updated: Other remote configs are in force. `()`
+        remote_configs_updated: The remote configs in force have changed. `()`
         connection_lost: A destination does not answer; events wait. `(destination: str, error: str)`
         connection_restored: It answers again. `(destination: str)`
         progression: Attempts at levels.
         resource: Virtual currency, gained and spent.
         remote_configs: Values that the service sets.
-        consent: The player's word on being recorded.
+        consent: The player's consent to being recorded.
         config: The knobs in force.
     """
 
@@ -75,7 +75,7 @@ class Tracker:
         diagnostics = core.diagnostics
         self._is_started = self._is_closed = False
         self._nodes = Nodes(diagnostics)
-        self._has_nodes = False  # a look at it costs a frame less than asking them
+        self._has_nodes = False  # costs each frame less than a call of the nodes
         self.session_started: Signal[[str]] = Signal("session_started", diagnostics)
         self.session_ended: Signal[[str, int, str]] = Signal("session_ended", diagnostics)
         self.batch_delivered: Signal[[str, int]] = Signal("batch_delivered", diagnostics)
@@ -109,10 +109,10 @@ class Tracker:
 
     @request
     def start(self) -> None:
-        """Begin the first session and watch the game from now on; call it once, before the loop.
+        """Start the first session and watch the game from now on; call it once, before the loop.
 
-        Opens the data folder. What was reported before is recorded as the session's first events. In a worker that
-        `multiprocessing` started it does nothing: such a process has a tracker only because it imports the game.
+        Opens the data folder. Events reported before become the session's first events. In a worker process of
+        `multiprocessing` it does nothing: such a process has a tracker only because it imports the game.
         """
         if self._is_closed:
             self._diagnostics.warn_once("start after close", advice.START_AFTER_CLOSE)
@@ -127,13 +127,13 @@ class Tracker:
             raise
 
     def _start(self) -> None:
-        self._pid = os.getpid()  # it may have been made before a fork
-        say("the tracker starts", level=DEBUG)  # so that the log is at hand when nothing can be imported any more
+        self._pid = os.getpid()  # the tracker may have been made before a fork
+        say("the tracker starts", level=DEBUG)  # imports `logging` now: while Python ends, nothing can be imported
         targets = active.enter(self, self._diagnostics)
         if not targets:
             self._record_nothing(Drop.NOT_RUNNING)
             return
-        from ga_pygame.running import Running  # noqa: PLC0415 - imports pygame and what delivers
+        from ga_pygame.running import Running  # noqa: PLC0415 - imports pygame and delivery
 
         self._running = Running(self._core, self._said, targets, self._tick)
         atexit.register(self.close)
@@ -146,9 +146,9 @@ class Tracker:
 
     @request
     def close(self) -> None:
-        """End the session, store everything, send what can be sent within `shutdown_timeout`; called at exit.
+        """End the session, store all events, send what it can within `shutdown_timeout`; also called at exit.
 
-        Later calls of anything do nothing.
+        Later calls do nothing, except `consent.deny()`; their events are counted as dropped.
         """
         self._running.say_if_forgotten()
         if not self._is_started or self._is_closed or os.getpid() != self._pid:
@@ -160,16 +160,16 @@ class Tracker:
         for step in (self._running.end, self._running.stop_delivery, self._mailbox.deliver):
             try:
                 step()
-            except Exception as error:  # noqa: BLE001 - what fails must not keep the rest from being stored
+            except Exception as error:  # noqa: BLE001 - the next step must still store the events
                 self._diagnostics.defect("Tracker.close", error)
         self._nodes.close(lambda: deadline - self._monotonic())
 
     def __del__(self) -> None:
-        with contextlib.suppress(Exception):  # made in part only, or Python ends
+        with contextlib.suppress(Exception):  # `__init__` failed halfway, or Python ends
             self._running.say_if_forgotten()
 
     def _let_go(self) -> None:
-        """In a forked child: do nothing any more. What is shared with the parent is neither used nor closed."""
+        """Stop everything in a forked child, without using or closing what it shares with the parent."""
         self._pid = -1
         self._running.let_go()
         self._left_to_parent, self._running = self._running, NotRunning(self._core, self._said)
@@ -189,12 +189,12 @@ class Tracker:
 
     @request
     def process(self, event: pygame.event.Event) -> None:
-        """Observe one pygame event; for `hook=False`, called with each event of the loop."""
+        """Observe one pygame event. With `hook=False` a game calls it with each event of its loop."""
         self._running.process(event)
 
     @request
     def tick(self) -> None:
-        """Fire signals and look after what is due; for `hook=False`, called once per frame. About 0.5 µs."""
+        """Fire signals and do what is due, in about 0.5 µs. With `hook=False` a game calls it once per frame."""
         self._tick()
 
     def _tick(self) -> None:
@@ -206,17 +206,17 @@ class Tracker:
                 self._nodes.tick()
         except RecursionError:  # no room on the stack, not even to report it
             pass
-        except Exception as error:  # noqa: BLE001 - the game is sacred
+        except Exception as error:  # noqa: BLE001 - our defect must not end the game
             self._diagnostics.defect("Tracker.tick", error)
 
     @guarded("call ignored", lambda tracker, *_args, **_named: tracker._flushing.refused())
     def flush(self) -> Response[FlushResult]:
-        """Send now what has been recorded; the result says whether everything arrived."""
+        """Send all recorded events now; the response's result says whether all of them arrived."""
         return self._flushing.begin(self._running)
 
     @guarded("not attached")
     def attach(self, node: Node) -> None:
-        """Have `tick()` and `close()` look after another node too, such as a `POGRClient`."""
+        """Have `tick()` and `close()` also call those of a node, such as a `POGRClient`."""
         self._nodes.attach(node)
         self._has_nodes = True
 
@@ -224,14 +224,14 @@ class Tracker:
 
     @guard
     def design(self, event_id: str, value: float | None = None, *, fields: Fields | None = None) -> None:
-        """Count anything: `"kill:slime"`, one to five parts, from the general to the particular.
+        """Report a game-specific event: `"kill:slime"`, one to five parts, from the general to the specific.
 
         Args:
-            event_id: No values that never repeat: there should be at most some thousand different ids.
-            value: A number to sum up and average over.
+            event_id: Keep it to some thousand different ids: put no values into it that never repeat.
+            value: A number, of which services show sums and averages.
             fields: Custom fields of this event.
         """
-        # The id is the key itself; of other types it could be the key of another kind.
+        # The id is itself the key of a repeat; an object of another type could equal the key of another kind.
         if type(event_id) is not str or not self._repeat(event_id, value, Design.least, fields):
             self._post(self._diagnostics.made(Design, event_id, value=value), fields)
 
@@ -246,14 +246,14 @@ class Tracker:
         cart_type: str | None = None,
         fields: Fields | None = None,
     ) -> None:
-        """A purchase with real money.
+        """Report a purchase with real money.
 
         Args:
-            currency: ISO 4217, e.g. `"USD"`.
-            amount_cents: The price in the currency's hundredths: 499 is 4.99.
-            item_type: What kind of thing was bought.
-            item_id: Which one.
-            cart_type: Where in the game it was bought; at most 32 characters.
+            currency: Its ISO 4217 code, e.g. `"USD"`.
+            amount_cents: The price in hundredths of the currency: 499 is 4.99.
+            item_type: The kind of item.
+            item_id: The item.
+            cart_type: The place in the game where it was bought; at most 32 characters.
             fields: Custom fields of this event.
         """
         key = Business.key_of(currency, item_type, item_id, cart_type)
@@ -265,11 +265,11 @@ class Tracker:
 
     @guard
     def error(self, severity: Severity | str, message: str, *, fields: Fields | None = None) -> None:
-        """Something went wrong. Ten different ones a launch are sent, repeats are counted.
+        """Report an error. A launch sends ten different errors; further ones and repeats are only counted.
 
         Args:
             severity: `Severity.WARNING` or `"warning"`, …
-            message: Cut at 8,192 characters. Leave out what identifies the player.
+            message: Cut at 8,192 characters. It must not identify the player.
             fields: Custom fields of this event.
         """
         self._said.errors.error(severity, message, fields)
@@ -278,34 +278,34 @@ class Tracker:
     def exception(
         self, error: BaseException, *, severity: Severity | str = Severity.ERROR, fields: Fields | None = None
     ) -> None:
-        """An exception that the game caught, with its traceback; the same place is sent once a launch."""
+        """Report a caught exception with its traceback; one per class and place is sent each launch."""
         self._said.errors.exception(error, severity, fields)
 
     @guarded("wallet without a currency", lambda tracker, *_args, **_named: tracker.wallet(""))
     def wallet(self, currency: str) -> Wallet:
-        """Flows of one currency, summed up and sent once per attempt or 10 s."""
+        """Make a wallet: it sums up the flows of one currency, which are sent once per attempt or 10 s."""
         return Wallet(self.resource, currency, self._post, self._diagnostics, self._repeat)
 
     # --- facts ------------------------------------------------------------------------------------------
 
     @property
     def stats(self) -> Stats:
-        """What happened to this launch's events so far."""
+        """Counts of what happened to this launch's events so far."""
         return self._diagnostics.stats(self._recorder.waiting)
 
     @property
     def session_id(self) -> str:
-        """The running or last session's id, "" before `start()`."""
+        """The id of the running or last session; "" before `start()`."""
         return self._recorder.session.id if self._recorder.session else ""
 
     @property
     def user_id(self) -> str:
-        """The player's id: yours, or a random one kept in the data folder; "" before `start()`."""
+        """The player's id: the game's own, or a random one kept in the data folder, which is "" before `start()`."""
         return self._recorder.context.user_id
 
     @property
     def external_user_id(self) -> str | None:
-        """A second id for the player, of a shop or a login; on every event from when it is set."""
+        """A second id for the player, of a shop or a login; on every event after it is set."""
         return self._recorder.context.external_user_id
 
     @external_user_id.setter
@@ -317,7 +317,7 @@ class Tracker:
 
     @property
     def dimensions(self) -> Dimensions:
-        """The three custom dimensions: `tracker.dimensions[1] = "ninja"`; a mapping assigned here sets all three."""
+        """The three custom dimensions: `tracker.dimensions[1] = "ninja"`. Assign a mapping to set all three."""
         return self._dimensions
 
     @dimensions.setter
@@ -327,7 +327,7 @@ class Tracker:
 
     @property
     def fields(self) -> GlobalFields:
-        """Custom fields of every event: `tracker.fields["seed"] = 1234`; a mapping assigned here replaces them."""
+        """Custom fields of every event: `tracker.fields["seed"] = 1234`. Assign a mapping to replace them all."""
         return self._fields
 
     @fields.setter

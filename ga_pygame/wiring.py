@@ -1,4 +1,4 @@
-"""Puts together what stores and sends: which destinations, which folder, which workers."""
+"""Puts together what stores and sends events: it chooses destinations, data folder and workers."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ from ga_pygame.recording.journal import Journal
 
 
 def _wanted_by(targets: Sequence[Destination]) -> Mapping[str, Sequence[str]]:
-    """By `Event.wanted_by`, the names of the destinations that want such events."""
+    """Return, for each `Event.wanted_by`, the names of the destinations that want such events."""
     flags = {kind.wanted_by for kind in KIND_BY_CODE.values() if kind.wanted_by}
     return {flag: [target.name for target in targets if getattr(target, flag, False)] for flag in flags}
 
 
 def destinations(config: Config) -> Sequence[Destination]:
-    """Where events go: the ones given, or GameAnalytics; none where there is neither key nor collector."""
+    """Return the given destinations, or GameAnalytics; none if there are neither keys nor a collector."""
     if config.destinations is not None:
         for target in config.destinations if config.collector else ():
             target.redirect(config.collector or "")
@@ -66,16 +66,16 @@ def destinations(config: Config) -> Sequence[Destination]:
 
 
 def game_keys(config: Config) -> tuple[str, str] | None:
-    """The game's keys; the published sandbox pair for a collector without any."""
+    """Return the game's two keys; if there are none, the published sandbox pair for a collector, else `None`."""
     if config.game_key is not None and config.secret_key is not None:
         return config.game_key, config.secret_key
     return (SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY) if config.collector else None
 
 
 def outbox_path(config: Config) -> Path | None:
-    """The database file of this game; `None` where the player has no folder of their own.
+    """Return this game's database file; `None` if the player has no home folder.
 
-    What an earlier version left is used where it is until `adopt` has moved it.
+    A folder of an earlier version is used in its place until `adopt` has moved it.
     """
     own, shared = _folders(config)
     if own is None or shared is None:
@@ -85,17 +85,18 @@ def outbox_path(config: Config) -> Path | None:
 
 
 def _folders(config: Config) -> tuple[Path | None, Path | None]:
-    """This game's folder, and the one that games without keys shared in earlier versions."""
+    """Return this game's folder, and the one that games without keys shared in earlier versions."""
     keys = game_keys(config)
     key = keys[0] if keys else NO_KEYS
     return data_folder(config, key), shared_folder(config, key)
 
 
 def adopt(config: Config) -> None:
-    """Move the folder that games without keys shared in earlier versions to the first of them that starts.
+    """Give the folder that games without keys shared in earlier versions to the first of them that starts.
 
-    Its waiting events are delivered as before. A rename has one winner where two games start at once. Where it
-    fails (on Windows if a game of an earlier version runs), the folder is used where it is, until a later start.
+    Its waiting events are delivered as before. If two games start at once, only one of them can rename it. If the
+    rename fails (on Windows while a game of an earlier version runs), the folder is used in its place until a later
+    start.
     """
     path = outbox_path(config)
     own, _ = _folders(config)
@@ -103,7 +104,7 @@ def adopt(config: Config) -> None:
         return
     from ga_pygame.recording.journal_files import memory_folder as in_memory  # noqa: PLC0415 - see _journal
 
-    rings = in_memory(path.parent)  # journals of launches that were killed; the folder's path is in the name
+    rings = in_memory(path.parent)  # journals of killed launches; their folder is named after the data folder's path
     with contextlib.suppress(OSError):
         path.parent.rename(own)
         if rings is not None and (new := in_memory(own)) is not None and rings.exists():
@@ -117,15 +118,19 @@ _COLLECTOR_ADVICE = "is the collector running, and is that its address? It is st
 
 
 class Delivery:
-    """Everything behind the inbox: outbox, writer, uploaders and what runs them.
+    """Everything behind the inbox: outbox, writer, uploaders and their runner.
 
-    The constructor opens the outbox and reads what was kept; `kept` has it, `journal` is where to note records.
+    The constructor opens the outbox and reads the kept values. It does not start the runner.
 
     Args:
-        core: What the tracker has: knobs, classes, clock, recorder, who hears of what happens.
-        session: How long the running session has lasted.
-        watch: The engine's worker, which finishes first.
-        take_configs: Takes new remote configs. Called on the game thread.
+        core: The tracker's parts.
+        session: Tells how long the running session has lasted.
+        watch: The engine's worker, which is stopped first.
+        take_configs: Called on the game thread with new remote configs.
+
+    Attributes:
+        kept: The values that earlier launches kept.
+        runner: Calls the workers.
     """
 
     def __init__(
@@ -190,7 +195,7 @@ class Delivery:
 
     @property
     def journal(self) -> Journal | None:
-        """Where records are noted against a kill, if there is a disk for it."""
+        """The journal, from which records are recovered after a kill; `None` if there is no disk for it."""
         return self._intake.journal
 
     def _make_journal(self) -> Journal | None:
@@ -198,19 +203,19 @@ class Delivery:
         return _journal(self._outbox.journal_path(), core.clock, core.diagnostics) if core.config.journal else None
 
     def _begin_journal(self, journal: Journal) -> None:
-        """Go on in a journal for which there was no disk at the start, from the next frame on."""
+        """Use a journal for which there was no disk at the start, from the next frame on. Writer's thread."""
         attach = self._core.recorder.attach
         self._core.mailbox.post(lambda: None if self._is_stopped else attach(journal))
 
     def _heartbeat(self, now: float) -> Heartbeat | None:
-        """How long the running session has lasted. Writer's thread."""
+        """Return how long the running session has lasted; `None` if no session runs. Writer's thread."""
         state = self._session.state
         if state.session is None or state.phase is Phase.CLOSED:
             return None
         return Heartbeat(state.session, state.length(now), state.since if state.phase is Phase.PAUSED else now)
 
     def _situation(self) -> Situation | None:
-        """The running session, once it is stored. Uploaders' threads."""
+        """Return the running session once it is stored, `None` until then. Uploaders' threads."""
         session, context = self._core.recorder.session, self._core.recorder.context
         number = self._writer.session_num(session.id) if session is not None else 0
         if session is None or not number:
@@ -218,12 +223,12 @@ class Delivery:
         return Situation(session.id, number, context.user_id, context.build)
 
     def remember(self, key: KeptKey, value: str | None) -> None:
-        """Keep a value across launches; after `stop` nothing. Any thread."""
+        """Keep a value across launches; `None` forgets it. Does nothing after `stop`. Any thread."""
         if not self._is_stopped:
             self._remember(key, value)
 
     def _remember(self, key: KeptKey, value: str | None) -> None:
-        """The same for destinations, which end their sessions while delivery stops. Nobody reads it after that."""
+        """Keep a value, also while delivery stops: destinations end their sessions then. No thread stores it later."""
         if not self._closing.has_ended:
             self._inbox.requests.append(Remember(key, value))
 
@@ -232,13 +237,13 @@ class Delivery:
         self.runner.wake(self._writer.name)
 
     def frame_shown(self, now: float) -> None:
-        """Most games wait now for the next frame: a good moment for the writer, which else takes any. Game thread."""
+        """Wake the writer right after a flip, while most games wait for the next frame. Game thread."""
         if now >= self._next_commit:
             self._next_commit = now + FRAMES_SECONDS
             self.write_now()
 
     def flush(self, done: FlushDone) -> int:
-        """Send everything now; `done` is called by each of as many uploaders as are returned."""
+        """Send everything now; return the number of uploaders, each of which calls `done` once, on its own thread."""
 
         def stored() -> None:
             for uploader in self._uploaders:
@@ -255,7 +260,7 @@ class Delivery:
             self.runner.wake(uploader.name)
 
     def stop(self, timeout: float) -> None:
-        """Store what is left, send what can be sent in that time."""
+        """Store the remaining events and send what can be sent within `timeout` seconds."""
         self._is_stopped = True
         self.runner.stop(timeout)
         if not self._closing.has_saved and self.journal is None:
@@ -266,14 +271,14 @@ class Delivery:
                 self._core.diagnostics.warn_once("stop", words)
 
     def keep_yes(self) -> None:
-        """Keep across launches that the player agrees."""
+        """Keep the player's yes across launches."""
         if self._path is not None:
             with contextlib.suppress(OSError):
                 _mark_of_no(self._path).unlink(missing_ok=True)
         self.remember(kept.CONSENT, ConsentState.GRANTED.value)
 
     def forget_all(self) -> None:
-        """Stop, delete what was recorded and not sent, keep the player's no."""
+        """Stop, delete all unsent events and keep the player's no. Waits at most `FORGET_SECONDS`."""
         self._is_stopped = True
         if self._path is not None:
             _mark_no(self._path)
@@ -289,21 +294,21 @@ class Delivery:
         self._closing.forget(forget)
         for uploader in self._uploaders:
             uploader.cease()
-        self.runner.start()  # nobody else deletes, and it may not have begun: the player spoke before `start()`
+        self.runner.start()  # it deletes, and may not run yet: the player answered before `start()`
         self.runner.stop(FORGET_SECONDS)
 
 
 FORGET_SECONDS = 0.3
-"""The longest that the game waits until what was recorded is deleted; else that goes on behind it."""
+"""The longest that the game waits for the deletion of unsent events; after that it goes on in the background."""
 
 CONSENT_SECONDS = 0.05
-"""The longest wait for another program while the player's word of an earlier launch is read."""
+"""The longest wait for another program's lock on the outbox while the player's earlier answer is read."""
 
 
 def kept_consent(config: Config) -> ConsentState:
-    """What the player said in an earlier launch, read without making a file; unknown where it cannot be read.
+    """Return the player's answer of an earlier launch, without making a file; unknown if it cannot be read.
 
-    A no stands beside the outbox, too: that may be locked or damaged, and the no must hold.
+    A no also has a file of its own beside the outbox: it must hold even if the outbox is locked or damaged.
     """
     path = outbox_path(config)
     try:
@@ -311,20 +316,20 @@ def kept_consent(config: Config) -> ConsentState:
             return ConsentState.DENIED
         if path is None or not path.exists():
             return ConsentState.UNKNOWN
-    except (OSError, ValueError):  # a loop of links; the outbox says it
+    except (OSError, ValueError):  # such as a loop of links; the outbox reports it
         return ConsentState.UNKNOWN
     from ga_pygame.delivery.outbox.sqlite import read_value  # noqa: PLC0415 - sqlite3, 15 ms of imports
 
     said = read_value(path, kept.CONSENT, CONSENT_SECONDS)
     if said == ConsentState.DENIED:
-        _mark_no(path)  # said in an earlier version
+        _mark_no(path)  # an earlier version kept it only in the outbox
     return ConsentState(said) if said in set(ConsentState) else ConsentState.UNKNOWN
 
 
 def has_nothing_but_no(config: Config) -> bool:
-    """Keep the player's no if nothing was ever recorded; false if there may be something to delete.
+    """Keep the player's no, if nothing was ever recorded; return false if there may be something to delete.
 
-    Then nothing is opened: that would make an outbox with an id of a player who does not want one.
+    An outbox is not opened for that: it would get a random id of a player who does not want one.
     """
     path = outbox_path(config)
     if path is None:
@@ -344,18 +349,18 @@ def has_nothing_but_no(config: Config) -> bool:
 
 
 def _mark_of_no(path: Path) -> Path:
-    """The empty file that says no, beside an outbox."""
+    """Return the path of the empty file that keeps a no, beside the outbox."""
     return path.with_name("consent-denied")
 
 
 def _mark_no(path: Path) -> None:
-    """Keep the player's no where neither a lock nor damage can hide it; an empty file finds room on a full disk."""
+    """Keep the player's no in an empty file, which works with a locked or damaged outbox and on a full disk."""
     with contextlib.suppress(OSError):
         os.close(os.open(_mark_of_no(path), os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
 
 
 def _journal(path: Path | None, clock: Clock, diagnostics: Diagnostics) -> Journal | None:
-    """A journal, where there is a disk to have it on."""
+    """Make a journal; `None` if there is no disk for it, which is reported."""
     if path is None:
         return None
     from ga_pygame.recording.journal import Journal  # noqa: PLC0415 - mmap and zlib, when a tracker starts
@@ -374,12 +379,12 @@ def _journal(path: Path | None, clock: Clock, diagnostics: Diagnostics) -> Journ
 
 
 def _first_values(transaction: Transaction, make_id: Callable[[], str], *, anew: bool) -> Mapping[KeptKey, str]:
-    """What was kept across launches; the player's random id is made here, once in a data folder's life.
+    """Return the values that earlier launches kept; make the player's random id if the data folder has none.
 
     Args:
-        transaction: Of the outbox.
-        make_id: Makes an id.
-        anew: The player said no before: what could not be deleted then, since the disk did not work, is deleted now.
+        transaction: A transaction of the outbox.
+        make_id: Makes a random id.
+        anew: Whether the player said no before: all that a failing disk then left undeleted is deleted first.
     """
     if anew:
         transaction.clear()

@@ -1,1 +1,1 @@
-"""What `tracker.x` is: the parts of a tracker that a game talks to."""
+"""The objects that a game reaches as attributes of a tracker, such as `tracker.progression`."""

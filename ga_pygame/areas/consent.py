@@ -1,4 +1,4 @@
-"""The player's word on being recorded, where the game asks for it."""
+"""The player's consent to being recorded, for games that ask for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ga_pygame.diagnostics import Diagnostics, request
 
 
 class ConsentState(str, Enum):
-    """What the player said."""
+    """The player's answer to the question for consent."""
 
     UNKNOWN = "unknown"
     GRANTED = "granted"
@@ -18,11 +18,11 @@ class ConsentState(str, Enum):
 
 
 class ConsentAnswer:
-    """What the player answered, in an earlier launch or in this one; what `Consent` and the running tracker look at.
+    """The player's answer, of this launch or an earlier one; shared by `Consent` and the running tracker.
 
     Attributes:
-        state: The answer.
-        is_new: The player has spoken in this launch.
+        state: The answer; without `consent_required` it is granted from the beginning.
+        is_new: Whether the game has called `grant()` or `deny()` in this launch.
     """
 
     def __init__(self, *, is_required: bool) -> None:
@@ -30,21 +30,22 @@ class ConsentAnswer:
         self.is_new = False
 
     def take_kept(self, state: ConsentState) -> None:
-        """Take what an earlier launch kept, unless the player has spoken in this one."""
+        """Take the answer that an earlier launch kept, unless the player has answered in this one."""
         if state is not ConsentState.UNKNOWN and not self.is_new:
             self.state = state
 
 
 class Consent:
-    """`tracker.consent`. Game thread only; `grant()` opens the data folder, as `start()` does otherwise.
+    """The player's consent: `tracker.consent`. Game thread only.
 
-    With `consent_required=True` nothing is written or sent before `grant()`; what happens until then is
-    kept in memory. The answer is kept across launches. `deny()` deletes what was not sent.
+    With `consent_required=True` nothing is written or sent before `grant()`; events until then stay in memory, and
+    `grant()` opens the data folder (otherwise `start()` does). The answer is kept across launches. `deny()` deletes
+    everything that was not sent.
 
     Args:
-        answer: Takes the player's word.
-        changed: Called with the new state.
-        diagnostics: Takes what is wrong with a call.
+        answer: Holds the player's answer.
+        changed: Called with each new answer.
+        diagnostics: Reports wrong calls.
     """
 
     def __init__(
@@ -58,17 +59,17 @@ class Consent:
 
     @property
     def state(self) -> ConsentState:
-        """What the player said."""
+        """The player's answer so far."""
         return self._answer.state
 
     @request
     def grant(self) -> None:
-        """The player agrees: record from now on, with what happened in this launch."""
+        """Note that the player agrees: record from now on, and store the events that this launch holds in memory."""
         self._set(ConsentState.GRANTED)
 
     @request
     def deny(self) -> None:
-        """The player does not agree: forget what was not sent, record nothing, also in later launches."""
+        """Note that the player does not agree: delete unsent events, record nothing in this and later launches."""
         self._set(ConsentState.DENIED)
 
     def _set(self, state: ConsentState) -> None:

@@ -1,4 +1,4 @@
-"""What the game says about the player, as mappings that check what is put into them."""
+"""Custom dimensions and global custom fields: mappings that check each value when it is set."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ DimensionTuple = tuple[str | None, str | None, str | None]
 
 
 class Loaded(NamedTuple):
-    """What `ChosenDimensions.load` found.
+    """The result of `ChosenDimensions.load`.
 
     Attributes:
-        kept: The values of the last launch that are still declared: of what was reported before others were set.
-        said: What was set in this launch, by number: it is to be kept now.
+        kept: The last launch's values that are still declared: for events reported before new values were set.
+        said: The values set in this launch, by number; the caller keeps them for the next launch.
     """
 
     kept: DimensionTuple
@@ -29,10 +29,10 @@ class Loaded(NamedTuple):
 
 
 class ChosenDimensions:
-    """The three custom dimensions, set in this launch or kept from an earlier one; what `Dimensions` has inside.
+    """The values of the three custom dimensions, set in this launch or kept from the last; behind `Dimensions`.
 
     Args:
-        declared: The values that the game declared for each; anything goes for one that is missing.
+        declared: The allowed values by dimension number; a dimension that is missing allows any value.
 
     Attributes:
         declared: As given.
@@ -44,7 +44,7 @@ class ChosenDimensions:
         self._said: set[int] = set()
 
     def load(self, values: DimensionTuple) -> Loaded:
-        """Take the values of the last launch where none was set in this one, if they are still declared."""
+        """Take the last launch's values, if still declared, for the dimensions that were not set in this launch."""
         first, second, third = (
             kept if number not in self.declared or kept in self.declared[number] else None
             for number, kept in enumerate(values, 1)
@@ -56,12 +56,12 @@ class ChosenDimensions:
 
     @property
     def known(self) -> DimensionTuple:
-        """All three; `None` where nothing was set or is known yet."""
+        """All three values; `None` for a dimension that is not set or not known yet."""
         first, second, third = (value or None for value in self._values)
         return first, second, third
 
     def set(self, number: int, value: str | None) -> DimensionTuple:
-        """Set one; returns all three, as events are to carry them."""
+        """Set one value; return all three, in the form that events carry."""
         values = list(self._values)
         values[number - 1] = value
         self._values = (values[0], values[1], values[2])
@@ -70,14 +70,14 @@ class ChosenDimensions:
 
 
 class Dimensions:
-    """`tracker.dimensions[1] = "ninja"`: the three custom dimensions, kept across launches; `None` or `del` clears.
+    """The three custom dimensions, kept across launches: `tracker.dimensions[1] = "ninja"`; `None` or `del` clears.
 
-    Iteration gives the numbers 1, 2 and 3, of whatever type a game's own are: `in` is true for these.
+    Iteration gives the numbers 1, 2 and 3. `in` is true for these numbers, also of other whole-number types.
 
     Args:
-        found: Their values.
-        changed: Called with all three after a change, and which it was.
-        diagnostics: Takes what is wrong with a call.
+        found: Holds the values.
+        changed: Called after a change with all three values and the number of the dimension that was set.
+        diagnostics: Reports wrong calls.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Dimensions:
 
     @property
     def values(self) -> DimensionTuple:
-        """All three."""
+        """All three values; `None` for a dimension that is not set."""
         return self._found.known
 
     def __getitem__(self, number: int) -> str | None:
@@ -131,7 +131,7 @@ class Dimensions:
         self._changed(self._found.set(number, value), number)
 
     def _replace(self, values: object) -> None:
-        """Set all three, of which a mapping names some; nothing is set if one of them is wrong."""
+        """Set all three: a dimension that the mapping does not name is cleared. If a value is wrong, none is set."""
         if values is self:
             return
         if not isinstance(values, Mapping):
@@ -149,17 +149,17 @@ _DIMENSIONS = (1, 2, 3)
 
 
 def _dimension(number: object) -> int | None:
-    """The number of a dimension as an `int`; `None` where there is no such dimension."""
+    """Return the number of a dimension as an exact `int`; `None` if there is no such dimension."""
     exact = exact_whole(number)
     return exact if exact in _DIMENSIONS else None
 
 
 class GlobalFields(MutableMapping[str, FieldValue]):
-    """`tracker.fields["seed"] = 1234`: custom fields for every event; an event's own win over them.
+    """Custom fields of every event: `tracker.fields["seed"] = 1234`. An event's own fields win over them.
 
     Args:
-        changed: Called with a copy after a change.
-        diagnostics: Takes what is wrong with a call.
+        changed: Called after a change with a copy of all fields, or `None` if there are none.
+        diagnostics: Reports wrong calls.
     """
 
     def __init__(self, changed: Callable[[Fields | None], None], diagnostics: Diagnostics) -> None:
@@ -189,7 +189,7 @@ class GlobalFields(MutableMapping[str, FieldValue]):
 
     @setting
     def update(self, other: Any = (), /, **more: Any) -> None:
-        """Set several, of a mapping or of pairs; each that breaks a rule is left out, counted and said."""
+        """Set several fields from a mapping or pairs; a field that breaks a rule is left out, counted and reported."""
         most = rules.MAX_CUSTOM_FIELDS
         pairs = _pairs(other, most + 1)
         for key, value in [*pairs[:most], *more.items()]:
@@ -203,7 +203,7 @@ class GlobalFields(MutableMapping[str, FieldValue]):
         return self
 
     def _replace(self, fields: object) -> None:
-        """Take these instead of the ones before; nothing is changed if one of them is wrong."""
+        """Replace all fields; if one of the new fields is wrong, nothing is changed."""
         if fields is not self:
             self._fields = dict(rules.custom_fields("custom_fields", fields))
             self._tell()
@@ -219,7 +219,7 @@ class GlobalFields(MutableMapping[str, FieldValue]):
 
 
 def _name(key: object) -> str:
-    """A field's key as a `str`: a foreign `__hash__` is never asked."""
+    """Return a field's key as an exact `str`, so that no `__hash__` of the game's own type is called."""
     name = exact_text(key)
     if name is None:
         raise KeyError(key)
@@ -227,7 +227,7 @@ def _name(key: object) -> str:
 
 
 def _pairs(given: Any, most: int) -> list[tuple[Any, Any]]:
-    """The first entries of what a dict's `update` takes; it may have no end."""
+    """Return the first `most` entries of what `dict.update` takes, which may be an endless generator."""
     try:
         pairs = ((key, given[key]) for key in given.keys()) if hasattr(given, "keys") else given  # noqa: SIM118 - as `dict`
         return [(key, value) for key, value in islice(pairs, most)]

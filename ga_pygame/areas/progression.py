@@ -1,7 +1,7 @@
-"""Attempts at levels: which one is open, and the Fail that the documentation asks for when it is left.
+"""Attempts at levels: the open attempt, and the Fail event for an attempt that is left.
 
-Source: GameAnalytics REST v2, Progression. A Start while an attempt is open (of the same level too) first
-adds Fail for that one, and so does leaving the game.
+Source: GameAnalytics REST v2, Progression. If an attempt is still open, also at the same level, a new Start first
+adds a Fail for it. Leaving the game adds one too.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _START, _FAIL, _COMPLETE = Status.START.value, Status.FAIL.value, Status.COMPLET
 
 
 class _Open:
-    """The attempt that is open: an object of its own, since setting an attribute of the area asks what a game may set.
+    """The open attempt. A separate object, because each assignment to the area itself is checked (`attributes.only`).
 
     Attributes:
         level: The parts of its level, exact strings; `None` if no attempt is open.
-        number: Moves when the game starts or ends an attempt: tells apart two at the same level.
+        number: Grows by 1 when a call starts or ends an attempt; tells apart two attempts at the same level.
     """
 
     __slots__ = ("level", "number")
@@ -34,14 +34,14 @@ class _Open:
 
 
 class ProgressionArea:
-    """`tracker.progression`. A level has one to three parts, outermost first: `"forest", "level_1"`.
+    """Attempts at levels: `tracker.progression`. Game thread only.
 
-    Game thread only.
+    A level has one to three parts, outermost first: `"forest", "level_1"`.
 
     Args:
-        post: Takes the events.
-        diagnostics: Takes what is wrong with a call.
-        repeat: Takes steps that differ from an earlier one in their score only.
+        post: Records an event.
+        diagnostics: Reports wrong calls.
+        repeat: Records an event that differs from an earlier one only in its score.
     """
 
     def __init__(self, post: Post, diagnostics: Diagnostics, repeat: Repeat = no_repeat) -> None:
@@ -54,22 +54,22 @@ class ProgressionArea:
 
     @property
     def current(self) -> tuple[str, ...] | None:
-        """The parts of the level whose attempt is open."""
+        """The parts of the open attempt's level; `None` if no attempt is open."""
         return self._open.level
 
     @guard
     def start(self, *level: str, fields: Fields | None = None) -> None:
-        """An attempt begins; one that is still open failed, also if this call is refused."""
+        """Begin an attempt. An attempt that is still open fails, also if this call is refused."""
         attempt = self._open
         try:  # noqa: SIM105 - `suppress` costs 0.3 µs
             level = tuple(map(_EXACT_TEXT, level))
-        except TypeError:  # a part is no string: the event refuses it
+        except TypeError:  # a part is not a string: the event refuses it
             pass
         if attempt.level is not None or not self._repeat(Progression.key_of(_START, level), None, fields=fields):
             try:
                 event = Progression(Status.START, level)
             finally:
-                self._abandon()  # the player left it, whatever the new one is called
+                self._abandon()  # the player left the open attempt, even if the new level's name is wrong
             level = event.levels
             self._post(event, fields)
         attempt.level = level
@@ -77,26 +77,26 @@ class ProgressionArea:
 
     @guard
     def complete(self, *level: str, score: int | None = None, fields: Fields | None = None) -> None:
-        """The level is done; `attempt_num` says at which attempt, and counting starts anew.
+        """Complete a level. `attempt_num` counts the attempts at it so far; then counting starts again.
 
         Args:
-            level: Its parts; none: the open attempt's.
-            score: A whole number. A wrong one is left out, and said.
+            level: Its one to three parts; without any, the open attempt's level.
+            score: A whole number. A wrong score is left out and reported.
             fields: Custom fields of this event.
         """
         self._end(_COMPLETE, level, score, fields)
 
     @guard
     def fail(self, *level: str, score: int | None = None, fields: Fields | None = None) -> None:
-        """The attempt failed; `attempt_num` counts the attempts so far. Arguments as for `complete`."""
+        """Fail an attempt; `attempt_num` counts the attempts so far. Arguments as for `complete`."""
         self._end(_FAIL, level, score, fields)
 
     @guarded("attempt ignored", lambda area, *_level, **_named: Attempt(area, None))
     def attempt(self, *level: str, fields: Fields | None = None) -> Attempt:
-        """An attempt as a `with` block: Complete when it is left, Fail when it is left by an exception.
+        """Make an attempt for a `with` block: the end of the block completes it, an exception fails it.
 
         Args:
-            level: Its parts.
+            level: Its one to three parts.
             fields: Custom fields of its Start.
         """
         return Attempt(self, level, fields)
@@ -125,7 +125,7 @@ class ProgressionArea:
             words = f"is a number; a part of a level is a string, and a score is given by name: score={level[-1]}"
             raise InvalidEvent(f"progression{len(level)}", level[-1], words, "REST v2, Progression", "wrong_type")
         level = Progression(Status(status), level).levels  # a wrong level refuses the call
-        self._close(level)  # before what may still be refused: the attempt is over all the same
+        self._close(level)  # first: the attempt is over, even if the event is refused below
         self._post(self._diagnostics.made(Progression, Status(status), level, score=score), fields)
 
     def _close(self, level: tuple[str, ...]) -> None:
@@ -143,15 +143,15 @@ class ProgressionArea:
 
 
 def abandon(area: ProgressionArea) -> None:
-    """Fail the open attempt, if there is one: the player leaves the game."""
+    """Fail the open attempt, if there is one, since the player leaves the game."""
     area._abandon()
 
 
 class Attempt:
-    """One attempt at a level, to be used in a `with` statement.
+    """One attempt at a level, for a `with` statement. Game thread only.
 
     Attributes:
-        score: Sent with Complete or Fail; a whole number. A wrong one is left out, and said.
+        score: Sent with Complete or Fail; a whole number. A wrong score is left out and reported.
     """
 
     def __init__(self, area: ProgressionArea, level: tuple[str, ...] | None, fields: Fields | None = None) -> None:
@@ -159,8 +159,8 @@ class Attempt:
         self._diagnostics = area._diagnostics
         self._level = level
         self._fields = fields
-        self._number = 0  # the area's, while this is the open attempt
-        self._is_over = level is None  # the call that made it was wrong
+        self._number = 0  # equals the area's number while this is the open attempt
+        self._is_over = level is None  # the call that made this object was wrong
         self.score: int | None = None
 
     __setattr__ = attributes.only("score")
@@ -170,23 +170,23 @@ class Attempt:
             before = self._area._open.number
             self._area.start(*self._level, fields=self._fields)
             self._number = self._area._open.number
-            self._is_over = self._number == before  # refused, and said
+            self._is_over = self._number == before  # the start was refused and reported
         return self
 
     @guard
     def fail(self, *, score: int | None = None, fields: Fields | None = None) -> None:
-        """The attempt failed; leaving the block adds nothing then. Arguments as for `ProgressionArea.complete`."""
+        """Fail the attempt; the end of the block then adds nothing. Arguments as for `ProgressionArea.complete`."""
         if self._ends():
             self._area.fail(score=self.score if score is None else score, fields=fields)
 
     @guard
     def complete(self, *, score: int | None = None, fields: Fields | None = None) -> None:
-        """The level is done; leaving the block adds nothing then. Arguments as for `ProgressionArea.complete`."""
+        """Complete the level; the end of the block then adds nothing. Arguments as for `ProgressionArea.complete`."""
         if self._ends():
             self._area.complete(score=self.score if score is None else score, fields=fields)
 
     def _ends(self) -> bool:
-        """Whether it ends now: once, and only while no other call has ended it or started another attempt."""
+        """Return whether this call ends the attempt: once, and only if no other call ended it or started another."""
         if self._is_over:
             return False
         if not self._number:
@@ -201,12 +201,12 @@ class Attempt:
                 "call complete() or fail() of the attempt itself",
             )
             return False
-        return self._area._open.level is not None  # else the player has left the game, which failed it
+        return self._area._open.level is not None  # else the player left the game, which added the Fail
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
             self.complete()
-        else:  # of any kind: the player left the level, be it by Ctrl-C, a cancelled task or a closed generator
+        else:  # any exception, also Ctrl-C, a cancelled task or a closed generator: the player left the level
             self.fail()

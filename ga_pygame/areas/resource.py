@@ -1,4 +1,4 @@
-"""Virtual currencies: single flows, and wallets that sum up what comes in crumbs.
+"""Virtual currencies: single flows, and wallets that sum up many small flows.
 
 Source: GameAnalytics REST v2, Resource, which asks not to send an event for each coin.
 """
@@ -16,14 +16,16 @@ _SOURCE, _SINK = Flow.SOURCE.value, Flow.SINK.value
 
 
 class ResourceArea:
-    """`tracker.resource`. Amounts are positive; what is spent is sent as a negative amount.
+    """Virtual currency, gained and spent: `tracker.resource`. Any thread.
+
+    Amounts are given positive; those that are spent are sent negative.
 
     Args:
-        post: Takes the events.
-        diagnostics: Takes what is wrong with a call.
-        currencies: The ones that the game declared; `None` for any.
-        item_types: The ones that the game declared; `None` for any.
-        repeat: Takes flows that differ from an earlier one in their amount only.
+        post: Records an event.
+        diagnostics: Reports wrong calls.
+        currencies: The currencies that the game declared; `None` allows any.
+        item_types: The item types that the game declared; `None` allows any.
+        repeat: Records an event that differs from an earlier one only in its amount.
     """
 
     def __init__(
@@ -46,20 +48,20 @@ class ResourceArea:
     def source(
         self, currency: str, amount: float, item_type: str, item_id: str, *, fields: Fields | None = None
     ) -> None:
-        """The player got `amount` of a currency, by what `item_type` and `item_id` say."""
+        """Report `amount` (> 0) of a currency that the player got through the item `item_id` of type `item_type`."""
         key = Resource.key_of(_SOURCE, currency, item_type, item_id)
         if fields is not None or not self._repeat(key, amount, Resource.least):
             self._post(self._checked(Flow.SOURCE, currency, amount, item_type, item_id), fields)
 
     @guard
     def sink(self, currency: str, amount: float, item_type: str, item_id: str, *, fields: Fields | None = None) -> None:
-        """The player spent `amount` of a currency, on what `item_type` and `item_id` say."""
+        """Report `amount` (> 0) of a currency that the player spent on the item `item_id` of type `item_type`."""
         key = Resource.key_of(_SINK, currency, item_type, item_id)
         if fields is not None or not self._repeat(key, amount, Resource.least):
             self._post(self._checked(Flow.SINK, currency, amount, item_type, item_id), fields)
 
     def _checked(self, flow: Flow, currency: str, amount: float, item_type: str, item_id: str) -> Resource:
-        """A checked flow, also against the lists that the game declared."""
+        """Return a flow that is checked, also against the declared currencies and item types."""
         event = Resource(flow, currency, amount, item_type, item_id)
         rules.declared("currency", event.currency, self._currencies)
         rules.declared("item_type", event.item_type, self._item_types)
@@ -67,9 +69,9 @@ class ResourceArea:
 
 
 class Wallet:
-    """`tracker.wallet("gold")`: flows of one currency, summed up and sent once per attempt or 10 s.
+    """Flows of one currency, summed up and sent once per attempt or 10 s: `tracker.wallet("gold")`. Any thread.
 
-    The sums are on disk like events: a crash loses none.
+    The sums are stored on disk as events are, so a crash loses none.
     """
 
     def __init__(
@@ -85,9 +87,9 @@ class Wallet:
 
     @guard
     def earn(self, amount: float, item_type: str, item_id: str, *, fields: Fields | None = None) -> None:
-        """The player got `amount`, by what `item_type` and `item_id` say.
+        """Add `amount` (> 0) that the player got through the item `item_id` of type `item_type`.
 
-        With custom fields it is an event of its own and not summed up: another flow would have other fields.
+        A flow with custom fields is sent as an event of its own, since other flows have other fields.
         """
         key = WalletChange.key_of(_SOURCE, self._currency, item_type, item_id)
         if fields is not None or not self._repeat(key, amount, WalletChange.least):
@@ -95,7 +97,7 @@ class Wallet:
 
     @guard
     def spend(self, amount: float, item_type: str, item_id: str, *, fields: Fields | None = None) -> None:
-        """The player spent `amount`, on what `item_type` and `item_id` say; with custom fields see `earn`."""
+        """Add `amount` (> 0) that the player spent on such an item. Custom fields as for `earn`."""
         key = WalletChange.key_of(_SINK, self._currency, item_type, item_id)
         if fields is not None or not self._repeat(key, amount, WalletChange.least):
             self._flow(Flow.SINK, amount, item_type, item_id, fields)

@@ -1,1 +1,1 @@
-"""What runs on the game thread, beside the event loop; the only package that imports pygame."""
+"""Observes the game's loop, focus, sessions, frames and errors; the only package that imports pygame."""

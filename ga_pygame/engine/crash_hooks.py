@@ -1,9 +1,9 @@
-"""Hears of exceptions that nobody caught, and passes them on: the previous hook is always called.
+"""Observes uncaught exceptions through Python's hooks; the previous hook is always called.
 
-Python asks four hooks: `sys.excepthook` on the main thread, `threading.excepthook` on others, `sys.unraisablehook`
-where an exception cannot go anywhere (`__del__`), and an asyncio loop's `call_exception_handler` for tasks, futures
-and callbacks whose exception nobody took. A game may set a hook of its own later, which does not call ours: so
-`look_after()` puts ours around it, a few times a second.
+Python has four hooks: `sys.excepthook` for the main thread, `threading.excepthook` for other threads,
+`sys.unraisablehook` for an exception that cannot be raised further (in `__del__`), and an asyncio loop's
+`call_exception_handler` for tasks, futures and callbacks whose exception nobody retrieved. A game may later set a hook
+of its own that does not call ours: so `look_after()`, called a few times a second, wraps such a hook.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 Heard = Callable[[BaseException, bool], None]
-"""Takes an exception and whether it ends the game."""
+"""Receives an exception and whether it ends the game."""
 
 MAX_REHOOKS = 8
-"""Times that a hook is put around one that was set later: two parts that both insist must not build a tower."""
+"""Times that we wrap a hook. If another library also wraps it again each time, the chain must not grow for ever."""
 
 _ASYNCIO = "asyncio.base_events"
 
@@ -26,10 +26,10 @@ class _Hook:
     """One of the interpreter's hooks.
 
     Args:
-        owner: What has the hook as an attribute.
-        name: The attribute.
+        owner: The module or class that has the hook as an attribute.
+        name: The attribute's name.
         hear: Called with the hook's arguments, before the previous hook.
-        default: What Python calls if the attribute is `None`.
+        default: The function that Python calls if the attribute is `None`.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class _Hook:
         self._hear = hear
         self._default = default
         self._left = MAX_REHOOKS
-        self._installed: list[tuple[Any, Any]] = []  # ours, and what it calls
+        self._installed: list[tuple[Any, Any]] = []  # our hook, and the hook that it calls
         self._busy = threading.local()
         self._is_on = True
         self.install()
 
     def install(self) -> None:
-        """Put ours around what is there, unless that is ours."""
+        """Wrap the hook in place, unless it is the one that we installed last."""
         found = getattr(self._owner, self._name)
         if self._left <= 0 or (self._installed and found is self._installed[-1][0]):
             return
@@ -54,7 +54,7 @@ class _Hook:
         previous = found if found is not None else self._default
 
         def hook(*args: Any, **kwargs: Any) -> Any:
-            # A hook that was set later may call an earlier one of ours, which it found: the error is heard once.
+            # Our hook may call the game's hook, which calls an earlier hook of ours: report the error only once.
             hears = self._is_on and not getattr(self._busy, "now", False)
             self._busy.now = hears or getattr(self._busy, "now", False)
             try:
@@ -72,17 +72,17 @@ class _Hook:
         setattr(self._owner, self._name, hook)
 
     def remove(self) -> None:
-        """Put the previous one back, except where somebody chained in after us: then ours only passes on."""
+        """Restore the previous hook. If another hook was chained on top of ours, ours stays and only passes on."""
         self._is_on = False
         while self._installed and getattr(self._owner, self._name) is self._installed[-1][0]:
             setattr(self._owner, self._name, self._installed.pop()[1])
 
 
 class CrashHooks:
-    """See the module.
+    """Installs and removes the hooks that the module describes.
 
     Args:
-        heard: Called with each exception, and whether it ends the game.
+        heard: Called with each uncaught exception and whether it ends the game. On the thread that raised it.
     """
 
     def __init__(self, heard: Heard) -> None:
@@ -93,7 +93,7 @@ class CrashHooks:
         self._before = _last_error()
 
     def install(self) -> None:
-        """Chain into the interpreter's hooks."""
+        """Wrap the interpreter's hooks."""
         self._before = _last_error()
         self._hooks = [
             _Hook(sys, "excepthook", self._on_exception, sys.__excepthook__),
@@ -103,14 +103,14 @@ class CrashHooks:
         self._look_for_asyncio()
 
     def look_after(self) -> None:
-        """Put ours around hooks that were set meanwhile. Cheap; called a few times a second."""
+        """Wrap hooks that were set meanwhile. Cheap; called a few times a second."""
         if self._hooks:
             for hook in self._hooks:
                 hook.install()
             self._look_for_asyncio()
 
     def remove(self) -> None:
-        """Put the previous hooks back. An exception that ended the game and passed by ours is heard now."""
+        """Restore the previous hooks. Report an exception that ended the game without reaching our hook."""
         if not self._hooks:
             return
         last = _last_error()
@@ -122,22 +122,22 @@ class CrashHooks:
         self._ended_by = self._before = None
 
     def let_go(self) -> None:
-        """In a forked child: hear nothing any more."""
+        """Restore the previous hooks in a forked child, without reporting anything."""
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
 
     def _look_for_asyncio(self) -> None:
-        """Asyncio takes 40 ms to import, so it is hooked once the game has imported it."""
+        """Hook asyncio if the game has imported it: importing it for the hook alone would cost 40 ms."""
         if not self._has_asyncio and (module := sys.modules.get(_ASYNCIO)) is not None:
-            loop = getattr(module, "BaseEventLoop", None)  # missing while it is being imported
+            loop = getattr(module, "BaseEventLoop", None)  # missing while asyncio is still being imported
             if loop is not None:
                 self._has_asyncio = True
                 self._hooks.append(_Hook(loop, "call_exception_handler", self._on_loop))
 
     def _on_exception(self, _kind: object, error: BaseException, _trace: object) -> None:
         if error is not self._ended_by:
-            self._ended_by = error  # Python keeps it in `sys.last_value`, too
+            self._ended_by = error  # also in `sys.last_value`, where `remove()` must not report it again
             self._heard(error, True)
 
     def _on_argument(self, args: Any) -> None:
@@ -151,6 +151,6 @@ class CrashHooks:
 
 
 def _last_error() -> BaseException | None:
-    """The exception that Python could not pass on to anybody, kept since then; `None` if there was none."""
+    """Return the last exception that reached the top level uncaught, as Python keeps it; `None` if there is none."""
     error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
     return error if isinstance(error, BaseException) else None

@@ -1,7 +1,7 @@
-"""Errors that the game reports, as text, and the limit of how many a launch sends.
+"""Turns errors into text and limits how many a launch sends.
 
-Source: GameAnalytics REST v2, Error: at most 10 a launch, each kind once, so that a thousand repeats of one
-do not hide the others. How errors are heard that nobody caught stands in `crash_hooks`.
+Source: GameAnalytics REST v2, Error: at most 10 a launch, each kind once, so that a thousand repeats of one error
+do not hide the others. Uncaught exceptions come from `crash_hooks`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from ga_pygame.traces import start_of, trace_of, traceback_of
 LIMIT = 10
 """Distinct errors that a launch sends."""
 
-_PLACES = 5  # of a traceback, in a fingerprint
+_PLACES = 5  # innermost calls of a traceback that are part of a fingerprint
 
 MAX_MESSAGE_READ = 2 * rules.MAX_ERROR_MESSAGE
-"""Characters of a message of any length that are looked at: enough to see where a path ends at the limit."""
+"""Characters of a message that are read, however long it is: enough to see where a path at the limit ends."""
 
 
 class ErrorReports:
-    """What is behind `tracker.error()` and `tracker.exception()`. Any thread.
+    """Records errors for `tracker.error()`, `tracker.exception()` and the crash hooks. Any thread.
 
     Args:
-        post: Takes the events.
-        diagnostics: Counts what is not sent.
+        post: Records an event.
+        diagnostics: Counts errors that are not sent.
     """
 
     def __init__(self, post: Post, diagnostics: Diagnostics) -> None:
@@ -51,7 +51,7 @@ class ErrorReports:
             self._seen.add(key)
 
     def exception(self, error: BaseException, severity: Severity | str, fields: Fields | None) -> None:
-        """Record an exception. A wrong severity is left out: it is an error."""
+        """Record an exception. A wrong severity is reported and replaced by `Severity.ERROR`."""
         rules.exception("error", error)
         if self._is_full():
             return
@@ -71,14 +71,14 @@ class ErrorReports:
         self.exception(error, Severity.CRITICAL, None)
 
     def _is_full(self) -> bool:
-        """Whether no error is sent any more: asked before an error becomes text. Counts the error if so."""
+        """Return whether the limit is reached; count the error as dropped if so. Called before it becomes text."""
         is_full = len(self._seen) >= LIMIT
         if is_full:
             self._diagnostics.drop(Drop.ERROR_LIMIT)
         return is_full
 
     def _is_new(self, key: Hashable) -> bool:
-        """Whether no error of this key was recorded yet. Counts the error if one was."""
+        """Return whether no error with this key was recorded yet; count the error as dropped if one was."""
         is_new = key not in self._seen
         if not is_new:
             self._diagnostics.drop(Drop.ERROR_LIMIT)
@@ -89,32 +89,32 @@ _LEVELS: dict[object, Severity] = {severity._value_: severity for severity in Se
 
 
 def _level(severity: object) -> Severity:
-    """The severity that a game named; raises `InvalidEvent`."""
+    """Return the severity that a game named. Raises `InvalidEvent` if there is none of that name."""
     kind = type(severity)
     if kind is Severity:
-        return severity  # type: ignore[return-value]  # it is one
+        return severity  # type: ignore[return-value]  # checked by its type
     found = _LEVELS.get(severity) if kind is str else None
     return found if found is not None else Severity(rules.severity("severity", severity))
 
 
 def describe(error: BaseException) -> str:
-    """The traceback as text without the player's home folder. Long ones keep their end, which says most."""
+    """Return the traceback as text without the player's home folder. A long one keeps its end with the error."""
     return masked_end(_sayable(trace_of(error)), rules.MAX_ERROR_MESSAGE)
 
 
 def clipped(message: object) -> str:
-    """A message without the player's home folder, cut to the longest that the server takes. Takes anything."""
-    text = start_of(message, MAX_MESSAGE_READ)  # before it is encoded
+    """Return any object's text without the player's home folder, cut to `rules.MAX_ERROR_MESSAGE` characters."""
+    text = start_of(message, MAX_MESSAGE_READ)  # cut first, so that a huge message is not encoded
     return masked_start(_sayable(text), rules.MAX_ERROR_MESSAGE)
 
 
 def _sayable(text: str) -> str:
-    """Replace lone surrogates (of `os.fsdecode`), which UTF-8 cannot encode."""
+    """Replace lone surrogates (from `os.fsdecode`), which UTF-8 cannot encode."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def fingerprint(error: BaseException) -> Hashable:
-    """The same for the same kind of error at the same place, whatever its message says."""
+    """Return a key that is equal for errors of one class raised at one place, whatever their messages are."""
     places: deque[Hashable] = deque(maxlen=_PLACES)
     trace = traceback_of(error)
     while trace is not None:

@@ -1,7 +1,7 @@
-"""Whether the player is at the game, read from pygame's state; and the worker that reads it.
+"""Reads from pygame's state whether the player is at the game, and has the worker that reads it.
 
-The state is right where events are not seen: in a game that imported `event.get` by name, reads typed
-events only, or only pumps. Reading it takes 0.1 µs and is safe on any thread.
+The state is right even if our hook sees no events: in a game that imported `event.get` by name, reads only events
+of given types, or only calls `pump()`. Reading it takes 0.1 µs and is safe on any thread.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ _NO_CALLS_SECONDS = 10.0
 
 
 def has_window() -> bool:
-    """Whether pygame's video is up, so that there is or may be a window."""
+    """Return whether pygame's display module is initialised, so that there is or may be a window."""
     return bool(pygame.display.get_init())
 
 
 def is_focused() -> bool:
-    """Whether any of the game's windows has the keyboard; none that is hidden or minimised has."""
+    """Return whether any of the game's windows has keyboard focus; a hidden or minimised window never has."""
     try:
-        # not display.get_active(): it knows one window only, which may be minimised while another is played in
+        # not display.get_active(): it knows only one window, which may be minimised while the player uses another
         return bool(pygame.key.get_focused())
-    except pygame.error:  # pygame.quit() in between
+    except pygame.error:  # another thread called pygame.quit() after the caller's has_window()
         return False
 
 
 class Focus:
-    """Turns what is read into observations of the session.
+    """Passes the focus state that it reads to the session. Any thread.
 
-    Before the first True, False says nothing: a window that is just opening, or a driver that knows no
-    focus (dummy, offscreen), leaves the session active.
+    Until focus was seen once, a window without focus is ignored: it may be just opening, or the video driver may not
+    support focus (dummy, offscreen). The session stays active then.
     """
 
     def __init__(self, session: Session) -> None:
@@ -45,11 +45,11 @@ class Focus:
 
     @property
     def armed(self) -> bool:
-        """Whether this driver has shown that it knows focus."""
+        """Whether focus was seen in this window, so that the driver supports it."""
         return self._armed
 
     def read(self, now: float) -> None:
-        """Observe the state as it is. Any thread."""
+        """Read the focus state and tell the session. Any thread."""
         if not has_window():
             self._armed = False
             self._session.no_window()
@@ -64,11 +64,11 @@ class Watch:
     """The worker that reads the focus state four times a second and notices when the machine slept.
 
     Args:
-        focus: What to read.
-        session: Told of sleep and of pauses that last too long.
-        clock: Tells sleep from a game that holds the interpreter lock: asleep, no processor time passes.
+        focus: Reads the focus state.
+        session: Told of sleep and asked to end pauses that last too long.
+        clock: Tells a sleeping machine from a game that holds the GIL: in sleep the process uses no processor time.
         is_seen: Whether the hook has seen a call of the game.
-        warn: Called once where it has seen none in 10 s.
+        warn: Called once if there is a window and the hook has seen no call for 10 s.
     """
 
     name = "watch"
@@ -89,7 +89,7 @@ class Watch:
         self._finished = True
 
     def step(self, now: float) -> float | None:
-        """Look once."""
+        """Read the focus state once; return the seconds until the next step, `None` after `finish()`."""
         if self._finished:
             return None
         cpu = self._clock.cpu()

@@ -1,4 +1,4 @@
-"""How smoothly the game runs: frame times from its own flips, gathered for half a minute at a time."""
+"""Measures how smoothly the game runs: times between its flips, collected in samples of 30 s."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from ga_pygame.records import Post
 SAMPLE_SECONDS = 30.0
 _BUCKETS = 400
 _PAUSE_SECONDS = 1.0
-"""A longer gap is no frame: the game loaded, or nobody looked."""
+"""A longer time between two flips is not counted as a frame: the game was loading or not shown."""
 
 
 class HealthSampler:
-    """Counts frame times in buckets; costs a frame 0.3 µs. Game thread only.
+    """Counts frame times in buckets of `events.BUCKET_SECONDS`; costs 0.3 µs a frame. Game thread only.
 
     Args:
-        post: Takes the sample.
+        post: Records the `Health` event of each sample.
     """
 
     def __init__(self, post: Post) -> None:
@@ -26,7 +26,7 @@ class HealthSampler:
         self._counts = [0] * _BUCKETS
 
     def frame(self, now: float) -> None:
-        """A frame was shown."""
+        """Count a frame that was shown at `now`, in seconds of the monotonic clock."""
         last, self._last = self._last, now
         if last is None:
             self._since = now

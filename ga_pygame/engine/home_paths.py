@@ -1,8 +1,8 @@
-"""The player's name in paths: an error message shows `~` in place of the home folder, however it is spelled.
+"""Masks the player's name in error messages: each spelling of the home folder becomes `~`. Any thread.
 
-A path comes as it is, as its `repr` (backslashes doubled), as a `file://` address, with slashes of either kind, in
-another case, through a link, or with bytes that are no UTF-8. All are matched by one expression, made once for a
-home. Any thread.
+A path may appear as it is, as its `repr` (backslashes doubled), as a `file://` address, with slashes or backslashes,
+in another case, through a link, or with bytes that are not UTF-8. One regular expression, made once for a home,
+matches all of them.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import sys
 from ga_pygame.traces import pass_on
 
 MIN_HOME_PARTS = 2
-"""Parts of a home that is masked: `/root` names nobody, and a home of `/` would make every slash a `~`."""
+"""Parts that a home must have to be masked: `/root` names nobody, and a home `/` would make every slash a `~`."""
 
-_LONGEST_SPELLING = 4096  # characters of a home in a text: each may take six, as in \\u00e9
+_LONGEST_SPELLING = 4096  # characters of a home as it is spelled in a text; each may take six, as in \\u00e9
 
 MIN_LOGIN = 3
-"""Characters of a player's name that is masked in `ann@laptop`; a shorter one may stand for anything else."""
+"""Characters that a player's name must have to be masked in `ann@laptop`; a shorter one may mean anything."""
 
 _SEPARATOR = r"(?:[\\/]{1,8}|%5c|%2f)"
 _ROOTS = (
     r"(?:home|homes|users|user|profiles|media|mnt|documents and settings|documents%20and%20settings"
     rf"|run{_SEPARATOR}user{_SEPARATOR}\d{{1,10}})"
 )
-"""Folders whose entries are named after users."""
+"""Folders that have an entry for each user, named after the user."""
 _END = r"(?![\w+@-]|\.\w)"
-"""What may not follow: `/home/ann` is no part of `/home/annabel`, `/home/ann-2` or `/home/ann.old`."""
+"""Matches if the name ends here: `/home/ann` must not match in `/home/annabel`, `/home/ann-2` or `/home/ann.old`."""
 
 
 def masked(text: str) -> str:
@@ -39,7 +39,7 @@ def masked(text: str) -> str:
 
 
 def masked_start(text: str, longest: int) -> str:
-    """The first `longest` characters of the masked text; a home that is cut in two is left out whole."""
+    """Return the first `longest` characters of the masked text; a home that the cut would halve is left out."""
     if len(text) > longest:
         cut = _straddled(text, longest)
         text = text[: cut[0] if cut else longest]
@@ -47,7 +47,7 @@ def masked_start(text: str, longest: int) -> str:
 
 
 def masked_end(text: str, longest: int) -> str:
-    """The last `longest` characters of the masked text; a home that is cut in two is left out whole."""
+    """Return the last `longest` characters of the masked text; a home that the cut would halve is left out."""
     if len(text) > longest:
         cut = _straddled(text, len(text) - longest)
         text = text[cut[1] if cut else len(text) - longest :]
@@ -55,7 +55,7 @@ def masked_end(text: str, longest: int) -> str:
 
 
 def _straddled(text: str, place: int) -> tuple[int, int] | None:
-    """Where a home begins and ends that a cut at that place would halve."""
+    """Return start and end of the home that a cut at `place` would halve; `None` if there is none."""
     pattern = _pattern(_homes(), _account())
     if pattern is not None:
         for found in pattern.finditer(text, max(0, place - _LONGEST_SPELLING), place + _LONGEST_SPELLING):
@@ -69,14 +69,14 @@ def _replaced(found: re.Match[str]) -> str:
 
 
 def _homes() -> tuple[str, ...]:
-    """The home folder as the environment, the system and its links name it."""
+    """Return the home folder as the environment and the system's list of users name it."""
     named = [os.environ.get(name) for name in ("HOME", "USERPROFILE")]
     named.append(os.environ.get("HOMEDRIVE", "") + os.environ.get("HOMEPATH", ""))
     return tuple(dict.fromkeys(home for home in (*named, _home_of_the_system()) if home))
 
 
 def _account() -> str:
-    """The name of the player's account, "" if the environment does not say it."""
+    """Return the name of the player's account; "" if the environment does not have it."""
     return next(filter(None, map(os.environ.get, ("USERNAME", "USER", "LOGNAME"))), "")
 
 
@@ -95,7 +95,7 @@ def _home_of_the_system() -> str:
 
 @functools.lru_cache(maxsize=8)
 def _pattern(homes: tuple[str, ...], account: str) -> re.Pattern[str] | None:
-    """What matches every spelling of these homes; `None` if all are too short."""
+    """Return an expression that matches every spelling of these homes; `None` if all have too few parts."""
     spellings: dict[str, None] = {}
     names = {_spelled(account): account} if len(account) > 1 else {}
     for home in homes:
@@ -104,7 +104,7 @@ def _pattern(homes: tuple[str, ...], account: str) -> re.Pattern[str] | None:
             if len(parts) < MIN_HOME_PARTS or not re.match(r"[\\/]|[A-Za-z]:[\\/]", path):
                 continue
             drive = re.match(r"[A-Za-z]:", path)
-            # /c/Users/ann is how Unix shells on Windows write C:\Users\ann
+            # Unix shells on Windows write C:\Users\ann as /c/Users/ann
             start = rf"(?:{drive[0]}|{_SEPARATOR}{drive[0][0]}|{drive[0][0]}%3a)" if drive else ""
             spellings[start + "".join(_SEPARATOR + _spelled(part) for part in parts)] = None
             names[_spelled(parts[-1])] = parts[-1]
@@ -112,7 +112,7 @@ def _pattern(homes: tuple[str, ...], account: str) -> re.Pattern[str] | None:
         return None
     longest_first = "|".join(sorted(spellings, key=len, reverse=True))
     users = rf"(?P<root>{_SEPARATOR}{_ROOTS}{_SEPARATOR})(?:{'|'.join(names)})"
-    # A home at the start of a path is `~`; in the middle of another, such as /backup/home/ann, the name is.
+    # A home at the start of a path becomes `~`; inside another path, such as /backup/home/ann, only the name does.
     ways = rf"(?<![\w.-])(?:{longest_first})|{users}|(?:{longest_first})"
     logins = "|".join(name for name, plain in names.items() if len(plain) >= MIN_LOGIN)
     login = rf"|(?<![\w.@+-])(?:{logins})(?=@\w)" if logins else ""
@@ -127,7 +127,7 @@ def _real(path: str) -> str:
 
 
 def _spelled(part: str) -> str:
-    """An expression for one part of a path in all its spellings."""
+    """Return an expression that matches one part of a path in all its spellings."""
     if not part.isascii():
         import unicodedata  # noqa: PLC0415 - only for a name that is not ASCII
 
@@ -162,7 +162,7 @@ def _spelled_character(character: str) -> str:
 
 
 def _is_escaped(character: str) -> bool:
-    """Whether a character stands for a byte that is no UTF-8, as `os.fsdecode` writes it."""
+    """Return whether a character is a surrogate by which `os.fsdecode` writes a byte that is not UTF-8."""
     return "\udc80" <= character <= "\udcff"
 
 

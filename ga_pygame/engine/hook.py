@@ -1,7 +1,7 @@
-"""The only place that wraps pygame: event.get, poll and wait, display.flip and update, pygame.quit.
+"""Wraps pygame's functions, as the only module: event.get, poll and wait, display.flip and update, pygame.quit.
 
-The original is always called with the same arguments and its result is returned unchanged; an event is
-observed, never taken. What of ours fails is reported and does not reach the game.
+The original is always called with the same arguments and its result is returned unchanged; an event is observed,
+never removed. If our code fails, that is reported and does not reach the game.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ga_pygame.traces import pass_on
 
 
 def _types(*names: str) -> frozenset[int]:
-    """Event types by name; an old, classic pygame has not all of them."""
+    """Return event types by their names; old versions of classic pygame do not have all of them."""
     return frozenset(getattr(pygame, name) for name in names if hasattr(pygame, name))
 
 
@@ -41,10 +41,10 @@ CLASSIC = (
 
 
 class Loop(Protocol):
-    """What follows from what the hook sees."""
+    """The calls that a hook makes when it sees a call of the game. Game thread."""
 
     def tick(self) -> None:
-        """Called in the game's own calls, a few times each frame."""
+        """Called inside the game's calls of pygame, a few times each frame."""
         ...
 
     def frame_shown(self) -> None:
@@ -65,19 +65,22 @@ class Loop(Protocol):
 
 
 _IDLE = "_ga_pygame_idle"
-"""On a wrapper of a hook that is removed and lies under another: what it wrapped."""
+"""Attribute of a wrapper that was removed while another one wraps it: the function that it wrapped."""
 
 
 class Hook:
-    """Watches the game's loop.
+    """Watches the game's loop. Game thread only.
 
     Args:
         session: Told of focus.
-        focus: Reads pygame's state.
-        clock: For the times of what is seen.
-        diagnostics: Told of failures of ours.
+        focus: Reads the focus state from pygame.
+        clock: Gives the times of events and frames.
+        diagnostics: Told if our code fails.
         loop: Called as its methods say.
-        health: Told of each frame, if anybody wants to know.
+        health: Told of each frame; `None` if no destination wants that.
+
+    Attributes:
+        seen: Whether a call of the game was seen.
     """
 
     def __init__(
@@ -116,29 +119,29 @@ class Hook:
         self._register_quit()
 
     def remove(self) -> None:
-        """Put pygame's functions back, except where somebody wrapped them after us."""
+        """Restore pygame's functions. If another library has wrapped ours, ours stays and only passes on."""
         self._is_installed = False
         for module, name, original, wrapper in self._wrapped:
             if getattr(module, name) is wrapper:
                 while (beneath := getattr(original, _IDLE, None)) is not None:
-                    original = beneath  # noqa: PLW2901 - a hook of ours that was removed while this one lay over it
+                    original = beneath  # noqa: PLW2901 - a hook of ours that was removed while this one wrapped it
                 setattr(module, name, original)
             else:
                 setattr(wrapper, _IDLE, original)
         self._wrapped = []
 
     def process(self, event: pygame.event.Event) -> None:
-        """Observe one event; a game may pass what is none."""
+        """Observe one event. A game may pass any object; one that is not an event is ignored."""
         try:
             kind = event.type
-        except Exception as failure:  # noqa: BLE001 - it is none
+        except Exception as failure:  # noqa: BLE001 - not an event
             pass_on(failure)
             return
         if type(kind) is int and kind in _WATCHED:
             self._observe(kind)
 
     def frame(self, now: float) -> None:
-        """Look after what is due: the focus state four times a second."""
+        """Read the focus state and call `look_after()` if they are due: four times a second."""
         self.seen = True
         if now >= self._next_read:
             self._next_read = now + WATCH_SECONDS
@@ -146,7 +149,7 @@ class Hook:
             self._loop.look_after()
             if self._is_installed and not self._quit_registered and pygame.display.get_init():
                 self._register_quit()
-                self._session.start(now)  # the game went on after pygame.quit()
+                self._session.start(now)  # the game initialised pygame again after pygame.quit()
 
     # --- wrapping ---------------------------------------------------------------------------------------
 
@@ -166,11 +169,11 @@ class Hook:
             return result
 
         setattr(module, name, wrapper)
-        vars(wrapper).pop(_IDLE, None)  # `wraps` copies the original's
+        vars(wrapper).pop(_IDLE, None)  # `functools.wraps` copies it from the original
         self._wrapped.append((module, name, original, wrapper))
 
     def _seen_all(self, events: Iterable[pygame.event.Event]) -> None:
-        if type(events) is list:  # else another wrapper answered; of a generator we would take the game's events
+        if type(events) is list:  # else another library's wrapper answered: reading its generator would consume events
             for event in events:
                 self.process(event)
         self._tick()
@@ -191,14 +194,14 @@ class Hook:
             self._loop.flush()
             return
         self._focus.read(now)
-        if not self._focus.armed:  # a driver without focus: the event is all there is
+        if not self._focus.armed:  # the driver does not report focus: only the event tells of it
             if kind in _LOST:
                 self._session.blur(now)
             else:
                 self._session.focus(now)
 
     def _register_quit(self) -> None:
-        # pygame calls a registered function at one pygame.quit() only, and forgets it then
+        # pygame calls a registered function at the next pygame.quit() only, then forgets it
         pygame.register_quit(self._quit)
         self._quit_registered = True
 

@@ -1,11 +1,11 @@
 """The session's state machine: closed, active, paused.
 
-A session is the time that a player is focused on the game. It pauses at the instant when focus is lost; if
-focus comes back within the pause timeout it goes on, else it ended at that instant and a new one starts.
+A session is the time that a player is focused on the game. It pauses at the instant when focus is lost. If focus
+comes back within the pause timeout, the session goes on; else it ended at that instant, and a new one starts.
 
-Two threads observe: the game thread through its events, the watch worker through pygame's state. Each
-puts its observation into a queue and whoever is free applies them, in order, under a lock that is only ever
-tried: nobody waits for it, least of all the game.
+Two threads observe: the game thread through its events, the watch worker through pygame's state. Each appends its
+observation to a queue, then tries the lock without waiting. The thread that gets the lock applies all observations
+in order, also those that the other thread appends meanwhile. So the game never waits for the worker.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ga_pygame.kinds import Event
 from ga_pygame.records import SessionRef
 
 FLAP_SECONDS = 0.5
-"""A shorter loss of focus is a window manager at work: a fullscreen toggle, a second window."""
+"""A loss of focus up to this long is caused by the window manager: a fullscreen toggle, a second window."""
 
 
 class Phase(Enum):
@@ -33,14 +33,15 @@ class Phase(Enum):
 
 
 class State(NamedTuple):
-    """A session at one moment; times in seconds of `Clock.monotonic`.
+    """A session at one moment. Immutable; times in seconds of `Clock.monotonic`.
 
     Attributes:
+        phase: Whether it is closed, active or paused.
         session: The running session, or the last one.
         since: When the phase began.
-        focused: Seconds focused before that.
-        left: The player left the game: a window that is still open and focused begins no session any more.
-        final: The game is over; no session starts any more.
+        focused: Seconds of focus before that.
+        left: Whether the player left the game: a window that is still open and focused starts no new session.
+        final: Whether the game is over: no session starts any more.
     """
 
     phase: Phase = Phase.CLOSED
@@ -51,7 +52,7 @@ class State(NamedTuple):
     final: bool = False
 
     def length(self, now: float) -> float:
-        """Seconds focused until `now`."""
+        """Return the seconds of focus until `now`."""
         return self.focused + (max(0.0, now - self.since) if self.phase is Phase.ACTIVE else 0.0)
 
 
@@ -59,14 +60,14 @@ Observation = Callable[["Session"], None]
 
 
 class Session:
-    """See the module. All methods may be called by any thread and never block.
+    """The state machine that the module describes. Any thread; no method blocks.
 
     Args:
-        pause_timeout: A longer pause ends the session, in seconds.
+        pause_timeout: Seconds; a longer pause ends the session.
         new_id: Makes session ids.
-        post: Takes the `user` and `session_end` events, with their session and time.
-        started: Told of each session that starts.
-        ended: Told of each session that ends: id, whole seconds, reason.
+        post: Records the `user` and `session_end` events, with their session and time.
+        started: Called with each session that starts.
+        ended: Called for each session that ends, with the session, its whole seconds of focus, and the reason.
     """
 
     def __init__(
@@ -90,24 +91,24 @@ class Session:
     # --- observations -----------------------------------------------------------------------------------
 
     def start(self, at: float) -> None:
-        """A session begins, unless one runs."""
+        """Start a session at this time, unless one runs."""
         self._observe(lambda machine: machine._start(at))
 
     def focus(self, at: float) -> None:
-        """The player is at the game."""
+        """Note that a window of the game has focus: resume the session or start one."""
         self._observe(lambda machine: machine._focus(at))
 
     def blur(self, at: float) -> None:
-        """The player is elsewhere."""
+        """Note that no window of the game has focus: pause the session."""
         self._observe(lambda machine: machine._blur(at))
 
     def no_window(self) -> None:
-        """There is no window: one that is focused later belongs to a game that goes on after `pygame.quit()`."""
+        """Note that there is no window. A window focused later starts a session, also after an `end()` not final."""
         if self.state.left:
             self._observe(lambda machine: machine._no_window())
 
     def slept(self, fell_asleep: float, woke_up: float) -> None:
-        """The machine slept: a pause, unless there was one already."""
+        """Note that the machine slept between these times: count that as a pause, unless the session was paused."""
 
         def apply(machine: Session) -> None:
             if machine.state.phase is Phase.ACTIVE:
@@ -117,17 +118,19 @@ class Session:
         self._observe(apply)
 
     def check(self, now: float) -> None:
-        """End a session whose pause has lasted too long."""
+        """End the session if its pause has lasted longer than the timeout."""
         state = self.state
         if state.phase is Phase.PAUSED and now - state.since > self._pause_timeout:
             self._observe(lambda machine: machine._time_out(now))
 
     def end(self, at: float, reason: str, *, final: bool = False) -> None:
-        """The player leaves: focus begins no session before `no_window()`, and after `final` nothing does."""
+        """End the session: focus starts a new one only after `no_window()`, and after `final` nothing does."""
         self._observe(lambda machine: machine._leave(at, reason, final=final))
 
     def _observe(self, observation: Observation) -> None:
         self._observations.append(observation)
+        # The outer loop looks again after the release: the other thread may have appended after the inner loop ended
+        # and failed to get the lock. Without that look its observation would wait for the next one.
         while self._observations and self._applying.acquire(blocking=False):
             try:
                 while self._observations:
@@ -135,7 +138,7 @@ class Session:
             finally:
                 self._applying.release()
 
-    # --- transitions: one at a time ---------------------------------------------------------------------
+    # --- transitions: under the lock --------------------------------------------------------------------
 
     def _start(self, at: float) -> None:
         if self.state.phase is not Phase.CLOSED or self.state.final:

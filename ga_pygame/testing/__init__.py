@@ -1,4 +1,4 @@
-"""What tests put in the place of time, threads and network, in games and here: nothing sleeps, nothing leaves.
+"""Replacements of time, threads and network for tests, of games and of this package: nothing sleeps or is sent.
 
 `docs/testing.md` has an example.
 """
@@ -18,11 +18,15 @@ __all__ = ["FrameRunner", "ManualClock", "Parts", "ScriptedTransport", "tracker_
 
 
 def tracker_of(parts: Parts, **knobs: Any) -> Tracker:
-    """Make a tracker of other parts: a clock that stands still, a transport that answers from a script.
+    """Make a tracker with replaced parts, such as a manual clock or a transport that answers from a script.
 
     Args:
-        parts: The classes; those that are left out are a desktop's.
-        **knobs: As `Tracker` takes them.
+        parts: Functions that make the parts; a part that is not given is the one of a desktop.
+        **knobs: The keywords of `Tracker`.
+
+    Raises:
+        TypeError: There is no knob of that name.
+        ValueError: A knob's value is wrong.
     """
     tracker = Tracker.__new__(Tracker)
     tracker._assemble(parts, knobs)
@@ -30,10 +34,10 @@ def tracker_of(parts: Parts, **knobs: Any) -> Tracker:
 
 
 class ManualClock:
-    """Time that moves when the test says so.
+    """A clock that stands still until `advance()` is called.
 
     Args:
-        monotonic: The first reading, in seconds.
+        monotonic: The first reading of the monotonic clock, in seconds.
         wall: The wall clock at that moment, in seconds since 1970.
     """
 
@@ -53,17 +57,17 @@ class ManualClock:
         return self._cpu
 
     def advance(self, seconds: float, *, cpu: float = 0.0) -> float:
-        """Let time pass, `cpu` seconds of it with this process at work; return the new reading."""
+        """Let `seconds` pass; this process uses `cpu` seconds of processor time in them. Return the new reading."""
         self._now += seconds
         self._cpu += cpu
         return self._now
 
 
 class ScriptedTransport:
-    """Answers from a script and keeps what was sent.
+    """A transport that answers from a script and keeps the requests in `sent`.
 
     Args:
-        answers: Replies in order, or functions of the request; the last one is repeated for ever.
+        answers: Replies in order, or functions that make one of the request; the last is repeated for ever.
     """
 
     def __init__(self, answers: Iterable[Reply | Callable[[Request], Reply]]) -> None:
