@@ -1,8 +1,8 @@
 """Annotations, the fields that all events carry: one table with the rule and the origin of each.
 
-`records.Context` has its parts from here, the encoder its JSON, the journal what it keeps and how that is checked, the
-collector its validation; `docs/events.md` is compared with it. A new annotation is a row here, whoever sets it
-(`Recorder.change`), and a row there.
+`records.Context` takes its parts from here, the encoder its JSON, the journal the values and their checks, the
+collector its validation; a test compares `docs/events.md` with it. A new annotation needs a row here, a caller of
+`Recorder.change` that sets it, and a row in that list.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ga_pygame.rules import Field
 
 
 class Origin(Enum):
-    """Where an annotation comes from."""
+    """The source of an annotation's value."""
 
     LAUNCH = "the machine or this package; never changes during a launch"
     SESSION = "the session"
@@ -39,13 +39,13 @@ class Annotation(NamedTuple):
     """A field that events share.
 
     Attributes:
-        name: On the wire.
+        name: The name on the wire.
         field: The server's rule.
-        fixed: Gives the value if it comes from the launch.
-        part: The attribute of `Context` that holds it. Several with the same part are a tuple of their values in this
-            order, or a mapping by their names.
-        given: The rule for what the game says, if it is not the server's.
-        is_kept: Whether the player has the value at the next launch, too; see `kept`.
+        fixed: Returns the value if it comes from the launch.
+        part: The attribute of `Context` that holds it. If several annotations share a part, it is a tuple of their
+            values in the order of the table, or a mapping by their names.
+        given: The rule for the value that the game passes, if it is not the server's.
+        is_kept: Whether the value is kept for the next launch; see `kept`.
     """
 
     name: str
@@ -108,7 +108,7 @@ ANNOTATIONS = (
     Annotation("logon_googleplay", _flag),
     Annotation("jailbroken", _flag),
 )
-"""All of them. Any other field is accepted, as the server does."""
+"""All annotations. The collector accepts any other field, as the server does."""
 
 FIELDS: Mapping[str, Field] = {one.name: one.field for one in ANNOTATIONS}
 """The server's rules by name."""
@@ -117,7 +117,7 @@ PARTS: Mapping[str, tuple[Annotation, ...]] = {
     part: tuple(one for one in ANNOTATIONS if one.part == part)
     for part in dict.fromkeys(one.part for one in ANNOTATIONS if one.part)
 }
-"""What each part of a `Context` holds."""
+"""The annotations in each part of a `Context`."""
 
 
 @cache
@@ -141,11 +141,11 @@ def context_annotations(context: object) -> dict[str, Any]:
 
 
 def sound_parts(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the parts of a `Context` that a file holds; one that breaks its rule is left out.
+    """Check the parts of a `Context` that come from a file; leave out those that break their rule.
 
     Raises:
-        InvalidEvent: What must be there breaks its rule.
-        ValueError: A tuple has not the right length.
+        InvalidEvent: A required one breaks its rule.
+        ValueError: A tuple has the wrong length.
     """
     parts: dict[str, Any] = {}
     for part, members in PARTS.items():

@@ -1,6 +1,6 @@
-"""Categories: the rules for what an event says on the wire, as the collector checks it.
+"""The rules for each category of events on the wire, for the collector.
 
-A kind of ours has its fields in its class; what only the official SDKs send stands here.
+A kind of ours has its fields in its class; this module adds the categories that only the official SDKs send.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _TYPES_SOURCE = "REST v2, Event types"
 
 
 class Category(NamedTuple):
-    """The events of one category.
+    """The wire rules of one category.
 
     Attributes:
-        own: The fields that it adds to the annotations.
-        told_by: The fields that tell its events apart, the most general first.
-        number: The field that says how much, "" if there is none.
+        own: The category's own fields.
+        told_by: The fields that distinguish its events, the most general first.
+        number: The field with an event's amount, "" if there is none.
         shared: The annotations.
-        fields: All of them.
-        required: Those that must be there.
+        fields: Annotations and own fields.
+        required: The names of required fields.
     """
 
     own: Mapping[str, Field]
@@ -59,7 +59,7 @@ _OF_OTHER_SDKS = {
         shared={name: Field(field.check, required=name in _OF_SDK_ERRORS) for name, field in FIELDS.items()},
     ),
 }
-"""What only official SDKs send; it is in no REST document."""
+"""Categories that only official SDKs send; no REST document describes them."""
 
 _known = dict(_OF_OTHER_SDKS)
 
@@ -85,7 +85,7 @@ def names() -> list[str]:
 def wire_errors(event: Mapping[str, Any]) -> Iterator[InvalidEvent]:
     """Yield every broken rule of one event as it came over the wire.
 
-    A `null` counts as absent: official SDKs send it for NaN and for what is not set.
+    A `null` counts as absent: official SDKs send it for NaN and for values that are not set.
     """
     category = event.get("category")
     if category is None:
@@ -112,7 +112,7 @@ def wire_errors(event: Mapping[str, Any]) -> Iterator[InvalidEvent]:
 
 
 def _missing_field(name: str, field: Field) -> InvalidEvent:
-    """What a field that is not there should hold, by its own rule: nothing keeps it that is missing."""
+    """Make the error for a missing required field; it states the field's own rule, if `MISSING` breaks that."""
     try:
         field.check(name, MISSING)
     except InvalidEvent as error:

@@ -1,9 +1,9 @@
-"""What a game can report: one frozen class per kind of event.
+"""The kinds of events that a game can report: one immutable class per kind.
 
-An invalid event cannot exist: each class checks itself against `rules` when it is made, and holds what the checks
-return: values of exact built-in types. They are plain classes: a frozen dataclass costs 0.4 ms more when imported.
-`wire()` gives the event's own fields under GameAnalytics' names, the field's standard vocabulary; the numbers that
-count across launches (`session_num`, `transaction_num`, `attempt_num`) are added where they are kept, in the writer.
+An invalid event cannot exist: each class checks its arguments against `rules` and holds the values that the checks
+return, which have exact built-in types. They are plain classes: a frozen dataclass costs 0.4 ms more at import.
+`wire()` returns the event's own fields under GameAnalytics' names, the standard vocabulary of game analytics. The
+writer adds the numbers that count across launches (`session_num`, `transaction_num`, `attempt_num`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ga_pygame.rules import Field
 
 FieldValue = str | int | float
 Fields = Mapping[str, FieldValue]
-"""Custom fields: at most 50, keys of letters, digits and _, strings of at most 256 or numbers."""
+"""Custom fields: at most 50; keys of letters, digits and _; values are strings of at most 256 characters or numbers."""
 
 
 class Flow(str, Enum):
@@ -39,7 +39,7 @@ class Status(str, Enum):
 
 
 class Severity(str, Enum):
-    """How bad an error is."""
+    """The severity of an error."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -49,7 +49,7 @@ class Severity(str, Enum):
 
 
 class User(Event):
-    """A session starts. Source: GameAnalytics REST v2, User."""
+    """The start of a session. Source: GameAnalytics REST v2, User."""
 
     __slots__ = ()
     code = 2
@@ -62,12 +62,12 @@ class User(Event):
 
 
 class SessionEnd(Event):
-    """A session is over. Source: GameAnalytics REST v2, Session end.
+    """The end of a session. Source: GameAnalytics REST v2, Session end.
 
     Attributes:
-        length: Whole seconds that the player was focused on the game.
-        reason: `quit`, `pause`, `crash`, `closed` or `lost` (found at the next launch); not sent to
-            GameAnalytics, which has no field for it.
+        length: Whole seconds for which the player was focused on the game.
+        reason: `quit`, `pause`, `crash`, `closed` or `lost` (found at the next launch); not sent to GameAnalytics,
+            which has no field for it.
     """
 
     __slots__ = ("length", "reason")
@@ -117,7 +117,7 @@ class Business(Event):
 
     @staticmethod
     def key_of(currency: str, item_type: str, item_id: str, cart_type: str | None) -> Key:
-        """The key of a call's arguments."""
+        """Make the key from a call's arguments."""
         return ("business", currency, item_type, item_id, cart_type)
 
     @property
@@ -165,7 +165,7 @@ class Resource(Event):
 
     @staticmethod
     def key_of(flow: str, currency: str, item_type: str, item_id: str) -> Key:
-        """The key of a call's arguments; `flow` is the value of a `Flow`, whose own hash is slow."""
+        """Make the key from a call's arguments; `flow` is the value of a `Flow`, since an enum's hash is slow."""
         return (flow, currency, item_type, item_id)
 
     @property
@@ -181,7 +181,7 @@ class Resource(Event):
 
 
 class WalletChange(Event):
-    """A resource flow to be summed up with others of its kind and sent as one `Resource` later."""
+    """A change of a wallet; the writer adds up those of the same key and sends them as one `Resource`."""
 
     __slots__ = ("change",)
     code = 6
@@ -197,7 +197,7 @@ class WalletChange(Event):
 
     @staticmethod
     def key_of(flow: str, currency: str, item_type: str, item_id: str) -> Key:
-        """The key of a call's arguments; for `flow` see `Resource.key_of`."""
+        """Make the key from a call's arguments; for `flow` see `Resource.key_of`."""
         return ("wallet", flow, currency, item_type, item_id)
 
     @property
@@ -211,7 +211,7 @@ class WalletChange(Event):
 
     def with_number(self, number: float | None) -> WalletChange:
         made: WalletChange = object.__new__(WalletChange)
-        setattr(made, "change", self.change.with_number(number))  # noqa: B010 - it is final for everybody else
+        setattr(made, "change", self.change.with_number(number))  # noqa: B010 - it is `Final` for other code
         return made
 
     def values(self) -> tuple[Any, ...]:
@@ -249,7 +249,7 @@ class Progression(Event):
 
     @staticmethod
     def key_of(status: str, levels: tuple[str, ...]) -> Key:
-        """The key of a call's arguments; `status` is the value of a `Status`, whose own hash is slow."""
+        """Make the key from a call's arguments; `status` is the value of a `Status`, since an enum's hash is slow."""
         return ("progression", status, *levels)
 
     @property
@@ -258,7 +258,7 @@ class Progression(Event):
 
     @property
     def level(self) -> str:
-        """The parts joined by ':', the key under which attempts are counted."""
+        """Return the parts joined by ':', the name under which attempts are counted."""
         return ":".join(self.levels)
 
     def wire(self) -> dict[str, Any]:
@@ -269,7 +269,7 @@ class Progression(Event):
 
 
 class Design(Event):
-    """Anything else a game wants to count, with an optional value. Source: GameAnalytics REST v2, Design."""
+    """An event of the game's own, with an optional value. Source: GameAnalytics REST v2, Design."""
 
     __slots__ = ("event_id", "value")
     code = 8
@@ -285,7 +285,7 @@ class Design(Event):
 
     @staticmethod
     def key_of(event_id: str) -> Key:
-        """The key of a call's arguments."""
+        """Make the key from a call's arguments."""
         return event_id
 
     @property
@@ -299,7 +299,7 @@ class Design(Event):
 
 
 class Error(Event):
-    """Something went wrong. Source: GameAnalytics REST v2, Error."""
+    """An error in the game. Source: GameAnalytics REST v2, Error."""
 
     __slots__ = ("severity", "message")
     code = 9
@@ -316,15 +316,15 @@ class Error(Event):
 
 
 BUCKET_SECONDS = 0.00025
-"""The width of a frame time's bucket; the last bucket holds all that is longer."""
+"""The width of a bucket of frame times; the last bucket also holds all longer ones."""
 
 
 class Health(Event):
-    """How smoothly the game ran for a while; GameAnalytics' REST API has no such event.
+    """The frame rate of the game over some time; GameAnalytics' REST API has no such event.
 
     Attributes:
-        seconds: The time that the frames took together.
-        counts: Frames by their time, in buckets of `BUCKET_SECONDS`.
+        seconds: The time of all frames together.
+        counts: The number of frames by their time, in buckets of `BUCKET_SECONDS`.
     """
 
     __slots__ = ("seconds", "counts")

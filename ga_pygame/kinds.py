@@ -1,4 +1,4 @@
-"""What an event kind is: the base class, and the table of all kinds. The kinds themselves are in `events`."""
+"""The base class of event kinds, and the table of all kinds. The kinds themselves are in `events`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ga_pygame.checks import Integer, Number
 from ga_pygame.rules import Field
 
 Key = str | tuple[object, ...]
-"""All that an event says but its number; events with the same key are checked once."""
+"""Everything in an event except its number; events with the same key are checked once."""
 
 
 EXACT = 2**53
-"""Whole numbers up to here are floats, too: a row holds its number as a float."""
+"""Up to here a float holds whole numbers exactly; a row holds its number as a float."""
 ABOVE_ZERO = 5e-324
 """The smallest number that is more than 0."""
 
@@ -23,29 +23,29 @@ KIND_BY_CODE: dict[int, type[Event]] = {}
 """All kinds by their code; filled when `events` is imported."""
 
 KIND_BY_CATEGORY: dict[str, type[Event]] = {}
-"""The kind of each category; of several kinds the first, which says what the category holds on the wire."""
+"""The kind of each category; the first one if there are several. It has the category's rules for the wire."""
 
 
 class Event:
     """Base of all event kinds. Immutable; checked when created.
 
-    A kind is one class. `__slots__` are the arguments of its `__init__`, in that order: the journal keeps them so. A
-    kind that a game repeats has a static method `key_of`. It makes the key of what the game passed to the call; the
+    A kind is one class. `__slots__` are the arguments of its `__init__`, in the same order, in which the journal keeps
+    them. A kind that a game repeats has a static method `key_of`, which makes the key from the call's arguments; the
     property `key` calls it with the event's own values, so that call and event agree.
 
     Attributes:
-        code: Stands for the kind in the journal; never used for another one.
-        category: On the wire.
-        wire_fields: The server's rules for the fields that `wire` gives and the writer adds.
-        told_by: The fields that tell events of the category apart, the most general first. A destination or a page that
-            does not know the category shows them.
-        variants: What the first part of the first such field may be, if those are few.
-        summed: The fields that a destination may add up; the first one says how much.
-        wanted_by: The attribute of a destination that says that it wants these events; "": all get them.
-        is_counted: The writer gives it a counter or sums it up; see `delivery/page.py`.
-        number_name: The attribute that differs between events of one key, "" if there is none.
+        code: The kind's number in the journal; never used for another kind.
+        category: The category on the wire.
+        wire_fields: The server's rules for the fields that `wire` returns and the writer adds.
+        told_by: The fields that distinguish events of the category, the most general first. A destination or a page
+            that does not know the category shows them.
+        variants: The values of the first part of the first such field, if those are few.
+        summed: The fields that a destination may add up; the first one is the event's amount.
+        wanted_by: The attribute of a destination that is true if it wants these events; "" if all get them.
+        is_counted: Whether the writer adds a counter or sums these events up; see `delivery/slice_writer.py`.
+        number_name: The attribute in which events of one key differ, "" if there is none.
         number_field: The same on the wire, where it may have another sign.
-        number_rule: What that number must keep; `None` if there is none.
+        number_rule: The rule for that number; `None` if there is none.
         least: The lowest number that a repeat may have; if it is more than `-EXACT`, a repeat must have one.
     """
 

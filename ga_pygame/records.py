@@ -1,6 +1,6 @@
-"""What carries an event: its session, its context, and the record that holds all three.
+"""The record of an event: the event with its session and its context.
 
-Events and these are values: nothing of them changes any more, so that any thread may hold them.
+All of these are immutable, so any thread may hold them.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from ga_pygame.events import Fields
 from ga_pygame.kinds import Event, Key
 
 new_tuple = tuple.__new__
-"""Makes a named tuple in 0.1 µs; its own constructor takes 0.4."""
+"""Makes a named tuple in 0.1 µs; its own constructor takes 0.4 µs."""
 
 
 class Post(Protocol):
-    """Stamps an event and puts it into the inbox; raises `InvalidEvent` for wrong custom fields."""
+    """A function that stamps an event and puts it into the inbox; raises for invalid custom fields in strict mode."""
 
     def __call__(self, event: Event, fields: Fields | None) -> None: ...
 
 
 class Repeat(Protocol):
-    """Records a repeat of an event that was recorded before; false if it was not, or the number is unusual."""
+    """A function that records a repeat of a known event; false if the caller must take the slow path."""
 
     def __call__(self, key: Key, number: float | None, least: float = ..., fields: Fields | None = ...) -> bool: ...
 
@@ -34,7 +34,7 @@ def no_repeat(  # a `Repeat`
     least: float = 0.0,  # noqa: ARG001
     fields: Fields | None = None,  # noqa: ARG001
 ) -> bool:
-    """What remembers no kinds."""
+    """Return false: a `Repeat` that knows no events."""
     return False
 
 
@@ -43,7 +43,7 @@ class SessionRef:
 
     Attributes:
         id: Lower-case UUID.
-        started: When it began, in seconds of `Clock.monotonic`.
+        started: The time of its start, in seconds of `Clock.monotonic`.
     """
 
     __slots__ = ("id", "started")
@@ -54,14 +54,14 @@ class SessionRef:
 
 
 AS_KEPT = ""
-"""The value of a dimension that nothing was said about in this launch, until the kept values are read.
+"""The value of a dimension that the game has not set in this launch, until the kept values are read.
 
-Not `None`, which says that the player has none: no dimension can be an empty string.
+It is not `None`, which means that the dimension is unset; no dimension can be an empty string.
 """
 
 
 class Context:
-    """What all events share until it changes; replaced, never altered, so that a record can point to it.
+    """The values that all events share until one changes; replaced, never altered, so that records can refer to it.
 
     Its parts are those of `annotations.PARTS`; one that is not given is `None`.
 
@@ -87,7 +87,7 @@ class Context:
             raise TypeError(f"a context has no {', '.join(parts)}")
 
     def changed(self, **changes: Any) -> Context:
-        """A copy with some values changed."""
+        """Return a copy with some values changed."""
         return Context(**{name: getattr(self, name) for name in self.__slots__} | changes)
 
 
@@ -95,8 +95,8 @@ class Record(NamedTuple):
     """An event and its stamp, on its way from the game to the outbox.
 
     Attributes:
-        session: `None` only for what was reported before `start()`.
-        at: When it happened, in seconds of `Clock.monotonic`.
+        session: `None` only for an event from before `start()`.
+        at: The time of the call, in seconds of `Clock.monotonic`.
         fields: The event's own custom fields, checked, or `None`.
     """
 
@@ -108,12 +108,12 @@ class Record(NamedTuple):
 
 
 class Repeated(NamedTuple):
-    """A record that repeats an event with another number: what a row of the inbox says.
+    """A record that repeats an event with another number; decoded from a row of the inbox.
 
     Attributes:
-        kind: Distinguishes the events that are repeated.
-        event: The one that is repeated.
-        number: Not a number if there is none; whole ones come as floats, too.
+        kind: The kind number, see `Inbox.kinds`.
+        event: The repeated event, with its own number.
+        number: The repeat's number; nan if there is none. A whole number is a float, too.
         fields: The event's own custom fields.
     """
 
@@ -126,7 +126,7 @@ class Repeated(NamedTuple):
     fields: Fields | None = None
 
     def record(self) -> Record:
-        """The same as a record."""
+        """Convert the repeat to a record."""
         number = None if self.number != self.number else self.number
         if number is not None and number.is_integer():
             number = int(number)

@@ -1,8 +1,8 @@
-"""Every limit and pattern an event must keep, each with its source.
+"""The limits and patterns that events must keep, each with its source.
 
-One table for both ends: the event classes check what the game passes in, the collector checks what
-arrives on the wire. A broken rule raises `InvalidEvent`, which names the field, the value, the rule and
-the fix. Nothing here knows of sessions, files or networks; any thread may call it.
+One table for both ends: the event classes check the game's arguments, the collector checks the fields of events on the
+wire. A broken rule raises `InvalidEvent`, which names the field, the value, the rule and the fix. These checks have no
+state and do no I/O; any thread may call them.
 
 Sources are named by page: "REST v2" is GameAnalytics' Collector REST API documentation, "schema" the
 published JSON schemas of its servers, "SDK" the behaviour of its official SDKs.
@@ -27,7 +27,7 @@ from ga_pygame.checks import (
     exact_number,
 )
 
-# --- the table: what an event says ----------------------------------------------------------------------
+# --- the table: arguments of calls ----------------------------------------------------------------------
 
 _PART_CHARACTERS = r"[A-Za-z0-9\s\-_.()!?]"
 _PART = _PART_CHARACTERS + f"{{1,{MAX_PART}}}"
@@ -89,21 +89,21 @@ custom_field_number = Number(_CUSTOM_FIELDS_SOURCE)
 _known_keys, _LONGEST_TEXT, _USUAL = custom_field_key.remembered, custom_field_text.longest, 2**53
 
 PATTERNS_OF_CALLS = (event_part, design_id, resource_currency, business_currency, custom_field_key)
-"""What a game's calls are checked with; compiled by `Tracker.start()`, so that no frame waits for it."""
+"""The patterns that check a game's calls; `Tracker.start()` compiles them, so that no frame waits for it."""
 
 
 def _is_usual(key: object, value: object) -> bool:
-    """Whether a custom field keeps the rules and is of exact types, as nearly all are; false: look closer."""
+    """Whether a quick test shows that a custom field is valid and of exact types; else it needs the full check."""
     if type(key) is not str or key not in _known_keys:
         return False
     kind = type(value)
-    if kind is str:  # without a name for the value 0.5 µs sooner
+    if kind is str:  # the value gets no variable of type `str`, which would cost 0.5 µs
         return 0 < len(value) <= _LONGEST_TEXT and value.isascii()  # type: ignore[arg-type, attr-defined]  # it is a str
     return (kind is int or kind is float) and -_USUAL <= value <= _USUAL  # type: ignore[operator]  # it is a number
 
 
 def custom_field(key: object, value: object) -> tuple[str, str | int | float]:
-    """Check one custom field: a key of 1 to 64 word characters, a string of 1 to 256 or a finite number."""
+    """Check one custom field: a key of 1 to 64 word characters; a string of 1 to 256 characters or a finite number."""
     name = custom_field_key("custom_fields key", key)
     field = f"custom_fields.{name}"
     if issubclass(type(value), str):
@@ -116,7 +116,7 @@ def custom_field(key: object, value: object) -> tuple[str, str | int | float]:
 
 
 def custom_fields(field: str, value: object) -> dict[str, str | int | float]:
-    """Check all custom fields of one event: a mapping of at most 50. Returns it, or a copy of exact types."""
+    """Check all custom fields of one event, a mapping of at most 50; return it, or a copy with exact types."""
     if type(value) is not dict:
         return _foreign_fields(field, value)
     if len(value) > MAX_CUSTOM_FIELDS:
@@ -134,7 +134,7 @@ def custom_fields(field: str, value: object) -> dict[str, str | int | float]:
 
 
 def _foreign_fields(field: str, value: object) -> dict[str, str | int | float]:
-    """The same of a mapping that is no dict. Its `items()` may have no end, whatever its `len()` says."""
+    """Check custom fields that are not a dict; their `items()` may be endless, whatever their `len()` returns."""
     if not isinstance(value, Mapping):
         raise InvalidEvent(field, value, "must be a mapping", _CUSTOM_FIELDS_SOURCE, "wrong_type", private=True)
     found = [custom_field(key, entry) for key, entry in islice(value.items(), MAX_CUSTOM_FIELDS + 1)]
@@ -153,7 +153,7 @@ def progression_levels(levels: tuple[object, ...]) -> tuple[str, ...]:
 
 
 def exception(field: str, value: object) -> None:
-    """Check that something can be reported with its traceback."""
+    """Check that a value is an exception."""
     if not issubclass(type(value), BaseException):  # a mock's `__class__` deceives `isinstance`
         words = "must be an exception; report a text with tracker.error(severity, message)"
         raise InvalidEvent(field, value, words, "ours", "wrong_type", private=True)
@@ -223,7 +223,7 @@ wire_design_id = Pattern(
 
 
 def anything(field: str, value: object) -> None:
-    """Seen in official SDKs, with no published rule."""
+    """Accept any value: official SDKs send the field, but no rule is published."""
 
 
 class Field(NamedTuple):

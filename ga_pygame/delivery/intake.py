@@ -8,19 +8,19 @@ from ga_pygame.recording.inbox import Inbox
 from ga_pygame.recording.journal import Journal
 
 JOURNAL_SECONDS = 0.1
-"""Time between two tries to make the journal, while there is no disk."""
+"""Time between two tries to make the journal, if there is no disk for it."""
 
 
 class Intake:
-    """See the module.
+    """The writer's input (see the module).
 
     Args:
-        inbox: What the game reported.
-        make: Makes the launch's journal; `None` while there is no disk for it.
-        begin: Lets recording continue in a journal that could not be made at the start.
+        inbox: The inbox.
+        make: Makes the launch's journal; `None` if there is no disk for it.
+        begin: Continues recording in a journal that could not be made at the start.
 
     Attributes:
-        journal: The journal, `None` while there is none. Set by the writer's thread.
+        journal: The journal, `None` if there is none. The writer's thread sets it.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Intake:
         self._next_try = 0.0
 
     def look_for_disk(self, now: float) -> None:
-        """Make the journal, if there was no disk for it until now. For the writer's thread."""
+        """Try to make the journal if there is none yet. For the writer's thread."""
         if self.journal is None and now >= self._next_try:
             self._next_try = now + JOURNAL_SECONDS
             journal = self.journal = self._make()

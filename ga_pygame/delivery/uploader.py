@@ -1,8 +1,7 @@
-"""Outbox to one destination: handshake, lease, send, judge, settle or release; then sleep.
+"""The uploader: moves records from the outbox to one destination: handshake, lease, send, judge, settle or release.
 
-One uploader for each destination, so that one that is down, slow or refused delays no other. A record is
-forgotten only after a verdict. After a failure the next try waits, longer each time and never quite the
-same, so that a server that comes back is not run over.
+Each destination has its own uploader, so one that is down, slow or refused delays no other. A record leaves the outbox
+only after a verdict. Retries use exponential backoff with jitter, so that a server that comes back is not overloaded.
 """
 
 from __future__ import annotations
@@ -30,46 +29,46 @@ from ga_pygame.protocol import (
 _POLL_SECONDS = 0.02
 _FIRST_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 300.0
-"""The longest wait after a failure that we choose ourselves."""
+"""The longest backoff after a failure."""
 MAX_RETRY_AFTER_SECONDS = 3600.0
 """The longest wait that a server can ask for."""
 MIN_INTERVAL_SECONDS = 0.05
-"""The shortest time between two uploads while nothing is urgent: a thread without a pause takes the game's time."""
+"""The shortest time between two uploads if nothing is urgent, so that the thread leaves the GIL to the game."""
 MAX_HANDSHAKES = 100
-"""Handshakes in a row without a batch in between; a destination that goes on asking has to wait."""
+"""Handshakes in a row without a batch in between; a destination that asks for more has to wait."""
 MAX_PENDING_SECONDS = 300.0
-"""The longest wait for a transport that answers later; the batch is then sent again."""
+"""The longest wait for a transport's answer; the batch is then sent again."""
 
 FlushDone = Callable[[str, str], None]
-"""Called with the destination's name and an error, "" where everything was delivered."""
+"""Called with the destination's name and an error, "" if everything was delivered."""
 
 
 class Listener(Protocol):
-    """Hears what became of events; called on the uploader's thread."""
+    """Receiver of the results of uploads; called on the uploader's thread."""
 
     def delivered(self, destination: str, count: int) -> None:
-        """A batch arrived."""
+        """Handle a delivered batch."""
         ...
 
     def rejected(self, destination: str, record: StoredRecord, errors: str) -> None:
-        """An event was refused for good."""
+        """Handle an event that was refused for good."""
         ...
 
     def connection_lost(self, destination: str, error: str) -> None:
-        """No answer, for the first time."""
+        """Handle the first request without an answer."""
         ...
 
     def connection_restored(self, destination: str) -> None:
-        """An answer after `connection_lost`."""
+        """Handle the first answer after `connection_lost`."""
         ...
 
 
 class Timing(NamedTuple):
-    """When an uploader is at work.
+    """The times of an uploader's work.
 
     Attributes:
-        interval: Seconds between uploads while nothing is urgent, if the destination has none of its own.
-        chance: Random numbers from 0 to 1, for the backoff.
+        interval: Seconds between uploads if nothing is urgent and the destination has no interval of its own.
+        chance: Returns random numbers from 0 to 1, for the jitter of the backoff.
     """
 
     interval: float
@@ -77,17 +76,17 @@ class Timing(NamedTuple):
 
 
 class Uploader:
-    """See the module.
+    """The uploader of one destination (see the module).
 
     Args:
-        service: The destination and what carries its requests.
-        outbox: Where records wait.
-        situation: The running session, `None` before the first one is stored.
-        diagnostics: Counts what is delivered and dropped.
-        listener: Hears what became of events.
+        service: The destination and its transport.
+        outbox: The outbox.
+        situation: Returns the running session, `None` before the first one is stored.
+        diagnostics: Counts delivered and dropped records.
+        listener: Receives the results of uploads.
         timing: When to upload.
-        advice: What to do where the server does not answer, said once each time that it begins; "" says nothing,
-            since a player can do nothing about a service.
+        advice: What to do if the server does not answer, logged once each time that this begins; "" logs nothing, since
+            a player cannot change anything about a service.
     """
 
     def __init__(
@@ -117,46 +116,46 @@ class Uploader:
         self._ceased = False
         self._urgent = False
         self._goes_on = False
-        self._is_drained = False  # what there was when this round began has been sent
-        self._asked = 0
+        self._is_drained = False  # whether all records from the beginning of this round are sent
+        self._asked = 0  # flushes that were waiting at the beginning of this round
         self._flushes: deque[FlushDone] = deque()
-        self._leased: Batch | None = None  # until it is settled or given back
+        self._leased: Batch | None = None  # until it is settled or released
         self._pending: tuple[Pending, float] | None = None  # with the time when it was sent
-        self._address = ""  # its address
+        self._address = ""  # of the last request
         self._handshakes = 0
         self._next_upload = 0.0
         self._paced_until = 0.0
         self._not_before = 0.0
         self._failures = 0
         self._why = ""  # the last failure
-        self._wait_ends = 0.0  # of the last wait, also if a handshake succeeded meanwhile
-        self._has_skipped = False  # a flush did not wait, and failed as well: the next ones wait
+        self._wait_ends = 0.0  # the end of the last wait, also if a handshake succeeded meanwhile
+        self._has_skipped = False  # a flush skipped the wait and failed, too: the next ones wait
         self._is_lost = False
         self._refused_in: str | None = None
-        self._small_until = -1  # a batch that reaches this id was too large: send half of it
-        self._max_events, self._max_bytes = destination.max_events, destination.max_bytes  # as they were checked
+        self._small_until = -1  # a batch up to this id was too large: send it in parts
+        self._max_events, self._max_bytes = destination.max_events, destination.max_bytes  # copies: checked values
         self._small = self._max_events
         self._undecided = Undecided(destination.name, service.host)
         self._is_held = False  # until the backoff is over: a flush must not send that batch again
 
     def urge(self) -> None:
-        """Send what is there now instead of at the next interval. Any thread; wake the worker afterwards.
+        """Send waiting records now instead of at the next interval. For any thread; wake the worker afterwards.
 
-        A destination that has an interval of its own keeps it: there may be a limit to how often it is asked.
+        A destination with an interval of its own keeps it: its server may limit the rate of requests.
         """
         if self._destination.interval is None:
             self._urgent = True
 
     def flush(self, done: FlushDone) -> None:
-        """Send what is there now. Any thread; wake the worker afterwards.
+        """Send waiting records now. For any thread; wake the worker afterwards.
 
-        One flush does not wait after a failure. If it fails, too, further ones are answered at once until the wait is
-        over: a game that flushes in each frame asks no server that is down in each frame.
+        One flush skips the wait after a failure. If it fails, too, further ones are answered at once until the wait is
+        over, so that a game that flushes in each frame does not send to a dead server in each frame.
         """
         self._flushes.append(done)
 
     def cease(self) -> None:
-        """Begin no request any more, also not at the end: the player said no. Any thread."""
+        """Begin no more requests, not even at the end: the player denied consent. For any thread."""
         self._ceased = True
 
     def finish(self) -> None:
@@ -171,7 +170,7 @@ class Uploader:
         return delay
 
     def close(self) -> None:
-        """Let go of connections. The last step does it; a worker that is still at work then comes here by itself."""
+        """Close connections. The last step calls this, also if it comes after the end of `shutdown_timeout`."""
         self._service.close()
 
     def _step(self, now: float) -> float | None:
@@ -195,7 +194,7 @@ class Uploader:
             raise
 
     def _poll(self, pending: Pending, sent: float, now: float) -> float:
-        """Look whether the answer is there."""
+        """Check whether the answer has arrived, and handle it."""
         reply = self._service.poll(pending)
         if reply is None:
             if now - sent <= MAX_PENDING_SECONDS:
@@ -206,7 +205,7 @@ class Uploader:
         return 0.0
 
     def _start(self, now: float) -> float | None:
-        """Start what is due; return seconds until something is."""
+        """Start a request if one is due; return seconds until the next one is."""
         if now < self._paced_until:
             return self._paced_until - now
         if not self._may_try(now):
@@ -215,7 +214,10 @@ class Uploader:
         if not (self._urgent or self._goes_on or self._flushes or now >= self._next_upload):
             return self._next_upload - now
         if not self._is_drained:
-            self._urgent = False  # before the look: what is urged or asked meanwhile is seen by the next round
+            # Before the outbox is read: another thread may urge or flush after the reading and before the end of this
+            # round, for records that were not read. Then `_urgent` is true again, or the flush is not counted in
+            # `_asked`, and the next round reads them.
+            self._urgent = False
             self._asked = len(self._flushes)
         if self._begin():
             self._goes_on = True
@@ -229,7 +231,7 @@ class Uploader:
         return self._until_next()
 
     def _may_try(self, now: float) -> bool:
-        """Whether no wait after a failure is in force, or a flush may do without it."""
+        """Whether no wait after a failure is in force, or a flush may skip it."""
         if now < self._not_before:
             if self._is_held:
                 self._answer_flushes(f"{self.name} does not say whether it took the events")
@@ -243,7 +245,7 @@ class Uploader:
         return None if self._finishing else self._interval
 
     def _begin(self) -> bool:
-        """Send a handshake or else what is next; false if there is nothing to send."""
+        """Send a handshake if one is needed, else the next batch; false if there is nothing to send."""
         situation = self._situation()
         if situation is None:
             return False
@@ -260,13 +262,13 @@ class Uploader:
         else:
             request = self._encoded(batch, is_unfit=is_unfit)
             if request is None:
-                return True  # the outbox has changed: look anew
+                return True  # the batch was split or dropped: lease again
         self._address = request.url
         self._pending = (self._service.send(request), 0.0)
         return True
 
     def _encoded(self, batch: Batch, *, is_unfit: bool) -> Request | None:
-        """The batch's request; `None` if it has none: halves find the record that is to blame, which is dropped."""
+        """Encode a batch; `None` if that fails: it is split until the invalid record is alone, which is dropped."""
         try:
             if not is_unfit:
                 return self._service.encode(batch.records)
@@ -279,13 +281,13 @@ class Uploader:
         return None
 
     def _give_back(self) -> None:
-        """Release the batch that is leased, if one is."""
+        """Release the leased batch, if there is one."""
         batch, self._leased = self._leased, None
         if batch is not None:
             self._outbox.release(batch)
 
     def _split(self, batch: Batch) -> None:
-        """Have half of the batch leased next."""
+        """Release the batch; the next lease takes half of it."""
         self._small = max(1, len(batch.records) // 2)
         self._small_until = batch.records[-1].id
         self._give_back()
@@ -318,7 +320,7 @@ class Uploader:
             self._succeeded()
 
     def _handshake_again(self) -> None:
-        """Count handshakes that no batch follows; a destination that only asks for further ones has to wait."""
+        """Count handshakes without a batch in between; a destination that asks for too many has to wait."""
         self._handshakes += 1
         if self._handshakes > MAX_HANDSHAKES:
             raise Misbehaved(f"{self.name} asks for one handshake after the other")
@@ -349,7 +351,8 @@ class Uploader:
             self._settle(batch, [Verdict(Outcome.DROPPED, Drop.SERVER_ERROR, why)] * len(batch.records))
             return
         self._give_back()
-        self._failures = max(self._failures, self._undecided.count - 1)  # the handshake between them succeeded
+        # The handshakes between these answers succeeded and set `_failures` to 0; the backoff must grow all the same.
+        self._failures = max(self._failures, self._undecided.count - 1)
         self._back_off(reply, now)
         self._is_held = True
 
@@ -377,13 +380,13 @@ class Uploader:
             self._listener.rejected(self.name, one.record, one.errors)
 
     def _succeeded(self) -> None:
-        """A flush may get through while an earlier failure still made the others wait."""
+        """End the wait after a failure; a flush, which skips it, may succeed before it is over."""
         self._failures = 0
         self._not_before = 0.0
         self._diagnostics.forget(f"unreachable:{self.name}")
 
     def _back_off(self, reply: Reply, now: float) -> None:
-        """No answer, or one that decides nothing."""
+        """Wait after a request without an answer or with an undecided one."""
         if reply.status is None and not self._is_lost:
             self._is_lost = True
             self._listener.connection_lost(self.name, reply.error)
@@ -393,7 +396,7 @@ class Uploader:
         self._wait(why, _retry_after(reply), now)
 
     def _wait(self, why: str, least: float, now: float) -> None:
-        """Wait longer after each failure, between half and all of a doubling time."""
+        """Start a wait: a random half to whole of a time that doubles with each failure, at least `least` seconds."""
         longest = min(MAX_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2**self._failures)
         self._failures = min(self._failures + 1, 16)
         wait = longest * (0.5 + self._chance() / 2)
@@ -415,7 +418,7 @@ class Uploader:
 
 
 def _server_of(url: str) -> str:
-    """The server of an address, without path and query, in which keys may stand."""
+    """Return the scheme and host of an address, without path and query, which may contain keys."""
     return "/".join(url.split("/", 3)[:3])
 
 
@@ -426,13 +429,13 @@ def _rejection(record: StoredRecord, verdict: Verdict) -> Rejected:
 
 
 def _seconds(value: object) -> float:
-    """A wait that a destination asks for; 0 where it is none."""
+    """Check the seconds that a destination asks for; 0 if they are not a finite number."""
     is_one = isinstance(value, int | float) and math.isfinite(value)
     return max(0.0, float(value)) if is_one and isinstance(value, int | float) else 0.0
 
 
 def _retry_after(reply: Reply) -> float:
-    """Seconds that the server asks us to wait; 0 where it does not, or says it in another way."""
+    """Return the seconds of a Retry-After header; 0 if there is none, or it has a date."""
     try:
         seconds = float(reply.headers.get("retry-after", "0"))
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""The sums of a session's wallets: amounts that stay what an event can say."""
+"""The sums of a session's wallets, within the limits of an event's amount."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ga_pygame.events import Flow, Resource
 
 
 def added(held: float, more: float) -> float | None:
-    """A sum of two amounts; `None` where an event could not say it."""
+    """Add two amounts; `None` if the sum breaks the rule for an event's amount."""
     try:
         return rules.positive("amount", held + more)
     except (InvalidEvent, OverflowError):
@@ -19,7 +19,7 @@ def added(held: float, more: float) -> float | None:
 
 
 def wallet_events(session: OpenSession) -> tuple[list[Resource], int]:
-    """The flows that a session's wallets still hold, as events; and how many make no sense."""
+    """Return the flows that a session's wallets hold, as events; and how many are invalid."""
     events: list[Resource] = []
     for (flow, currency, item_type, item_id), amount in session.wallet.items():
         with contextlib.suppress(ValueError, TypeError):

@@ -1,8 +1,7 @@
-"""Inbox to outbox: commits what the game reported, 25 times a second, in small transactions.
+"""The writer: moves records from the inbox to the outbox, 25 times a second, in small transactions.
 
-What a transaction does with the records stands in `slice_writer`. This is the worker around it: it takes
-slices of the inbox, keeps the session's row fresh, and at the first step ends the sessions of processes
-that died.
+`slice_writer` has the work of one transaction. This is the worker around it: it takes slices of the inbox, refreshes
+the session's row, and at its first step recovers dead launches.
 """
 
 from __future__ import annotations
@@ -25,22 +24,22 @@ COMMIT_SECONDS = 0.04
 """Time between commits: with the commit itself, an event is on disk within 0.05 s."""
 
 FRAMES_SECONDS = 0.03
-"""Time between commits that begin when a frame was shown: before the writer's own time comes."""
+"""Time between commits that begin when a frame was shown; shorter, so that they come before the writer's own time."""
 
 SLICE = 256
 """Records in one transaction."""
 
 _YIELD_AFTER_TAKEN = 16
-"""Records between two yields of the GIL, while the writer keeps up."""
+"""Records between two yields of the GIL, while slices are small."""
 
 _BUSY = 128
-"""Records of a slice with which it does not keep up; then it yields the GIL once in that many."""
+"""Size of a slice from which on the writer may not keep up; it then yields the GIL once in this many records."""
 
 MANY = 500 - 64
-"""Records that are sent at once instead of at the next interval, so that no more wait at an exit: one batch."""
+"""Waiting records that are sent at once instead of at the next interval, so that at most one batch waits at an exit."""
 
 HEARTBEAT_SECONDS = 0.5
-"""Time between refreshes of the session's row while nothing is reported: so exact is the length after a kill."""
+"""Time between refreshes of the session's row if nothing is reported; the length after a kill is this exact."""
 
 
 _FULL = (
@@ -50,24 +49,23 @@ _FULL = (
 
 
 class Writer:
-    """See the module.
+    """The writer (see the module).
 
     Args:
-        intake: What the game reported; the writer is the only one to take from it. Its journal is told what is stored.
-        outbox: Where it goes.
-        encoder: Makes JSON of it.
-        diagnostics: Counts what is stored and lost.
-        heartbeat: Tells how long the running session has lasted; `None` while there is none.
+        intake: The inbox, from which only the writer takes, and the journal, which it tells what is stored.
+        outbox: The outbox.
+        encoder: Encodes records as JSON.
+        diagnostics: Counts stored and lost records.
+        heartbeat: Returns the length of the running session; `None` if no session is running.
         urge: Called after a commit that should be sent now: a session's start or end, or a full batch.
-        max_outbox_bytes: Room for records that wait.
+        max_outbox_bytes: Room for waiting records.
 
     Attributes:
-        has_finished: Everything is stored, and nothing will be any more.
+        has_finished: Whether everything is stored and no further step will take from the inbox.
     """
 
     name = "writer"
     has_finished = False
-    """No step is to come: what is put into the inbox now stays there."""
 
     def __init__(
         self,
@@ -89,14 +87,14 @@ class Writer:
         self._urge = urge
         self._max_outbox_bytes = max_outbox_bytes
         self._journal_key = kept.journal_position(outbox.launch)
-        self._position = 0  # in the journal, of what the outbox has
-        self._told = 0  # what the journal knows of that
-        self._stored = (0, 0)  # and of what the disk has, and who else
+        self._position = 0  # in the journal, up to which the outbox has all records
+        self._told = 0  # the position that the journal was told last, see `tell_journal`
+        self._stored = (0, 0)  # the positions that `Journal.stored` was told last
         self._in_hand: Sequence[Item] = ()
         self._remembers: deque[Remember] = deque()
         self._flushes: deque[Flush] = deque()
         self._state = WriterState()
-        self._unsent = 0  # stored since the uploaders were last urged
+        self._unsent = 0  # records stored since the last `urge`
         self._saved_at = 0.0
         self._recovered = False
         self._finishing = False
@@ -105,12 +103,12 @@ class Writer:
         self._finishing = True
 
     def session_num(self, session_id: str) -> int:
-        """The number of a recent session; 0 while it is not stored. Any thread."""
+        """Return the number of a recent session; 0 if it is not stored yet. For any thread."""
         return self._state.numbers.get(session_id, 0)
 
     def step(self, now: float) -> float | None:
-        """Store one slice of the inbox, or do what is due when there is none."""
-        if not self._recovered and self._outbox.is_on_disk:  # else at the first step at which it is
+        """Store one slice of the inbox, if there is one; refresh what is due; return seconds until the next step."""
+        if not self._recovered and self._outbox.is_on_disk:  # else at the first step with a disk
             try:
                 recover(self._outbox, self._encoder, self._diagnostics)
                 self._recovered = True
@@ -118,7 +116,9 @@ class Writer:
                 if not self._finishing:  # else the next launch picks them up
                     return COMMIT_SECONDS
         self._intake.look_for_disk(now)
-        finishing = self._finishing  # read before the inbox, as are requests: what came before them is stored
+        # Both are read before the inbox. Else the game could record an event and then call `finish` or `flush` after
+        # the inbox was read, and the event would be left out although the call says that it is stored.
+        finishing = self._finishing
         self._take_requests()
         items = self._in_hand
         has_waited = bool(items)
@@ -128,7 +128,7 @@ class Writer:
         if items or self._remembers or self._is_due(now):
             try:
                 self._store(items, now, may_wait=not finishing or self._inbox.is_safe)
-            except LockedError:  # the next step goes on with the same, or the next launch, if this is the end
+            except LockedError:  # the next step tries the same slice again, or the next launch if the game ends
                 return COMMIT_SECONDS
         self._in_hand = ()
         self.tell_journal()
@@ -165,7 +165,7 @@ class Writer:
                 self._store_alone(item, now, position if number == len(items) else self._position)
 
     def tell_journal(self) -> None:
-        """Have the journal forget what is on the disk; what is in memory it keeps until it is sent."""
+        """Tell the journal which records are on the disk or sent, so that it can wipe them."""
         journal = self._intake.journal
         if journal is None:
             return
@@ -181,12 +181,12 @@ class Writer:
 
     @property
     def unstored(self) -> int:
-        """Records that were taken from the inbox and are in no outbox yet. Any thread."""
+        """Count the records that were taken from the inbox and are in no outbox yet. For any thread."""
         return len(self._in_hand)
 
     @property
     def owes_journal(self) -> bool:
-        """Whether the journal has what is neither on the disk nor sent."""
+        """Whether the journal has records that are neither on the disk nor sent."""
         return self._intake.journal is not None and self._outbox.journal_done(self._position) != self._position
 
     def _store_alone(self, item: Item, now: float, position: int) -> None:
@@ -219,7 +219,7 @@ class Writer:
     def _write(
         self, transaction: Transaction, items: Sequence[Item], remembers: Sequence[Remember], now: float, position: int
     ) -> tuple[SliceWriter, int]:
-        """The work of one transaction; may run twice, so it changes nothing of the writer's."""
+        """Do the work of one transaction; it may run twice, so it changes nothing of the writer."""
         slice_writer = SliceWriter(self._state, transaction, self._encoder)
         pace = _YIELD_AFTER_TAKEN if len(items) < _BUSY else _BUSY
         for place, item in enumerate(items, 1):

@@ -1,10 +1,10 @@
-"""The form of what lies in the inbox and in the journal: rows of 32 bytes, and entries with a body.
+"""The byte format of the inbox and the journal: rows of 32 bytes, and entries with a body.
 
-An entry is padded to the size of rows, so that both can follow each other; zeros are no entry. A row ends with a
-mark that is written last, a body has a checksum: what a kill has cut short is seen.
+An entry is padded to a multiple of the row size, so rows and entries can follow each other in any order; zeros are no
+entry. A row ends with a mark that is written last, and a body has a checksum, so one that a kill cut short is noticed.
 
-A body is written by `marshal`, the fastest way to turn plain values into bytes, in a form that `marshalled` can read
-without trust. `marshal` itself reads only what this process has written.
+`marshal` writes a body: the fastest way to turn plain values into bytes. `marshalled` reads this format from files,
+which it does not trust; `marshal` itself reads only bytes of this process.
 """
 
 from __future__ import annotations
@@ -30,36 +30,36 @@ from ga_pygame.records import Context, Record, Repeated, SessionRef
 if TYPE_CHECKING:
     from mmap import mmap
 
-_ROW = struct.Struct("<IIddQ")  # kind, stamp, time, number; then, written last, that it is whole
-_HEAD = struct.Struct("<IIII")  # 0, length of the body, its checksum, what it is
+_ROW = struct.Struct("<IIddQ")  # kind, stamp, time, number; then, written last, the mark that it is whole
+_HEAD = struct.Struct("<IIII")  # 0, length of the body, its checksum, its type
 pack_row, _unpack_row = _ROW.pack, _ROW.unpack_from
 _UNIT = ROW_SIZE = _ROW.size
 WHOLE = 1
-NONE = math.nan  # no event has it as its number
-_LATEST = 2.0**40  # seconds: some time that no clock shows
+NONE = math.nan  # stands for "no number": no event may have nan as its number
+_LATEST = 2.0**40  # seconds; later than any monotonic clock shows
 
 UNREADABLE, EVENT, STAMP, KIND, LAP = 0, 1, 2, 3, 4
-"""What the body of an entry is."""
+"""The types of an entry's body."""
 
 
 class Stamp(NamedTuple):
-    """What a record's stamp number stands for."""
+    """The session and the context that a stamp number stands for."""
 
     session: SessionRef | None
     context: Context
 
 
 Kind = tuple[Event, Fields | None]
-"""What a kind number stands for: an event, whose number differs, and its custom fields."""
+"""What a kind number stands for: an event, of which repeats differ in the number only, and its custom fields."""
 
 RawRow = tuple[int, int, float, float, int]
 
 
 class Body(NamedTuple):
-    """What an entry says that is no row.
+    """The decoded body of an entry.
 
     Attributes:
-        what: `EVENT`, `STAMP`, `KIND` or `LAP`; `UNREADABLE` where it holds no value.
+        what: `EVENT`, `STAMP`, `KIND` or `LAP`; `UNREADABLE` if it cannot be decoded.
     """
 
     what: int
@@ -67,7 +67,7 @@ class Body(NamedTuple):
 
 
 def entry(what: int, value: Any) -> bytes:
-    """An entry with a body, padded to the size of rows."""
+    """Encode an entry with a body, padded to a multiple of the row size."""
     try:
         body = marshal.dumps(value, marshalled.VERSION)
     except ValueError:  # a subclass of str, int or float
@@ -77,16 +77,16 @@ def entry(what: int, value: Any) -> bytes:
 
 
 Entry = tuple[int, RawRow, Body | None]
-"""The place behind an entry; its row; its body, if it has one."""
+"""The offset behind a row or an entry; the row; the body if it is an entry."""
 
 
 def entries(text: bytes | mmap, place: int, loads: Callable[[bytes], Any] = marshal.loads) -> Iterator[Entry]:
-    """Entries from `place` on, each with the place behind it, up to the first that is not whole: zeros, mostly.
+    """Yield rows and entries from an offset up to the first place without a whole one, which is mostly zeros.
 
     Args:
-        text: What holds them.
-        place: Where to begin.
-        loads: Reads a body; `marshalled.loads` where this process has not written it.
+        text: The bytes.
+        place: The offset.
+        loads: Reads a body; `marshalled.loads` if another process wrote it.
     """
     last = len(text) - _UNIT
     while place <= last:
@@ -111,20 +111,20 @@ def entries(text: bytes | mmap, place: int, loads: Callable[[bytes], Any] = mars
 
 
 class Gap(NamedTuple):
-    """What is no entry, from one place to another: damage, or at the end what a kill has cut short."""
+    """A range without a valid entry: damage, or at the end an entry that a kill cut short."""
 
     start: int
     end: int
 
 
 MAX_SEARCHED_BYTES = 2**24
-"""Bytes whose checksums are tried in one half of a damaged journal; later entries with a body are taken for damaged."""
+"""Bytes whose checksums are tried in one half of a damaged journal; further entries with a body count as damaged."""
 
 
 def entries_and_gaps(text: bytes, place: int, loads: Callable[[bytes], Any]) -> Iterator[Entry | Gap]:
-    """Entries from `place` on as `entries` gives them, also those behind what is no entry.
+    """Yield what `entries` yields, then a `Gap`, then the entries behind it, and so on.
 
-    Everything begins at a multiple of `ROW_SIZE`, so behind damage the next entry is found unit by unit.
+    All entries begin at a multiple of `ROW_SIZE`, so behind damage each such offset is tried.
     """
     end = len(text.rstrip(b"\0"))
     room = MAX_SEARCHED_BYTES
@@ -148,7 +148,7 @@ def entries_and_gaps(text: bytes, place: int, loads: Callable[[bytes], Any]) -> 
 
 
 def lost_in(text: bytes, gap: Gap) -> int:
-    """About how many events a gap has cost: zeros may have been a row each, a body belongs to its head."""
+    """Estimate how many events a gap has cost: each 32 zeros may have been a row; a body belongs to its head."""
     count = 0
     is_body, behind = False, gap.start
     for place in range(gap.start, gap.end, _UNIT):
@@ -164,10 +164,10 @@ def lost_in(text: bytes, gap: Gap) -> int:
 
 
 def is_cut_short(text: bytes, gap: Gap) -> bool:
-    """Whether a gap with nothing but zeros behind it is an entry that a kill kept from being written to its end.
+    """Whether a gap with only zeros behind it is an entry that a kill cut short.
 
-    The last byte of a row's mark is zero anyway, its first is not; no body ends with a zero. A length that is damaged
-    may reach over other entries, whose heads show them.
+    A whole row has a mark, whose first byte is not zero; no body ends with a zero. A damaged length may reach over
+    other entries, but these are recognised by their heads.
     """
     kind, length, _, _ = _HEAD.unpack_from(text, gap.start)
     if kind or not length:
@@ -177,7 +177,7 @@ def is_cut_short(text: bytes, gap: Gap) -> bool:
 
 
 def time_of(found: Entry | Gap) -> float | None:
-    """When an event was recorded; `None` where it is none, or says no time that there is."""
+    """Return the time of an event; `None` if it is not an event or its time is invalid."""
     if isinstance(found, Gap):
         return None
     _, row, body = found
@@ -188,7 +188,7 @@ def time_of(found: Entry | Gap) -> float | None:
 
 
 def is_stamp(text: bytes) -> bool:
-    """Whether an entry says what a stamp number stands for."""
+    """Whether an entry defines a stamp."""
     kind, _, _, what = _HEAD.unpack_from(text)
     return not kind and bool(what == STAMP)
 
@@ -200,7 +200,7 @@ def is_of_session(text: bytes) -> bool:
 
 
 def events_in(text: bytes | mmap, place: int) -> int:
-    """The number of events from `place` on, counted by their heads: nothing is decoded."""
+    """Count the events from an offset on by their heads; nothing is decoded."""
     count, last = 0, len(text) - _UNIT
     while place <= last:
         kind, length, _, what = _HEAD.unpack_from(text, place)
@@ -216,12 +216,12 @@ def events_in(text: bytes | mmap, place: int) -> int:
 
 
 def exactly(fields: Fields | None) -> dict[str, Any] | None:
-    """Custom fields as a `dict`, whatever mapping they are."""
+    """Convert custom fields to a `dict`."""
     return fields if fields is None or type(fields) is dict else dict(fields)
 
 
 def _plain(value: Any) -> Any:
-    """The same of exact types."""
+    """Convert a value to exact built-in types."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, tuple | list):
@@ -234,18 +234,18 @@ def _plain(value: Any) -> Any:
 
 
 def facts(context: Context) -> tuple[dict[str, Any]]:
-    """A context as plain values by the names of its parts."""
+    """Convert a context to plain values by the names of its parts."""
     given = {part: getattr(context, part) for part in PARTS}
     return ({part: _plain(value) for part, value in given.items() if value is not None},)
 
 
 def values_of(event: Event) -> tuple[int, tuple[Any, ...]]:
-    """An event as plain values."""
+    """Convert an event to plain values."""
     return event.code, event.values()
 
 
 def event_of(code: int, values: Any, kinds: Mapping[int, Kind]) -> Event:
-    """An event of plain values; of a kind with another number where the code is negative."""
+    """Make an event from plain values; if the code is negative, from a kind number and the event's number."""
     return KIND_BY_CODE[code].of(*values) if code > 0 else kinds[-code][0].with_number(values)
 
 
@@ -253,14 +253,14 @@ _EVENT_VALUES = (0, 0, 0, 0)  # values, stamp, time, fields
 _USER, _SESSION_END = (
     marshal.dumps((kind.code, *_EVENT_VALUES), marshalled.VERSION)[:10] for kind in (User, SessionEnd)
 )
-"""How the body of such an event begins: with the size of a tuple and a code."""
+"""The first bytes of such an event's body: a tuple's size and the kind's code."""
 
 
 class Replay:
-    """Turns the entries that a dead process left behind into records.
+    """Decoder of the entries that a dead process left.
 
-    Kinds and stamps are learned first, wherever they stand. Nothing is believed: each value keeps the rules of the
-    calls, or the entry is refused.
+    The caller reads all kinds and stamps first, in any order. No value is trusted: it must keep the rules that calls
+    keep, or the entry is refused.
     """
 
     def __init__(self) -> None:
@@ -268,12 +268,12 @@ class Replay:
         self._stamps: dict[int, Stamp] = {}
 
     def session_of(self, body: Body) -> SessionRef | None:
-        """The session that a stamp names, once it is learned."""
+        """Return the session of a stamp that `learn` has read."""
         stamp = self._stamps.get(body.value[0]) if body.what == STAMP else None
         return stamp.session if stamp is not None else None
 
     def learn(self, body: Body) -> None:
-        """Take in what an entry says of a kind or a stamp; raises any `Exception` where it makes no sense."""
+        """Read a kind or a stamp; raises any `Exception` if it is invalid."""
         if body.what == KIND:
             kind, code, values, *more = body.value
             if type(kind) is int and type(code) is int and code > 0:
@@ -284,12 +284,12 @@ class Replay:
                 self._stamps[number] = Stamp(SessionRef(_session_id(session_id), _time(started)), _context(*facts))
 
     def record(self, row: RawRow, body: Body | None) -> Record | None:
-        """The record that an entry is, if it is one; raises any `Exception` where it makes no sense."""
+        """Decode a record; `None` if the entry is not an event. Raises any `Exception` if it is invalid."""
         if body is None:
             kind, stamp, at, number, _ = row
             event, fields = self._events[kind]
             record = Repeated(kind, event, number, *self._stamp(stamp, at), _time(at), fields).record()
-            record.event.check_number()  # a row has no checksum: it may be anything
+            record.event.check_number()  # a row has no checksum, so damage may have made it any number
             return record
         if body.what == UNREADABLE:
             raise ValueError("an entry that cannot be read")
@@ -302,9 +302,9 @@ class Replay:
         return Record(event, *self._stamp(stamp, at), _time(at), None if fields is None else _fields(fields))
 
     def _stamp(self, number: int, at: float) -> Stamp:
-        """A stamp; in the place of one whose entry was overwritten or damaged, the nearest of a session of that time.
+        """Return the stamp with this number; if its entry was overwritten or is damaged, the nearest of that time.
 
-        The next one is preferred, as in the inbox.
+        That is one of the two neighbours whose session had started by then, the next one first, as in the inbox.
         """
         found = self._stamps.get(number)
         if found is None:
@@ -316,7 +316,7 @@ class Replay:
 
 
 def _fields(fields: Any) -> Fields:
-    """Custom fields, which the call has checked and the checksum has kept: of the right types at least."""
+    """Check the types of custom fields; the call checked the rest, and the checksum shows damage."""
     if type(fields) is not dict:
         raise ValueError("no custom fields")
     for key, value in fields.items():
@@ -326,22 +326,22 @@ def _fields(fields: Any) -> Fields:
 
 
 def _time(seconds: Any) -> float:
-    """A reading of the monotonic clock."""
+    """Check a reading of the monotonic clock."""
     if (type(seconds) is not float and type(seconds) is not int) or not 0 <= seconds < _LATEST:
         raise ValueError("no time")
     return float(seconds)
 
 
 def _session_id(text: Any) -> str:
-    return rules.user_id("session_id", text)  # an id is an id: 1 to 64 characters
+    return rules.user_id("session_id", text)  # the same rule: 1 to 64 characters
 
 
 _FORMER_PARTS = ("user_id", "external_user_id", "build", "dimensions", "fields", "extra")
-"""The order in which earlier versions kept the parts of a context."""
+"""The parts of a context in the order in which earlier versions wrote them."""
 
 
 def _context(*kept: Any) -> Context:
-    """A context of which a part that makes no sense is left out."""
+    """Make a context; leave out invalid parts."""
     parts = kept[0] if len(kept) == 1 else dict(zip(_FORMER_PARTS, kept, strict=True))
     if type(parts) is not dict:
         raise ValueError("no context")

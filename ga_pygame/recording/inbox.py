@@ -1,12 +1,12 @@
-"""The way from the game to the writer: bytes that any thread appends without a lock.
+"""The inbox: bytes that any thread of the game appends without a lock and the writer takes.
 
-Most events repeat an earlier one and differ only in number and time. So an event of a kind is checked and encoded
-once and gets a kind number; each that repeats it is a row of 32 bytes, which takes 0.6 µs. What a row cannot say
-(sessions, errors, custom fields that never come again) is an entry with a body of its own.
+Most events repeat an earlier one and differ only in number and time. So the first one is checked and encoded once and
+gets a kind number; each repeat is a row of 32 bytes, which takes 0.6 µs. An event that does not fit into a row
+(sessions, errors, custom fields that differ each time) is an entry with a body of its own.
 
-An append is one call into C, `Inbox.write`, which the GIL makes atomic; an interpreter that runs without a GIL gets a
-lock around it. It goes into the journal's mapped memory, which outlives a kill, or, where there is none or it is
-full, into a deque. A row names its session and context by a stamp number, so that no order between threads matters.
+An append is one call into C, `Inbox.write`, which the GIL makes atomic; an interpreter without a GIL gets a lock
+around it. The bytes go into the journal's mapped memory, which outlives a kill, or into a deque if there is no journal
+or it is full. A row names its session and context by a stamp number, so the order between threads does not matter.
 """
 
 from __future__ import annotations
@@ -51,44 +51,44 @@ if TYPE_CHECKING:
     from ga_pygame.recording.journal import Journal
 
 MAX_SPILLED = 100_000
-"""Entries kept in memory until the writer takes them; some 10 MB of rows. Later ones are counted as `inbox_full`."""
+"""Entries that memory holds until the writer takes them; about 10 MB of rows. Later ones count as `inbox_full`."""
 MAX_SPILLED_BYTES = 32 * 2**20
-"""Bytes of these entries: errors take up to 32 kB each."""
+"""Bytes of these entries; an error takes up to 32 kB."""
 _MARK = b""
-"""Stands behind the last entry that was kept in memory before there was a journal."""
+"""Marker in the deque: the entries before it are older than the journal."""
 
 MAX_KINDS = 4096
 MAX_KINDS_WITH_FIELDS = 512
-"""Kinds among them that have custom fields, in a launch; other events with fields are written in full."""
+"""Kinds with custom fields in a launch; further events with fields are written in full."""
 MAX_KIND_BYTES = 512
-"""Bytes of the entry of such a kind: the room for kinds in the journal is for the others, too."""
+"""Bytes of the entry of such a kind, so that the journal keeps room for kinds without fields."""
 _KEPT_STAMPS = 64
 Item = Record | Repeated
 
 
 def _with_fields(key: Key, fields: dict[str, FieldValue]) -> Key:
-    """The key of an event with custom fields. The types are part of it: 1 and 1.0 are equal and another text."""
+    """Return the key of an event with custom fields; it has the types, since 1 and 1.0 are equal but not as JSON."""
     values = fields.values()
     return (key, *fields, *values, *map(type, values))
 
 
 class Flush(NamedTuple):
-    """A wish to have everything before it sent now; `stored` is called when it is committed."""
+    """A request to send all earlier records now; `stored` is called when they are committed."""
 
     stored: Callable[[], None]
 
 
 class Inbox:
-    """See the module. The writer alone calls `take`; everything else may be called by any thread.
+    """The inbox (see the module). Only the writer calls `take`; any thread may call the rest.
 
     Attributes:
-        kinds: By key, the numbers of what may be repeated; empty while nothing is recorded.
-        stamp: The number of the running session and the context in force.
-        requests: What is asked of the writer besides.
+        kinds: The kind numbers of the events that may be repeated, by key; empty while nothing is recorded.
+        stamp: The stamp number of the running session and the context in force.
+        requests: Other requests to the writer.
 
     Args:
-        monotonic: The clock of the stamps.
-        diagnostics: Counts what finds no room.
+        monotonic: The clock of the records' times.
+        diagnostics: Counts the entries for which there is no room.
     """
 
     def __init__(self, monotonic: Callable[[], float], diagnostics: Diagnostics) -> None:
@@ -103,23 +103,24 @@ class Inbox:
         self._diagnostics = diagnostics
         self._journal: Journal | None = None
         self._turning = Lock()
-        self._sorting = Lock()  # held while entries are taken from memory, or stamps are looked for there
+        self._sorting = Lock()  # held while entries are taken from memory, or searched for stamps
         self._spilled: deque[bytes] = deque()
         self._took_from_memory = False  # by the last `take`
-        self._has_older = False  # among these, up to the mark: what came before the journal
-        self._spilled_bytes = 0  # about: threads may add at once; right again whenever nothing is spilled
+        self._has_older = False  # whether entries before `_MARK` are left, which are older than the journal
+        self._spilled_bytes = 0  # about, since threads add at the same time; exact again when the deque is empty
         self._events: dict[int, Kind] = {}
-        self._shared_fields = 0  # custom fields that all events have from the context
+        self._shared_fields = 0  # how many custom fields all events have from the context
         self._kinds_with_fields = 0
         self._came_once: set[int] = set()  # hashes of kinds with custom fields
         self._stamps: dict[int, Stamp] = {}
         self._stamp_entry = b""
-        self._kept: SessionRef | None = None  # the last session of which the journal keeps a stamp
+        self._kept: SessionRef | None = None  # the last session with a stamp in the journal's part that stays
         self._next_kind, self._next_stamp = count(1).__next__, count(1).__next__
 
     def attach(self, journal: Journal) -> None:
-        """Go on in a journal; kinds are numbered anew, so that it knows them."""
-        self._has_older = True  # before the writer can see the journal
+        """Append to a journal from now on; number the kinds anew, so that the journal has their entries."""
+        # Set before `_journal`: else the writer could take newer rows from the journal before the older ones in memory.
+        self._has_older = True
         self._kept = None
         self._journal = journal
         self.kinds.clear()
@@ -127,7 +128,7 @@ class Inbox:
         self._spilled.append(_MARK)
 
     def detach(self) -> None:
-        """The journal ends; what the writer has left in it is kept in memory."""
+        """Stop using the journal; move the entries that the writer has not taken to memory."""
         journal, self._journal = self._journal, None
         self.kinds.clear()
         self.write = self._spill
@@ -137,7 +138,7 @@ class Inbox:
         )
 
     def let_go(self) -> None:
-        """In a forked child: record nothing any more, and leave what was recorded to the parent."""
+        """Stop recording in a forked child; the recorded entries belong to the parent."""
         self._is_shared = True
         self.write = self._refuse
         self.kinds.clear()
@@ -145,26 +146,26 @@ class Inbox:
         self._spilled.clear()
         self._has_older = False
         self._stamps.clear()
-        self._turning, self._sorting = Lock(), Lock()  # a thread that is not here may have held them
+        self._turning, self._sorting = Lock(), Lock()  # a thread of the parent, absent here, may have held them
         self._whole = self._whole and RLock()
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.let_go()
 
     def _refuse(self, _text: bytes) -> None:
-        """Count what a forked child reports."""
+        """Count an event that a forked child reports."""
         self._diagnostics.drop(Drop.NOT_RUNNING)
 
     # --- appending --------------------------------------------------------------------------------------
 
     def repeat(self, key: Key, number: float | None, least: float = -EXACT, fields: Fields | None = None) -> bool:
-        """Record a repeat, as of now, of an event of a known kind; false if that takes a closer look.
+        """Record a repeat of a known event, as of now; false if the caller must take the slow path.
 
         Args:
-            key: See `Event.key`; of anything that the game passed.
-            number: The event's number; whatever the game passed.
+            key: See `Event.key`; made of unchecked arguments.
+            number: The event's number, unchecked.
             least: See `Event.least`.
-            fields: Its custom fields; whatever the game passed.
+            fields: Its custom fields, unchecked.
         """
         its_key = key
         try:
@@ -180,21 +181,21 @@ class Inbox:
                 return False
             self.write(pack_row(self.kinds[key], self.stamp, self._monotonic(), number, WHOLE))
         except Exception as error:
-            trace = traceback_of(error)  # mostly of this call alone: a key that is not known yet
+            trace = traceback_of(error)  # mostly a KeyError of this frame: the key is not known yet
             if trace is not None and trace.tb_next is not None and is_of_a_signal_handler(error):
                 raise
             return fields is not None and type(error) is KeyError and self._repeat_in_full(its_key, key, number, fields)
         return True
 
     def _repeat_in_full(self, key: Key, key_with_fields: Key, number: float | None, fields: Fields) -> bool:
-        """Record a repeat whose custom fields are other ones than before; false if that takes a closer look."""
+        """Record a repeat with new custom fields; false if the caller must take the slow path."""
         try:
             kind = self.kinds[key]
             checked = custom_fields("custom_fields", fields)
             if self._is_worth_a_kind(key_with_fields):
                 return False
             self.put(entry(EVENT, (-kind, None if number is NONE else number, self.stamp, self._monotonic(), checked)))
-        except Exception as error:  # noqa: BLE001 - a key that is not known yet, or what is not our code
+        except Exception as error:  # noqa: BLE001 - an unknown key, or the game's own types raised
             pass_on(error)
             return False
         return True
@@ -210,7 +211,7 @@ class Inbox:
             self.put(entry(EVENT, (*values_of(event), stamp, at, exactly(fields))))
 
     def _kind(self, event: Event, fields: dict[str, FieldValue] | None) -> int:
-        """The number of the event's kind; a new one if there is room; 0 if a row cannot say it."""
+        """Return the event's kind number; a new one if there is room; 0 if the event does not fit into a row."""
         key, number = event.key, event.number
         if key is None or not (number is None or -EXACT <= number <= EXACT):
             return 0
@@ -228,11 +229,12 @@ class Inbox:
         if self._journal is not None and not self._journal.keep(text):
             return 0
         self._events[kind] = event, fields and dict(fields)
-        self.kinds[key] = kind  # last: from now on it is repeated
+        # Last: another thread may write a row of this kind at once, and the writer looks it up in `_events`.
+        self.kinds[key] = kind
         return kind
 
     def _is_worth_a_kind(self, key: Key) -> bool:
-        """Whether an event came with the same custom fields before: a game may send other ones with each event."""
+        """Whether an event came with these custom fields before; a game may send different ones with each event."""
         if self._kinds_with_fields >= MAX_KINDS_WITH_FIELDS:
             return False
         known = hash(key)
@@ -244,7 +246,7 @@ class Inbox:
         return False
 
     def use(self, session: SessionRef | None, context: Context) -> None:
-        """Stamp what comes now with that session and context."""
+        """Use this session and context for the events from now on."""
         if self._is_shared:
             return
         number, self._stamp_entry = self._new_stamp(session, context)
@@ -252,7 +254,7 @@ class Inbox:
         self.stamp = number
 
     def stamp_for(self, session: SessionRef | None, context: Context) -> int:
-        """A stamp number for records of another session or context than those in force."""
+        """Return a stamp number for records of another session or context than those in force."""
         if self._is_shared:
             return 0
         return self._new_stamp(session, context)[0]
@@ -270,28 +272,28 @@ class Inbox:
                     self._sorting.release()
             return number, b""
         text = entry(STAMP, (number, session.id, session.started, *facts(context)))
-        if session is not self._kept:  # once more, elsewhere: all events of a short session may need this one
+        if session is not self._kept:  # a copy that is never wiped: all events of a short session may need it
             self._kept = session
             journal.keep(text)
         self.put(text)
         return number, text
 
     def put(self, text: bytes) -> None:
-        """Append an entry."""
+        """Append an entry to the journal or to memory."""
         write = self.write
         try:
             write(text)
-        except ValueError:  # that half of the journal is full
+        except ValueError:  # this half of the journal is full
             self._turn(write, len(text))
             try:
                 self.write(text)
-            except ValueError:  # another thread is turning
+            except ValueError:  # another thread is just swapping the halves
                 self._spill(text)
 
     def _one_at_a_time(self, write: Callable[[bytes], object] | None) -> Callable[[bytes], object] | None:
-        """What appends to the journal; without a GIL with a lock, so that no two appends go to one place.
+        """Return a `write` of the journal; without a GIL with a lock, else two threads could write to the same place.
 
-        It is an RLock: a signal handler of the game may report something while its thread holds it.
+        It is an RLock: a signal handler of the game may report an event while its thread holds the lock.
         """
         lock = self._whole
         if lock is None or write is None:
@@ -304,18 +306,18 @@ class Inbox:
         return append
 
     def _read(self, journal: Journal, most: int) -> list[tuple[RawRow, Body | None]]:
-        """What the journal has; without a GIL nothing is read that is just being appended."""
+        """Read the journal; without a GIL under the lock, else an entry could be read while it is appended."""
         with self._whole or contextlib.nullcontext():
             return journal.read(most)
 
     def _turn(self, full: Callable[[bytes], object], size: int = 0) -> None:
-        """Go on in the journal's other half, or in memory; one thread does it, none waits."""
+        """Swap to the journal's other half, or to memory; one thread does it, the others do not wait."""
         journal = self._journal
         if journal is not None and self._turning.acquire(blocking=False):
             try:
                 if self.write is full:
                     journal.stop()
-                    # Of one too large, what follows comes after it, in memory too.
+                    # An entry too large for a half goes to memory; later entries follow it there to keep their order.
                     self.write = self._one_at_a_time(journal.swap() if size <= journal.largest else None) or self._spill
                     if self._stamp_entry and self.write is not full:
                         with contextlib.suppress(ValueError):  # larger than a half
@@ -324,15 +326,15 @@ class Inbox:
                 self._turning.release()
 
     def _spill(self, text: bytes) -> None:
-        """Keep an entry in memory; once the writer has caught up, go back into the journal.
+        """Append an entry to memory, or to the journal again if the writer has emptied memory and wiped a half.
 
-        A stamp is kept beside in any case, so its entry is for the journal only.
+        A stamp's entry is for the journal only: `_stamps` has it anyway.
         """
         journal = self._journal
         if journal is not None and not self._spilled and journal.has_room and len(text) <= journal.largest:
             self._turn(self.write)
             if self.write != self._spill:
-                with contextlib.suppress(ValueError):  # others have filled it meanwhile
+                with contextlib.suppress(ValueError):  # other threads have filled it meanwhile
                     self.write(text)
                     return
         if is_stamp(text):
@@ -347,7 +349,7 @@ class Inbox:
     # --- taking -----------------------------------------------------------------------------------------
 
     def take(self, most: int) -> list[Item]:
-        """The next items; those of the call before are in the outbox. Fewer than `most`: there are no more."""
+        """Take the next items; fewer than `most` if there are no more. The caller has stored those of the last call."""
         items: list[Item] = []
         self._took_from_memory = False
         journal = self._journal
@@ -355,9 +357,10 @@ class Inbox:
             self._take_older(items, most)
             if self._has_older or len(items) == most:
                 return items
-        old = self._old_stamps()  # before the journal is read: of newer ones there may be rows behind what is read
-        # Counted before the journal is read, too: a game may fill the rest of the journal while it is read, and go on
-        # in memory. What it put there comes after that rest, which only the next call gets.
+        # Both are read before the journal. While it is read, the game may append rows with newer stamps behind the
+        # part that is read, fill the journal and go on in memory. Those stamps must stay, and the entries in memory are
+        # later than the unread rest of the journal, so both wait for the next call.
+        old = self._old_stamps()
         spilled = len(self._spilled)
         if journal is not None:
             for row, body in self._read(journal, most - len(items)):
@@ -368,18 +371,18 @@ class Inbox:
                 self._take_spilled(items)
             if not self._spilled:
                 self._spilled_bytes = 0
-            if len(items) < most:  # nothing of theirs is left in the journal
+            if len(items) < most:  # the journal has no more entries with these stamps
                 self._forget_stamps(old)
         return items
 
     def _take_older(self, items: list[Item], most: int) -> None:
-        """Take what was recorded before there was a journal; the rest comes with the next call."""
+        """Take entries that are older than the journal; the next call takes those that are too many."""
         with self._sorting:
             while self._has_older and self._spilled and len(items) < most:
                 self._has_older = self._take_spilled(items)
 
     def _take_spilled(self, items: list[Item]) -> bool:
-        """Take an entry that is kept in memory; false where it is the mark."""
+        """Take an entry from memory; false if it is `_MARK`."""
         text = self._spilled.popleft()
         self._took_from_memory |= text != _MARK
         self._spilled_bytes -= len(text)
@@ -388,7 +391,7 @@ class Inbox:
         return text != _MARK
 
     def _add(self, items: list[Item], row: RawRow, body: Body | None) -> None:
-        """Add what an entry says; one that cannot be understood takes no other along."""
+        """Decode an entry and add it; if that fails, count it, so that the others are not lost with it."""
         try:
             if body is None:
                 kind, stamp, at, number, _ = row
@@ -397,14 +400,14 @@ class Inbox:
             elif body.what == EVENT:
                 code, values, stamp, at, fields = body.value
                 items.append(Record(event_of(code, values, self._events), *self._stamp(stamp), at, fields))
-        except Exception as error:  # noqa: BLE001 - the others are taken already, and nobody gives them again
+        except Exception as error:  # noqa: BLE001 - the other entries are taken already and cannot be taken again
             self._diagnostics.drop(Drop.INTERNAL, detail=f"an entry of the inbox: {type(error).__name__}")
             self._diagnostics.defect("the inbox", error)
 
     def _stamp(self, number: int) -> Stamp:
-        """What a stamp number stands for; of one that is forgotten, the next that is known.
+        """Return the stamp with this number, or the next known one if it is forgotten.
 
-        A thread may have read the number and then waited for the GIL until 64 others were newer.
+        A thread may read `stamp` and lose the GIL before it writes its row, until 64 stamps are newer.
         """
         found = self._stamps.get(number)
         if found is None:
@@ -413,16 +416,16 @@ class Inbox:
         return found
 
     def _old_stamps(self) -> list[int]:
-        """Stamps that may be forgotten if no entry names them; not the newest, for the calls that are being made."""
+        """Return the stamps to forget if no entry names them; not the newest 64, which calls in progress may use."""
         if len(self._stamps) <= 2 * (len(self._spilled) + _KEPT_STAMPS):
             return []
         return list(self._stamps)[:-_KEPT_STAMPS]
 
     def _forget_stamps(self, old: list[int]) -> None:
-        """Drop those of them that stand in no entry any more.
+        """Drop those of these stamps that no entry names any more.
 
-        The caller holds `_sorting`: entries that another thread has just taken from memory are in no list, and would
-        lose their stamps.
+        The caller holds `_sorting`: an entry that another thread has just taken from memory is in no list, so its stamp
+        would be dropped before that thread looks it up.
         """
         if old:
             spilled = (found for text in tuple(self._spilled) for found in entries(text, 0))
@@ -433,11 +436,11 @@ class Inbox:
 
     @property
     def is_safe(self) -> bool:
-        """Whether the journal has all that waits and all that was taken last. Writer's thread."""
+        """Whether the journal has all waiting records and all that were taken last. For the writer's thread."""
         return self._journal is not None and not self._took_from_memory and not any(self._spilled)
 
     @property
     def waiting(self) -> int:
-        """Records that the writer has not taken, counted without a look into them."""
+        """Count the records that the writer has not taken; nothing is decoded."""
         journal = self._journal
         return len(self._spilled) - self._has_older + (journal.waiting if journal is not None else 0)

@@ -1,10 +1,10 @@
-"""Puts a stamp on what the game reports and hands it over: the way from a call to the inbox.
+"""The recorder: stamps each event with session and context and appends it to the inbox.
 
-The stamp is two references, to the running session and to the context (who plays, with which dimensions
-and fields); both are replaced when something changes and never altered. The inbox knows them by a number.
+A stamp is two references: to the running session and to the context (player, dimensions, fields). Both are immutable;
+a change replaces them. The inbox knows them by a number.
 
-Until it is known who plays and in which session, events are held in memory: nothing without a player's id and a
-session ever comes into the inbox, whatever thread reports it and when.
+Until player and session are known, events are held in memory. So no event without a player's id and a session comes
+into the inbox, whichever thread reports it and when.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from ga_pygame.recording.journal import Journal
 
 _AT_ONCE = frozenset({Error, Business, SessionEnd})
-"""Kinds that are committed at once instead of within 0.05 s."""
+"""Kinds that the writer commits at once instead of within 0.05 s."""
 
 _OF_SESSIONS = frozenset({User, SessionEnd})
-"""Kinds that find room in any case: without its start, nothing of a session could be delivered."""
+"""Kinds that are held even if the room is full: without its start, no event of a session could be delivered."""
 
 MAX_HELD = 50_000
-"""Events held until `start()` or until consent; some 15 MB. Later ones are counted as `inbox_full`."""
+"""Events held until `start()` or until consent; about 15 MB. Later ones are counted as `inbox_full`."""
 MAX_HELD_BYTES = 16 * 2**20
-"""Bytes of custom fields and error messages among them."""
-_MAX_LOOKED_AT = 1000  # entries of a mapping of custom fields, when wrong ones are sorted out
+"""Bytes of their custom fields and error messages."""
+_MAX_LOOKED_AT = 1000  # custom fields that are checked one by one if some are invalid
 
 
 def _nothing() -> None:
@@ -44,17 +44,17 @@ def _nothing() -> None:
 
 
 class Recorder:
-    """See the module. `post` may be called by any thread, the rest by the game thread.
+    """The recorder (see the module). Any thread may call `post`; the rest is for the game thread.
 
     Attributes:
-        inbox: What the writer takes from.
-        write_now: Has the writer commit at once.
-        kept_dimensions: Those of the last launch, for events of before any were set.
+        inbox: The inbox from which the writer takes.
+        write_now: Makes the writer commit at once.
+        kept_dimensions: The last launch's dimensions, for events that were held before any were set.
 
     Args:
         context: The first context.
-        monotonic: The clock of the stamps.
-        diagnostics: Counts what is not taken.
+        monotonic: The clock of the records' times.
+        diagnostics: Counts the events that are not recorded.
     """
 
     def __init__(self, context: Context, monotonic: Callable[[], float], diagnostics: Diagnostics) -> None:
@@ -73,13 +73,13 @@ class Recorder:
         self._stamp()
 
     def post(self, event: Event, fields: Fields | None) -> None:
-        """Record an event of now. Custom fields that break a rule are left out of it, counted and said."""
+        """Record an event, as of now; leave out invalid custom fields, count and report them."""
         if fields is not None:
             fields = self._sound(fields)
         self._put(event, None, self._monotonic(), fields)
 
     def _sound(self, fields: Fields) -> Fields | None:
-        """The custom fields that keep the rules, together with those that all events carry."""
+        """Return the valid custom fields; the limits count those that all events carry, too."""
         shared = self._context.fields
         try:
             checked = rules.custom_fields("custom_fields", fields)
@@ -95,7 +95,7 @@ class Recorder:
             return None
 
     def _sorted_out(self, fields: Fields) -> Fields | None:
-        """What is right of custom fields of which something is wrong."""
+        """Return the valid ones of custom fields of which some are invalid."""
         sound: dict[str, FieldValue] = {}
         shared = self._context.fields or {}
         room = rules.MAX_CUSTOM_FIELDS - len(shared)
@@ -117,7 +117,7 @@ class Recorder:
         return sound or None
 
     def post_session(self, event: Event, session: SessionRef, at: float) -> None:
-        """Record a session's start or end, which may lie in the past."""
+        """Record a session's start or end, with a time that may be in the past."""
         self._put(event, session, at, None)
 
     def _put(self, event: Event, session: SessionRef | None, at: float, fields: Fields | None) -> None:
@@ -127,16 +127,17 @@ class Recorder:
         if self._is_holding:
             self._hold(Record(event, session or self._session, self._context, at, fields and dict(fields)))
             return
-        # The number of the stamp is read after `_is_holding`: `release` sets them in the other order, so that an
-        # event that is not held has a stamp with a player and a session.
+        # The stamp is read after `_is_holding`, and `release` sets them in the opposite order. Else a thread could read
+        # the stamp, then `release` set both, and the thread record an event without a player and a session.
         stamp = self.inbox.stamp if session is None else self.inbox.stamp_for(session, self._context)
         self.inbox.record(event, stamp, at, fields)
-        if self._closed is not None:  # meanwhile
+        if self._closed is not None:
+            # Another thread closed after the check above; `inbox.record` may have added a kind after it cleared them.
             self.inbox.kinds.clear()
         if type(event) in _AT_ONCE:
             self.write_now()
 
-    # --- what is held -----------------------------------------------------------------------------------
+    # --- held records -----------------------------------------------------------------------------------
 
     def _hold(self, record: Record) -> None:
         size = _size(record)
@@ -146,35 +147,37 @@ class Recorder:
             return
         self._held_bytes += size
         self._held.append(record)
-        if not self._is_holding:  # another thread released what is held, perhaps before this came in
+        if not self._is_holding:
+            # Another thread called `release` after this one looked at `_is_holding`, and perhaps emptied `_held` before
+            # this record was in it: nobody else would take it out.
             self._give_back()
 
     def release(self) -> None:
-        """Record what was held, stamped with what is known by now: who plays, and in which session."""
+        """Record the held events, with the player and the session that are known now."""
         self._stamp()
         records = self._take_held()
-        # A session begins with its `user` event; what was reported before `start()` comes after it.
+        # A session begins with its `user` event; events from before `start()` come after it.
         early = [record for record in records if record.session is None]
         rest = [record for record in records if record.session is not None]
         place = next((at for at, record in enumerate(rest, 1) if type(record.event) is User), 0)
         self._record_held([*rest[:place], *early, *rest[place:]])
-        self._give_back()  # what other threads held meanwhile
+        self._give_back()  # records that other threads have held meanwhile
         self._is_holding = False
-        self._give_back()  # and what those held that had looked at `_is_holding` before
+        self._give_back()  # and those of threads that looked at `_is_holding` before it was false
 
     def forget(self) -> int:
-        """Drop what is held and what nobody has taken; returns how many records that were."""
+        """Drop the held records and those that nobody has taken; return their number."""
         return len(self._take_held()) + len(self.take_all())
 
     def hold(self) -> None:
-        """Hold what comes from now on, until the next `release`; it belongs to the session that starts then."""
+        """Hold later events until the next `release`; they belong to the session that starts then."""
         self._is_holding = True
         self._session = None
         self.inbox.kinds.clear()
 
     @property
     def waiting(self) -> int:
-        """Records that the writer has not taken."""
+        """Count the records that the writer has not taken."""
         return len(self._held) + self.inbox.waiting
 
     def _give_back(self) -> None:
@@ -182,7 +185,7 @@ class Recorder:
             self._record_held(records)
 
     def _take_held(self) -> list[Record]:
-        """Empty what is held; several threads may do it at once, and each record goes to one of them."""
+        """Take all held records; if several threads do so at once, each record goes to one of them."""
         taken: list[Record] = []
         while True:
             try:
@@ -219,17 +222,19 @@ class Recorder:
 
     @property
     def context(self) -> Context:
-        """The stamp of the records to come, but for the session."""
+        """The context of later records."""
         return self._context
 
     def change(self, **changes: Any) -> None:
-        """Replace some of the context for the records to come."""
+        """Replace parts of the context for later records."""
         self._context = self._context.changed(**changes)
         self._stamp()
 
     def _stamp(self) -> None:
-        """Have the inbox use session and context as they are; each may just be replaced by another thread."""
+        """Set the inbox's stamp to the current session and context."""
         while True:
+            # Another thread may replace one of them while this one makes the stamp, and make its own stamp first; then
+            # the old values would stay in force. So look again afterwards.
             session, context = self._session, self._context
             self.inbox.use(session, context)
             if session is self._session and context is self._context:
@@ -239,20 +244,20 @@ class Recorder:
 
     @property
     def closed(self) -> Drop | None:
-        """Why nothing is recorded, `None` while it is."""
+        """The reason why nothing is recorded; `None` while events are recorded."""
         return self._closed
 
     @closed.setter
     def closed(self, reason: Drop | None) -> None:
         self._closed = reason
         if reason is not None:
-            self.inbox.kinds.clear()  # so that nothing is recorded the short way
+            self.inbox.kinds.clear()  # so that the fast path records nothing
 
     def stop_in_children(self, let_go: Callable[[], None]) -> None:
-        """Have a forked child record nothing: it has no workers, and must not append to its parent's journal.
+        """Stop recording in forked children, which have no workers and must not append to the parent's journal.
 
         Args:
-            let_go: A bound method, called in the child, too.
+            let_go: A bound method that is called in the child, too.
         """
         import weakref  # noqa: PLC0415 - 1 ms that `import ga_pygame` need not cost
 
@@ -260,7 +265,7 @@ class Recorder:
         forks.share(self)
 
     def let_go(self) -> None:
-        """In a forked child: record nothing any more, without a word. What was recorded is the parent's."""
+        """Stop recording in a forked child, without a warning; the recorded events belong to the parent."""
         self._diagnostics.explained.add(Drop.NOT_RUNNING)
         self._closed = Drop.NOT_RUNNING
         self._held.clear()
@@ -271,25 +276,25 @@ class Recorder:
             others()
 
     def attach(self, journal: Journal | None) -> None:
-        """Note what is recorded against a kill, if there is a journal."""
+        """Record into a journal, so that events survive a kill; without one nothing changes."""
         if journal is not None:
             self.inbox.attach(journal)
             self._stamp()
 
     def take_all(self) -> list[Record]:
-        """Empty the inbox, while there is no writer that does."""
+        """Empty the inbox and return its records; only while there is no writer."""
         items = iter(lambda: self.inbox.take(1000), [])
         return [item.record() if isinstance(item, Repeated) else item for some in items for item in some]
 
 
 def _unreadable(fields: object, error: Exception) -> InvalidEvent:
-    """What is said of a mapping whose own methods fail."""
+    """Describe custom fields whose own methods raise."""
     words = f"must be a mapping that can be read; it raised {type_name(error)}"
     return InvalidEvent("custom_fields", fields, words, "ours", "wrong_type", private=True)
 
 
 def _size(record: Record) -> int:
-    """What a held record takes of `MAX_HELD_BYTES`."""
+    """Estimate how much of `MAX_HELD_BYTES` a record takes."""
     size = len(record.event.message) * 2 if type(record.event) is Error else 0
     if record.fields:
         size += sum(100 + len(key) + (len(value) if type(value) is str else 8) for key, value in record.fields.items())
