@@ -279,6 +279,19 @@ def test_a_file_that_is_no_journal_is_empty(content: bytes) -> None:
     assert Leftover(content).records == []
 
 
+@pytest.mark.parametrize("what", [0, 2, 3, 4, 5, 17, 2**31 + 1])
+def test_an_event_that_seems_to_be_something_else_is_counted(noted: Noted, path: Path, what: int) -> None:
+    """Of an entry only the word may be damaged that says what it is: then nothing else shows that it was an event."""
+    noted.note(Design("a", 1), Error(Severity.ERROR, "in the middle"), Design("a", 2))
+    content = bytearray(path.read_bytes())
+    body = content.index(b"in the middle")
+    place = next(at for at in range(body - body % 32, 0, -32) if struct.unpack_from("<IIII", content, at)[3] == 1)
+    struct.pack_into("<I", content, place + 12, what)
+    left = Leftover(bytes(content))
+    assert events_of(left) == [Design("a", 1), Design("a", 2)]
+    assert left.unreadable >= 1
+
+
 @pytest.mark.parametrize("earlier", [0, 10_000])
 @pytest.mark.parametrize("cut", [0, 100, KINDS - 1, KINDS, KINDS + 3000, KINDS + HALF, SIZE - 1])
 def test_of_a_file_that_was_cut_off_the_beginning_is_read(noted: Noted, path: Path, earlier: int, cut: int) -> None:
