@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """Load `Config` when it is asked for: its dataclass and what that loads take 10 ms."""
+        """Import `Config` at its first use: its dataclass and what that imports take 10 ms."""
         if name != "Config":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from ga_pygame.config import Config  # noqa: PLC0415

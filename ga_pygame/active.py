@@ -1,4 +1,4 @@
-"""Keeps the trackers that run in this process, and decides whether one may run in it. For any thread."""
+"""Keeps the trackers that run in this process, and decides whether a tracker may run in it. Any thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ga_pygame.tracker import Tracker
 
 _running: tuple[Tracker, ...] = ()
-"""Trackers in the order of `start()`. Replaced, never altered, so that any thread can read it."""
+"""Trackers in the order of `start()`. Replaced, never changed in place, so that any thread can read it."""
 
 
 def running() -> Tracker | None:
@@ -40,7 +40,7 @@ def enter(tracker: Tracker, diagnostics: Diagnostics) -> Sequence[Destination]:
     Returns:
         The destinations of its events; none if it is off.
     """
-    global _running  # noqa: PLW0603 - a module is what a process has one of
+    global _running  # noqa: PLW0603 - one for the process
     targets = _targets(tracker.config, diagnostics)
     if targets and any(other.session_id for other in _running):
         diagnostics.warn_once(
@@ -62,7 +62,7 @@ def _targets(config: Config, diagnostics: Diagnostics) -> Sequence[Destination]:
     """Return the destinations of events; none if the tracker is off, which is reported with the reason."""
     found: Sequence[Destination] = ()
     if not _is_barred(config, diagnostics):
-        from ga_pygame import wiring  # noqa: PLC0415 - what delivers is loaded when a tracker starts, and in no helper
+        from ga_pygame import wiring  # noqa: PLC0415 - delivery is imported when a tracker starts, in no helper
 
         found = wiring.destinations(config)
         if not found:
@@ -73,7 +73,7 @@ def _targets(config: Config, diagnostics: Diagnostics) -> Sequence[Destination]:
 
 
 def _is_barred(config: Config, diagnostics: Diagnostics) -> bool:
-    """Whether a tracker must not record in this process, whatever its destinations are."""
+    """Return whether a tracker must not record in this process, whatever its destinations are; log why."""
     if is_helper_process():
         say("this is a worker process of multiprocessing: nothing is recorded here", level=DEBUG)
     elif forks.is_left():
@@ -86,10 +86,10 @@ def _is_barred(config: Config, diagnostics: Diagnostics) -> bool:
 
 
 def is_helper_process() -> bool:
-    """Whether `multiprocessing` started this process, for the game or one of its libraries.
+    """Return whether `multiprocessing` started this process, for the game or one of its libraries.
 
-    Such a process imports the game's main module, with a tracker at its top, before `parent_process()` is set; during
-    that import it is marked as inheriting. A fork server that imports a module of the game for its children
+    Such a process may import the game's main module, with a tracker at its top, before `parent_process()` is set;
+    during that import it is marked as inheriting. A fork server that imports a module of the game for its children
     (`set_forkserver_preload`) has no such mark, but its program is one line that calls `multiprocessing`.
     """
     if _runs_multiprocessing():
@@ -106,7 +106,7 @@ def is_helper_process() -> bool:
 
 
 def _runs_multiprocessing() -> bool:
-    """Whether this process was started by `python -c "from multiprocessing... import main; main(...)"`."""
+    """Return whether this process was started by `python -c "from multiprocessing... import main; main(...)"`."""
     program = getattr(sys.modules.get("__main__"), "__dict__", {})
     if program.get("__file__") is not None:
         return False
@@ -115,11 +115,11 @@ def _runs_multiprocessing() -> bool:
 
 
 _expected: tuple[Callable[[], Tracker | None], ...] = ()
-"""Weak references to made trackers. Replaced, never altered, as `_running`."""
+"""Weak references to made trackers. Replaced, never changed in place, as `_running` is."""
 
 
 def expect(tracker: Tracker) -> None:
-    """Note that a tracker is made; report at exit if it got events and was never started."""
+    """Note that a tracker is made, to report at exit if it got events and was never started."""
     global _expected  # noqa: PLW0603 - see `enter`
     if not _expected:
         import atexit  # noqa: PLC0415 - with `weakref`, when a tracker is made
@@ -131,7 +131,7 @@ def expect(tracker: Tracker) -> None:
 
 
 def disown(tracker: Tracker) -> None:
-    """Forget a tracker that is not the game's."""
+    """Forget a tracker that the game did not make."""
     global _expected  # noqa: PLW0603 - see `enter`
     _expected = tuple(one for one in _expected if one() is not tracker)
 

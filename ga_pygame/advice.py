@@ -1,4 +1,4 @@
-"""Messages for the cases in which nothing is recorded or sent: the reason, and the fix."""
+"""Messages for cases in which nothing is recorded or sent: each has the reason and the fix."""
 
 from __future__ import annotations
 

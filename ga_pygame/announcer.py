@@ -1,4 +1,4 @@
-"""Turns what workers, the session and calls on any thread report into the tracker's signals, on the game thread."""
+"""Fires the tracker's signals on the game thread, for reports of workers, of the session and of calls on any thread."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from ga_pygame.records import SessionRef
 
 MAX_UNSUMMED_DROPS = 256
-"""Losses that wait to be summed up; more are summed at once, so that a game without `tick()` keeps no list of them."""
+"""Losses in the queue; when it is full, they are summed up at once: without `tick()` it would grow for ever."""
 MAX_DROP_DETAILS = 64
-"""Different details of losses that are told apart; further ones are told by their reason alone."""
+"""Different details of losses that are reported separately; further ones are summed up by their reason alone."""
 MAX_DETAIL = 500
-"""Characters of such a detail."""
+"""Characters of a loss's detail."""
 
 
 class Signals(Protocol):
-    """What has the signals; see `Tracker`."""
+    """An object that has the signals, such as `Tracker`, which describes them."""
 
     session_started: Signal[[str]]
     session_ended: Signal[[str, int, str]]
@@ -37,11 +37,11 @@ class Signals(Protocol):
 
 
 class Announcer:
-    """Hears of sessions, of drops and, as the uploaders' listener, of what became of events. Any thread.
+    """Receives reports of sessions and drops, and those of the uploaders as their listener. Any thread.
 
     Args:
-        signals: Whose signals are fired.
-        post: Has something called on the game thread.
+        signals: Has the signals to fire.
+        post: Has a function called on the game thread.
     """
 
     def __init__(self, signals: Signals, post: Callable[[Callable[[], None]], None]) -> None:
@@ -59,7 +59,7 @@ class Announcer:
         self._post(lambda: emit(self._signals.session_ended, session.id, length, reason))
 
     def remote_configs_updated(self) -> None:
-        """Told at once. Game thread only."""
+        """Fire the signal at once. Game thread only."""
         emit(self._signals.remote_configs_updated)
 
     def delivered(self, destination: str, count: int) -> None:
@@ -68,7 +68,7 @@ class Announcer:
     def rejected(self, destination: str, record: StoredRecord, errors: str) -> None:
         try:
             event = json.loads(record.json(None))
-        except ValueError:  # the disk has spoiled it
+        except ValueError:  # the disk has damaged it
             event = {}
         self._post(lambda: emit(self._signals.event_rejected, destination, event, errors))
 
@@ -79,7 +79,7 @@ class Announcer:
         self._post(lambda: emit(self._signals.connection_restored, destination))
 
     def dropped(self, reason: Drop, count: int, detail: str) -> None:
-        """Equal losses of one frame are told together: there may be thousands."""
+        """Report a loss. Equal losses of one frame are summed up into one signal: there may be thousands."""
         self._drops.append((reason, count, detail))
         if len(self._drops) >= MAX_UNSUMMED_DROPS:
             self._sum_up()
@@ -88,7 +88,7 @@ class Announcer:
             self._post(self._tell_drops)
 
     def _sum_up(self) -> None:
-        """Add what waits to the sums. One thread does it, none waits."""
+        """Add the queued losses to the sums, unless another thread is doing it. Never waits."""
         if self._summing.acquire(blocking=False):
             try:
                 self._add_to_sums()
@@ -104,8 +104,10 @@ class Announcer:
             self._sums[key] += count
 
     def _tell_drops(self) -> None:
-        self._is_posted = False  # first: what comes from now on is told now or posted again
-        if not self._summing.acquire(blocking=False):  # another thread sums up: told at the next tick
+        # First: a loss that another thread queues from now on is either summed up below, or posts this method again.
+        # Reset last, a loss queued after the sums are taken would see it set and wait for the next loss.
+        self._is_posted = False
+        if not self._summing.acquire(blocking=False):  # another thread sums up: try again at the next tick
             self._is_posted = True
             self._post(self._tell_drops)
             return

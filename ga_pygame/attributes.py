@@ -1,4 +1,4 @@
-"""What a game may assign to our objects: a slip of the keyboard is said instead of kept where nobody reads it."""
+"""Checks assignments to attributes of public objects, so that a misspelt name is reported instead of stored unread."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ P = ParamSpec("P")
 def keywords_of(
     _made: Callable[[], Callable[P, object]],
 ) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
-    """Give a method the keywords of a class, so that each is declared once and still completed by editors.
+    """Give a method the keyword arguments of a class, so that they are declared once and editors complete them.
 
-    Only type checkers look into the lambda: the class may be loaded later.
+    Only type checkers read the lambda, which is never called: so the class need not be imported.
     """
     return lambda method: method
 
 
 def only(*names: str) -> Callable[[Any, str, object], None]:
-    """Make the `__setattr__` of a class whose objects take only these public names.
+    """Make a `__setattr__` that accepts only these public names and reports others.
 
-    Names of our own (`_x`) pass, and so does all that a class of the game which inherits from ours sets, what is set
-    before `_is_made`, and a callable in the place of a method (a mock).
+    It also accepts private names (`_x`), any name before `_is_made` is set, any name of an object whose class is a
+    subclass by the game, and a callable that replaces a method (a mock).
     """
 
     def assign(self: Any, name: str, value: object) -> None:
@@ -49,7 +49,7 @@ def _refuse(thing: Any, name: str) -> None:
 
 
 def _fix(thing: Any, name: str) -> str:
-    """What to write instead."""
+    """Return the message that says what to write instead."""
     if name in getattr(getattr(thing, "config", None), "__dict__", ()):
         return f"is set when the tracker is made: Tracker({name}=…)"
     known = [one for one in dir(thing) if not one.startswith("_")]

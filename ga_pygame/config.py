@@ -1,8 +1,7 @@
-"""Every knob, once: its default, its unit and the environment variable that sets it.
+"""Defines each knob once: its default, its unit and the environment variable that sets it.
 
-A keyword given to `Tracker` wins over the environment, the environment over the default. A wrong keyword
-raises at once, since a developer is watching; a wrong environment value warns and falls back, since a
-player may be.
+A keyword of `Tracker` wins over the environment, the environment over the default. A wrong keyword raises at once,
+since a developer sees it. A wrong environment value is logged and not used, since the game may run for a player.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ SANDBOX_SECRET_KEY = "16813a12f718bc5c620f56944e1abc3ea13ccbac"  # noqa: S105 - 
 """GameAnalytics' published sandbox pair. Source: REST v2, Sandbox keys."""
 
 OTHER_VARIABLES = frozenset({"GA_PYGAME_BENCH", "GA_PYGAME_GAMES"})
-"""Variables of our own that are no knobs of a tracker."""
+"""Environment variables of this package that are not knobs of a tracker."""
 
 _UPLOAD_SECONDS = 20.0
 _UPLOAD_SECONDS_TO_COLLECTOR = 1.0
@@ -54,7 +53,7 @@ def _knob(default: Any, text: str, form: Form, *, unit: str = "", env: str = "",
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The knobs of one tracker; frozen, and checked when it is made.
+    """The knobs of one tracker. Frozen; checked when it is made. `docs/knobs.md` describes each.
 
     Raises:
         InvalidEvent: A key, a name or an id breaks a rule of the service.
@@ -84,30 +83,32 @@ class Config:
     )
     game: str | None = _knob(
         None,
-        "names the data folder of a game without keys of its own; default: its main program's name and place",
+        "the name of the data folder of a game without keys of its own; default: its main program's name and place",
         Word(_GAME),
         env="GAME",
     )
     enabled: bool = _knob(True, "off: nothing is recorded, written or sent", Boolean(), env="ENABLED")
     strict: bool = _knob(False, "raise `InvalidEvent` at a wrong call (development, tests)", Boolean(), env="STRICT")
     consent_required: bool = _knob(False, "write and send nothing before `consent.grant()`", Boolean())
-    hook: bool = _knob(True, "watch pygame by itself; off: call `process(event)` and `tick()` yourself", Boolean())
+    hook: bool = _knob(
+        True, "observe the game's calls of pygame; off: the game calls `process(event)` and `tick()`", Boolean()
+    )
     capture_exceptions: bool = _knob(True, "report uncaught exceptions as errors", Boolean())
     currencies: Collection[str] | None = _knob(
         None,
-        "the virtual currencies there are; default: any",
+        "the allowed virtual currencies; default: any",
         Names(rules.resource_currency, MAX_DECLARED, '["gold", "gems"]'),
     )
     item_types: Collection[str] | None = _knob(
         None,
-        "the item types there are, of resources; default: any",
+        "the allowed item types of resources; default: any",
         Names(rules.event_part, MAX_DECLARED, '["boost", "skin"]'),
     )
     dimension_values: Mapping[int, Collection[str]] | None = _knob(
-        None, "the values there are of custom dimensions 1 to 3, at most 20 of each; default: any", DimensionValues()
+        None, "the allowed values of custom dimensions 1 to 3, at most 20 for each; default: any", DimensionValues()
     )
     destinations: Sequence[Destination] | None = _knob(
-        None, "where events go; default: GameAnalytics with these keys", Destinations()
+        None, "the destinations of events; default: GameAnalytics with these keys", Destinations()
     )
     pause_timeout: float = _knob(
         20.0, "a longer pause ends the session", Seconds(zero=True), unit="s", env="PAUSE_TIMEOUT"
@@ -123,18 +124,20 @@ class Config:
     )
     journal: bool = _knob(
         True,
-        "note each event where it outlives a kill at the very next moment; off: up to 0.05 s may be lost",
+        "write each event to memory that survives a kill of the process; off: a kill may lose the last 0.05 s",
         Boolean(),
     )
     max_outbox_bytes: int = _knob(
         5 * 2**20,
-        "room for events that wait; over it the oldest session's go first",
+        "space for waiting events; above it, events of the oldest session are dropped first",
         Size(),
         unit="bytes",
         env="MAX_OUTBOX_BYTES",
     )
     resubmit_on_server_error: bool | None = _knob(
-        None, "send again after a server error; default: only to our own collector, which drops doubles", Boolean()
+        None,
+        "send events again after a server error; default: only to our own collector, which drops duplicates",
+        Boolean(),
     )
 
     def __post_init__(self) -> None:
@@ -146,14 +149,14 @@ class Config:
 
 
 def upload_seconds(config: Config) -> float:
-    """Seconds between uploads: a developer with a collector wants to see what happens, a service is spared."""
+    """Return the seconds between uploads: few for a collector, whose page a developer watches; more for a service."""
     if config.upload_interval is not None:
         return config.upload_interval
     return _UPLOAD_SECONDS_TO_COLLECTOR if config.collector else _UPLOAD_SECONDS
 
 
 def _formed(one: Field[Any], value: object) -> Any:
-    """A knob's value in its exact type; idempotent, so that a generator is read once and its tuple kept."""
+    """Return a knob's value in its exact type. Idempotent: a generator becomes a tuple, which may be checked again."""
     form: Form = one.metadata["form"]
     if value is not None:
         return form(one.name, value)
@@ -164,7 +167,7 @@ def _formed(one: Field[Any], value: object) -> Any:
 
 
 def check_keys(game_key: object, secret_key: object) -> None:
-    """Check the form of a game's keys without ever showing them; `None` is not looked at."""
+    """Check the form of a game's keys; `None` is allowed. Raises `ValueError`, without showing the keys."""
     _check_key("game_key", game_key)
     if game_key is not None and game_key == secret_key:
         raise ValueError("game_key and secret_key are the same; see the game's settings for both keys")
@@ -183,7 +186,7 @@ def _check_key(name: str, value: object) -> None:
 
 
 def _key_problem(value: str, check: Pattern, other: Pattern) -> str:
-    """Why a text is no key, as far as can be said without showing it."""
+    """Return why a text is not a key, without showing the text."""
     plain = value.strip()
     found = ["has spaces or a line break around it; strip() it"] if plain != value else []
     if plain != plain.lower():
@@ -217,6 +220,10 @@ def load(knobs: Mapping[str, Any], environment: Mapping[str, str], warn: Callabl
         knobs: The keywords given to `Tracker`.
         environment: Usually `os.environ`.
         warn: Called with a cause and a message for each environment value that is not used.
+
+    Raises:
+        TypeError: There is no knob of that name.
+        ValueError: A keyword's value is wrong.
     """
     known = {one.name: one for one in fields(Config)}
     for name in knobs:
@@ -236,7 +243,7 @@ def load(knobs: Mapping[str, Any], environment: Mapping[str, str], warn: Callabl
             value = _parse(one, text, warn)
             if value is not MISSING:
                 from_environment[one.name] = value
-    if ("game_key" in chosen) != ("secret_key" in chosen):  # a pair comes from one place or is refused below
+    if ("game_key" in chosen) != ("secret_key" in chosen):  # both keys come from one place or are refused below
         from_environment = {name: value for name, value in from_environment.items() if not name.endswith("_key")}
     try:
         return Config(**{**from_environment, **chosen})
@@ -244,13 +251,13 @@ def load(knobs: Mapping[str, Any], environment: Mapping[str, str], warn: Callabl
         if not from_environment:
             raise
         why = str(error)
-    config = Config(**chosen)  # raises where the keywords are at fault
+    config = Config(**chosen)  # raises if the keywords are wrong
     warn("environment", f"the GA_PYGAME_* variables are not used: {why}")
     return config
 
 
 def _parse(one: Field[Any], text: str, warn: Callable[[str, str], None]) -> Any:
-    """Read and check one environment value; `MISSING` where it is wrong."""
+    """Read and check one environment value; return `MISSING` if it is wrong."""
     variable = one.metadata["env"]
     try:
         value = _formed(one, from_text(one.metadata["form"], text))
@@ -266,7 +273,7 @@ def _parse(one: Field[Any], text: str, warn: Callable[[str, str], None]) -> Any:
 def _warn_of_unknown(
     environment: Mapping[str, str], known: Mapping[str, Field[Any]], warn: Callable[[str, str], None]
 ) -> None:
-    """Say once which `GA_PYGAME_*` variables nobody reads: most are a slip of the keyboard."""
+    """Report once which `GA_PYGAME_*` variables are unknown: most are misspelt."""
     variables = {one.metadata["env"]: one.name for one in known.values() if one.metadata["env"]}
     ours = OTHER_VARIABLES | variables.keys()
     unknown = sorted(name for name in environment if name.upper().startswith("GA_PYGAME_") and name not in ours)
@@ -289,16 +296,17 @@ def _warn_of_unknown(
 
 
 NO_KEYS = "game"
-"""Stands for the key of a game that has none: one with destinations of its own."""
+"""Stands for the key of a game that has none, since it has only destinations of its own."""
 
 
 def data_folder(config: Config, game_key: str) -> Path | None:
-    """The folder of one game; a collector's events have their own, so that none ever reaches a service.
+    """Return the data folder of one game; `None` if there is no home folder.
 
-    Keys of its own tell a game from others. Of one without them the program is asked: two games that share the
-    published sandbox pair must share neither the player's id nor the events that wait.
+    Events for a collector have a folder of their own, so that none of them reaches a service. A game with keys is
+    recognised by its key. A game without them is recognised by its program's name and place: two games that use the
+    published sandbox pair must share neither the player's id nor the waiting events.
 
-    `None` where there is no home folder: no HOME, and no entry of the user in the system's list.
+    There is no home folder if HOME is not set and the system's list of users has no entry for the user.
     """
     shared = shared_folder(config, game_key)
     if shared is None or game_key not in (NO_KEYS, SANDBOX_GAME_KEY):
@@ -310,12 +318,12 @@ def data_folder(config: Config, game_key: str) -> Path | None:
 
 
 def shared_folder(config: Config, game_key: str) -> Path | None:
-    """The folder of all games with the same key, which earlier versions used for games without keys, too."""
+    """Return the folder of all games with the same key. Earlier versions also used it for games without keys."""
     import platformdirs  # noqa: PLC0415 - 4 ms that `import ga_pygame` need not cost
 
     try:
         root = Path(config.data_dir) if config.data_dir else platformdirs.user_data_path("ga_pygame", appauthor=False)
-    except RuntimeError:  # newer versions say so instead of a folder of the name "~"
+    except RuntimeError:  # there is no home folder; older versions of platformdirs return a folder "~" instead
         return None
     if not root.is_absolute():
         return None

@@ -1,6 +1,6 @@
-"""What happened to the events: counters, drop reasons, warnings that are said once.
+"""Counts what happened to events, logs each warning once, and guards public calls.
 
-Counting takes no lock: each thread counts in a tally of its own and readers add them up.
+Counting takes no lock: each thread has a tally of its own, and readers add the tallies up.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 _PACKAGE = os.path.dirname(__file__) + os.sep
 
 DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
-"""Levels of `logging`, which is not imported for them."""
+"""The levels of `logging`, defined here to avoid its import."""
 
 MAX_SAID = 1000
-"""Causes that are remembered as said. Further ones are counted and not said."""
+"""Different causes that are logged; further ones are only counted."""
 MAX_MESSAGE = 2000
 """Characters of one line in the log, without a traceback."""
 
@@ -35,8 +35,8 @@ _logger: logging.Logger | None = None
 
 
 def log() -> logging.Logger:
-    """The package's log; kept from the first call on, since nothing can be imported while Python ends."""
-    global _logger  # noqa: PLW0603 - a module is what all share
+    """Return the package's logger. It is kept from the first call on: imports fail while Python ends."""
+    global _logger  # noqa: PLW0603 - one logger for the process
     if _logger is None:
         import logging  # noqa: PLC0415 - 4 ms that `import ga_pygame` need not cost
 
@@ -45,13 +45,14 @@ def log() -> logging.Logger:
 
 
 def say(message: str, error: BaseException | None = None, *, level: int = WARNING) -> None:
-    """Log a line, with the traceback of an error. Never raises: what a log handler of the game raises stays here.
+    """Log a line, with the traceback of an error. An exception of a log handler does not reach the caller.
 
-    Such a failure is said on stderr, with the line that it cost.
+    The line then goes to stderr with the exception's type. Only Ctrl-C and `SystemExit` on the main thread, and what a
+    signal handler of the game raised, are raised again.
     """
     try:
         text = message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…"
-        if not log().hasHandlers():  # logging prints it as it is, without the logger's name
+        if not log().hasHandlers():  # logging then prints the text alone, without the logger's name
             text = f"ga_pygame: {text}"
         log().log(level, "%s", text if error is None else f"{text}\n{trace_of(error)}".rstrip())
     except BaseException as failure:
@@ -61,7 +62,7 @@ def say(message: str, error: BaseException | None = None, *, level: int = WARNIN
             if level >= WARNING and sys.stderr is not None:
                 kind = type(failure).__name__
                 sys.stderr.write(f"ga_pygame: {message[:MAX_MESSAGE]} (said here: the log failed with {kind})\n")
-        except BaseException as last:  # the last guard has no way out
+        except BaseException as last:  # nowhere is left to report it
             if is_the_players(last):
                 raise
 
@@ -71,42 +72,45 @@ def is_the_players(
     _here: Callable[[], Thread] = current_thread,
     _main: Callable[[], Thread] = main_thread,
 ) -> bool:
-    """Whether an error ends the program: Ctrl-C or `SystemExit`, on the main thread. Another thread ends no program."""
+    """Return whether an error ends the program: Ctrl-C or `SystemExit`, and only on the main thread."""
     return not isinstance(error, Exception) and _here() is _main()
 
 
 def _is_the_games(error: BaseException, _is: Callable[[BaseException], bool] = is_of_a_signal_handler) -> bool:
-    """Whether to raise an error again. The function is bound here: names of a module are `None` while Python ends."""
+    """Return whether a signal handler of the game raised the error, which is then raised again.
+
+    The function is bound as a default: a module's names may be `None` while Python ends.
+    """
     return _is(error)
 
 
 class Drop(str, Enum):
-    """Why an event did not reach its destination."""
+    """The reason why an event did not reach its destination."""
 
     INVALID = "invalid"
-    """It broke a rule at the call; a setting that was refused counts here, too."""
+    """It broke a rule at the call; a refused setting also counts here."""
     PART = "part"
     """An optional part of it (value, score, cart type, custom fields) broke a rule; the event came without it."""
     NOT_RUNNING = "not_running"
     """It came after `close()`, or the tracker is off."""
     INBOX_FULL = "inbox_full"
-    """More events came than memory is kept for."""
+    """More events came than fit into memory before they are written."""
     OUTBOX_FULL = "outbox_full"
-    """It waited too long for a connection and made room for newer ones."""
+    """It was removed while it waited for a connection, to make room for newer events."""
     DAMAGED = "damaged"
     """The disk damaged it while it waited."""
     TOO_LARGE = "too_large"
-    """The server refuses it for its size, even alone."""
+    """The server refuses it for its size, even as the only event of a request."""
     REJECTED = "rejected"
     """The server says that it breaks a rule."""
     SERVER_ERROR = "server_error"
-    """The server failed, and its documentation forbids to send again."""
+    """The server failed, and its documentation forbids sending it again."""
     NO_CONSENT = "no_consent"
-    """The player said no."""
+    """The player denied consent, or had not answered when the game ended."""
     ERROR_LIMIT = "error_limit"
-    """A repeat of an error, or one more than a launch may report."""
+    """It is a repeat of an error, or one error more than a launch may report."""
     INTERNAL = "internal"
-    """A defect of ours."""
+    """A defect in this package."""
 
 
 _DROPPED = {reason: f"dropped.{reason.value}" for reason in Drop}
@@ -120,22 +124,22 @@ _WORDS = {
     Drop.REJECTED: "the server says that it breaks a rule; connect to event_rejected for the event and the reasons",
     Drop.SERVER_ERROR: "the server failed, and its documentation forbids to send again",
 }
-"""What is said of losses that are said nowhere else, with the fix."""
+"""The messages, with the fix, for reasons that are reported nowhere else."""
 _AT_A_CALL = frozenset({Drop.NOT_RUNNING, Drop.NO_CONSENT, Drop.ERROR_LIMIT})
-"""Losses of which a line of the game is told; the others may come to a worker."""
+"""Reasons whose message names a line of the game; the others may be found by a worker."""
 
 
 class Stats(NamedTuple):
     """A snapshot of what happened to this launch's events, and to older ones sent by it.
 
     Attributes:
-        recorded: Taken from the game.
-        stored: Written to the outbox.
-        waiting: Taken from the game and not yet written to the outbox, where they wait for the server: while that is
-            down, `stored` grows and `delivered` does not. `flush()` says why.
-        delivered: Acknowledged, by destination.
-        dropped: Lost, by reason (see `Drop`); repeats of errors count here too. `part` counts parts of events that
-            were recorded without them.
+        recorded: Events taken from the game.
+        stored: Events written to the outbox, where they wait for the server. While the server is down, `stored` grows
+            and `delivered` does not; `flush()` says why.
+        waiting: Events taken from the game and not yet written to the outbox.
+        delivered: Events acknowledged, by destination.
+        dropped: Events lost, by reason (see `Drop`), and repeats of errors. `part` counts parts of events that were
+            recorded without these parts.
     """
 
     recorded: int
@@ -149,14 +153,15 @@ E = TypeVar("E")
 
 
 class Diagnostics:
-    """The one place where losses are counted and said. Any thread.
+    """Counts losses and logs each cause once. Any thread.
 
     Args:
-        strict: Raise what a guarded call would report.
+        strict: Whether guarded calls raise errors instead of reporting them.
 
     Attributes:
-        unreported: Calls whose failure could not even be reported (the recursion limit); they count as `internal`.
-        explained: Losses that need no word of their own any more: it was said why nothing is recorded.
+        unreported: Calls whose failure could not be reported (at the recursion limit); they count as `internal`.
+        explained: Reasons whose message was logged, or is not needed since another message says the same.
+        on_drop: Called at each loss with its reason, count and detail.
     """
 
     def __init__(self, *, strict: bool = False) -> None:
@@ -177,7 +182,7 @@ class Diagnostics:
         tally[name] += amount
 
     def drop(self, reason: Drop, amount: int = 1, detail: str = "") -> None:
-        """Count a loss and tell whoever listens."""
+        """Count a loss, call `on_drop`, and log the reason's message once."""
         if not amount:
             return
         self.count(_DROPPED[reason], amount)
@@ -185,22 +190,22 @@ class Diagnostics:
             self.on_drop(reason, amount, detail)
             if reason not in self.explained:
                 self._explain(reason)
-        except RecursionError:  # it is counted; no receiver hears of it
+        except RecursionError:  # the loss is counted, but not reported
             pass
 
     def _explain(self, reason: Drop) -> None:
-        """Say once what a loss means that is said nowhere else."""
+        """Log once what a reason means and how to fix it, if no other message does."""
         self.explained.add(reason)
         if reason in _WORDS:
             place = f"{game_call()}: " if reason in _AT_A_CALL else ""
             self.warn_once(_DROPPED[reason], f"{place}event dropped ({reason.value}): {_WORDS[reason]}")
 
     def total(self, name: str) -> int:
-        """The sum of a counter over all threads."""
+        """Return a counter's sum over all threads."""
         return sum(tally[name] for tally in tuple(self._tallies))
 
     def stats(self, waiting: int) -> Stats:
-        """A snapshot; `waiting` is the length of the inbox."""
+        """Return a snapshot; `waiting` is the number of events in the inbox."""
         totals: Counter[str] = Counter()
         for tally in tuple(self._tallies):
             totals.update(dict(tally))
@@ -220,7 +225,7 @@ class Diagnostics:
         )
 
     def warn_once(self, cause: str, message: str) -> None:
-        """Log a warning the first time that `cause` comes up."""
+        """Log a warning at the first call with this `cause`."""
         self._say_once(cause, message)
 
     def _say_once(self, cause: str, message: str, error: BaseException | None = None) -> None:
@@ -236,13 +241,13 @@ class Diagnostics:
         self.count("unsaid")
 
     def forget(self, cause: str) -> None:
-        """Let `warn_once` speak of that cause again: it was mended meanwhile."""
+        """Let `warn_once` log that cause again, since it was fixed meanwhile."""
         self._said.discard(cause)
 
     def defect(self, where: str, error: BaseException) -> None:
-        """Report a defect of ours once, with its traceback; the game goes on.
+        """Log a defect in this package once, with its traceback; the game goes on.
 
-        What a signal handler of the game raised while our code ran is no defect: it is raised again.
+        If a signal handler of the game raised the error while our code ran, it is raised again.
         """
         if _is_the_games(error):
             raise error
@@ -250,11 +255,11 @@ class Diagnostics:
         self._say_once(cause, f"ga_pygame failed in {where}; the game goes on. Please report this.", error)
 
     def foreign(self, part: str, error: BaseException) -> None:
-        """Report once that a part which is not ours raised; the game and the other parts go on.
+        """Log once that code of the game or a library raised; the game and the other parts go on.
 
         Args:
-            part: Whose code it is, for the developer: `the destination "archive"`, `the receiver of ...`.
-            error: What it raised. If a signal handler of the game did, it is raised again.
+            part: The part whose code it is, for the message: `the destination "archive"`, `the receiver of ...`.
+            error: The exception. If a signal handler of the game raised it, it is raised again.
         """
         if _is_the_games(error):
             raise error
@@ -262,7 +267,7 @@ class Diagnostics:
         self._say_once(f"foreign:{part}:{kind}", f"{part} raised {kind}; the game goes on without it.", error)
 
     def left_out(self, error: InvalidEvent) -> None:
-        """Count and say once that an optional part is left out of its event; in strict mode raise it."""
+        """Count, and log once, that an optional part is left out of its event. In strict mode raise the error."""
         if self.strict:
             raise error
         place = game_call()
@@ -270,22 +275,22 @@ class Diagnostics:
         self.warn_once(f"part:{place}:{_cause(error)}", f"{place}: left out of the event: {error}")
 
     def failed(self, call: str, error: Exception, refused: str = "event dropped") -> bool:
-        """A public call failed: drop, count and say once where and why.
+        """Report that a public call failed: count a drop, and log once where and why.
 
         Args:
-            call: Its name.
-            error: What it raised.
-            refused: What became of a wrong call.
+            call: The call's name.
+            error: The exception that it raised.
+            refused: What became of a wrong call, for the message.
 
         Returns:
-            Whether the error is to be raised: in strict mode, and if a signal handler of the game raised it.
+            Whether to raise the error again: in strict mode, or if a signal handler of the game raised it.
         """
         if self.strict:
             return True
         try:
             return self._failed(call, error, refused)
         except Exception as second:
-            # A signal handler's exception is the game's; anything else means that reporting itself failed.
+            # An exception of the game's signal handler belongs to the game; any other means that reporting failed.
             if _is_the_games(second):
                 raise
             self.unreported += 1
@@ -314,21 +319,21 @@ class Diagnostics:
     def _say_recursion(self, call: str) -> None:
         try:
             self.warn_once("recursion", f"{call} was called where Python's recursion limit leaves no room; it is lost")
-        except RecursionError:  # it is counted, and said when there is room
+        except RecursionError:  # the loss is counted; a later call with room on the stack logs it
             self.forget("recursion")
 
     def made(self, kind: Callable[..., E], *required: Any, **optional: Any) -> E:
-        """Make an event. An optional part that breaks a rule is left out, counted and said.
+        """Make an event. An optional part that breaks a rule is left out, counted and logged.
 
         Args:
             kind: The event's class.
-            required: Its first arguments; if one of them is wrong, the event is refused.
-            optional: The others, by name; their default is `None`.
+            required: Its first arguments; if one of them is wrong, `InvalidEvent` is raised.
+            optional: The other arguments by name; their default is `None`.
         """
         while True:
             try:
                 return kind(*required, **optional)
-            except InvalidEvent as error:  # classes check what is required first
+            except InvalidEvent as error:  # a class checks its required arguments first
                 if optional.get(error.field) is None:
                     raise
                 self.left_out(error)
@@ -336,14 +341,14 @@ class Diagnostics:
 
 
 def _cause(error: Exception) -> str:
-    """What is the same in all errors of a kind: no key of a custom field, which a game may make up without end."""
+    """Return what errors of one kind share; without keys of custom fields, which a game may invent endlessly."""
     if isinstance(error, InvalidEvent):
         return f"{error.field.partition('.')[0]}:{error.rule}"
     return str(error)
 
 
 def _is_wrong_call(error: Exception) -> bool:
-    """Whether Python found that the arguments do not fit: the guard's own frame is the only one."""
+    """Return whether the arguments do not fit the signature: the traceback then has the guard's own frame only."""
     return isinstance(error, TypeError) and (trace := traceback_of(error)) is not None and trace.tb_next is None
 
 
@@ -351,7 +356,7 @@ _UNEXPECTED = "unexpected keyword argument '"
 
 
 def _hint(error: Exception, method: Callable[..., Any]) -> None:
-    """Add to the error of a wrong call which keyword was meant, as Python does since 3.13."""
+    """Add to the error of a wrong call which keyword was probably meant, as Python does since 3.13."""
     text = str(error)
     if _UNEXPECTED not in text or "Did you mean" in text or not _is_wrong_call(error):
         return
@@ -379,18 +384,20 @@ R = TypeVar("R")
 def guarded(
     refused: str, otherwise: Callable[..., Any] | None = None
 ) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
-    """Let nothing that a public call raises reach the game, except in strict mode and from its signal handlers.
+    """Decorate a public call so that no exception of it reaches the game, except in strict mode.
+
+    An exception of one of the game's signal handlers, raised while the call ran, is also raised again.
 
     Args:
-        refused: What the log says became of a wrong call.
-        otherwise: Makes what a call that failed returns, of its own arguments, which may be wrong; default: `None`.
+        refused: What became of a wrong call, for the log.
+        otherwise: Makes the result of a failed call from its arguments, which may be wrong; default: `None`.
     """
 
     def decorate(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
         name = method.__qualname__
 
         @functools.wraps(method)
-        def call(*args: Any, **named: Any) -> Any:  # without a parameter of its own it takes a third of the time
+        def call(*args: Any, **named: Any) -> Any:  # a parameter of its own would triple the time
             try:
                 return method(*args, **named) if named else method(*args)  # type: ignore[call-arg]  # any
             except Exception as error:
@@ -403,7 +410,7 @@ def guarded(
                     diagnostics.unreported += 1
                 if is_raised:
                     raise
-            # Without a call where there is none to make: at the recursion limit there is no room for it.
+            # No call unless `otherwise` is given: at the recursion limit there may be no room for one.
             return otherwise(*args, **named) if otherwise is not None else None
 
         return cast("Callable[Concatenate[S, P], R]", call)
@@ -412,17 +419,17 @@ def guarded(
 
 
 guard = guarded("event dropped")
-"""For a call that reports something."""
+"""The guard of calls that report something."""
 
 setting = guarded("not set")
-"""For a call that sets something."""
+"""The guard of calls that set something."""
 
 request = guarded("call ignored")
-"""For a call that has something done."""
+"""The guard of calls that make the tracker do something."""
 
 
 def game_call() -> str:
-    """File and line of the game's call into this package, as `my_game.py:42`."""
+    """Return file and line of the game's call into this package, as `my_game.py:42`."""
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
         frame = frame.f_back
@@ -430,5 +437,5 @@ def game_call() -> str:
 
 
 def _is_ours(filename: str) -> bool:
-    """Whether a file lies between the game's call and a warning: this package, or the methods of a mapping."""
+    """Return whether a file is not the game's: this package, or the base class of our mappings."""
     return filename.startswith(_PACKAGE) or "_collections_abc" in filename

@@ -1,4 +1,4 @@
-"""What `tracker.flush()` gives: the answers of all destinations, put together."""
+"""Makes the response of `tracker.flush()` from the answers of all destinations."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 
 class FlushResult(NamedTuple):
-    """What became of a flush.
+    """The result of a flush.
 
     Attributes:
-        error: Why not everything was delivered, "" where it was.
+        error: Why not all events were delivered; "" if they were.
     """
 
     error: str
 
     def has_error(self) -> bool:
-        """Whether something is still waiting."""
+        """Return whether some events were not delivered."""
         return bool(self.error)
 
 
 class Flushing:
-    """What is behind `tracker.flush()`. Game thread only.
+    """Runs the flushes of `tracker.flush()`. Game thread only.
 
     Args:
-        core: What the tracker has.
-        pump: The tracker's frame, called while a game waits.
+        core: The tracker's parts.
+        pump: Does the tracker's work of a frame; called while the game waits for a response.
     """
 
     def __init__(self, core: Core, pump: Callable[[], None]) -> None:
@@ -44,13 +44,13 @@ class Flushing:
         return Response("flush", self._core.clock, self._pump, self._core.diagnostics)
 
     def refused(self) -> Response[FlushResult]:
-        """The response of a wrong call."""
+        """Return the response to a wrong call, finished with a message."""
         response = self._response()
         finish(response, FlushResult(advice.WRONG_FLUSH))
         return response
 
     def begin(self, running: Running | NotRunning) -> Response[FlushResult]:
-        """Ask all destinations, and finish the response once every one has answered."""
+        """Flush all destinations; the response finishes once each of them has answered."""
         response = self._response()
         answers: list[str] = []
         expected = 1

@@ -1,4 +1,4 @@
-"""What `ga_pygame.current()` gives: the running tracker, or what stands for it while none runs."""
+"""Finds the tracker that `ga_pygame.current()` returns: the running one, or a stand-in while none runs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _idle: Tracker | None = None
 
 
 def current() -> Tracker:
-    """The tracker that runs in this process: the one whose `start()` was called and whose `close()` was not.
+    """Return the tracker that runs in this process: `start()` was called on it and `close()` was not. Any thread.
 
-    Any thread may call it; the tracker's own rules on threads hold. A tracker that is off (`enabled=False`, no keys)
-    is given too: its calls do nothing. With several, the one that was started first.
+    The tracker's own rules on threads still hold. A started tracker that is off (`enabled=False`, no keys) is also
+    returned: its calls do nothing. If several run, it is the one that was started first.
 
     Returns:
-        The tracker. If none runs, the one that was made last: before `start()` it holds what is reported, after
-        `close()` it counts it as `not_running`. If there is none, one that does the same and can do nothing else.
+        The tracker. If none runs, the one that was made last: before `start()` it keeps events, after `close()` it
+        counts them as `not_running`. If none was made, a stand-in that only counts events as `not_running`.
     """
-    global _idle  # noqa: PLW0603 - a module is what a process has one of
+    global _idle  # noqa: PLW0603 - one for the process
     found = active.running() or active.made_last()
     if found is not None:
         return found
@@ -29,11 +29,11 @@ def current() -> Tracker:
 
 
 def _made() -> Tracker:
-    """A tracker that counts what it is given, and says so once."""
+    """Make a tracker that only counts events as not recorded, and says so once."""
     tracker = Tracker(enabled=False)
     active.disown(tracker)
     if active.is_helper_process() or forks.is_left():
-        tracker._diagnostics.explained.add(Drop.NOT_RUNNING)  # nobody expects a tracker there
+        tracker._diagnostics.explained.add(Drop.NOT_RUNNING)  # no tracker is expected there
     tracker._is_started = tracker._is_closed = True
     tracker._recorder.closed = Drop.NOT_RUNNING
     return tracker

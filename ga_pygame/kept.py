@@ -1,8 +1,8 @@
-"""What is kept across launches: each value's name, its check and its default. Nobody else knows a name.
+"""The values kept across launches: each one's name, check and default. No other module has the names.
 
-A file may be damaged, changed by hand or written by another version. A value that is wrong costs only itself: it is
-as if it had never been kept, which is said once. The same checks hold for what is to be kept, so that nothing is
-written that would be refused at the next launch.
+A file may be damaged, changed by hand or written by another version. A wrong value is treated as if it had never been
+kept, which is reported once; other values are not affected. The same checks run before a value is written, so nothing
+is written that the next launch would refuse.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ MAX_KEPT_CHARACTERS = 2**17
 """Characters of one kept value; a larger one is not kept."""
 
 MAX_KEPT_VALUES = 256
-"""Kept values in all; more than these are not read."""
+"""Kept values in all; further ones are not read."""
 
 MAX_COUNT = 2**53
-"""The highest that a counter may say, such as the number of sessions; what is above is damaged."""
+"""The highest value of a counter, such as the number of sessions; a higher one is damaged."""
 
 MAX_ATTEMPTS = 2**31
 """The highest number of attempts at one level."""
 
 LAUNCH = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""A launch's name is part of file names."""
+"""The pattern of a launch's name, which is part of file names."""
 
 MAX_SUM = 1e15
-"""The largest amount of a sum that is believed, in either direction."""
+"""The largest kept sum that is accepted, positive or negative."""
 
 Say = Callable[[str, str], None]
-"""Told a cause and a message, once per cause."""
+"""Reports a message, once per cause. Arguments: cause, message."""
 
 KeptCheck = Callable[[str], str | None]
-"""Gives a value as it may be used; `None` where it is wrong. May also raise ValueError."""
+"""Returns a value in the form in which it may be used; `None` if it is wrong. May also raise `ValueError`."""
 
 
 def _by(rule: Callable[[str, object], object]) -> KeptCheck:
-    """A check that is a rule for what the game says."""
+    """Make a check of a rule for arguments of the game."""
 
     def check(text: str) -> str | None:
         rule("kept value", text)
@@ -62,12 +62,12 @@ def _any_text(text: str) -> str:
 
 
 def _object(text: str) -> str | None:
-    """A JSON object; who reads it takes the sound part, see `remote_configs.sound`."""
+    """Check that a text is a JSON object. Its reader takes the valid parts: see `remote_configs.sound`."""
     return text if isinstance(from_json(text), dict) else None
 
 
 def _service_session(text: str) -> str | None:
-    """What a destination keeps of a service's session: an object of short names that can stand in a header."""
+    """Check a service's session: a JSON object of short texts, each valid in an HTTP header, and booleans."""
     found = from_json(text)
     if not isinstance(found, dict) or len(found) > 16:
         return None
@@ -79,12 +79,12 @@ def _service_session(text: str) -> str | None:
 
 
 class Rule(NamedTuple):
-    """How one value is read.
+    """How a kept value is checked.
 
     Attributes:
         check: See `KeptCheck`.
-        words: What happens instead when it is wrong.
-        otherwise: What it is then.
+        words: What happens if the value is wrong, for the message.
+        otherwise: The value that is used then.
     """
 
     check: KeptCheck
@@ -93,78 +93,78 @@ class Rule(NamedTuple):
 
 
 UNREADABLE = "?"
-"""A position in a journal that was kept and cannot be understood: something else than none."""
+"""Stands for a kept position in a journal that cannot be read, which differs from none being kept."""
 
 
 KeptKey = NewType("KeptKey", str)
-"""The name of a kept value, as it stands in the file. Made in this module only, so that each has its rule."""
+"""The name of a kept value in the file. Made only in this module, so that each has its rule."""
 
 USER_ID = KeptKey("user_id")
 """The player's random id, made once in a data folder's life."""
 DIMENSIONS = (KeptKey("custom_01"), KeptKey("custom_02"), KeptKey("custom_03"))
 """The custom dimensions."""
 CONSENT = KeptKey("consent")
-"""What the player said last."""
+"""The player's last answer."""
 REMOTE_CONFIGS = KeptKey("remote_configs")
 """The last answer of a service with remote configs, as JSON."""
 SESSION_NUM = KeptKey("session_num")
-"""How many sessions there were."""
+"""The number of sessions so far."""
 TRANSACTION_NUM = KeptKey("transaction_num")
-"""How many purchases there were."""
+"""The number of purchases so far."""
 OUTBOX_SIZE = KeptKey("outbox_bytes")
-"""The size of what waits in this very file; told to no other one."""
+"""The size of the records that wait in this file; never copied to another file."""
 SET_ASIDE = KeptKey("salvage")
-"""The file that was set aside and whose records are still to be saved."""
+"""The damaged file that was set aside and whose records are still to be saved."""
 SAVED_FROM = KeptKey("saved_from")
-"""The removed file whose records were saved in this one."""
+"""The removed file whose records were saved into this one."""
 
 COUNTERS = frozenset({SESSION_NUM, TRANSACTION_NUM})
 """Values that only grow, by `Transaction.increment`."""
 
 _JOURNAL, _POGR_SESSION = "journal:", "pogr_session:"
 JOURNALS = f"{_JOURNAL}*"
-"""A pattern that fits the keys of all positions in journals. Of GLOB."""
+"""An SQL GLOB pattern that matches the keys of all positions in journals."""
 
 
 def journal_position(launch: str) -> KeptKey:
-    """The key of the number up to which a launch's journal is committed."""
+    """Return the key of the number up to which a launch's journal is committed."""
     return KeptKey(_JOURNAL + launch)
 
 
 def pogr_session(session_id: str) -> KeptKey:
-    """The key of what POGR calls a session, as JSON."""
+    """Return the key of POGR's data of a session, which are JSON."""
     return KeptKey(_POGR_SESSION + session_id)
 
 
 def pogr_sessions(found: Mapping[str, str]) -> dict[str, str]:
-    """What is kept of POGR's sessions, by the session's own id."""
+    """Return the kept data of POGR's sessions by our session id."""
     return {key.removeprefix(_POGR_SESSION): text for key, text in found.items() if key.startswith(_POGR_SESSION)}
 
 
 def undecided_count(destination: str) -> KeptKey:
-    """The key of how often a destination did not say whether it took a batch."""
+    """Return the key of the number of times a destination did not say whether it took a batch."""
     return KeptKey(f"undecided:{destination}")
 
 
 def of_destination(name: str) -> KeptKey:
-    """The key under which a destination keeps a value of its own; see `Host.remember`."""
+    """Return the key under which a destination keeps a value of its own; see `Host.remember`."""
     return KeptKey(name)
 
 
 class Remember(NamedTuple):
-    """A wish to keep a value across launches; `None` forgets it."""
+    """A request to keep a value across launches; `None` forgets it."""
 
     key: KeptKey
     value: str | None
 
 
 class Beginning(NamedTuple):
-    """What a tracker that starts is told of earlier launches.
+    """The kept values that a starting tracker needs.
 
     Attributes:
         user_id: The player's random id.
         dimensions: The custom dimensions.
-        remote_configs: The last answer of a service.
+        remote_configs: The last answer of a service with remote configs; empty if there was none.
     """
 
     user_id: str
@@ -173,7 +173,7 @@ class Beginning(NamedTuple):
 
 
 def beginning(found: Mapping[KeptKey, str]) -> Beginning:
-    """Read what a tracker that starts needs of the kept values."""
+    """Read the values that a starting tracker needs from the kept values."""
     first, second, third = map(found.get, DIMENSIONS)
     configs = from_json(found.get(REMOTE_CONFIGS, "{}"))
     return Beginning(found[USER_ID], (first, second, third), configs or {})
@@ -194,17 +194,17 @@ _PREFIXES: dict[str, Rule] = {
     _JOURNAL: Rule(_counter, "the journal's own word counts", UNREADABLE),
     _POGR_SESSION: Rule(_service_session, "the service gets a new session"),
 }
-_OTHERS = Rule(_any_text, "it is as if it had not been kept")  # of a game's own destination, which checks it
+_OTHERS = Rule(_any_text, "it is as if it had not been kept")  # a value of a game's own destination, which checks it
 
 
 def value(name: str, found: object, say: Say) -> str | None:
-    """A kept value as it may be used; `None` (or the rule's own word) if it is wrong, which is said once."""
+    """Return a kept value that may be used. For a wrong one, report it and return its rule's `otherwise`."""
     if found is None:
         return None
     rule = _rule(name)
     problem = "cannot be understood"
     if isinstance(found, int) and not isinstance(found, bool) and abs(found) <= MAX_COUNT:
-        found = str(found)  # an earlier version stored sizes so
+        found = str(found)  # an earlier version stored sizes as numbers
     if not isinstance(found, str):
         problem = f"is {type(found).__name__}, not text"
     elif len(found) > MAX_KEPT_CHARACTERS:
@@ -221,7 +221,7 @@ def value(name: str, found: object, say: Say) -> str | None:
 
 
 def values(pairs: Iterable[tuple[object, object]], say: Say) -> dict[KeptKey, str]:
-    """All kept values that may be used, but for what is said of one file only."""
+    """Return all kept values that may be used, except `OUTBOX_SIZE`, which holds for one file only."""
     found: dict[KeptKey, str] = {}
     for name, text in pairs:
         if len(found) >= MAX_KEPT_VALUES:
@@ -235,7 +235,7 @@ def values(pairs: Iterable[tuple[object, object]], say: Say) -> dict[KeptKey, st
 
 
 def storable(name: str, text: object, say: Say) -> bool:
-    """Whether a value may be kept: whether the next launch can read it. `None` forgets one."""
+    """Return whether a value may be kept, because the next launch can read it; report if not. `None` always may."""
     if text is None:
         return True
     if value(name, text, say) is None:
@@ -249,21 +249,21 @@ def storable(name: str, text: object, say: Say) -> bool:
 
 
 def count(found: object, most: int = MAX_COUNT) -> int:
-    """A kept number, as text or as itself; 0 where it is wrong."""
+    """Return a kept whole number, stored as text or as a number; 0 if it is wrong."""
     if isinstance(found, str) and found.isascii() and found.isdecimal() and len(found) < 20:
         found = int(found)
     return found if type(found) is int and 0 <= found <= most else 0
 
 
 def amount(found: object) -> float | None:
-    """A kept sum; `None` where it is wrong."""
+    """Return a kept sum; `None` if it is wrong."""
     if type(found) is not float and type(found) is not int:
         return None
     return float(found) if -MAX_SUM <= found <= MAX_SUM else None
 
 
 def from_json(text: str | bytes) -> Any:
-    """What JSON says; `None` where it says nothing, or nests deeper than Python can follow."""
+    """Decode JSON; return `None` if it is invalid or nested deeper than Python's recursion limit allows."""
     try:
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Other objects that live in the game's loop, such as a `POGRClient`: ticked and closed with the tracker."""
+"""Calls `tick()` and `close()` of attached objects, such as a `POGRClient`, together with the tracker's."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from ga_pygame.traces import type_name
 
 
 class Node(Protocol):
-    """Something else that lives in the game's loop."""
+    """An object that works in the game's loop beside the tracker. Game thread."""
 
     def tick(self) -> None:
-        """Called every frame."""
+        """Do the work of a frame; called every frame."""
         ...
 
     def close(self, timeout: float) -> None:
-        """Called when the game ends; must not take longer than `timeout` seconds."""
+        """End the work; called when the game ends. Must not take longer than `timeout` seconds."""
         ...
 
 
 class Nodes:
-    """Calls each node in the order of attachment. One that raises is reported once, and called again next time.
+    """Calls each node in the order of attachment. A node that raises is logged once and called again next time.
 
     Args:
-        diagnostics: Where to report it.
+        diagnostics: Logs what a node raises.
     """
 
     def __init__(self, diagnostics: Diagnostics) -> None:
@@ -34,14 +34,14 @@ class Nodes:
         self._nodes: list[Node] = []
 
     def attach(self, node: Node) -> None:
-        """Add a node. Raises `InvalidEvent` for what is none."""
+        """Add a node. Raises `InvalidEvent` if the object is not a node."""
         if isinstance(node, type) or not all(callable(getattr(node, name, None)) for name in ("tick", "close")):
             words = "must be an object with the methods tick() and close(timeout), such as a POGRClient"
             raise InvalidEvent("node", node, words, "ours", "wrong_type", private=True)
         self._nodes.append(node)
 
     def tick(self) -> None:
-        """A frame."""
+        """Call each node's `tick()`."""
         for node in self._nodes:
             try:
                 node.tick()
@@ -49,10 +49,10 @@ class Nodes:
                 self._diagnostics.foreign(f"tick() of the attached {type_name(node)}", error)
 
     def close(self, time_left: Callable[[], float]) -> None:
-        """The game ends.
+        """Call each node's `close()`, since the game ends.
 
         Args:
-            time_left: Seconds that are left for the next node.
+            time_left: Returns the seconds that are left for the next node.
         """
         for node in self._nodes:
             try:
@@ -61,5 +61,5 @@ class Nodes:
                 self._diagnostics.foreign(f"close() of the attached {type_name(node)}", error)
 
     def clear(self) -> None:
-        """Forget all: a forked child has none of their threads."""
+        """Remove all nodes, in a forked child: it has none of their threads."""
         self._nodes = []

@@ -1,7 +1,7 @@
-"""What delivery and destinations say to each other.
+"""The interface between delivery and destinations.
 
-The uploader asks a destination for requests and shows it the replies; the destination knows the service's
-language and does no I/O. Write a `Destination` to send events anywhere else.
+The uploader asks a destination for requests, sends them, and passes it the replies. The destination knows the
+service's protocol and does no I/O. To send events to another service, write a `Destination`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ T = TypeVar("T")
 
 
 class StoredRecord(NamedTuple):
-    """A record as a destination gets it; ids grow in the order of recording.
+    """A record in the form that a destination gets.
 
     Attributes:
-        client_ts: When it happened by the local clock, seconds since 1970.
-        clock_offset: Server time minus local time in seconds, where it was known then.
+        id: Its number in the outbox; grows in the order of recording.
+        session_id: Its session.
+        category: The event's category, as GameAnalytics names it.
+        client_ts: Seconds since 1970 by the local clock when the event happened.
+        clock_offset: Server time minus local time in seconds; `None` if it was not known then.
         payload: The event's JSON under GameAnalytics' names, without `client_ts` and the opening brace.
-        extra: A JSON object of what GameAnalytics has no field for: `reason` of a session's end,
+        extra: A JSON object of facts that GameAnalytics has no field for: `reason` of a session's end,
             `duration_s` of an attempt.
     """
 
@@ -39,20 +42,20 @@ class StoredRecord(NamedTuple):
     extra: str | None = None
 
     def json(self, offset: float | None) -> bytes:
-        """The whole JSON object, its `client_ts` corrected by the record's own offset or else by `offset`."""
+        """Return the whole JSON object. Its `client_ts` is corrected by the record's own offset, else by `offset`."""
         known = self.clock_offset if self.clock_offset is not None else offset or 0.0
         client_ts = int(self.client_ts + known)
-        if not 10**9 <= client_ts < 10**11:  # the server refuses it, but does without it
+        if not 10**9 <= client_ts < 10**11:  # the server refuses such a time, but accepts none
             return b"{" + self.payload
         return b'{"client_ts":%d,' % client_ts + self.payload
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request whose bytes are sent exactly as they are.
+    """An HTTP request, whose body is sent byte for byte. Immutable.
 
     Attributes:
-        timeout: The longest wait for this answer, in seconds; `None`: the transport's own.
+        timeout: The longest wait for the answer, in seconds; `None` takes the transport's own.
     """
 
     url: str
@@ -66,12 +69,13 @@ class Reply(NamedTuple):
     """A server's answer, or the reason why there is none.
 
     Attributes:
-        status: The HTTP status, `None` where nothing (or only a part) came back.
-        headers: Names in lower case.
+        status: The HTTP status; `None` if no answer, or only a part of one, came back.
+        headers: By their names in lower case.
+        body: The body, unpacked.
         error: Why there is no answer.
-        maybe_handled: There is none, but the server may have got the request and done its work.
-        unread: The status of an answer whose body exceeds the bounds of an answer or cannot be unpacked; `status`
-            is `None` then, and `body` its beginning.
+        maybe_handled: Whether the server may have received and handled the request although there is no answer.
+        unread: The status of an answer whose body is too large or cannot be unpacked; `status` is `None` then, and
+            `body` has its beginning.
     """
 
     status: int | None
@@ -83,42 +87,42 @@ class Reply(NamedTuple):
 
 
 class Pending(Protocol):
-    """A request on its way."""
+    """A request that was sent."""
 
     def poll(self) -> Reply | None:
-        """The answer, or `None` while it is still open."""
+        """Return the answer, or `None` as long as there is none. Does not block."""
         ...
 
 
 class Transport(Protocol):
-    """Sends requests. Used by one uploader on one thread."""
+    """Sends requests. Used by one uploader, on its thread."""
 
     def open(self) -> None:
-        """Load and build what takes time, before the first request."""
+        """Do the imports and preparations that take time, before the first request."""
         ...
 
     def send(self, request: Request) -> Pending:
-        """Start a request; never raises, a failure is a `Reply` without a status."""
+        """Send a request without waiting for its answer. Never raises: a failure is a `Reply` without a status."""
         ...
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         ...
 
 
 def of_kind(value: object, kind: type[T]) -> T:
-    """Check what code that is not ours returned; raises `TypeError` for another type."""
+    """Return a value that foreign code returned. Raises `TypeError` if it has another type than `kind`."""
     if not isinstance(value, kind):
         raise TypeError(f"must return a {kind.__name__}, not a {type(value).__name__}")
     return value
 
 
 MAX_HEADERS = 200
-"""Headers of a reply that a destination gets to see."""
+"""Headers of a reply that are passed to a destination."""
 
 
 def checked_reply(reply: Any) -> Reply | None:
-    """A transport's reply with parts of their types, so that any destination can read it; raises `TypeError`."""
+    """Return a transport's reply with all parts in their exact types. Raises `TypeError` if one has a wrong type."""
     if reply is None:
         return None
     parts: Any = of_kind(reply, Reply)
@@ -134,7 +138,7 @@ def checked_reply(reply: Any) -> Reply | None:
 
 
 class Answered(NamedTuple):
-    """A request that is over."""
+    """A request whose answer is there already."""
 
     reply: Reply
 
@@ -148,26 +152,27 @@ class Outcome(Enum):
     DELIVERED = "delivered"
     """The service has it."""
     DROPPED = "dropped"
-    """The service will never have it; the verdict says why."""
+    """The service will never take it; the verdict says why."""
     RETRY = "retry"
     """Nothing was decided: send it again later."""
     UNDECIDED = "undecided"
-    """As `RETRY`, but the server has perhaps taken it: after the next handshake, not sooner for a flush, and not for
-    ever (`undecided.MAX_UNDECIDED`)."""
+    """The server answered, and may have taken it: send it again after the backoff, which a flush does not shorten, and
+    the next handshake. After `undecided.MAX_UNDECIDED` such answers the batch is dropped."""
     AGAIN = "again"
-    """Send it again at once, after a new handshake. The destination sees to it that this ends."""
+    """Send it again at once, after a new handshake. The destination must not answer so for ever."""
     SPLIT = "split"
     """The request was too large: send it again in smaller ones."""
     REFUSED = "refused"
-    """The service takes nothing from this game now: keep it, ask again in the next session."""
+    """The service takes nothing from this game now: keep it, and ask again in the next session."""
 
 
 class Verdict(NamedTuple):
-    """What becomes of one record.
+    """A destination's decision about one record.
 
     Attributes:
-        reason: For `DROPPED`: what it is counted as.
-        errors: For `DROPPED`: what the service said, for the developer.
+        outcome: What the reply means for it.
+        reason: For `DROPPED`: the reason that it is counted under.
+        errors: For `DROPPED`: the service's message, for the developer.
     """
 
     outcome: Outcome
@@ -176,24 +181,26 @@ class Verdict(NamedTuple):
 
 
 class Standing(Enum):
-    """What the answer to a handshake means."""
+    """What the answer to a handshake means for the session."""
 
     READY = "ready"
     AGAIN = "again"
-    """Send the handshake again, perhaps another one, at once."""
+    """Ask for the next handshake, which may differ, and send it at once."""
     RETRY = "retry"
-    """No answer; try again later."""
+    """There was no answer; try again later."""
     REFUSED = "refused"
     """The service takes nothing in this session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """The running session, for a handshake.
+    """The running session, for a handshake. Immutable.
 
     Attributes:
-        next_record: The first of the records to be sent after it, which may belong to an earlier session;
-            `None` where there is nothing to send.
+        session_num: The number of this session in the player's life, from 1.
+        build: The game's version, if it gave one.
+        next_record: The first of the records to be sent after the handshake, which may belong to an earlier session;
+            `None` if there is nothing to send.
     """
 
     session_id: str
@@ -208,15 +215,15 @@ def _at_once(call: Callable[[], None]) -> None:
 
 
 class Host(NamedTuple):
-    """What a destination may use of the package.
+    """The services of this package that a destination may use.
 
     Attributes:
-        clock: The time; a destination that learns the server's time sets `server_offset`.
-        values: What was kept from earlier launches.
-        remember: Keep a value across launches; `None` forgets it.
-        publish_configs: Hand new remote configs to the game.
-        warn_once: Tell the developer something once per cause.
-        post: Have something called on the game thread, e.g. `ga_pygame.signals.emit` with a signal of the destination.
+        clock: The tracker's clock; a destination that learns the server's time sets its `server_offset`.
+        values: The values that earlier launches kept.
+        remember: Keeps a value across launches. Arguments: name, value; `None` forgets it.
+        publish_configs: Passes new remote configs to the game.
+        warn_once: Logs a warning once per cause. Arguments: cause, message.
+        post: Has a function called on the game thread, e.g. `ga_pygame.signals.emit` with a signal of the destination.
     """
 
     clock: Clock
@@ -233,13 +240,13 @@ class Destination(Protocol):
     Subclass it: `name`, `encode` and `judge` are all that a simple destination needs.
 
     Attributes:
-        name: Distinguishes it in the outbox and in counters; must not change between launches.
-        max_events: Records in one request.
-        max_bytes: Bytes of JSON in one request.
-        interval: Seconds between uploads, `None` for the tracker's own.
+        name: Its name in the outbox and in counters; must be unique and the same in all launches.
+        max_events: Most records in one request.
+        max_bytes: Most bytes of JSON in one request.
+        interval: Seconds between uploads; `None` takes the tracker's own.
         pace: The least time between two requests, in seconds.
-        transport: Carries its requests, `None` for HTTP.
-        wants_health: Also send it how smoothly the game runs, every 30 s.
+        transport: Sends its requests; `None` for HTTP.
+        wants_health: Whether it also gets `Health` events, which say every 30 s how smoothly the game runs.
     """
 
     name: str
@@ -251,15 +258,15 @@ class Destination(Protocol):
     wants_health: bool = False
 
     def redirect(self, collector: str) -> None:  # noqa: ARG002 - a default
-        """Send to this collector instead of the service, where it speaks the service's language."""
-        return  # else type checkers take it for abstract
+        """Send to this collector from now on, if the collector speaks the service's protocol."""
+        return  # without a statement type checkers take the method for abstract
 
     def open(self, host: Host) -> None:  # noqa: ARG002 - a default
-        """Called once, before anything else."""
+        """Prepare for work; called once, before the other calls of delivery."""
         return
 
     def handshake(self, situation: Situation) -> Request | None:  # noqa: ARG002 - a default
-        """The request that must be answered before the next record is sent, if any."""
+        """Return the request that must be answered before the next record is sent; `None` if none is needed."""
         return None
 
     def welcome(self, reply: Reply) -> Standing:  # noqa: ARG002 - a default
@@ -267,11 +274,11 @@ class Destination(Protocol):
         return Standing.READY
 
     def encode(self, records: Sequence[StoredRecord]) -> Request:
-        """Make one request of a batch."""
+        """Make one request that sends a batch."""
         ...
 
     def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> Sequence[Verdict]:
-        """One verdict for each record; all the same, but for `DELIVERED` and `DROPPED`, which mix."""
+        """Return one verdict for each record: all of one outcome, or a mix of `DELIVERED` and `DROPPED`."""
         ...
 
 
@@ -279,11 +286,11 @@ class Destination(Protocol):
 class SummingDestination(Destination, Protocol):
     """A destination that takes sums instead of events.
 
-    The writer adds up what `amounts` says, in the transaction of the event. A lease gives one sum, frozen
-    under a key that stays the same until it is settled, as a record whose payload is
-    `"slot": …, "value": …, "key": …}`.
+    The writer adds the amounts of `amounts` to the sums, in the transaction of the event. A lease gives one sum, frozen
+    with an idempotency key, as a record whose payload is `"slot": …, "value": …, "key": …}`. Its value and key stay
+    the same until it is settled, also if it is released and leased again.
     """
 
     def amounts(self, event: Mapping[str, Any], user_id: str) -> Sequence[tuple[str, float]]:
-        """What an event adds to which slots. Called on the writer's thread; must be quick."""
+        """Return the slots and amounts that an event adds. Called on the writer's thread; must be fast."""
         ...

@@ -1,7 +1,7 @@
 """Remote configs: values that the service sets for the running game, with time windows and A/B groups.
 
-They come with the answer to init and are kept, so that a game without a connection has the last ones. Which
-are in force is decided when they arrive, as the official SDKs do: nothing changes in the middle of a level.
+They come with the answer to init and are kept, so that a game without a connection uses the last ones. Their time
+windows are checked only when they arrive, as in the official SDKs, so that nothing changes in the middle of a level.
 Source: GameAnalytics REST v2, Init / Remote configs.
 """
 
@@ -20,25 +20,25 @@ from ga_pygame.diagnostics import Diagnostics, guarded
 from ga_pygame.traces import pass_on, type_name
 
 MAX_CONFIGS = 50
-"""Configs of a game. Source: GameAnalytics' documentation of remote configs."""
+"""Configs that a game may have. Source: GameAnalytics' documentation of remote configs."""
 MAX_KEY_LENGTH = 16
-"""Characters of a config's key. Source: the same."""
+"""Characters of a config's key. Source: as for `MAX_CONFIGS`."""
 MAX_VALUE_LENGTH = 2000
-"""Characters of a config's value that is text. Source: the same."""
+"""Characters of a config's value that is text. Source: as for `MAX_CONFIGS`."""
 MAX_JSON_LENGTH = 10_000
 """Characters of a config's value that is a list or an object."""
 MAX_JSON_ELEMENTS = 500
-"""Elements of such a value."""
+"""Elements of a config's value that is a list or an object, on all levels."""
 MAX_JSON_DEPTH = 8
-"""Levels of such a value."""
+"""Nested levels of a config's value that is a list or an object."""
 MAX_AB_ID_LENGTH = 64
-"""Characters of an A/B test's id and of its group's."""
+"""Characters of the id of an A/B test, and of the id of its group."""
 MAX_ANNOTATED_LENGTH = 16_000
-"""Characters of JSON of all configs that each event carries; if there are more, events go without."""
+"""Characters of the JSON of all configs, which each event carries; if there are more, events carry no configs."""
 MAX_NUMBER = 2**63 - 1
-"""The largest whole number that a game gets of a config, with either sign: pygame takes no larger ones."""
+"""The largest whole number that a game gets from a config, positive or negative: pygame takes no larger ones."""
 MAX_HASH_LENGTH = 64
-"""Characters of the hash by which the service knows the configs that we have."""
+"""Characters of the hash that tells the service which configs we have."""
 
 _MAX_REFUSALS = 1000
 _HASH = re.compile(f"[0-9A-Za-z]{{1,{MAX_HASH_LENGTH}}}")
@@ -47,15 +47,15 @@ T = TypeVar("T", bool, int, float, str, list, dict)  # type: ignore[type-arg]  #
 
 
 class ConfigsInForce:
-    """The configs of the last answer that hold now, and the player's A/B group. Game thread only.
+    """The remote configs in force, and the player's A/B group. Game thread only.
 
     Attributes:
-        values: By key, as the service sent them. Each event carries them: none of these objects is handed out.
+        values: By key, as the service sent them. Events carry these objects, so the game gets only copies of them.
         ab_id: The A/B test that the player is in, "" for none.
         ab_variant_id: The player's group in it.
 
     Args:
-        warn_once: Told, with a cause, what is not taken.
+        warn_once: Reports refused configs. Arguments: cause, message.
     """
 
     def __init__(self, warn_once: Callable[[str, str], None]) -> None:
@@ -65,22 +65,22 @@ class ConfigsInForce:
         self.ab_variant_id = ""
 
     def update(self, answer: Mapping[str, Any], now: float) -> bool:
-        """Take over an init answer; true where anything changed.
+        """Apply an answer to init; return whether anything changed.
 
         Args:
-            answer: `configs`, `ab_id` and `ab_variant_id` of the reply, or of the one that was kept.
+            answer: Any mapping; `configs`, `ab_id` and `ab_variant_id` of the new answer or of the kept one are read.
             now: Seconds since 1970 by the server's clock.
         """
         found = sound(answer, lambda why: self._warn_once("configs", f"remote configs: {why}"))
         values = {config["key"]: config["value"] for config in found["configs"] if _is_in_force(config, now)}
         before = (self.values, self.ab_id, self.ab_variant_id)
-        self.values = _copied(values)  # the answer may be a destination's own object
+        self.values = _copied(values)  # the answer may be an object that the destination still changes
         self.ab_id = found["ab_id"]
         self.ab_variant_id = found["ab_variant_id"]
         return before != (self.values, self.ab_id, self.ab_variant_id)
 
     def annotations(self) -> dict[str, Any]:
-        """What events carry of it. Source: GameAnalytics SDKs."""
+        """Return the fields that events carry. Source: GameAnalytics SDKs."""
         if len(json.dumps(self.values)) > MAX_ANNOTATED_LENGTH:
             why = f"more than {MAX_ANNOTATED_LENGTH} characters together; events go without them"
             self._warn_once("configs:annotations", f"remote configs: {why}")
@@ -93,11 +93,11 @@ class ConfigsInForce:
 
 
 class RemoteConfigs:
-    """`tracker.remote_configs`. Game thread only.
+    """Values that the service sets: `tracker.remote_configs`. Game thread only.
 
     Args:
-        found: What is in force.
-        diagnostics: Takes what is wrong with a call.
+        found: Holds the configs in force.
+        diagnostics: Reports wrong calls.
     """
 
     def __init__(self, found: ConfigsInForce, diagnostics: Diagnostics) -> None:
@@ -108,7 +108,7 @@ class RemoteConfigs:
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """The configs in force, as the service sent them: a copy."""
+        """A copy of the configs in force, by key, as the service sent them."""
         return MappingProxyType(_copied(self._found.values))
 
     @property
@@ -123,13 +123,14 @@ class RemoteConfigs:
 
     @guarded("the default is used", lambda _self, _key=None, default=None, *_more, **_named: default)
     def get(self, key: str, default: T) -> T:
-        """The value of a config in the type of its default; the default where there is none or it does not fit.
+        """Return a config's value in the type of the default.
 
+        Returns the default if there is no such config or its value cannot be converted; the latter is logged once.
         A list or dict is a copy, so the game may change it. A number is finite.
 
         Args:
             key: The config's name.
-            default: Also tells the type: bool, int, float, str, or a list or dict for JSON.
+            default: Also gives the type: bool, int, float, str, or a list or dict for JSON.
         """
         name = exact_text(key)
         if name is None:
@@ -141,7 +142,7 @@ class RemoteConfigs:
             return default
         try:
             converted: T = _converted(value, type(default))
-        except Exception as failure:  # noqa: BLE001 - a server may send anything, and the game is sacred
+        except Exception as failure:  # noqa: BLE001 - a server may send anything; the game must go on
             pass_on(failure)
             words = f"remote config {name!r} is no {type_name(default)}; its default is used"
             self._diagnostics.warn_once(f"config:{name}", words)
@@ -150,15 +151,15 @@ class RemoteConfigs:
 
 
 def sound(answer: object, refused: Callable[[str], None] = lambda _why: None) -> dict[str, Any]:
-    """Take what is sound of an init answer, or of what was kept of one in an earlier launch.
+    """Return the valid parts of an answer to init, new or kept by an earlier launch.
 
-    What breaks a rule costs only itself. Every value has its place and type in the result: `configs` (a list of
-    objects with `key`, `value` and, where they are given, `start_ts` and `end_ts`), `configs_hash`, `ab_id`,
-    `ab_variant_id` and `user_id` (strings, "" for none). The result can be encoded as JSON in UTF-8.
+    A part that breaks a rule is left out. The result has all of these: `configs` (a list of objects with `key`,
+    `value` and, if given, `start_ts` and `end_ts` in seconds since 1970), `configs_hash`, `ab_id`, `ab_variant_id`
+    and `user_id` (strings, "" for none). It can be encoded as JSON in UTF-8.
 
     Args:
         answer: Any object.
-        refused: Called at most once, with what was left out and why.
+        refused: Called at most once, with a message that says which parts are left out and why.
     """
     given: Mapping[Any, Any] = answer if isinstance(answer, Mapping) else {}
     refusals: list[str] = []
@@ -192,7 +193,7 @@ _IDS = ("configs_hash", "ab_id", "ab_variant_id")
 
 
 def _refusal(config: Any) -> str:
-    """Why a config is not taken; "" where it is."""
+    """Return why a config is refused; "" if it is valid."""
     if not isinstance(config, dict) or not isinstance(key := config.get("key"), str) or not key:
         return "a config without a key"
     if not untrusted.is_within(key, elements=1, depth=0, characters=MAX_KEY_LENGTH):
@@ -218,7 +219,7 @@ def _value_problem(value: Any) -> str:
 
 
 def _ab_id(value: object) -> str:
-    """The id of an A/B test or of a group; "" for what is none."""
+    """Return the id of an A/B test or of a group; "" if the value is not an id."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
         value = str(value) if value else ""
     fits = isinstance(value, str) and len(value) <= MAX_AB_ID_LENGTH and value.isprintable()
@@ -226,7 +227,7 @@ def _ab_id(value: object) -> str:
 
 
 def _is_in_force(config: Mapping[str, Any], now: float) -> bool:
-    """Whether a sound config holds at that time."""
+    """Return whether a valid config is in force at `now`, in seconds since 1970."""
     start, end = config.get("start_ts") or float("-inf"), config.get("end_ts") or float("inf")
     return bool(start < now < end)
 
@@ -249,7 +250,7 @@ def _converted(value: Any, kind: type) -> Any:
 
 
 def _copied(value: Any) -> Any:
-    """The same JSON in objects of its own, of exact types."""
+    """Return a deep copy of a JSON value, with exact types."""
     return json.loads(json.dumps(value))
 
 

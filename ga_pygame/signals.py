@@ -1,7 +1,7 @@
-"""Signals that a game connects to, and responses that it can wait for, await or listen to.
+"""Signals that a game connects to, and responses that it can wait for, await or connect to.
 
-Workers never call into the game: they post to a `Mailbox`, and `Tracker.tick()` delivers on the game
-thread. So a receiver may touch the game's objects.
+Workers never call the game: they post to a `Mailbox`, and `Tracker.tick()` delivers on the game thread. So a receiver
+may use the game's objects.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _same(_signal: object, receiver: object = None, *_more: object, **_named: ob
 
 
 def _place_of(receiver: object) -> str:
-    """File and line of a function, as ` at my_game.py:42`; "" where there is none."""
+    """Return file and line of a function, as ` at my_game.py:42`; "" if it has none."""
     try:
         code = getattr(getattr(receiver, "func", receiver), "__code__", None)
         file, line = getattr(code, "co_filename", None), getattr(code, "co_firstlineno", None)
@@ -38,16 +38,17 @@ def _place_of(receiver: object) -> str:
 
 
 class Signal(Generic[P]):
-    """Something that happens; receivers are held strongly and called in the order of connection.
+    """A signal: it calls its receivers in the order of connection, and holds strong references to them.
 
-    A receiver that raises is reported in the log once and does not stop the others; the next emission calls it
-    again. What is no error (`SystemExit`, `KeyboardInterrupt`, a cancelled task) passes to the game.
+    A receiver that raises is logged once and does not stop the others; the next emission calls it again. What is not
+    an `Exception` (`SystemExit`, `KeyboardInterrupt`, a cancelled task) passes to the game, and so does what one of
+    the game's handlers for operating system signals raises.
 
-    Receivers are told apart by identity: an `__eq__` of theirs is never asked.
+    Receivers are compared by identity, so no `__eq__` of theirs is called.
 
     Args:
-        name: Its name on the object that has it.
-        diagnostics: Takes what is wrong with a call; default: the log only.
+        name: The attribute under which an object has it.
+        diagnostics: Reports wrong calls; default: only to the log.
     """
 
     def __init__(self, name: str, diagnostics: Diagnostics | None = None) -> None:
@@ -64,13 +65,13 @@ class Signal(Generic[P]):
 
     @guarded("not connected", _same)
     def connect(self, receiver: Callable[P, T]) -> Callable[P, T]:
-        """Call `receiver` each time; returns it, so that it can decorate a function."""
+        """Call `receiver` at each emission. Returns it, so that `connect` can decorate a function."""
         self._receivers[self._next_number()] = (self._checked(receiver), False)
         return receiver
 
     @guarded("not connected", _same)
     def once(self, receiver: Callable[P, T]) -> Callable[P, T]:
-        """Call `receiver` the next time only; returns it."""
+        """Call `receiver` at the next emission only. Returns it."""
         self._receivers[self._next_number()] = (self._checked(receiver), True)
         return receiver
 
@@ -82,7 +83,7 @@ class Signal(Generic[P]):
 
     @request
     def disconnect(self, receiver: Callable[P, object]) -> None:
-        """Stop calling `receiver`; nothing happens where it is not connected."""
+        """Stop calling `receiver`; do nothing if it is not connected."""
         for number, (known, _) in tuple(self._receivers.items()):
             if _is_same(known, receiver):
                 self._receivers.pop(number, None)
@@ -120,21 +121,21 @@ class Signal(Generic[P]):
 
 
 def emit(signal: Signal[P], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Call a signal's receivers now; for whoever has made it. Game thread only."""
+    """Call a signal's receivers now; only the code that made the signal does so. Game thread only."""
     signal._emit(*args, **kwargs)
 
 
 def _is_same(one: object, other: object) -> bool:
-    """Whether two receivers are the same object; each look-up of a method makes another object of it."""
+    """Return whether two receivers are the same function or method; each look-up of a method makes a new object."""
     if type(one) is MethodType and type(other) is MethodType:
         return one.__self__ is other.__self__ and one.__func__ is other.__func__
     if type(one) is BuiltinMethodType and type(other) is BuiltinMethodType:
-        return one == other  # it asks whether they are of one object, and no `__eq__`
+        return one == other  # compares the objects that they are bound to by identity
     return one is other
 
 
 def _name_of(receiver: object) -> str:
-    """A receiver's name, as far as it says one."""
+    """Return a receiver's name, or its type's name if it has none."""
     try:
         name = exact_text(getattr(receiver, "__qualname__", None))
     except Exception as failure:  # noqa: BLE001 - a foreign `__getattr__`
@@ -144,51 +145,52 @@ def _name_of(receiver: object) -> str:
 
 
 MAX_REPORTED = 50
-"""Failures of receivers that one signal reports, each receiver and kind once."""
+"""Failures of receivers that one signal reports; each pair of receiver and exception type once."""
 MAX_SECONDS = 31_536_000.0
 """Longest wait for a response, in seconds: a year."""
 MAX_NOTICES = 1000
-"""Signals that wait for a `tick()`. The oldest make room; how many is counted."""
+"""Signals that wait for a `tick()`; over this the oldest are removed and counted."""
 MAX_ANSWERS = 10_000
-"""Answers to requests of the game that wait for a `tick()`; the oldest make room."""
+"""Answers to requests of the game that wait for a `tick()`; over this the oldest are removed and counted."""
 
 
 class Mailbox:
-    """What workers have to say, kept until the game thread comes by.
+    """Calls that workers post, kept until the game thread makes them in `tick()`.
 
     Args:
-        warn_once: Told, with a cause, what made room for newer ones since `tick()` did not come.
+        warn_once: Reports calls that were removed because no `tick()` came. Arguments: cause, message.
     """
 
     def __init__(self, warn_once: Callable[[str, str], None]) -> None:
         self._warn_once = warn_once
         self._answers: deque[Callable[[], None]] = deque(maxlen=MAX_ANSWERS)
         self._notices: deque[Callable[[], None]] = deque(maxlen=MAX_NOTICES)
-        self._left_out = 0  # about: threads may add at once
+        # Approximate: `+=` is not atomic, so if two threads add at once, one addition may be lost.
+        self._left_out = 0
 
     def post(self, deliver: Callable[[], None]) -> None:
-        """Have `deliver` called by the next `tick()`: an answer that somebody waits for. Any thread; never blocks."""
+        """Have the next `tick()` call `deliver`, an answer that the game waits for. Any thread; never blocks."""
         self._left_out += len(self._answers) == MAX_ANSWERS
         self._answers.append(deliver)
 
     def notify(self, deliver: Callable[[], None]) -> None:
-        """The same for a signal, of which there may be any number."""
+        """Have the next `tick()` call `deliver`, a signal. Any thread; never blocks."""
         self._left_out += len(self._notices) == MAX_NOTICES
         self._notices.append(deliver)
 
     def deliver(self) -> None:
-        """Call what was posted before now. Game thread only."""
+        """Make the calls that were posted before now. Game thread only."""
         if self._left_out:
             words = "signals and answers were not told: too many waited for a tick(), which the engine's hook calls"
             self._warn_once("left out", f"{self._left_out} {words} with each frame")
             self._left_out = 0
         for posts in (self._answers, self._notices):
             for _ in range(len(posts)):
-                if posts:  # else a receiver delivered the rest by drawing a frame
+                if posts:  # else a receiver called `tick()`, by drawing a frame, and that made the remaining calls
                     posts.popleft()()
 
     def clear(self) -> None:
-        """Forget everything: a forked child has none of the workers that posted it."""
+        """Remove all calls, in a forked child: it has none of the workers that posted them."""
         self._answers.clear()
         self._notices.clear()
 
@@ -197,10 +199,10 @@ class Mailbox:
 
 
 class Response(Generic[T]):
-    """The answer to a request, still to come: `await` it, `wait()` for it, or connect to `finished`.
+    """The future answer to a request: `await` it, `wait()` for it, or connect to `finished`. Game thread only.
 
     Attributes:
-        finished: Fires once with the result, on the game thread.
+        finished: Fires once with the result.
     """
 
     def __init__(
@@ -216,7 +218,7 @@ class Response(Generic[T]):
 
     @property
     def result(self) -> T | None:
-        """The result, `None` until it is there."""
+        """The result; `None` until it is there."""
         return self._result
 
     @property
@@ -226,7 +228,7 @@ class Response(Generic[T]):
 
     @guarded("not waited", lambda response, *_args, **_named: response.result)
     def wait(self, timeout: float) -> T | None:
-        """Block the game for at most `timeout` seconds; `None` where there is no result by then."""
+        """Block the game for at most `timeout` seconds; return the result, or `None` if there is none by then."""
         seconds = exact_number(timeout)
         if seconds is None:
             words = "must be a number of seconds: wait(2)"
@@ -248,14 +250,14 @@ class Response(Generic[T]):
 
 
 def finish(response: Response[T], result: T) -> None:
-    """Set the result and fire `finished`; later calls change nothing. Game thread only."""
+    """Set a response's result and fire `finished`; later calls do nothing. Game thread only."""
     if response._result is None:
         response._result = result
         emit(response.finished, result)
 
 
 class Finished(Signal[[T]]):
-    """Fires once, with a response's result; `await response.finished` gives that result, also after it fired."""
+    """A signal that fires once with a response's result; awaiting it gives that result, also after it fired."""
 
     def __init__(self, name: str, response: Response[T]) -> None:
         super().__init__(f"{name}.finished", response._diagnostics)
@@ -266,7 +268,7 @@ class Finished(Signal[[T]]):
 
 
 def _breathe() -> Generator[Any, None, None]:
-    """Let an asyncio loop go on for a hundredth of a second."""
-    import asyncio  # noqa: PLC0415 - 40 ms that only asyncio games need, which have paid for it
+    """Let an asyncio loop run other tasks for 0.01 s."""
+    import asyncio  # noqa: PLC0415 - 40 ms; only asyncio games come here, and they have imported it
 
     yield from asyncio.sleep(0.01).__await__()

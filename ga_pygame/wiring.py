@@ -228,7 +228,7 @@ class Delivery:
             self._remember(key, value)
 
     def _remember(self, key: KeptKey, value: str | None) -> None:
-        """Keep a value, also while delivery stops: destinations end their sessions then. No thread stores it later."""
+        """Keep a value, also while delivery stops: destinations end their sessions then. Later it does nothing."""
         if not self._closing.has_ended:
             self._inbox.requests.append(Remember(key, value))
 
