@@ -164,7 +164,7 @@ class Hook:
                     seen(result)
                 except RecursionError:  # no room on the stack, not even to report it
                     pass
-                except Exception as error:  # noqa: BLE001 - the game is sacred
+                except Exception as error:  # noqa: BLE001 - our defect must not end the game
                     self._diagnostics.defect(f"pygame.{name}", error)
             return result
 
@@ -210,5 +210,5 @@ class Hook:
         if self._is_installed:
             try:
                 self._loop.leave()
-            except Exception as error:  # noqa: BLE001 - the game is sacred
+            except Exception as error:  # noqa: BLE001 - our defect must not end the game
                 self._diagnostics.defect("pygame.quit", error)
