@@ -92,7 +92,7 @@ class Drop(str, Enum):
     PART = "part"
     """An optional part of it (value, score, cart type, custom fields) broke a rule; the event came without it."""
     NOT_RUNNING = "not_running"
-    """It came after `close()`, or the tracker is off."""
+    """It came after `close()`, or the tracker is off or was never started."""
     INBOX_FULL = "inbox_full"
     """More events came than fit into memory before they are written."""
     OUTBOX_FULL = "outbox_full"

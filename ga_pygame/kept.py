@@ -191,7 +191,7 @@ _VALUES: dict[str, Rule] = {
     REMOTE_CONFIGS: Rule(_object, "the defaults are in force until the service answers"),
 }
 _PREFIXES: dict[str, Rule] = {
-    _JOURNAL: Rule(_counter, "the journal's own word counts", UNREADABLE),
+    _JOURNAL: Rule(_counter, "the position in the journal itself is used", UNREADABLE),
     _POGR_SESSION: Rule(_service_session, "the service gets a new session"),
 }
 _OTHERS = Rule(_any_text, "it is as if it had not been kept")  # a value of a game's own destination, which checks it

@@ -26,9 +26,9 @@ MAX_KEY_LENGTH = 16
 MAX_VALUE_LENGTH = 2000
 """Characters of a config's value that is text. Source: as for `MAX_CONFIGS`."""
 MAX_JSON_LENGTH = 10_000
-"""Characters of a config's value that is a list or an object."""
+"""Characters of the texts in a config's value that is a list or an object, together."""
 MAX_JSON_ELEMENTS = 500
-"""Elements of a config's value that is a list or an object, on all levels."""
+"""Elements of a config's value that is a list or an object, as `untrusted.is_within` counts them."""
 MAX_JSON_DEPTH = 8
 """Nested levels of a config's value that is a list or an object."""
 MAX_AB_ID_LENGTH = 64

@@ -90,7 +90,7 @@ class Signal(Generic[P]):
 
     def _emit(self, *args: P.args, **kwargs: P.kwargs) -> None:
         for number, (receiver, only_once) in tuple(self._receivers.items()):
-            if number not in self._receivers:  # an earlier one disconnected it
+            if number not in self._receivers:  # a receiver called before disconnected it
                 continue
             if only_once:
                 self._receivers.pop(number, None)
@@ -241,7 +241,7 @@ class Response(Generic[T]):
         return self.result
 
     def __await__(self) -> Generator[Any, None, T]:
-        """Wait in an asyncio game without blocking it; calls `tick()` meanwhile."""
+        """Wait for the result in an asyncio game without blocking it; call `tick()` about every 0.01 s until then."""
         self._pump()
         while self.result is None:
             yield from _breathe()

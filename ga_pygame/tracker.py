@@ -1,4 +1,4 @@
-"""The tracker: the one object that a game talks to."""
+"""The tracker: the object through which a game reports events."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ FLAP_SECONDS = 0.5
 
 
 class Phase(Enum):
-    """Whether a session runs."""
+    """The state of a session."""
 
     CLOSED = "closed"
     ACTIVE = "active"

@@ -39,6 +39,9 @@ class ManualClock:
     Args:
         monotonic: The first reading of the monotonic clock, in seconds.
         wall: The wall clock at that moment, in seconds since 1970.
+
+    Attributes:
+        server_offset: Server time minus wall clock in seconds; `None` until a destination learns it.
     """
 
     def __init__(self, monotonic: float = 1000.0, wall: float = 1_700_000_000.0) -> None:
@@ -64,10 +67,14 @@ class ManualClock:
 
 
 class ScriptedTransport:
-    """A transport that answers from a script and keeps the requests in `sent`.
+    """A transport that answers from a script. Never blocks.
 
     Args:
-        answers: Replies in order, or functions that make one of the request; the last is repeated for ever.
+        answers: Replies in order, or functions that make one from the request; the last is repeated for ever.
+
+    Attributes:
+        sent: The requests so far.
+        is_open: Whether it is open.
     """
 
     def __init__(self, answers: Iterable[Reply | Callable[[Request], Reply]]) -> None:
