@@ -1,4 +1,4 @@
-"""The address of a server, as people write it."""
+"""Server addresses in the forms in which people write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses told by the signal: summed up, bounded, none forgotten."""
+"""Losses reported by the signal: summed up, bounded, and complete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ga_pygame.signals import Signal
 
 
 class Rig:
-    """An announcer whose signal is heard."""
+    """An announcer with a receiver at its signal."""
 
     def __init__(self) -> None:
         self.posted: list[Callable[[], None]] = []

@@ -1,4 +1,4 @@
-"""Whatever a server answers: no reader of it raises, and what it leaves behind is bounded."""
+"""Any answer of a server: no code that reads it raises, and the data that it leaves is bounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""POGR's node: its methods as published, the golden vectors of its protocol, its normal flow over real sockets."""
+"""POGR's client: its published methods, the golden vectors of its protocol, and its normal use over real sockets."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SESSION = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
 def success(**payload: Any) -> Reply:
-    """POGR's good answer."""
+    """Make a good answer of POGR."""
     return Reply(200, body=json.dumps({"success": True, "payload": payload}).encode() + b"\n")
 
 
 def failure(error: str, status: int = 200) -> Reply:
-    """POGR's bad answer."""
+    """Make an error answer of POGR."""
     return Reply(status, body=json.dumps({"success": False, "error": error}).encode())
 
 
@@ -37,7 +37,7 @@ STARTED = success(session_id=SESSION)
 
 
 class Node:
-    """A node whose worker runs inside `tick()`, and what it sent."""
+    """A client whose worker runs inside `tick()`, and the requests that it sent."""
 
     def __init__(self, *answers: Reply | Callable[[Request], Reply], **knobs: Any) -> None:
         self.clock = ManualClock()
@@ -53,7 +53,7 @@ class Node:
         self.client.log_updated.connect(lambda command, logs: self.logs.append((command, logs)))
 
     def result(self, response: POGRResponse) -> POGRResult:
-        """Draw frames until the response has fired; it must fire exactly once, and not inside the call."""
+        """Tick until the response has fired; it must fire exactly once, and not inside the call."""
         heard: list[POGRResult] = []
         assert not response.done
         response.finished.connect(heard.append)
@@ -63,12 +63,12 @@ class Node:
         return heard[0]
 
     def started(self) -> Node:
-        """The same node, in a session."""
+        """Start a session of this client."""
         assert not self.result(self.client.init("player")).has_error()
         return self
 
     def body(self, index: int = -1) -> Any:
-        """What a request said."""
+        """Return the body of a request."""
         return json.loads(self.transport.sent[index].body)
 
 
@@ -384,7 +384,7 @@ def test_importing_is_cheap() -> None:
 
 
 class Intake:
-    """A small POGR on loopback, which keeps what it got."""
+    """A small POGR server on loopback that keeps the requests."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str | None, Any]] = []

@@ -1,4 +1,4 @@
-"""Who may send and see what, what a refusal looks like, and what the developer's terminal shows of requests."""
+"""Access to the collector: who may send and read, how it refuses, and what the terminal shows of requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FOREIGN = {"Origin": "https://evil.example"}
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
-    """Starts a collector with some options; it is stopped after the test."""
+    """Return a function that starts a collector with options; it is stopped after the test."""
     running: list[Collector] = []
 
     def begin(*arguments: str, **environment: Any) -> Collector:
@@ -39,7 +39,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector for tests that look at answers only."""
+    """Start a collector for tests that only look at answers."""
     collector = Collector(tmp_path_factory.mktemp("access"))
     yield collector
     assert collector.stop() == 0

@@ -1,4 +1,4 @@
-"""The bounds of what the collector holds in memory and does in one turn, without a server."""
+"""The bounds of the collector's memory and of its work in one turn, without a server."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_rejection_that_nobody_reads_is_told_later() -> None:
 
 
 class _Wire(asyncio.Transport):
-    """A client's end that is not there."""
+    """A transport without a client."""
 
     unread = 0
 

@@ -1,4 +1,4 @@
-"""The collector's file while it runs: deleted, replaced, overwritten, cut off, shared."""
+"""The collector's file while it runs: deleted, replaced, overwritten, truncated, shared."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.conftest import eventually
 
 
 class Opened:
-    """A store with what it told."""
+    """A store and its messages."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,7 +36,7 @@ class Opened:
         self.store = Store(path, tell=lambda _, message: self.told.append(message), troubles=self.status)
 
     def put(self, *ids: str) -> None:
-        """Store some events, each known by its id; tried again as a game does until it is acknowledged."""
+        """Store some events, each known by its id; retry until they are acknowledged, as a game does."""
 
         def acknowledged() -> bool:
             events = [(one, json.dumps(one).encode()) for one in (event(event_uuid=uuid_of(id_)) for id_ in ids)]
@@ -53,7 +53,7 @@ class Opened:
         return len(self.told) >= count
 
     def stored(self) -> set[str]:
-        """The ids in the file that is at the path."""
+        """Return the ids in the file at the path."""
         reader = Queries(self.path)
         try:
             return {json.loads(line)["event_uuid"][-1] for line in reader.stored()}
@@ -62,7 +62,7 @@ class Opened:
 
 
 def is_taken(collector: Collector, one: dict[str, Any], answers: list[Answer]) -> bool:
-    """Send an event; whether it is stored."""
+    """Send an event; return whether it is stored."""
     answers.append(collector.send(one))
     return answers[-1].status == 200
 

@@ -1,4 +1,4 @@
-"""The collector's routes, asked over real HTTP on loopback."""
+"""The collector's routes over real HTTP on loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page shows, before a browser shows it: rows, texts, the order of levels, what is read and when."""
+"""The page's data, without a browser: rows, texts, the order of levels, and which reads happen when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""POGR's intake as the collector plays it, asked over real HTTP."""
+"""The collector's emulation of POGR's intake, over real HTTP."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EVENT: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def lenient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector that takes what a strict one refuses."""
+    """Start a collector that accepts requests that a strict one refuses."""
     collector = Collector(tmp_path_factory.mktemp("lenient"), "--lenient")
     yield collector
     assert collector.stop() == 0

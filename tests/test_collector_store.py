@@ -1,4 +1,4 @@
-"""The collector's file: what is kept, in which order, and how it is read again."""
+"""The collector's file: its contents, their order, and how they are read."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(path: Path) -> Iterator[store.Store]:
-    """An empty store."""
+    """Open an empty store."""
     opened = store.Store(path)
     yield opened
     opened.close()

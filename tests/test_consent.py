@@ -1,4 +1,4 @@
-"""The player's word by itself; what follows from it is tested with the tracker."""
+"""The player's consent by itself; the tracker's tests check its effects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNKNOWN, GRANTED, DENIED = ConsentState.UNKNOWN, ConsentState.GRANTED, ConsentSt
 
 
 def consent_of(state: ConsentState, heard: list[ConsentState]) -> tuple[Consent, ConsentAnswer]:
-    """A consent, and what is behind it."""
+    """Make a consent, and record what it calls."""
     answer = ConsentAnswer(is_required=state is UNKNOWN)
     return Consent(answer, heard.append, Diagnostics()), answer
 

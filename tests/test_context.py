@@ -18,7 +18,7 @@ from ga_pygame.records import AS_KEPT
 
 
 class Rig:
-    """Both mappings and what they told."""
+    """Both mappings and their notifications."""
 
     def __init__(self, declared: dict[int, list[str]] | None = None, *, strict: bool = True) -> None:
         self.told: list[tuple[DimensionTuple, int]] = []
@@ -120,7 +120,7 @@ def test_a_wrong_update_is_said_with_the_games_line(caplog: pytest.LogCaptureFix
 
 
 class Dim(int, Enum):
-    """A game's own names of dimensions."""
+    """A game's own names for dimensions."""
 
     CLASS = 1
 

@@ -1,4 +1,4 @@
-"""Errors: ten distinct a launch, fingerprints, tracebacks without the player's name, chained hooks."""
+"""Errors: ten different ones a launch, fingerprints, tracebacks without the player's name, chained hooks."""
 
 from __future__ import annotations
 

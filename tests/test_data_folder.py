@@ -1,4 +1,4 @@
-"""The folder in which events wait: what may lie in it, who else holds it, and how long `start()` waits for that."""
+"""The data folder: what may be in it, which others use it, and how long `start()` waits for them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SLOW = 1.5
 
 
 class Rig:
-    """A failover outbox in a folder, with what it says."""
+    """A failover outbox in a folder, with its messages."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "game" / "outbox.sqlite3"
@@ -96,7 +96,7 @@ HOLDS = """
 
 @pytest.fixture
 def hold(tmp_path: Path) -> Iterator[Callable[[str, Path], subprocess.Popen[str]]]:
-    """Have another process hold a file."""
+    """Start another process that holds a file."""
     started: list[subprocess.Popen[str]] = []
 
     def start(kind: str, path: Path) -> subprocess.Popen[str]:

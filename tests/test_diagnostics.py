@@ -1,4 +1,4 @@
-"""Counters, drop reasons, warnings said once, and the guard around public calls."""
+"""Counters, drop reasons, one warning per cause, and the guard around public calls."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ exec("def broken(self): raise ZeroDivisionError('ours')", _OURS)
 
 
 class Area:
-    """Something with guarded calls."""
+    """An area with guarded calls."""
 
     def __init__(self, *, strict: bool = False) -> None:
         self._diagnostics = Diagnostics(strict=strict)
 
     @guard
     def good(self, name: str) -> None:
-        """A call that may be wrong."""
+        """Make a call that may be wrong."""
         rules.event_part("name", name)
 
     broken = guard(_OURS["broken"])

@@ -1,4 +1,4 @@
-"""The pages: links lead somewhere, samples are Python, and the README is short."""
+"""The pages: working links, samples in valid Python, and a short README."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events as values: an invalid one cannot be made, and each says on the wire what the documentation asks for."""
+"""Events as values: an invalid one cannot be made, and each has the wire form of the documentation."""
 
 from __future__ import annotations
 

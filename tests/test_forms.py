@@ -1,4 +1,4 @@
-"""What each knob takes, what it makes of it, and what it says about anything else."""
+"""Each knob: which values it accepts, how it converts them, and its message for others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Archive(JsonLines):
 
 
 class Foreign(float):
-    """A scalar as numpy's: a subclass of Python's own type with a `dtype` and an `item`."""
+    """A scalar like numpy's: a subclass of Python's own type with a `dtype` and an `item`."""
 
     dtype = "float64"
 
@@ -39,7 +39,7 @@ class Foreign(float):
 
 
 class Currency(str, Enum):
-    """Names that a game declares as an enumeration."""
+    """A game's declared names as an enumeration."""
 
     GOLD = "gold"
     GEMS = "gems"
@@ -159,7 +159,7 @@ def test_a_wrong_value_is_told_in_one_sentence(knobs: dict[str, Any], words: str
 
 
 def made(**attributes: Any) -> Destination:
-    """A destination with such attributes."""
+    """Make a destination with such attributes."""
     mine: Destination = type("Mine", (JsonLines,), attributes)("x")
     return mine
 

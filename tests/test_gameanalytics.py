@@ -1,4 +1,4 @@
-"""GameAnalytics' protocol: both inits, signature, batches, and a verdict for every answer."""
+"""GameAnalytics' protocol: both inits, the signature, batches, and a verdict for every answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EMPTY: tuple[Any, ...] = (None, {}, [])
 
 
 class Rig:
-    """The destination, and what it used of its host."""
+    """The destination, and its calls to its host."""
 
     def __init__(self, kept: Mapping[str, str] | None = None, **options: Any) -> None:
         self.clock = ManualClock()
@@ -64,7 +64,7 @@ def reply(status: int | None, answer: Any = None) -> Reply:
 
 
 def marked(status: int, answer: Any = None) -> Reply:
-    """A reply with the header that GameAnalytics and our own collector send."""
+    """Make a reply with the header that GameAnalytics and our own collector send."""
     return reply(status, answer)._replace(headers={"x-ga-service": "collect"})
 
 

@@ -1,4 +1,4 @@
-"""The hook around a real pygame with the dummy driver: transparent to the game, and gone after `remove()`."""
+"""The hook around a real pygame with the dummy driver: transparent to the game, and restored by `remove()`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ORIGINALS = [getattr(module, name) for module, name in WRAPPED]
 
 
 class Rig:
-    """A hook and what it called."""
+    """A hook and its calls."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()

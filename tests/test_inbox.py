@@ -1,4 +1,4 @@
-"""The inbox: rows that say what records say, threads that meet in it, a ring that fills, spills and drains."""
+"""The inbox: rows and entries, several threads, and a journal that fills, spills and empties."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ NOT_REPEATED: list[Event] = [
 
 
 class Rig:
-    """An inbox, by itself or with a journal, and what came out of it."""
+    """An inbox, with or without a journal, and the items taken from it."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.clock = ManualClock()
@@ -85,7 +85,7 @@ class Rig:
         return [plain(item) for item in self.inbox.take(most)]
 
     def take_all(self) -> list[Record]:
-        """All that is there, as the writer takes it: a part of the ring is free when what it held is committed."""
+        """Take all items as the writer does: a half of the journal is wiped when its records are committed."""
         found = []
         while some := self.take():
             found += some
@@ -101,7 +101,7 @@ class Rig:
         return dict(self.diagnostics.stats(0).dropped)
 
     def rest(self) -> list[Record]:
-        """What the next launch would find."""
+        """Return the records that the next launch would recover."""
         assert self.path is not None
         return [record for _, record in Leftover(self.path.read_bytes()).records]
 
@@ -120,7 +120,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
 
 @pytest.fixture
 def noted(tmp_path: Path) -> Iterator[Rig]:
-    """With a journal, always."""
+    """Make an inbox with a journal."""
     made = Rig(tmp_path / "x.ring")
     yield made
     assert made.journal is not None
@@ -178,19 +178,19 @@ def test_a_repetition_down_to_the_lowest_number(rig: Rig, number: float) -> None
 
 
 class Mine(str):
-    """A string of the game's own."""
+    """A string subclass of the game's."""
 
     __slots__ = ()
 
 
 class Name(str, enum.Enum):
-    """Names as enums, as some games have them."""
+    """Names as enums, as some games use them."""
 
     SLIME = "kill:slime"
 
 
 class Scalar:
-    """What a library of numbers has: neither an int nor a float, but it compares and counts."""
+    """A number of a numeric library: neither an int nor a float, but it compares and converts."""
 
     def __init__(self, value: float) -> None:
         self.value = value
@@ -208,7 +208,7 @@ class Scalar:
 
 
 class Raises:
-    """An object with which nothing can be done."""
+    """An object whose comparisons raise."""
 
     def __eq__(self, other: object) -> bool:
         raise ZeroDivisionError
@@ -505,7 +505,7 @@ def test_a_take_tells_whether_there_is_more(rig: Rig) -> None:
 
 @pytest.fixture
 def hurried() -> Iterator[None]:
-    """Threads take turns as often as the interpreter lets them."""
+    """Let threads switch as often as the interpreter can."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -790,7 +790,7 @@ def test_the_end_of_the_journal_keeps_what_is_left(noted: Rig, events: int) -> N
 
 
 class InboxWalk(RuleBasedStateMachine):
-    """Any order of calls, changes, steps of the writer and kills, against a plain list.
+    """Any sequence of calls, changes, steps of the writer and kills, compared with a plain list.
 
     What the next launch reads of the file is, after every operation, what was recorded and not committed; but for
     what waits in memory because the file is full.
@@ -862,7 +862,7 @@ class InboxWalk(RuleBasedStateMachine):
 
     @rule()
     def next_session(self) -> None:
-        """As `Recorder` does it: the start is recorded for the session before that is in force."""
+        """Start the next session as `Recorder` does: its start is recorded before the session is in force."""
         self.contexts += 1
         session = SessionRef(f"session {self.contexts}", self.rig.clock.monotonic())
         self.rig.inbox.record(User(), self.rig.inbox.stamp_for(session, self.context), self.rig.clock.monotonic(), None)
@@ -876,7 +876,7 @@ class InboxWalk(RuleBasedStateMachine):
 
     @rule(most=st.sampled_from([1, 2, 5, 256, 256, 10_000]), commits=st.booleans())
     def take(self, most: int, commits: bool) -> None:
-        """A step of the writer; it takes again only when what it took before is committed."""
+        """Do a step of the writer; it takes more only when the last records are committed."""
         if self.taken > self.committed:
             self.commit()
         found = self.rig.take(most)
@@ -902,7 +902,7 @@ class InboxWalk(RuleBasedStateMachine):
 
     @rule()
     def kill(self) -> None:
-        """No code runs any more: only the file is left."""
+        """End the process: no more code runs, only the file is left."""
         self.nothing_is_lost_and_nothing_comes_twice()
         assert self.rig.journal is not None
         self.rig.journal.close()

@@ -1,4 +1,4 @@
-"""The inbox under threads, without a journal, without a GIL, without room, and in a forked child."""
+"""The inbox with several threads: without a journal, without a GIL, without room, and in a forked child."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.test_inbox import SESSION, Rig
 
 @pytest.fixture
 def hasty() -> object:
-    """Threads that take turns all the time."""
+    """Let threads switch all the time."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     yield

@@ -1,4 +1,4 @@
-"""What a kill at the very next moment leaves, and what the next launch makes of it."""
+"""The journal after a kill at any moment, and what the next launch reads from it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def path(tmp_path: Path) -> Path:
 
 
 class Noted:
-    """A journal that an inbox writes into, and what the writer knows."""
+    """A journal to which an inbox writes, and the writer's position."""
 
     def __init__(self, path: Path, session: SessionRef = SESSION, context: Context = CONTEXT) -> None:
         self.clock = ManualClock()
@@ -89,7 +89,7 @@ class Noted:
             self.inbox.record(event, self.inbox.stamp, at, fields)
 
     def commit(self, most: int = 500) -> list[Event]:
-        """Take as the writer does; what comes is committed, and the file is told."""
+        """Take as the writer does; commit the items and tell the journal."""
         items = self.inbox.take(most)
         self.journal.committed(self.journal.position)
         return [item.record().event if isinstance(item, Repeated) else item.event for item in items]
@@ -121,13 +121,13 @@ def numbers(*values: int) -> list[Event]:
 
 
 def is_part(found: Sequence[Event], whole: Sequence[Event]) -> bool:
-    """Whether these are some of those, in their order and each once."""
+    """Return whether these are some of those events, in the same order and each once."""
     rest = iter(whole)
     return all(event in rest for event in found)
 
 
 def damaged(folder: Path, events: Sequence[Event], place: int, junk: bytes, fields: Any = None) -> Leftover:
-    """What is read of a journal of these events after something else was written into the file."""
+    """Write other bytes into the journal of these events; return what is read then."""
     path = folder / "damaged.ring"
     made = Noted(path)
     made.note(*events, fields=fields)
@@ -215,7 +215,7 @@ def test_a_writer_that_falls_behind_costs_notes_not_records(noted: Noted, path: 
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A file with events in both halves."""
+    """Make a file with events in both halves."""
     path = tmp_path_factory.mktemp("full") / "x.ring"
     made = Noted(path)
     made.note(*(Design("n", number) for number in range(10_000)))
@@ -308,7 +308,7 @@ def test_of_a_file_that_was_cut_off_the_beginning_is_read(noted: Noted, path: Pa
 
 
 def halves() -> st.SearchStrategy[int]:
-    """Places in the file that matter: the head, the first kinds, the first entries of each half."""
+    """Return important places in the file: the head, the first kinds, the first entries of each half."""
     return st.sampled_from([0, 64, KINDS, KINDS + HALF]).flatmap(lambda start: st.integers(start, start + 6000))
 
 

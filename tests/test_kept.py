@@ -1,4 +1,4 @@
-"""Kept values: each has its check and its default, and what is wrong costs only itself."""
+"""Kept values: each has its check and its default, and an invalid one does not affect the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""POGR: one session's life for each session of the game, what each event becomes, and a verdict for every answer."""
+"""POGR: one POGR session for each session of the game, the form of each event, and a verdict for every answer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def refusal(status: int, error: str = "no") -> Reply:
 
 
 class Service:
-    """A POGR that is well: counts sessions, knows which are open, and can be told to answer otherwise."""
+    """A working POGR: it counts sessions, knows which are open, and can be told to answer otherwise."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
@@ -71,7 +71,7 @@ class Service:
 
 
 class Rig:
-    """A writer's state, an outbox, an uploader and a POGR that is well."""
+    """A writer's state, an outbox, an uploader and a working POGR."""
 
     def __init__(self, kept: Mapping[str, str] | None = None) -> None:
         self.clock = ManualClock()
@@ -126,7 +126,7 @@ class Rig:
         self.state = self.outbox.transact(work)
 
     def send(self, *, patience: int = 400) -> None:
-        """Steps until nothing waits any more, or patience ends."""
+        """Step until no record waits, at most a fixed number of times."""
         self.uploader.urge()
         for _ in range(patience):
             delay = self.uploader.step(self.clock.monotonic())

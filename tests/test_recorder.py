@@ -1,4 +1,4 @@
-"""The stamp on what the game reports."""
+"""The recorder: stamps, held events, and nothing recorded while it is closed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Rig:
 
     @property
     def records(self) -> list[Record]:
-        """All that was recorded so far."""
+        """Return all records so far."""
         self._taken += self.recorder.take_all()
         return self._taken
 

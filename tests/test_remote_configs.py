@@ -1,4 +1,4 @@
-"""Remote configs: time windows, types, A/B groups, and answers that are not what they should be."""
+"""Remote configs: time windows, types, A/B groups, and invalid answers."""
 
 from __future__ import annotations
 
@@ -305,7 +305,7 @@ def test_the_largest_whole_numbers_are_taken(value: Any, expected: int) -> None:
 
 
 class Key(str):
-    """A key whose own methods fail."""
+    """A key whose own methods raise."""
 
     def __hash__(self) -> int:
         raise RuntimeError("no key")

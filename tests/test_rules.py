@@ -1,4 +1,4 @@
-"""The rule table: every limit, and the traps that Python's own `re`, `bool` and `float` set."""
+"""The rule table: every limit, and the surprises of Python's own `re`, `bool` and `float`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only the outbox on disk has: files, locks, schema, other copies of the game, and dead ones."""
+"""What only the outbox on disk has: files, locks, the schema, other copies of the game, and dead launches."""
 
 from __future__ import annotations
 

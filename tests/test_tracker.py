@@ -1,4 +1,4 @@
-"""The tracker with a clock that stands still, frames for threads and a service from a script."""
+"""The tracker with a manual clock, frames instead of threads, and a scripted service."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KEYS = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
 
 
 class World:
-    """One player's machine: a data folder, a clock, a service; any number of launches."""
+    """One player's machine: a data folder, a clock and a service, for any number of launches."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -46,7 +46,7 @@ class World:
         return self.init if "init" in request.url else self.answer
 
     def launch(self, **knobs: Any) -> Tracker:
-        """A tracker that is made and not started."""
+        """Make a tracker that is not started."""
         parts = Parts(
             clock=lambda: self.clock,
             chance=lambda: 1.0,
@@ -69,7 +69,7 @@ class World:
 
     @property
     def sent(self) -> list[dict[str, Any]]:
-        """Every event that the service acknowledged or refused, in order."""
+        """Return every event that the service acknowledged or refused, in order."""
         bodies = [gzip.decompress(one.body) for one in self.requests if one.url.endswith("/events")]
         return [event for body in bodies for event in json.loads(body)]
 
@@ -375,13 +375,13 @@ def made_so_far(tracker: Tracker) -> int:
 
 
 class Unhashable:
-    """A key that nothing can be looked up by."""
+    """A key that cannot be hashed."""
 
     __hash__ = None  # type: ignore[assignment]
 
 
 class Hostile(str):
-    """A name that raises when it is looked up."""
+    """A name that raises in a look-up."""
 
     __slots__ = ()
 

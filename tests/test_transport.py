@@ -1,4 +1,4 @@
-"""Requests that leave the machine: against a server on loopback that answers as it is told, or not at all."""
+"""HTTP requests to a server on loopback that answers as scripted, or not at all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.e2e import servers
 
 
 class Server:
-    """Takes one connection after another, reads a request, sends bytes, closes."""
+    """A server that accepts one connection after another, reads a request, sends bytes and closes."""
 
     def __init__(self) -> None:
         self.socket = socket.create_server(("127.0.0.1", 0))
@@ -188,7 +188,7 @@ TIMEOUT = 0.6
 
 
 def peak_megabytes() -> float:
-    """The most memory that Python objects took since tracing began."""
+    """Return the peak memory of Python objects since tracing began."""
     return tracemalloc.get_traced_memory()[1] / 2**20
 
 

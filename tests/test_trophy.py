@@ -1,4 +1,4 @@
-"""Trophy: what a mapping counts, sums that count once, a verdict for every answer, and the rewards as signals."""
+"""Trophy: the sums of a mapping, each counted once, a verdict for every answer, and rewards as signals."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ UNSENT, SILENT = Reply(None, error="refused"), Reply(None, error="timeout", mayb
 
 
 class Rig:
-    """A writer's state, an outbox with sums, an uploader, and what the game hears."""
+    """A writer's state, an outbox with sums, an uploader, and the signals that the game receives."""
 
     def __init__(self, metrics: Mapping[str, Any], *answers: Any, outbox: Outbox | None = None, **options: Any) -> None:
         self.clock = ManualClock()
@@ -116,7 +116,7 @@ class Rig:
         self.outbox.transact(lambda transaction: transaction.add_to_sum("trophy", text, amount))
 
     def run(self) -> float | None:
-        """Steps until it wants to sleep for longer than the pace; return from when to when it wants nothing."""
+        """Step until the uploader sleeps for longer than the pace; return the seconds to the end of that sleep."""
         self.uploader.urge()
         began = self.clock.monotonic()
         for _ in range(100):
@@ -135,7 +135,7 @@ class Rig:
 
     @property
     def sent(self) -> list[tuple[str, float]]:
-        """Metric and value of each request."""
+        """Return metric and value of each request."""
         return [(request.url.split("/")[-2], json.loads(request.body)["value"]) for request in self.transport.sent]
 
     @property
@@ -507,7 +507,7 @@ def test_a_disk_that_is_full_sends_nothing_twice(tmp_path: Path) -> None:
 
 
 class Busy:
-    """A game that counts while each request is under way."""
+    """A game that reports while each request is under way."""
 
     def __init__(self, rig: Rig, *slots: str) -> None:
         self.rig, self.slots, self.at = rig, slots, list[float]()

@@ -1,4 +1,4 @@
-"""The uploader against a destination and a service made for the test: when it sends, and what becomes of a batch."""
+"""The uploader with a destination and a service of the tests: when it sends, and what happens to a batch."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Service(Destination):
 
 
 def name_of(record: StoredRecord) -> str:
-    """The word that `Rig.add` stored."""
+    """Return the word that `Rig.add` stored."""
     return record.payload.decode().removesuffix("}")
 
 
@@ -93,7 +93,7 @@ NOBODY = Reply(None, error="connection refused")
 
 
 class Rig:
-    """An uploader, its outbox and what it told."""
+    """An uploader, its outbox and its messages."""
 
     def __init__(self, *answers: Reply | Callable[[Request], Reply], transport: Any = None) -> None:
         self.clock = ManualClock()
@@ -107,7 +107,7 @@ class Rig:
         self.uploader = self.made()
 
     def made(self, interval: float | None = None, kept: Mapping[str, str] | None = None) -> Uploader:
-        """An uploader for the service with an interval of its own."""
+        """Make an uploader for the service with an interval of its own."""
         self.kept = dict(kept or {})
         self.service.interval = interval
         host = Host(self.clock, self.kept, self.remember, lambda _: None, lambda *_: None)
@@ -143,7 +143,7 @@ class Rig:
         return self.uploader.step(self.clock.monotonic())
 
     def run(self, most: int = 60) -> float | None:
-        """Steps until the uploader wants to sleep."""
+        """Step until the uploader wants to sleep."""
         for _ in range(most):
             delay = self.step()
             if delay != 0.0:
@@ -431,7 +431,7 @@ def test_a_request_under_way_is_polled() -> None:
     """A transport that cannot answer at once, as in a browser, is asked again; no second request meanwhile."""
 
     class Slow(ScriptedTransport):
-        """Answers at the third poll."""
+        """A transport that answers at the third poll."""
 
         def send(self, request: Request) -> Any:
             answered: Pending = super().send(request)
@@ -469,7 +469,7 @@ def raising(kind: type[BaseException]) -> Callable[..., Any]:
 
 
 def pass_time(rig: Rig, seconds: float) -> None:
-    """Steps as the worker makes them."""
+    """Step as a runner does."""
     end = rig.clock.monotonic() + seconds
     while rig.clock.monotonic() < end:
         delay = rig.step()
@@ -570,7 +570,7 @@ def sends_in(rig: Rig, seconds: float) -> int:
 
 
 class Failing(ScriptedTransport):
-    """Raises where it is told to.
+    """A destination that raises in a chosen method.
 
     Attributes:
         fails: The method, "" for none.
@@ -881,7 +881,7 @@ def test_a_destination_cannot_change_what_is_settled() -> None:
 
 
 class Summing(Service):
-    """A destination that adds up, in its own way."""
+    """A destination that takes sums."""
 
     def __init__(self, answer: Callable[[Any], Any]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a tracker is made of: which destinations, which folder, and more than one destination at once."""
+"""The parts of a tracker: its destinations, its folder, and several destinations at once."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ INIT = Reply(201, {}, b'{"server_ts": 1700000000}')
 
 
 class Second(GameAnalytics):
-    """A second service that happens to speak the same language."""
+    """A second service with the same protocol."""
 
     name = "second"
 
 
 class Services:
-    """One transport for each uploader, all answering as told by address."""
+    """One transport for each uploader, all with answers by address."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -251,7 +251,7 @@ sys.stdin.read()
 
 @contextlib.contextmanager
 def held_by_another(path: Path) -> Iterator[None]:
-    """Another process has the file, so that nobody can read or write it."""
+    """Let another process hold the file, so that it can be neither read nor written."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
@@ -298,7 +298,7 @@ def test_a_no_holds_though_the_outbox_cannot_be_read(services: Services, tmp_pat
 
 
 def _is_denied_in(path: Path) -> bool:
-    """Whether what waited is deleted, and the lock on the file is free again."""
+    """Return whether the file says that consent is denied and its lock is free again."""
     with contextlib.closing(sqlite3.connect(path, timeout=0.1, isolation_level=None)) as one:
         try:
             one.execute("BEGIN IMMEDIATE")
@@ -416,7 +416,7 @@ def test_a_folder_that_cannot_be_moved_is_used_where_it_is(tmp_path: Path, monke
 
 
 def _content(folder: Path) -> bytes:
-    """All that lies in a game's folder."""
+    """Return all bytes in a game's folder."""
     return b"".join(one.read_bytes() for one in folder.rglob("*") if one.is_file())
 
 

@@ -1,4 +1,4 @@
-"""The writer: slices of the inbox into transactions, on time, and whatever goes wrong counted."""
+"""The writer: slices of the inbox in transactions, on time, and every failure counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m ga_pygame collect` and `export` as a developer types them."""
+"""`python -m ga_pygame collect` and `export` as a developer runs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forks and spawns at any moment: the parent's events arrive once, nothing of a child's, one session a launch."""
+"""Forks and spawns at any moment: the parent's events arrive once, no event of a child, one session a launch."""
 
 from __future__ import annotations
 

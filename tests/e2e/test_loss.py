@@ -1,4 +1,4 @@
-"""Nothing is lost to a kill, not even what was said in the very moment before it."""
+"""A kill loses no event, not even one reported immediately before it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LIVES = """
 
 
 def killed_and_again(game: Callable[..., Any], collector: Any, more: str = "") -> list[dict[str, Any]]:
-    """The events of a game that kills itself right after its last call, and of the next launch."""
+    """Return the events of a game that kills itself right after its last call, and of the next launch."""
     dying = game(DIES.format(calls=CALLS, more=more), GA_PYGAME_COLLECTOR=collector.url)
     dying.wait_for("ready")
     dying.say("go")
