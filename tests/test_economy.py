@@ -158,7 +158,7 @@ def test_repeated_flows_are_what_the_calls_say() -> None:
 
 
 def test_undeclared_names_are_refused_however_they_are_written() -> None:
-    """The short way knows only what the lists allowed."""
+    """The fast path accepts only names that the lists allow."""
     rig = Recorded(currencies=["gold"])
     rig.area.source("gold", 1, "a", "b")
     for _ in range(2):
