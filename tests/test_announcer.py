@@ -58,7 +58,7 @@ def test_without_a_tick_nothing_grows() -> None:
 
 
 def test_losses_of_many_threads_are_all_told() -> None:
-    """Whoever sums up, and whenever the game's thread tells."""
+    """No loss is missing, whichever thread adds it and whenever the game's thread signals."""
     rig = Rig()
 
     def work() -> None:

@@ -348,7 +348,7 @@ def functions_of(tree: ast.AST, name: str) -> Iterator[tuple[str, ast.FunctionDe
 
 
 def test_no_function_takes_too_much() -> None:
-    """What belongs together is one value."""
+    """Arguments that belong together are one value."""
     found = {
         name
         for module, path in MODULES.items()
@@ -415,6 +415,6 @@ def test_a_tracker_that_does_not_run_loads_nothing_that_delivers() -> None:
 
 
 def test_a_tracker_that_is_not_started_loads_neither_pygame_nor_requests() -> None:
-    """What costs time is loaded by `start()` and by the workers."""
+    """Modules that take time are loaded by `start()` and by the workers."""
     code = "import sys, ga_pygame; ga_pygame.Tracker(); print([n for n in ('pygame', 'requests') if n in sys.modules])"
     assert fresh(code) == "[]"

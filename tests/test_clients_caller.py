@@ -194,7 +194,7 @@ def test_a_full_queue_refuses_in_the_next_tick() -> None:
 
 
 def test_a_defect_still_answers(caplog: pytest.LogCaptureFixture) -> None:
-    """What raises in `prepare` or `judge` is reported once and becomes an error; the next call is sent."""
+    """An exception in `prepare` or `judge` is reported once and becomes an error; the next call is sent."""
     caller, _, _ = make()
     broken = [
         call(caller, prepare=lambda: 1 / 0),

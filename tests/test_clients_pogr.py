@@ -290,7 +290,7 @@ def test_a_failed_end_keeps_the_session() -> None:
 
 
 def test_calls_may_follow_init_at_once() -> None:
-    """What is called while init is on its way is sent in its session; after `end` it is not."""
+    """A call while init is under way is sent in its session; a call after `end` is not."""
     node = Node()
     responses = [node.client.init("player"), node.client.data({}, {"a": 1}), node.client.end(), node.client.logs("x")]
     for _ in range(10):
@@ -339,7 +339,7 @@ def test_what_json_cannot_hold(value: Any) -> None:
 
 
 def test_the_game_may_change_its_data_after_the_call() -> None:
-    """What is sent is what was given."""
+    """The arguments are sent unchanged."""
     node = Node().started()
     facts = {"level": 1}
     response = node.client.data({}, facts)
@@ -483,7 +483,7 @@ def test_normal_flow_in_a_plain_loop(intake: Intake) -> None:
 
 
 def test_a_game_that_just_ends(intake: Intake) -> None:
-    """What was called before the interpreter exits is sent, without a wait or a `close()` in the game."""
+    """Calls before the interpreter exits are sent, without a wait or a `close()` in the game."""
     code = (
         "import sys; from ga_pygame.clients import POGRClient;"
         "client = POGRClient('game', '0.3.1', collector=sys.argv[1]); client.init('player'); client.end()"

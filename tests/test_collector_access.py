@@ -87,7 +87,7 @@ def test_on_loopback_known_games_are_still_checked(start: Callable[..., Collecto
     ],
 )
 def test_a_key_that_cannot_be_one_is_said(shared: Collector, key: str, reason: str) -> None:
-    """What was given is not repeated, as it may be the secret key."""
+    """The message does not repeat the value, since it may be the secret key."""
     reply = send(shared, f"/remote_configs/v1/init?game_key={key}")
     assert (reply.status, reply.body) == (401, b"")
     assert reason in reply.headers["x-ga-reason"]
@@ -427,7 +427,7 @@ def test_switched_off_games_hear_it_on_both_inits(start: Callable[..., Collector
     ],
 )
 def test_a_missing_field_is_told_by_its_own_rule(category: str, field: str, rule: str, source: str) -> None:
-    """What a field should hold, and where that stands, is said also where it is missing."""
+    """The error of a missing field states its rule and the source, too."""
     (error,) = validation.broken_rules(event(category, **{field: ...}))
     assert (error["path"], error["error_type"]) == (f"/{field}", "missing_required_property")
     assert "is required" in error["reason"]

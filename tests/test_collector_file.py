@@ -174,7 +174,7 @@ def test_what_is_acknowledged_after_a_damage_is_there(opened: Opened, damage: Ca
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody touch a file that is open")
 @pytest.mark.parametrize("damage", [_delete_log, _replace_log])
 def test_a_log_that_is_gone_costs_nothing(opened: Opened, damage: Callable[[Path], None]) -> None:
-    """What the deleted write-ahead log held is written into the database: nothing that was acknowledged is lost."""
+    """The contents of a deleted write-ahead log are written into the database: no acknowledged event is lost."""
     opened.put("1", "2")
     damage(opened.path)
     opened.put("3")
@@ -183,7 +183,7 @@ def test_a_log_that_is_gone_costs_nothing(opened: Opened, damage: Callable[[Path
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody touch a file that is open")
 def test_another_programs_file_is_left_alone(opened: Opened) -> None:
-    """What somebody put there is not touched: nothing is stored until it is taken away again."""
+    """An object that somebody else put there is not touched; nothing is stored until it is removed."""
     opened.put("1")
     other = opened.path.with_name("other")
     other.write_text("a diary")
@@ -367,7 +367,7 @@ def test_another_program_that_keeps_the_lock(opened: Opened) -> None:
 
 
 def test_a_transaction_of_ours_that_fails_is_no_change_from_outside(opened: Opened) -> None:
-    """What a failed transaction left in the log is not taken for another program's."""
+    """Frames that a failed transaction left in the log are not taken for another program's."""
 
     def fill(db: sqlite3.Connection) -> None:
         db.execute("PRAGMA cache_size = 10")

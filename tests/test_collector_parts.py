@@ -135,7 +135,7 @@ def _alone(text: str) -> bool:
 
 @pytest.mark.parametrize("text", ["", "KEY", f"{'a' * 32}:", f"{'a' * 31}:{'b' * 40}", f"{'A' * 32}:{'b' * 40}"])
 def test_bad_game_is_refused_without_repeating_it(text: str) -> None:
-    """What was typed as keys is never repeated in an error."""
+    """An error never repeats the text that was given as a key."""
     with pytest.raises(ValueError, match="must be") as caught:
         games.parse(text)
     assert "bbb" not in str(caught.value)

@@ -361,7 +361,7 @@ def test_unknown_metrics_are_made_up(free: Collector, player: str) -> None:
 
 
 def test_wrong_paths_and_methods(free: Collector) -> None:
-    """What is not there is 404 in the service's form, another method 405."""
+    """A missing route is 404 in the service's form, another method 405."""
     for path in ("/v1/nothing", "/v1/", "/v1/metrics/x", "/v1/users/", "/v1/metrics//event", "/api/users/x/y"):
         reply = ask(free, "POST", path, b"{}")
         assert (reply.status, bool(reply.json()["error"])) == (404, True), path

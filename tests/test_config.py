@@ -177,7 +177,7 @@ def test_a_config_is_frozen() -> None:
 
 
 def test_a_collectors_events_have_a_folder_of_their_own(tmp_path: Path) -> None:
-    """What was recorded for a local collector never reaches the service, nor the other way round."""
+    """Events recorded for a local collector never reach the service, nor the other way round."""
     key = KEYS["game_key"]
     mine = data_folder(Config(data_dir=tmp_path), key)
     theirs = data_folder(Config(data_dir=tmp_path, collector="http://127.0.0.1:1"), key)

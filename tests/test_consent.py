@@ -50,7 +50,7 @@ def test_nothing_kept_changes_nothing(heard: list[ConsentState]) -> None:
 def test_this_launchs_word_wins_over_the_kept_one(
     heard: list[ConsentState], start: ConsentState, kept: ConsentState
 ) -> None:
-    """What the player says before `start()` is not overwritten by what was said last week."""
+    """An answer before `start()` is not overwritten by the answer of an earlier launch."""
     for word in (GRANTED, DENIED):
         consent, answer = consent_of(start, heard)
         (consent.grant if word is GRANTED else consent.deny)()

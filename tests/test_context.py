@@ -62,7 +62,7 @@ def test_declared_values_are_checked_when_given() -> None:
 
 
 def test_kept_dimensions_yield_to_new_ones_and_to_the_declared_list() -> None:
-    """What was kept fills what was not set in this launch; a value that is not declared any more is forgotten."""
+    """Kept values fill the dimensions that this launch has not set; one that is no longer declared is forgotten."""
     rig = Rig({2: ["red"]})
     rig.dimensions[1] = "ninja"
     assert rig.found.load(("wizard", "blue", "kept")) == (("wizard", None, "kept"), {1: "ninja"})

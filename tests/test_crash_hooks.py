@@ -57,7 +57,7 @@ def in_a_thread(message: str) -> None:
 
 
 def test_uncaught_exceptions_are_heard_and_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever was hooked in before still hears, on the main thread and on others; removing puts the old ones back."""
+    """Earlier hooks are still called, on the main thread and on others; `remove()` restores them."""
     order: list[str] = []
 
     def before(_kind: object, error: object, _trace: object) -> None:

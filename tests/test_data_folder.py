@@ -147,7 +147,7 @@ def test_another_program_holds_the_outbox_at_the_start(
 
 @POSIX
 def test_the_player_stays_who_they_were_while_the_outbox_is_held(rig: Rig, hold: Any) -> None:
-    """What is kept can be read though the file cannot be written."""
+    """Kept values can be read even if the file cannot be written."""
     outbox = rig.open()
     outbox.transact(lambda t: t.remember(KeptKey("user_id"), "player"))
     other = hold("write", rig.path)

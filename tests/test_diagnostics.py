@@ -64,7 +64,7 @@ def test_a_drop_is_counted_by_reason_and_told() -> None:
 
 
 def test_stats_are_a_snapshot() -> None:
-    """What was read does not change, and cannot be changed."""
+    """A snapshot of the counts does not change, and cannot be changed."""
     diagnostics = Diagnostics()
     diagnostics.count("delivered.gameanalytics", 2)
     stats = diagnostics.stats(0)
@@ -155,7 +155,7 @@ def test_warnings_about_changing_keys_are_one() -> None:
 
 
 def test_causes_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever they are made of: the rest is counted, and that is said once."""
+    """Whatever the causes are: further ones are only counted, which is logged once."""
     diagnostics = Diagnostics()
     for number in range(MAX_SAID + 500):
         diagnostics.warn_once(f"cause {number}" + "x" * 10_000, "y" * 100_000)

@@ -86,7 +86,7 @@ def test_currencies_have_letters_only() -> None:
 
 
 def test_a_wallets_flows_are_marked_for_summing() -> None:
-    """What a wallet reports carries its flow, to be summed up behind the game."""
+    """An event of a wallet contains its flow, which the writer adds up."""
     rig = Rig()
     rig.wallet.earn(2, "pickup", "coin")
     rig.wallet.spend(1, "boost", "shield")

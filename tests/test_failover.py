@@ -342,7 +342,7 @@ def test_a_sum_that_is_being_sent_at_the_end_keeps_its_key(rig: Rig) -> None:
 
 
 def test_sums_are_saved_from_a_damaged_file_under_their_keys(rig: Rig) -> None:
-    """What can still be read counts once."""
+    """Each record that can still be read counts once."""
     outbox = summing(rig)
     put(outbox, 3)
     batch = outbox.lease("sums", 1, 1)

@@ -50,7 +50,7 @@ class Currency(str, Enum):
     "value", [object(), [object()], {"a": object()}, object, b"bytes", 1j, float("nan"), lambda: 1, Ellipsis, 10**400]
 )
 def test_no_knob_takes_just_anything(name: str, value: Any) -> None:
-    """Of each knob: one sentence that names it, at construction."""
+    """Each knob: one sentence that names it, at construction."""
     with pytest.raises(ValueError, match=name) as caught:
         Config(**{name: value})
     assert str(caught.value).startswith(name)
@@ -87,7 +87,7 @@ def test_seconds_are_a_finite_number(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("value", [2, 2.0, Foreign(2), fractions.Fraction(2)])
 def test_numbers_become_floats(value: Any) -> None:
-    """Of scalars of other libraries nothing is kept but the number."""
+    """Of another library's scalar only the number is kept."""
     for name in SECONDS:
         found = getattr(Config(**{name: value}), name)
         assert found == 2
@@ -189,7 +189,7 @@ def made(**attributes: Any) -> Destination:
     ],
 )
 def test_a_destination_is_looked_at_before_it_is_used(target: Callable[[], Any], words: str) -> None:
-    """What the workers would stumble over later is said where the developer gave it."""
+    """A value that would fail later in a worker is reported at construction."""
     with pytest.raises(ValueError, match=words):
         Config(destinations=[target()])
 

@@ -481,7 +481,7 @@ def test_an_answer_that_is_not_read_to_its_end_has_a_status(answer: Reply, verdi
 @pytest.mark.parametrize("value", ["1e999", "NaN", "-Infinity", '"%s"' % ("x" * 300_000), "1" * 5000, '"\\ud800"'])
 @pytest.mark.parametrize("hash_", ['"\\ud800"', '"%s"' % ("9" * 300_000), '"a b"', "{}", "NaN", '"h1"'])
 def test_no_answer_to_init_ends_an_installs_analytics(value: str, hash_: str) -> None:
-    """What is wrong in it is neither kept nor sent: later launches against a good server deliver."""
+    """Invalid values in it are neither kept nor sent: later launches against a good server deliver."""
     rig = Rig()
     rig.ask()
     text = '{"server_ts":1700000000,"configs":[{"key":"a","value":%s},{"key":"b","value":"2"}],"configs_hash":%s}'

@@ -281,7 +281,7 @@ def test_a_file_that_is_no_journal_is_empty(content: bytes) -> None:
 
 @pytest.mark.parametrize("what", [0, 2, 3, 4, 5, 17, 2**31 + 1])
 def test_an_event_that_seems_to_be_something_else_is_counted(noted: Noted, path: Path, what: int) -> None:
-    """Of an entry only the word may be damaged that says what it is: then nothing else shows that it was an event."""
+    """If only the type in an entry's head is damaged, the entry still counts as an event, by its checksum."""
     noted.note(Design("a", 1), Error(Severity.ERROR, "in the middle"), Design("a", 2))
     content = bytearray(path.read_bytes())
     body = content.index(b"in the middle")

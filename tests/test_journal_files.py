@@ -215,7 +215,7 @@ def test_only_so_many_journals_are_picked_up(data: Path, shared: Path) -> None:
 
 
 def test_a_file_that_is_there_already_is_not_taken_for_a_new_journal(data: Path, shared: Path) -> None:
-    """Whoever made it may have it open."""
+    """The other user who made it may have it open."""
     shared.mkdir(mode=0o700)
     path = shared / "journal-x.ring"
     path.touch()
@@ -242,7 +242,7 @@ def test_a_journal_that_cannot_be_removed_says_that_it_is_done(tmp_path: Path, m
 
 
 def test_marking_a_journal_as_done(tmp_path: Path) -> None:
-    """What was recovered is not recovered again, whatever becomes of the file."""
+    """A recovered record is not recovered again, whatever happens to the file."""
     path = tmp_path / "journal-x.ring"
     make_journal(path, *numbers(1, 2, 3))
     assert len(Leftover(journal.read(path)).records) == 3

@@ -31,7 +31,7 @@ def say(cause: str, _message: str) -> None:
     ],
 )
 def test_each_value_has_its_check(name: str, right: str, wrong: list[object]) -> None:
-    """What is right passes as it is, what is wrong is as if it had not been kept, and said."""
+    """A valid value passes unchanged; an invalid one counts as not kept, and is reported."""
     assert kept.value(name, right, say) == right
     for found in wrong:
         said_causes.clear()

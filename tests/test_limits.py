@@ -93,7 +93,7 @@ def is_module(parts: list[str]) -> bool:
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.constant.strip("`"))
 def test_value(row: Row) -> None:
-    """What the page says is what the code does, with its unit, and the page says what happens beyond it."""
+    """Each value on the page is the code's, with its unit, and the page says what happens above it."""
     value = valued(row.constant.strip("`"))
     number = row.value.split()[0]
     assert float(number) == float(value), f"{row.constant} is {value!r}"

@@ -107,7 +107,7 @@ def test_records_are_leased_in_the_order_of_recording(outbox: Outbox) -> None:
 
 
 def test_each_destination_gets_each_record_once(outbox: Outbox) -> None:
-    """What one destination has settled still waits for the other, and is gone after both."""
+    """A record that one destination has settled still waits for the other, and is gone after both."""
     add(outbox, record("a"), record("b"))
     outbox.settle(lease(outbox, "first"))
     assert outbox.lease("first", 500, 10**6) is None

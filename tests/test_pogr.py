@@ -394,7 +394,7 @@ def test_a_service_that_stumbles_gets_each_event_in_order(rig: Rig) -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_refused_session_begins_anew_once_and_names_the_former(rig: Rig, status: int) -> None:
-    """What was left goes to a new session, tied to the old one, and nothing is lost."""
+    """Remaining events go to a new session, linked to the old one, and nothing is lost."""
     rig.report(User(), Design("a"))
     rig.send()
     rig.service.open.clear()

@@ -487,7 +487,7 @@ def test_forged_values_are_refused(data: bytes) -> None:
 
 @pytest.mark.parametrize("found", ["", "?", "-1e+308", "1e999", str(2**62), str(2**63), "\x00", b"\xff\xfe", 1.5])
 def test_a_position_that_is_damaged_is_the_journals_own(tmp_path: Path, found: Any) -> None:
-    """What was committed is neither taken for lost nor added again; what was not is added."""
+    """Committed records neither count as lost nor are added again; the others are added."""
     path = tmp_path / "outbox.sqlite3"
     outbox = SqliteOutbox(path, ["test"])
     ring = outbox.journal_path()

@@ -192,7 +192,7 @@ def test_an_ab_id_that_is_none_is_left_out(name: str, value: object) -> None:
     "kept", [None, 5, "x", [], {"configs": {}}, {"configs": [None, 5, [], {}, {"key": 5}]}], ids=repr
 )
 def test_what_is_no_answer_has_nothing(kept: object) -> None:
-    """What was kept on the disk may be anything."""
+    """A kept value on the disk may be anything."""
     nothing = {"configs": [], "configs_hash": "", "ab_id": "", "ab_variant_id": "", "user_id": ""}
     assert sound(kept) == nothing
 

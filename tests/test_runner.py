@@ -88,7 +88,7 @@ def test_a_wake_makes_the_next_step_come_now(rig: Rig) -> None:
 
 
 def test_a_wake_during_a_step_is_not_lost(rig: Rig) -> None:
-    """What is recorded while the writer commits is committed next, not an hour later."""
+    """Events that are recorded during a commit are committed next, not an hour later."""
     steps: list[int] = []
 
     def step() -> float | None:
@@ -215,7 +215,7 @@ def test_nothing_that_a_step_raises_ends_its_thread(error: type[BaseException]) 
 
 
 def test_a_system_without_a_thread_left(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """The others work, it is said once, and `stop()` says that not all was done."""
+    """The others go on, it is reported once, and `stop()` returns that not all is done."""
     start = threading.Thread.start
 
     def limited(self: threading.Thread) -> None:

@@ -176,7 +176,7 @@ def test_after_the_final_end_nothing_starts(log: Log) -> None:
 
 
 def test_observations_made_meanwhile_are_applied_in_order() -> None:
-    """What is observed while another observation is applied waits for its turn; nobody waits for a lock."""
+    """An observation during another one is applied after it; no thread waits for a lock."""
     order: list[str] = []
     log = Log()
 

@@ -110,7 +110,7 @@ def test_a_launch_from_start_to_close(world: World) -> None:
 
 
 def test_events_before_start_are_the_sessions_first(world: World) -> None:
-    """What a game reports while it sets up is not lost, and stamped with who plays."""
+    """Events from before `start()` are not lost, and have the player's id."""
     tracker = world.launch(build="0.3.1")
     tracker.dimensions[1] = "ninja"
     tracker.design("early")
@@ -683,7 +683,7 @@ def test_after_the_limit_no_message_is_looked_at(world: World) -> None:
 
 @pytest.mark.parametrize("message", [None, 5, b"x", ["x"] * 10**5, "x\udcff", ValueError("x")])
 def test_any_message_is_one(world: World, message: Any) -> None:
-    """What is no string is shown as one; a surrogate becomes a question mark."""
+    """A value that is not a string is shown as one; a surrogate becomes a question mark."""
     tracker = world.start()
     tracker.error("error", message)
     tracker.close()
@@ -981,7 +981,7 @@ def test_consent_that_never_comes_leaves_nothing(world: World) -> None:
 
 @pytest.mark.parametrize("required", [True, False])
 def test_a_no_stops_everything_now_and_in_later_launches(world: World, required: bool) -> None:
-    """What was not sent is deleted, nothing more is asked or sent, not even init; a later yes begins anew."""
+    """Unsent events are deleted, nothing more is sent, not even init; a later grant begins anew."""
     world.init = Reply(None, error="no route")
     tracker = world.start(consent_required=required)
     if required:

@@ -100,7 +100,7 @@ def test_the_bytes_and_headers_are_sent_as_they_are(server: Server, transport: R
 
 @pytest.mark.parametrize("status", ["400 Bad Request", "401 No", "413 Large", "500 Oops", "204 No Content"])
 def test_every_status_is_an_answer(server: Server, transport: RequestsTransport, status: str) -> None:
-    """What a status means is the destination's business; none raises."""
+    """Only the destination interprets a status; none raises."""
     server.answer = http(status, b"")
     assert send(transport, server.url).status == int(status[:3])
 

@@ -358,7 +358,7 @@ def test_values_are_summed_while_unsent(tmp_path: Path, kind: str, amounts: list
 
 
 def test_each_player_has_sums_of_their_own() -> None:
-    """What one player of the machine did is not given to the next."""
+    """The sums of one player are not given to the next player of the machine."""
     rig = Rig({"design": "m"})
     rig.report(User(), KILL, KILL)
     rig.user_id = "guest"
@@ -483,7 +483,7 @@ def test_a_crash_after_sending_counts_once(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_is_full_sends_nothing_twice(tmp_path: Path) -> None:
-    """What was counted and could not be struck off is not sent again, and the others get their turn."""
+    """A sum that was accepted but could not be removed is not sent again, and the others are sent."""
     outbox = SqliteOutbox(tmp_path / "outbox.sqlite3", [], ["trophy"])
     rig = Rig({}, outbox=outbox)
     for slot in ("a", "b"):
@@ -534,7 +534,7 @@ def test_at_most_five_requests_a_second() -> None:
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 def test_a_metric_that_never_rests_is_sent_once_an_interval(tmp_path: Path, kind: str) -> None:
-    """What is counted while a request is under way waits for the next interval, and no metric starves."""
+    """Amounts added while a request is under way wait for the next interval, and no metric starves."""
     outbox = SqliteOutbox(tmp_path / "outbox.sqlite3", [], ["trophy"]) if kind == "sqlite" else None
     rig = Rig({}, outbox=outbox)
     rig.transport = rig.uploader._service._transport = ScriptedTransport([Busy(rig, "a", "b")])

@@ -947,7 +947,7 @@ def test_a_game_that_flushes_in_each_frame_asks_a_server_that_is_down_once_more(
 
 
 def test_a_flush_after_the_server_came_back_is_sent() -> None:
-    """What was told during the wait says nothing of later."""
+    """An answer during the wait does not hold for later flushes."""
     rig = Rig(OK, Reply(503), Reply(503), OK)
     rig.add("a")
     rig.run()

@@ -309,7 +309,7 @@ def _is_denied_in(path: Path) -> bool:
 
 
 def test_a_no_while_the_outbox_is_locked_holds(services: Services, tmp_path: Path) -> None:
-    """What waited there stays unsent; after a later yes it is deleted rather than sent."""
+    """Events that waited there stay unsent; after a later grant they are deleted instead of sent."""
     services.down |= {ONE, TWO}
     threads = Parts(transport=services._transport)  # who can wait for a lock while the game goes on
     first = services.start_of(threads, destinations=both(), data_dir=tmp_path)

@@ -128,7 +128,7 @@ def test_wrong_keys(known: str, stage: str, game: Any, tmp_path: Path) -> None:
 
 
 def test_errors_of_the_network_name_no_key(game: Any) -> None:
-    """What `connection_lost` and a flush tell the game says what is wrong and holds no key."""
+    """The messages of `connection_lost` and of a flush say what is wrong and contain no key."""
     with refusing() as url:
         keys = {"GA_PYGAME_GAME_KEY": KEY, "GA_PYGAME_SECRET_KEY": SECRET}
         puppet = play(game, url, "tracker.connection_lost.connect(lambda *why: print('lost', why))", **keys)
@@ -313,7 +313,7 @@ def held(path: Path) -> Iterator[None]:
 
 
 def test_outbox_that_is_held_past_the_end(game: Any, tmp_path: Path) -> None:
-    """What could not be written before the game ended is in the journal: the next launch sends all of it, once."""
+    """Events that could not be written before the end are in the journal: the next launch sends them, once."""
     with refusing() as url:
         puppet = play(game, url, count_to(100))
         with held(outbox(tmp_path / "data")):
@@ -354,7 +354,7 @@ SUM_UP = "tracker.close(); print('closed', dict(tracker.stats.dropped)); sys.exi
 
 
 def test_outbox_that_is_removed_while_the_game_runs(game: Any, tmp_path: Path) -> None:
-    """What waited in it is saved into a new one, which is said; nothing is lost, nothing comes twice."""
+    """Its waiting events are saved into a new file, which is logged; no loss, no duplicate."""
     with ScriptedServer(lambda _: Answer(503, b"")) as server:
         puppet = play(game, server.url, count_to(100))
         path = outbox(tmp_path / "data")
@@ -494,7 +494,7 @@ def test_no_answer_of_somebody_else_wipes_a_batch(kind: str, game: Any) -> None:
 @pytest.mark.parametrize("stage", ["init", "events"])
 @pytest.mark.parametrize("kind", PORTALS)
 def test_somebody_else_answers(kind: str, stage: str, game: Any) -> None:
-    """What a portal or a proxy answers in the server's place decides nothing: events wait and arrive later."""
+    """The answer of a portal or a proxy instead of the server decides nothing: events wait and arrive later."""
 
     def between(request: Seen) -> Answer:
         return PORTALS[kind] if request.is_events or stage == "init" else welcome()

@@ -173,7 +173,7 @@ def test_a_batch_that_is_stored_in_part_stays_small_on_the_disk(collector: Colle
 
 
 def test_games_are_answered_while_heavy_requests_are_taken_apart(collector: Collector) -> None:
-    """Of requests sent at once the light ones come first: they do not wait for those that take long."""
+    """Light requests do not wait for slow ones that are sent at the same time."""
     done: list[str] = []
     lock = threading.Lock()
 

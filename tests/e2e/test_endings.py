@@ -270,7 +270,7 @@ def until_told(told: Path) -> str:
 
 @pytest.mark.parametrize(("end", "code"), [("os._exit(5)", 5), ("os.kill(os.getpid(), 9)", -signal.SIGKILL)])
 def test_killed(play: Play, collector: Collector, tmp_path: Path, end: str, code: int) -> None:
-    """What a process that died without a word could not say, the next launch says in its name."""
+    """The next launch reports the end of a process that died without reporting it."""
     told = tmp_path / "told"
     clock = 'say("dies", tracker._core.clock.wall(0.0), tracker._core.clock.server_offset or 0.0)\n'
     game = play(script(until_told(told) + clock + end))

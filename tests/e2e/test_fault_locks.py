@@ -135,7 +135,7 @@ def some_time(chance: random.Random) -> float:
 @pytest.mark.parametrize("moment", ["start", "middle", "exit"])
 @pytest.mark.parametrize("kind", GRIPS)
 def test_held_by_another(kind: str, moment: str, suite: Suite, plain_server: PlainServer) -> None:
-    """Whoever holds the files, whenever and however long: the game waits for nobody, and all arrives once."""
+    """Whichever program holds the files, whenever and however long: the game does not wait, and all arrives once."""
     results = []
     for number in range(suite.rounds(1, 15)):
         world = suite.world(server=plain_server)

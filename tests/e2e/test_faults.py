@@ -90,7 +90,7 @@ def test_killed_while_the_tables_are_made(suite: Suite) -> None:
 
 
 def test_killed_without_a_network(suite: Suite) -> None:
-    """What piles up over several launches that were killed while the network was down arrives in the end."""
+    """Events of several launches that were killed while the network was down all arrive in the end."""
     world = suite.world()
     rounds = suite.rounds(3, 20)
     suite.proxy.go_down()

@@ -104,7 +104,7 @@ FORKS = """
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 def test_a_forked_child_leaves_its_parents_events_alone(game: Callable[..., Any], collector: Any) -> None:
-    """What a forked child calls is not recorded, and overwrites nothing that its parent records."""
+    """A forked child's calls are not recorded, and overwrite nothing that its parent records."""
     forking = game(FORKS, GA_PYGAME_COLLECTOR=collector.url)
     forking.wait_for("flushed")
     code, _, error = forking.end()

@@ -221,7 +221,7 @@ def test_a_game_that_is_turned_down_is_named(tmp_path: Path, browser: Any) -> No
 
 
 def test_a_deleted_file_is_told(tmp_path: Path, browser: Any) -> None:
-    """Whoever looks at the page hears that the file is gone, and sees what arrives in the next one."""
+    """The page tells that the file is gone, and shows the events that arrive in the next one."""
     collector = Collector(tmp_path, page=True)
     try:
         collector.send(event())

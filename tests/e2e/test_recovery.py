@@ -192,7 +192,7 @@ def test_a_copy_that_dies_beside_another(game: Any, collector: Collector) -> Non
 
 
 def test_wallet_and_attempt_of_a_dead_session(game: Any, collector: Collector, tmp_path: Path) -> None:
-    """What a wallet had summed up and an open attempt's Fail arrive before the dead session's end, with its ids."""
+    """A wallet's sums and an open attempt's Fail arrive before the dead session's end, with its ids."""
     first, dead, _ = puppet_of(game, collector.url)
     tell(first, "tracker.progression.start('forest', 'level_1'); gold = tracker.wallet('gold')")
     tell(first, "for n in range(10): gold.earn(3, 'pickup', 'coin')")

@@ -187,7 +187,7 @@ def test_a_normal_end_leaves_nothing_for_the_next_launch(game: Callable[..., Any
 
 
 def test_rewards_reach_the_game(game: Callable[..., Any], collector: Collector) -> None:
-    """What Trophy answers is signals in the running game, each once; a sum whose answer was lost counts in silence."""
+    """Trophy's rewards are signalled in the running game, each once; a sum whose answer was lost signals none."""
 
     def complete(puppet: Any, times: int) -> list[str]:
         tell(puppet, f"heard.clear(); [tracker.progression.complete('forest') for _ in range({times})]")
