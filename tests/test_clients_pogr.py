@@ -162,7 +162,7 @@ def test_the_other_bodies() -> None:
 
 
 def test_init_without_association() -> None:
-    """The key is left out where there is nothing to say; extra fields go along."""
+    """The key is left out if it has no value; extra fields are sent, too."""
     node = Node()
     node.result(node.client.init(extra={"steam_auth_ticket": "t"}))
     assert node.body() == {"steam_auth_ticket": "t"}

@@ -239,7 +239,7 @@ def test_other_sites_get_and_change_nothing(shared: Collector, headers: dict[str
 
 @pytest.mark.parametrize("headers", FROM_ELSEWHERE, ids=str)
 def test_other_sites_send_signed_events_only(shared: Collector, headers: dict[str, str]) -> None:
-    """A browser game of any origin sends what is signed; where that cannot be checked it is refused."""
+    """A browser game of any origin sends signed requests; if the signature cannot be checked, they are refused."""
     headers = {name: value.replace("{port}", str(shared.port)) for name, value in headers.items()}
     assert send(shared, EVENTS, secret=SECRET.decode(), **headers).status == 200
     reply = send(shared, OWN_EVENTS, **headers)
@@ -402,7 +402,7 @@ def test_libraries_log_through_the_same_door(capsys: pytest.CaptureFixture[str])
 
 
 def test_switched_off_games_hear_it_on_both_inits(start: Callable[..., Collector], tmp_path: Path) -> None:
-    """`enabled: false` stands in every answer to an init, also where the configs did not change."""
+    """`enabled: false` is in every answer to an init, even if the configs did not change."""
     file = tmp_path / "settings.json"
     file.write_text('{"*": {"enabled": false}}')
     collector = start("--configs", str(file))

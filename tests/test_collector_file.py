@@ -383,7 +383,7 @@ def test_a_transaction_of_ours_that_fails_is_no_change_from_outside(opened: Open
 
 
 def test_a_file_on_a_disk_that_cannot_be_written_is_read(opened: Opened) -> None:
-    """A file that was closed can be read where the index of a log cannot be made."""
+    """A closed file can be read even if the index of its log cannot be made."""
     opened.put("1")
     opened.store.close()
     Path(f"{opened.path}-shm").mkdir()

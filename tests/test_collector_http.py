@@ -564,7 +564,7 @@ def test_beyond_loopback_a_token_is_needed(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_route(shared: Collector, method: str, path: str, status: int) -> None:
-    """What is not served is said in JSON; nothing is said where a game's events might be lost by it."""
+    """An unknown route answers in JSON, but with an empty body if a game's events might be lost by it."""
     reply = shared.ask(method, path)
     assert reply.status == status
     if path.startswith("/v2/"):

@@ -166,7 +166,7 @@ def test_dimensions_have_an_end() -> None:
     ids=lambda one: type(one).__name__,
 )
 def test_an_update_with_what_has_no_fields_is_refused(given: Any) -> None:
-    """And raises nothing outside of strict mode; what the keywords say is set all the same where it can be."""
+    """And raises nothing outside of strict mode; valid keywords are set all the same."""
     with pytest.raises(InvalidEvent, match="mapping or pairs"):
         Rig().fields.update(given)
     rig = Rig(strict=False)

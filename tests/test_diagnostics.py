@@ -121,7 +121,7 @@ def test_a_defect_of_ours_is_said_once_with_its_traceback(caplog: pytest.LogCapt
 
 
 def test_strict_raises_at_the_call() -> None:
-    """In development and tests a wrong call is an exception where it stands."""
+    """In development and tests a wrong call raises at its own line."""
     area = Area(strict=True)
     with pytest.raises(InvalidEvent):
         area.good("#")
@@ -203,7 +203,7 @@ def test_a_line_names_the_package_where_logging_does_not(is_configured: bool) ->
 
 @pytest.mark.parametrize("reason", sorted(diagnostics._WORDS))
 def test_a_loss_that_nobody_else_explains_is_said_once(reason: Drop, caplog: pytest.LogCaptureFixture) -> None:
-    """With its reason; not where it was said before why nothing is recorded."""
+    """With its reason; not if the log already says why nothing is recorded."""
     ours = Diagnostics()
     ours.drop(reason, 2)
     ours.drop(reason)

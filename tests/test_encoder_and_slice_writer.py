@@ -463,7 +463,7 @@ def test_half_a_surrogate_pair_does_not_break_a_batch() -> None:
 
 
 def test_an_event_counts_in_its_own_transaction() -> None:
-    """What summing destinations get is committed with the event, once, also where a transaction had to run again."""
+    """Amounts for summing destinations are committed with the event, once, even if a transaction runs again."""
     desk = Desk(MemoryOutbox(["test"], ["sums"]))
     asked: list[tuple[str, str]] = []
 

@@ -141,7 +141,7 @@ def test_a_long_blocking_load_is_played(window: Window) -> None:
 
 
 def test_a_hook_that_sees_nothing_for_10_s_says_so_once(window: Window) -> None:
-    """Once, counted from the window's opening; never where a call was seen or there is no window."""
+    """Once, counted from the window's opening; never if a call was seen or there is no window."""
     window.is_there = False
     story = Story()
     story.pass_time(30)

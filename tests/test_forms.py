@@ -245,7 +245,7 @@ def refuse(cause: str, message: str) -> None:
 
 
 def test_numpys_scalars_are_taken() -> None:
-    """With numpy itself, where it is installed."""
+    """With numpy itself, if it is installed."""
     numpy = pytest.importorskip("numpy")
     found = Config(
         pause_timeout=numpy.float32(2),

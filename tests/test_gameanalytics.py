@@ -469,7 +469,7 @@ def test_a_400_of_theirs_settles_the_batch_however_much_it_says(errors: Any, hea
     ],
 )
 def test_an_answer_that_is_not_read_to_its_end_has_a_status(answer: Reply, verdict: Verdict) -> None:
-    """It came, whatever it says: where the batch may have been taken, it is not sent without end."""
+    """It counts as an answer: if the batch may have been accepted, it is not sent without end."""
     rig = Rig()
     rig.ask()
     rig.welcome(200, {"server_ts": 1_700_000_000})

@@ -329,7 +329,7 @@ def test_damage_costs_what_it_hit_and_changes_nothing_else(tmp_path: Path, place
 
 
 def mixed(after: bytes, before: bytes, written: bytes) -> Iterator[list[Event]]:
-    """What is read where one sector of `after` that differs from `written` is as it was in `before`."""
+    """Read the file after a power cut: one sector of `after` that differs from `written` is as in `before`."""
     for place in range(KINDS, SIZE, 512):
         sector = slice(place, place + 512)
         if written[sector] != after[sector]:

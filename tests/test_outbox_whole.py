@@ -135,7 +135,7 @@ class WholeWalk(RuleBasedStateMachine):
         for copy, outbox in enumerate(self.copies):
             for name in self.names[copy]:
                 if not any(place[1] == name for place in self.leases):
-                    batch = outbox.lease(name, 10**6, 10**9)  # raises where a block is missed
+                    batch = outbox.lease(name, 10**6, 10**9)  # raises if a block is missing
                     if batch is not None:
                         outbox.release(batch)
         with closing(sqlite3.connect(self.path)) as connection:

@@ -237,7 +237,7 @@ def test_custom_fields_go_along(rig: Rig) -> None:
 
 
 def test_an_attempts_duration_goes_along(rig: Rig) -> None:
-    """Seconds since the attempt's own Start; none where that was never seen."""
+    """Seconds since the attempt's own Start; none if that was never seen."""
     rig.report(User(), Progression(Status.START, ("forest",)))
     rig.clock.advance(12.34)
     rig.report(Progression(Status.COMPLETE, ("forest",)), Progression(Status.FAIL, ("forest",)))
@@ -527,7 +527,7 @@ def test_an_end_waits_for_a_connection(rig: Rig) -> None:
 
 
 def test_an_end_that_pogr_drops_still_ends_the_session(rig: Rig) -> None:
-    """The session is over even where its last event was refused."""
+    """The session is over even if its last event was refused."""
     rig.service.script = lambda command: refusal(400) if command == "event" else None
     rig.report(User())
     rig.report(SessionEnd(1, "quit"))

@@ -137,7 +137,7 @@ def test_a_journal_that_cannot_be_removed_comes_once(machine: Machine, monkeypat
 def test_either_word_that_a_journal_is_done_is_enough(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """Its head where the outbox was replaced; the outbox where the file cannot be written either."""
+    """Its head if the outbox was replaced; the outbox if the file cannot be written either."""
     path = machine.dies(*numbers(1, 2, 3), row=ROW)
     with monkeypatch.context() as patched:
         refuse_to_remove_journals(patched)

@@ -45,7 +45,7 @@ def add(outbox: SqliteOutbox, *texts: str, category: str = "design") -> None:
 
 
 ROOM = next(blocks([(NewRecord("s1", "design", 1.7e9, None, b"", b""), None)], 1)).size
-"""What a record of `add` takes besides its text, where it was added alone."""
+"""The bytes that a record of `add` takes besides its text, if it is added alone."""
 
 
 def texts(outbox: SqliteOutbox, name: str = "first") -> list[str]:

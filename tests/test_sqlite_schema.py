@@ -113,7 +113,7 @@ def test_a_block_gives_what_comes_after_an_id(additions: list[Addition], data: s
 
 @given(ADDITIONS)
 def test_a_block_has_one_session_one_way_and_one_fate(additions: list[Addition]) -> None:
-    """Only neighbours share a block, and only where nothing about them as a whole differs."""
+    """Only neighbours share a block, and only if all that a block stores once is equal."""
     place = 0
     for block in blocks(additions, 1):
         for record, names in additions[place : place + block.records]:

@@ -263,7 +263,7 @@ def test_the_hook_is_a_knob(world: World) -> None:
 
 
 def test_strict_raises_at_the_call(world: World) -> None:
-    """In development a wrong event is an exception where it stands."""
+    """In development a wrong event raises at its own line."""
     tracker = world.start()
     wrong: list[Callable[[], object]] = [
         lambda: tracker.design("a#b"),

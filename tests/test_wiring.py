@@ -227,7 +227,7 @@ def test_another_outbox_can_be_put_in(tmp_path: Path) -> None:
 
 
 def test_kept_consent_is_read_without_making_a_file(tmp_path: Path) -> None:
-    """Unknown where nothing was kept, or what was kept is no answer."""
+    """Unknown if nothing was kept, or the kept value is not an answer."""
     config = Config(**KEYS, data_dir=tmp_path / "data")
     assert wiring.kept_consent(config) is ConsentState.UNKNOWN
     assert not (tmp_path / "data").exists()
@@ -349,7 +349,7 @@ def test_a_launch_that_ended_well_leaves_nothing_but_what_is_kept(services: Serv
 
 
 def test_the_writer_begins_when_a_frame_was_shown(services: Services, tmp_path: Path) -> None:
-    """Then most games wait, and no frame does; not at each frame, and in its own time where none is shown."""
+    """Then most games wait, and no frame does; not at each frame, and in its own time if no frame is shown."""
     tracker = services.start(destinations=both(), data_dir=tmp_path)
     stored = []
     for seconds, shown in ((0.05, False), (0.001, True), (0.001, True), (FRAMES_SECONDS, True), (0.039, False)):

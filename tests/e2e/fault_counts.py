@@ -42,7 +42,7 @@ def tally(
         rounds: How often it was met.
         lives: All launches that shared a data folder.
         events: What the server took.
-        hurt: Launches whose events lay where the damage was done.
+        hurt: Launches whose events were in the damaged range.
 
     Returns:
         The result, in which what these lost does not count; and how much that is.

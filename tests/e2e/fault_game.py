@@ -101,7 +101,7 @@ sqlite3.connect = functools.partial(connect, factory=Connection)  # type: ignore
 
 # --- files that cannot be removed ------------------------------------------------------------------------
 
-if PLAN["sticky"]:  # as on Windows while a scanner has them open; where it cannot be done to the real file
+if PLAN["sticky"]:  # as on Windows while a scanner has them open; used if the real file cannot be made so
     for owner, method in ((os, "unlink"), (os, "remove"), (pathlib.Path, "unlink")):
         original = getattr(owner, method)
 

@@ -35,7 +35,7 @@ class Plan:
     """The plan of one launch.
 
     Attributes:
-        seconds: How long it reports.
+        seconds: The time for which it reports.
         journal: The tracker's knob.
         pause: Between two calls, in seconds.
         flush_every: Seconds between two flushes; 0 for none.
@@ -133,10 +133,10 @@ class World:
     """One player's machine, the proxy and the collector.
 
     Args:
-        name: Stands in front of the launches' names.
+        name: The prefix of the launches' names.
         folder: For the ledger and, by default, the game's data.
-        collector: Where all of it goes: a collector, or a server that is taken for GameAnalytics.
-        proxy: The line to it.
+        collector: The receiver of all events: a collector, or a server in the place of GameAnalytics.
+        proxy: The proxy in front of it.
         data: The game's data folder.
     """
 

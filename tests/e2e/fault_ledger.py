@@ -34,7 +34,7 @@ class Life:
     Attributes:
         calls: When each call returned, by its number.
         wallet: When each flow went into the wallet.
-        died: When it was killed, `None` where it ended by itself.
+        died: When it was killed, `None` if it ended by itself.
         suspended: From when until when it was stopped.
         called: What each call carries of itself, by its number: unique on this machine.
         peak: The most memory that it held at a time, in bytes.

@@ -25,7 +25,7 @@ class Fault:
     Attributes:
         reset_after: Read that share of the request (0 to 1), then reset the connection.
         silent: Read the request, hand nothing on, never answer.
-        refuse_above: Answer 413 where the body is larger, in bytes.
+        refuse_above: Answer 413 if the body has more bytes.
         status: Answer that instead of the collector, with `body`.
         processed: The collector gets the request all the same.
         delay: Seconds before the answer.

@@ -1,8 +1,8 @@
 """Moments between two readings of one clock, so that no comparison depends on the machine's speed.
 
-A test cannot know when exactly a game noticed something. It knows a reading before (it had not asked for it yet) and
-one after (the game or the collector has said so): however slow the machine is, the truth lies between.
-All processes of a machine share the clock; it is the one that the tracker measures with.
+A test cannot know exactly when a game noticed something. It has a reading from before its request and one from after
+the game or the collector has confirmed it; on the slowest machine, too, the moment is between both.
+All processes of a machine share the clock; the tracker measures with the same one.
 """
 
 from __future__ import annotations

@@ -23,9 +23,9 @@ class Exchange:
     """One request, and the connection for its answer.
 
     Attributes:
-        path: Without the query.
-        events: What it carries; empty for an init.
-        over: Set where the server stops: whoever waits stops too.
+        path: The path without the query.
+        events: Its events; empty for an init.
+        over: Set when the server stops; a waiting behaviour then stops, too.
     """
 
     def __init__(self, line: socket.socket, path: str, events: list[dict[str, Any]], over: threading.Event) -> None:

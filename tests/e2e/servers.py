@@ -37,7 +37,7 @@ class Seen:
 
     Attributes:
         target: The path with its query; from a client that takes us for its proxy, a whole address.
-        content: The decoded JSON, `None` where it is none.
+        content: The decoded JSON, `None` if it is not JSON.
         signed: Whether the Authorization is the HMAC of the raw bytes.
         at: When, in seconds of `time.monotonic`.
     """
@@ -60,9 +60,9 @@ class Answer:
     """An answer of the server.
 
     Attributes:
-        status: `None`: say nothing and keep the connection open.
+        status: The status; `None`: send nothing and keep the connection open.
         delay: Seconds to think about it.
-        missing: Bytes of the body that are announced and never come.
+        missing: Bytes of the body that are announced and never sent.
     """
 
     status: int | None = 200

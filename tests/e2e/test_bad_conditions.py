@@ -726,7 +726,7 @@ def test_server_without_remote_configs(game: Any) -> None:
 
 
 def test_older_init_must_say_enabled(game: Any) -> None:
-    """The older init allows sending only where it says `enabled: true`. Source: REST v2, Init."""
+    """The older init allows sending only if it says `enabled: true`. Source: REST v2, Init."""
 
     def silent_about_it(request: Seen) -> Answer:
         if request.path.startswith("/remote_configs/"):

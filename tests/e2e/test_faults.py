@@ -3,9 +3,9 @@
 Real processes, a real collector, seeded chance, bounded time. A short form by default; `--long` plays many
 rounds, prints the table and writes it with `--fault-report FILE`; `--fault-seed N` plays other ones.
 
-What is not promised and so not asked for: the calls of the last 0.05 s before a kill; what is in memory when a
-process is killed whose disk is full; numbers that could not be written down because the disk stayed full to the
-end. Kills while an older file is turned into today's stand in `tests/test_sqlite_schema.py`, at each statement.
+Not promised and so not checked: the calls of the last 0.05 s before a kill; events in memory when a process with a
+full disk is killed; numbers that could not be stored because the disk stayed full to the end. Kills during the
+migration of an older file, at each statement, are in `tests/test_sqlite_schema.py`.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ def test_clock_that_jumps(suite: Suite) -> None:
 
 
 def test_suspended(suite: Suite) -> None:
-    """A machine that sleeps counts as a pause: it adds nothing to a session, and ends it where it is long."""
+    """A machine that sleeps counts as a pause: it adds nothing to a session, and ends it if it is long."""
     world = suite.world()
     rounds = suite.rounds(2, 20)
     for number in range(rounds):

@@ -402,7 +402,7 @@ def test_hint_where_nothing_is_seen(display: Display, play: Play) -> None:
 
 
 def test_pygame_again_by_name(display: Display, play: Play, collector: Collector) -> None:
-    """A game that starts pygame anew has another session, also where none of its calls is seen."""
+    """A game that starts pygame anew has another session, even if none of its calls is seen."""
     again = """
         pygame.quit()
         time.sleep(0.6)
