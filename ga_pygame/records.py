@@ -66,7 +66,7 @@ class Context:
     Its parts are those of `annotations.PARTS`; one that is not given is `None`.
 
     Attributes:
-        dimensions: The three custom dimensions, `None` where unset.
+        dimensions: The three custom dimensions, `None` if unset.
         fields: Global custom fields; an event's own fields win over them.
         extra: Further annotations under their wire names, e.g. A/B ids.
     """

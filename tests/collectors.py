@@ -1,4 +1,4 @@
-"""A collector in a process of its own, and what is sent to it."""
+"""Starts collectors in processes of their own, and makes and sends events and requests."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def sign(body: bytes, secret: bytes = SECRET) -> str:
 
 
 def pack(body: bytes) -> bytes:
-    """Gzip that is the same in every process, so that test ids are too."""
+    """Compress with gzip, with the same bytes in every process, so that test ids are the same, too."""
     return gzip.compress(body, mtime=0)
 
 
 def event(category: str = "design", **fields: Any) -> dict[str, Any]:
-    """An event as a game sends it; a field that is `...` is left out."""
+    """Make an event as a game sends it; a field that is `...` is left out."""
     kinds: dict[str, dict[str, Any]] = {
         "design": {"event_id": "kill:slime", "value": 1},
         "session_end": {"length": 30},
@@ -71,7 +71,7 @@ def event(category: str = "design", **fields: Any) -> dict[str, Any]:
 
 
 class Answer:
-    """What the collector answered."""
+    """An answer of the collector."""
 
     def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.status = status
@@ -115,13 +115,13 @@ class Collector:
         self._greeting = [first]
 
     def read_greeting(self) -> str:
-        """What it prints when it has started."""
+        """Read the lines that it prints when it has started."""
         while not self._greeting[-1].startswith("try it"):
             self._greeting.append(self.process.stdout.readline())
         return "".join(self._greeting)
 
     def said(self) -> str:
-        """What it has told the developer so far, on its standard error stream."""
+        """Read all that it has written to its standard error stream so far."""
         if not self._errors.closed:
             self._said = os.pread(self._errors.fileno(), 2**24, 0).decode()
         return self._said
@@ -147,7 +147,7 @@ class Collector:
         return self.ask("GET", "/api/summary").json()
 
     def export(self, *, rejected: bool = False) -> list[dict[str, Any]]:
-        """The stored events in order of arrival, or the rejected ones, as `ga_pygame export` prints them."""
+        """Return the stored events in order of arrival, or the rejected ones, as `ga_pygame export` prints them."""
         from ga_pygame.collector.storage.queries import Queries  # noqa: PLC0415 - most test processes do not need it
 
         with contextlib.closing(Queries(self.db)) as queries:
@@ -156,11 +156,11 @@ class Collector:
             return found
 
     def categories(self) -> list[str]:
-        """What kinds of events are stored, in order of arrival."""
+        """Return the categories of the stored events, in order of arrival."""
         return [event["category"] for event in self.export()]
 
     def stop(self) -> int:
-        """End the process and return its exit code; what it stored stays."""
+        """End the process and return its exit code; its stored events stay."""
         self.process.terminate()
         try:
             return self.process.wait(60)

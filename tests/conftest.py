@@ -1,4 +1,4 @@
-"""Fixtures for all tests: a real collector on loopback, games in processes of their own."""
+"""Fixtures for all tests: a real collector on loopback, and games in processes of their own."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ sys.dont_write_bytecode = False
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """In the everyday lane Hypothesis and random tests try fewer examples."""
+    """Let Hypothesis and random tests try fewer examples in the everyday lane."""
     if "not e2e" in config.option.markexpr:
         effort.be_everyday()
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """The everyday lane does not even import what it leaves out: browsers' drivers take a second."""
+    """Skip the import of files that the everyday lane leaves out: browser drivers take a second."""
     return True if effort.is_everyday and collection_path.name == "e2e" else None
 
 
 def pytest_collection_finish() -> None:
-    """Take the thousands of tests out of sight of the garbage collection, which else looks through them each time."""
+    """Freeze the thousands of tests, else each garbage collection looks through them."""
     gc.collect()
     gc.freeze()
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: tests with processes wait now and then."""
+    """Return one more than the number of processors, since tests with processes wait now and then."""
     return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture
 def no_journals_left(tmp_path: Path) -> Iterator[None]:
-    """What a killed game left in shared memory goes with its data folder."""
+    """Remove the journals that killed games left in shared memory."""
     yield
     for outbox in tmp_path.rglob("outbox*.sqlite3"):
         if (left := journal_files.folder(outbox.parent)) != outbox.parent:
@@ -61,13 +61,13 @@ def no_journals_left(tmp_path: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for what tests without a folder of their own should not write."""
+    """Return a shared folder for tests that should write nothing."""
     return tmp_path_factory.mktemp("nowhere")
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, nowhere: Path) -> Iterator[None]:
-    """No test sees the developer's own settings or writes into the developer's own data folder.
+    """Hide the developer's own settings and data folder from each test.
 
     Only a test that asks for `tmp_path` gets one: most of them do not, and making and removing a folder takes longer
     than they do.
@@ -90,7 +90,7 @@ def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
 
 @pytest.fixture(autouse=True)
 def no_tracker_left(clean_environment: None) -> Iterator[None]:
-    """A test closes what it started: a tracker that still runs would be the next test's `ga_pygame.current()`."""
+    """Close the trackers that a test has started: one that still runs would be the next test's `current()`."""
     yield
     left = active._running
     active._running = ()
@@ -98,7 +98,7 @@ def no_tracker_left(clean_environment: None) -> Iterator[None]:
 
 
 def eventually(condition: Callable[[], Any], timeout: float = 10.0) -> Any:
-    """Ask until the answer is true, and return it; the last answer after the timeout."""
+    """Ask until the answer is true, and return it; return the last answer after the timeout."""
     deadline = time.monotonic() + timeout
     while not (answer := condition()) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -107,7 +107,7 @@ def eventually(condition: Callable[[], Any], timeout: float = 10.0) -> Any:
 
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
-    """A collector without its page."""
+    """Start a collector without its page."""
     running = Collector(tmp_path)
     yield running
     running.stop()
@@ -115,7 +115,7 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[Collector]:
-    """A collector of this test's own, that ends well."""
+    """Start a collector for one test, and check that it ends with exit code 0."""
     running = Collector(tmp_path)
     yield running
     assert running.stop() == 0
@@ -123,7 +123,7 @@ def fresh(tmp_path: Path) -> Iterator[Collector]:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector for tests that look at answers only, one for all of a worker."""
+    """Start a collector for tests that only look at answers; one for all tests of a worker."""
     running = Collector(tmp_path_factory.mktemp("collector"))
     yield running
     assert running.stop() == 0
@@ -144,7 +144,7 @@ class Game:
         )
 
     def wait_for(self, word: str) -> str:
-        """Read what the game prints up to a line that begins with `word`; return the rest of that line."""
+        """Read the game's output up to a line that begins with `word`; return the rest of that line."""
         assert self.process.stdout is not None
         seen = []
         for line in self.process.stdout:
@@ -161,19 +161,19 @@ class Game:
         self.process.stdin.flush()
 
     def end(self, timeout: float = 30.0) -> tuple[int, str, str]:
-        """Wait until the game ends; its exit code and what it printed since."""
+        """Wait until the game ends; return its exit code and its output since the last reading."""
         out, error = self.process.communicate(timeout=timeout)
         return self.process.returncode, out, error
 
     def kill(self) -> None:
-        """End the game as the system does when memory is short: no code of it runs any more."""
+        """End the game as the system does if memory is short: no more code of it runs."""
         self.process.kill()
         self.process.communicate()
 
 
 @pytest.fixture
 def game(tmp_path: Path) -> Iterator[Callable[..., Game]]:
-    """Start games: `game(code, NAME="value", …)` with more environment variables."""
+    """Return a function that starts games: `game(code, NAME="value", …)`, with more environment variables."""
     started: list[Game] = []
 
     def start(code: str, **environment: str) -> Game:

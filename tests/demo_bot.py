@@ -1,4 +1,4 @@
-"""The demo game, played by its bot without a display, and what it told its tracker."""
+"""Lets the demo game's bot play without a display and records the tracker's calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from demo_game.game import Game, Options
 
 
 class Recorder:
-    """Stands in for a tracker: writes down every call, answers with itself."""
+    """A stand-in for a tracker: it records every call and returns itself."""
 
     def __init__(self, path: str = "", log: list[Any] | None = None) -> None:
         self._path = path

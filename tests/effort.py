@@ -1,4 +1,4 @@
-"""How many examples a test tries: all of them, or a fifth in the everyday lane."""
+"""The number of examples that a test tries: all of them, or a fifth in the everyday lane."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ settings.load_profile("ours")  # a machine that is busy with other things fails 
 
 
 def examples(number: int) -> int:
-    """How many of so many examples to try here."""
+    """Return how many examples to try here instead of this number."""
     return max(number // EVERYDAY_SHARE, 5) if is_everyday else number

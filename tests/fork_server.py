@@ -1,4 +1,4 @@
-"""Starts the collectors of tests as forks of a process that has imported all that they need.
+"""Starts the collectors of tests as forks of a process that has already imported their modules.
 
 A collector imports for half a second, with its page for two. Each test process has one fork server, which is started
 when it is first needed and ends with it. `tests/e2e/test_collect_command.py` starts the real command.
@@ -28,7 +28,7 @@ _MAX_REQUEST = 2**20
 
 
 class Forked:
-    """A process that the fork server made; used as `subprocess.Popen` is."""
+    """A process that the fork server started; it is used like `subprocess.Popen`."""
 
     def __init__(self, pid: int, stdout: IO[str], ended: int) -> None:
         self.pid = pid
@@ -90,7 +90,7 @@ def start_collector(
 
 @functools.cache
 def _server() -> socket.socket:
-    """The fork server of this process."""
+    """Return the fork server of this process; start it if needed."""
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.fork_server", str(its.fileno())],
@@ -113,7 +113,7 @@ def _server() -> socket.socket:
 
 
 def serve(control: socket.socket) -> dict[str, Any] | None:
-    """Fork for each request and tell how each fork ended; return in a fork its request, at the end nothing."""
+    """Fork for each request and report how each fork ended; return the request in a fork, `None` at the end."""
     woken, wakes = socket.socketpair()
     wakes.setblocking(False)
     signal.set_wakeup_fd(wakes.fileno())
@@ -157,7 +157,7 @@ def serve(control: socket.socket) -> dict[str, Any] | None:
 
 
 def _tell_ends(ends: dict[int, int]) -> None:
-    """Write down the exit codes of the forks that ended."""
+    """Report the exit codes of the forks that have ended."""
     with contextlib.suppress(ChildProcessError):
         while (found := os.waitpid(-1, os.WNOHANG))[0]:
             handle = ends.pop(found[0])

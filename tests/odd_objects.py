@@ -1,4 +1,4 @@
-"""What a game may give to the tracker and nobody expects."""
+"""Unusual objects that a game may pass to the tracker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 
 class Endless(Mapping[str, int]):
-    """A mapping without an end, which says that it is short."""
+    """A mapping that has no end, although its length is short."""
 
     def __getitem__(self, key: str) -> int:
         return 1
@@ -20,4 +20,4 @@ class Endless(Mapping[str, int]):
 
 
 class Uncaught(BaseException):
-    """What an `except Exception` does not catch."""
+    """An exception that `except Exception` does not catch."""

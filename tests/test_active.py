@@ -1,4 +1,4 @@
-"""The running tracker, those that should not run, and those that were never started."""
+"""`current()` and several trackers: the running one, those that must not run, those that never started."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_an_inheriting_process_is_a_helper(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 class Node:
-    """Something in the loop that fails at times."""
+    """A node of the loop that fails at times."""
 
     def __init__(self, *, fails: bool) -> None:
         self.fails = fails

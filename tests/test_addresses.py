@@ -1,4 +1,4 @@
-"""The address of a server, as people write it."""
+"""Server addresses in the forms in which people write them."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_password_or_token_is_neither_taken_nor_shown(text: str) -> None:
 
 @pytest.mark.parametrize("value", [5, b"http://127.0.0.1:8420", None, ["http://x"], True])
 def test_only_a_string_is_an_address(value: object) -> None:
-    """Of anything else its type is named."""
+    """For any other value the message names its type."""
     with pytest.raises(ValueError, match=f"not a {type(value).__name__}"):
         address("collector", value)
 

@@ -1,4 +1,4 @@
-"""Annotations: one row in one table, from which context, journal, encoder, collector and the docs take it."""
+"""Annotations: one row in one table, which the context, journal, encoder, collector and docs use."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def parts_of(context: Context) -> dict[str, Any]:
 
 
 def replayed(*said: Any) -> Context:
-    """The context that a stamp of a dead launch names."""
+    """Learn a stamp with these values from a dead launch; return its context."""
     replay = Replay()
     replay.learn(Body(STAMP, (1, "de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0, *said)))
     return replay._stamp(1, 1000.0).context

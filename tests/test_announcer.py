@@ -1,4 +1,4 @@
-"""Losses told by the signal: summed up, bounded, none forgotten."""
+"""Losses reported by the signal: summed up, bounded, and complete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ga_pygame.signals import Signal
 
 
 class Rig:
-    """An announcer whose signal is heard."""
+    """An announcer with a receiver at its signal."""
 
     def __init__(self) -> None:
         self.posted: list[Callable[[], None]] = []
@@ -58,7 +58,7 @@ def test_without_a_tick_nothing_grows() -> None:
 
 
 def test_losses_of_many_threads_are_all_told() -> None:
-    """Whoever sums up, and whenever the game's thread tells."""
+    """No loss is missing, whichever thread adds it and whenever the game's thread signals."""
     rig = Rig()
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""Whatever a server answers: no reader of it raises, and what it leaves behind is bounded."""
+"""Any answer of a server: no code that reads it raises, and the data that it leaves is bounded."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_pogrs_client_reads_any_answer(reply: Reply, command: str) -> None:
 @slowly
 @given(REPLIES)
 def test_gameanalytics_keeps_only_what_is_sound(reply: Reply) -> None:
-    """What goes to the disk and onto the events is JSON of bounded size."""
+    """The values for the disk and the events are JSON of bounded size."""
     kept: dict[str, Any] = {}
     service = GameAnalytics("0" * 32, "1" * 40)
     service.open(host(kept))

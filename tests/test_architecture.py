@@ -1,4 +1,4 @@
-"""Who may import whom, held as data; and what `import ga_pygame` costs."""
+"""The allowed imports as a table, and the cost of `import ga_pygame`."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def is_type_checking(node: ast.AST) -> bool:
 
 
 def nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those that only type checkers see."""
+    """Yield all nodes except those that only type checkers see."""
     for child in ast.iter_child_nodes(node):
         if not is_type_checking(child):
             yield child
@@ -162,7 +162,7 @@ def tree(name: str) -> ast.Module:
 
 @functools.cache
 def imports(name: str, *, at_import: bool = False) -> frozenset[str]:
-    """The modules that a module imports, dotted; with `from a import b` also `a.b`."""
+    """Return the dotted names of the modules that a module imports; for `from a import b` also `a.b`."""
     module = tree(name)
     nodes = nodes_that_run(module) if not at_import else (n for n in module.body if not is_type_checking(n))
     found: set[str] = set()
@@ -177,14 +177,14 @@ def imports(name: str, *, at_import: bool = False) -> frozenset[str]:
 
 
 def part(name: str) -> str:
-    """The part of the package that a file belongs to: its folder, or itself."""
+    """Return the part of the package to which a file belongs: its folder, or the file itself."""
     if name in ALLOWED or "/" not in name:
         return name if name in ALLOWED else name.removesuffix(".py")
     return name.rpartition("/")[0]
 
 
 def file_of(dotted: str) -> str | None:
-    """The file of a module of the package."""
+    """Return the file of a module of the package."""
     path = dotted.replace(".", "/")
     return next((name for name in (f"{path}.py", f"{path}/__init__.py") if name in MODULES), None)
 
@@ -226,7 +226,7 @@ def test_every_part_is_in_the_table() -> None:
 
 
 def neighbours(path: Path) -> set[str]:
-    """The modules of its own folder that a module of the demo game or of the benchmarks imports."""
+    """Return the modules that a module of the demo game or the benchmarks imports from its own folder."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
@@ -294,7 +294,7 @@ MAX_SHARED_NAMES = 4
 
 
 def top_level_names(tree: ast.Module) -> set[str]:
-    """The functions, classes and constants that a module defines; type variables mean the same everywhere."""
+    """Return the functions, classes and constants of a module, but no type variables."""
     found: set[str] = set()
     bodies = [tree.body]
     while bodies:
@@ -330,14 +330,14 @@ MANY_PARAMETERS = {
 
 
 def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
-    """The names of a function's parameters, without `self`, `*args` and `**kwargs`."""
+    """Return the names of a function's parameters, without `self`, `*args` and `**kwargs`."""
     given = function.args
     names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
     return names[1:] if names[:1] in (["self"], ["cls"]) else names
 
 
 def functions_of(tree: ast.AST, name: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    """All functions of a module, each with the names of what it is in."""
+    """Yield all functions of a module, each with the names of its outer classes and functions."""
     for node in ast.iter_child_nodes(tree):
         inner = name
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -348,7 +348,7 @@ def functions_of(tree: ast.AST, name: str) -> Iterator[tuple[str, ast.FunctionDe
 
 
 def test_no_function_takes_too_much() -> None:
-    """What belongs together is one value."""
+    """Arguments that belong together are one value."""
     found = {
         name
         for module, path in MODULES.items()
@@ -377,7 +377,7 @@ def test_no_empty_modules() -> None:
 
 
 def fresh(code: str) -> str:
-    """What a new interpreter prints."""
+    """Run code in a new interpreter and return its output."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
     )
@@ -415,6 +415,6 @@ def test_a_tracker_that_does_not_run_loads_nothing_that_delivers() -> None:
 
 
 def test_a_tracker_that_is_not_started_loads_neither_pygame_nor_requests() -> None:
-    """What costs time is loaded by `start()` and by the workers."""
+    """Modules that take time are loaded by `start()` and by the workers."""
     code = "import sys, ga_pygame; ga_pygame.Tracker(); print([n for n in ('pygame', 'requests') if n in sys.modules])"
     assert fresh(code) == "[]"

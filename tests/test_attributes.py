@@ -1,4 +1,4 @@
-"""What is assigned to the tracker and to its areas: taken in, or said."""
+"""Assignments to attributes of the tracker and its areas: accepted, or reported."""
 
 from __future__ import annotations
 

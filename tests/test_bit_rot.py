@@ -1,4 +1,4 @@
-"""Bits that flip on the disk: each costs at most what it hit, which is counted; nothing is doubled, nothing stops."""
+"""Flipped bits on the disk: each loses at most the data that it hit, which is counted; nothing comes twice or stops."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGE = 4096
 
 
 def fill(path: Path, *, closes: bool) -> None:
-    """An outbox with events that wait, of which one destination has some; with its WAL where it is not closed."""
+    """Make an outbox with waiting events, some of them delivered to one destination; with its WAL if not closed."""
     outbox = FailoverOutbox(path, NAMES, ManualClock(), Diagnostics())
     outbox.transact(keep)
     for start in range(0, EVENTS, 50):
@@ -63,7 +63,7 @@ def record(number: int) -> NewRecord:
 
 
 class Launch:
-    """A launch of the game on that file: everything is delivered that can be."""
+    """A launch of the game on that file, which delivers every readable event."""
 
     def __init__(self, path: Path) -> None:
         self.diagnostics = Diagnostics()
@@ -111,7 +111,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def flipped(source: Path, target: Path, suffix: str, places: list[int]) -> Path:
-    """A copy of a data folder in which bits of one file are another way round."""
+    """Copy a data folder and flip bits of one file."""
     shutil.copytree(source, target)
     path = target / "outbox.sqlite3"
     file = path.with_name(path.name + suffix)
@@ -124,7 +124,7 @@ def flipped(source: Path, target: Path, suffix: str, places: list[int]) -> Path:
 
 
 def check_bit(path: Path, place: int) -> None:
-    """Check a launch on a file in which a bit is flipped; a failure says which one."""
+    """Check a launch on a file with a flipped bit; a failure names the bit."""
     try:
         check(Launch(path))
     except Exception as error:

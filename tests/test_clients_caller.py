@@ -1,4 +1,4 @@
-"""What all clients share: the queue, repeats, waits, closing, and typed answers."""
+"""The common part of all clients: queue, retries, waits, closing, and typed answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BUSY = Reply(503, body=b"busy")
 
 
 def make(*answers: Reply | Callable[[Request], Reply]) -> tuple[Caller, ScriptedTransport, ManualClock]:
-    """A caller whose worker runs inside `tick()`."""
+    """Make a caller whose worker runs inside `tick()`."""
     clock = ManualClock()
     transport = ScriptedTransport(answers or [OK])
     parts = Parts(
@@ -40,7 +40,7 @@ def make(*answers: Reply | Callable[[Request], Reply]) -> tuple[Caller, Scripted
 
 
 def call(caller: Caller, url: str = "http://test/", **changes: Any) -> Call[str]:
-    """A call whose result is the reply's body, or the reason after an exclamation mark."""
+    """Make a call whose result is the reply's body, or the reason after an exclamation mark."""
     response: Response[str] = caller.response(Response[str], "test")
     fields: dict[str, Any] = {
         "prepare": lambda: Request(url, b"", {}),
@@ -51,7 +51,7 @@ def call(caller: Caller, url: str = "http://test/", **changes: Any) -> Call[str]
 
 
 def ticks(caller: Caller, count: int = 20) -> None:
-    """Frames."""
+    """Tick for some frames."""
     for _ in range(count):
         caller.tick()
 
@@ -194,7 +194,7 @@ def test_a_full_queue_refuses_in_the_next_tick() -> None:
 
 
 def test_a_defect_still_answers(caplog: pytest.LogCaptureFixture) -> None:
-    """What raises in `prepare` or `judge` is reported once and becomes an error; the next call is sent."""
+    """An exception in `prepare` or `judge` is reported once and becomes an error; the next call is sent."""
     caller, _, _ = make()
     broken = [
         call(caller, prepare=lambda: 1 / 0),

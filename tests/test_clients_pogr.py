@@ -1,4 +1,4 @@
-"""POGR's node: its methods as published, the golden vectors of its protocol, its normal flow over real sockets."""
+"""POGR's client: its published methods, the golden vectors of its protocol, and its normal use over real sockets."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SESSION = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
 def success(**payload: Any) -> Reply:
-    """POGR's good answer."""
+    """Make a good answer of POGR."""
     return Reply(200, body=json.dumps({"success": True, "payload": payload}).encode() + b"\n")
 
 
 def failure(error: str, status: int = 200) -> Reply:
-    """POGR's bad answer."""
+    """Make an error answer of POGR."""
     return Reply(status, body=json.dumps({"success": False, "error": error}).encode())
 
 
@@ -37,7 +37,7 @@ STARTED = success(session_id=SESSION)
 
 
 class Node:
-    """A node whose worker runs inside `tick()`, and what it sent."""
+    """A client whose worker runs inside `tick()`, and the requests that it sent."""
 
     def __init__(self, *answers: Reply | Callable[[Request], Reply], **knobs: Any) -> None:
         self.clock = ManualClock()
@@ -53,7 +53,7 @@ class Node:
         self.client.log_updated.connect(lambda command, logs: self.logs.append((command, logs)))
 
     def result(self, response: POGRResponse) -> POGRResult:
-        """Draw frames until the response has fired; it must fire exactly once, and not inside the call."""
+        """Tick until the response has fired; it must fire exactly once, and not inside the call."""
         heard: list[POGRResult] = []
         assert not response.done
         response.finished.connect(heard.append)
@@ -63,12 +63,12 @@ class Node:
         return heard[0]
 
     def started(self) -> Node:
-        """The same node, in a session."""
+        """Start a session of this client."""
         assert not self.result(self.client.init("player")).has_error()
         return self
 
     def body(self, index: int = -1) -> Any:
-        """What a request said."""
+        """Return the body of a request."""
         return json.loads(self.transport.sent[index].body)
 
 
@@ -162,7 +162,7 @@ def test_the_other_bodies() -> None:
 
 
 def test_init_without_association() -> None:
-    """The key is left out where there is nothing to say; extra fields go along."""
+    """The key is left out if it has no value; extra fields are sent, too."""
     node = Node()
     node.result(node.client.init(extra={"steam_auth_ticket": "t"}))
     assert node.body() == {"steam_auth_ticket": "t"}
@@ -290,7 +290,7 @@ def test_a_failed_end_keeps_the_session() -> None:
 
 
 def test_calls_may_follow_init_at_once() -> None:
-    """What is called while init is on its way is sent in its session; after `end` it is not."""
+    """A call while init is under way is sent in its session; a call after `end` is not."""
     node = Node()
     responses = [node.client.init("player"), node.client.data({}, {"a": 1}), node.client.end(), node.client.logs("x")]
     for _ in range(10):
@@ -339,7 +339,7 @@ def test_what_json_cannot_hold(value: Any) -> None:
 
 
 def test_the_game_may_change_its_data_after_the_call() -> None:
-    """What is sent is what was given."""
+    """The arguments are sent unchanged."""
     node = Node().started()
     facts = {"level": 1}
     response = node.client.data({}, facts)
@@ -384,7 +384,7 @@ def test_importing_is_cheap() -> None:
 
 
 class Intake:
-    """A small POGR on loopback, which keeps what it got."""
+    """A small POGR server on loopback that keeps the requests."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str | None, Any]] = []
@@ -483,7 +483,7 @@ def test_normal_flow_in_a_plain_loop(intake: Intake) -> None:
 
 
 def test_a_game_that_just_ends(intake: Intake) -> None:
-    """What was called before the interpreter exits is sent, without a wait or a `close()` in the game."""
+    """Calls before the interpreter exits are sent, without a wait or a `close()` in the game."""
     code = (
         "import sys; from ga_pygame.clients import POGRClient;"
         "client = POGRClient('game', '0.3.1', collector=sys.argv[1]); client.init('player'); client.end()"

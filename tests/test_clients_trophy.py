@@ -1,4 +1,4 @@
-"""Trophy's client: requests, answers, repeats, keys; held to the official SDK's requests."""
+"""Trophy's client: requests, answers, retries and keys, compared with the official SDK's requests."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ EVENT: dict[str, Any] = {
 
 
 def reply(status: int, data: Any, **headers: str) -> Reply:
-    """A JSON answer."""
+    """Make a JSON answer."""
     return Reply(status, headers, json.dumps(data).encode())
 
 
@@ -69,7 +69,7 @@ CREATED = reply(201, EVENT)
 
 
 class Trophy:
-    """A client whose worker runs inside `tick()`, and what it sent."""
+    """A client whose worker runs inside `tick()`, and the requests that it sent."""
 
     def __init__(self, *answers: Reply | Callable[[Request], Reply], **knobs: Any) -> None:
         self.clock = ManualClock()
@@ -84,11 +84,11 @@ class Trophy:
         self.client = TrophyClient(**{"api_key": KEY, "parts": parts, **knobs})
 
     def event(self, **changes: Any) -> Response[EventResponse]:
-        """An event."""
+        """Report an event."""
         return self.client.metrics.event(**{"key": "words-written", "user": PLAYER, "value": 750, **changes})
 
     def finish(self, response: Response[Any], seconds: float = 0.0) -> Any:
-        """Draw frames until the response has fired, as it must once and not inside the call; its answer."""
+        """Tick until the response has fired, once and not inside the call; return its answer."""
         heard: list[Any] = []
         assert not response.done
         response.finished.connect(heard.append)
@@ -421,7 +421,7 @@ def test_the_key_is_never_shown(caplog: pytest.LogCaptureFixture) -> None:
 
 
 class Service:
-    """A service on loopback that keeps requests as they came."""
+    """A service on loopback that keeps its requests."""
 
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []

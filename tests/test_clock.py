@@ -1,4 +1,4 @@
-"""Clocks and ids."""
+"""Clocks, times and ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may send and see what, what a refusal looks like, and what the developer's terminal shows of requests."""
+"""Access to the collector: who may send and read, how it refuses, and what the terminal shows of requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FOREIGN = {"Origin": "https://evil.example"}
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
-    """Starts a collector with some options; it is stopped after the test."""
+    """Return a function that starts a collector with options; it is stopped after the test."""
     running: list[Collector] = []
 
     def begin(*arguments: str, **environment: Any) -> Collector:
@@ -39,7 +39,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector for tests that look at answers only."""
+    """Start a collector for tests that only look at answers."""
     collector = Collector(tmp_path_factory.mktemp("access"))
     yield collector
     assert collector.stop() == 0
@@ -87,7 +87,7 @@ def test_on_loopback_known_games_are_still_checked(start: Callable[..., Collecto
     ],
 )
 def test_a_key_that_cannot_be_one_is_said(shared: Collector, key: str, reason: str) -> None:
-    """What was given is not repeated, as it may be the secret key."""
+    """The message does not repeat the value, since it may be the secret key."""
     reply = send(shared, f"/remote_configs/v1/init?game_key={key}")
     assert (reply.status, reply.body) == (401, b"")
     assert reason in reply.headers["x-ga-reason"]
@@ -239,7 +239,7 @@ def test_other_sites_get_and_change_nothing(shared: Collector, headers: dict[str
 
 @pytest.mark.parametrize("headers", FROM_ELSEWHERE, ids=str)
 def test_other_sites_send_signed_events_only(shared: Collector, headers: dict[str, str]) -> None:
-    """A browser game of any origin sends what is signed; where that cannot be checked it is refused."""
+    """A browser game of any origin sends signed requests; if the signature cannot be checked, they are refused."""
     headers = {name: value.replace("{port}", str(shared.port)) for name, value in headers.items()}
     assert send(shared, EVENTS, secret=SECRET.decode(), **headers).status == 200
     reply = send(shared, OWN_EVENTS, **headers)
@@ -402,7 +402,7 @@ def test_libraries_log_through_the_same_door(capsys: pytest.CaptureFixture[str])
 
 
 def test_switched_off_games_hear_it_on_both_inits(start: Callable[..., Collector], tmp_path: Path) -> None:
-    """`enabled: false` stands in every answer to an init, also where the configs did not change."""
+    """`enabled: false` is in every answer to an init, even if the configs did not change."""
     file = tmp_path / "settings.json"
     file.write_text('{"*": {"enabled": false}}')
     collector = start("--configs", str(file))
@@ -427,7 +427,7 @@ def test_switched_off_games_hear_it_on_both_inits(start: Callable[..., Collector
     ],
 )
 def test_a_missing_field_is_told_by_its_own_rule(category: str, field: str, rule: str, source: str) -> None:
-    """What a field should hold, and where that stands, is said also where it is missing."""
+    """The error of a missing field states its rule and the source, too."""
     (error,) = validation.broken_rules(event(category, **{field: ...}))
     assert (error["path"], error["error_type"]) == (f"/{field}", "missing_required_property")
     assert "is required" in error["reason"]

@@ -1,4 +1,4 @@
-"""The bounds of what the collector holds in memory and does in one turn, without a server."""
+"""The bounds of the collector's memory and of its work in one turn, without a server."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_rejection_that_nobody_reads_is_told_later() -> None:
 
 
 class _Wire(asyncio.Transport):
-    """A client's end that is not there."""
+    """A transport without a client."""
 
     unread = 0
 
@@ -75,7 +75,7 @@ class _Wire(asyncio.Transport):
 
 
 def test_a_client_that_reads_too_slowly_is_late() -> None:
-    """What counts is how much it reads, not that it reads; the time before there was something to read does not."""
+    """Only the amount that a client reads counts; the time before there was something to read does not."""
     wire = _Wire()
     megabyte = 2**20
 
@@ -151,7 +151,7 @@ def test_large_bodies_share_a_bound_and_small_ones_always_pass() -> None:
 
 
 def test_gzip_of_gzip_is_unpacked_once() -> None:
-    """What unpacks to another gzip is no JSON and no bomb."""
+    """A gzip inside a gzip is not JSON and not a bomb."""
     twice = gzip.compress(gzip.compress(b"0" * 10**6))
     with pytest.raises(bodies.BadBody):
         validation.sort_out(bodies.unpack(twice, "gzip", bodies.MAX_UNPACKED_BYTES))

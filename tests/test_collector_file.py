@@ -1,4 +1,4 @@
-"""The collector's file while it runs: deleted, replaced, overwritten, cut off, shared."""
+"""The collector's file while it runs: deleted, replaced, overwritten, truncated, shared."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.conftest import eventually
 
 
 class Opened:
-    """A store with what it told."""
+    """A store and its messages."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,7 +36,7 @@ class Opened:
         self.store = Store(path, tell=lambda _, message: self.told.append(message), troubles=self.status)
 
     def put(self, *ids: str) -> None:
-        """Store some events, each known by its id; tried again as a game does until it is acknowledged."""
+        """Store some events, each known by its id; retry until they are acknowledged, as a game does."""
 
         def acknowledged() -> bool:
             events = [(one, json.dumps(one).encode()) for one in (event(event_uuid=uuid_of(id_)) for id_ in ids)]
@@ -53,7 +53,7 @@ class Opened:
         return len(self.told) >= count
 
     def stored(self) -> set[str]:
-        """The ids in the file that is at the path."""
+        """Return the ids in the file at the path."""
         reader = Queries(self.path)
         try:
             return {json.loads(line)["event_uuid"][-1] for line in reader.stored()}
@@ -62,7 +62,7 @@ class Opened:
 
 
 def is_taken(collector: Collector, one: dict[str, Any], answers: list[Answer]) -> bool:
-    """Send an event; whether it is stored."""
+    """Send an event; return whether it is stored."""
     answers.append(collector.send(one))
     return answers[-1].status == 200
 
@@ -174,7 +174,7 @@ def test_what_is_acknowledged_after_a_damage_is_there(opened: Opened, damage: Ca
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody touch a file that is open")
 @pytest.mark.parametrize("damage", [_delete_log, _replace_log])
 def test_a_log_that_is_gone_costs_nothing(opened: Opened, damage: Callable[[Path], None]) -> None:
-    """What the deleted write-ahead log held is written into the database: nothing that was acknowledged is lost."""
+    """The contents of a deleted write-ahead log are written into the database: no acknowledged event is lost."""
     opened.put("1", "2")
     damage(opened.path)
     opened.put("3")
@@ -183,7 +183,7 @@ def test_a_log_that_is_gone_costs_nothing(opened: Opened, damage: Callable[[Path
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody touch a file that is open")
 def test_another_programs_file_is_left_alone(opened: Opened) -> None:
-    """What somebody put there is not touched: nothing is stored until it is taken away again."""
+    """An object that somebody else put there is not touched; nothing is stored until it is removed."""
     opened.put("1")
     other = opened.path.with_name("other")
     other.write_text("a diary")
@@ -367,7 +367,7 @@ def test_another_program_that_keeps_the_lock(opened: Opened) -> None:
 
 
 def test_a_transaction_of_ours_that_fails_is_no_change_from_outside(opened: Opened) -> None:
-    """What a failed transaction left in the log is not taken for another program's."""
+    """Frames that a failed transaction left in the log are not taken for another program's."""
 
     def fill(db: sqlite3.Connection) -> None:
         db.execute("PRAGMA cache_size = 10")
@@ -383,7 +383,7 @@ def test_a_transaction_of_ours_that_fails_is_no_change_from_outside(opened: Open
 
 
 def test_a_file_on_a_disk_that_cannot_be_written_is_read(opened: Opened) -> None:
-    """A file that was closed can be read where the index of a log cannot be made."""
+    """A closed file can be read even if the index of its log cannot be made."""
     opened.put("1")
     opened.store.close()
     Path(f"{opened.path}-shm").mkdir()

@@ -1,4 +1,4 @@
-"""The collector's routes, asked over real HTTP on loopback."""
+"""The collector's routes over real HTTP on loopback."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_signature_is_the_published_one(secret: bytes, body: bytes, signature: s
 @pytest.mark.parametrize("path", [EVENTS, INIT, CONFIGS], ids=["events", "init", "configs"])
 @pytest.mark.parametrize("authorization", [None, "", "nonsense", sign(b"other"), "ü", sign(b"[]", b"0" * 40)], ids=str)
 def test_unsigned_is_refused(shared: Collector, path: str, authorization: str | None) -> None:
-    """What is not signed with the game's secret key gets 401 and a reason; its body is empty, so that SDKs keep it."""
+    """A request with a wrong signature gets 401 and a reason; the body is empty, so that SDKs keep the events."""
     headers = {} if authorization is None else {"Authorization": authorization}
     reply = shared.ask("POST", path, b"[]", headers)
     assert (reply.status, reply.body) == (401, b"")
@@ -282,7 +282,7 @@ def test_undecodable_body(shared: Collector, body: bytes) -> None:
     ids=["half a surrogate pair", "number too large", "integer too long", "deep value", "deeper value", "two of them"],
 )
 def test_one_unreadable_event_does_not_take_its_batch_along(shared: Collector, text: str) -> None:
-    """What no store can hold is rejected by itself; its neighbours in the batch are kept."""
+    """An event that cannot be stored is rejected; the others of the batch are kept."""
     body = f"[{json.dumps(event())}, {text}]".encode()
     reply = shared.post(EVENTS, body)
     assert reply.status == 400
@@ -564,7 +564,7 @@ def test_beyond_loopback_a_token_is_needed(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_route(shared: Collector, method: str, path: str, status: int) -> None:
-    """What is not served is said in JSON; nothing is said where a game's events might be lost by it."""
+    """An unknown route answers in JSON, but with an empty body if a game's events might be lost by it."""
     reply = shared.ask(method, path)
     assert reply.status == status
     if path.startswith("/v2/"):

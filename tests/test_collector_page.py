@@ -1,4 +1,4 @@
-"""What the page shows, before a browser shows it: rows, texts, the order of levels, what is read and when."""
+"""The page's data, without a browser: rows, texts, the order of levels, and which reads happen when."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_no_event_stops_the_feed(opened: store.Store, path: Path) -> None:
 
 
 def test_a_filter_reads_only_what_is_new(opened: store.Store, path: Path) -> None:
-    """What was looked through once is not unpacked again, also if nothing of the category was in it."""
+    """A batch that was searched once is not unpacked again, even if it has nothing of the category."""
     put(opened, *(submission(*(design(f"{number}-{one}") for one in range(50))) for number in range(20)))
     reader = queries.Queries(path)
     unpacked: list[int] = []
@@ -320,7 +320,7 @@ def test_a_session_with_a_critical_error_crashed(opened: store.Store, path: Path
 
 
 def test_an_older_file_gets_its_crashes_and_its_order(path: Path) -> None:
-    """What was stored before the page asked for it is found when the file is taken over."""
+    """Events stored before the page asked for them are found when the file is taken over."""
     old = sqlite3.connect(path)
     for version in schema._VERSIONS[:3]:
         old.executescript(version)

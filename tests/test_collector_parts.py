@@ -1,4 +1,4 @@
-"""How the collector takes bodies apart and chooses configs, without a server."""
+"""The collector's reading of bodies and choice of configs, without a server."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _GOOD = ({"client_ts": 10**9, "category": "design", "event_id": "a:b", "value": 
 
 
 def _written(own: dict[str, Any], shared: dict[str, Any], last: dict[str, Any]) -> str:
-    """An event as the tracker writes it: its time, what it shares with others, its own fields, its id."""
+    """Write an event as the tracker does: its time, the shared fields, its own fields, its id."""
     first = {name: value for name, value in own.items() if name in ("client_ts", "custom_01")}
     parts = (first, shared, {name: value for name, value in own.items() if name not in first}, last)
     return "{" + ",".join(json.dumps(part, separators=(",", ":"))[1:-1] for part in parts if part) + "}"
@@ -125,7 +125,7 @@ def test_an_event_as_the_tracker_writes_it_is_judged_like_any_other(odd: str) ->
 
 
 def _alone(text: str) -> bool:
-    """Whether an event breaks a rule."""
+    """Return whether an event by itself breaks a rule."""
     try:
         event = bodies.decode(text.encode())
     except bodies.Unreadable:
@@ -135,7 +135,7 @@ def _alone(text: str) -> bool:
 
 @pytest.mark.parametrize("text", ["", "KEY", f"{'a' * 32}:", f"{'a' * 31}:{'b' * 40}", f"{'A' * 32}:{'b' * 40}"])
 def test_bad_game_is_refused_without_repeating_it(text: str) -> None:
-    """What was typed as keys is never repeated in an error."""
+    """An error never repeats the text that was given as a key."""
     with pytest.raises(ValueError, match="must be") as caught:
         games.parse(text)
     assert "bbb" not in str(caught.value)

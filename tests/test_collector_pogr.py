@@ -1,4 +1,4 @@
-"""POGR's intake as the collector plays it, asked over real HTTP."""
+"""The collector's emulation of POGR's intake, over real HTTP."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EVENT: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def lenient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector that takes what a strict one refuses."""
+    """Start a collector that accepts requests that a strict one refuses."""
     collector = Collector(tmp_path_factory.mktemp("lenient"), "--lenient")
     yield collector
     assert collector.stop() == 0
@@ -125,7 +125,7 @@ def test_steam_ticket_in_the_query(shared: Collector) -> None:
     ids=str,
 )
 def test_init_needs_both_headers(shared: Collector, headers: dict[str, str], named: list[str]) -> None:
-    """What is missing is named."""
+    """The answer names the missing field."""
     refused(post(shared, "init", b"", **headers), 400, *named)
 
 
@@ -398,7 +398,7 @@ def test_only_post(shared: Collector, method: str, command: str) -> None:
 
 
 def test_wrong_paths_and_sizes(shared: Collector) -> None:
-    """What is not there is 404, what is too much 413, in the service's own form."""
+    """A missing route is 404, a body that is too large 413, in the service's own form."""
     refused(post(shared, "events", EVENT, **KEYS), 404)
     refused(post(shared, "", b"", **KEYS), 404)
     refused(shared.ask("POST", "/v1/intake", b"", KEYS), 404)
@@ -483,7 +483,7 @@ def test_many_games_at_once(fresh: Collector) -> None:
 
 
 def test_two_ends_at_once(fresh: Collector) -> None:
-    """Of two ends of one session at the same time, one is the second."""
+    """If a session is ended several times at once, only one of the requests succeeds."""
     session = begin(fresh)
     statuses: list[int] = []
     threads = [

@@ -1,4 +1,4 @@
-"""The collector's file: what is kept, in which order, and how it is read again."""
+"""The collector's file: its contents, their order, and how they are read."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(path: Path) -> Iterator[store.Store]:
-    """An empty store."""
+    """Open an empty store."""
     opened = store.Store(path)
     yield opened
     opened.close()
@@ -136,7 +136,7 @@ def test_one_that_cannot_be_stored_does_not_take_others_along(path: Path) -> Non
 
 
 def test_a_game_whose_first_event_cannot_be_stored_is_known_later(opened: store.Store, path: Path) -> None:
-    """What was undone with a failed transaction is not relied upon: the next events find their game."""
+    """After a failed transaction its undone rows are not used: the next events find their game."""
     failed = opened.submit(submission(design("bad", session_num=2**70)))
     assert failed.exception(timeout=20) is not None
     put(opened, submission(design("good")))
@@ -146,7 +146,7 @@ def test_a_game_whose_first_event_cannot_be_stored_is_known_later(opened: store.
 
 
 def test_too_much_waiting_is_refused(opened: store.Store) -> None:
-    """What waits to be written is bounded: beyond it the sender is told to come later."""
+    """The queue of batches to write is bounded; above the bound the sender is told to retry later."""
     huge = store.Submission(KEY, 1.0, (), (), size=store.MAX_WAITING_BYTES + 1)
     with pytest.raises(store.StoreFull):
         opened.submit(huge)
@@ -154,7 +154,7 @@ def test_too_much_waiting_is_refused(opened: store.Store) -> None:
 
 
 def test_closing_writes_what_waits(path: Path) -> None:
-    """What was handed over before the end is written."""
+    """Batches that were submitted before the end are written."""
     opened = store.Store(path)
     futures = [opened.submit(submission(design(str(number)))) for number in range(200)]
     opened.close()

@@ -1,4 +1,4 @@
-"""Trophy's application API as the collector plays it, asked over real HTTP and with the official SDK."""
+"""The collector's emulation of Trophy's application API, over real HTTP and with the official SDK."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def start(folder: Path, rules: str = UNLIMITED, *options: str) -> Collector:
 
 @pytest.fixture(scope="module")
 def free(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector that takes any number of events a second; each test uses players of its own."""
+    """Start a collector that accepts any number of events a second; each test uses players of its own."""
     collector = start(tmp_path_factory.mktemp("collector"), UNLIMITED + BOARDS)
     yield collector
     assert collector.stop() == 0
@@ -62,7 +62,7 @@ def free(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 
 @pytest.fixture
 def player() -> str:
-    """A player that no other test has."""
+    """Return the id of a player that no other test uses."""
     return f"player-{uuid.uuid4()}"
 
 
@@ -361,7 +361,7 @@ def test_unknown_metrics_are_made_up(free: Collector, player: str) -> None:
 
 
 def test_wrong_paths_and_methods(free: Collector) -> None:
-    """What is not there is 404 in the service's form, another method 405."""
+    """A missing route is 404 in the service's form, another method 405."""
     for path in ("/v1/nothing", "/v1/", "/v1/metrics/x", "/v1/users/", "/v1/metrics//event", "/api/users/x/y"):
         reply = ask(free, "POST", path, b"{}")
         assert (reply.status, bool(reply.json()["error"])) == (404, True), path
@@ -486,7 +486,7 @@ def test_points_and_levels(free: Collector, player: str) -> None:
 
 @pytest.fixture
 def many(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    """A file with as many players as are taken, most of them with points; the default rules."""
+    """Make a file with the highest allowed number of players, most of them with points, and the default rules."""
     db = schema.connect_to_write(tmp_path / "many.sqlite3")
     db.execute("BEGIN")
     rows = ((f"n{number}", f"name {number}") for number in range(trophy_users.MAX_USERS))
@@ -895,7 +895,7 @@ def test_missing_and_default_rules(tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def official(collector: Collector, prefix: str = "/v1", key: str = KEY, retries: int = 0) -> Iterator[Any]:
-    """Trophy's own Python SDK, pointed at the collector."""
+    """Return Trophy's own Python SDK, with the collector as its server."""
     package = pytest.importorskip("trophy", reason=NO_SDK)
     environment = pytest.importorskip("trophy.environment").TrophyApiEnvironment
     address = f"http://127.0.0.1:{collector.port}{prefix}"
@@ -911,7 +911,7 @@ def official(collector: Collector, prefix: str = "/v1", key: str = KEY, retries:
 
 @pytest.fixture(params=["/v1", "/api"])
 def sdk(free: Collector, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """The official SDK, at the new address and at the old one."""
+    """Return the official SDK, with the new address and with the old one."""
     with official(free, request.param) as client:
         yield client
 

@@ -1,4 +1,4 @@
-"""The knobs: where each value comes from, what is refused, and that the docs know them all."""
+"""The knobs: where each value comes from, which values are refused, and that the docs have all knobs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 
 class Warnings(dict[str, str]):
-    """What `load` warned about: cause to message."""
+    """The warnings of `load`, messages by cause."""
 
     def __call__(self, cause: str, message: str) -> None:
         self[cause] = message
@@ -177,7 +177,7 @@ def test_a_config_is_frozen() -> None:
 
 
 def test_a_collectors_events_have_a_folder_of_their_own(tmp_path: Path) -> None:
-    """What was recorded for a local collector never reaches the service, nor the other way round."""
+    """Events recorded for a local collector never reach the service, nor the other way round."""
     key = KEYS["game_key"]
     mine = data_folder(Config(data_dir=tmp_path), key)
     theirs = data_folder(Config(data_dir=tmp_path, collector="http://127.0.0.1:1"), key)
@@ -204,7 +204,7 @@ def test_the_docs_have_every_knob(name: str) -> None:
 
 
 def shown(default: object, unit: str) -> str:
-    """A default as the docs write it."""
+    """Return a default in the form in which the docs write it."""
     if default is None:
         return "\u2013"
     if isinstance(default, bool):

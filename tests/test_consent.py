@@ -1,4 +1,4 @@
-"""The player's word by itself; what follows from it is tested with the tracker."""
+"""The player's consent by itself; the tracker's tests check its effects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNKNOWN, GRANTED, DENIED = ConsentState.UNKNOWN, ConsentState.GRANTED, ConsentSt
 
 
 def consent_of(state: ConsentState, heard: list[ConsentState]) -> tuple[Consent, ConsentAnswer]:
-    """A consent, and what is behind it."""
+    """Make a consent, and record what it calls."""
     answer = ConsentAnswer(is_required=state is UNKNOWN)
     return Consent(answer, heard.append, Diagnostics()), answer
 
@@ -50,7 +50,7 @@ def test_nothing_kept_changes_nothing(heard: list[ConsentState]) -> None:
 def test_this_launchs_word_wins_over_the_kept_one(
     heard: list[ConsentState], start: ConsentState, kept: ConsentState
 ) -> None:
-    """What the player says before `start()` is not overwritten by what was said last week."""
+    """An answer before `start()` is not overwritten by the answer of an earlier launch."""
     for word in (GRANTED, DENIED):
         consent, answer = consent_of(start, heard)
         (consent.grant if word is GRANTED else consent.deny)()

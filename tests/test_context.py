@@ -18,7 +18,7 @@ from ga_pygame.records import AS_KEPT
 
 
 class Rig:
-    """Both mappings and what they told."""
+    """Both mappings and their notifications."""
 
     def __init__(self, declared: dict[int, list[str]] | None = None, *, strict: bool = True) -> None:
         self.told: list[tuple[DimensionTuple, int]] = []
@@ -62,7 +62,7 @@ def test_declared_values_are_checked_when_given() -> None:
 
 
 def test_kept_dimensions_yield_to_new_ones_and_to_the_declared_list() -> None:
-    """What was kept fills what was not set in this launch; a value that is not declared any more is forgotten."""
+    """Kept values fill the dimensions that this launch has not set; one that is no longer declared is forgotten."""
     rig = Rig({2: ["red"]})
     rig.dimensions[1] = "ninja"
     assert rig.found.load(("wizard", "blue", "kept")) == (("wizard", None, "kept"), {1: "ninja"})
@@ -120,7 +120,7 @@ def test_a_wrong_update_is_said_with_the_games_line(caplog: pytest.LogCaptureFix
 
 
 class Dim(int, Enum):
-    """A game's own names of dimensions."""
+    """A game's own names for dimensions."""
 
     CLASS = 1
 
@@ -166,7 +166,7 @@ def test_dimensions_have_an_end() -> None:
     ids=lambda one: type(one).__name__,
 )
 def test_an_update_with_what_has_no_fields_is_refused(given: Any) -> None:
-    """And raises nothing outside of strict mode; what the keywords say is set all the same where it can be."""
+    """And raises nothing outside of strict mode; valid keywords are set all the same."""
     with pytest.raises(InvalidEvent, match="mapping or pairs"):
         Rig().fields.update(given)
     rig = Rig(strict=False)

@@ -1,4 +1,4 @@
-"""Exceptions that nobody caught: each heard once, the previous hooks always called, all put back."""
+"""Uncaught exceptions: each is seen once, the previous hooks are always called, and all are restored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.test_crashes import crash
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Hooks that do nothing, and no error from before."""
+    """Install hooks that do nothing, forget earlier errors, and check that asyncio's method is restored."""
     for owner in (sys, threading):
         monkeypatch.setattr(owner, "excepthook", lambda *_: None)
     monkeypatch.setattr(sys, "unraisablehook", lambda *_: None)
@@ -30,7 +30,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 class Rig:
-    """Hooks, and what they heard."""
+    """Hooks, and the exceptions that they saw."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, bool]] = []
@@ -46,7 +46,7 @@ def rig() -> Iterator[Rig]:
 
 
 def in_a_thread(message: str) -> None:
-    """Let an exception end a thread."""
+    """Raise an exception that ends a thread."""
 
     def work() -> None:
         raise ValueError(message)
@@ -57,7 +57,7 @@ def in_a_thread(message: str) -> None:
 
 
 def test_uncaught_exceptions_are_heard_and_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever was hooked in before still hears, on the main thread and on others; removing puts the old ones back."""
+    """Earlier hooks are still called, on the main thread and on others; `remove()` restores them."""
     order: list[str] = []
 
     def before(_kind: object, error: object, _trace: object) -> None:
@@ -116,7 +116,7 @@ def test_what_cannot_go_anywhere_is_heard(rig: Rig, monkeypatch: pytest.MonkeyPa
     rig.hooks.install()
 
     class Bad:
-        """Something whose end fails."""
+        """An object whose destructor raises."""
 
         def __del__(self) -> None:
             raise ValueError("in del")

@@ -1,4 +1,4 @@
-"""Errors: ten distinct a launch, fingerprints, tracebacks without the player's name, chained hooks."""
+"""Errors: ten different ones a launch, fingerprints, tracebacks without the player's name, chained hooks."""
 
 from __future__ import annotations
 
@@ -68,6 +68,6 @@ def test_a_message_is_cut() -> None:
 
 @pytest.mark.parametrize("size", [10**5, 10**8])
 def test_a_message_of_any_size_is_cut_before_it_is_encoded(size: int) -> None:
-    """What comes out is bounded, whatever went in."""
+    """The text is bounded for every exception."""
     assert clipped("x" * size) == "x" * 8192
     assert len(describe(ValueError("ä" * size))) == 8192

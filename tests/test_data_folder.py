@@ -1,4 +1,4 @@
-"""The folder in which events wait: what may lie in it, who else holds it, and how long `start()` waits for that."""
+"""The data folder: what may be in it, which others use it, and how long `start()` waits for them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SLOW = 1.5
 
 
 class Rig:
-    """A failover outbox in a folder, with what it says."""
+    """A failover outbox in a folder, with its messages."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "game" / "outbox.sqlite3"
@@ -96,7 +96,7 @@ HOLDS = """
 
 @pytest.fixture
 def hold(tmp_path: Path) -> Iterator[Callable[[str, Path], subprocess.Popen[str]]]:
-    """Have another process hold a file."""
+    """Start another process that holds a file."""
     started: list[subprocess.Popen[str]] = []
 
     def start(kind: str, path: Path) -> subprocess.Popen[str]:
@@ -147,7 +147,7 @@ def test_another_program_holds_the_outbox_at_the_start(
 
 @POSIX
 def test_the_player_stays_who_they_were_while_the_outbox_is_held(rig: Rig, hold: Any) -> None:
-    """What is kept can be read though the file cannot be written."""
+    """Kept values can be read even if the file cannot be written."""
     outbox = rig.open()
     outbox.transact(lambda t: t.remember(KeptKey("user_id"), "player"))
     other = hold("write", rig.path)

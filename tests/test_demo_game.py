@@ -1,4 +1,4 @@
-"""The demo game: small in tracker calls, the same for the same seed, playable without sound and display."""
+"""The demo game: few tracker calls, the same play for the same seed, playable without sound and display."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ KINDS = (
 
 @pytest.fixture
 def silent(headless: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No audio device; nor has the game to compute its sounds."""
+    """Play without an audio device; so the game need not compute its sounds."""
     pygame.mixer.quit()
     monkeypatch.setenv("SDL_AUDIODRIVER", "no such driver")
 
@@ -125,7 +125,7 @@ def test_keyboard_and_mouse_give_the_same_actions_as_the_bot() -> None:
 
 
 class Canvas(pygame.Surface):
-    """A surface that remembers where texts, buttons and boards were drawn on it."""
+    """A surface that records where texts, buttons and boards were drawn on it."""
 
     def __init__(self) -> None:
         super().__init__(VIEW)

@@ -1,4 +1,4 @@
-"""What is told about the machine."""
+"""The facts about the machine that events contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counters, drop reasons, warnings said once, and the guard around public calls."""
+"""Counters, drop reasons, one warning per cause, and the guard around public calls."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ exec("def broken(self): raise ZeroDivisionError('ours')", _OURS)
 
 
 class Area:
-    """Something with guarded calls."""
+    """An area with guarded calls."""
 
     def __init__(self, *, strict: bool = False) -> None:
         self._diagnostics = Diagnostics(strict=strict)
 
     @guard
     def good(self, name: str) -> None:
-        """A call that may be wrong."""
+        """Make a call that may be wrong."""
         rules.event_part("name", name)
 
     broken = guard(_OURS["broken"])
@@ -64,7 +64,7 @@ def test_a_drop_is_counted_by_reason_and_told() -> None:
 
 
 def test_stats_are_a_snapshot() -> None:
-    """What was read does not change, and cannot be changed."""
+    """A snapshot of the counts does not change, and cannot be changed."""
     diagnostics = Diagnostics()
     diagnostics.count("delivered.gameanalytics", 2)
     stats = diagnostics.stats(0)
@@ -121,7 +121,7 @@ def test_a_defect_of_ours_is_said_once_with_its_traceback(caplog: pytest.LogCapt
 
 
 def test_strict_raises_at_the_call() -> None:
-    """In development and tests a wrong call is an exception where it stands."""
+    """In development and tests a wrong call raises at its own line."""
     area = Area(strict=True)
     with pytest.raises(InvalidEvent):
         area.good("#")
@@ -155,7 +155,7 @@ def test_warnings_about_changing_keys_are_one() -> None:
 
 
 def test_causes_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever they are made of: the rest is counted, and that is said once."""
+    """Whatever the causes are: further ones are only counted, which is logged once."""
     diagnostics = Diagnostics()
     for number in range(MAX_SAID + 500):
         diagnostics.warn_once(f"cause {number}" + "x" * 10_000, "y" * 100_000)
@@ -203,7 +203,7 @@ def test_a_line_names_the_package_where_logging_does_not(is_configured: bool) ->
 
 @pytest.mark.parametrize("reason", sorted(diagnostics._WORDS))
 def test_a_loss_that_nobody_else_explains_is_said_once(reason: Drop, caplog: pytest.LogCaptureFixture) -> None:
-    """With its reason; not where it was said before why nothing is recorded."""
+    """With its reason; not if the log already says why nothing is recorded."""
     ours = Diagnostics()
     ours.drop(reason, 2)
     ours.drop(reason)

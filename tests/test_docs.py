@@ -1,4 +1,4 @@
-"""The pages: links lead somewhere, samples are Python, and the README is short."""
+"""The pages: working links, samples in valid Python, and a short README."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_samples_are_python(page: Path) -> None:
-    """Whoever copies one gets no syntax error."""
+    """A copied sample has no syntax error."""
     for sample in _SAMPLE.findall(page.read_text(encoding="utf-8")):
         ast.parse(sample)
 
 
 def test_every_page_is_linked_from_the_readme() -> None:
-    """What nobody can find is not there."""
+    """Each page can be found."""
     linked = set(_LINK.findall((ROOT / "README.md").read_text(encoding="utf-8")))
     assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= linked
 
@@ -44,7 +44,7 @@ def test_the_readme_is_short() -> None:
 
 
 def test_the_sample_of_a_test_passes() -> None:
-    """Whoever copies the test of a game into a project of their own sees it pass."""
+    """The sample of a game's test passes in a project of one's own."""
     samples = _SAMPLE.findall((ROOT / "docs" / "testing.md").read_text(encoding="utf-8"))
     tests: dict[str, Any] = {}
     for sample in samples:

@@ -1,4 +1,4 @@
-"""Resource flows and wallets, as far as the game thread goes; what becomes of a wallet's sums is bookkeeping."""
+"""Resource flows and wallets on the game thread; the tests of the writer's slices check the sums."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ga_pygame.testing import ManualClock
 
 
 class Rig:
-    """An area, a wallet and what they posted."""
+    """An area, a wallet and the events that they posted."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ def test_currencies_have_letters_only() -> None:
 
 
 def test_a_wallets_flows_are_marked_for_summing() -> None:
-    """What a wallet reports carries its flow, to be summed up behind the game."""
+    """An event of a wallet contains its flow, which the writer adds up."""
     rig = Rig()
     rig.wallet.earn(2, "pickup", "coin")
     rig.wallet.spend(1, "boost", "shield")
@@ -110,7 +110,7 @@ def test_outside_strict_mode_a_wrong_flow_is_dropped_and_counted() -> None:
 
 
 class Recorded:
-    """An area and a wallet on a real recorder, so that calls that repeat themselves take the short way."""
+    """An area and a wallet on a real recorder, so that repeated calls take the fast path."""
 
     def __init__(self, currencies: Collection[str] | None = None) -> None:
         self.diagnostics = Diagnostics(strict=True)
@@ -158,7 +158,7 @@ def test_repeated_flows_are_what_the_calls_say() -> None:
 
 
 def test_undeclared_names_are_refused_however_they_are_written() -> None:
-    """The short way knows only what the lists allowed."""
+    """The fast path accepts only names that the lists allow."""
     rig = Recorded(currencies=["gold"])
     rig.area.source("gold", 1, "a", "b")
     for _ in range(2):
@@ -168,7 +168,7 @@ def test_undeclared_names_are_refused_however_they_are_written() -> None:
 
 
 class Odd(str):
-    """A string that cannot be looked up."""
+    """A string that can be neither hashed nor compared."""
 
     def __hash__(self) -> int:
         raise RuntimeError("no key")

@@ -1,4 +1,4 @@
-"""What one transaction makes of records: numbers, attempts, wallets, the session's row, and the JSON itself."""
+"""One transaction of records: numbers, attempts, wallets, the session's row, and the JSON."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Desk:
         heartbeat: Heartbeat | None = None,
         fails: bool = False,
     ) -> list[dict[str, Any]]:
-        """One transaction; returns what it added."""
+        """Write one transaction; return the records that it added."""
         now = self.clock.monotonic()
         records = [Record(event, session, context, now, fields) for event in events]
 
@@ -83,7 +83,7 @@ class Desk:
         return self.take()
 
     def take(self) -> list[dict[str, Any]]:
-        """What is new in the outbox, as its destination sees it."""
+        """Return the new records in the outbox as a destination gets them."""
         found: list[dict[str, Any]] = []
         while batch := self.outbox.lease("test", 500, 10**7):
             found += [json.loads(record.json(None)) for record in batch.records]
@@ -202,7 +202,7 @@ def test_attempts_as_the_documentation_counts_them(desk: Desk) -> None:
 
 
 class AttemptWalk(RuleBasedStateMachine):
-    """Any story of attempts, failed transactions and restarts: the number persists until Complete resets it."""
+    """Any sequence of attempts, failed transactions and restarts: the number persists until Complete resets it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -226,7 +226,7 @@ class AttemptWalk(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        """Another launch on the same data folder."""
+        """Start another launch on the same data folder."""
         self.desk = Desk(self.desk.outbox)
         self.desk.write(User())
 
@@ -463,7 +463,7 @@ def test_half_a_surrogate_pair_does_not_break_a_batch() -> None:
 
 
 def test_an_event_counts_in_its_own_transaction() -> None:
-    """What summing destinations get is committed with the event, once, also where a transaction had to run again."""
+    """Amounts for summing destinations are committed with the event, once, even if a transaction runs again."""
     desk = Desk(MemoryOutbox(["test"], ["sums"]))
     asked: list[tuple[str, str]] = []
 

@@ -1,4 +1,4 @@
-"""Events as values: an invalid one cannot be made, and each says on the wire what the documentation asks for."""
+"""Events as values: an invalid one cannot be made, and each has the wire form of the documentation."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_the_same_event_with_another_number(event: Event) -> None:
 
 @pytest.mark.parametrize("event", REPEATED)
 def test_the_lowest_number_of_a_repeat_is_the_rules_own(event: Event) -> None:
-    """The short way takes no number that the kind's own check would refuse, and none is missing that it wants."""
+    """The fast path accepts no number that the kind's check would refuse, and requires one if the kind does."""
     event.with_number(event.least).check_number()
     event.with_number(EXACT).check_number()
     if event.least > -EXACT:

@@ -1,4 +1,4 @@
-"""What a game passes is a subclass, an enum or a foreign number: it becomes a plain value where it is checked."""
+"""Arguments that are subclasses, enums or foreign numbers: the check turns each into a plain value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.test_recorder import Rig
 
 
 class Words(str):
-    """A string that lies about itself wherever it can."""
+    """A string whose methods raise or return false results."""
 
     def __str__(self) -> str:
         raise RuntimeError("no text")
@@ -52,7 +52,7 @@ class Count(enum.IntEnum):
 
 
 class Whole:
-    """A whole number as numpy has it: no `int`, but `__index__`."""
+    """A whole number as in numpy: no `int`, but with `__index__`."""
 
     def __init__(self, value: int) -> None:
         self.value = value
@@ -65,7 +65,7 @@ class Whole:
 
 
 class Ratio(float):
-    """A float as numpy has it, with ideas of its own."""
+    """A float as in numpy, with methods of its own."""
 
     def __float__(self) -> float:
         raise RuntimeError("no number")
@@ -75,7 +75,7 @@ class Ratio(float):
 
 
 class BoolNumber:
-    """A bool as numpy 1 has it."""
+    """A bool as in numpy 1."""
 
     def __index__(self) -> int:
         return 1
@@ -88,7 +88,7 @@ BoolNumber.__name__ = "bool_"
 
 
 class Broken:
-    """Says that it is whole and then is not, as an array of several numbers."""
+    """A number that claims to be whole and then fails, like an array of several numbers."""
 
     def __index__(self) -> int:
         raise TypeError("only scalar arrays")

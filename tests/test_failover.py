@@ -1,4 +1,4 @@
-"""Disk as long as it works, memory while it does not, and nothing lost in between."""
+"""The failover outbox: on disk while the disk works, else in memory, and no loss at a change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = ("first", "second")
 
 
 class Rig:
-    """A failover outbox on a folder that can be broken and mended."""
+    """A failover outbox on a folder that can be broken and repaired."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "game" / "outbox.sqlite3"
@@ -66,7 +66,7 @@ def add(outbox: FailoverOutbox, text: str, then: Callable[[Transaction], object]
 
 
 def waiting(outbox: FailoverOutbox, name: str = "first") -> list[str]:
-    """Everything that waits, delivered."""
+    """Deliver all waiting records; return them."""
     found = []
     while batch := outbox.lease(name, 500, 10**6):
         found += [record.payload.decode()[5:-2] for record in batch.records]
@@ -297,7 +297,7 @@ def put(outbox: FailoverOutbox, amount: float, slot: str = "a") -> None:
 
 
 def sums_of(outbox: FailoverOutbox) -> list[tuple[str, float, str]]:
-    """Settle all sums; slot, value and key of each."""
+    """Settle all sums; return slot, value and key of each."""
     found = []
     while (batch := outbox.lease("sums", 1, 1)) is not None:
         one = json.loads(b"{" + batch.records[0].payload)
@@ -342,7 +342,7 @@ def test_a_sum_that_is_being_sent_at_the_end_keeps_its_key(rig: Rig) -> None:
 
 
 def test_sums_are_saved_from_a_damaged_file_under_their_keys(rig: Rig) -> None:
-    """What can still be read counts once."""
+    """Each record that can still be read counts once."""
     outbox = summing(rig)
     put(outbox, 3)
     batch = outbox.lease("sums", 1, 1)
@@ -368,13 +368,13 @@ def events(outbox: FailoverOutbox, name: str = "first") -> list[str]:
 
 
 def copied(path: Path, to: Path) -> None:
-    """A copy that has all, also what is in the WAL."""
+    """Make a complete copy, with the contents of the WAL."""
     with closing(sqlite3.connect(path)) as one, closing(sqlite3.connect(to)) as other:
         one.backup(other)
 
 
 def replace_with(what: str, path: Path, backup: Path) -> None:
-    """Put something in the outbox's place while it is in use."""
+    """Remove the outbox's file while it is in use, or replace it."""
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink()
     path.unlink()

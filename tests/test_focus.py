@@ -1,4 +1,4 @@
-"""Reading pygame's focus, with a dummy window; the machine's sleep; a hook that sees nothing."""
+"""Pygame's focus with a dummy window; the machine's sleep; a hook that sees no events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ga_pygame.testing import ManualClock
 
 
 class Window:
-    """What pygame would say."""
+    """The window's state as pygame reports it."""
 
     def __init__(self) -> None:
         self.is_there = True
@@ -26,7 +26,7 @@ class Window:
 
 @pytest.fixture
 def window(monkeypatch: pytest.MonkeyPatch) -> Window:
-    """The window system, which no test can lose focus with."""
+    """Replace the window system, since no test can take the focus from a dummy window."""
     said = Window()
     monkeypatch.setattr(pygame.display, "get_init", lambda: said.is_there)
     monkeypatch.setattr(pygame.key, "get_focused", lambda: said.is_focused)
@@ -34,7 +34,7 @@ def window(monkeypatch: pytest.MonkeyPatch) -> Window:
 
 
 class Story:
-    """A session with its posts."""
+    """A session and the events that it posted."""
 
     def __init__(self) -> None:
         self.ends: list[tuple[int, float]] = []
@@ -141,7 +141,7 @@ def test_a_long_blocking_load_is_played(window: Window) -> None:
 
 
 def test_a_hook_that_sees_nothing_for_10_s_says_so_once(window: Window) -> None:
-    """Once, counted from the window's opening; never where a call was seen or there is no window."""
+    """Once, counted from the window's opening; never if a call was seen or there is no window."""
     window.is_there = False
     story = Story()
     story.pass_time(30)

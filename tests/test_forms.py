@@ -1,4 +1,4 @@
-"""What each knob takes, what it makes of it, and what it says about anything else."""
+"""Each knob: which values it accepts, how it converts them, and its message for others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Archive(JsonLines):
 
 
 class Foreign(float):
-    """A scalar as numpy's: a subclass of Python's own type with a `dtype` and an `item`."""
+    """A scalar like numpy's: a subclass of Python's own type with a `dtype` and an `item`."""
 
     dtype = "float64"
 
@@ -39,7 +39,7 @@ class Foreign(float):
 
 
 class Currency(str, Enum):
-    """Names that a game declares as an enumeration."""
+    """A game's declared names as an enumeration."""
 
     GOLD = "gold"
     GEMS = "gems"
@@ -50,7 +50,7 @@ class Currency(str, Enum):
     "value", [object(), [object()], {"a": object()}, object, b"bytes", 1j, float("nan"), lambda: 1, Ellipsis, 10**400]
 )
 def test_no_knob_takes_just_anything(name: str, value: Any) -> None:
-    """Of each knob: one sentence that names it, at construction."""
+    """Each knob: one sentence that names it, at construction."""
     with pytest.raises(ValueError, match=name) as caught:
         Config(**{name: value})
     assert str(caught.value).startswith(name)
@@ -87,7 +87,7 @@ def test_seconds_are_a_finite_number(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("value", [2, 2.0, Foreign(2), fractions.Fraction(2)])
 def test_numbers_become_floats(value: Any) -> None:
-    """Of scalars of other libraries nothing is kept but the number."""
+    """Of another library's scalar only the number is kept."""
     for name in SECONDS:
         found = getattr(Config(**{name: value}), name)
         assert found == 2
@@ -159,7 +159,7 @@ def test_a_wrong_value_is_told_in_one_sentence(knobs: dict[str, Any], words: str
 
 
 def made(**attributes: Any) -> Destination:
-    """A destination with such attributes."""
+    """Make a destination with such attributes."""
     mine: Destination = type("Mine", (JsonLines,), attributes)("x")
     return mine
 
@@ -189,7 +189,7 @@ def made(**attributes: Any) -> Destination:
     ],
 )
 def test_a_destination_is_looked_at_before_it_is_used(target: Callable[[], Any], words: str) -> None:
-    """What the workers would stumble over later is said where the developer gave it."""
+    """A value that would fail later in a worker is reported at construction."""
     with pytest.raises(ValueError, match=words):
         Config(destinations=[target()])
 
@@ -245,7 +245,7 @@ def refuse(cause: str, message: str) -> None:
 
 
 def test_numpys_scalars_are_taken() -> None:
-    """With numpy itself, where it is installed."""
+    """With numpy itself, if it is installed."""
     numpy = pytest.importorskip("numpy")
     found = Config(
         pause_timeout=numpy.float32(2),

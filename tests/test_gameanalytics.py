@@ -1,4 +1,4 @@
-"""GameAnalytics' protocol: both inits, signature, batches, and a verdict for every answer."""
+"""GameAnalytics' protocol: both inits, the signature, batches, and a verdict for every answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EMPTY: tuple[Any, ...] = (None, {}, [])
 
 
 class Rig:
-    """The destination, and what it used of its host."""
+    """The destination, and its calls to its host."""
 
     def __init__(self, kept: Mapping[str, str] | None = None, **options: Any) -> None:
         self.clock = ManualClock()
@@ -64,7 +64,7 @@ def reply(status: int | None, answer: Any = None) -> Reply:
 
 
 def marked(status: int, answer: Any = None) -> Reply:
-    """A reply with the header that GameAnalytics and our own collector send."""
+    """Make a reply with the header that GameAnalytics and our own collector send."""
     return reply(status, answer)._replace(headers={"x-ga-service": "collect"})
 
 
@@ -469,7 +469,7 @@ def test_a_400_of_theirs_settles_the_batch_however_much_it_says(errors: Any, hea
     ],
 )
 def test_an_answer_that_is_not_read_to_its_end_has_a_status(answer: Reply, verdict: Verdict) -> None:
-    """It came, whatever it says: where the batch may have been taken, it is not sent without end."""
+    """It counts as an answer: if the batch may have been accepted, it is not sent without end."""
     rig = Rig()
     rig.ask()
     rig.welcome(200, {"server_ts": 1_700_000_000})
@@ -481,7 +481,7 @@ def test_an_answer_that_is_not_read_to_its_end_has_a_status(answer: Reply, verdi
 @pytest.mark.parametrize("value", ["1e999", "NaN", "-Infinity", '"%s"' % ("x" * 300_000), "1" * 5000, '"\\ud800"'])
 @pytest.mark.parametrize("hash_", ['"\\ud800"', '"%s"' % ("9" * 300_000), '"a b"', "{}", "NaN", '"h1"'])
 def test_no_answer_to_init_ends_an_installs_analytics(value: str, hash_: str) -> None:
-    """What is wrong in it is neither kept nor sent: later launches against a good server deliver."""
+    """Invalid values in it are neither kept nor sent: later launches against a good server deliver."""
     rig = Rig()
     rig.ask()
     text = '{"server_ts":1700000000,"configs":[{"key":"a","value":%s},{"key":"b","value":"2"}],"configs_hash":%s}'

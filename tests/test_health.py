@@ -1,4 +1,4 @@
-"""How smoothly the game runs, from its own flips."""
+"""The frame rate, measured from the game's own flips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ga_pygame.testing import ManualClock
 
 
 def frames(*gaps: float) -> list[Any]:
-    """The samples of a game whose frames took that long."""
+    """Return the samples of a game with these frame times."""
     posted: list[Any] = []
     sampler = HealthSampler(lambda event, _fields: posted.append(event))
     now = 1000.0

@@ -1,4 +1,4 @@
-"""The player's name stays at home, however a path is spelled, and nothing else is taken for it."""
+"""The home folder in texts is replaced in all its spellings, and no other text is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ga_pygame.engine.home_paths import masked, masked_end, masked_start
 
 @pytest.fixture(autouse=True)
 def no_other_homes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what a test sets."""
+    """Hide all home folders except those that a test sets."""
     for name in ("HOME", "USERPROFILE", "HOMEDRIVE", "HOMEPATH", "USER", "USERNAME", "LOGNAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(home_paths, "_home_of_the_system", lambda: "")

@@ -1,4 +1,4 @@
-"""The hook around a real pygame with the dummy driver: transparent to the game, and gone after `remove()`."""
+"""The hook around a real pygame with the dummy driver: transparent to the game, and restored by `remove()`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ORIGINALS = [getattr(module, name) for module, name in WRAPPED]
 
 
 class Rig:
-    """A hook and what it called."""
+    """A hook and its calls."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -104,7 +104,7 @@ def test_the_game_gets_what_it_would_get(rig: Rig) -> None:
 
 
 def test_the_games_own_mistakes_come_back(rig: Rig) -> None:
-    """What pygame raises reaches the game as it is."""
+    """An exception of pygame reaches the game unchanged."""
     with pytest.raises(TypeError):
         pygame.event.get(nonsense=1)  # type: ignore[call-arg]
     pygame.display.quit()
@@ -113,7 +113,7 @@ def test_the_games_own_mistakes_come_back(rig: Rig) -> None:
 
 
 def test_our_failure_stays_ours(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
-    """What fails in the hook is reported once and does not reach the game."""
+    """An exception in the hook is reported once and does not reach the game."""
     rig.fails = True
     pygame.event.get()
     pygame.event.get()
@@ -160,7 +160,7 @@ def test_two_hooks_leave_nothing_behind(rig: Rig) -> None:
 
 
 def test_a_functions_later_wrapper_survives_remove(rig: Rig) -> None:
-    """Whoever wrapped pygame after us keeps his wrapper, and ours inside it is silent."""
+    """A wrapper that was installed after ours stays, and ours inside it does nothing."""
     inner = pygame.event.get
 
     def outer(*args: Any, **kwargs: Any) -> Any:

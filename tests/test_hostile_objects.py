@@ -1,4 +1,4 @@
-"""Objects whose own methods fail, in every argument of every public call: the game goes on, nobody is blamed falsely.
+"""Objects whose own methods raise, in every argument of every public call: the game goes on.
 
 A game passes subclasses, mocks, proxies and mappings of its own. What they raise must not reach the game, must not cost
 later events and is no defect of ours.
@@ -44,7 +44,7 @@ ATTRIBUTES = (
 
 
 class Refused(Exception):
-    """What they raise."""
+    """The exception that they raise."""
 
 
 def refuse(*_: object, **__: object) -> Any:
@@ -52,7 +52,7 @@ def refuse(*_: object, **__: object) -> Any:
 
 
 class Meta(type):
-    """A class that does not say its name."""
+    """A class that does not tell its name."""
 
     def __getattribute__(cls, name: str) -> Any:
         if name in ("__name__", "__qualname__", "__module__"):

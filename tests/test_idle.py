@@ -1,4 +1,4 @@
-"""`ga_pygame.current()` while no tracker runs."""
+"""`ga_pygame.current()` if no tracker runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inbox: rows that say what records say, threads that meet in it, a ring that fills, spills and drains."""
+"""The inbox: rows and entries, several threads, and a journal that fills, spills and empties."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ NOT_REPEATED: list[Event] = [
 
 
 class Rig:
-    """An inbox, by itself or with a journal, and what came out of it."""
+    """An inbox, with or without a journal, and the items taken from it."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.clock = ManualClock()
@@ -85,7 +85,7 @@ class Rig:
         return [plain(item) for item in self.inbox.take(most)]
 
     def take_all(self) -> list[Record]:
-        """All that is there, as the writer takes it: a part of the ring is free when what it held is committed."""
+        """Take all items as the writer does: a half of the journal is wiped when its records are committed."""
         found = []
         while some := self.take():
             found += some
@@ -101,7 +101,7 @@ class Rig:
         return dict(self.diagnostics.stats(0).dropped)
 
     def rest(self) -> list[Record]:
-        """What the next launch would find."""
+        """Return the records that the next launch would recover."""
         assert self.path is not None
         return [record for _, record in Leftover(self.path.read_bytes()).records]
 
@@ -120,7 +120,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
 
 @pytest.fixture
 def noted(tmp_path: Path) -> Iterator[Rig]:
-    """With a journal, always."""
+    """Make an inbox with a journal."""
     made = Rig(tmp_path / "x.ring")
     yield made
     assert made.journal is not None
@@ -142,7 +142,7 @@ def designs(start: int, stop: int) -> list[Event]:
 @pytest.mark.parametrize("make", REPEATED)
 @pytest.mark.parametrize("number", [1, 7, 5.0, 2.5, EXACT, EXACT - 1, float(EXACT), 1e-9, 5e-324])
 def test_a_repetition_equals_what_the_slow_way_records(rig: Rig, make: Callable[[Any], Event], number: Any) -> None:
-    """Event, number, session, context, time: the short way loses nothing and changes nothing."""
+    """Event, number, session, context, time: the fast path loses nothing and changes nothing."""
     first = make(1)
     rig.record(first)
     if isinstance(first, Progression | Business) and type(number) is float:
@@ -160,7 +160,7 @@ def test_a_repetition_equals_what_the_slow_way_records(rig: Rig, make: Callable[
 
 @pytest.mark.parametrize("make", [make for make in REPEATED if isinstance(make(1), Design | Progression)])
 def test_a_repetition_without_a_number(rig: Rig, make: Callable[[Any], Event]) -> None:
-    """What has no value or score stays without one, before and after one that has."""
+    """An event without a value or score stays without one, before and after an event that has one."""
     rig.record(make(3))
     assert rig.inbox.repeat(key_of(make(3)), None)
     assert rig.inbox.repeat(key_of(make(3)), 0)
@@ -178,19 +178,19 @@ def test_a_repetition_down_to_the_lowest_number(rig: Rig, number: float) -> None
 
 
 class Mine(str):
-    """A string of the game's own."""
+    """A string subclass of the game's."""
 
     __slots__ = ()
 
 
 class Name(str, enum.Enum):
-    """Names as enums, as some games have them."""
+    """Names as enums, as some games use them."""
 
     SLIME = "kill:slime"
 
 
 class Scalar:
-    """What a library of numbers has: neither an int nor a float, but it compares and counts."""
+    """A number of a numeric library: neither an int nor a float, but it compares and converts."""
 
     def __init__(self, value: float) -> None:
         self.value = value
@@ -208,7 +208,7 @@ class Scalar:
 
 
 class Raises:
-    """An object with which nothing can be done."""
+    """An object whose comparisons raise."""
 
     def __eq__(self, other: object) -> bool:
         raise ZeroDivisionError
@@ -254,7 +254,7 @@ class Unhashable:
     ids=lambda value: type(value).__name__,
 )
 def test_an_unusual_number_takes_a_closer_look(rig: Rig, number: Any) -> None:
-    """Whatever the game passes: false and nothing recorded, never an exception."""
+    """For any argument: it returns false and records nothing; it never raises."""
     rig.record(Design("kill:slime", 1))
     assert rig.inbox.repeat("kill:slime", number) is False
     assert rig.events() == [Design("kill:slime", 1)]
@@ -264,7 +264,7 @@ def test_an_unusual_number_takes_a_closer_look(rig: Rig, number: Any) -> None:
     "key", [None, 5, b"kill:slime", [], {}, Raises(), Unhashable(), object(), ("kill:slime", Raises()), [Raises()]]
 )
 def test_an_unusual_key_takes_a_closer_look(rig: Rig, key: Any) -> None:
-    """The same for names: what cannot be looked up is not known, and no exception says so."""
+    """The same for names: one that cannot be hashed or compared is unknown, without an exception."""
     rig.record(Design("kill:slime", 1))
     assert rig.inbox.repeat(key, 1) is False
     assert rig.events() == [Design("kill:slime", 1)]
@@ -287,7 +287,7 @@ def test_names_of_a_games_own_types_are_their_text(rig: Rig, name: Any) -> None:
 
 
 def test_what_was_not_recorded_before_is_not_repeated(rig: Rig) -> None:
-    """Only what was checked once is taken without a check."""
+    """Only an event that was checked once skips the check."""
     for make in REPEATED:
         assert not rig.inbox.repeat(key_of(make(1)), 1)
     assert rig.take_all() == []
@@ -295,7 +295,7 @@ def test_what_was_not_recorded_before_is_not_repeated(rig: Rig) -> None:
 
 @pytest.mark.parametrize("event", NOT_REPEATED)
 def test_other_kinds_are_records_of_their_own(rig: Rig, event: Event) -> None:
-    """Sessions, errors and health samples have no kind number and come out as they went in."""
+    """Sessions, errors and health samples have no kind number and come out unchanged."""
     rig.record(event, event)
     assert rig.inbox.kinds == {}
     assert rig.events() == [event, event]
@@ -303,7 +303,7 @@ def test_other_kinds_are_records_of_their_own(rig: Rig, event: Event) -> None:
 
 @pytest.mark.parametrize("make", REPEATED)
 def test_fields_make_a_record_of_its_own(rig: Rig, make: Callable[[Any], Event]) -> None:
-    """What a row cannot say is not said by one, and does not make the next one a row with fields."""
+    """An event that does not fit into a row is an entry, and the next event is a row without its fields."""
     rig.record(make(1))
     rig.record(make(2), fields={"x": 1})
     rig.record(make(3), fields={})
@@ -319,7 +319,7 @@ def test_fields_make_a_record_of_its_own(rig: Rig, make: Callable[[Any], Event])
 @pytest.mark.parametrize("same", [False, True])
 @pytest.mark.parametrize("number", [None, 0, 3, -3, 2.5, EXACT])
 def test_a_repetition_with_fields_equals_what_the_slow_way_records(rig: Rig, number: Any, same: bool) -> None:
-    """Also for the next launch, and the fields are the call's own; whether the same came before or not."""
+    """Also for the next launch; each event has its own fields, whether the same came before or not."""
     mine: dict[str, str | int | float] = {"seed": 1, "mode": "größe"}
     for _ in range(2):
         rig.record(Design("a", 1), fields=dict(mine) if same else None)
@@ -335,7 +335,7 @@ def test_a_repetition_with_fields_equals_what_the_slow_way_records(rig: Rig, num
 
 
 def test_the_same_fields_again_are_a_row(rig: Rig) -> None:
-    """From the second time on, 32 bytes; of equal values of other types each is as it was given."""
+    """From the second time on they take 32 bytes; equal values of different types keep their types."""
     for fields in ({"a": 1}, {"a": 1}, {"a": 1.0}, {"a": 1.0}, {"a": 1}, {"b": 1}, {"a": "1"}):
         rig.record(Design("a", 1), fields=fields)
     written: list[bytes] = []
@@ -354,7 +354,7 @@ def test_the_same_fields_again_are_a_row(rig: Rig) -> None:
 
 
 def test_fields_that_change_fill_no_room_of_the_kinds(rig: Rig) -> None:
-    """A game that sends a position with each event has all of them, and rows for its other events."""
+    """A game that sends a position with each event loses none, and its other events are still rows."""
     rig.record(Design("at", 0))
     for number in range(3000):
         assert rig.inbox.repeat("at", 1, fields={"x": number}) or number == 0
@@ -371,7 +371,7 @@ def test_fields_that_change_fill_no_room_of_the_kinds(rig: Rig) -> None:
 
 
 def test_fields_beside_those_of_all_events_are_counted_together(rig: Rig) -> None:
-    """More than fifty together take a closer look, also if they were sent when there were fewer."""
+    """More than fifty together take the slow path, also if they were recorded when there were fewer."""
     fields = {f"k{number}": number for number in range(40)}
     small = {"a": 1}
     for one in (fields, fields, small, small):
@@ -390,7 +390,7 @@ def test_a_repetition_with_fields_and_an_unusual_number_takes_a_closer_look(rig:
 
 
 def test_what_always_has_fields_is_repeated_too(rig: Rig) -> None:
-    """A game that gives an id its fields at each call, from the first on, has the short way from the second on."""
+    """A game that passes an id with its fields from the first call on has the fast path from the second on."""
     rig.record(Design("kill:slime", 1), fields={"weapon": "bow"})
     assert rig.inbox.repeat("kill:slime", 2, fields={"weapon": "axe"})
     assert rig.inbox.repeat("kill:slime", 3)
@@ -412,7 +412,7 @@ def test_fields_are_taken_as_they_were_at_the_call(rig: Rig) -> None:
 
 @pytest.mark.parametrize("number", [EXACT + 1, -EXACT - 1, 2**60, 2**63 - 1, -(2**63)])
 def test_whole_numbers_beyond_floats_stay_exact(rig: Rig, number: int) -> None:
-    """A score or price that a float cannot say takes the long way."""
+    """A score or price that a float cannot hold exactly takes the slow path."""
     rig.record(Business("USD", abs(number) - 1, "a", "b"), Design("a", number), Design("a", 1), Design("a", number))
     found = rig.events()
     assert found == [
@@ -432,7 +432,7 @@ NUMBERS = st.none() | st.integers(-(2**54), 2**54) | st.floats(allow_nan=False, 
     st.lists(st.tuples(st.sampled_from(["a", "b", "kill:größe slime"[:6], "c:d"]), NUMBERS, st.booleans()), max_size=30)
 )
 def test_any_calls_come_out_as_a_plain_list_has_them(calls: list[tuple[str, Any, bool]]) -> None:
-    """Whichever way each takes: the same events in the same order with equal values."""
+    """On either path: the same events in the same order with equal values."""
     rig = Rig()
     for name, number, tries in calls:
         if not tries or not rig.inbox.repeat(name, number):
@@ -445,7 +445,7 @@ def test_any_calls_come_out_as_a_plain_list_has_them(calls: list[tuple[str, Any,
 
 
 def test_a_record_keeps_the_stamp_of_its_moment(rig: Rig) -> None:
-    """Session and context as they were, also where they changed before the writer came."""
+    """Session and context of the call, also if they changed before the writer took the record."""
     stamps = [(SessionRef(str(number), float(number)), Context(f"player {number}")) for number in range(500)]
     for number, (session, context) in enumerate(stamps):
         rig.inbox.use(session, context)
@@ -459,7 +459,7 @@ def test_a_record_keeps_the_stamp_of_its_moment(rig: Rig) -> None:
 @pytest.mark.parametrize("before", [0, 1, 100, 255, 256, 257, 600])
 @pytest.mark.parametrize("after", [0, 1, 100, 255, 256, 257, 600])
 def test_changes_without_events_hide_none(rig: Rig, before: int, after: int) -> None:
-    """However often the context changes around a record: one step of the writer finds it, with its own context."""
+    """However often the context changes around a record, one step of the writer finds it with its own context."""
     contexts = [Context(str(number)) for number in range(before + after + 1)]
     for number, context in enumerate(contexts):
         rig.inbox.use(SESSION, context)
@@ -471,7 +471,7 @@ def test_changes_without_events_hide_none(rig: Rig, before: int, after: int) -> 
 
 
 def test_old_stamps_are_forgotten(rig: Rig) -> None:
-    """A game that changes a field in every frame does not fill the memory; what is in force is kept."""
+    """A game that changes a field in every frame does not fill the memory; the stamp in force is kept."""
     for number in range(5000):
         rig.inbox.use(SESSION, Context(str(number)))
         if number % 10 == 9:
@@ -488,7 +488,7 @@ def test_old_stamps_are_forgotten(rig: Rig) -> None:
 
 
 def test_a_take_tells_whether_there_is_more(rig: Rig) -> None:
-    """Fewer than asked for means that there are no more: the end of a game relies on it."""
+    """Fewer items than requested means that there are no more; the end of a game relies on it."""
     for number in range(20_000):
         if number % 1000 == 0:
             rig.inbox.use(SESSION, Context(str(number)))
@@ -505,7 +505,7 @@ def test_a_take_tells_whether_there_is_more(rig: Rig) -> None:
 
 @pytest.fixture
 def hurried() -> Iterator[None]:
-    """Threads take turns as often as the interpreter lets them."""
+    """Let threads switch as often as the interpreter can."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -515,7 +515,7 @@ def hurried() -> Iterator[None]:
 @pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("pace", [64, 100_000])
 def test_threads_append_while_the_writer_takes(rig: Rig, pace: int) -> None:
-    """Nothing lost, nothing doubled, each with its own session and context, while the journal turns many times."""
+    """No loss, no duplicate, each with its own session and context, while the journal swaps halves many times."""
     threads, events = 4, 12_000
     stamps = [(SessionRef(str(number), float(number)), Context(f"player {number}")) for number in range(threads)]
     started, ended = threading.Barrier(threads + 1), threading.Event()
@@ -599,7 +599,7 @@ def test_threads_change_the_context_while_others_repeat(rig: Rig) -> None:
 
 
 def test_what_the_ring_has_no_room_for_waits_in_memory_in_order(noted: Rig) -> None:
-    """Both halves full: the next ones are kept, come after them, and nothing is dropped."""
+    """If both halves are full, later entries are kept and come after them; nothing is dropped."""
     noted.record(*designs(0, 40_000))
     held = noted.rest()
     assert [record.event for record in held] == designs(0, len(held))
@@ -611,7 +611,7 @@ def test_what_the_ring_has_no_room_for_waits_in_memory_in_order(noted: Rig) -> N
 
 
 def test_once_it_is_drained_the_ring_is_used_again(noted: Rig) -> None:
-    """A writer that catches up makes calls safe from a kill again, in order, any number of times."""
+    """After the writer has caught up, calls survive a kill again, in order, any number of times."""
     expected: list[Event] = []
     found: list[Event] = []
     for lap in range(4):
@@ -627,7 +627,7 @@ def test_once_it_is_drained_the_ring_is_used_again(noted: Rig) -> None:
 
 
 def test_repetitions_spill_too(noted: Rig) -> None:
-    """The short way meets the full half by itself, and the order of one thread's calls stays."""
+    """The fast path handles a full half by itself, and the order of one thread's calls stays."""
     noted.record(Design("n", 0))
     for number in range(1, 40_000):
         if not noted.inbox.repeat("n", number):
@@ -637,7 +637,7 @@ def test_repetitions_spill_too(noted: Rig) -> None:
 
 @pytest.mark.parametrize("drained", [1, 100, ROWS_OF_A_HALF, 15_000])
 def test_what_comes_while_the_spill_drains_stays_in_order(noted: Rig, drained: int) -> None:
-    """The ring is not used before all is taken that waits in memory: a session's end never comes before its start."""
+    """The journal is used again only when memory is empty: a session's end never comes before its start."""
     noted.record(*designs(0, 20_000))
     found: list[Event] = []
     number = 20_000
@@ -650,7 +650,7 @@ def test_what_comes_while_the_spill_drains_stays_in_order(noted: Rig, drained: i
 
 
 def test_an_entry_larger_than_the_ring_is_kept_in_memory(noted: Rig) -> None:
-    """No exception reaches the game, whatever its remote configs or its fields weigh."""
+    """No exception reaches the game, whatever the size of its remote configs or its fields."""
     giant = Context("player", extra={"configurations": {"a": "x" * 300_000}})
     expected: list[tuple[Event, Context]] = []
     for lap in range(3):
@@ -667,7 +667,7 @@ def test_an_entry_larger_than_the_ring_is_kept_in_memory(noted: Rig) -> None:
 
 
 def test_memory_is_bounded_and_what_it_has_no_room_for_is_counted(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a game reports while nobody takes it; the oldest stay."""
+    """However much a game reports while nobody takes it; the oldest entries stay."""
     monkeypatch.setattr(inbox_module, "MAX_SPILLED", 50)
     rig.record(Design("n", 0))
     for number in range(1, 30_000):
@@ -683,7 +683,7 @@ def test_memory_is_bounded_and_what_it_has_no_room_for_is_counted(rig: Rig, monk
 
 
 def test_a_sessions_start_and_end_find_room_in_any_case(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a session whose start was refused nothing could be delivered."""
+    """Without its start, no event of a session could be delivered."""
     monkeypatch.setattr(inbox_module, "MAX_SPILLED", 0)
     for _ in range(2 * ROWS_OF_A_HALF):
         rig.record(Design("n", 1))
@@ -698,7 +698,7 @@ def test_a_sessions_start_and_end_find_room_in_any_case(rig: Rig, monkeypatch: p
 
 
 def test_more_kinds_than_have_numbers_are_recorded_all_the_same(rig: Rig) -> None:
-    """An id with a value that never repeats costs speed, not events and not memory without end."""
+    """Ids that never repeat cost speed, but no events and no unbounded memory."""
     for _ in range(2):
         for number in range(MAX_KINDS + 500):
             rig.record(Design(f"n:{number}", number))
@@ -723,7 +723,7 @@ def test_kinds_that_the_journal_has_no_room_for_are_recorded_all_the_same(noted:
 
 
 def test_a_journal_that_comes_later_learns_every_kind(tmp_path: Path) -> None:
-    """What was recorded before consent is numbered anew, so that the next launch can read its repetitions."""
+    """Kinds from before consent are numbered anew, so that the next launch can read their repeats."""
     rig = Rig()
     rig.record(Design("a", 1))
     assert rig.take_all()
@@ -742,7 +742,7 @@ def test_a_journal_that_comes_later_learns_every_kind(tmp_path: Path) -> None:
 @pytest.mark.parametrize("most", [1, 7, 100, 300])
 @pytest.mark.parametrize("earlier", [0, 1, 100, 20_000])
 def test_what_came_before_the_journal_comes_first(tmp_path: Path, earlier: int, most: int) -> None:
-    """A disk that was held at the start gives a journal later: events wait in memory then, maybe for seconds."""
+    """A disk that is locked at the start gets a journal later; until then events wait in memory, maybe for seconds."""
     rig = Rig()
     rig.record(*designs(0, earlier))
     journal = Journal(tmp_path / "x.ring", rig.clock)
@@ -790,7 +790,7 @@ def test_the_end_of_the_journal_keeps_what_is_left(noted: Rig, events: int) -> N
 
 
 class InboxWalk(RuleBasedStateMachine):
-    """Any order of calls, changes, steps of the writer and kills, against a plain list.
+    """Any sequence of calls, changes, steps of the writer and kills, compared with a plain list.
 
     What the next launch reads of the file is, after every operation, what was recorded and not committed; but for
     what waits in memory because the file is full.
@@ -862,7 +862,7 @@ class InboxWalk(RuleBasedStateMachine):
 
     @rule()
     def next_session(self) -> None:
-        """As `Recorder` does it: the start is recorded for the session before that is in force."""
+        """Start the next session as `Recorder` does: its start is recorded before the session is in force."""
         self.contexts += 1
         session = SessionRef(f"session {self.contexts}", self.rig.clock.monotonic())
         self.rig.inbox.record(User(), self.rig.inbox.stamp_for(session, self.context), self.rig.clock.monotonic(), None)
@@ -876,7 +876,7 @@ class InboxWalk(RuleBasedStateMachine):
 
     @rule(most=st.sampled_from([1, 2, 5, 256, 256, 10_000]), commits=st.booleans())
     def take(self, most: int, commits: bool) -> None:
-        """A step of the writer; it takes again only when what it took before is committed."""
+        """Do a step of the writer; it takes more only when the last records are committed."""
         if self.taken > self.committed:
             self.commit()
         found = self.rig.take(most)
@@ -902,7 +902,7 @@ class InboxWalk(RuleBasedStateMachine):
 
     @rule()
     def kill(self) -> None:
-        """No code runs any more: only the file is left."""
+        """End the process: no more code runs, only the file is left."""
         self.nothing_is_lost_and_nothing_comes_twice()
         assert self.rig.journal is not None
         self.rig.journal.close()

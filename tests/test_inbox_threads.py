@@ -1,4 +1,4 @@
-"""The inbox under threads, without a journal, without a GIL, without room, and in a forked child."""
+"""The inbox with several threads: without a journal, without a GIL, without room, and in a forked child."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.test_inbox import SESSION, Rig
 
 @pytest.fixture
 def hasty() -> object:
-    """Threads that take turns all the time."""
+    """Let threads switch all the time."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     yield
@@ -141,7 +141,7 @@ def test_without_a_gil_appends_take_turns(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_a_child_leaves_the_parents_journal_alone(tmp_path: Path) -> None:
-    """What it records, by whatever way, is counted there and changes no byte of the file."""
+    """Events that it records, on any path, are counted there and change no byte of the file."""
     rig = Rig(tmp_path / "x.ring")
     rig.record(Design("n", 0))
     before = (tmp_path / "x.ring").read_bytes()

@@ -1,4 +1,4 @@
-"""What a kill at the very next moment leaves, and what the next launch makes of it."""
+"""The journal after a kill at any moment, and what the next launch reads from it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def path(tmp_path: Path) -> Path:
 
 
 class Noted:
-    """A journal that an inbox writes into, and what the writer knows."""
+    """A journal to which an inbox writes, and the writer's position."""
 
     def __init__(self, path: Path, session: SessionRef = SESSION, context: Context = CONTEXT) -> None:
         self.clock = ManualClock()
@@ -89,7 +89,7 @@ class Noted:
             self.inbox.record(event, self.inbox.stamp, at, fields)
 
     def commit(self, most: int = 500) -> list[Event]:
-        """Take as the writer does; what comes is committed, and the file is told."""
+        """Take as the writer does; commit the items and tell the journal."""
         items = self.inbox.take(most)
         self.journal.committed(self.journal.position)
         return [item.record().event if isinstance(item, Repeated) else item.event for item in items]
@@ -121,13 +121,13 @@ def numbers(*values: int) -> list[Event]:
 
 
 def is_part(found: Sequence[Event], whole: Sequence[Event]) -> bool:
-    """Whether these are some of those, in their order and each once."""
+    """Return whether these are some of those events, in the same order and each once."""
     rest = iter(whole)
     return all(event in rest for event in found)
 
 
 def damaged(folder: Path, events: Sequence[Event], place: int, junk: bytes, fields: Any = None) -> Leftover:
-    """What is read of a journal of these events after something else was written into the file."""
+    """Write other bytes into the journal of these events; return what is read then."""
     path = folder / "damaged.ring"
     made = Noted(path)
     made.note(*events, fields=fields)
@@ -165,7 +165,7 @@ def test_every_kind_of_event_can_be_noted() -> None:
 
 
 def test_what_is_committed_does_not_come_back(noted: Noted, path: Path) -> None:
-    """The file itself knows how far the writer came."""
+    """The file itself has the writer's position."""
     noted.note(*numbers(*range(10)))
     assert noted.commit(7) == numbers(*range(7))
     assert events_of(rest(path)) == numbers(7, 8, 9)
@@ -203,7 +203,7 @@ def test_both_halves_are_used_over_and_over(noted: Noted, path: Path, fields: An
 
 
 def test_a_writer_that_falls_behind_costs_notes_not_records(noted: Noted, path: Path) -> None:
-    """Nothing that is not committed is overwritten; the rest goes without a note, and is noted again later."""
+    """No uncommitted entry is overwritten; further ones stay in memory, and later ones go to the journal again."""
     noted.note(*(Design("n", number) for number in range(40_000)))
     kept = len(rest(path).records)
     assert 10_000 < kept < 40_000
@@ -215,7 +215,7 @@ def test_a_writer_that_falls_behind_costs_notes_not_records(noted: Noted, path: 
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A file with events in both halves."""
+    """Make a file with events in both halves."""
     path = tmp_path_factory.mktemp("full") / "x.ring"
     made = Noted(path)
     made.note(*(Design("n", number) for number in range(10_000)))
@@ -237,7 +237,7 @@ def test_events_behind_a_damaged_beginning_of_a_half_are_read(full: bytes, half:
 
 @pytest.mark.parametrize("bit", [0, 4, 22, 40, 62, 63])
 def test_a_position_beyond_all_that_was_written_is_damaged(noted: Noted, path: Path, bit: int) -> None:
-    """It hides nothing: the database knows, too, what it has."""
+    """It hides nothing: the database has its own position."""
     noted.note(*numbers(*range(10)))
     noted.commit(7)
     noted.journal.stored(noted.journal.position, 0)
@@ -247,7 +247,7 @@ def test_a_position_beyond_all_that_was_written_is_damaged(noted: Noted, path: P
 
 
 def test_a_damaged_beginning_of_a_half_that_was_committed_costs_nothing(noted: Noted, path: Path) -> None:
-    """What is on the disk already is not counted as lost."""
+    """Events that are already on the disk are not counted as lost."""
     noted.note(*(Design("n", number) for number in range(100)))
     noted.commit_all()
     content = bytearray(path.read_bytes())
@@ -275,13 +275,13 @@ def test_closing_removes_the_file(path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"x" * SIZE, b"\0" * SIZE, b"short"])
 def test_a_file_that_is_no_journal_is_empty(content: bytes) -> None:
-    """Garbage gives nothing, and nothing worse."""
+    """Garbage gives no records and no errors."""
     assert Leftover(content).records == []
 
 
 @pytest.mark.parametrize("what", [0, 2, 3, 4, 5, 17, 2**31 + 1])
 def test_an_event_that_seems_to_be_something_else_is_counted(noted: Noted, path: Path, what: int) -> None:
-    """Of an entry only the word may be damaged that says what it is: then nothing else shows that it was an event."""
+    """If only the type in an entry's head is damaged, the entry still counts as an event, by its checksum."""
     noted.note(Design("a", 1), Error(Severity.ERROR, "in the middle"), Design("a", 2))
     content = bytearray(path.read_bytes())
     body = content.index(b"in the middle")
@@ -295,7 +295,7 @@ def test_an_event_that_seems_to_be_something_else_is_counted(noted: Noted, path:
 @pytest.mark.parametrize("earlier", [0, 10_000])
 @pytest.mark.parametrize("cut", [0, 100, KINDS - 1, KINDS, KINDS + 3000, KINDS + HALF, SIZE - 1])
 def test_of_a_file_that_was_cut_off_the_beginning_is_read(noted: Noted, path: Path, earlier: int, cut: int) -> None:
-    """A loss is counted; where only room was cut off that nothing had been written to, none is."""
+    """A loss is counted; if only empty room was cut off, none is."""
     for number in range(earlier):
         noted.note(Design("n:1", float(number)))
         noted.commit()
@@ -308,7 +308,7 @@ def test_of_a_file_that_was_cut_off_the_beginning_is_read(noted: Noted, path: Pa
 
 
 def halves() -> st.SearchStrategy[int]:
-    """Places in the file that matter: the head, the first kinds, the first entries of each half."""
+    """Return important places in the file: the head, the first kinds, the first entries of each half."""
     return st.sampled_from([0, 64, KINDS, KINDS + HALF]).flatmap(lambda start: st.integers(start, start + 6000))
 
 
@@ -319,7 +319,7 @@ def halves() -> st.SearchStrategy[int]:
 )
 @given(place=st.integers(KINDS, KINDS + 9000), junk=st.binary(min_size=1, max_size=40))
 def test_damage_costs_what_it_hit_and_changes_nothing_else(tmp_path: Path, place: int, junk: bytes) -> None:
-    """Whatever stands in the file: everything around it is read as it was noted."""
+    """Whatever damage is in the file, all entries around it are read as they were written."""
     events = numbers(*range(100))
     left = damaged(tmp_path, events, place, junk, fields={"a": 1})
     found = events_of(left)
@@ -329,7 +329,7 @@ def test_damage_costs_what_it_hit_and_changes_nothing_else(tmp_path: Path, place
 
 
 def mixed(after: bytes, before: bytes, written: bytes) -> Iterator[list[Event]]:
-    """What is read where one sector of `after` that differs from `written` is as it was in `before`."""
+    """Read the file after a power cut: one sector of `after` that differs from `written` is as in `before`."""
     for place in range(KINDS, SIZE, 512):
         sector = slice(place, place + 512)
         if written[sector] != after[sector]:
@@ -353,7 +353,7 @@ def test_a_sector_that_did_not_reach_the_disk_costs_what_was_in_it(noted: Noted,
 
 
 def test_a_sector_of_an_earlier_lap_is_not_read_as_new(noted: Noted, path: Path) -> None:
-    """After a power cut a sector may be what it was before it was wiped: no old event comes twice by that."""
+    """After a power cut a sector may be as before the wipe: no old event comes twice."""
     laps = []
     for number in range(20_000):
         noted.note(Design(f"n:{number % 10}", float(number)), at=noted.clock.advance(1 / 1200))
@@ -371,7 +371,7 @@ def test_a_sector_of_an_earlier_lap_is_not_read_as_new(noted: Noted, path: Path)
 
 @pytest.mark.parametrize("value", [None, 0, -3, 2.5, 1e300, 2**53, 2**53 + 1, -(2**62), -0.0, 5e-324, float(2**53)])
 def test_a_repeated_design_event_keeps_its_value(noted: Noted, path: Path, value: float | None) -> None:
-    """The short form says the same as the long one."""
+    """A row and a full entry decode to the same event."""
     noted.note(*[Design("kill:slime", value)] * 3)
     assert events_of(rest(path)) == [Design("kill:slime", value)] * 3
     assert noted.commit_all() == [Design("kill:slime", value)] * 3
@@ -389,7 +389,7 @@ def test_the_short_form_belongs_to_its_session_and_context(noted: Noted, path: P
 
 
 def test_a_row_that_was_half_written_is_none(noted: Noted, path: Path) -> None:
-    """A kill in the middle of an append: what is not whole was never recorded."""
+    """After a kill in the middle of an append, the incomplete entry is ignored."""
     noted.note(*(Design("a", number) for number in range(3)))
     content = path.read_bytes()
     end = content.rindex(struct.pack("<dQ", 2.0, 1)) + 16
@@ -400,7 +400,7 @@ def test_a_row_that_was_half_written_is_none(noted: Noted, path: Path) -> None:
 
 
 def test_an_entry_that_was_half_written_is_none(noted: Noted, path: Path) -> None:
-    """The same for what is longer than a row."""
+    """The same for an entry, which is longer than a row."""
     for number in range(3):  # with other fields each time: with the same ones it would be a row
         noted.note(Design("a", number), fields={"text": "x" * 100, "number": number})
     content = path.read_bytes()
@@ -472,7 +472,7 @@ def test_the_rest_of_a_session_goes_on_where_its_row_stopped(noted: Noted, path:
 
 @pytest.mark.parametrize(("row_at", "length"), [(1_700_000_000.4, 43), (1_699_999_000.0, 42)])
 def test_a_session_lasted_until_its_last_record(noted: Noted, path: Path, row_at: float, length: int) -> None:
-    """What was played since the row was saved counts; a pause since then does not."""
+    """The time played since the row was saved counts; a pause since then does not."""
     row = OpenSession(SESSION.id, 1, 1.6e9, row_at, None, 42.5, b'"user_id":"player"')
     noted.note(Design("last"), at=1001.0)
     found = recover(MemoryOutbox(["test"]), path, row)
@@ -481,7 +481,7 @@ def test_a_session_lasted_until_its_last_record(noted: Noted, path: Path, row_at
 
 
 def test_what_the_outbox_has_is_not_added_again(noted: Noted, path: Path) -> None:
-    """A kill between the commit and the note of it in the file doubles nothing."""
+    """A kill between the commit and its mark in the file makes no duplicate."""
     noted.note(*numbers(*range(4)))
     noted.inbox.take(2)
     outbox = MemoryOutbox(["test"])
@@ -493,7 +493,7 @@ def test_what_the_outbox_has_is_not_added_again(noted: Noted, path: Path) -> Non
 
 
 def test_a_session_that_had_ended_is_not_ended_again(noted: Noted, path: Path) -> None:
-    """The end may be among what was not committed."""
+    """The session's end may be among the uncommitted records."""
     row = OpenSession(SESSION.id, 1, 1.7e9, 1.7e9, None, 1.0, b'"user_id":"player"')
     outbox = MemoryOutbox(["test"])
     outbox.transact(lambda transaction: transaction.save_session(row))

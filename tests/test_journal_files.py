@@ -1,4 +1,4 @@
-"""What lies in the place of a journal may be anybody's: it is read if it is ours, and costs only itself if not."""
+"""A file in the place of a journal may belong to anybody: it is read only if it is ours, and harms nothing else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ is_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, re
 
 @pytest.fixture
 def data(tmp_path: Path) -> Iterator[Path]:
-    """A data folder; what belongs to it in shared memory is removed at the end."""
+    """Return a data folder; its files in shared memory are removed at the end."""
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)
     yield folder
@@ -51,7 +51,7 @@ def shared(data: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def stranger() -> Iterator[int]:
-    """The id of a second user of this machine."""
+    """Return the id of a second user of this machine."""
     name = f"ga{uuid.uuid4().hex[:8]}"
     made = subprocess.run(["useradd", "--no-create-home", name], capture_output=True, text=True, check=False)
     if made.returncode:
@@ -63,7 +63,7 @@ def stranger() -> Iterator[int]:
 
 
 def as_user(user: int, work: Callable[[], None]) -> None:
-    """Have another user do something, in a process of their own."""
+    """Run a function as another user, in a process of its own."""
 
     def run() -> None:
         os.setuid(user)
@@ -76,7 +76,7 @@ def as_user(user: int, work: Callable[[], None]) -> None:
 
 
 def make_journal(path: Path, *events: Event) -> None:
-    """A real journal, left by a process that was killed."""
+    """Make a real journal by killing a process."""
     made = Noted(path)
     made.note(*events)
     made.journal.let_go()
@@ -215,7 +215,7 @@ def test_only_so_many_journals_are_picked_up(data: Path, shared: Path) -> None:
 
 
 def test_a_file_that_is_there_already_is_not_taken_for_a_new_journal(data: Path, shared: Path) -> None:
-    """Whoever made it may have it open."""
+    """The other user who made it may have it open."""
     shared.mkdir(mode=0o700)
     path = shared / "journal-x.ring"
     path.touch()
@@ -242,7 +242,7 @@ def test_a_journal_that_cannot_be_removed_says_that_it_is_done(tmp_path: Path, m
 
 
 def test_marking_a_journal_as_done(tmp_path: Path) -> None:
-    """What was recovered is not recovered again, whatever becomes of the file."""
+    """A recovered record is not recovered again, whatever happens to the file."""
     path = tmp_path / "journal-x.ring"
     make_journal(path, *numbers(1, 2, 3))
     assert len(Leftover(journal.read(path)).records) == 3

@@ -1,4 +1,4 @@
-"""A file as a destination: a line for each event, none lost, none twice."""
+"""A file as a destination: one line for each event, none lost, none twice."""
 
 from __future__ import annotations
 

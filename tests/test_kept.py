@@ -1,4 +1,4 @@
-"""Kept values: each has its check and its default, and what is wrong costs only itself."""
+"""Kept values: each has its check and its default, and an invalid one does not affect the others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def say(cause: str, _message: str) -> None:
     ],
 )
 def test_each_value_has_its_check(name: str, right: str, wrong: list[object]) -> None:
-    """What is right passes as it is, what is wrong is as if it had not been kept, and said."""
+    """A valid value passes unchanged; an invalid one counts as not kept, and is reported."""
     assert kept.value(name, right, say) == right
     for found in wrong:
         said_causes.clear()

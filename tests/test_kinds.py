@@ -1,4 +1,4 @@
-"""An event kind is one class: a made-up one goes through every part without a change to any of them."""
+"""An event kind is one class: a made-up one passes through every part without a change to any of them."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ tracker.close()
 
 @pytest.fixture
 def probe() -> Iterator[type[Event]]:
-    """The kind in this process, until the test is over."""
+    """Define the kind in this process until the test is over."""
     scope: dict[str, Any] = {}
     exec(PROBE, scope)
     yield scope["Probe"]
@@ -112,7 +112,7 @@ def probe() -> Iterator[type[Event]]:
 
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
-    """A collector that knows the kind."""
+    """Start a collector that knows the kind."""
     running = Collector(tmp_path, patches=PROBE)
     yield running
     running.stop()

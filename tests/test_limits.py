@@ -1,4 +1,4 @@
-"""The page of limits and the code: each value the same, no bound missing."""
+"""The page of limits agrees with the code: equal values, and no bound is missing."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Row(NamedTuple):
 
 
 def rows() -> list[Row]:
-    """All rows of the page's tables."""
+    """Return all rows of the page's tables."""
     lines = (line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("|"))
     cells = ([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines)
     return [Row(*some) for some in cells if some[1].startswith("`")]
@@ -63,7 +63,7 @@ def rows() -> list[Row]:
 
 @functools.cache
 def constants() -> frozenset[str]:
-    """The constants of the package's modules whose names say a bound, without `ga_pygame.` in front."""
+    """Return the constants of the package whose names mean a bound, without `ga_pygame.` in front."""
     found: set[str] = set()
     for path in PACKAGE.rglob("*.py"):
         module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
@@ -75,7 +75,7 @@ def constants() -> frozenset[str]:
 
 
 def valued(name: str) -> Any:
-    """What a name of the page stands for: a constant of a module, or an attribute of one, such as a class's."""
+    """Return the value of a name on the page: a constant of a module, or an attribute of one, such as a class's."""
     parts = name.split(".")
     count = next(n for n in range(len(parts) - 1, 0, -1) if is_module(parts[:n]))
     found: Any = importlib.import_module(".".join(["ga_pygame", *parts[:count]]))
@@ -86,14 +86,14 @@ def valued(name: str) -> Any:
 
 
 def is_module(parts: list[str]) -> bool:
-    """Whether a part of the package has that name."""
+    """Return whether the package has a module or folder of that name."""
     path = PACKAGE.joinpath(*parts)
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.constant.strip("`"))
 def test_value(row: Row) -> None:
-    """What the page says is what the code does, with its unit, and the page says what happens beyond it."""
+    """Each value on the page is the code's, with its unit, and the page says what happens above it."""
     value = valued(row.constant.strip("`"))
     number = row.value.split()[0]
     assert float(number) == float(value), f"{row.constant} is {value!r}"

@@ -1,4 +1,4 @@
-"""One contract for every outbox: on disk, in memory, and the one that changes from one to the other."""
+"""One contract for every outbox: on disk, in memory, and the one that changes between both."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def texts(batch: Batch | None) -> list[str]:
 
 
 def waiting(outbox: Outbox, name: str) -> list[str]:
-    """All that waits for a destination, read without changing anything."""
+    """Return all records that wait for a destination, without any change."""
     batch = outbox.lease(name, 10**6, 10**9)
     if batch is None:
         return []
@@ -107,7 +107,7 @@ def test_records_are_leased_in_the_order_of_recording(outbox: Outbox) -> None:
 
 
 def test_each_destination_gets_each_record_once(outbox: Outbox) -> None:
-    """What one destination has settled still waits for the other, and is gone after both."""
+    """A record that one destination has settled still waits for the other, and is gone after both."""
     add(outbox, record("a"), record("b"))
     outbox.settle(lease(outbox, "first"))
     assert outbox.lease("first", 500, 10**6) is None
@@ -256,7 +256,7 @@ def test_clear_forgets_everything(outbox: Outbox) -> None:
 
 
 def room_of(one: NewRecord, path: Path) -> int:
-    """The bytes that a record takes which was added alone: on the disk with its block, in memory as it is sent."""
+    """Return the bytes that a record takes if added alone: on the disk with its block, in memory as it is sent."""
     (block,) = blocks([(one, None)], 1)
     return block.size if path.is_file() else len(one.stored(1).payload)
 
@@ -295,7 +295,7 @@ def test_room_is_made_by_whole_sessions(outbox: Outbox) -> None:
 
 
 def room_of_all(outbox: Outbox) -> int:
-    """The bytes that all of 120 records take that were added alone."""
+    """Return the bytes that all of 120 records take if each is added alone."""
     one = record("s1 00")
     is_in_memory = isinstance(outbox, MemoryOutbox) or outbox.journal_path() is None
     (block,) = blocks([(one, None)], 1)
@@ -314,7 +314,7 @@ def test_what_waits_long_costs_no_more(outbox: Outbox, count: int) -> None:
 
 
 def settle_all(outbox: Outbox, name: str) -> list[str]:
-    """Everything that waits for a destination, delivered to it."""
+    """Deliver and return all records that wait for a destination."""
     found: list[str] = []
     while batch := outbox.lease(name, 10**6, 10**9):
         found += texts(batch)
@@ -366,7 +366,7 @@ def test_cut_takes_the_longest_start(max_events: int) -> None:
 
 
 class OutboxWalk(RuleBasedStateMachine):
-    """Any order of additions, leases, verdicts, trims and restarts, against two plain lists."""
+    """Any sequence of additions, leases, verdicts, trims and restarts, compared with two plain lists."""
 
     kind: str
     step = 7
@@ -389,11 +389,11 @@ class OutboxWalk(RuleBasedStateMachine):
         return MAKERS[self.kind](self.folder / "outbox.sqlite3")
 
     def split(self, names: Sequence[str]) -> list[tuple[str, ...]]:
-        """What of one transaction's records goes together when room is made."""
+        """Split one transaction's records into those that are dropped together."""
         return [(name,) for name in names]
 
     def size(self, unit: tuple[str, ...]) -> int:
-        """The room that it takes, in bytes."""
+        """Return their size in bytes."""
         return sum(len(name) + 1 for name in unit)
 
     @rule(categories=st.lists(st.sampled_from(["design", "user", "business"]), max_size=4), fails=st.booleans())
@@ -498,7 +498,7 @@ class SqliteWalk(OutboxWalk):
     step = 30
 
     def split(self, names: Sequence[str]) -> list[tuple[str, ...]]:
-        """Neighbours lie in one block where all or none of them are protected."""
+        """Split them into blocks: neighbours share one if all or none of them are protected."""
         groups = itertools.groupby(names, lambda name: self.kinds[name] in PROTECTED)
         return [tuple(run) for _, run in groups]
 
@@ -508,7 +508,7 @@ class SqliteWalk(OutboxWalk):
 
     @rule()
     def restart(self) -> None:
-        """The process ends in the middle of anything; the next one finds every record that was not settled."""
+        """Restart the process at any point; the next one finds every record that was not settled."""
         self.outbox.close()
         self.leased.clear()
         self.outbox = self.open()
@@ -561,7 +561,7 @@ def put(outbox: Outbox, amount: float, slot: str = "a", name: str = "sums") -> N
 
 
 def frozen(batch: Batch) -> tuple[str, float, str]:
-    """Slot, value and key of a leased sum."""
+    """Return slot, value and key of a leased sum."""
     (one,) = batch.records
     found = json.loads(b"{" + one.payload)
     return found["slot"], found["value"], found["key"]

@@ -1,4 +1,4 @@
-"""Whether all blocks are there: damage is noticed, and a file that is healthy is never taken for a damaged one."""
+"""The check that all blocks are there: it notices damage, and never takes a healthy file for a damaged one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def record(number: int, session: int, category: str = "design") -> NewRecord:
 
 
 class WholeWalk(RuleBasedStateMachine):
-    """Two copies of the game on one file, whose destinations come and go, do whatever removes blocks."""
+    """Two copies of the game on one file: their destinations come and go, and blocks are removed in every way."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class WholeWalk(RuleBasedStateMachine):
 
     @rule(copy=st.integers(0, 1), names=st.sampled_from(DESTINATIONS))
     def restart(self, copy: int, names: Sequence[str]) -> None:
-        """With other destinations: a new one begins now; the events of one that is gone stay until room is made."""
+        """Restart with other destinations: a new one begins now; a removed one's events stay until room is made."""
         self.copies[copy].close()
         self.leases = {place: batch for place, batch in self.leases.items() if place[0] != copy}
         self.names[copy] = names
@@ -121,7 +121,7 @@ class WholeWalk(RuleBasedStateMachine):
     @precondition(lambda self: not self.leases)
     @rule(data=st.data())
     def damage_a_line(self, data: st.DataObject) -> None:
-        """What is left of a block keeps its ids; the others of it are counted."""
+        """Damage a line of a block: the readable records keep their ids, the others are counted."""
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
             rows = connection.execute("SELECT last_id, lines FROM blocks").fetchall()
             if rows:
@@ -135,7 +135,7 @@ class WholeWalk(RuleBasedStateMachine):
         for copy, outbox in enumerate(self.copies):
             for name in self.names[copy]:
                 if not any(place[1] == name for place in self.leases):
-                    batch = outbox.lease(name, 10**6, 10**9)  # raises where a block is missed
+                    batch = outbox.lease(name, 10**6, 10**9)  # raises if a block is missing
                     if batch is not None:
                         outbox.release(batch)
         with closing(sqlite3.connect(self.path)) as connection:
@@ -190,7 +190,7 @@ def test_blocks_that_are_gone_by_themselves_are_noticed(path: Path, gone: str) -
 
 
 def as_version_2(path: Path, kept: str = "1") -> None:
-    """Turn a file into what the second version made; only the blocks of which that is true are left."""
+    """Turn a file into one of schema version 2, with only the blocks for which an SQL condition holds."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for statement in (
             f"DELETE FROM blocks WHERE NOT ({kept})",

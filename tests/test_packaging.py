@@ -1,4 +1,4 @@
-"""What is in the wheel and the sdist, and what installing them brings along."""
+"""The contents of the wheel and the sdist, and what an installation adds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DATA = {".toml", ".js", ".css", ".typed", ".md"}
 
 
 def requirements(extra: str) -> list[str]:
-    """The requirements of an extra as pyproject.toml has them, or of the package itself."""
+    """Return the requirements of the package or of an extra, as in pyproject.toml."""
     if sys.version_info >= (3, 11):
         import tomllib  # noqa: PLC0415
     else:
@@ -27,7 +27,7 @@ def requirements(extra: str) -> list[str]:
 
 
 def files_of(folder: str) -> set[str]:
-    """What the repository has there."""
+    """Return the repository's files in a folder."""
     return {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / folder).rglob("*")
@@ -37,7 +37,7 @@ def files_of(folder: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a wheel and an sdist of this repository."""
+    """Return a folder with a wheel and an sdist of this repository."""
     pytest.importorskip("hatchling", reason="hatchling is not installed; it is in the dev extra")
     folder = tmp_path_factory.mktemp("dist")
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""POGR: one session's life for each session of the game, what each event becomes, and a verdict for every answer."""
+"""POGR: one POGR session for each session of the game, the form of each event, and a verdict for every answer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def refusal(status: int, error: str = "no") -> Reply:
 
 
 class Service:
-    """A POGR that is well: counts sessions, knows which are open, and can be told to answer otherwise."""
+    """A working POGR: it counts sessions, knows which are open, and can be told to answer otherwise."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
@@ -71,7 +71,7 @@ class Service:
 
 
 class Rig:
-    """A writer's state, an outbox, an uploader and a POGR that is well."""
+    """A writer's state, an outbox, an uploader and a working POGR."""
 
     def __init__(self, kept: Mapping[str, str] | None = None) -> None:
         self.clock = ManualClock()
@@ -126,7 +126,7 @@ class Rig:
         self.state = self.outbox.transact(work)
 
     def send(self, *, patience: int = 400) -> None:
-        """Steps until nothing waits any more, or patience ends."""
+        """Step until no record waits, at most a fixed number of times."""
         self.uploader.urge()
         for _ in range(patience):
             delay = self.uploader.step(self.clock.monotonic())
@@ -237,7 +237,7 @@ def test_custom_fields_go_along(rig: Rig) -> None:
 
 
 def test_an_attempts_duration_goes_along(rig: Rig) -> None:
-    """Seconds since the attempt's own Start; none where that was never seen."""
+    """Seconds since the attempt's own Start; none if that was never seen."""
     rig.report(User(), Progression(Status.START, ("forest",)))
     rig.clock.advance(12.34)
     rig.report(Progression(Status.COMPLETE, ("forest",)), Progression(Status.FAIL, ("forest",)))
@@ -394,7 +394,7 @@ def test_a_service_that_stumbles_gets_each_event_in_order(rig: Rig) -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_refused_session_begins_anew_once_and_names_the_former(rig: Rig, status: int) -> None:
-    """What was left goes to a new session, tied to the old one, and nothing is lost."""
+    """Remaining events go to a new session, linked to the old one, and nothing is lost."""
     rig.report(User(), Design("a"))
     rig.send()
     rig.service.open.clear()
@@ -527,7 +527,7 @@ def test_an_end_waits_for_a_connection(rig: Rig) -> None:
 
 
 def test_an_end_that_pogr_drops_still_ends_the_session(rig: Rig) -> None:
-    """The session is over even where its last event was refused."""
+    """The session is over even if its last event was refused."""
     rig.service.script = lambda command: refusal(400) if command == "event" else None
     rig.report(User())
     rig.report(SessionEnd(1, "quit"))

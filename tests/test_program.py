@@ -1,4 +1,4 @@
-"""Which game this is, where it has no keys of its own to tell."""
+"""The name and the data folder of a game, with and without keys."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAY = "from ga_pygame import program\nprint(program.name())\n"
 
 
 def name_of(*command: str, cwd: Path) -> str:
-    """What a game that is started like this is called."""
+    """Return the name of a game that is started like this."""
     done = subprocess.run(
         [sys.executable, *command], capture_output=True, text=True, check=True, cwd=cwd, env={"PYTHONPATH": str(ROOT)}
     )

@@ -1,4 +1,4 @@
-"""Attempts: the Fail that is added for an attempt left open, against a model."""
+"""Progression attempts: the Fail for an attempt that was left open, compared with a model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ga_pygame.testing import ManualClock
 
 
 class Rig:
-    """An area and what it posted."""
+    """An area and the events that it posted."""
 
     def __init__(self, *, strict: bool = True) -> None:
         self.diagnostics = Diagnostics(strict=strict)
@@ -201,7 +201,7 @@ LEVELS = st.lists(st.sampled_from(["a", "b"]), min_size=1, max_size=2).map(tuple
 
 
 class ProgressionWalk(RuleBasedStateMachine):
-    """Any order of calls, against the rule of the documentation in five lines."""
+    """Any sequence of calls, compared with the documented rule in five lines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -246,7 +246,7 @@ TestProgressionWalk: Any = ProgressionWalk.TestCase
 
 
 class RecordedRig(Rig):
-    """The same on a real recorder, so that steps that repeat themselves take the short way."""
+    """An area on a real recorder, so that repeated steps take the fast path."""
 
     def __init__(self, *, strict: bool = True) -> None:
         super().__init__(strict=strict)
@@ -263,7 +263,7 @@ class RecordedRig(Rig):
 
 
 class RecordedWalk(ProgressionWalk):
-    """The same story told by repetitions."""
+    """The same sequences with repeated steps."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -301,7 +301,7 @@ def test_scores_of_repeated_steps_are_their_own() -> None:
 
 
 class Odd(str):
-    """A level of a game that is looked up as its text, and cannot be compared with another."""
+    """A level of a game that has its text's hash, and raises in comparisons."""
 
     def __hash__(self) -> int:
         return str.__hash__(self)

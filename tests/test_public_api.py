@@ -1,4 +1,4 @@
-"""The outside of the package: what is public, that it is documented, and that it does not change by accident."""
+"""The public API: its names, their documentation, and no change by accident."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_the_areas_attributes(area: type, tmp_path: Path) -> None:
 
 
 def documented_names() -> dict[str, set[str]]:
-    """What `docs/events.md` lists, by object; names that are no attributes (`await`, `[1]`) left out."""
+    """Return the names in `docs/events.md` by object; without those that are no attributes (`await`, `[1]`)."""
     page = (Path(__file__).parent.parent / "docs" / "events.md").read_text(encoding="utf-8")
     table = page.partition("**All names.**")[2].partition("**Without patching.**")[0]
     rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| ")][1:]

@@ -1,4 +1,4 @@
-"""The stamp on what the game reports."""
+"""The recorder: stamps, held events, and nothing recorded while it is closed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Rig:
 
     @property
     def records(self) -> list[Record]:
-        """All that was recorded so far."""
+        """Return all records so far."""
         self._taken += self.recorder.take_all()
         return self._taken
 
@@ -62,7 +62,7 @@ def test_a_record_has_the_stamp_of_its_moment() -> None:
 
 
 def test_what_must_not_wait_is_committed_at_once() -> None:
-    """Errors, purchases and session ends; a session's other events within 0.05 s."""
+    """Errors, purchases and session ends at once; other events within 0.05 s."""
     rig = Rig()
     event: Event
     for event in (Design("a"), User()):
@@ -105,7 +105,7 @@ def test_early_records_learn_who_plays_and_in_which_session() -> None:
 
 
 def test_while_closed_nothing_is_repeated_either() -> None:
-    """What was recorded before the end, or before the player's no, opens no way around it."""
+    """Kinds recorded before the end, or before the player denied consent, do not leave the fast path open."""
     rig = Rig()
     rig.recorder.session = SESSION
     rig.recorder.post(Design("a", 1), None)
@@ -121,7 +121,7 @@ def test_while_closed_nothing_is_repeated_either() -> None:
 
 
 def test_the_end_of_the_journal_does_not_open_what_is_closed(tmp_path: Path) -> None:
-    """What the writer had left is kept, and a call that repeats it is still counted instead of recorded."""
+    """Entries that the writer had not taken are kept, and a repeat of one is still counted instead of recorded."""
     rig = Rig()
     journal = Journal(tmp_path / "x.ring", rig.clock)
     rig.recorder.attach(journal)
@@ -135,7 +135,7 @@ def test_the_end_of_the_journal_does_not_open_what_is_closed(tmp_path: Path) -> 
 
 
 def test_records_given_back_are_safe_from_a_kill(tmp_path: Path) -> None:
-    """What was reported before consent or before `start()` goes into the journal with the player it then has."""
+    """Events from before consent or `start()` go into the journal with the player that is known then."""
     rig = Rig(holding=True)
     rig.recorder.post(Design("early", 1), None)
     path = tmp_path / "x.ring"
@@ -155,7 +155,7 @@ def test_records_given_back_are_safe_from_a_kill(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reason", [None, Drop.NOT_RUNNING])
 def test_a_tracker_that_nobody_takes_from_remembers_no_contexts(reason: Drop | None) -> None:
-    """A game that sets a field in every frame fills no memory, whether the tracker is off or not started yet."""
+    """A game that sets a field in every frame does not fill the memory if the tracker is off or not started yet."""
     rig = Rig()
     rig.recorder.closed = reason
     for number in range(20_000):
@@ -165,7 +165,7 @@ def test_a_tracker_that_nobody_takes_from_remembers_no_contexts(reason: Drop | N
 
 
 def test_contexts_without_events_drop_nothing() -> None:
-    """Only events count as lost, and only events take the room of events."""
+    """Only events count as lost, and only they take the room for events."""
     rig = Rig()
     rig.recorder.session = SESSION
     for number in range(110_000):
@@ -187,7 +187,7 @@ def test_custom_fields_without_an_end_end() -> None:
 
 
 def test_a_sessions_start_and_end_are_held_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a session whose start was refused nothing could be delivered."""
+    """Without its start, no event of a session could be delivered."""
     monkeypatch.setattr("ga_pygame.recording.recorder.MAX_HELD", 3)
     rig = Rig(holding=True)
     for number in range(5):

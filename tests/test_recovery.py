@@ -1,4 +1,4 @@
-"""A dead launch is picked up once and closed, whatever state its journal is in and whether or not it can be removed."""
+"""A dead launch is recovered once, in whatever state its journal is, and even if that cannot be removed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ MIXED = [
 
 
 class Machine:
-    """A data folder, and launches that come one after the other."""
+    """A data folder, and launches one after the other."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "outbox.sqlite3"
@@ -61,7 +61,7 @@ class Machine:
         self.sent: list[dict[str, Any]] = []
 
     def dies(self, *events: Any, row: OpenSession | None = None) -> Path:
-        """A launch that notes some events and is killed."""
+        """Launch, record some events, and die."""
         outbox = SqliteOutbox(self.path, ["test"])
         path = outbox.journal_path()
         assert path is not None
@@ -74,7 +74,7 @@ class Machine:
         return path
 
     def launch(self) -> list[dict[str, Any]]:
-        """A launch that recovers what is there and sends everything; what it sent."""
+        """Launch, recover, and send everything; return the sent events."""
         outbox = SqliteOutbox(self.path, ["test"])
         recover(outbox, Encoder(ManualClock()), self.diagnostics)
         found = []
@@ -104,7 +104,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def refuse_to_remove_journals(patched: pytest.MonkeyPatch) -> None:
-    """As Windows does while a scanner has a file open."""
+    """Make the removal of journals fail, as on Windows while a scanner has a file open."""
     unlink = os.unlink
 
     def refuse(path: Any, **more: Any) -> None:
@@ -137,7 +137,7 @@ def test_a_journal_that_cannot_be_removed_comes_once(machine: Machine, monkeypat
 def test_either_word_that_a_journal_is_done_is_enough(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """Its head where the outbox was replaced; the outbox where the file cannot be written either."""
+    """Its head if the outbox was replaced; the outbox if the file cannot be written either."""
     path = machine.dies(*numbers(1, 2, 3), row=ROW)
     with monkeypatch.context() as patched:
         refuse_to_remove_journals(patched)
@@ -247,7 +247,7 @@ def test_a_session_is_ended_whose_end_is_lost(machine: Machine) -> None:
 
 
 class Rot:
-    """Damage to a journal of every kind of entry.
+    """A journal with every type of entry, and damage to it.
 
     Attributes:
         content: The journal.
@@ -271,7 +271,7 @@ class Rot:
         made.journal.close()
 
     def check(self, start: int, new: bytes) -> Leftover:
-        """Put other bytes somewhere: what lies elsewhere comes, once and in order; what is gone is counted."""
+        """Put other bytes into the journal: undamaged events arrive, once and in order; damaged ones are counted."""
         content = self.content[:start] + new + self.content[start + len(new) :]
         changed = [place for place in range(start, start + len(new)) if content[place] != self.content[place]]
         hit = {number for number, places in self.events.items() if any(place in places for place in changed)}
@@ -288,7 +288,7 @@ class Rot:
         return rest
 
     def found(self, rest: Leftover) -> list[tuple[int, int]]:
-        """The number that each event says that was read, and the number of the event that stood in that place."""
+        """Return the number of each event that was read, and of the event that was written at this place."""
         stood = {places.stop - KINDS: number for number, places in self.events.items()}
         events = [(place, record.event) for place, record in rest.records]
         return [
@@ -487,7 +487,7 @@ def test_forged_values_are_refused(data: bytes) -> None:
 
 @pytest.mark.parametrize("found", ["", "?", "-1e+308", "1e999", str(2**62), str(2**63), "\x00", b"\xff\xfe", 1.5])
 def test_a_position_that_is_damaged_is_the_journals_own(tmp_path: Path, found: Any) -> None:
-    """What was committed is neither taken for lost nor added again; what was not is added."""
+    """Committed records neither count as lost nor are added again; the others are added."""
     path = tmp_path / "outbox.sqlite3"
     outbox = SqliteOutbox(path, ["test"])
     ring = outbox.journal_path()

@@ -1,4 +1,4 @@
-"""Remote configs: time windows, types, A/B groups, and answers that are not what they should be."""
+"""Remote configs: time windows, types, A/B groups, and invalid answers."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_an_ab_id_that_is_none_is_left_out(name: str, value: object) -> None:
     "kept", [None, 5, "x", [], {"configs": {}}, {"configs": [None, 5, [], {}, {"key": 5}]}], ids=repr
 )
 def test_what_is_no_answer_has_nothing(kept: object) -> None:
-    """What was kept on the disk may be anything."""
+    """A kept value on the disk may be anything."""
     nothing = {"configs": [], "configs_hash": "", "ab_id": "", "ab_variant_id": "", "user_id": ""}
     assert sound(kept) == nothing
 
@@ -305,7 +305,7 @@ def test_the_largest_whole_numbers_are_taken(value: Any, expected: int) -> None:
 
 
 class Key(str):
-    """A key whose own methods fail."""
+    """A key whose own methods raise."""
 
     def __hash__(self) -> int:
         raise RuntimeError("no key")

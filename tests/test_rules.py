@@ -1,4 +1,4 @@
-"""The rule table: every limit, and the traps that Python's own `re`, `bool` and `float` set."""
+"""The rule table: every limit, and the surprises of Python's own `re`, `bool` and `float`."""
 
 from __future__ import annotations
 
@@ -125,14 +125,14 @@ def test_every_rule_of_the_table_is_tested() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in GOOD.items() for value in values])
 def test_good_values_pass(name: str, value: object) -> None:
-    """What the service's documentation allows passes, the second time too."""
+    """A value that the service's documentation allows passes, the second time, too."""
     NAMED_RULES[name]("field", value)
     NAMED_RULES[name]("field", value)
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
 def test_bad_values_are_refused_with_field_rule_and_source(name: str, value: object) -> None:
-    """What the server would refuse is refused here, and the message names field, rule and source."""
+    """A value that the server would refuse is refused here, and the message names field, rule and source."""
     error = refused(NAMED_RULES[name], value)
     assert error.field == "field"
     assert error.rule

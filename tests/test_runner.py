@@ -1,4 +1,4 @@
-"""One contract for both runners: who calls the steps, when, and how it ends."""
+"""One contract for both runners: who calls the steps, when, and how they end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONG = 3600.0
 
 
 class Work:
-    """A worker that notes its steps and does what the test says."""
+    """A worker that records its steps and does what the test sets."""
 
     def __init__(
         self, name: str, log: list[str], *, left: int = 1, step: Callable[[], float | None] | None = None
@@ -44,7 +44,7 @@ class Work:
 
 
 class Rig:
-    """A runner, and a way to let it do its steps."""
+    """A runner, and a way to let it run its steps."""
 
     def __init__(self, kind: type[ThreadRunner] | type[FrameRunner]) -> None:
         self.kind = kind
@@ -56,7 +56,7 @@ class Rig:
         return self.kind(stages, self.clock, self.diagnostics)
 
     def let_step(self, runner: Runner, work: Work) -> bool:
-        """Whether the worker makes a step now."""
+        """Return whether the worker makes a step now."""
         runner.tick(self.clock.monotonic())
         return work.stepped.wait(5.0 if self.kind is ThreadRunner else 0.0)
 
@@ -88,7 +88,7 @@ def test_a_wake_makes_the_next_step_come_now(rig: Rig) -> None:
 
 
 def test_a_wake_during_a_step_is_not_lost(rig: Rig) -> None:
-    """What is recorded while the writer commits is committed next, not an hour later."""
+    """Events that are recorded during a commit are committed next, not an hour later."""
     steps: list[int] = []
 
     def step() -> float | None:
@@ -215,7 +215,7 @@ def test_nothing_that_a_step_raises_ends_its_thread(error: type[BaseException]) 
 
 
 def test_a_system_without_a_thread_left(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """The others work, it is said once, and `stop()` says that not all was done."""
+    """The others go on, it is reported once, and `stop()` returns that not all is done."""
     start = threading.Thread.start
 
     def limited(self: threading.Thread) -> None:

@@ -1,4 +1,4 @@
-"""The session's state machine, sentence by sentence, then by random walks."""
+"""The session's state machine: each rule by itself, then random walks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ga_pygame.records import SessionRef
 
 
 class Log:
-    """What a session posted and told."""
+    """The events and messages of a session."""
 
     def __init__(self, pause_timeout: float = 20.0) -> None:
         self.events: list[tuple[Event, SessionRef, float]] = []
@@ -33,7 +33,7 @@ class Log:
 
     @property
     def ends(self) -> list[tuple[int, str, float]]:
-        """Length, reason and time of each session's end."""
+        """Return length, reason and time of each session's end."""
         return [(event.length, event.reason, at) for event, _, at in self.events if isinstance(event, SessionEnd)]
 
 
@@ -176,7 +176,7 @@ def test_after_the_final_end_nothing_starts(log: Log) -> None:
 
 
 def test_observations_made_meanwhile_are_applied_in_order() -> None:
-    """What is observed while another observation is applied waits for its turn; nobody waits for a lock."""
+    """An observation during another one is applied after it; no thread waits for a lock."""
     order: list[str] = []
     log = Log()
 
@@ -198,7 +198,7 @@ STEPS = st.one_of(st.floats(0, 1), st.floats(0, 15), st.floats(15, 60)).map(lamb
 
 
 class SessionWalk(RuleBasedStateMachine):
-    """Random observations at random times, against what any story of a player must keep."""
+    """Random observations at random times, and the invariants of every session."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -272,7 +272,7 @@ class SessionWalk(RuleBasedStateMachine):
 
     @invariant()
     def users_and_ends_alternate(self) -> None:
-        """One end for each user event, with the same session, user first, sessions one after the other."""
+        """Check that each user event has one end with the same session, and that sessions do not overlap."""
         kinds = [type(event) for event, _, _ in self.log.events]
         running = self.log.session.state.phase is not Phase.CLOSED
         assert kinds == ([User, SessionEnd] * len(kinds))[: len(kinds)]
@@ -285,7 +285,7 @@ class SessionWalk(RuleBasedStateMachine):
 
     @invariant()
     def lengths_are_focused_time(self) -> None:
-        """No session is longer than it lasted, nor longer than its focused time and the flaps in it."""
+        """Check that no session is longer than its duration, or than its focused time and short focus losses."""
         focused = [*self.focused, (self.since, self.now)] if self.since is not None else self.focused
         ends = [(e, s, at) for e, s, at in self.log.events if isinstance(e, SessionEnd)]
         for event, session, at in ends:

@@ -18,7 +18,7 @@ def nobody(_cause: str, _message: str) -> None:
 
 
 def test_receivers_are_called_in_order_of_connection() -> None:
-    """What was connected first hears first, each time."""
+    """Receivers are called in the order of their connection, each time."""
     signal: Signal[[int]] = Signal("test")
     heard: list[str] = []
     signal.connect(lambda n: heard.append(f"a{n}"))
@@ -86,7 +86,7 @@ def test_a_receiver_that_raises_each_time_is_said_once(caplog: pytest.LogCapture
 
 @pytest.mark.parametrize("leave", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
 def test_a_receiver_may_end_the_game(leave: type[BaseException]) -> None:
-    """What is no error passes: `sys.exit()` in a receiver is meant."""
+    """Exceptions that are not errors pass: `sys.exit()` in a receiver is intended."""
     signal: Signal[[]] = Signal("test")
 
     def ends() -> None:
@@ -113,7 +113,7 @@ def test_a_mailbox_that_nobody_empties_is_bounded() -> None:
 
 
 def test_a_receiver_may_disconnect_others_while_it_is_called() -> None:
-    """Who was disconnected by an earlier receiver does not hear that emission any more, and nothing fails."""
+    """A receiver that an earlier one disconnects is not called in this emission, and nothing fails."""
     signal: Signal[[]] = Signal("test")
     heard: list[str] = []
 
@@ -164,7 +164,7 @@ def test_a_signal_can_be_awaited() -> None:
 
 
 def test_the_mailbox_delivers_what_was_posted_before_now() -> None:
-    """What a delivery posts waits for the next one: a frame never hangs in its mail."""
+    """A notice posted during a delivery waits for the next one, so that no frame takes forever."""
     mailbox = Mailbox(nobody)
     heard: list[int] = []
 

@@ -1,4 +1,4 @@
-"""What only the outbox on disk has: files, locks, schema, other copies of the game, and dead ones."""
+"""What only the outbox on disk has: files, locks, the schema, other copies of the game, and dead launches."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def add(outbox: SqliteOutbox, *texts: str, category: str = "design") -> None:
 
 
 ROOM = next(blocks([(NewRecord("s1", "design", 1.7e9, None, b"", b""), None)], 1)).size
-"""What a record of `add` takes besides its text, where it was added alone."""
+"""The bytes that a record of `add` takes besides its text, if it is added alone."""
 
 
 def texts(outbox: SqliteOutbox, name: str = "first") -> list[str]:
@@ -104,7 +104,7 @@ def test_everything_is_there_after_a_restart(path: Path) -> None:
 
 
 def test_two_copies_share_one_outbox_and_never_send_a_record_twice(outbox: SqliteOutbox, path: Path) -> None:
-    """What one leases the other does not get; counters have no gap and no repeat."""
+    """Each record is leased to one of them only; counters have no gap and no repeat."""
     add(outbox, "a")
     other = SqliteOutbox(path, NAMES)
     try:
@@ -300,7 +300,7 @@ def test_what_is_no_database_is_damaged(path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_an_outbox_error(tmp_path: Path) -> None:
-    """What the system says comes as `OutboxError`, which the failover understands."""
+    """An error of the system becomes an `OutboxError`, which the failover handles."""
     (tmp_path / "file").touch()
     with pytest.raises(OutboxError):
         SqliteOutbox(tmp_path / "file" / "outbox.sqlite3", NAMES)
@@ -377,7 +377,7 @@ def test_a_frozen_sum_of_a_dead_process_keeps_its_key(path: Path) -> None:
 
 
 def test_the_key_is_on_the_disk_before_the_sum_is_sent(path: Path) -> None:
-    """Whoever looks at the file while the request is under way finds it there, with the value that was sent."""
+    """While the request is under way, the file has it with the value that was sent."""
     outbox = SqliteOutbox(path, [], ["sums"])
     put(outbox, 3)
     sent = frozen(leased(outbox))

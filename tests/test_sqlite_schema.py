@@ -1,4 +1,4 @@
-"""Blocks of records, and older files that become newer ones, whenever the process dies on the way."""
+"""Blocks of records, and migrations of older files, with a kill at any statement."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_block_gives_what_comes_after_an_id(additions: list[Addition], data: s
 
 @given(ADDITIONS)
 def test_a_block_has_one_session_one_way_and_one_fate(additions: list[Addition]) -> None:
-    """Only neighbours share a block, and only where nothing about them as a whole differs."""
+    """Only neighbours share a block, and only if all that a block stores once is equal."""
     place = 0
     for block in blocks(additions, 1):
         for record, names in additions[place : place + block.records]:
@@ -191,7 +191,7 @@ PAYLOAD_1 = {"category": "design", "event_id": "größe:\t\n", "custom_fields": 
 
 
 class Old:
-    """A file as the first version left it."""
+    """A file of the first schema version."""
 
     def __init__(self, path: Path, names: Sequence[str] = NAMES) -> None:
         self.path = path
@@ -215,7 +215,7 @@ class Old:
             self.expected[name].append(record)
 
     def fill(self) -> None:
-        """Something of everything."""
+        """Add some records and values of each type."""
         fates: list[Sequence[str]] = [NAMES, ("first",), ("second",), (), NAMES, NAMES]
         for number in range(1, 25):
             category = ("user", "design", "business", "session_end")[number % 4]
@@ -259,7 +259,7 @@ SESSION = OpenSession(
 
 
 def all_of(outbox: SqliteOutbox | FailoverOutbox, name: str, most: int = 500) -> list[StoredRecord]:
-    """Everything that waits for a destination, delivered to it."""
+    """Deliver and return all records that wait for a destination."""
     found: list[StoredRecord] = []
     while (batch := outbox.lease(name, most, 10**6)) is not None:
         found += batch.records
@@ -276,7 +276,7 @@ def sums_of(outbox: SqliteOutbox) -> list[Mapping[str, Any]]:
 
 
 def assert_all_there(old: Old) -> None:
-    """Open the file with today's code: everything of it is there, once."""
+    """Open the file with today's code; check that everything in it is there, once."""
     outbox = SqliteOutbox(old.path, NAMES, ["sums"])
     try:
         for name in NAMES:
@@ -448,7 +448,7 @@ for line in sys.stdin:
 
 
 class Migrator:
-    """A process that has imported the outbox; each fork of it opens the file once."""
+    """A process that has imported the outbox; each of its forks opens the file once."""
 
     def __init__(self, path: Path) -> None:
         self._process = subprocess.Popen(
@@ -467,13 +467,13 @@ class Migrator:
         self._process.communicate()
 
     def begin(self, kill_at: int) -> None:
-        """Open the file in a fork that is killed when it runs so many statements; 0: never."""
+        """Open the file in a fork that is killed at its n-th statement; 0: never."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{kill_at}\n")
         self._process.stdin.flush()
 
     def end(self) -> tuple[int, str]:
-        """Wait for the fork; how it ended, what it said."""
+        """Wait for the fork; return how it ended and its output."""
         assert self._process.stdout is not None
         said = ""
         while not (line := self._process.stdout.readline()).startswith("ended"):

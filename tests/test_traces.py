@@ -1,4 +1,4 @@
-"""Foreign exceptions and objects as text: bounded, and never raising."""
+"""Texts of foreign exceptions and objects: bounded, and made without raising."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ga_pygame.traces import MAX_FRAMES, MAX_TEXT, is_of_a_signal_handler, start
 
 
 class Raising:
-    """An object without text."""
+    """An object whose text raises."""
 
     def __str__(self) -> str:
         raise ZeroDivisionError
@@ -22,14 +22,14 @@ class Raising:
 
 
 class NoText:
-    """An object whose text is none."""
+    """An object whose text is not a string."""
 
     def __str__(self) -> str:
         return 5  # type: ignore[return-value]  # noqa: PLE0307 - that is the point
 
 
 class OwnText(str):
-    """A text with methods of its own."""
+    """A string subclass with methods of its own."""
 
     __slots__ = ()
 
@@ -41,7 +41,7 @@ class OwnText(str):
 
 
 class Nameless(type):
-    """A class of classes that do not say their names."""
+    """A metaclass whose classes do not tell their names."""
 
     def __getattribute__(cls, name: str) -> Any:
         if name in ("__qualname__", "__module__", "__name__"):
@@ -54,7 +54,7 @@ class Anonymous(Exception, metaclass=Nameless):
 
 
 class Recursive(Exception):
-    """An exception whose text never ends."""
+    """An exception whose text is an endless recursion."""
 
     def __str__(self) -> str:
         return str(self)
@@ -83,7 +83,7 @@ def test_a_class_is_named_with_its_module() -> None:
 
 
 def raised(error: BaseException, *, depth: int = 0) -> BaseException:
-    """An exception with a traceback."""
+    """Return an exception with a traceback."""
 
     def go_down(left: int) -> None:
         if left:
@@ -124,7 +124,7 @@ def test_notes_and_groups_are_shown_in_part() -> None:
 
 
 def deep_chain() -> BaseException:
-    """A hundred thousand exceptions, each while another was handled."""
+    """Return a hundred thousand exceptions, each raised while another was handled."""
     first: BaseException = ValueError("0")
     error = first
     for number in range(1, 100_000):
@@ -134,14 +134,14 @@ def deep_chain() -> BaseException:
 
 
 def circle() -> BaseException:
-    """Two exceptions that caused each other."""
+    """Return two exceptions that are each other's cause."""
     first, second = ValueError("first"), ValueError("second")
     first.__cause__, second.__cause__ = second, first
     return first
 
 
 def nested_groups() -> BaseException:
-    """Groups of groups."""
+    """Return groups of exception groups."""
     error: Exception = ValueError("inmost")
     for _ in range(100 if sys.version_info >= (3, 11) else 0):
         error = ExceptionGroup("outer", [error] * 20)  # type: ignore[name-defined]  # noqa: F821 - not before Python 3.11
@@ -171,10 +171,10 @@ def test_any_exception_is_described_in_bounded_time(make: Any) -> None:
 
 
 class Watchdog:
-    """A handler that is an object."""
+    """A signal handler that is an object."""
 
     def on_alarm(self, _number: int, _frame: object) -> None:
-        """A handler that is a method."""
+        """Handle a signal in a method."""
         raise TimeoutError("by a method")
 
     def __call__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""The tracker with a clock that stands still, frames for threads and a service from a script."""
+"""The tracker with a manual clock, frames instead of threads, and a scripted service."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KEYS = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
 
 
 class World:
-    """One player's machine: a data folder, a clock, a service; any number of launches."""
+    """One player's machine: a data folder, a clock and a service, for any number of launches."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -46,7 +46,7 @@ class World:
         return self.init if "init" in request.url else self.answer
 
     def launch(self, **knobs: Any) -> Tracker:
-        """A tracker that is made and not started."""
+        """Make a tracker that is not started."""
         parts = Parts(
             clock=lambda: self.clock,
             chance=lambda: 1.0,
@@ -69,7 +69,7 @@ class World:
 
     @property
     def sent(self) -> list[dict[str, Any]]:
-        """Every event that the service acknowledged or refused, in order."""
+        """Return every event that the service acknowledged or refused, in order."""
         bodies = [gzip.decompress(one.body) for one in self.requests if one.url.endswith("/events")]
         return [event for body in bodies for event in json.loads(body)]
 
@@ -110,7 +110,7 @@ def test_a_launch_from_start_to_close(world: World) -> None:
 
 
 def test_events_before_start_are_the_sessions_first(world: World) -> None:
-    """What a game reports while it sets up is not lost, and stamped with who plays."""
+    """Events from before `start()` are not lost, and have the player's id."""
     tracker = world.launch(build="0.3.1")
     tracker.dimensions[1] = "ninja"
     tracker.design("early")
@@ -263,7 +263,7 @@ def test_the_hook_is_a_knob(world: World) -> None:
 
 
 def test_strict_raises_at_the_call(world: World) -> None:
-    """In development a wrong event is an exception where it stands."""
+    """In development a wrong event raises at its own line."""
     tracker = world.start()
     wrong: list[Callable[[], object]] = [
         lambda: tracker.design("a#b"),
@@ -375,13 +375,13 @@ def made_so_far(tracker: Tracker) -> int:
 
 
 class Unhashable:
-    """A key that nothing can be looked up by."""
+    """A key that cannot be hashed."""
 
     __hash__ = None  # type: ignore[assignment]
 
 
 class Hostile(str):
-    """A name that raises when it is looked up."""
+    """A name that raises in a look-up."""
 
     __slots__ = ()
 
@@ -683,7 +683,7 @@ def test_after_the_limit_no_message_is_looked_at(world: World) -> None:
 
 @pytest.mark.parametrize("message", [None, 5, b"x", ["x"] * 10**5, "x\udcff", ValueError("x")])
 def test_any_message_is_one(world: World, message: Any) -> None:
-    """What is no string is shown as one; a surrogate becomes a question mark."""
+    """A value that is not a string is shown as one; a surrogate becomes a question mark."""
     tracker = world.start()
     tracker.error("error", message)
     tracker.close()
@@ -981,7 +981,7 @@ def test_consent_that_never_comes_leaves_nothing(world: World) -> None:
 
 @pytest.mark.parametrize("required", [True, False])
 def test_a_no_stops_everything_now_and_in_later_launches(world: World, required: bool) -> None:
-    """What was not sent is deleted, nothing more is asked or sent, not even init; a later yes begins anew."""
+    """Unsent events are deleted, nothing more is sent, not even init; a later grant begins anew."""
     world.init = Reply(None, error="no route")
     tracker = world.start(consent_required=required)
     if required:

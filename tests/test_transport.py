@@ -1,4 +1,4 @@
-"""Requests that leave the machine: against a server on loopback that answers as it is told, or not at all."""
+"""HTTP requests to a server on loopback that answers as scripted, or not at all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.e2e import servers
 
 
 class Server:
-    """Takes one connection after another, reads a request, sends bytes, closes."""
+    """A server that accepts one connection after another, reads a request, sends bytes and closes."""
 
     def __init__(self) -> None:
         self.socket = socket.create_server(("127.0.0.1", 0))
@@ -100,7 +100,7 @@ def test_the_bytes_and_headers_are_sent_as_they_are(server: Server, transport: R
 
 @pytest.mark.parametrize("status", ["400 Bad Request", "401 No", "413 Large", "500 Oops", "204 No Content"])
 def test_every_status_is_an_answer(server: Server, transport: RequestsTransport, status: str) -> None:
-    """What a status means is the destination's business; none raises."""
+    """Only the destination interprets a status; none raises."""
     server.answer = http(status, b"")
     assert send(transport, server.url).status == int(status[:3])
 
@@ -188,7 +188,7 @@ TIMEOUT = 0.6
 
 
 def peak_megabytes() -> float:
-    """The most memory that Python objects took since tracing began."""
+    """Return the peak memory of Python objects since tracing began."""
     return tracemalloc.get_traced_memory()[1] / 2**20
 
 

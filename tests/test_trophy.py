@@ -1,4 +1,4 @@
-"""Trophy: what a mapping counts, sums that count once, a verdict for every answer, and the rewards as signals."""
+"""Trophy: the sums of a mapping, each counted once, a verdict for every answer, and rewards as signals."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ UNSENT, SILENT = Reply(None, error="refused"), Reply(None, error="timeout", mayb
 
 
 class Rig:
-    """A writer's state, an outbox with sums, an uploader, and what the game hears."""
+    """A writer's state, an outbox with sums, an uploader, and the signals that the game receives."""
 
     def __init__(self, metrics: Mapping[str, Any], *answers: Any, outbox: Outbox | None = None, **options: Any) -> None:
         self.clock = ManualClock()
@@ -116,7 +116,7 @@ class Rig:
         self.outbox.transact(lambda transaction: transaction.add_to_sum("trophy", text, amount))
 
     def run(self) -> float | None:
-        """Steps until it wants to sleep for longer than the pace; return from when to when it wants nothing."""
+        """Step until the uploader sleeps for longer than the pace; return the seconds to the end of that sleep."""
         self.uploader.urge()
         began = self.clock.monotonic()
         for _ in range(100):
@@ -135,7 +135,7 @@ class Rig:
 
     @property
     def sent(self) -> list[tuple[str, float]]:
-        """Metric and value of each request."""
+        """Return metric and value of each request."""
         return [(request.url.split("/")[-2], json.loads(request.body)["value"]) for request in self.transport.sent]
 
     @property
@@ -358,7 +358,7 @@ def test_values_are_summed_while_unsent(tmp_path: Path, kind: str, amounts: list
 
 
 def test_each_player_has_sums_of_their_own() -> None:
-    """What one player of the machine did is not given to the next."""
+    """The sums of one player are not given to the next player of the machine."""
     rig = Rig({"design": "m"})
     rig.report(User(), KILL, KILL)
     rig.user_id = "guest"
@@ -483,7 +483,7 @@ def test_a_crash_after_sending_counts_once(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_is_full_sends_nothing_twice(tmp_path: Path) -> None:
-    """What was counted and could not be struck off is not sent again, and the others get their turn."""
+    """A sum that was accepted but could not be removed is not sent again, and the others are sent."""
     outbox = SqliteOutbox(tmp_path / "outbox.sqlite3", [], ["trophy"])
     rig = Rig({}, outbox=outbox)
     for slot in ("a", "b"):
@@ -507,7 +507,7 @@ def test_a_disk_that_is_full_sends_nothing_twice(tmp_path: Path) -> None:
 
 
 class Busy:
-    """A game that counts while each request is under way."""
+    """A game that reports while each request is under way."""
 
     def __init__(self, rig: Rig, *slots: str) -> None:
         self.rig, self.slots, self.at = rig, slots, list[float]()
@@ -534,7 +534,7 @@ def test_at_most_five_requests_a_second() -> None:
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 def test_a_metric_that_never_rests_is_sent_once_an_interval(tmp_path: Path, kind: str) -> None:
-    """What is counted while a request is under way waits for the next interval, and no metric starves."""
+    """Amounts added while a request is under way wait for the next interval, and no metric starves."""
     outbox = SqliteOutbox(tmp_path / "outbox.sqlite3", [], ["trophy"]) if kind == "sqlite" else None
     rig = Rig({}, outbox=outbox)
     rig.transport = rig.uploader._service._transport = ScriptedTransport([Busy(rig, "a", "b")])

@@ -1,4 +1,4 @@
-"""JSON from a network: the same as the standard decoder reads, within bounds."""
+"""JSON from a network: the standard decoder's results, within bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The uploader against a destination and a service made for the test: when it sends, and what becomes of a batch."""
+"""The uploader with a destination and a service of the tests: when it sends, and what happens to a batch."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Service(Destination):
 
 
 def name_of(record: StoredRecord) -> str:
-    """The word that `Rig.add` stored."""
+    """Return the word that `Rig.add` stored."""
     return record.payload.decode().removesuffix("}")
 
 
@@ -93,7 +93,7 @@ NOBODY = Reply(None, error="connection refused")
 
 
 class Rig:
-    """An uploader, its outbox and what it told."""
+    """An uploader, its outbox and its messages."""
 
     def __init__(self, *answers: Reply | Callable[[Request], Reply], transport: Any = None) -> None:
         self.clock = ManualClock()
@@ -107,7 +107,7 @@ class Rig:
         self.uploader = self.made()
 
     def made(self, interval: float | None = None, kept: Mapping[str, str] | None = None) -> Uploader:
-        """An uploader for the service with an interval of its own."""
+        """Make an uploader for the service with an interval of its own."""
         self.kept = dict(kept or {})
         self.service.interval = interval
         host = Host(self.clock, self.kept, self.remember, lambda _: None, lambda *_: None)
@@ -143,7 +143,7 @@ class Rig:
         return self.uploader.step(self.clock.monotonic())
 
     def run(self, most: int = 60) -> float | None:
-        """Steps until the uploader wants to sleep."""
+        """Step until the uploader wants to sleep."""
         for _ in range(most):
             delay = self.step()
             if delay != 0.0:
@@ -160,7 +160,7 @@ def init_then(*answers: Reply) -> tuple[Reply, ...]:
 
 
 def test_the_first_step_loads_what_takes_time() -> None:
-    """Before there is anything to send: library and TLS are ready when the first event is."""
+    """The transport opens before the first event, so that the library and TLS are ready for it."""
     rig = Rig()
     rig.situation = None
     rig.step()
@@ -170,7 +170,7 @@ def test_the_first_step_loads_what_takes_time() -> None:
 
 
 def test_nothing_is_sent_before_the_handshake_was_answered() -> None:
-    """Init first, then what waits, then sleep until the next interval."""
+    """Init first, then the waiting events, then sleep until the next interval."""
     rig = Rig()
     rig.add("a", "b")
     assert rig.run() == INTERVAL
@@ -200,7 +200,7 @@ def test_events_wait_for_the_next_interval() -> None:
 
 
 def test_a_destination_with_an_interval_of_its_own_is_not_hurried() -> None:
-    """There may be a limit to how often it is asked; the end of the game sends all the same."""
+    """Its server may limit the rate of requests; the end of the game sends all the same."""
     rig = Rig()
     rig.uploader = rig.made(interval=60.0)
     rig.run()
@@ -233,7 +233,7 @@ def test_everything_that_waits_is_sent_in_batches() -> None:
 
 
 def test_no_answer_releases_and_waits_longer_each_time() -> None:
-    """Exponential, bounded; the events are kept; loss and return of the connection are told once."""
+    """Backoff is exponential and bounded; events are kept; loss and return of the connection are signalled once."""
     rig = Rig(*init_then(*[NOBODY] * 12, OK))
     rig.add("a")
     waits = []
@@ -251,7 +251,7 @@ def test_no_answer_releases_and_waits_longer_each_time() -> None:
 
 @pytest.mark.parametrize(("chance", "wait"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
 def test_the_backoff_has_jitter(chance: float, wait: float) -> None:
-    """Between half and all of it, so that a server that comes back is not run over."""
+    """Jitter: a wait is between half and all of its time, so that a server that comes back is not overloaded."""
     rig = Rig(NOBODY)
     rig.uploader._chance = lambda: chance
     assert rig.run() == wait
@@ -274,7 +274,7 @@ def test_the_backoff_has_jitter(chance: float, wait: float) -> None:
     ],
 )
 def test_retry_after_is_honoured_within_reason(header: str, wait: float) -> None:
-    """Seconds, at most an hour; anything else is as if it were not there."""
+    """Seconds, at most an hour; any other value is ignored."""
     rig = Rig(Reply(503, {"retry-after": header}))
     assert rig.run() == wait
 
@@ -329,7 +329,7 @@ def test_rejected_events_are_told_and_never_sent_again() -> None:
 
 
 def test_a_server_error_is_counted_as_dropped() -> None:
-    """Where the documentation forbids to send again, each event is counted."""
+    """If the documentation forbids a retry, each event is counted as dropped."""
     rig = Rig(*init_then(Reply(500), OK))
     rig.add("a", "b")
     rig.run()
@@ -338,7 +338,7 @@ def test_a_server_error_is_counted_as_dropped() -> None:
 
 
 def test_too_large_is_sent_in_halves_and_a_giant_is_dropped_alone() -> None:
-    """Everything but the event that is too large by itself arrives, once, in order."""
+    """All events arrive, once and in order, except the one that is too large by itself."""
 
     def answer(request: Request) -> Reply:
         return Reply(413) if b"G" in request.body or request.body.count(b",") >= 4 else OK
@@ -354,7 +354,7 @@ def test_too_large_is_sent_in_halves_and_a_giant_is_dropped_alone() -> None:
 
 
 def test_a_flush_is_answered_when_everything_arrived() -> None:
-    """Also what is recorded while it is under way; the error is empty then."""
+    """Also events that are recorded during the flush; the error is empty then."""
     rig = Rig()
     answers: list[tuple[str, str]] = []
     rig.run()
@@ -367,7 +367,7 @@ def test_a_flush_is_answered_when_everything_arrived() -> None:
 
 @pytest.mark.parametrize(("answer", "error"), [(NOBODY, "connection refused"), (Reply(503), "HTTP 503")])
 def test_a_flush_that_fails_says_why(answer: Reply, error: str) -> None:
-    """It is answered at the first failure, and tries also while a backoff is under way."""
+    """It is answered at the first failure, and tries also during a backoff."""
     rig = Rig(OK, answer)
     rig.add("a")
     rig.run()
@@ -392,7 +392,7 @@ def test_a_flush_of_a_refused_game_says_so() -> None:
 
 
 def test_finishing_sends_what_there_is_and_ends() -> None:
-    """At the end of the game the rest goes out at once, whatever the interval."""
+    """At the end of the game the remaining events are sent at once, whatever the interval."""
     rig = Rig()
     rig.run()
     rig.add(*"abcdefghij")
@@ -402,7 +402,7 @@ def test_finishing_sends_what_there_is_and_ends() -> None:
 
 
 def test_finishing_does_not_wait_for_a_server_that_is_down() -> None:
-    """What is left is sent at the next launch."""
+    """The remaining events are sent at the next launch."""
     rig = Rig(NOBODY)
     rig.add("a")
     rig.run()
@@ -412,7 +412,7 @@ def test_finishing_does_not_wait_for_a_server_that_is_down() -> None:
 
 
 def test_after_the_players_no_nothing_is_begun() -> None:
-    """Also not while finishing; who waits for a flush is told."""
+    """Also not while finishing; a waiting flush is answered."""
     rig = Rig()
     rig.run()
     sent = len(rig.transport.sent)
@@ -428,10 +428,10 @@ def test_after_the_players_no_nothing_is_begun() -> None:
 
 
 def test_a_request_under_way_is_polled() -> None:
-    """A transport that cannot answer at once, as in a browser, is asked again; no second request meanwhile."""
+    """A transport that answers later, as in a browser, is polled again; no second request is sent meanwhile."""
 
     class Slow(ScriptedTransport):
-        """Answers at the third poll."""
+        """A transport that answers at the third poll."""
 
         def send(self, request: Request) -> Any:
             answered: Pending = super().send(request)
@@ -469,7 +469,7 @@ def raising(kind: type[BaseException]) -> Callable[..., Any]:
 
 
 def pass_time(rig: Rig, seconds: float) -> None:
-    """Steps as the worker makes them."""
+    """Step as a runner does."""
     end = rig.clock.monotonic() + seconds
     while rig.clock.monotonic() < end:
         delay = rig.step()
@@ -478,7 +478,7 @@ def pass_time(rig: Rig, seconds: float) -> None:
 
 @pytest.mark.parametrize("kind", RAISED)
 def test_a_judge_that_raises_costs_its_batch(kind: type[BaseException], caplog: pytest.LogCaptureFixture) -> None:
-    """Counted as `internal`, said once with the destination's name; the next batch goes on, none comes again."""
+    """Its events are counted as `internal`, it is reported once by name; the next batch is sent, none twice."""
     rig = Rig()
     rig.add(*"abcdefghij")
     rig.service.judge = raising(kind)  # type: ignore[method-assign]
@@ -536,7 +536,7 @@ def test_what_a_service_says_of_an_event_is_cut() -> None:
 @pytest.mark.parametrize("kind", RAISED)
 @pytest.mark.parametrize("bad", ["a", "f", "h", "abc", "cgl", "abcdefghijkl"])
 def test_a_record_that_cannot_be_encoded_is_found_and_dropped(kind: type[BaseException], bad: str) -> None:
-    """Halves find it; all others are delivered, once and in order."""
+    """Splitting finds the event; all others are delivered, once and in order."""
     rig = Rig()
     rig.add(*"abcdefghijkl")
     sound = rig.service.encode
@@ -570,7 +570,7 @@ def sends_in(rig: Rig, seconds: float) -> int:
 
 
 class Failing(ScriptedTransport):
-    """Raises where it is told to.
+    """A destination that raises in a chosen method.
 
     Attributes:
         fails: The method, "" for none.
@@ -693,7 +693,7 @@ def test_a_handshake_that_raises_waits_longer_each_time(where: str, kind: type[B
 
 
 def test_a_record_that_no_handshake_can_be_made_for_is_dropped() -> None:
-    """It must not hold up all others."""
+    """It must not block the other events."""
     rig = Rig()
     rig.add("a", "b", "c")
     working = rig.service.handshake
@@ -713,7 +713,7 @@ def test_a_record_that_no_handshake_can_be_made_for_is_dropped() -> None:
 
 @pytest.mark.parametrize("standing", [Standing.AGAIN, Standing.READY])
 def test_a_destination_that_only_shakes_hands_has_to_wait(standing: Standing) -> None:
-    """No request without an end at full speed."""
+    """There is no endless loop of requests at full speed."""
     rig = Rig()
     rig.add("a")
     rig.service.handshake = lambda situation: Request("init", b"", {})  # type: ignore[method-assign]
@@ -725,7 +725,7 @@ def test_a_destination_that_only_shakes_hands_has_to_wait(standing: Standing) ->
 
 
 def test_a_lease_never_stays() -> None:
-    """Whatever fails where, the records can be leased afterwards."""
+    """After any failure, the records can be leased again."""
     rig = Rig()
     rig.add("a")
     for where in ("handshake", "welcome", "encode", "judge"):
@@ -755,7 +755,7 @@ def test_a_pace_that_is_none_does_not_matter(pace: Any) -> None:
 
 @pytest.mark.parametrize("fails", ["", "close"])
 def test_the_last_step_closes_the_transport(fails: str) -> None:
-    """No connection stays open until the process ends; one that cannot be closed is no matter."""
+    """No connection stays open until the process ends; an error while closing one is ignored."""
     rig = Rig()
     if fails:
         rig.transport.close = raising(SystemExit)  # type: ignore[method-assign]
@@ -766,7 +766,7 @@ def test_the_last_step_closes_the_transport(fails: str) -> None:
 
 
 def test_a_silent_collector_is_said_once_until_it_answers(caplog: pytest.LogCaptureFixture) -> None:
-    """With what to do; after it answered, the next silence is said again."""
+    """The message says what to do; after an answer, the next silence is reported again."""
     rig = Rig(NOBODY, Reply(503), OK, OK, NOBODY)
     rig.uploader._advice = "is it running?"
     rig.add("a")
@@ -790,7 +790,7 @@ UNSAID = Reply(202)
 
 
 def test_a_batch_that_is_never_settled_is_sent_a_bounded_number_of_times() -> None:
-    """A server that takes it each time would have it so often; the waits grow though each handshake succeeds."""
+    """Each resend may be a duplicate; the waits grow although each handshake succeeds."""
     rig = Rig(*[OK, UNSAID] * 100)
     rig.add("a", "b")
     waits = [rig.run()]
@@ -806,7 +806,7 @@ def test_a_batch_that_is_never_settled_is_sent_a_bounded_number_of_times() -> No
 
 
 def test_a_flush_does_not_send_an_unsettled_batch_sooner() -> None:
-    """A game that flushes all the time would use up the tries within seconds, or double the batch with each."""
+    """Else a game that flushes all the time would use up the tries within seconds, each perhaps a duplicate."""
     rig = Rig(*[OK, UNSAID] * 100)
     rig.add("a")
     rig.run()
@@ -820,7 +820,7 @@ def test_a_flush_does_not_send_an_unsettled_batch_sooner() -> None:
 
 
 def test_nothing_is_sent_while_the_handshake_fails_after_an_unsettled_batch() -> None:
-    """So does a captive portal answer, for hours: nothing is lost to it, and nothing counts."""
+    """A captive portal answers like this for hours: nothing is lost, and these answers do not count."""
     rig = Rig(OK, UNSAID, *[Reply(302)] * 200, OK, OK)
     rig.add("a")
     delay = rig.run()
@@ -836,7 +836,7 @@ def test_nothing_is_sent_while_the_handshake_fails_after_an_unsettled_batch() ->
 
 
 def test_the_tries_are_counted_over_launches() -> None:
-    """Else a game that is played for a minute a day would double its batch every day, for ever."""
+    """Else a game that is played for a minute a day would send a duplicate of its batch every day."""
     rig = Rig(*[OK, UNSAID] * 100)
     rig.add("a")
     for _ in range(MAX_UNDECIDED):
@@ -849,7 +849,7 @@ def test_the_tries_are_counted_over_launches() -> None:
 
 @pytest.mark.parametrize("kept", ["", "1", "1 1 x", "-1 1 1", "1 1 1 1", "9" * 100 + " 1 1", "1 0 5"])
 def test_a_kept_count_that_makes_no_sense_harms_nothing(kept: str) -> None:
-    """Anything may stand in a file."""
+    """A file may contain anything."""
     rig = Rig(OK)
     rig.add("a", "b")
     rig.uploader = rig.made(kept={"undecided:test": kept})
@@ -858,7 +858,7 @@ def test_a_kept_count_that_makes_no_sense_harms_nothing(kept: str) -> None:
 
 
 def test_a_destination_cannot_change_what_is_settled() -> None:
-    """The records that it gets are its own to read; its bounds are those that were checked."""
+    """It gets its own copies of records, and its bounds are those that were checked."""
 
     class Greedy(Service):
         def encode(self, records: Sequence[StoredRecord]) -> Request:
@@ -881,7 +881,7 @@ def test_a_destination_cannot_change_what_is_settled() -> None:
 
 
 class Summing(Service):
-    """A destination that adds up, in its own way."""
+    """A destination that takes sums."""
 
     def __init__(self, answer: Callable[[Any], Any]) -> None:
         super().__init__()
@@ -906,7 +906,7 @@ class Summing(Service):
     ],
 )
 def test_amounts_that_are_none_cost_that_sum(caplog: pytest.LogCaptureFixture, answer: Callable[[Any], Any]) -> None:
-    """It is said once, with the destination's name, and counted; the writer goes on with the event."""
+    """It is reported once, with the destination's name, and counted; the writer goes on with the event."""
     diagnostics = Diagnostics()
     amounts = amounts_of(Summing(answer), diagnostics)
     assert [amounts({"category": "design"}, "u") for _ in range(2)] == [(), ()]
@@ -927,7 +927,7 @@ def test_amounts_cannot_change_the_event_and_have_an_end() -> None:
 
 @pytest.mark.parametrize("with_handshake", [True, False])
 def test_a_game_that_flushes_in_each_frame_asks_a_server_that_is_down_once_more(with_handshake: bool) -> None:
-    """One flush does not wait; the next ones are told why it failed, until the wait is over."""
+    """One flush skips the wait; the next ones are answered with its error until the wait is over."""
     down = Reply(503, {"retry-after": "60"})
     rig = Rig(*([down] if with_handshake else [OK, down]))
     rig.add("a")
@@ -947,7 +947,7 @@ def test_a_game_that_flushes_in_each_frame_asks_a_server_that_is_down_once_more(
 
 
 def test_a_flush_after_the_server_came_back_is_sent() -> None:
-    """What was told during the wait says nothing of later."""
+    """An answer during the wait does not hold for later flushes."""
     rig = Rig(OK, Reply(503), Reply(503), OK)
     rig.add("a")
     rig.run()
@@ -963,7 +963,7 @@ def test_a_flush_after_the_server_came_back_is_sent() -> None:
 
 @pytest.mark.parametrize("interval", [0, 1e-9, MIN_INTERVAL_SECONDS / 2])
 def test_an_interval_of_almost_nothing_is_a_short_one(interval: float) -> None:
-    """A thread that never sleeps takes the interpreter lock from the game."""
+    """A thread that never sleeps takes the GIL from the game."""
     rig = Rig()
     rig.uploader = rig.made(interval)
     assert rig.run() == MIN_INTERVAL_SECONDS

@@ -1,4 +1,4 @@
-"""What a tracker is made of: which destinations, which folder, and more than one destination at once."""
+"""The parts of a tracker: its destinations, its folder, and several destinations at once."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ INIT = Reply(201, {}, b'{"server_ts": 1700000000}')
 
 
 class Second(GameAnalytics):
-    """A second service that happens to speak the same language."""
+    """A second service with the same protocol."""
 
     name = "second"
 
 
 class Services:
-    """One transport for each uploader, all answering as told by address."""
+    """One transport for each uploader, all with answers by address."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -227,7 +227,7 @@ def test_another_outbox_can_be_put_in(tmp_path: Path) -> None:
 
 
 def test_kept_consent_is_read_without_making_a_file(tmp_path: Path) -> None:
-    """Unknown where nothing was kept, or what was kept is no answer."""
+    """Unknown if nothing was kept, or the kept value is not an answer."""
     config = Config(**KEYS, data_dir=tmp_path / "data")
     assert wiring.kept_consent(config) is ConsentState.UNKNOWN
     assert not (tmp_path / "data").exists()
@@ -251,7 +251,7 @@ sys.stdin.read()
 
 @contextlib.contextmanager
 def held_by_another(path: Path) -> Iterator[None]:
-    """Another process has the file, so that nobody can read or write it."""
+    """Let another process hold the file, so that it can be neither read nor written."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
@@ -298,7 +298,7 @@ def test_a_no_holds_though_the_outbox_cannot_be_read(services: Services, tmp_pat
 
 
 def _is_denied_in(path: Path) -> bool:
-    """Whether what waited is deleted, and the lock on the file is free again."""
+    """Return whether the file says that consent is denied and its lock is free again."""
     with contextlib.closing(sqlite3.connect(path, timeout=0.1, isolation_level=None)) as one:
         try:
             one.execute("BEGIN IMMEDIATE")
@@ -309,7 +309,7 @@ def _is_denied_in(path: Path) -> bool:
 
 
 def test_a_no_while_the_outbox_is_locked_holds(services: Services, tmp_path: Path) -> None:
-    """What waited there stays unsent; after a later yes it is deleted rather than sent."""
+    """Events that waited there stay unsent; after a later grant they are deleted instead of sent."""
     services.down |= {ONE, TWO}
     threads = Parts(transport=services._transport)  # who can wait for a lock while the game goes on
     first = services.start_of(threads, destinations=both(), data_dir=tmp_path)
@@ -349,7 +349,7 @@ def test_a_launch_that_ended_well_leaves_nothing_but_what_is_kept(services: Serv
 
 
 def test_the_writer_begins_when_a_frame_was_shown(services: Services, tmp_path: Path) -> None:
-    """Then most games wait, and no frame does; not at each frame, and in its own time where none is shown."""
+    """Then most games wait, and no frame does; not at each frame, and in its own time if no frame is shown."""
     tracker = services.start(destinations=both(), data_dir=tmp_path)
     stored = []
     for seconds, shown in ((0.05, False), (0.001, True), (0.001, True), (FRAMES_SECONDS, True), (0.039, False)):
@@ -416,7 +416,7 @@ def test_a_folder_that_cannot_be_moved_is_used_where_it_is(tmp_path: Path, monke
 
 
 def _content(folder: Path) -> bytes:
-    """All that lies in a game's folder."""
+    """Return all bytes in a game's folder."""
     return b"".join(one.read_bytes() for one in folder.rglob("*") if one.is_file())
 
 

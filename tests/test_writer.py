@@ -1,4 +1,4 @@
-"""The writer: slices of the inbox into transactions, on time, and whatever goes wrong counted."""
+"""The writer: slices of the inbox in transactions, on time, and every failure counted."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Rig:
 
 
 def test_one_step_is_one_slice() -> None:
-    """A step is bounded, and the next one comes at once while there is more."""
+    """A step is bounded, and the next one follows at once if there are more records."""
     rig = Rig()
     rig.report(User(), *(Design(f"e{n}") for n in range(SLICE + 9)))
     assert rig.step() == 0.0
@@ -106,7 +106,7 @@ def test_session_starts_and_ends_are_sent_at_once() -> None:
 
 
 def test_a_full_batch_is_sent_at_once() -> None:
-    """So that no more than one waits, however fast events come; each is urged once."""
+    """At most one full batch waits, however fast events come; each is urged once."""
     rig = Rig()
     rig.report(User())  # its session has a number from now on
     rig.step()
@@ -132,7 +132,7 @@ def test_the_number_of_a_session_is_known_once_it_is_stored() -> None:
 
 
 def test_a_flush_is_told_after_what_came_before_it() -> None:
-    """Its answer comes when everything reported before is committed."""
+    """A flush is answered when all earlier events are committed."""
     rig = Rig()
     seen: list[int] = []
     rig.report(User(), Design("a"))
@@ -142,7 +142,7 @@ def test_a_flush_is_told_after_what_came_before_it() -> None:
 
 
 def test_values_are_remembered() -> None:
-    """Dimensions and configs outlive the launch."""
+    """Dimensions and configs are kept for the next launch."""
     rig = Rig()
     rig.inbox.requests.append(Remember(DIMENSIONS[0], "ninja"))
     rig.step()
@@ -167,7 +167,7 @@ def test_the_sessions_row_is_fresh_every_5_s() -> None:
 
 
 def test_one_bad_record_does_not_take_others_with_it(caplog: pytest.LogCaptureFixture) -> None:
-    """A defect costs the one event, which is counted and said."""
+    """A defect loses one event, which is counted and reported."""
     rig = Rig()
     rig.report(User(), Design("a"))
     rig.inbox.record(Design("broken"), rig.inbox.stamp_for(None, CONTEXT), rig.clock.monotonic(), None)
@@ -224,7 +224,7 @@ def test_the_sessions_of_the_dead_are_ended_first(tmp_path: Path) -> None:
 
 
 def test_a_session_that_cannot_be_recovered_does_not_stop_recording(caplog: pytest.LogCaptureFixture) -> None:
-    """A damaged row is reported; the game is recorded all the same."""
+    """A damaged row is reported; recording goes on."""
 
     class Haunted(MemoryOutbox):
         def dead_launches(self) -> Any:
@@ -238,7 +238,7 @@ def test_a_session_that_cannot_be_recovered_does_not_stop_recording(caplog: pyte
 
 
 def test_an_outbox_that_fails_costs_counted_events(caplog: pytest.LogCaptureFixture) -> None:
-    """Should even the failover fail, nothing is lost silently."""
+    """If even the failover fails, nothing is lost silently."""
 
     class Full(MemoryOutbox):
         def transact(self, work: Any, *, may_wait: bool = False) -> Any:
@@ -251,7 +251,7 @@ def test_an_outbox_that_fails_costs_counted_events(caplog: pytest.LogCaptureFixt
 
 
 def test_what_waits_for_another_process_stays_in_its_order() -> None:
-    """Nothing is taken from the inbox meanwhile, nothing is stored twice; without a journal the end does not wait."""
+    """Meanwhile nothing is taken from the inbox or stored twice; without a journal the end does not wait."""
 
     class Held(MemoryOutbox):
         is_held = True
@@ -291,7 +291,7 @@ def test_what_waits_for_another_process_stays_in_its_order() -> None:
 
 @pytest.mark.parametrize("events", [10, SLICE - 1, SLICE, 5000, 12_000, 40_000])
 def test_finishing_stores_all_that_the_journal_holds(tmp_path: Path, events: int) -> None:
-    """Wherever its entries lie: in one half, in both, or in memory because both are full."""
+    """Its entries may be in one half, in both, or in memory because both are full."""
     rig = Rig(max_outbox_bytes=10**8, journal=tmp_path / "x.ring")
     rig.report(User(), *(Design("a", number) for number in range(events)))
     rig.writer.finish()
@@ -378,7 +378,7 @@ def test_a_file_that_is_held_for_minutes(tmp_path: Path, moment: str) -> None:
 
 
 def test_a_commit_that_fails_leaves_the_position_behind(tmp_path: Path) -> None:
-    """What the outbox did not take is still in the journal for the next launch, however the commit failed."""
+    """Records that were not committed stay in the journal for the next launch, whatever the error was."""
 
     class Dies(MemoryOutbox):
         dead = False
@@ -403,7 +403,7 @@ def test_a_commit_that_fails_leaves_the_position_behind(tmp_path: Path) -> None:
 
 
 def test_rows_and_records_of_a_session_have_its_number_and_context(tmp_path: Path) -> None:
-    """An event says the same on the wire whichever way it took through the inbox."""
+    """An event has the same wire form on the fast and the slow path."""
     rig = Rig(max_outbox_bytes=10**8, journal=tmp_path / "x.ring")
     rig.report(User(), Design("a", 2))
     assert rig.inbox.repeat("a", 2)

@@ -1,4 +1,4 @@
-"""Every public call with arguments that do not fit: nothing reaches the game, everything is counted and said."""
+"""Every public call with wrong arguments: nothing is raised in the game, everything is counted and reported."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAPPING = {"clear", "get", "items", "keys", "pop", "popitem", "setdefault", "val
 
 
 def objects(tracker: Tracker) -> Iterator[Any]:
-    """The tracker, its areas and what its calls return."""
+    """Return the tracker, its areas and the objects that its calls return."""
     yield tracker
     yield from (tracker.progression, tracker.resource, tracker.dimensions, tracker.fields)
     yield from (tracker.remote_configs, tracker.consent, tracker.session_started)
@@ -39,7 +39,7 @@ def objects(tracker: Tracker) -> Iterator[Any]:
 
 
 def calls(tracker: Tracker) -> dict[str, Any]:
-    """All public callables by name."""
+    """Return all public callables by name."""
     found = {}
     for one in objects(tracker):
         for name in dir(one):
@@ -54,7 +54,7 @@ def calls(tracker: Tracker) -> dict[str, Any]:
 
 @pytest.fixture(params=["running", "closed", "unstarted", "unasked"])
 def tracker(world: World, request: pytest.FixtureRequest) -> Tracker:
-    """One in each state that it can be in."""
+    """Return a tracker; a test gets one in each possible state."""
     tracker = world.launch(strict=False, consent_required=request.param == "unasked", hook=False)
     if request.param != "unstarted":
         tracker.start()
@@ -149,7 +149,7 @@ def test_a_receiver_that_cannot_be_called_is_named(world: World, caplog: pytest.
     tracker = world.start()
 
     def ended(session_id: str) -> None:
-        """Takes one argument of three."""
+        """A function of three arguments that takes only one."""
 
     tracker.session_ended.connect(ended)  # type: ignore[arg-type]
     tracker.close()

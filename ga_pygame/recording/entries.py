@@ -157,7 +157,7 @@ def lost_in(text: bytes, gap: Gap) -> int:
         is_head = not kind and 0 < length <= len(text) and EVENT <= what <= LAP
         is_body = is_body and place < behind and any(text[place : place + _UNIT])
         if is_head:
-            # The checksum tells an event of which only the word is damaged that says what it is.
+            # The checksum includes the type, so it shows an event of which only the type in the head is damaged.
             count += what == EVENT or (end <= gap.end and zlib.crc32(text[start:end], EVENT) == checksum)
             is_body, behind = True, end
         elif not is_body:

@@ -1,4 +1,4 @@
-"""A real window: an X server without a screen, a window manager, and games that are played in it."""
+"""A real window: an X server without a screen, a window manager, and games in it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _NEIGHBOUR = """
 
 
 class Display:
-    """An X server with a window manager; windows go by the beginning of their titles."""
+    """An X server with a window manager; windows are found by the beginning of their titles."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -75,19 +75,19 @@ class Display:
         assert eventually(lambda: len(self.run("wmctrl", "-d").splitlines()) == DESKTOPS), "openbox did not start"
 
     def stop(self) -> None:
-        """End both."""
+        """End both processes."""
         for process in (self._manager, self._server):
             process.terminate()
             process.wait(10)
 
     def run(self, *command: str) -> str:
-        """What a command prints that acts on this display."""
+        """Run a command on this display and return its output."""
         return subprocess.run(
             command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
         ).stdout
 
     def find(self, title: str) -> int | None:
-        """The window whose title begins so, minimised ones and other desktops' included."""
+        """Find a window by the beginning of its title, also a minimised one or one of another desktop."""
         for line in self.run("wmctrl", "-l").splitlines():
             number, _desktop, _host, *words = line.split(maxsplit=3)
             if words and words[0].startswith(title):
@@ -95,18 +95,18 @@ class Display:
         return None
 
     def window(self, title: str) -> str:
-        """Wait for that window."""
+        """Wait for the window with this title."""
         found = eventually(lambda: self.find(title))
         assert found is not None, f"no window {title!r}: {self.run('wmctrl', '-l')}"
         return hex(found)
 
     def has_focus(self, title: str) -> bool:
-        """Whether that window gets the keys now."""
+        """Return whether this window has the keyboard focus now."""
         found = self.find(title)
         return found is not None and self.run("xdotool", "getwindowfocus").strip() == str(found)
 
     def focus(self, title: str) -> None:
-        """Click on the window in the task bar: it is restored where it was minimised, and gets the keys."""
+        """Click on the window in the task bar: a minimised one is restored, and it gets the keyboard focus."""
         self.run("wmctrl", "-i", "-a", self.window(title))
         assert eventually(lambda: self.has_focus(title)), title
 
@@ -131,7 +131,7 @@ class Display:
 
 @pytest.fixture
 def display(tmp_path: Path) -> Iterator[Display]:
-    """An X server of the test's own."""
+    """Start an X server for one test."""
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         pytest.skip(f"a real window needs {', '.join(missing)}")
@@ -164,7 +164,7 @@ def play(display: Display, collector: Collector, game: Callable[..., Game]) -> P
 
 @pytest.fixture
 def neighbour(display: Display, game: Callable[..., Game]) -> str:
-    """Another program's window, open before the game's; its title."""
+    """Open another program's window before the game's; return its title."""
     other = game(_NEIGHBOUR, DISPLAY=display.name, SDL_VIDEODRIVER="x11")
     other.wait_for("open")
     return "neighbour"
@@ -180,7 +180,7 @@ SWITCHES = (
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A Chromium with a profile of its own, one for each worker: its start takes as long as a test."""
+    """Start a Chromium with a profile of its own, one for each worker, since its start takes as long as a test."""
     webdriver = pytest.importorskip("selenium.webdriver")
     service = pytest.importorskip("selenium.webdriver.chrome.service")
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
@@ -198,7 +198,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def browser(chromium: Any) -> Iterator[Any]:
-    """The worker's Chromium; afterwards it is as it was: one empty window, no cookies, its own size and colours."""
+    """Return the worker's Chromium; afterwards restore it: one empty window, no cookies, its own size and colours."""
     yield chromium
     for entry in chromium.get_log("browser"):  # shown if the test fails
         sys.stdout.write(f"browser: {entry['message']}\n")
@@ -216,28 +216,28 @@ def browser(chromium: Any) -> Iterator[Any]:
 
 
 def kinds(events: list[dict[str, Any]]) -> list[tuple[int, str]]:
-    """Of each event its session's number and its category; a session's id and number must belong together."""
+    """Return session number and category of each event; check that a session's id and number belong together."""
     pairs = {(event["session_id"], event["session_num"]) for event in events}
     assert len(pairs) == len({session for session, _ in pairs}) == len({number for _, number in pairs}), pairs
     return [(event["session_num"], event["category"]) for event in events]
 
 
 def lengths(events: list[dict[str, Any]]) -> list[int]:
-    """The sessions' lengths in their order."""
+    """Return the sessions' lengths in order."""
     ends = sorted((event for event in events if event["category"] == "session_end"), key=lambda end: end["session_num"])
     return [end["length"] for end in ends]
 
 
 @pytest.fixture
 def plain_server() -> Iterator[PlainServer]:
-    """A server that drops no doubles."""
+    """Start a server that drops no duplicates."""
     with PlainServer() as server:
         yield server
 
 
 @pytest.fixture
 def suite(tmp_path: Path, collector: Collector, request: pytest.FixtureRequest) -> Iterator[Suite]:
-    """A collector, a line to it and random numbers."""
+    """Return a collector, a proxy in front of it and random numbers."""
     made = Suite(tmp_path, collector, request)
     with made.proxy:
         yield made
@@ -247,7 +247,7 @@ def suite(tmp_path: Path, collector: Collector, request: pytest.FixtureRequest) 
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options of the fault suite."""
+    """Add the options of the fault suite."""
     group = parser.getgroup("faults", "fault suite (tests/e2e/test_fault*.py)")
     group.addoption("--long", action="store_true", help="play many rounds of each fault and print the table")
     group.addoption("--fault-seed", type=int, default=1, metavar="N", help="other random numbers (default: 1)")
@@ -255,7 +255,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what lies here; many rounds take their time."""
+    """Mark the tests of this folder; give many rounds more time."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.e2e)
@@ -281,7 +281,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def fault_table(rows: list[dict[str, Any]]) -> list[str]:
-    """The table of docs/reliability.md."""
+    """Make the table of docs/reliability.md."""
     names = ("rounds", "events", "lost", "doubled")
     lines = ["| fault | rounds | events | lost | doubled |", "|---|---:|---:|---:|---:|"]
     lines += [f"| {row['fault']} | {' | '.join(f'{row[name]:,}' for name in names)} |" for row in rows]

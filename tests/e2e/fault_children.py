@@ -1,4 +1,4 @@
-"""Children of the fault suite's game: what a forked or spawned one may do with the tracker it finds.
+"""Children of the fault suite's game: how forked and spawned processes use the tracker that they inherit.
 
 Whatever they report carries `n = CHILD`: none of it may arrive.
 """
@@ -23,12 +23,12 @@ SPAWNED = ("fork", "forkserver", "spawn")
 
 
 def work() -> None:
-    """What a helper is made for."""
+    """Do the work of a helper process."""
     time.sleep(0.05)
 
 
 def beget(tracker: ga_pygame.Tracker, deed: str) -> None:
-    """Have a child that does that and ends; only `outlive` ends later than its parent."""
+    """Start a child that does this and ends; only `outlive` ends later than its parent."""
     if deed in SPAWNED:
         helper = multiprocessing.get_context(deed).Process(target=work)  # type: ignore[attr-defined]  # of a method that is a variable
         helper.start()
@@ -75,7 +75,7 @@ def _live(tracker: ga_pygame.Tracker, deed: str) -> None:
 
 
 def play_once(pygame: ModuleType, package: ModuleType) -> None:
-    """What a game with a tracker at the top of its module does in each process that `multiprocessing` spawns."""
+    """Do what a game with a tracker at the top of its module does in each process that `multiprocessing` spawns."""
     pygame.init()
     tracker = package.Tracker()
     tracker.start()

@@ -1,4 +1,4 @@
-"""Counts that hold also where bytes went bad: an event is known by its id and by the moment it was called at.
+"""Counts for damaged events: an event is identified by its id and by the time of its call.
 
 A flipped bit may turn the number of an event into another one's, so numbers alone would show a loss and a double
 where there is neither.
@@ -13,7 +13,7 @@ from tests.e2e.fault_ledger import Event, Life, Result
 
 
 def doubles(events: Sequence[Event]) -> int:
-    """How many events were taken once more than they should: of one id, of one call, of one session's start or end."""
+    """Count the duplicates: by id, by call, or by a session's start and end, whichever gives most."""
     ids = Counter(str(event.get("event_uuid")) for event in events)
     calls = Counter(called for event in events if (called := _fields(event).get("called")) is not None)
     marks = Counter(
@@ -25,7 +25,7 @@ def doubles(events: Sequence[Event]) -> int:
 
 
 def lost(life: Life, events: Sequence[Event]) -> list[int]:
-    """The calls of a launch of which nothing arrived."""
+    """Return the calls of a launch of which nothing arrived."""
     fields = [_fields(event) for event in events]
     called = {one.get("called") for one in fields}
     numbers = {one.get("n") for one in fields if one.get("launch") == life.name}
@@ -35,14 +35,14 @@ def lost(life: Life, events: Sequence[Event]) -> list[int]:
 def tally(
     fault: str, rounds: int, lives: Sequence[Life], events: Sequence[Event], hurt: Collection[str] = ()
 ) -> tuple[Result, int]:
-    """Hold what arrived against the ledger.
+    """Compare the events that arrived with the ledger.
 
     Args:
         fault: Its name.
         rounds: How often it was met.
         lives: All launches that shared a data folder.
         events: What the server took.
-        hurt: Launches whose events lay where the damage was done.
+        hurt: Launches whose events were in the damaged range.
 
     Returns:
         The result, in which what these lost does not count; and how much that is.

@@ -1,4 +1,4 @@
-"""The game of the fault suite: reports without pause, notes each call in a ledger, dies where its plan says.
+"""The game of the fault suite: reports without pause, notes each call in a ledger, dies at a point of its plan.
 
 A script for a process of its own; its one argument is the plan as JSON (`fault_launch.Plan`). What it injects
 stands between the package and the libraries below it (SQLite, requests, the wall clock); no part of the package
@@ -23,7 +23,7 @@ LEDGER = os.open(PLAN["ledger"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 def note(word: str, *more: object) -> None:
-    """Write down what happened and when; the system keeps it whatever happens to this process."""
+    """Write an entry to the ledger; the system keeps it even if this process dies."""
     os.write(LEDGER, (json.dumps([PLAN["launch"], word, time.monotonic(), *more]) + "\n").encode())
 
 
@@ -31,13 +31,13 @@ def note(word: str, *more: object) -> None:
 
 
 def die() -> None:
-    """End as the system ends a process when memory is short: no code of it runs any more."""
+    """End as the system ends a process if memory is short: no more code of it runs."""
     note("died")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Point:
-    """Counts how often execution came by a point of the plan's name."""
+    """A counter of how often execution has passed the plan's point."""
 
     reached = 0
 
@@ -58,7 +58,7 @@ class Point:
 
 
 class Connection(sqlite3.Connection):
-    """SQLite with points before and after what it does, and a file that can become read-only."""
+    """An SQLite connection with points before and after each operation, and a file that can become read-only."""
 
     is_read_only = False
 
@@ -77,13 +77,13 @@ class Connection(sqlite3.Connection):
 
 
 class Disk:
-    """Whether SQLite may write."""
+    """A switch whether SQLite may write."""
 
     is_read_only = False
 
 
 def around(owner: type, method: str, before: str, after: str) -> None:
-    """Points before and after a method."""
+    """Wrap a method with points before and after it."""
     original = getattr(owner, method)
 
     @functools.wraps(original)
@@ -101,7 +101,7 @@ sqlite3.connect = functools.partial(connect, factory=Connection)  # type: ignore
 
 # --- files that cannot be removed ------------------------------------------------------------------------
 
-if PLAN["sticky"]:  # as on Windows while a scanner has them open; where it cannot be done to the real file
+if PLAN["sticky"]:  # as on Windows while a scanner has them open; used if the real file cannot be made so
     for owner, method in ((os, "unlink"), (os, "remove"), (pathlib.Path, "unlink")):
         original = getattr(owner, method)
 
@@ -139,7 +139,7 @@ around(SqliteOutbox, "lease", "lease", "leased")
 
 
 def report(tracker: ga_pygame.Tracker, number: int, called: float) -> str:
-    """One call, of a kind that its number decides."""
+    """Make one call; its number decides the kind."""
     fields = {"n": number, "called": called}
     place = number % 10
     if place == 2:
@@ -159,7 +159,7 @@ def report(tracker: ga_pygame.Tracker, number: int, called: float) -> str:
 
 
 def do(tracker: ga_pygame.Tracker, changes: list[tuple[float, str, Any]], age: float) -> None:
-    """Carry out the changes of the plan that are due."""
+    """Make the plan's changes that are due."""
     while changes and changes[0][0] <= age:
         _, what, value = changes.pop(0)
         if what == "clock":
@@ -206,7 +206,7 @@ def main() -> None:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process held at a time."""
+    """Return the peak memory of this process."""
     try:
         with open("/proc/self/status") as status:
             [line] = [line for line in status if line.startswith("VmHWM:")]

@@ -1,4 +1,4 @@
-"""Launches of the fault suite's game: one data folder, one ledger, one collector behind one line."""
+"""Launches of the fault suite's game: one data folder, one ledger, one collector behind one proxy."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ PATIENCE = 40.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What one launch does.
+    """The plan of one launch.
 
     Attributes:
-        seconds: How long it reports.
+        seconds: The time for which it reports.
         journal: The tracker's knob.
         pause: Between two calls, in seconds.
         flush_every: Seconds between two flushes; 0 for none.
@@ -64,7 +64,7 @@ class Plan:
 
 
 class Launch:
-    """A game that runs."""
+    """A running game."""
 
     def __init__(
         self, name: str, plan: Plan, ledger: Path, environment: dict[str, str], prefix: Sequence[str] = ()
@@ -82,7 +82,7 @@ class Launch:
             )
 
     def wait_until(self, word: str) -> None:
-        """Wait until it has noted that."""
+        """Wait until the game has noted this."""
         deadline = time.monotonic() + PATIENCE
         start = json.dumps([self.name, word])[:-1]
         while not (self._ledger.exists() and start in self._ledger.read_text()):
@@ -91,35 +91,35 @@ class Launch:
             time.sleep(0.01)
 
     def wait_until_it_stands_still(self) -> None:
-        """Wait until it has come to the point of its plan, or ended before."""
+        """Wait until the game stops at the point of its plan, or has ended before."""
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def go_on(self) -> None:
-        """Let it go on from there."""
+        """Continue the game from there."""
         self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it now, unless it has ended."""
+        """Kill the game now, unless it has ended."""
         if self.process.poll() is None:
             self.killed_at = time.monotonic()
             self.process.kill()
         self.process.wait()
 
     def suspend(self, seconds: float) -> None:
-        """Stop it as a machine's sleep does."""
+        """Stop the game, as a machine's sleep does."""
         since = time.monotonic()
         self.stop(seconds)
         self.suspended.append((since, time.monotonic()))
 
     def stop(self, seconds: float) -> None:
-        """Have it stand still."""
+        """Stop the game."""
         self.process.send_signal(signal.SIGSTOP)
         time.sleep(seconds)
         self.process.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
-        """Wait until it ends by itself."""
+        """Wait until the game ends by itself."""
         try:
             code = self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -130,13 +130,13 @@ class Launch:
 
 
 class World:
-    """One player's machine, the line and the collector.
+    """One player's machine, the proxy and the collector.
 
     Args:
-        name: Stands in front of the launches' names.
+        name: The prefix of the launches' names.
         folder: For the ledger and, by default, the game's data.
-        collector: Where all of it goes: a collector, or a server that is taken for GameAnalytics.
-        proxy: The line to it.
+        collector: The receiver of all events: a collector, or a server in the place of GameAnalytics.
+        proxy: The proxy in front of it.
         data: The game's data folder.
     """
 
@@ -158,7 +158,7 @@ class World:
         self._prefix: Sequence[str] = ()
 
     def hide_shared_memory(self) -> None:
-        """Play where `/dev/shm` cannot be written, so that journals lie in the data folder."""
+        """Make `/dev/shm` unusable, so that journals are in the data folder."""
         if sys.platform != "linux":
             return
         hidden = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs -o ro none /dev/shm && exec "$@"', "game")
@@ -181,7 +181,7 @@ class World:
 
     @property
     def said(self) -> str:
-        """What the games said to their developer."""
+        """Return the messages of the games to their developer."""
         return self._ledger.with_name("said.txt").read_text()
 
     def launch(self, plan: Plan, **knobs: str) -> Launch:
@@ -205,7 +205,7 @@ class World:
         return launched
 
     def lives(self) -> list[Life]:
-        """What all launches did."""
+        """Return the record of all launches."""
         lives = read(self._ledger)
         for launched in self._launches:
             life = lives.setdefault(launched.name, Life(launched.name))
@@ -215,7 +215,7 @@ class World:
         return [lives[launched.name] for launched in self._launches]
 
     def drain(self) -> None:
-        """A last launch without faults, which has time to send everything."""
+        """Launch a last time without faults, long enough to send everything."""
         self.proxy.heal()
         if isinstance(self.collector, PlainServer):
             self.collector.heal()
@@ -225,7 +225,7 @@ class World:
                 return
 
     def verify(self, fault: str, rounds: int, promise: Promise = ALL) -> Result:
-        """Drain, then hold what arrived against the ledger."""
+        """Drain, then compare the events that arrived with the ledger."""
         self.drain()
         lives = self.lives()
         names = {life.name for life in lives}

@@ -1,4 +1,4 @@
-"""What the games of the fault suite did, by their own ledger, held against what arrived at the collector."""
+"""The ledger of the fault suite's games, and its comparison with the events that arrived at the collector."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Life:
     Attributes:
         calls: When each call returned, by its number.
         wallet: When each flow went into the wallet.
-        died: When it was killed, `None` where it ended by itself.
+        died: When it was killed, `None` if it ended by itself.
         suspended: From when until when it was stopped.
         called: What each call carries of itself, by its number: unique on this machine.
         peak: The most memory that it held at a time, in bytes.
@@ -56,14 +56,14 @@ class Life:
     peak: int = 0
 
     def standstill(self, since: float) -> float:
-        """For how long of the time from then until its death the game's own thread got no processor."""
+        """Return how long the game's own thread got no processor between this time and its death."""
         moments = [at for at in self.calls.values() if at >= since] + [self.died or since]
         gaps = (later - earlier for earlier, later in itertools.pairwise(moments))
         return sum(gap for gap in gaps if gap > STANDSTILL_SECONDS)
 
 
 def read(path: Path) -> dict[str, Life]:
-    """The lives in a ledger, in the order in which they began."""
+    """Read the launches from a ledger, in the order of their starts."""
     lives: dict[str, Life] = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         name, word, at, *more = json.loads(line)
@@ -90,7 +90,7 @@ def read(path: Path) -> dict[str, Life]:
 
 @dataclass
 class Result:
-    """What a fault cost.
+    """The cost of a fault.
 
     Attributes:
         fault: Its name.
@@ -123,7 +123,7 @@ class Result:
     wrong: list[str] = field(default_factory=list)
 
     def check(self, most_lost: int = 0) -> None:
-        """Fail where a promise is broken."""
+        """Fail if a promise is broken."""
         assert self.lost <= most_lost, self
         assert self.doubled == 0, self
         assert not self.wrong, "\n".join(self.wrong)
@@ -132,7 +132,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Promise:
-    """What a fault cannot break.
+    """The promises that a fault must not break.
 
     Attributes:
         counters: No number has a gap or a repeat.
@@ -153,7 +153,7 @@ ALL = Promise()
 
 
 def verify(fault: str, rounds: int, lives: Sequence[Life], events: Sequence[Event], promise: Promise = ALL) -> Result:
-    """Hold what arrived against the ledger.
+    """Compare the events that arrived with the ledger.
 
     Args:
         fault: Its name.
@@ -235,7 +235,7 @@ def _check_sessions(life: Life, own: Sequence[Event], result: Result, promise: P
 
 
 def _check_length(life: Life, own: Sequence[Event], result: Result) -> None:
-    """Whole seconds, as of the last commit where the process was killed."""
+    """Check a session's length in whole seconds; after a kill as of the last commit."""
     numbers = [event["custom_fields"]["n"] for event in own if "n" in event["custom_fields"]]
     known = [life.calls[number] for number in numbers if number in life.calls]
     asleep = sum(until - since for since, until in life.suspended)

@@ -20,12 +20,12 @@ _RESET = struct.pack("ii", 1, 0)  # linger for no time: close() sends RST instea
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to one request; the fields that are set apply in this order.
+    """The fault of one request; the fields that are set apply in this order.
 
     Attributes:
         reset_after: Read that share of the request (0 to 1), then reset the connection.
         silent: Read the request, hand nothing on, never answer.
-        refuse_above: Answer 413 where the body is larger, in bytes.
+        refuse_above: Answer 413 if the body has more bytes.
         status: Answer that instead of the collector, with `body`.
         processed: The collector gets the request all the same.
         delay: Seconds before the answer.
@@ -50,7 +50,7 @@ Choice = Callable[[], Fault]
 
 
 class Proxy:
-    """Hands requests on to the collector, or does to them what `choose` says.
+    """A proxy that passes requests to the collector, or does to them what `choose` returns.
 
     Args:
         target: The collector's address.
@@ -78,12 +78,12 @@ class Proxy:
     # --- the line ---------------------------------------------------------------------------------------
 
     def heal(self) -> None:
-        """All is well from now on."""
+        """Remove all faults."""
         self.choose = lambda: NONE
         self.come_up()
 
     def come_up(self) -> None:
-        """Connections are taken again."""
+        """Accept connections again."""
         if self._fillers:
             self.go_down()
         if self._listener is None:
@@ -92,7 +92,7 @@ class Proxy:
             threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def go_down(self) -> None:
-        """Nobody listens any more; connections that stand are reset. The port stays ours."""
+        """Close the listening socket and reset open connections; keep the port."""
         port = self._bound.getsockname()[1]
         self._listener = None
         for filler in self._fillers:
@@ -106,7 +106,7 @@ class Proxy:
             _reset(connection)
 
     def swallow(self) -> None:
-        """A black hole: connections that stand fall silent, new ones get no answer to their SYN."""
+        """Become a black hole: open connections get no more data, new ones get no answer to their SYN."""
         port = self._bound.getsockname()[1]
         self.go_down()
         self.choose = lambda: Fault(silent=True)
@@ -153,7 +153,7 @@ class Proxy:
             connection.close()
 
     def _exchange(self, connection: socket.socket) -> bool:
-        """One request; false where the connection is over."""
+        """Handle one request; return false if the connection is over."""
         head, _, body = _read(connection).partition(b"\r\n\r\n")
         fault = self.choose()
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -200,7 +200,7 @@ class Proxy:
 
 
 class Flapping:
-    """A line that goes down and comes up again all the time.
+    """A connection that goes down and comes up again all the time.
 
     Args:
         proxy: The line.
@@ -230,7 +230,7 @@ class Flapping:
 
 
 def _read(connection: socket.socket) -> bytes:
-    """At least a request's head."""
+    """Read at least a request's head."""
     data = b""
     while b"\r\n\r\n" not in data:
         data += _piece(connection)

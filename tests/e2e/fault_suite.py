@@ -1,4 +1,4 @@
-"""What the tests of the fault suite share: rounds, seeded chance, worlds, the row of the table."""
+"""The shared parts of the fault suite's tests: rounds, seeded chance, worlds, and the rows of the table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.e2e.plain_server import PlainServer
 
 
 class Suite:
-    """What a test of the suite needs.
+    """The tools of a test of the suite.
 
     Attributes:
         chance: Random numbers, the same for the same seed.
@@ -34,24 +34,24 @@ class Suite:
         self._worlds = 0
 
     def rounds(self, short: int, long: int) -> int:
-        """How many rounds to play."""
+        """Return how many rounds to play."""
         return long if self.is_long else short
 
     def world(self, data: Path | None = None, server: PlainServer | None = None) -> World:
-        """Another player's machine; its events go to the collector, or to that server as to a service."""
+        """Make another player's machine; its events go to the collector, or to another server as to a service."""
         self._worlds += 1
         name = f"world {self._worlds}"
         return World(name, self.folder / f"w{self._worlds}", server or self.collector, self.proxy, data)
 
     @property
     def most_start(self) -> float:
-        """The longest that `start()` may take, in seconds; generous where other tests run beside this one."""
+        """Return the limit for `start()` in seconds; generous if other tests run at the same time."""
         return 0.3 if self.is_long else 5.0
 
     def report(
         self, *results: Result, most_lost: int = 0, most_start: float = math.inf, most_close: float = math.inf
     ) -> None:
-        """Keep a row of the table, then fail where a promise is broken."""
+        """Add a row to the table, then fail if a promise is broken."""
         total = results[0]
         for one in results[1:]:
             for name in ("rounds", "events", "lost", "doubled", "kills", "late"):

@@ -1,4 +1,4 @@
-"""A game that does what it is told, line by line, and a look into the outbox that it leaves behind."""
+"""A game that takes commands line by line, and a reader of the outbox that it leaves."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ with ga_pygame.Tracker() as tracker:
 
 
 def outbox(data: Path, folder: str = "collector-tests") -> Path:
-    """The outbox of a game that sends to a collector."""
+    """Return the outbox of a game that sends to a collector."""
     return data / folder / "outbox.sqlite3"
 
 
 def waiting(path: Path) -> list[dict[str, Any]]:
-    """The events in an outbox, in order."""
+    """Return the events in an outbox, in order."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         (done,) = connection.execute("SELECT min(done) FROM destinations").fetchone()
         rows = connection.execute(f"{SELECT} ORDER BY last_id").fetchall()
@@ -73,6 +73,6 @@ def waiting(path: Path) -> list[dict[str, Any]]:
 
 
 def tell(puppet: Game, line: str) -> None:
-    """Have a puppet do something, and wait until it is done."""
+    """Send a command to a game and wait until it is done."""
     puppet.say(line)
     puppet.wait_for("done")

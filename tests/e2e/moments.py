@@ -1,8 +1,8 @@
-"""Moments known by two readings of one clock, so that no comparison depends on how fast the machine is.
+"""Moments between two readings of one clock, so that no comparison depends on the machine's speed.
 
-A test cannot know when exactly a game noticed something. It knows a reading before (it had not asked for it yet) and
-one after (the game or the collector has said so): however slow the machine is, the truth lies between.
-All processes of a machine share the clock; it is the one that the tracker measures with.
+A test cannot know exactly when a game noticed something. It has a reading from before its request and one from after
+the game or the collector has confirmed it; on the slowest machine, too, the moment is between both.
+All processes of a machine share the clock; the tracker measures with the same one.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ processor for so long that it must take it for sleep, and what the server's cloc
 
 @dataclass(frozen=True, eq=False)
 class Span:
-    """Seconds that passed, at least and at most; equal to a length in whole seconds that is possible."""
+    """A range of seconds; equal to a length in whole seconds that is possible."""
 
     least: float
     most: float
@@ -78,41 +78,41 @@ class Span:
         return Span(self.least + other.least, self.most + other.most)
 
     def or_less(self, seconds: float) -> Span:
-        """As much, or less by up to so many seconds."""
+        """Return the same range with up to so many seconds less at its lower end."""
         return Span(self.least - seconds, self.most)
 
 
 class Moment(NamedTuple):
-    """Something happened between these two readings."""
+    """A moment between these two readings."""
 
     earliest: float
     latest: float
 
     @classmethod
     def of_start(cls, game: Game) -> Moment:
-        """When the game's first session began."""
+        """Return when the game's first session began."""
         return cls(*map(float, game.wait_for("plays").split()))
 
     @classmethod
     def since(cls, earliest: float) -> Moment:
-        """Between that reading and now."""
+        """Return the moment between that reading and now."""
         return cls(earliest, now())
 
     @classmethod
     def said(cls, game: Game, word: str, earliest: float) -> Moment:
-        """Between that reading and the game's own beside a word that it said after that."""
+        """Return the moment between that reading and the game's own reading in a later message."""
         latest = 0.0
         while latest < earliest:  # else of an earlier change: a window that opens may lose the focus once more
             latest = float(game.wait_for(word).split()[0])
         return cls(earliest, latest)
 
     def until(self, later: Moment) -> Span:
-        """What passed between two moments."""
+        """Return the time between two moments."""
         return Span(later.earliest - self.latest, later.latest - self.earliest)
 
 
 class Observed(NamedTuple):
-    """What a game with `observe` said at its end.
+    """The output of a game with `observe` at its end.
 
     Attributes:
         anchor: Its wall clock at 0 of the monotonic one.
@@ -129,12 +129,12 @@ class Observed(NamedTuple):
 
     @classmethod
     def at_end(cls, game: Game, expected: int = 0) -> Observed:
-        """Wait until the game ends, with that exit code."""
+        """Wait until the game ends with this exit code."""
         anchor, asleep, *offsets = map(float, game.wait_for("observed").split())
         code, _, error = game.end()
         assert code == expected, error
         return cls(anchor, asleep, tuple(offsets), error)
 
     def stamp(self, moment: Moment) -> Span:
-        """The `client_ts` of an event of that moment."""
+        """Return the `client_ts` of an event of this moment."""
         return Span(self.anchor + moment.earliest + min(self.offsets), self.anchor + moment.latest + max(self.offsets))

@@ -1,4 +1,4 @@
-"""A server that takes every batch it is sent, also one that it has taken before, as GameAnalytics does.
+"""A server that accepts every batch, also one that it has accepted before, as GameAnalytics does.
 
 Our own collector drops doubles, so that a test against it never sees an event that is sent twice. This one keeps
 each event of each request that it acknowledged, in order of arrival.
@@ -20,12 +20,12 @@ HELLO = b'{"server_ts": %d, "configs": [], "configs_hash": "1"}'
 
 
 class Exchange:
-    """One request, and the connection to answer it on.
+    """One request, and the connection for its answer.
 
     Attributes:
-        path: Without the query.
-        events: What it carries; empty for an init.
-        over: Set where the server stops: whoever waits stops too.
+        path: The path without the query.
+        events: Its events; empty for an init.
+        over: Set when the server stops; a waiting behaviour then stops, too.
     """
 
     def __init__(self, line: socket.socket, path: str, events: list[dict[str, Any]], over: threading.Event) -> None:
@@ -39,16 +39,16 @@ class Exchange:
         return self.path.endswith("/events")
 
     def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send these bytes."""
         self._line.sendall(data)
 
     def answer(self, status: int, body: bytes, *headers: str) -> None:
-        """Send a whole answer."""
+        """Send a complete answer."""
         lines = [f"HTTP/1.1 {status} Answer", f"Content-Length: {len(body)}", *headers]
         self.send("\r\n".join([*lines, "", ""]).encode() + body)
 
     def drip(self, data: bytes, seconds: float) -> None:
-        """Send a byte now and then, for as long as the other side listens."""
+        """Send a byte now and then, as long as the client listens."""
         for place in range(len(data)):
             if self.over.wait(seconds):
                 return
@@ -60,7 +60,7 @@ Behaviour = Callable[[Exchange], bool]
 
 
 def good(exchange: Exchange) -> bool:
-    """Take it and say so."""
+    """Accept the events and answer 200."""
     if exchange.is_events:
         exchange.answer(200, b"[]")
     else:
@@ -69,7 +69,7 @@ def good(exchange: Exchange) -> bool:
 
 
 class PlainServer:
-    """See the module. `behave` may be replaced at any time.
+    """The server (see the module). `behave` may be replaced at any time.
 
     Attributes:
         url: Where it listens.
@@ -97,21 +97,21 @@ class PlainServer:
         self._listener.close()
 
     def heal(self) -> None:
-        """All is well from now on."""
+        """Answer well from now on."""
         self.behave = good
 
     def export(self, *, rejected: bool = False) -> list[dict[str, Any]]:
-        """As a collector's: the events in order of arrival; it rejects none."""
+        """Return the events in order of arrival, like a collector; none are rejected."""
         with self._changing:
             return [] if rejected else list(self.taken)
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Forget all events."""
         with self._changing:
             self.taken = []
 
     def times(self) -> Counter[str]:
-        """How often each event was taken, by its id."""
+        """Count how often each event was accepted, by its id."""
         return Counter(str(event.get("event_uuid")) for event in self.export())
 
     def _accept(self) -> None:

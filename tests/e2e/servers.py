@@ -1,4 +1,4 @@
-"""Servers that misbehave as real ones do: slow, silent, wrong, cut off, somebody else's; and a cable to pull."""
+"""Servers with the faults of real ones: slow, silent, wrong, cut off, foreign; and a cable that can be pulled."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ HTML = b"<!DOCTYPE html><html><body>Welcome to the hotel! Please accept our term
 
 @dataclass(frozen=True)
 class Seen:
-    """A request as it came in.
+    """A request that came in.
 
     Attributes:
         target: The path with its query; from a client that takes us for its proxy, a whole address.
-        content: The decoded JSON, `None` where it is none.
+        content: The decoded JSON, `None` if it is not JSON.
         signed: Whether the Authorization is the HMAC of the raw bytes.
         at: When, in seconds of `time.monotonic`.
     """
@@ -57,12 +57,12 @@ class Seen:
 
 @dataclass(frozen=True)
 class Answer:
-    """What to say.
+    """An answer of the server.
 
     Attributes:
-        status: `None`: say nothing and keep the connection open.
+        status: The status; `None`: send nothing and keep the connection open.
         delay: Seconds to think about it.
-        missing: Bytes of the body that are announced and never come.
+        missing: Bytes of the body that are announced and never sent.
     """
 
     status: int | None = 200
@@ -77,19 +77,19 @@ Script = Callable[[Seen], Answer]
 
 
 def healthy(request: Seen) -> Answer:
-    """A GameAnalytics that is well."""
+    """Answer as a working GameAnalytics does."""
     if request.is_events:
         return Answer()
     return welcome() if request.path.startswith("/remote_configs/") else legacy_welcome()
 
 
 def legacy_welcome() -> Answer:
-    """The answer to an init of the older route."""
+    """Answer an init of the older route."""
     return Answer(body=json.dumps({"enabled": True, "server_ts": int(time.time()), "flags": []}).encode())
 
 
 def forward(url: str) -> Script:
-    """Ask another server."""
+    """Return a script that passes requests to another server."""
 
     def ask(request: Seen) -> Answer:
         connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
@@ -105,13 +105,13 @@ def forward(url: str) -> Script:
 
 
 def welcome(**more: Any) -> Answer:
-    """The answer to an init."""
+    """Answer an init."""
     content = {"server_ts": int(time.time()), "configs": [], "configs_hash": "1", **more}
     return Answer(201, json.dumps(content).encode())
 
 
 class ScriptedServer:
-    """Answers by `script`, which may be replaced at any time, and keeps what it was sent.
+    """A server that answers by `script`, which may be replaced at any time, and keeps its requests.
 
     Args:
         script: What to answer.
@@ -145,7 +145,7 @@ class ScriptedServer:
         return f"http://{host}:{port}"
 
     def events(self) -> list[dict[str, Any]]:
-        """All events that came, also those that were refused or came again."""
+        """Return all events that came, also those that were refused or came again."""
         return [event for request in self.requests if request.is_events for event in request.content or ()]
 
     def __enter__(self) -> ScriptedServer:
@@ -184,7 +184,7 @@ class _Quiet(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A game that went away is what these tests are about."""
+        """Ignore clients that go away: these tests are about them."""
 
 
 def _seen(handler: BaseHTTPRequestHandler, raw: bytes) -> Seen:
@@ -209,7 +209,7 @@ DRIP_SECONDS = 0.1
 
 
 def endless(head: bytes, piece: bytes) -> Say:
-    """A head, then the same piece again and again: a body, a header or chunks without end."""
+    """Send a head, then the same piece again and again: an endless body, header or sequence of chunks."""
 
     def say(connection: socket.socket, over: threading.Event) -> None:
         connection.sendall(head)
@@ -220,7 +220,7 @@ def endless(head: bytes, piece: bytes) -> Say:
 
 
 def dripping(head: bytes, piece: bytes) -> Say:
-    """The same, a piece now and then, each sooner than a timeout for one read would notice."""
+    """Send the same, a piece now and then, each sooner than a read timeout would notice."""
 
     def say(connection: socket.socket, over: threading.Event) -> None:
         connection.sendall(head)
@@ -231,12 +231,12 @@ def dripping(head: bytes, piece: bytes) -> Say:
 
 
 def exactly(answer: bytes) -> Say:
-    """These bytes, then the end of the connection."""
+    """Send these bytes, then close the connection."""
     return lambda connection, _over: connection.sendall(answer)
 
 
 def gzip_bomb(status: bytes = b"200 OK", megabytes: int = 1000) -> Say:
-    """A small body that unpacks to a thousand times as much."""
+    """Send a small body that decompresses to a thousand times its size."""
     packed = _packed_zeros(megabytes)
     head = b"HTTP/1.1 %s\r\nLocation: /\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
     return exactly(head % (status, len(packed)) + packed)
@@ -298,7 +298,7 @@ FOREIGN: dict[str, Answer] = {
 
 
 class RawServer:
-    """Reads a request and has `say` write onto its connection.
+    """A server that reads a request and lets `say` write to its connection.
 
     Attributes:
         requests: The raw requests that came.
@@ -353,7 +353,7 @@ class RawServer:
 
 
 def _is_whole(data: bytes) -> bool:
-    """Whether a request is there with its body."""
+    """Return whether a request with its whole body has been read."""
     head, end, body = data.partition(b"\r\n\r\n")
     length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0].strip() or b"0"
     return bool(end) and len(body) >= int(length)
@@ -361,14 +361,14 @@ def _is_whole(data: bytes) -> bool:
 
 @contextlib.contextmanager
 def refusing() -> Iterator[str]:
-    """The address of a port where nobody listens and nobody else will."""
+    """Return the address of a port on which nobody listens or will listen."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{reserved.getsockname()[1]}"
 
 
 def summary(url: str) -> dict[str, Any]:
-    """A collector's `/api/summary`."""
+    """Return a collector's `/api/summary`."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
     try:
         connection.request("GET", "/api/summary")
@@ -379,7 +379,7 @@ def summary(url: str) -> dict[str, Any]:
 
 
 class Cable:
-    """A network of two ends, ours and a namespace's; `pull()` cuts it without a word to either."""
+    """A network between us and a network namespace; `pull()` cuts it, and neither end is told."""
 
     def __init__(self) -> None:
         token = secrets.token_hex(3)
@@ -413,7 +413,7 @@ class Cable:
                 _ip(*command)
 
     def listener(self) -> socket.socket:
-        """A listening socket at the far end. A socket stays in the namespace in which a thread made it."""
+        """Return a listening socket at the far end. A socket stays in the namespace in which a thread made it."""
         made: list[socket.socket] = []
 
         def listen() -> None:

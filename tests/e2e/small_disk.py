@@ -1,4 +1,4 @@
-"""A disk that is full soon."""
+"""Small disks, for tests in which one gets full."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 @contextlib.contextmanager
 def disk(tmp_path: Path, megabytes: int) -> Iterator[Path]:
-    """A folder on a disk of so many megabytes."""
+    """Mount a disk of so many megabytes; return a folder on it."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "ga_pygame_test", str(folder)]

@@ -1,4 +1,4 @@
-"""Bad keys, bad disks, bad clocks, bad networks: a clear word to the developer, and nothing lost."""
+"""Bad keys, disks, clocks and networks: a clear message to the developer, and no loss."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ QUICK = {"GA_PYGAME_UPLOAD_INTERVAL": "0.1"}
 
 
 def play(game: Any, url: str, *lines: str, script: str = PUPPET, **environment: str) -> Any:
-    """A game that has run these lines and stands still."""
+    """Start a game that has run these lines and then waits."""
     puppet = game(script, **{"GA_PYGAME_COLLECTOR": url, **QUICK, **environment})
     puppet.session_id = puppet.wait_for("started").split()[0]
     for line in lines:
@@ -53,7 +53,7 @@ def play(game: Any, url: str, *lines: str, script: str = PUPPET, **environment: 
 
 
 def close(puppet: Any) -> list[str]:
-    """End a game well; what it said to its developer, but for what is only for a log at debug level."""
+    """End a game normally; return its output, without messages at debug level."""
     puppet.say(CLOSE)
     puppet.wait_for("closed")
     code, _, error = puppet.end()
@@ -73,7 +73,7 @@ def dropped(puppet: Any) -> str:
 
 
 def send(game: Any, url: str, **environment: str) -> None:
-    """A later launch that sends what is left."""
+    """Launch later and send the remaining events."""
     later = game(SEND, **{"GA_PYGAME_COLLECTOR": url, **environment})
     assert "error=''" in later.wait_for("flushed")
     assert later.end()[0] == 0
@@ -84,7 +84,7 @@ def designs(events: list[dict[str, Any]]) -> list[Any]:
 
 
 def assert_once(events: list[dict[str, Any]], session_id: str) -> None:
-    """A session's events stand there once, `user` first, `session_end` last."""
+    """Check that a session's events are stored once, `user` first, `session_end` last."""
     own = [event for event in events if event["session_id"] == session_id]
     assert max(Counter(event["event_uuid"] for event in own).values()) == 1
     categories = [event["category"] for event in own]
@@ -128,7 +128,7 @@ def test_wrong_keys(known: str, stage: str, game: Any, tmp_path: Path) -> None:
 
 
 def test_errors_of_the_network_name_no_key(game: Any) -> None:
-    """What `connection_lost` and a flush tell the game says what is wrong and holds no key."""
+    """The messages of `connection_lost` and of a flush say what is wrong and contain no key."""
     with refusing() as url:
         keys = {"GA_PYGAME_GAME_KEY": KEY, "GA_PYGAME_SECRET_KEY": SECRET}
         puppet = play(game, url, "tracker.connection_lost.connect(lambda *why: print('lost', why))", **keys)
@@ -156,13 +156,13 @@ def test_folder_that_cannot_be_written(game: Any, collector: Collector, tmp_path
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of one megabyte."""
+    """Return a disk of one megabyte."""
     with disk(tmp_path, 1) as folder:
         yield folder
 
 
 def fill(disk: Path) -> Path:
-    """Take all the room that is left."""
+    """Fill the disk."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         for size in (65536, 1):
@@ -242,7 +242,7 @@ def test_folder_that_comes_back(game: Any, tmp_path: Path) -> None:
 
 
 def left_behind(game: Any, data: Path, events: int = 600) -> Path:
-    """An outbox full of events that no server took."""
+    """Return an outbox full of events that no server accepted."""
     with refusing() as url:
         close(play(game, url, count_to(events)))
     path = outbox(data)
@@ -252,7 +252,7 @@ def left_behind(game: Any, data: Path, events: int = 600) -> Path:
 
 
 def flip_page(path: Path) -> None:
-    """Spoil a page in the middle of the records."""
+    """Damage a page in the middle of the records."""
     content = bytearray(path.read_bytes())
     leaves = (at for at in range(0, len(content), 4096) if content[at] == 13)  # SQLite's mark of a leaf of a table
     pages = [at for at in leaves if b"count:test" in content[at : at + 4096]]
@@ -305,7 +305,7 @@ def test_damaged_outbox(kind: str, game: Any, collector: Collector, tmp_path: Pa
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Hold the write lock, as a backup program does; this process is another one than the game's."""
+    """Hold the write lock in another process than the game's, as a backup program does."""
     with contextlib.closing(sqlite3.connect(path, timeout=5, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
@@ -313,7 +313,7 @@ def held(path: Path) -> Iterator[None]:
 
 
 def test_outbox_that_is_held_past_the_end(game: Any, tmp_path: Path) -> None:
-    """What could not be written before the game ended is in the journal: the next launch sends all of it, once."""
+    """Events that could not be written before the end are in the journal: the next launch sends them, once."""
     with refusing() as url:
         puppet = play(game, url, count_to(100))
         with held(outbox(tmp_path / "data")):
@@ -354,7 +354,7 @@ SUM_UP = "tracker.close(); print('closed', dict(tracker.stats.dropped)); sys.exi
 
 
 def test_outbox_that_is_removed_while_the_game_runs(game: Any, tmp_path: Path) -> None:
-    """What waited in it is saved into a new one, which is said; nothing is lost, nothing comes twice."""
+    """Its waiting events are saved into a new file, which is logged; no loss, no duplicate."""
     with ScriptedServer(lambda _: Answer(503, b"")) as server:
         puppet = play(game, server.url, count_to(100))
         path = outbox(tmp_path / "data")
@@ -494,7 +494,7 @@ def test_no_answer_of_somebody_else_wipes_a_batch(kind: str, game: Any) -> None:
 @pytest.mark.parametrize("stage", ["init", "events"])
 @pytest.mark.parametrize("kind", PORTALS)
 def test_somebody_else_answers(kind: str, stage: str, game: Any) -> None:
-    """What a portal or a proxy answers in the server's place decides nothing: events wait and arrive later."""
+    """The answer of a portal or a proxy instead of the server decides nothing: events wait and arrive later."""
 
     def between(request: Seen) -> Answer:
         return PORTALS[kind] if request.is_events or stage == "init" else welcome()
@@ -726,7 +726,7 @@ def test_server_without_remote_configs(game: Any) -> None:
 
 
 def test_older_init_must_say_enabled(game: Any) -> None:
-    """The older init allows sending only where it says `enabled: true`. Source: REST v2, Init."""
+    """The older init allows sending only if it says `enabled: true`. Source: REST v2, Init."""
 
     def silent_about_it(request: Seen) -> Answer:
         if request.path.startswith("/remote_configs/"):

@@ -1,4 +1,4 @@
-"""`python -m ga_pygame collect` and `export` as a developer types them."""
+"""`python -m ga_pygame collect` and `export` as a developer runs them."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_default_file_is_in_the_data_folder(tmp_path: Path) -> None:
 
 
 def test_acknowledged_events_survive_a_kill(tmp_path: Path) -> None:
-    """What was answered 200 before a kill -9 is in the file afterwards."""
+    """Events that were answered 200 before a kill -9 are in the file afterwards."""
     database = tmp_path / "events.sqlite3"
     acknowledged: list[str] = []
     with Collector("--port", "0", "--db", str(database), "--no-page") as collector:
@@ -312,7 +312,7 @@ def test_without_the_page_its_library_is_not_loaded(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
 def test_full_disk_is_not_acknowledged(tmp_path: Path) -> None:
-    """What cannot be written is answered 503 with nothing in it, so that senders keep it; later ones are taken."""
+    """Events that cannot be written get an empty 503, so that senders keep them; later ones are accepted."""
     database = tmp_path / "events.sqlite3"
     with Collector("--port", "0", "--db", str(database), "--no-page") as collector:
         assert collector.send(design()) == 200

@@ -1,4 +1,4 @@
-"""Hostile requests: whatever is sent, the collector stays small, answers others meanwhile, and keeps little of it."""
+"""Hostile requests: the collector's memory and files stay small, and it answers other clients meanwhile."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from tests.fork_server import Forked
 
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
-    """A collector of this test's own."""
+    """Start a collector for one test."""
     running = Collector(tmp_path)
     yield running
     assert running.stop() == 0
 
 
 def memory(process: Forked) -> int:
-    """The most bytes of memory that a process has held so far."""
+    """Return a process's peak memory in bytes."""
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
@@ -45,7 +45,7 @@ def on_disk(collector: Collector) -> int:
 
 
 def filled(text: bytes, separator: bytes = b",", size: int = 4 * 2**20 - 200) -> bytes:
-    """A JSON list of one element again and again, of about as many bytes."""
+    """Return a JSON list of about so many bytes: one element again and again."""
     return b"[" + separator.join([text] * (size // (len(text) + len(separator)))) + b"]"
 
 
@@ -173,7 +173,7 @@ def test_a_batch_that_is_stored_in_part_stays_small_on_the_disk(collector: Colle
 
 
 def test_games_are_answered_while_heavy_requests_are_taken_apart(collector: Collector) -> None:
-    """Of requests sent at once the light ones come first: they do not wait for those that take long."""
+    """Light requests do not wait for slow ones that are sent at the same time."""
     done: list[str] = []
     lock = threading.Lock()
 
@@ -280,7 +280,7 @@ def _send_all(one: socket.socket, data: bytes) -> None:
 
 @contextlib.contextmanager
 def _patched(folder: Path, patches: str) -> Iterator[int]:
-    """The port of a collector with other bounds."""
+    """Start a collector with other bounds; yield its port."""
     running = Collector(folder, patches=f"from ga_pygame.collector import answers, connections\n{patches}")
     try:
         yield running.port
@@ -290,7 +290,7 @@ def _patched(folder: Path, patches: str) -> Iterator[int]:
 
 @pytest.fixture
 def impatient(tmp_path: Path) -> Iterator[int]:
-    """The port of a collector that waits a second where others wait for half a minute."""
+    """Start a collector that waits a second instead of half a minute; return its port."""
     seconds = "connections.MAX_REQUEST_SECONDS = connections.MAX_STALLED_SECONDS = answers.MAX_STALLED_SECONDS = 1.0"
     with _patched(tmp_path, seconds) as port:
         yield port
@@ -349,7 +349,7 @@ def _send_to(port: int, *events: dict[str, Any]) -> int:
 
 
 def _large_events() -> list[dict[str, Any]]:
-    """A batch of almost 4 MB."""
+    """Return a batch of almost 4 MB."""
     return [event(custom_fields={f"f{number}": "y" * 250 for number in range(40)}) for _ in range(360)]
 
 

@@ -25,7 +25,7 @@ __all__ = ["headless"]
 
 @functools.cache
 def played(seed: int, levels: int = 3) -> tuple[list[Any], int]:
-    """The calls and the score of a game; each is played once."""
+    """Return the calls and the score of a game; each is played once."""
     with tempfile.TemporaryDirectory() as folder:
         return play(seed, Path(folder), levels)
 

@@ -1,4 +1,4 @@
-"""How a game ends, and what of its last session is stored: once, with the right length, the attempt failed."""
+"""Each way in which a game ends: its last session is stored once, with the right length and a failed attempt."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLAYED = 1.0
 
 
 def script(ending: str, before: str = "", after: str = "") -> str:
-    """A game with an open attempt that ends in one way."""
+    """Return the code of a game with an open attempt that ends in one way."""
     parts = [OBSERVED, *(textwrap.dedent(part) for part in (_OPENING, before, _START, after, _LOOP, ending))]
     return "\n".join(parts)
 
@@ -63,7 +63,7 @@ _LOOP = f"""
 
 
 def played(game: Game, code: int = 0) -> tuple[Span, str]:
-    """Wait until a game ends; how long its session lasted, and what it wrote to its standard error."""
+    """Wait until a game ends; return how long its session lasted, and its standard error output."""
     started = Moment.of_start(game)
     at_least = float(game.wait_for("played"))
     observed = Observed.at_end(game, code)
@@ -71,7 +71,7 @@ def played(game: Game, code: int = 0) -> tuple[Span, str]:
 
 
 def check_attempt(events: list[dict[str, Any]]) -> None:
-    """The attempt was failed, as its first one."""
+    """Check that the attempt was failed, as the first one."""
     start, fail = (event for event in events if event["category"] == "progression")
     assert start["event_id"] == "Start:forest:level_1"
     assert (fail["event_id"], fail["attempt_num"]) == ("Fail:forest:level_1", 1)
@@ -264,13 +264,13 @@ def test_crash_of_a_thread(play: Play, collector: Collector) -> None:
 
 
 def until_told(told: Path) -> str:
-    """Part of a game that plays until there is that file."""
+    """Return code that plays until a file exists."""
     return f"while not os.path.exists({str(told)!r}):\n    play(0.05)\n"
 
 
 @pytest.mark.parametrize(("end", "code"), [("os._exit(5)", 5), ("os.kill(os.getpid(), 9)", -signal.SIGKILL)])
 def test_killed(play: Play, collector: Collector, tmp_path: Path, end: str, code: int) -> None:
-    """What a process that died without a word could not say, the next launch says in its name."""
+    """The next launch reports the end of a process that died without reporting it."""
     told = tmp_path / "told"
     clock = 'say("dies", tracker._core.clock.wall(0.0), tracker._core.clock.server_offset or 0.0)\n'
     game = play(script(until_told(told) + clock + end))
@@ -297,7 +297,7 @@ def test_killed(play: Play, collector: Collector, tmp_path: Path, end: str, code
 
 
 def noted_length(tmp_path: Path) -> float:
-    """The seconds that the data folder's only open session has lasted, as far as it is noted."""
+    """Return the stored length of the data folder's only open session."""
     path = outbox(tmp_path / "data")
     if not path.exists():
         return 0.0

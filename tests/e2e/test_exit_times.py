@@ -1,4 +1,4 @@
-"""A game ends when its player wants it to, whatever the server does, and loses nothing by it."""
+"""A game ends in time and without a loss, whatever the server does."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SERVERS: dict[str, Callable[[], contextlib.AbstractContextManager[str]]] = {
 
 
 def play(puppet: Any) -> tuple[str, list[str]]:
-    """Report events of each urgency; return the session's id and what its outbox must hold in the end."""
+    """Report events of each urgency; return the session's id and the expected contents of its outbox."""
     session_id = puppet.wait_for("started").split()[0]
     puppet.say(f"for number in range({EVENTS}): tracker.design('exit:test', number)")
     puppet.wait_for("done")
@@ -55,7 +55,7 @@ def play(puppet: Any) -> tuple[str, list[str]]:
 
 
 def close(puppet: Any) -> None:
-    """Measure `close()` inside the game; the rest of its end must not take long either."""
+    """Measure `close()` inside the game; check that the rest of its end is short, too."""
     puppet.say(CLOSE)
     took = float(puppet.wait_for("closed"))
     assert took <= LIMIT, f"close() took {took:.3f} s"
@@ -66,7 +66,7 @@ def close(puppet: Any) -> None:
 
 
 def delivered_later(game: Any, collector: Collector, expected: list[dict[str, Any]]) -> None:
-    """A later launch brings each event to a collector that is well, once, in order."""
+    """Check that a later launch brings each event to a working collector, once and in order."""
     later = game(SEND, GA_PYGAME_COLLECTOR=collector.url)
     assert "error=''" in later.wait_for("flushed")
     assert later.end()[0] == 0

@@ -1,4 +1,4 @@
-"""Hostile and dripping answers: nothing lost, nothing doubled at a server that drops no doubles, memory bounded."""
+"""Hostile and dripping answers: no loss, no duplicate at a server that drops none, bounded memory."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ Hostile = Callable[[random.Random], Behaviour]
 
 @functools.cache
 def bomb(megabytes: int) -> bytes:
-    """That many zeros, packed."""
+    """Return that many zeros, compressed."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     return b"".join([*[packer.compress(bytes(2**20)) for _ in range(megabytes)], packer.flush()])
 
 
 def endless_body(status: int, *headers: str) -> Behaviour:
-    """An answer whose body never ends, as fast as it is read."""
+    """Send an answer whose body never ends, as fast as it is read."""
 
     def behave(exchange: Exchange) -> bool:
         head = "\r\n".join([f"HTTP/1.1 {status} Answer", *headers, "Transfer-Encoding: chunked", "", ""])
@@ -61,7 +61,7 @@ def packed(status: int, *headers: str) -> Behaviour:
 
 
 def dripping(where: str) -> Behaviour:
-    """An answer that never comes to its end but always goes on."""
+    """Send an answer that goes on slowly and never ends."""
 
     def behave(exchange: Exchange) -> bool:
         if where == "body":
@@ -84,7 +84,7 @@ BODIES = (b"", b"<html><h1>403 Forbidden</h1></html>", b"Too Many Requests", b"\
 
 
 def foreign(chance: random.Random) -> Behaviour:
-    """A gateway, a firewall, a portal: not who was asked."""
+    """Answer as a gateway, a firewall or a portal between game and server."""
 
     def behave(exchange: Exchange) -> bool:
         exchange.answer(chance.choice((400, 403, 404, 408, 429)), chance.choice(BODIES), "Content-Type: text/html")
@@ -94,7 +94,7 @@ def foreign(chance: random.Random) -> Behaviour:
 
 
 def long_errors(size: int) -> Behaviour:
-    """GameAnalytics' own 400, which takes so many bytes for what it says of one event; the others were collected.
+    """Answer 400 as GameAnalytics does, with so many bytes about one event; the others were collected.
 
     That one is counted as rejected; it is kept here all the same, so that it need not be told from a loss.
     """
@@ -111,7 +111,7 @@ def long_errors(size: int) -> Behaviour:
 
 
 def long_foreign_error(_: random.Random) -> Behaviour:
-    """The same size from somebody else."""
+    """Answer with an error of the same size, as another server between both does."""
 
     def behave(exchange: Exchange) -> bool:
         exchange.answer(400, b"<p>" + b"x" * 2_000_000)
@@ -141,7 +141,7 @@ INITS: tuple[str, ...] = (
 
 
 def strange_init(chance: random.Random) -> Behaviour:
-    """An init answer of which not all can be believed; events are taken."""
+    """Answer an init with values that are partly invalid; events are accepted."""
     picked = chance.choice(INITS)
 
     def behave(exchange: Exchange) -> bool:
@@ -218,7 +218,7 @@ def _peak_with_a_good_server(suite: Suite, plain_server: PlainServer) -> int:
 
 
 class ReadLate:
-    """Answers events at once, but only after the game has been stopped, which goes on when its time is over.
+    """A behaviour that stops the game, answers its events at once, and lets the game go on later.
 
     Args:
         asleep: How long it stands still, in seconds.

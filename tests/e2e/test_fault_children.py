@@ -1,4 +1,4 @@
-"""Forks and spawns at any moment: the parent's events arrive once, nothing of a child's, one session a launch."""
+"""Forks and spawns at any moment: the parent's events arrive once, no event of a child, one session a launch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROUPS = {"forks that exit": FORKED[:-1], "a child that outlives its parent": FO
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_children(group: str, suite: Suite, plain_server: PlainServer) -> None:
-    """What a child does with the tracker that it was born with reaches neither a server nor its parent's events."""
+    """A child's use of the inherited tracker reaches neither a server nor its parent's events."""
     deeds, chance = GROUPS[group], suite.chance
     results = []
     for number in range(suite.rounds(1, 25)):

@@ -1,4 +1,4 @@
-"""Files that somebody else holds, at any moment and for any time: nothing lost, nothing doubled, nobody waits."""
+"""Files that another program holds, at any moment and for any time: no loss, no duplicate, no long wait."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Grip = Callable[[World], "contextlib.AbstractContextManager[object]"]
 
 @contextlib.contextmanager
 def database(world: World, *statements: str) -> Iterator[None]:
-    """Hold the outbox as another program does; this process is another one than the game's."""
+    """Hold the outbox in another process than the game's, as another program does."""
     with contextlib.closing(sqlite3.connect(world.outbox, timeout=5, isolation_level=None)) as connection:
         with contextlib.suppress(sqlite3.OperationalError):  # the game holds it all the time: nothing to hold
             for statement in statements:
@@ -47,18 +47,18 @@ def to_write(world: World) -> contextlib.AbstractContextManager[object]:
 
 
 def alone(world: World) -> contextlib.AbstractContextManager[object]:
-    """As a game of before the write-ahead log, or a backup that wants it all."""
+    """Hold the outbox exclusively, as an older game without the write-ahead log or a backup does."""
     return database(world, "PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE")
 
 
 def to_read(world: World) -> contextlib.AbstractContextManager[object]:
-    """A reader keeps the log from being taken over."""
+    """Read the outbox, so that the write-ahead log cannot be checkpointed to its end."""
     return database(world, "BEGIN", "SELECT count(*) FROM sqlite_schema")
 
 
 @contextlib.contextmanager
 def lock_files(world: World) -> Iterator[None]:
-    """Hold each lock file that nobody holds."""
+    """Hold each lock file that is free."""
     import fcntl  # noqa: PLC0415 - there is none on Windows
 
     with contextlib.ExitStack() as held:
@@ -73,7 +73,7 @@ def lock_files(world: World) -> Iterator[None]:
 
 @contextlib.contextmanager
 def handles(world: World) -> Iterator[None]:
-    """Have all files open, as a scanner does."""
+    """Open all files, as a scanner does."""
     with contextlib.ExitStack() as held:
         for folder in {world.outbox.parent, journal_files.folder(world.outbox.parent)}:
             for path in folder.glob("*"):
@@ -84,7 +84,7 @@ def handles(world: World) -> Iterator[None]:
 
 @contextlib.contextmanager
 def immutable(path: Path) -> Iterator[bool]:
-    """Nobody may change or remove it; false where the file system cannot do that."""
+    """Make a file immutable; return false if the file system cannot do that."""
     done = shutil.which("chattr") is not None and os.geteuid() == 0
     done = done and subprocess.run(["chattr", "+i", path], capture_output=True, check=False).returncode == 0
     try:
@@ -95,7 +95,7 @@ def immutable(path: Path) -> Iterator[bool]:
 
 
 def read_only_folder(world: World) -> contextlib.AbstractContextManager[object]:
-    """No file can be made or removed there; root's own files know no other way."""
+    """Let no file be made or removed in the folder; for root only immutability does that."""
     return immutable(world.outbox.parent)
 
 
@@ -110,7 +110,7 @@ GRIPS: dict[str, Grip] = {
 
 
 def hold(grip: Grip, world: World, seconds: float) -> threading.Thread:
-    """Hold for that long; returns when it is held."""
+    """Hold for that long; return when it is held."""
     held = threading.Event()
 
     def work() -> None:
@@ -128,14 +128,14 @@ def hold(grip: Grip, world: World, seconds: float) -> threading.Thread:
 
 
 def some_time(chance: random.Random) -> float:
-    """5 to 6,000 ms, short ones as often as long ones."""
+    """Return 5 to 6,000 ms; short times are as frequent as long ones."""
     return float(0.005 * 1200 ** chance.random())
 
 
 @pytest.mark.parametrize("moment", ["start", "middle", "exit"])
 @pytest.mark.parametrize("kind", GRIPS)
 def test_held_by_another(kind: str, moment: str, suite: Suite, plain_server: PlainServer) -> None:
-    """Whoever holds the files, whenever and however long: the game waits for nobody, and all arrives once."""
+    """Whichever program holds the files, whenever and however long: the game does not wait, and all arrives once."""
     results = []
     for number in range(suite.rounds(1, 15)):
         world = suite.world(server=plain_server)

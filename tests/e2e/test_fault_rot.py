@@ -1,4 +1,4 @@
-"""Bit rot between two launches: whatever a file holds, the game starts, delivery goes on, and a loss is said."""
+"""Bit rot between two launches: the game starts, delivery goes on, and each loss is reported."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ def zero(content: bytearray, chance: random.Random) -> None:
 
 
 def swap(content: bytearray, chance: random.Random) -> None:
-    """Exchange two stretches."""
+    """Exchange two ranges of bytes."""
     size = chance.choice((1, 8, 32, 512))
     one, two = (chance.randrange(max(1, len(content) - size)) for _ in "12")
     content[one : one + size], content[two : two + size] = content[two : two + size], content[one : one + size]
 
 
 def truncate(content: bytearray, chance: random.Random) -> None:
-    """Cut the end off."""
+    """Truncate the file."""
     del content[chance.randrange(len(content)) :]
 
 
 def fill(content: bytearray, chance: random.Random) -> None:
-    """Write rubbish over a stretch."""
+    """Fill a range with random bytes."""
     size = chance.choice((16, 64, 4096))
     start = chance.randrange(len(content))
     content[start : start + size] = chance.randbytes(len(content[start : start + size]))
@@ -67,7 +67,7 @@ DAMAGES = (flip, zero, swap, truncate, fill)
 
 
 def rot_file(path: Path, chance: random.Random) -> tuple[str, float]:
-    """Damage a file in one of the ways, at a place where there is something."""
+    """Damage a file in one way, at a place that is not empty."""
     content = bytearray(path.read_bytes())
     if not content.strip(b"\0"):
         return NOTHING
@@ -82,13 +82,13 @@ def rot_outbox(world: World, chance: random.Random) -> tuple[str, float]:
 
 
 def rot_log(world: World, chance: random.Random) -> tuple[str, float]:
-    """SQLite takes a damaged log for one that ends there, without a word."""
+    """Damage the log; SQLite reads it up to the damage, without an error."""
     log = world.outbox.with_name(world.outbox.name + "-wal")
     return rot_file(log, chance) if log.exists() else NOTHING
 
 
 def journals(world: World) -> list[Path]:
-    """The journals of dead launches, in shared memory and in the data folder."""
+    """Return the journals of dead launches, in shared memory and in the data folder."""
     folders = {journal_files.folder(world.outbox.parent), world.outbox.parent}
     return sorted(path for folder in folders for path in folder.rglob("*.ring"))
 
@@ -149,7 +149,7 @@ KEPT = ("key_value", "session_end", "progression", "destinations", "sums")
 
 
 def rot_values(world: World, chance: random.Random) -> tuple[str, float]:
-    """Put something else into columns of what is kept across launches."""
+    """Put other values into columns that are kept across launches."""
     done = []
     with contextlib.closing(sqlite3.connect(world.outbox, isolation_level=None)) as connection:
         for _ in range(chance.choice((1, 3))):
@@ -186,7 +186,7 @@ SAID = ("damaged", "could be saved", "cannot be read", "lost", "dropped", "not w
 
 
 def busy(exchange: Exchange) -> bool:
-    """A server that takes nothing for now."""
+    """Answer as a server that accepts nothing for now."""
     exchange.answer(503 if not exchange.is_events else 302, b"")
     return False
 
@@ -236,18 +236,18 @@ def test_bit_rot(place: str, suite: Suite, plain_server: PlainServer) -> None:
 
 
 def cut_half(log: Path) -> None:
-    """Cut its second half off."""
+    """Cut off the second half of a log."""
     content = log.read_bytes()
     log.write_bytes(content[: len(content) // 2])
 
 
 def cut_all(log: Path) -> None:
-    """Leave nothing, as if it had been removed."""
+    """Empty a log, as if it had been removed."""
     log.write_bytes(b"")
 
 
 def spoil_middle(log: Path) -> None:
-    """Put rubbish into its middle: what follows counts no more."""
+    """Put random bytes into the middle of a log; frames behind it are no longer valid."""
     content = bytearray(log.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 4096] = random.Random(2).randbytes(4096)
@@ -292,6 +292,6 @@ def _belongs(event: dict[str, object], names: set[str], world: World) -> bool:
 
 
 def _unended(events: Sequence[Mapping[str, object]]) -> int:
-    """Sessions that began and never ended."""
+    """Return the sessions that began and never ended."""
     began = {event["session_id"] for event in events if event["category"] == "user"}
     return len(began - {event["session_id"] for event in events if event["category"] == "session_end"})

@@ -1,11 +1,11 @@
-"""The fault suite: whatever happens to the process, the network, the clock or the disk, each event counts once.
+"""The fault suite: whatever happens to the process, the network, the clock or the disk, each event arrives once.
 
 Real processes, a real collector, seeded chance, bounded time. A short form by default; `--long` plays many
 rounds, prints the table and writes it with `--fault-report FILE`; `--fault-seed N` plays other ones.
 
-What is not promised and so not asked for: the calls of the last 0.05 s before a kill; what is in memory when a
-process is killed whose disk is full; numbers that could not be written down because the disk stayed full to the
-end. Kills while an older file is turned into today's stand in `tests/test_sqlite_schema.py`, at each statement.
+Not promised and so not checked: the calls of the last 0.05 s before a kill; events in memory when a process with a
+full disk is killed; numbers that could not be stored because the disk stayed full to the end. Kills during the
+migration of an older file, at each statement, are in `tests/test_sqlite_schema.py`.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def test_killed_while_the_tables_are_made(suite: Suite) -> None:
 
 
 def test_killed_without_a_network(suite: Suite) -> None:
-    """What piles up over several launches that were killed while the network was down arrives in the end."""
+    """Events of several launches that were killed while the network was down all arrive in the end."""
     world = suite.world()
     rounds = suite.rounds(3, 20)
     suite.proxy.go_down()
@@ -108,30 +108,30 @@ Chooser = Callable[[random.Random], Callable[[], Fault]]
 
 
 def always(make: Callable[[random.Random], Fault]) -> Chooser:
-    """A fault for each request, each time a little different."""
+    """Apply a fault to each request, each time a little different."""
     return lambda chance: lambda: make(chance)
 
 
 def sometimes(share: float, make: Callable[[random.Random], Fault]) -> Chooser:
-    """A fault for some of the requests."""
+    """Apply a fault to some of the requests."""
     return lambda chance: lambda: make(chance) if chance.random() < share else Fault()
 
 
 def narrow(chance: random.Random) -> Callable[[], Fault]:
-    """A server that finds bodies too large over a size that just fits one event, or many."""
+    """Answer 413 to bodies above a size that fits one event, or many."""
     size = int(900 * 20 ** chance.random())
     return lambda: Fault(refuse_above=size)
 
 
 def storm(chance: random.Random) -> Fault:
-    """Our own collector in trouble: it may have stored what it answers with an error."""
+    """Answer as our own collector in trouble: it may have stored the events of an error answer."""
     headers = {"Retry-After": "1"} if chance.random() < 0.2 else {}
     status = chance.choice((500, 502, 503, 504))
     return Fault(status=status, body=b'{"error": "trouble"}', headers=headers, processed=chance.random() < 0.5)
 
 
 def page(chance: random.Random) -> Fault:
-    """A hotel's portal, a proxy's error page."""
+    """Answer with a hotel's portal or a proxy's error page."""
     return Fault(status=chance.choice((200, 302, 403, 404, 502, 511)), body=HTML)
 
 
@@ -240,7 +240,7 @@ def test_clock_that_jumps(suite: Suite) -> None:
 
 
 def test_suspended(suite: Suite) -> None:
-    """A machine that sleeps counts as a pause: it adds nothing to a session, and ends it where it is long."""
+    """A machine that sleeps counts as a pause: it adds nothing to a session, and ends it if it is long."""
     world = suite.world()
     rounds = suite.rounds(2, 20)
     for number in range(rounds):
@@ -266,13 +266,13 @@ def test_suspended(suite: Suite) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of nine megabytes: the outbox and its write-ahead log may take five and four."""
+    """Return a disk of nine megabytes: the outbox and its write-ahead log may take five and four."""
     with disk(tmp_path, 9) as folder:
         yield folder
 
 
 def fill(disk: Path) -> Path:
-    """Take all the room that is left."""
+    """Fill the disk."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         for size in (2**20, 4096, 1):
@@ -320,7 +320,7 @@ def test_disk_read_only(suite: Suite) -> None:
 
 
 def spoil(path: Path, chance: random.Random) -> None:
-    """Overwrite a page of a database that is in use, as a failing disk does: of the file or of its log."""
+    """Overwrite a page of a database in use, as a failing disk does: of the file or of its log."""
     log = path.with_name(path.name + "-wal")
     damaged = chance.choice([one for one in (path, log) if one.exists() and one.stat().st_size > 2 * 4096])
     with damaged.open("r+b") as file:
@@ -330,7 +330,7 @@ def spoil(path: Path, chance: random.Random) -> None:
 
 
 def corrupt(suite: Suite, world: World, *, is_offline: bool) -> None:
-    """One game whose outbox is damaged while it runs."""
+    """Play a game whose outbox is damaged while it runs."""
     if is_offline:
         suite.proxy.go_down()
     launched = world.launch(Plan(seconds=0.9, flush_every=0.15, wait_for_all=0.0 if is_offline else 10.0), **QUICK)

@@ -1,4 +1,4 @@
-"""Forks at any moment: the parent's events all arrive, once, whatever the child does and however it ends."""
+"""Forks at any moment: the parent's events all arrive once, whatever the child does and however it ends."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ CALLS = {
 
 
 def lines(text: str, **parts: str) -> str:
-    """A script with parts put in, each line of them as far in as the place is."""
+    """Put parts into a script, each of their lines with the indentation of its place."""
     for name, part in parts.items():
         place = "{" + name + "}"
         indent = next(line for line in text.splitlines() if place in line).partition(place)[0]

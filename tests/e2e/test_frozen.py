@@ -1,4 +1,4 @@
-"""Games that were built into executables deliver what they report, as they do from source."""
+"""Games built into executables deliver their events, as they do from source."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DELIVERED = {"user": 1, "design": FRAMES, "progression": 2, "session_end": 1}
 
 
 class Tool(NamedTuple):
-    """One that makes executables.
+    """A tool that makes executables.
 
     Attributes:
         module: What has to be installed.
@@ -85,7 +85,7 @@ NUITKA = Tool(
 
 
 def build(tool: Tool, folder: Path) -> Path:
-    """Build the game; skip where the tool is missing."""
+    """Build the game; skip if the tool is missing."""
     if importlib.util.find_spec(tool.module) is None:
         pytest.skip(f"{tool.module} is not installed")
     for name in ("typing", "dataclasses", "enum34", "pathlib") if tool is PYINSTALLER else ():
@@ -109,7 +109,7 @@ def build(tool: Tool, folder: Path) -> Path:
 
 
 def check(tool: Tool, collector: Collector, folder: Path) -> None:
-    """Build, play without a display, and look at what arrived."""
+    """Build, play without a display, and check the events that arrived."""
     executable = build(tool, folder)
     kept = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "GA_PYGAME_GAME"}}
     done = subprocess.run(

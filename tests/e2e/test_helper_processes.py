@@ -1,4 +1,4 @@
-"""What processes of a game say that never started a tracker, and those that helpers of it run in."""
+"""Processes of a game that never started a tracker, and processes that its helpers start."""
 
 from __future__ import annotations
 

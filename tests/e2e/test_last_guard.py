@@ -1,4 +1,4 @@
-"""Failures of what reports failures: no handle left, a log that raises, no stack left, an interpreter that ends.
+"""Failures while a failure is reported: no handle left, a log that raises, no stack left, an interpreter that ends.
 
 In processes of their own: each of these leaves an interpreter in a state that no other test should be in.
 """

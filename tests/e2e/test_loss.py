@@ -1,4 +1,4 @@
-"""Nothing is lost to a kill, not even what was said in the very moment before it."""
+"""A kill loses no event, not even one reported immediately before it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LIVES = """
 
 
 def killed_and_again(game: Callable[..., Any], collector: Any, more: str = "") -> list[dict[str, Any]]:
-    """The events of a game that kills itself right after its last call, and of the next launch."""
+    """Return the events of a game that kills itself right after its last call, and of the next launch."""
     dying = game(DIES.format(calls=CALLS, more=more), GA_PYGAME_COLLECTOR=collector.url)
     dying.wait_for("ready")
     dying.say("go")
@@ -104,7 +104,7 @@ FORKS = """
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 def test_a_forked_child_leaves_its_parents_events_alone(game: Callable[..., Any], collector: Any) -> None:
-    """What a forked child calls is not recorded, and overwrites nothing that its parent records."""
+    """A forked child's calls are not recorded, and overwrite nothing that its parent records."""
     forking = game(FORKS, GA_PYGAME_COLLECTOR=collector.url)
     forking.wait_for("flushed")
     code, _, error = forking.end()

@@ -1,4 +1,4 @@
-"""Games that we did not write, with the three lines in front of them."""
+"""Games of other authors, with the three lines added at their beginning."""
 
 from __future__ import annotations
 

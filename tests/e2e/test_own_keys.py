@@ -1,4 +1,4 @@
-"""A whole game with keys of its own, and collectors that do and do not take it."""
+"""A whole game with keys of its own, and collectors that know or do not know it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEYS = {"GA_PYGAME_GAME_KEY": KEY, "GA_PYGAME_SECRET_KEY": SECRET, "GA_PYGAME_ST
 
 @pytest.fixture
 def collect(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
-    """Starts collectors."""
+    """Return a function that starts collectors."""
     started: list[Collector] = []
 
     def start(*options: str) -> Collector:
@@ -33,7 +33,7 @@ def collect(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
 
 
 def play(game: Any, collector: Collector, **environment: str) -> str:
-    """Play a game that reports once; what it said to its developer."""
+    """Play a game that reports once; return its messages to its developer."""
     puppet = game(PUPPET, GA_PYGAME_COLLECTOR=collector.url, **{**KEYS, **environment})
     puppet.wait_for("started")
     for line in ("tracker.design('count:test', 1)", "print('flushed', tracker.flush().wait(10))"):

@@ -34,7 +34,7 @@ def resident_kib(collector: Collector) -> int:
 
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
-    """A collector started in an empty folder, which must stay empty but for its own file."""
+    """Start a collector in an empty folder, which must have only its own file afterwards."""
     collector = Collector(tmp_path, page=True)
     yield collector
     assert collector.stop() == 0

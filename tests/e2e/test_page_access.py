@@ -1,4 +1,4 @@
-"""The collector's page for those who use a keyboard, a screen reader, a small screen; and what its rows say."""
+"""The collector's page with a keyboard, a screen reader or a small screen; and the texts of its rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _AXE = "const done = arguments[0]; axe.run(document).then(found => done(found.vi
 
 
 def axe_source() -> str:
-    """axe-core's script: `npm install axe-core`, and AXE_CORE names its axe.min.js."""
+    """Return axe-core's script: `npm install axe-core`, and AXE_CORE names its axe.min.js."""
     named = os.environ.get("AXE_CORE")
     around = [folder / "node_modules/axe-core/axe.min.js" for folder in Path(__file__).parents]
     for path in [Path(named)] if named else around:
@@ -46,7 +46,7 @@ def is_shown_as(browser: Any, wanted: list[Any]) -> bool:
 
 
 def looks(browser: Any) -> Iterator[str]:
-    """The page on a desktop and a telephone, light and dark."""
+    """Show the page on a desktop and a telephone, light and dark."""
     for width, height in ((1500, 1000), (390, 844)):
         for scheme in ("light", "dark"):
             size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
@@ -59,7 +59,7 @@ def looks(browser: Any) -> Iterator[str]:
 
 
 def fill(collector: Collector) -> None:
-    """Something in every part of the page."""
+    """Send data for every part of the page."""
     now = int(time.time())
     collector.send(
         event("user", client_ts=now),
@@ -194,7 +194,7 @@ def test_what_is_not_seen_is_written_out(collector: Collector, browser: Any) -> 
 
 
 def send_as(collector: Collector, key: str, *events: dict[str, Any]) -> int:
-    """Send events of another game, whose signature nobody can check."""
+    """Send events of another game, whose signature cannot be checked."""
     connection = http.client.HTTPConnection("127.0.0.1", collector.port, timeout=30)
     try:
         connection.request(
@@ -221,7 +221,7 @@ def test_a_game_that_is_turned_down_is_named(tmp_path: Path, browser: Any) -> No
 
 
 def test_a_deleted_file_is_told(tmp_path: Path, browser: Any) -> None:
-    """Whoever looks at the page hears that the file is gone, and sees what arrives in the next one."""
+    """The page tells that the file is gone, and shows the events that arrive in the next one."""
     collector = Collector(tmp_path, page=True)
     try:
         collector.send(event())

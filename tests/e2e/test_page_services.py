@@ -51,7 +51,7 @@ def shown(browser: Any, section: str) -> bool:
 
 
 def play(collector: Collector, name: str = "Ann") -> None:
-    """A bit of everything."""
+    """Send a session with some of each thing that the page shows."""
     session = begin(collector, "install-7f3a")
     pogr(collector, session, "data", {"data": {"version": "0.3.1", "store": "itch", "locale": "de_DE"}})
     combat = {

@@ -1,4 +1,4 @@
-"""Processes that die at any moment and copies of a game that run side by side: each event counts once."""
+"""Processes that die at any moment and copies of a game side by side: each event counts once."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def numbers(events: list[dict[str, Any]], field: str) -> list[int]:
 
 
 def puppet_of(game: Any, url: str, **more: str) -> tuple[Any, str, float]:
-    """A puppet that runs, its session and when that began."""
+    """Start a puppet; return it, its session and the session's start."""
     puppet = game(PUPPET, GA_PYGAME_COLLECTOR=url, GA_PYGAME_UPLOAD_INTERVAL="0.2", **more)
     session_id, at = puppet.wait_for("started").split()
     return puppet, session_id, float(at)
@@ -192,7 +192,7 @@ def test_a_copy_that_dies_beside_another(game: Any, collector: Collector) -> Non
 
 
 def test_wallet_and_attempt_of_a_dead_session(game: Any, collector: Collector, tmp_path: Path) -> None:
-    """What a wallet had summed up and an open attempt's Fail arrive before the dead session's end, with its ids."""
+    """A wallet's sums and an open attempt's Fail arrive before the dead session's end, with its ids."""
     first, dead, _ = puppet_of(game, collector.url)
     tell(first, "tracker.progression.start('forest', 'level_1'); gold = tracker.wallet('gold')")
     tell(first, "for n in range(10): gold.earn(3, 'pickup', 'coin')")

@@ -1,4 +1,4 @@
-"""All services at once, with real processes and the collector's emulators: each gets its own, once, undisturbed."""
+"""All services at once, with real processes and the collector's emulators: each gets its own events, once."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ while True:
 
 
 def ask(url: str, path: str, content: Any = None) -> Any:
-    """What the collector's switchboard says."""
+    """Return the answer of the collector's switchboard."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
     try:
         if content is None:
@@ -106,14 +106,14 @@ def pogr_of(collector: Collector) -> dict[str, Any]:
 
 
 def totals(collector: Collector) -> dict[str, float]:
-    """Trophy's totals by metric, of the only player."""
+    """Return Trophy's totals of the only player, by metric."""
     users = ask(collector.url, "/_emu/state")["trophy"]["newest_users"]
     assert len(users) <= 1
     return users[0]["totals"] if users else {}
 
 
 def rows(collector: Collector) -> list[tuple[str, str]]:
-    """POGR's rows in order of arrival: kind, and the event's key."""
+    """Return POGR's rows in order of arrival: kind, and the event's key."""
     found = sorted(pogr_of(collector)["newest_rows"], key=lambda row: row["id"])
     return [(row["kind"], row["json"].get("event_key", "")) for row in found]
 
@@ -121,7 +121,7 @@ def rows(collector: Collector) -> list[tuple[str, str]]:
 def puppet_of(
     game: Callable[..., Any], collector: Collector, patience: float = 1.0, redirect: Mapping[str, str] | None = None
 ) -> Any:
-    """A puppet that runs; with `patience` for tests of what arrives, on a machine that runs others beside them."""
+    """Start a puppet; with `patience` for tests of arrivals, since other tests run at the same time."""
     puppet = game(
         PUPPET,
         GA_PYGAME_COLLECTOR=collector.url,
@@ -187,7 +187,7 @@ def test_a_normal_end_leaves_nothing_for_the_next_launch(game: Callable[..., Any
 
 
 def test_rewards_reach_the_game(game: Callable[..., Any], collector: Collector) -> None:
-    """What Trophy answers is signals in the running game, each once; a sum whose answer was lost counts in silence."""
+    """Trophy's rewards are signalled in the running game, each once; a sum whose answer was lost signals none."""
 
     def complete(puppet: Any, times: int) -> list[str]:
         tell(puppet, f"heard.clear(); [tracker.progression.complete('forest') for _ in range({times})]")

@@ -1,4 +1,4 @@
-"""The engine hook in a real window: focus, pauses, several windows, and loops that it cannot see into."""
+"""The engine hook in a real window: focus, pauses, several windows, and loops that it cannot observe."""
 
 from __future__ import annotations
 
@@ -309,7 +309,7 @@ LOOPS = {
 
 
 def in_loop(loop: str) -> str:
-    """A game with one of these loops; the tracker starts when the window is there and all is imported."""
+    """Start a game with one of these loops; its tracker starts after the window is open and all is imported."""
     window, body = LOOPS[loop]
     parts = (f"{OBSERVED}\nimport pygame\nimport ga_pygame", window, START, body)
     return "\n".join(textwrap.dedent(part) for part in parts)
@@ -402,7 +402,7 @@ def test_hint_where_nothing_is_seen(display: Display, play: Play) -> None:
 
 
 def test_pygame_again_by_name(display: Display, play: Play, collector: Collector) -> None:
-    """A game that starts pygame anew has another session, also where none of its calls is seen."""
+    """A game that starts pygame anew has another session, even if none of its calls is seen."""
     again = """
         pygame.quit()
         time.sleep(0.6)
@@ -448,7 +448,7 @@ def test_stopped_process_is_a_pause(play: Play, collector: Collector) -> None:
 
 
 def state(game: Game) -> str:
-    """A process's state as the system names it: `T` is stopped."""
+    """Return a process's state as the system names it: `T` is stopped."""
     return Path(f"/proc/{game.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 

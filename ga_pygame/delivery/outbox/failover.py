@@ -47,14 +47,14 @@ MAX_RETRY_SECONDS = 5.0
 
 
 class FailoverOutbox:
-    """See the module. The constructor opens the disk and never raises.
+    """The tracker's outbox (see the module). The constructor opens the disk and never raises.
 
     Args:
         path: The database file; `None` if there is no folder for it.
-        destinations: Names that take records.
+        destinations: The names of destinations that take records.
         clock: For the time between retries.
-        diagnostics: Told of every error.
-        summing: Names that take sums.
+        diagnostics: Counts losses and reports every error.
+        summing: The names of destinations that take sums.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class FailoverOutbox:
         self._launch = self._memory.launch
         self._disk: SqliteOutbox | None = None
         self._in_memory = False
-        self._numbered_in_memory = False  # events got numbers there since the disk failed
+        self._numbered_in_memory = False  # whether events got numbers in memory since the disk failed
         self._locked_since: float | None = None
         self._moving = False
         self._retry_after = FIRST_RETRY_SECONDS
@@ -88,7 +88,7 @@ class FailoverOutbox:
         self._slices = Slices()
         self._journal_done = 0
         self._is_another = False  # whether earlier launches used another file
-        self._has_saved = False  # records of set-aside files, also of an earlier launch's
+        self._has_saved = False  # whether the records of set-aside files are copied, also those of earlier launches
         if path is None:
             self._to_memory(OutboxError("there is no home folder; GA_PYGAME_DATA_DIR may name another"))
             return
@@ -283,7 +283,7 @@ class FailoverOutbox:
     # --- the contract -----------------------------------------------------------------------------------
 
     def _others_write(self, error: Exception | None) -> bool:
-        """Note an error; whether it only means that another process has been writing for a short time."""
+        """Note an error; return whether it only means that another process has been writing for a short time."""
         if not isinstance(error, LockedError):
             self._locked_since = None
         elif self._locked_since is None:
@@ -399,7 +399,7 @@ class FailoverOutbox:
             self._note(error, batch.origin, "sent events cannot be removed from the disk now")
 
     def _note(self, error: OutboxError, origin: Outbox | None, consequence: str) -> None:
-        """Note an uploader's error; the writer repairs damage on its own thread."""
+        """Note an error on an uploader's thread; the writer repairs damage on its own thread."""
         if isinstance(error, (DamagedError, GoneError)):
             if origin is self._disk:  # else the writer has already replaced that file
                 self._damage = error
