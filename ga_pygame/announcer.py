@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ga_pygame.diagnostics import Drop
-from ga_pygame.signals import Signal, emit
+from ga_pygame.signals import Mailbox, Signal, emit
 
 if TYPE_CHECKING:
     from ga_pygame.protocol import StoredRecord
@@ -41,16 +40,16 @@ class Announcer:
 
     Args:
         signals: Has the signals to fire.
-        post: Has a function called on the game thread.
+        mailbox: Calls functions on the game thread.
     """
 
-    def __init__(self, signals: Signals, post: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, signals: Signals, mailbox: Mailbox) -> None:
         self._signals = signals
-        self._post = post
+        self._post = mailbox.notify
+        self._once = mailbox.once
         self._drops: deque[tuple[Drop, int, str]] = deque()
         self._sums: Counter[tuple[Drop, str]] = Counter()
         self._summing = Lock()
-        self._is_posted = False
 
     def session_started(self, session: SessionRef) -> None:
         self._post(lambda: emit(self._signals.session_started, session.id))
@@ -83,9 +82,7 @@ class Announcer:
         self._drops.append((reason, count, detail))
         if len(self._drops) >= MAX_UNSUMMED_DROPS:
             self._sum_up()
-        if not self._is_posted:
-            self._is_posted = True
-            self._post(self._tell_drops)
+        self._once(self._tell_drops)
 
     def _sum_up(self) -> None:
         """Add the queued losses to the sums, unless another thread is doing it. Never waits."""
@@ -104,12 +101,8 @@ class Announcer:
             self._sums[key] += count
 
     def _tell_drops(self) -> None:
-        # First: a loss that another thread queues from now on is either summed up below, or posts this method again.
-        # Reset last, a loss queued after the sums are taken would see it set and wait for the next loss.
-        self._is_posted = False
         if not self._summing.acquire(blocking=False):  # another thread sums up: try again at the next tick
-            self._is_posted = True
-            self._post(self._tell_drops)
+            self._once(self._tell_drops)
             return
         try:
             self._add_to_sums()

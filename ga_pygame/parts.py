@@ -125,7 +125,7 @@ def core_of(parts: Parts, knobs: Mapping[str, Any], signals: Signals) -> Core:
     diagnostics.strict = config.strict
     clock = parts.clock()
     mailbox = Mailbox(diagnostics.warn_once)
-    announcer = Announcer(signals, mailbox.notify)
+    announcer = Announcer(signals, mailbox)
     diagnostics.on_drop = announcer.dropped
     unknown = (AS_KEPT, AS_KEPT, AS_KEPT)
     context = Context(user_id=config.user_id or "", build=config.build, dimensions=unknown)

@@ -165,6 +165,7 @@ class Mailbox:
         self._warn_once = warn_once
         self._answers: deque[Callable[[], None]] = deque(maxlen=MAX_ANSWERS)
         self._notices: deque[Callable[[], None]] = deque(maxlen=MAX_NOTICES)
+        self._once: dict[Callable[[], None], None] = {}
         # Approximate: `+=` is not atomic, so if two threads add at once, one addition may be lost.
         self._left_out = 0
 
@@ -178,6 +179,13 @@ class Mailbox:
         self._left_out += len(self._notices) == MAX_NOTICES
         self._notices.append(deliver)
 
+    def once(self, deliver: Callable[[], None]) -> None:
+        """Have the next `tick()` call `deliver` one time, however often this is asked. Any thread; never blocks.
+
+        Nothing makes room for it or removes it, so it is for a few functions that always are the same.
+        """
+        self._once[deliver] = None
+
     def deliver(self) -> None:
         """Make the calls that were posted before now. Game thread only."""
         if self._left_out:
@@ -188,14 +196,18 @@ class Mailbox:
             for _ in range(len(posts)):
                 if posts:  # else a receiver called `tick()`, by drawing a frame, and that made the remaining calls
                     posts.popleft()()
+        for _ in range(len(self._once)):
+            if self._once:
+                self._once.popitem()[0]()
 
     def clear(self) -> None:
         """Remove all calls, in a forked child: it has none of the workers that posted them."""
         self._answers.clear()
         self._notices.clear()
+        self._once.clear()
 
     def __bool__(self) -> bool:
-        return bool(self._notices or self._answers)
+        return bool(self._notices or self._answers or self._once)
 
 
 class Response(Generic[T]):

@@ -146,8 +146,7 @@ def is_within(value: object, *, elements: int, depth: int, characters: int) -> b
             if characters < 0 or _SURROGATE.search(one):
                 return False
         elif isinstance(one, list | dict):
-            elements -= len(one)
-            if level == depth or elements < 0:
+            if level == depth or len(one) > elements:  # before all of it goes onto the stack
                 return False
             if isinstance(one, dict):
                 stack += [(key, level + 1) for key in one]

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 from ga_pygame.announcer import MAX_DETAIL, MAX_DROP_DETAILS, MAX_UNSUMMED_DROPS, Announcer
 from ga_pygame.diagnostics import Drop
-from ga_pygame.signals import Signal
+from ga_pygame.signals import MAX_NOTICES, Mailbox, Signal
 
 
 class Rig:
     """An announcer with a receiver at its signal."""
 
     def __init__(self) -> None:
-        self.posted: list[Callable[[], None]] = []
+        self.mailbox = Mailbox(lambda _cause, _message: None)
         self.heard: list[tuple[Drop, int, str]] = []
         signal: Signal[[Drop, int, str]] = Signal("event_dropped")
         signal.connect(lambda *told: self.heard.append(told))
         signals: Any = SimpleNamespace(event_dropped=signal)
-        self.announcer = Announcer(signals, self.posted.append)
+        self.announcer = Announcer(signals, self.mailbox)
 
     def tick(self) -> None:
-        posted, self.posted[:] = tuple(self.posted), []
-        for deliver in posted:
-            deliver()
+        self.mailbox.deliver()
 
 
 def test_equal_losses_are_told_together() -> None:
@@ -36,7 +33,6 @@ def test_equal_losses_are_told_together() -> None:
     for _ in range(3):
         rig.announcer.dropped(Drop.INVALID, 2, "here")
     rig.announcer.dropped(Drop.INVALID, 1, "there")
-    assert len(rig.posted) == 1
     rig.tick()
     assert rig.heard == [(Drop.INVALID, 6, "here"), (Drop.INVALID, 1, "there")]
     rig.tick()
@@ -50,11 +46,23 @@ def test_without_a_tick_nothing_grows() -> None:
         rig.announcer.dropped(Drop.NOT_RUNNING, 1, f"{number} " + "x" * 1000)
     assert len(rig.announcer._drops) < MAX_UNSUMMED_DROPS
     assert len(rig.announcer._sums) <= MAX_DROP_DETAILS + len(Drop)
-    assert len(rig.posted) == 1
+    assert not rig.mailbox._notices
     rig.tick()
     assert sum(count for _, count, _ in rig.heard) == 50_000
     assert max(len(detail) for *_, detail in rig.heard) <= MAX_DETAIL
     assert rig.heard[-1][2] == ""
+
+
+def test_losses_are_told_also_if_signals_were_left_out() -> None:
+    """A game that did not tick for long has the oldest signals removed; its losses are told then and later."""
+    rig = Rig()
+    rig.announcer.dropped(Drop.INVALID, 1, "a")
+    for _ in range(2 * MAX_NOTICES):
+        rig.mailbox.notify(lambda: None)
+    rig.tick()
+    rig.announcer.dropped(Drop.INVALID, 1, "b")
+    rig.tick()
+    assert rig.heard == [(Drop.INVALID, 1, "a"), (Drop.INVALID, 1, "b")]
 
 
 def test_losses_of_many_threads_are_all_told() -> None:
@@ -72,13 +80,12 @@ def test_losses_of_many_threads_are_all_told() -> None:
         for thread in threads:
             thread.start()
         for _ in range(2000):
-            if rig.posted:
-                rig.posted.pop(0)()
+            rig.tick()
         for thread in threads:
             thread.join()
     finally:
         sys.setswitchinterval(before)
     rig.announcer.dropped(Drop.INTERNAL, 1, "last")
-    while rig.posted:
+    while rig.mailbox:
         rig.tick()
     assert sum(count for _, count, _ in rig.heard) == 12_001

@@ -139,3 +139,11 @@ def test_an_absurd_time_is_none(value: object) -> None:
     """The clock of events is not moved by it."""
     assert untrusted.server_time(value) is None
     assert untrusted.server_time(1_700_000_000) == 1_700_000_000
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_each_value_counts_once(nested: bool) -> None:
+    """As many as the limit says: the value itself, keys, and all that is in it."""
+    value: object = {"a": [0] * 96} if nested else [0] * 98
+    assert untrusted.is_within(value, elements=99, depth=4, characters=10)
+    assert not untrusted.is_within([value], elements=99, depth=4, characters=10)
