@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -141,6 +142,7 @@ class Game:
             text=True,
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
+            start_new_session=True,  # so that its children can be ended with it
         )
 
     def wait_for(self, word: str) -> str:
@@ -170,6 +172,15 @@ class Game:
         self.process.kill()
         self.process.communicate()
 
+    def kill_all(self) -> None:
+        """End the game and its children, which else would hold its output open, if the game still runs."""
+        if self.process.poll() is None:
+            if sys.platform == "win32":
+                self.process.kill()
+            else:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.communicate()
+
 
 @pytest.fixture
 def game(tmp_path: Path) -> Iterator[Callable[..., Game]]:
@@ -184,8 +195,7 @@ def game(tmp_path: Path) -> Iterator[Callable[..., Game]]:
 
     yield start
     for one in started:
-        if one.process.poll() is None:
-            one.kill()
+        one.kill_all()
         for pipe in (one.process.stdin, one.process.stdout, one.process.stderr):
             if pipe is not None:
                 pipe.close()

@@ -115,7 +115,11 @@ POOL = """
     with multiprocessing.get_context("fork").Pool(3) as pool:
         pool.apply(child)
         pool.map(str, range(50))
+        pool.close()
+        pool.join()
 """
+"""It ends by a word to its workers. Else Python ends them by a SIGTERM, which the handler of SDL ignores: if a worker
+waits for its next task at that moment, the pool hangs for ever, with and without a tracker."""
 PREEXEC = "subprocess.run([sys.executable, '-c', 'pass'], preexec_fn=child, check=True)"
 TWICE = """
     pid = os.fork()
