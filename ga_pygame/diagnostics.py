@@ -401,7 +401,9 @@ def guarded(
             try:
                 return method(*args, **named) if named else method(*args)  # type: ignore[call-arg]  # any
             except Exception as error:
-                diagnostics: Diagnostics = args[0]._diagnostics
+                diagnostics: Diagnostics | None = getattr(args[0], "_diagnostics", None) if args else None
+                if diagnostics is None:  # called on the class
+                    raise
                 is_raised = False
                 try:
                     _hint(error, method)

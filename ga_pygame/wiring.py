@@ -263,8 +263,8 @@ class Delivery:
         """Store the remaining events and send what can be sent within `timeout` seconds."""
         self._is_stopped = True
         self.runner.stop(timeout)
-        if not self._closing.has_saved and self.journal is None:
-            lost = self._inbox.waiting + self._writer.unstored + self._outbox.give_up()
+        if not self._closing.has_saved:
+            lost = self._inbox.give_up() + self._writer.unstored + self._outbox.give_up()
             if lost:
                 self._core.diagnostics.drop(Drop.OUTBOX_FULL, lost)
                 words = f"{lost} events are lost: the disk could not be written in the time that there is at the end"

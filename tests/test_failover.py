@@ -17,6 +17,7 @@ from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.outbox.contract import LockedError, NewRecord, Transaction
 from ga_pygame.delivery.outbox.failover import MAX_RETRY_SECONDS, PATIENCE_SECONDS, FailoverOutbox
 from ga_pygame.delivery.outbox.file import DamagedError
+from ga_pygame.delivery.outbox.memory_slices import Slice, Slices
 from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.outbox.schema import SCHEMA_VERSION
 from ga_pygame.delivery.recovery import end_sessions
@@ -122,6 +123,15 @@ def test_what_cannot_be_saved_at_the_end_is_counted_and_said(rig: Rig, caplog: p
     outbox.save()
     assert sum(rig.diagnostics.stats(0).dropped.values()) == 2
     assert "2 events are lost" in caplog.text
+
+
+def test_slices_count_what_is_in_the_journal_only(rig: Rig) -> None:
+    """What is in memory only follows what is in the journal, too, and is not counted with it."""
+    slices = Slices()
+    for one in (Slice(1, 257, 0, 8192), Slice(257, 513, 8192, 8192), Slice(513, 769, 8192, 8192)):
+        slices.add(one)
+    assert slices.in_journal(lambda first, end: end - first) == 256
+    assert slices.done(800) == 8192
 
 
 def test_what_is_not_saved_when_the_time_is_over_is_counted_once(

@@ -34,7 +34,8 @@ from ga_pygame.events import (
 )
 from ga_pygame.kinds import ABOVE_ZERO, EXACT, Event
 from ga_pygame.recording import inbox as inbox_module
-from ga_pygame.recording.inbox import MAX_KINDS, MAX_KINDS_WITH_FIELDS, MAX_SPILLED, Inbox, Item
+from ga_pygame.recording.field_kinds import MAX_KINDS_WITH_FIELDS
+from ga_pygame.recording.inbox import MAX_KINDS, MAX_SPILLED, Inbox, Item
 from ga_pygame.recording.journal import Journal, Leftover
 from ga_pygame.records import Context, Record, Repeated, SessionRef
 from ga_pygame.testing import ManualClock
@@ -370,6 +371,56 @@ def test_fields_that_change_fill_no_room_of_the_kinds(rig: Rig) -> None:
     assert len(found) == 1 + 3000 + 4 * MAX_KINDS_WITH_FIELDS + 2
 
 
+def test_what_is_taken_is_in_the_journal_or_is_not(tmp_path: Path) -> None:
+    """Not both in one slice: so it is known what is lost if there is no time left to store it."""
+    rig = Rig(tmp_path / "x.ring")
+    rig.record(*(Design("n", number) for number in range(20_000)))
+    assert rig.inbox.give_up() == 20_000 - len(rig.rest()) > 0
+    rig.record(Design("m", 1))
+    rig.record(*(Design("n", number) for number in range(20_000)))
+    kinds: list[bool] = []
+    while items := rig.take(300):
+        kinds.append(rig.inbox.took_from_memory)
+        assert len(items) == 300 or not kinds[-1] or not rig.inbox.has_more
+    assert kinds == sorted(kinds), "the journal's are the older ones"
+    assert {True, False} == set(kinds)
+
+
+def test_a_kind_with_fields_is_mixed_up_with_no_other(rig: Rig) -> None:
+    """Neither with a kind whose key is made of the same parts, nor because values or keys are equal."""
+    for fields in ({"gold": "x"}, {"gold": "x"}, {"at": 0.0}, {"at": 0.0}):
+        rig.record(Design("Source", 1), fields=fields)
+    assert not rig.inbox.repeat(Resource.key_of("Source", "gold", "x", str), 5)  # type: ignore[arg-type]
+    assert rig.inbox.repeat("Source", 1, fields={"at": -0.0}) is False or repr(
+        [record.fields for record in rig.take_all()][-1]
+    ) == repr({"at": -0.0})
+
+
+class Whole(int):
+    """A number of the game's own."""
+
+
+def test_fields_that_come_in_turn_are_kinds(rig: Rig) -> None:
+    """Also if there are more of them than are remembered at once; of a subclass the same."""
+    rig.record(Design("a", 1))
+    for _ in range(3):
+        for number in range(MAX_KINDS_WITH_FIELDS - 1):
+            fields = {"n": Whole(number) if number % 2 else number}
+            if not rig.inbox.repeat("a", 1, fields=fields):
+                rig.record(Design("a", 1), fields={"n": number})
+    assert len(rig.inbox.kinds) > MAX_KINDS_WITH_FIELDS // 2
+    sizes: list[int] = []
+    append = rig.inbox.write
+
+    def write(text: bytes) -> object:
+        sizes.append(len(text))
+        return append(text)
+
+    rig.inbox.write = write
+    assert rig.inbox.repeat("a", 1, fields={"n": Whole(1)})
+    assert sizes == [32]
+
+
 def test_fields_beside_those_of_all_events_are_counted_together(rig: Rig) -> None:
     """More than fifty together take the slow path, also if they were recorded when there were fewer."""
     fields = {f"k{number}": number for number in range(40)}
@@ -488,13 +539,13 @@ def test_old_stamps_are_forgotten(rig: Rig) -> None:
 
 
 def test_a_take_tells_whether_there_is_more(rig: Rig) -> None:
-    """Fewer items than requested means that there are no more; the end of a game relies on it."""
+    """Fewer items than requested and no `has_more` mean that there are none; the end of a game relies on it."""
     for number in range(20_000):
         if number % 1000 == 0:
             rig.inbox.use(SESSION, Context(str(number)))
         rig.record(Design("n", number))
     sizes = []
-    while len(some := rig.take(300)) == 300:
+    while len(some := rig.take(300)) == 300 or rig.inbox.has_more:
         sizes.append(len(some))
     assert sum(sizes) + len(some) == 20_000
     assert rig.inbox.waiting == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import Business, Design, Error, SessionEnd, Severity, User
+from ga_pygame.events import Business, Design, Error, FieldValue, SessionEnd, Severity, User
 from ga_pygame.kinds import Event
 from ga_pygame.recording.journal import Journal, Leftover
 from ga_pygame.recording.recorder import Recorder
@@ -197,3 +197,22 @@ def test_a_sessions_start_and_end_are_held_in_any_case(monkeypatch: pytest.Monke
     rig.recorder.release()
     assert [type(record.event) for record in rig.records] == [User, Design, Design, Design, SessionEnd]
     assert rig.diagnostics.stats(0).dropped == {"inbox_full": 2}
+
+
+@pytest.mark.parametrize("holds", [False, True])
+@pytest.mark.parametrize("given", [{}, {"a": 1}])
+def test_a_dict_that_changes_after_the_call_changes_nothing(given: dict[str, FieldValue], holds: bool) -> None:
+    """Neither the events that were given it nor those that are given what it was; also before there is a session."""
+    rig = Rig(holding=holds)
+    if not holds:
+        rig.recorder.session = SESSION
+    fields: dict[str, object] = dict(given)
+    for _ in range(3):
+        rig.recorder.post(Design("a", 1), fields)  # type: ignore[arg-type]  # see below
+    fields["b"] = object()
+    if holds:
+        rig.recorder.session = SESSION
+        rig.recorder.release()
+    if not rig.recorder.inbox.repeat("a", 1, fields=given):
+        rig.recorder.post(Design("a", 1), given)
+    assert [record.fields or {} for record in rig.records] == [given] * 4

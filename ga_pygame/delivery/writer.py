@@ -132,7 +132,7 @@ class Writer:
                 return COMMIT_SECONDS
         self._in_hand = ()
         self.tell_journal()
-        if len(items) == SLICE or has_waited:
+        if len(items) == SLICE or has_waited or self._inbox.has_more:
             return 0.0
         while self._flushes:
             self._flushes.popleft().stored()
@@ -181,8 +181,8 @@ class Writer:
 
     @property
     def unstored(self) -> int:
-        """Count the records that were taken from the inbox and are in no outbox yet. For any thread."""
-        return len(self._in_hand)
+        """Count the records that were taken from the inbox and are in neither an outbox nor the journal. Any thread."""
+        return len(self._in_hand) if self._inbox.took_from_memory else 0
 
     @property
     def owes_journal(self) -> bool:

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import count
 from threading import Lock, RLock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import Fields, FieldValue
@@ -43,6 +43,7 @@ from ga_pygame.recording.entries import (
     pack_row,
     values_of,
 )
+from ga_pygame.recording.field_kinds import FieldKinds, key_with_fields
 from ga_pygame.records import Context, Record, Repeated, SessionRef, new_tuple
 from ga_pygame.rules import MAX_CUSTOM_FIELDS, custom_fields
 from ga_pygame.traces import is_of_a_signal_handler, pass_on, traceback_of
@@ -58,18 +59,8 @@ _MARK = b""
 """Marker in the deque: the entries before it are older than the journal."""
 
 MAX_KINDS = 4096
-MAX_KINDS_WITH_FIELDS = 512
-"""Kinds with custom fields in a launch; further events with fields are written in full."""
-MAX_KIND_BYTES = 512
-"""Bytes of the entry of such a kind, so that the journal keeps room for kinds without fields."""
 _KEPT_STAMPS = 64
 Item = Record | Repeated
-
-
-def _with_fields(key: Key, fields: dict[str, FieldValue]) -> Key:
-    """Return the key of an event with custom fields; it has the types, since 1 and 1.0 are equal but not as JSON."""
-    values = fields.values()
-    return (key, *fields, *values, *map(type, values))
 
 
 class Flush(NamedTuple):
@@ -85,6 +76,8 @@ class Inbox:
         kinds: The kind numbers of the events that may be repeated, by key; empty while nothing is recorded.
         stamp: The stamp number of the running session and the context in force.
         requests: Other requests to the writer.
+        has_more: Whether the last `take` left items because they are not where those are that it gave.
+        took_from_memory: Whether the items of the last `take` are in memory only.
 
     Args:
         monotonic: The clock of the records' times.
@@ -105,13 +98,12 @@ class Inbox:
         self._turning = Lock()
         self._sorting = Lock()  # held while entries are taken from memory, or searched for stamps
         self._spilled: deque[bytes] = deque()
-        self._took_from_memory = False  # by the last `take`
+        self.took_from_memory = self.has_more = False
         self._has_older = False  # whether entries before `_MARK` are left, which are older than the journal
         self._spilled_bytes = 0  # about, since threads add at the same time; exact again when the deque is empty
         self._events: dict[int, Kind] = {}
         self._shared_fields = 0  # how many custom fields all events have from the context
-        self._kinds_with_fields = 0
-        self._came_once: set[int] = set()  # hashes of kinds with custom fields
+        self._field_kinds = FieldKinds()
         self._stamps: dict[int, Stamp] = {}
         self._stamp_entry = b""
         self._kept: SessionRef | None = None  # the last session with a stamp in the journal's part that stays
@@ -172,7 +164,7 @@ class Inbox:
             if fields is not None:
                 if type(fields) is not dict or len(fields) + self._shared_fields > MAX_CUSTOM_FIELDS:
                     return False
-                key = _with_fields(key, fields)
+                key = key_with_fields(key, fields)
             if number is None:
                 if least > -EXACT:
                     return False
@@ -184,18 +176,25 @@ class Inbox:
             trace = traceback_of(error)  # mostly a KeyError of this frame: the key is not known yet
             if trace is not None and trace.tb_next is not None and is_of_a_signal_handler(error):
                 raise
-            return fields is not None and type(error) is KeyError and self._repeat_in_full(its_key, key, number, fields)
+            is_new = type(error) is KeyError and fields is not None
+            return is_new and self._repeat_in_full(its_key, number, fields)
         return True
 
-    def _repeat_in_full(self, key: Key, key_with_fields: Key, number: float | None, fields: Fields) -> bool:
-        """Record a repeat with new custom fields; false if the caller must take the slow path."""
+    def _repeat_in_full(self, key: Key, number: float | None, fields: Any) -> bool:
+        """Record a repeat whose custom fields are other ones than before; false if that takes a closer look."""
         try:
             kind = self.kinds[key]
-            checked = custom_fields("custom_fields", fields)
-            if self._is_worth_a_kind(key_with_fields):
+            checked = custom_fields("custom_fields", fields.copy())
+            full_key = key_with_fields(key, checked)
+            row = self.kinds.get(full_key, 0)  # if the game's values are of subclasses
+            if row:
+                self.put(pack_row(row, self.stamp, self._monotonic(), number, WHOLE))
+            elif self._field_kinds.is_worth_one(full_key, checked):
                 return False
-            self.put(entry(EVENT, (-kind, None if number is NONE else number, self.stamp, self._monotonic(), checked)))
-        except Exception as error:  # noqa: BLE001 - an unknown key, or the game's own types raised
+            else:
+                number = None if number is NONE else number
+                self.put(entry(EVENT, (-kind, number, self.stamp, self._monotonic(), checked)))
+        except Exception as error:  # noqa: BLE001 - a key that is not known yet, or what is not our code
             pass_on(error)
             return False
         return True
@@ -216,34 +215,22 @@ class Inbox:
         if key is None or not (number is None or -EXACT <= number <= EXACT):
             return 0
         if fields is not None:
-            key = _with_fields(key, fields)
+            key = key_with_fields(key, fields)
         kind = self.kinds.get(key, 0)
-        if kind or len(self.kinds) >= MAX_KINDS or (fields is not None and not self._is_worth_a_kind(key)):
+        if kind or len(self.kinds) >= MAX_KINDS:
             return kind
+        if fields is not None and not self._field_kinds.is_worth_one(key, fields):
+            return 0
         kind = self._next_kind()
         text = entry(KIND, (kind, *values_of(event)) if fields is None else (kind, *values_of(event), fields))
-        if fields is not None:
-            if len(text) > MAX_KIND_BYTES:
-                return 0
-            self._kinds_with_fields += 1
         if self._journal is not None and not self._journal.keep(text):
             return 0
-        self._events[kind] = event, fields and dict(fields)
+        if fields is not None:
+            self._field_kinds.add(text)
+        self._events[kind] = event, None if fields is None else fields.copy()
         # Last: another thread may write a row of this kind at once, and the writer looks it up in `_events`.
         self.kinds[key] = kind
         return kind
-
-    def _is_worth_a_kind(self, key: Key) -> bool:
-        """Whether an event came with these custom fields before; a game may send different ones with each event."""
-        if self._kinds_with_fields >= MAX_KINDS_WITH_FIELDS:
-            return False
-        known = hash(key)
-        if known in self._came_once:
-            return True
-        if len(self._came_once) >= MAX_KINDS_WITH_FIELDS:
-            self._came_once.clear()
-        self._came_once.add(known)
-        return False
 
     def use(self, session: SessionRef | None, context: Context) -> None:
         """Use this session and context for the events from now on."""
@@ -349,13 +336,18 @@ class Inbox:
     # --- taking -----------------------------------------------------------------------------------------
 
     def take(self, most: int) -> list[Item]:
-        """Take the next items; fewer than `most` if there are no more. The caller has stored those of the last call."""
+        """Take the next items. Call it only after the items of the last call are stored.
+
+        All items of a call are in the journal, or all are in memory only: so it is known which a kill would cost. If
+        there are fewer than `most` and `has_more` is false, there are no more.
+        """
         items: list[Item] = []
-        self._took_from_memory = False
+        self.took_from_memory = self.has_more = False
         journal = self._journal
         if self._has_older:
             self._take_older(items, most)
-            if self._has_older or len(items) == most:
+            if items or self._has_older:
+                self.has_more = True
                 return items
         # Both are read before the journal. While it is read, the game may append rows with newer stamps behind the
         # part that is read, fill the journal and go on in memory. Those stamps must stay, and the entries in memory are
@@ -365,8 +357,9 @@ class Inbox:
         if journal is not None:
             for row, body in self._read(journal, most - len(items)):
                 self._add(items, row, body)
+        self.has_more = bool(items) and spilled > 0
         with self._sorting:
-            while spilled and self._spilled and len(items) < most:
+            while spilled and self._spilled and len(items) < most and not self.has_more:
                 spilled -= 1
                 self._take_spilled(items)
             if not self._spilled:
@@ -384,7 +377,7 @@ class Inbox:
     def _take_spilled(self, items: list[Item]) -> bool:
         """Take an entry from memory; false if it is `_MARK`."""
         text = self._spilled.popleft()
-        self._took_from_memory |= text != _MARK
+        self.took_from_memory |= text != _MARK
         self._spilled_bytes -= len(text)
         for _, row, body in entries(text, 0):
             self._add(items, row, body)
@@ -437,7 +430,15 @@ class Inbox:
     @property
     def is_safe(self) -> bool:
         """Whether the journal has all waiting records and all that were taken last. For the writer's thread."""
-        return self._journal is not None and not self._took_from_memory and not any(self._spilled)
+        return self._journal is not None and not self.took_from_memory and not any(self._spilled)
+
+    def give_up(self) -> int:
+        """Remove the records that are in memory only, since the time at the end is over; return how many."""
+        with self._sorting:
+            count = sum(1 for text in self._spilled if text != _MARK)
+            self._spilled.clear()
+            self._has_older = False
+        return count
 
     @property
     def waiting(self) -> int:

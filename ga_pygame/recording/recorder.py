@@ -75,7 +75,8 @@ class Recorder:
     def post(self, event: Event, fields: Fields | None) -> None:
         """Record an event, as of now; leave out invalid custom fields, count and report them."""
         if fields is not None:
-            fields = self._sound(fields)
+            # Copied before it is checked: another thread may change the game's dict until the event is recorded.
+            fields = self._sound(fields.copy() if type(fields) is dict else fields)
         self._put(event, None, self._monotonic(), fields)
 
     def _sound(self, fields: Fields) -> Fields | None:
@@ -125,7 +126,7 @@ class Recorder:
             self._diagnostics.drop(self._closed)
             return
         if self._is_holding:
-            self._hold(Record(event, session or self._session, self._context, at, fields and dict(fields)))
+            self._hold(Record(event, session or self._session, self._context, at, fields))
             return
         # The stamp is read after `_is_holding`, and `release` sets them in the opposite order. Else a thread could read
         # the stamp, then `release` set both, and the thread record an event without a player and a session.

@@ -411,9 +411,13 @@ class FailoverOutbox:
 
     def save(self) -> None:
         self._closing = True
-        if self._in_memory and not self._has_given_up and not self._to_disk() and not self._has_given_up:
-            self._has_given_up = True
-            self._count_loss()
+        if self._in_memory and (self._has_given_up or not self._to_disk()):
+            if not self._has_given_up:  # also not meanwhile
+                self._has_given_up = True
+                self._count_loss()
+            if self._disk is not None and self._memory.is_over:
+                with contextlib.suppress(OutboxError):
+                    self._disk.mark_ended()  # else the next launch would end our sessions again
         if self._disk is not None:
             with contextlib.suppress(OutboxError):
                 self._disk.save()
@@ -426,22 +430,20 @@ class FailoverOutbox:
         return len(self._memory) - self._slices.in_journal(self._memory.count_between)
 
     def give_up(self) -> int:
-        self._has_given_up = True  # first: else a `save` that fails meanwhile would count the same records again
-        return self.unsaved
+        before, self._has_given_up = self._has_given_up, True  # first, or `save` could count the same records again
+        lost = 0 if before else self.unsaved
+        self._has_given_up = before or lost > 0
+        return lost
 
     def _count_loss(self) -> None:
-        """Count the loss if the disk never recovered; mark our sessions ended, so that no launch ends them again."""
+        """Count the loss if the disk never recovered."""
         if lost := self.unsaved:
             self._diagnostics.drop(Drop.OUTBOX_FULL, lost)
             self._say("lost", f"{lost} events are lost: they were not sent, and the disk cannot be written")
         if self._disk is not None and isinstance(self._damage, GoneError):
             with contextlib.suppress(OutboxError):
-                self._lost(
-                    replaced.waiting(self._disk, self._destinations), f"{self._damage}, and no other can be made"
-                )
-        if self._disk is not None and self._memory.is_over:
-            with contextlib.suppress(OutboxError):
-                self._disk.mark_ended()
+                waiting = replaced.waiting(self._disk, self._destinations)
+                self._lost(waiting, f"{self._damage}, and no other can be made")
 
     def close(self) -> None:
         if self._disk is not None:

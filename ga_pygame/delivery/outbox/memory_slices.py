@@ -32,8 +32,9 @@ class Slices:
     def add(self, new: Slice) -> None:
         """Note a transaction."""
         last = self._slices[-1] if self._slices else None
-        if last is not None and last.next == new.first and last.position == new.before == new.position:
-            self._slices[-1] = last._replace(next=new.next)  # neither has records in the journal
+        has_none = new.before == new.position  # of its records in the journal
+        if last is not None and last.next == new.first and has_none and last.before == last.position == new.before:
+            self._slices[-1] = last._replace(next=new.next)  # neither has
         else:
             self._slices.append(new)
 
