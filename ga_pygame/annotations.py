@@ -1,8 +1,10 @@
 """Annotations, the fields that all events carry: one table with the rule and the origin of each.
 
 `records.Context` takes its parts from here, the encoder its JSON, the journal the values and their checks, the
-collector its validation; a test compares `docs/events.md` with it. A new annotation needs a row here, a caller of
-`Recorder.change` that sets it, and a row in that list.
+collector its validation; a test compares `docs/events.md` with it. A new annotation needs a row here and a row in that
+list. One that never changes during a launch has `Origin.LAUNCH` and `fixed`; one that changes has `Origin.CONTEXT`, a
+`part` whose type `records.Context` declares, and a caller of `Recorder.change`. What is sent about the player or the
+machine is described in `docs/privacy.md`, too.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Event:
         variants: The values of the first part of the first such field, if those are few.
         summed: The fields that a destination may add up; the first one is the event's amount.
         wanted_by: The attribute of a destination that is true if it wants these events; "" if all get them.
-        is_counted: Whether the writer adds a counter or sums these events up; see `delivery/slice_writer.py`.
+        is_counted: Repeats take the slow path because `SliceWriter._take` has a case for this kind.
         number_name: The attribute in which events of one key differ, "" if there is none.
         number_field: The same on the wire, where it may have another sign.
         number_rule: The rule for that number; `None` if there is none.

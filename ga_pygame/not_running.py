@@ -1,4 +1,8 @@
-"""Replaces `Running` in a tracker that does not run: not started yet, off, or in a forked child."""
+"""Replaces `Running` in a tracker that does not run.
+
+These are: a tracker that is not started, is off or has no destination, or is in a helper process (see
+`active.is_helper_process`) or a forked child.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Runs a started tracker from `start()` to `close()`: session, hooks and delivery, consent and crashes.
 
-A tracker has a `NotRunning` in its place before `start()`, in a forked child, and if it is off. A `Running` outlives
-`close()`: `consent.deny()` still deletes the waiting events then.
+`not_running` says when a `NotRunning` takes its place. A `Running` outlives `close()`: `consent.deny()` still deletes
+the waiting events then.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from ga_pygame.wiring import Delivery
 class Running:
     """The running tracker: see the module. Game thread only.
 
-    The constructor changes nothing outside; `begin` does. If `begin` fails halfway, also by an exception of a signal
-    handler of the game, the tracker still has an object whose `end` undoes what was done.
+    The constructor has no side effects, so if `begin` fails halfway (also by an exception of a handler of
+    `signal.signal`), `end` can be called and removes the hooks.
 
     Args:
         core: The tracker's parts.

@@ -47,8 +47,7 @@ class Tracker:
         session_ended: A session ended. `(session_id: str, length_seconds: int, reason: str)`
         batch_delivered: A destination acknowledged events. `(destination: str, count: int)`
         event_rejected: A destination refused an event finally. `(destination: str, event: dict, errors: str)`
-        event_dropped: Events were lost; each loss is also counted in `stats`.
-            `(reason: Drop, count: int, detail: str)`
+        event_dropped: Events were lost; `stats` counts them, too. `(reason: Drop, count: int, detail: str)`
         remote_configs_updated: The remote configs in force have changed. `()`
         connection_lost: A destination does not answer; events wait. `(destination: str, error: str)`
         connection_restored: It answers again. `(destination: str)`
@@ -253,7 +252,7 @@ class Tracker:
             amount_cents: The price in hundredths of the currency: 499 is 4.99.
             item_type: The kind of item.
             item_id: The item.
-            cart_type: The place in the game where it was bought; at most 32 characters.
+            cart_type: The place in the game where it was bought.
             fields: Custom fields of this event.
         """
         key = Business.key_of(currency, item_type, item_id, cart_type)
@@ -265,11 +264,11 @@ class Tracker:
 
     @guard
     def error(self, severity: Severity | str, message: str, *, fields: Fields | None = None) -> None:
-        """Report an error. A launch sends ten different errors; further ones and repeats are only counted.
+        """Report an error. A launch sends a few different errors; further ones and repeats are only counted.
 
         Args:
             severity: `Severity.WARNING` or `"warning"`, …
-            message: Cut at 8,192 characters. It must not identify the player.
+            message: Cut if it is long: see `docs/limits.md`. It must not identify the player.
             fields: Custom fields of this event.
         """
         self._said.errors.error(severity, message, fields)
@@ -311,9 +310,8 @@ class Tracker:
     @external_user_id.setter
     @setting
     def external_user_id(self, value: str | None) -> None:
-        if value is not None:
-            value = rules.external_user_id("external_user_id", value)
-        self._recorder.change(external_user_id=value)
+        checked = None if value is None else rules.external_user_id("external_user_id", value)
+        self._recorder.change(external_user_id=checked)
 
     @property
     def dimensions(self) -> Dimensions:

@@ -195,7 +195,7 @@ def test_the_docs_have_every_knob(name: str) -> None:
     """A knob's row in the docs has its variable and says what the code says."""
     rows = (ROOT / "docs" / "knobs.md").read_text(encoding="utf-8").splitlines()
     row = [row for row in rows if row.startswith(f"| `{name}` |")]
-    assert len(row) == 1, f"docs/knobs.md needs one row for {name}"
+    assert len(row) == 1, f"docs/knobs.md needs one row for {name}: | knob | default | environment | what it is |"
     _, _, default, variable, text, _ = (cell.strip() for cell in row[0].split("|"))
     knob = FIELDS[name]
     assert variable == (f"`{knob.metadata['env']}`" if knob.metadata["env"] else "")
@@ -219,7 +219,9 @@ def test_no_knob_without_a_test(name: str) -> None:
     """Each knob is turned in some test of what it does; one that nobody turns does not matter."""
     others = [path for path in Path(__file__).parent.rglob("test_*.py") if path.name != Path(__file__).name]
     used = re.compile(rf"\b{name}=|[\"']{name}[\"']:|GA_PYGAME_{name.upper()}\b")
-    assert any(used.search(path.read_text(encoding="utf-8")) for path in others), name
+    assert any(used.search(path.read_text(encoding="utf-8")) for path in others), (
+        f"no test outside {Path(__file__).name} turns {name}: add one that sees its effect"
+    )
 
 
 def test_a_wrong_key_has_one_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

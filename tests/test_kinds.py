@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,7 +91,7 @@ tracker = ga_pygame.Tracker(destinations=services, upload_interval=0.1, strict=T
 tracker.start()
 if "DIES" in os.environ:
     time.sleep(0.5)  # the session's start is in the outbox; what follows is in the journal only
-for depth in (1, 2.5, 4):  # the first is an entry, the others are rows
+for depth in (1, 2.5, 4):  # each is a row; the first also adds an entry that describes its kind
     tracker._post(Probe("door", depth), None)
 tracker._post(Probe("well", 7), {"tool": "spade"})
 if "DIES" in os.environ:
@@ -168,7 +169,8 @@ EXAMPLES: list[Event] = [
 
 def test_each_kind_has_an_example() -> None:
     """A new kind gets the tests below."""
-    assert [type(event) for event in EXAMPLES] == list(KIND_BY_CODE.values())
+    found = [type(event) for event in EXAMPLES]
+    assert found == list(KIND_BY_CODE.values()), "add to EXAMPLES, in the order of `events.py`"
 
 
 @pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: type(event).__name__)
@@ -210,12 +212,20 @@ def test_a_code_stands_for_one_kind(probe: type[Event]) -> None:
 def test_the_codes_in_the_journal_never_change() -> None:
     """A later version reads what this one left."""
     codes = {2: User, 3: SessionEnd, 4: Business, 5: Resource, 6: WalletChange, 7: Progression, 8: Design, 9: Error}
-    assert dict(KIND_BY_CODE) == {**codes, 10: Health}
+    assert dict(KIND_BY_CODE) == {**codes, 10: Health}, "add a new kind to `codes`; never change the code of another"
 
 
 def test_every_kind_is_in_the_docs() -> None:
-    """A developer finds what each category is, and whether all destinations get it."""
-    page = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
+    """A developer finds each category, its own fields, and whether all destinations get it."""
+    page = (ROOT / "docs" / "events.md").read_text(encoding="utf-8").partition("## What is sent")[2]
     for category, kind in KIND_BY_CATEGORY.items():
-        assert f"`{category}`" in page, category
-        assert not kind.wanted_by or f"`{kind.wanted_by}`" in page, kind.wanted_by
+        row = next((line.split("|") for line in page.splitlines() if line.startswith(f"| `{category}` | ")), None)
+        assert row is not None, f"add a row for `{category}` to docs/events.md, under What is sent"
+        own, _, rest = row[3].partition(";")
+        listed = set(re.findall(r"`(\w+)`", own))
+        example = next(event for event in reversed(EXAMPLES) if event.category == category)
+        sent = set(kind.wire_fields or example.wire()) - {"category"}
+        assert listed == sent, f"docs/events.md, row `{category}`: its own fields are {', '.join(sorted(sent))}"
+        assert not kind.wanted_by or f"`{kind.wanted_by}`" in rest, (
+            f"docs/events.md, row `{category}`: {kind.wanted_by}"
+        )

@@ -83,7 +83,8 @@ def test_the_public_names_are_listed_in_order() -> None:
 
 def test_the_trackers_attributes(tmp_path: Path) -> None:
     """The snapshot of what a game can say to the tracker."""
-    assert public(tracker(tmp_path)) == TRACKER
+    found = public(tracker(tmp_path))
+    assert found == TRACKER, f"add to TRACKER, or remove from it: {', '.join(sorted({*found} ^ {*TRACKER}))}"
 
 
 @pytest.mark.parametrize("area", AREAS)

@@ -4,7 +4,7 @@ A counter moves in the transaction of the event that carries it, so that neither
 makes a gap or a repeat.
 
 A `WriterState` is what the writer knows between transactions. A transaction may fail and run again in another outbox,
-so a `SliceWriter` changes nothing outside itself; its `state` replaces the writer's after the commit.
+so a `SliceWriter` changes only the transaction and its own `state`, which the writer takes after the commit.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class WriterState:
         attempt: The level of the open progression attempt; it outlives a session that a pause ended.
         attempt_since: When it began; `None` if a dead process recorded its start.
         last: The last record, whose context is the current one.
-        wallet_since: When the empty wallet got its first flow.
+        wallet_since: Since when the wallet is not empty; `None` if it is empty.
         newest: The start of the newest session that has a number, in seconds of `Clock.monotonic`.
     """
 
@@ -78,7 +78,7 @@ class SliceWriter:
     """The work of one transaction.
 
     Attributes:
-        state: The writer's state after the commit.
+        state: The state so far; the writer takes it after the commit.
         added: Records added to the outbox.
         urgent: Whether a session started or ended.
         lost: Flows of a wallet that could not be encoded.
@@ -176,7 +176,7 @@ class SliceWriter:
     def _begin_without_user(self, record: Record, session: SessionRef) -> None:
         """Begin a session whose `user` event is lost, so that its other events can be sent.
 
-        A session older than the newest had a number, which is forgotten; a second number would make it two sessions.
+        An older session had a number that is no longer known. It gets no new one, else services would see two sessions.
         """
         if session.started > self.state.newest:
             self._take(record._replace(event=User(), at=session.started, fields=None))

@@ -1,12 +1,13 @@
 """The inbox: bytes that any thread of the game appends without a lock and the writer takes.
 
-Most events repeat an earlier one and differ only in number and time. So the first one is checked and encoded once and
-gets a kind number; each repeat is a row of 32 bytes, which takes 0.6 µs. An event that does not fit into a row
-(sessions, errors, custom fields that differ each time) is an entry with a body of its own.
+Most events repeat an earlier one and differ only in number and time. The first event of a kind adds an entry that
+describes it and gives it a kind number; it and each repeat are rows of 32 bytes, which take 0.6 µs. An event that does
+not fit into a row (sessions, errors, custom fields that differ each time) is an entry with a body of its own.
 
-An append is one call into C, `Inbox.write`, which the GIL makes atomic; an interpreter without a GIL gets a lock
-around it. The bytes go into the journal's mapped memory, which outlives a kill, or into a deque if there is no journal
-or it is full. A row names its session and context by a stamp number, so the order between threads does not matter.
+With a journal an append is one call into C, `Inbox.write`, which the GIL makes atomic; an interpreter without a GIL
+gets a lock around it. The bytes go into the journal's mapped memory, which outlives a kill, or into a deque if there
+is no journal or it is full. A row names its session and context by a stamp number, so a thread's row is right even if
+another thread's change of session comes before it.
 """
 
 from __future__ import annotations
@@ -70,7 +71,10 @@ class Flush(NamedTuple):
 
 
 class Inbox:
-    """The inbox (see the module). Only the writer calls `take`; any thread may call the rest.
+    """The inbox: see the module.
+
+    Any thread calls `repeat`, `record` and `put`, the game thread `use`, `stamp_for` and `let_go`, the writer `take`,
+    `detach` and `is_safe`. `attach` is for the game thread before the writer runs, then for the writer's.
 
     Attributes:
         kinds: The kind numbers of the events that may be repeated, by key; empty while nothing is recorded.
@@ -400,7 +404,7 @@ class Inbox:
     def _stamp(self, number: int) -> Stamp:
         """Return the stamp with this number, or the next known one if it is forgotten.
 
-        A thread may read `stamp` and lose the GIL before it writes its row, until 64 stamps are newer.
+        A thread may read `stamp` and lose the GIL before its row, and meanwhile 64 newer stamps may have been made.
         """
         found = self._stamps.get(number)
         if found is None:
