@@ -65,7 +65,10 @@ def _targets(config: Config, diagnostics: Diagnostics) -> Sequence[Destination]:
         from ga_pygame import wiring  # noqa: PLC0415 - delivery is imported when a tracker starts, in no helper
 
         found = wiring.destinations(config)
-        if not found:
+        left_out = wiring.left_out(config)
+        for name in left_out:
+            diagnostics.warn_once(f"no redirect:{name}", advice.NO_REDIRECT.format(name))
+        if not found and not left_out:
             diagnostics.warn_once("no keys", advice.NO_TARGETS)
     if not found:
         diagnostics.explained.add(Drop.NOT_RUNNING)

@@ -10,6 +10,10 @@ NO_TARGETS = (
     "no keys and no collector: nothing is recorded. Give Tracker a game_key and a secret_key, or run "
     "`python -m ga_pygame collect` and set GA_PYGAME_COLLECTOR=http://127.0.0.1:8420"
 )
+NO_REDIRECT = (
+    "the destination {!r} gets no events while a collector is set: without a redirect() it would send them elsewhere. "
+    "Give its class a redirect(collector) that sends there, or is_local = True if it sends nothing over a network"
+)
 OFF = "the tracker is off (enabled=False or GA_PYGAME_ENABLED=0): nothing is recorded, written or sent"
 START_AFTER_CLOSE = (
     "start() after close() does nothing: nothing is recorded. Make a new Tracker for a new start, and call its start()"

@@ -33,7 +33,6 @@ _DEFAULTS_SOURCE = "REST v2, Default annotations"
 _unknown = Text(64, "schema, Default annotations")
 _nonempty = Text(2**16, _DEFAULTS_SOURCE, shortest=1)
 _short = Text(32, _DEFAULTS_SOURCE)
-_birth_year = Integer(_DEFAULTS_SOURCE, least=1000, most=9999, words="must be a year of 4 digits")
 _flag = Field(Flag(_DEFAULTS_SOURCE))
 
 
@@ -59,7 +58,11 @@ class Annotation(NamedTuple):
     is_kept: bool = False
 
 
-def _of_launch(name: str, check: Check, fixed: Callable[[], object]) -> Annotation:
+def _required_of_launch(name: str, check: Check, fixed: Callable[[], object]) -> Annotation:
+    """Return a field of the launch that every sender must send; the collector refuses events without it.
+
+    For an optional one write `Annotation(name, Field(check), Origin.LAUNCH, fixed=fixed)`.
+    """
     return Annotation(name, Field(check, required=True), Origin.LAUNCH, fixed=fixed)
 
 
@@ -79,13 +82,13 @@ _REQUIRED_ID = Field(_nonempty, required=True)
 _ANY = Field(rules.anything)
 
 ANNOTATIONS = (
-    _of_launch("v", Integer(_DEFAULTS_SOURCE, least=2, most=2, words="must be exactly 2"), lambda: 2),
+    _required_of_launch("v", Integer(_DEFAULTS_SOURCE, least=2, most=2, words="must be exactly 2"), lambda: 2),
     Annotation("user_id", _REQUIRED_ID, Origin.CONTEXT, part="user_id", given=rules.user_id, is_kept=True),
-    _of_launch("sdk_version", rules.sdk_version, lambda: rules.SDK_VERSION),
-    _of_launch("os_version", rules.os_version, device.system_version),
-    _of_launch("manufacturer", _unknown, lambda: device.UNKNOWN),
-    _of_launch("device", _unknown, lambda: device.UNKNOWN),
-    _of_launch("platform", rules.platform, device.platform_name),
+    _required_of_launch("sdk_version", rules.sdk_version, lambda: rules.SDK_VERSION),
+    _required_of_launch("os_version", rules.os_version, device.system_version),
+    _required_of_launch("manufacturer", _unknown, lambda: device.UNKNOWN),
+    _required_of_launch("device", _unknown, lambda: device.UNKNOWN),
+    _required_of_launch("platform", rules.platform, device.platform_name),
     Annotation("session_id", Field(rules.uuid, required=True), Origin.SESSION),
     Annotation("session_num", Field(Integer(_DEFAULTS_SOURCE, least=1), required=True), Origin.SESSION),
     Annotation("client_ts", Field(_client_ts), Origin.EVENT),
@@ -136,6 +139,8 @@ def context_annotations(context: object) -> dict[str, Any]:
         if len(members) == 1:
             found[members[0].name] = value
         elif isinstance(value, tuple):
+            if len(value) != len(members):
+                raise ValueError(f"part `{part}` has {len(value)} values, ANNOTATIONS has {len(members)}")
             found.update((one.name, own) for one, own in zip(members, value, strict=True))
         elif value is not None:
             found.update(value)
@@ -145,9 +150,10 @@ def context_annotations(context: object) -> dict[str, Any]:
 def sound_parts(found: Mapping[str, Any]) -> dict[str, Any]:
     """Check the parts of a `Context` that come from a file; leave out those that break their rule.
 
+    Another version may have more or fewer annotations in a tuple: missing values are `None`, surplus ones are left out.
+
     Raises:
         InvalidEvent: A required one breaks its rule.
-        ValueError: A tuple has the wrong length.
     """
     parts: dict[str, Any] = {}
     for part, members in PARTS.items():
@@ -155,7 +161,8 @@ def sound_parts(found: Mapping[str, Any]) -> dict[str, Any]:
         if len(members) == 1:
             parts[part] = _kept_value(members[0], value)
         elif isinstance(value, tuple):
-            parts[part] = tuple(_kept_value(one, own) for one, own in zip(members, value, strict=True))
+            padded = (*value, *[None] * len(members))
+            parts[part] = tuple(_kept_value(one, own) for one, own in zip(members, padded, strict=False))
         elif type(value) is dict and all(type(name) is str for name in value):
             parts[part] = value
     return {part: value for part, value in parts.items() if value is not None}

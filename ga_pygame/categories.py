@@ -61,25 +61,25 @@ _OF_OTHER_SDKS = {
 }
 """Categories that only official SDKs send; no REST document describes them."""
 
-_known = dict(_OF_OTHER_SDKS)
+_known: dict[str, Category] = {}
 
 
 def category_of(name: object) -> Category | None:
-    """Find a category by its name; `None` if there is none."""
+    """Find a category by its name; `None` if there is none. A kind of ours comes before a row of `_OF_OTHER_SDKS`."""
     if type(name) is not str:
         return None
     found = _known.get(name)
     if found is None:
-        if name not in KIND_BY_CATEGORY:
-            return None
-        kind = KIND_BY_CATEGORY[name]
+        kind = KIND_BY_CATEGORY.get(name)
+        if kind is None:
+            return _OF_OTHER_SDKS.get(name)
         found = _known[name] = _category(kind.wire_fields, kind.told_by, "".join(kind.summed[:1]))
     return found
 
 
 def names() -> list[str]:
     """List all categories that the collector takes."""
-    return [*KIND_BY_CATEGORY, *_OF_OTHER_SDKS]
+    return list(dict.fromkeys((*KIND_BY_CATEGORY, *_OF_OTHER_SDKS)))
 
 
 def wire_errors(event: Mapping[str, Any]) -> Iterator[InvalidEvent]:

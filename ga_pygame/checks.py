@@ -286,9 +286,10 @@ class Integer:
 class Number:
     """A finite int or float; `True` is no number, and NaN and infinity have no JSON form."""
 
-    def __init__(self, source: str, *, positive: bool = False) -> None:
+    def __init__(self, source: str, *, positive: bool = False, fix: str = "") -> None:
         self._positive = positive
         self._source = source
+        self._fix = fix
 
     def __call__(self, field: str, value: object) -> int | float:
         if type(value) is int and -(2**53) < value < 2**53 and not self._positive:
@@ -306,7 +307,7 @@ class Number:
             fix = "must be a finite number; NaN and infinity have no JSON form"
             raise InvalidEvent(field, value, fix, self._source, "not_in_range")
         if self._positive and number <= 0:
-            fix = "must be greater than 0; the sign on the wire comes from source or sink"
+            fix = f"must be greater than 0{self._fix}"
             raise InvalidEvent(field, value, fix, self._source, "not_in_range")
         return number
 

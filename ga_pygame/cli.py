@@ -7,7 +7,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ga_pygame import __version__
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        return _collect(options) if options.command == "collect" else _export(options)
+        return _COMMANDS[options.command](options)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in _EXTRA:
             raise
@@ -252,3 +252,7 @@ def _export(options: argparse.Namespace) -> int:
     if reader.unreadable and not code:
         return _fail(f"{reader.unreadable} stored requests of {path} are damaged and were left out")
     return code
+
+
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {"collect": _collect, "export": _export}
+"""What each command of the parser runs."""

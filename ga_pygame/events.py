@@ -153,13 +153,13 @@ class Resource(Event):
     variants = tuple(flow.value for flow in Flow)
     summed = ("amount",)
     number_name = number_field = "amount"
-    number_rule = rules.positive
+    number_rule = rules.resource_amount
     least = ABOVE_ZERO
 
     def __init__(self, flow: Flow, currency: str, amount: float, item_type: str, item_id: str) -> None:
         self.flow: Final = Flow(flow)
         self.currency: Final = rules.resource_currency("currency", currency)
-        self.amount: Final = rules.positive("amount", amount)
+        self.amount: Final = rules.resource_amount("amount", amount)
         self.item_type: Final = rules.event_part("item_type", item_type)
         self.item_id: Final = rules.event_part("item_id", item_id)
 

@@ -17,6 +17,9 @@ from ga_pygame import rules
 MAX_KEPT_CHARACTERS = 2**17
 """Characters of one kept value; a larger one is not kept."""
 
+MAX_KEPT_NAME = 255
+"""Characters of the kept name of a file."""
+
 MAX_KEPT_VALUES = 256
 """Kept values in all; further ones are not read."""
 
@@ -121,7 +124,7 @@ SAVED_FROM = KeptKey("saved_from")
 COUNTERS = frozenset({SESSION_NUM, TRANSACTION_NUM})
 """Values that only grow, by `Transaction.increment`."""
 
-_JOURNAL, _POGR_SESSION = "journal:", "pogr_session:"
+_JOURNAL, _POGR_SESSION, _UNDECIDED = "journal:", "pogr_session:", "undecided:"
 JOURNALS = f"{_JOURNAL}*"
 """An SQL GLOB pattern that matches the keys of all positions in journals."""
 
@@ -143,7 +146,7 @@ def pogr_sessions(found: Mapping[str, str]) -> dict[str, str]:
 
 def undecided_count(destination: str) -> KeptKey:
     """Return the key of the number of times a destination did not say whether it took a batch."""
-    return KeptKey(f"undecided:{destination}")
+    return KeptKey(_UNDECIDED + destination)
 
 
 def of_destination(name: str) -> KeptKey:
@@ -179,6 +182,15 @@ def beginning(found: Mapping[KeptKey, str]) -> Beginning:
     return Beginning(found[USER_ID], (first, second, third), configs or {})
 
 
+def _file_name(text: str) -> str | None:
+    """Check the name of a file beside the outbox, which is no path."""
+    return _short_printable(text) if text.strip(".") and not {"/", "\\", ":"} & set(text) else None
+
+
+def _short_printable(text: str) -> str | None:
+    return text if 0 < len(text) <= MAX_KEPT_NAME and text.isprintable() else None
+
+
 _DIMENSION = Rule(_by(rules.custom_dimension), "the dimension is not set")
 _VALUES: dict[str, Rule] = {
     USER_ID: Rule(_by(rules.user_id), "the player gets a new random id"),
@@ -187,12 +199,14 @@ _VALUES: dict[str, Rule] = {
     SESSION_NUM: Rule(_counter, "sessions are counted from 1 again"),
     TRANSACTION_NUM: Rule(_counter, "purchases are counted from 1 again"),
     OUTBOX_SIZE: Rule(_counter, "the size is counted anew"),
-    SET_ASIDE: Rule(_by(rules.custom_dimension), "what was set aside is not saved"),
+    SET_ASIDE: Rule(_file_name, "what was set aside is not saved"),
+    SAVED_FROM: Rule(_short_printable, "what waited in the removed file may be saved again"),
     REMOTE_CONFIGS: Rule(_object, "the defaults are in force until the service answers"),
 }
 _PREFIXES: dict[str, Rule] = {
     _JOURNAL: Rule(_counter, "the position in the journal itself is used", UNREADABLE),
     _POGR_SESSION: Rule(_service_session, "the service gets a new session"),
+    _UNDECIDED: Rule(_counter, "the tries are counted from 1 again"),
 }
 _OTHERS = Rule(_any_text, "it is as if it had not been kept")  # a value of a game's own destination, which checks it
 

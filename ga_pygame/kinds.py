@@ -46,7 +46,8 @@ class Event:
         number_name: The attribute in which events of one key differ, "" if there is none.
         number_field: The same on the wire, where it may have another sign.
         number_rule: The rule for that number; `None` if there is none.
-        least: The lowest number that a repeat may have; if it is more than `-EXACT`, a repeat must have one.
+        least: The lowest number that a repeat may have; if it is more than `-EXACT`, a repeat must have one. It is the
+            same bound as in `number_rule`, for the quick path: the rule takes `least` and refuses what is below it.
     """
 
     __slots__: tuple[str, ...] = ()

@@ -247,6 +247,8 @@ class Destination(Protocol):
         pace: The least time between two requests, in seconds.
         transport: Sends its requests; `None` for HTTP.
         wants_health: Whether it also gets `Health` events, which say every 30 s how smoothly the game runs.
+        is_local: Whether it sends nothing over a network, such as a file. A collector leaves it as it is; any other
+            destination needs a `redirect` of its own, or gets no events while a collector is set.
     """
 
     name: str
@@ -256,9 +258,10 @@ class Destination(Protocol):
     pace: float = 0.0
     transport: Transport | None = None
     wants_health: bool = False
+    is_local: bool = False
 
     def redirect(self, collector: str) -> None:  # noqa: ARG002 - a default
-        """Send to this collector from now on, if the collector speaks the service's protocol."""
+        """Send to this collector from now on. Without an override the destination gets no events with a collector."""
         return  # without a statement type checkers take the method for abstract
 
     def open(self, host: Host) -> None:  # noqa: ARG002 - a default

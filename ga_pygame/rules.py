@@ -58,7 +58,8 @@ business_currency = Pattern(
     "[A-Z]{3}", "three upper-case letters as in ISO 4217, e.g. USD", "REST v2, Business", allowed="[A-Z]"
 )
 amount_cents = Integer("REST v2, Business", words="must be a whole number of cents, 0 or more: 4.99 USD is 499")
-positive = Number("REST v2, Resource", positive=True)
+positive = Number("ours: an amount", positive=True)
+resource_amount = Number("REST v2, Resource", positive=True, fix="; the sign on the wire comes from source or sink")
 number = Number("REST v2, Design")
 score = Integer("schema, Progression", least=-(2**63), words="must be a whole number", fix="; round it: int(score)")
 count = Integer("REST v2, Default annotations")

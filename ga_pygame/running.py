@@ -142,11 +142,13 @@ class Running:
         if self.delivery is not None:
             self.delivery.frame_shown(self._monotonic())
 
-    def flush(self) -> None:
+    def on_quit_event(self) -> None:
+        """Send everything now, since the player asks to quit. See `Loop`."""
         if self.delivery is not None and not self._recorder.closed:
             self.delivery.flush(lambda _destination, _error: None)
 
-    def leave(self) -> None:
+    def on_pygame_quit(self) -> None:
+        """End the session; a later window begins another one. See `Loop`."""
         self._leave("quit")
 
     def look_after(self) -> None:

@@ -46,12 +46,30 @@ def _wanted_by(targets: Sequence[Destination]) -> Mapping[str, Sequence[str]]:
     return {flag: [target.name for target in targets if getattr(target, flag, False)] for flag in flags}
 
 
+def _follows_collector(target: Destination) -> bool:
+    """Whether a destination can be redirected, or sends nothing over a network."""
+    is_default = getattr(target.redirect, "__func__", None) is Destination.redirect
+    return not is_default or getattr(target, "is_local", False) is True
+
+
+def left_out(config: Config) -> Sequence[str]:
+    """Return the names of the destinations that get no events because they would not send them to the collector."""
+    given = config.destinations or () if config.collector else ()
+    return [target.name for target in given if not _follows_collector(target)]
+
+
 def destinations(config: Config) -> Sequence[Destination]:
-    """Return the given destinations, or GameAnalytics; none if there are neither keys nor a collector."""
+    """Return the given destinations, or GameAnalytics; none if there are neither keys nor a collector.
+
+    With a collector, those in `left_out` are not among them.
+    """
     if config.destinations is not None:
-        for target in config.destinations if config.collector else ():
-            target.redirect(config.collector or "")
-        return config.destinations
+        if not config.collector:
+            return config.destinations
+        taken = [target for target in config.destinations if _follows_collector(target)]
+        for target in taken:
+            target.redirect(config.collector)
+        return taken
     keys = game_keys(config)
     if keys is None:
         return ()

@@ -147,11 +147,24 @@ def test_a_context_without_a_player_is_none(said: tuple[Any, ...]) -> None:
 
 
 def test_of_wrong_dimensions_the_others_stay() -> None:
-    """Each is checked by itself; a tuple of another length says nothing."""
+    """Each is checked by itself."""
     found = replayed({**FULL, "dimensions": ("x" * 33, 5, "red")})
     assert found.dimensions == (None, None, "red")
-    with pytest.raises(ValueError, match="zip"):
-        replayed({**FULL, "dimensions": ("a", "b")})
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [((), (None, None, None)), (("a", "b"), ("a", "b", None)), (("a", "b", "c", "d"), ("a", "b", "c"))],
+)
+def test_a_journal_of_a_version_with_other_dimensions_is_read(said: tuple[str, ...], expected: tuple[Any, ...]) -> None:
+    """After an update that adds or removes a dimension, no event of a kill is lost."""
+    assert parts_of(replayed({**FULL, "dimensions": said})) == {**FULL, "dimensions": expected}
+
+
+def test_a_part_with_too_few_values_is_named() -> None:
+    """A row was added to the table, but the context still has its old default."""
+    with pytest.raises(ValueError, match="part `dimensions` has 2 values, ANNOTATIONS has 3"):
+        context_annotations(Context("player", dimensions=("a", "b")))
 
 
 NEW_ROW = '    Annotation("mood", Field(Text(8, "ours")), Origin.CONTEXT, part="mood"),\n'

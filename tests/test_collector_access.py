@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import os
+import re
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +16,12 @@ from typing import Any
 import pytest
 
 from ga_pygame.collector import guard, teller
+from ga_pygame.collector.app import Api
+from ga_pygame.collector.emulators.pogr.routes import PogrRoutes
+from ga_pygame.collector.emulators.switchboard import Switchboard
+from ga_pygame.collector.emulators.trophy.routes import TrophyRoutes
 from ga_pygame.collector.gameanalytics import configs, games, validation
+from ga_pygame.collector.gameanalytics.routes import GameAnalyticsRoutes
 from ga_pygame.collector.troubles import Troubles
 from tests.collectors import CONFIGS, EVENTS, INIT, KEY, POGR, SECRET, TROPHY, WHO, Answer, Collector, event, sign
 
@@ -218,19 +225,48 @@ UNSIGNED = [
     ("GET", "/api/users/x", TROPHY),
     ("POST", "/v1/metrics/x/event", TROPHY),
 ]
-OWN: list[tuple[str, str, dict[str, str]]] = [
-    ("GET", "/", {}),
-    ("GET", "/api/summary", {}),
-    ("POST", "/_emu/reset", {}),
-    ("GET", "/_emu/state", {}),
-]
+"""Calls that games make."""
+
+RULES: dict[type[Any], str] = {
+    GameAnalyticsRoutes: "signed",
+    PogrRoutes: "unsigned",
+    TrophyRoutes: "unsigned",
+    Api: "own",
+    Switchboard: "own",
+}
+"""The access rule of each class that has routes; see `guard`."""
+
+
+def asks(rule: str) -> list[tuple[str, str, dict[str, str]]]:
+    """Return a request of each method for each route with this rule."""
+    routes = [route for one, its in RULES.items() if its == rule for route in object.__new__(one).routes()]
+    return [
+        (method, re.sub(r"\{[^}]*\}", "x", route.path), {})
+        for route in routes
+        for method in sorted((route.methods or set()) - {"HEAD"})
+    ]
+
+
+OWN = [("GET", "/", {}), *asks("own")]
+
+
+def test_each_class_with_routes_has_its_access_rule() -> None:
+    """A new one is put into `RULES`, so that the tests below ask for its routes."""
+    found = {
+        node.name
+        for path in Path(guard.__file__).parent.rglob("*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(one, ast.FunctionDef) and one.name == "routes" for one in node.body)
+    }
+    assert found == {one.__name__ for one in RULES}
 
 
 @pytest.mark.parametrize("headers", FROM_ELSEWHERE, ids=str)
 def test_other_sites_get_and_change_nothing(shared: Collector, headers: dict[str, str]) -> None:
     """A page of another origin neither reads nor writes on routes without signatures, nor gets the page."""
     headers = {name: value.replace("{port}", str(shared.port)) for name, value in headers.items()}
-    for method, path, more in (*UNSIGNED, *OWN):
+    for method, path, more in (*UNSIGNED, *asks("unsigned"), *OWN):
         reply = shared.ask(method, path, b"{}" if method in ("POST", "PUT") else None, {**headers, **more})
         assert reply.status == 403, (method, path)
         assert "access-control-allow-origin" not in reply.headers
@@ -244,6 +280,15 @@ def test_other_sites_send_signed_events_only(shared: Collector, headers: dict[st
     assert send(shared, EVENTS, secret=SECRET.decode(), **headers).status == 200
     reply = send(shared, OWN_EVENTS, **headers)
     assert (reply.status, reply.body) == (403, b"")
+
+
+def test_signed_routes_refuse_what_is_not_signed(shared: Collector) -> None:
+    """Each one checks the signature, or that the request comes from no other site."""
+    posts = [path for method, path, _ in asks("signed") if method == "POST"]
+    assert len(posts) > 2
+    for path in posts:
+        reply = shared.ask("POST", path, b"{}", FOREIGN)
+        assert reply.status in (401, 403), path
 
 
 def test_a_name_that_points_here_is_another_site(shared: Collector) -> None:

@@ -71,7 +71,7 @@ class Desk:
             slice_writer = SliceWriter(self.state, transaction, self.encoder)
             for record in records:
                 slice_writer.take(record)
-            slice_writer.close(now, heartbeat)
+            slice_writer.finish(now, heartbeat)
             if fails:
                 raise ZeroDivisionError
             return slice_writer
@@ -512,7 +512,7 @@ def test_a_row_becomes_the_json_that_its_record_becomes(event: Event, context: C
             slice_writer = SliceWriter(desk.state, transaction, desk.encoder)
             slice_writer.take(item)
             slice_writer.take(Record(SessionEnd(1, "quit"), SESSION, context, 1000.0))
-            slice_writer.close(1000.0, None)
+            slice_writer.finish(1000.0, None)
 
         desk.outbox.transact(work)
         (one, _end) = desk.take()
@@ -562,7 +562,7 @@ def test_rows_count_for_summing_destinations() -> None:
         slice_writer = SliceWriter(desk.state, transaction, desk.encoder)
         for number in (1.0, 2.5, math.nan):
             slice_writer.take(Repeated(1, Design("a"), number, SESSION, CONTEXT, 1000.0))
-        slice_writer.close(1000.0, None)
+        slice_writer.finish(1000.0, None)
 
     desk.outbox.transact(work)
     assert [event.get("value") for event in desk.take()] == [1, 2.5, None]

@@ -67,7 +67,7 @@ def test_only_destinations_that_want_it_get_it() -> None:
         slice_writer = SliceWriter(WriterState(), transaction, encoder)
         for event in (User(), Health(1.0, (0, 60)), Design("a")):
             slice_writer.take(Record(event, session, context, 1001.0))
-        slice_writer.close(1001.0, None)
+        slice_writer.finish(1001.0, None)
 
     outbox.transact(work)
     found = {}

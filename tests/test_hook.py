@@ -53,8 +53,8 @@ class Rig:
     def frame_shown(self) -> None:
         self.shown.append(self.clock.monotonic())
 
-    def flush(self) -> None:
-        self.calls.append("flush")
+    def on_quit_event(self) -> None:
+        self.calls.append("quit event")
 
     def look_after(self) -> None:
         pass
@@ -65,10 +65,10 @@ class Rig:
         self.hook.frame(self.clock.monotonic())
         self.calls.append("tick")
 
-    def leave(self) -> None:
+    def on_pygame_quit(self) -> None:
         if self.fails:
             raise ZeroDivisionError("ours")
-        self.calls.append("leave")
+        self.calls.append("pygame quit")
         self.session.end(self.clock.monotonic(), "quit")
 
 
@@ -129,7 +129,7 @@ def test_quit_flushes_and_ends_nothing(rig: Rig) -> None:
     """A game may ask "really quit?": QUIT sends what there is, the session goes on."""
     pygame.event.post(pygame.event.Event(pygame.QUIT))
     assert [event.type for event in pygame.event.get()] == [pygame.QUIT]
-    assert "flush" in rig.calls
+    assert "quit event" in rig.calls
     assert rig.session.state.phase is Phase.ACTIVE
 
 
@@ -137,7 +137,7 @@ def test_pygame_quit_leaves_and_a_new_window_comes_back(rig: Rig) -> None:
     """`pygame.quit()` ends the session, each time; a game that opens a window again plays a new one."""
     for round_trip in (1, 2):
         pygame.quit()
-        assert rig.calls.count("leave") == round_trip
+        assert rig.calls.count("pygame quit") == round_trip
         assert rig.session.state.phase is Phase.CLOSED
         rig.clock.advance(1.0)
         pygame.display.init()
@@ -254,6 +254,6 @@ def test_an_event_of_a_strange_type_is_none(rig: Rig, caplog: pytest.LogCaptureF
 
     own: Any = [Own(), Worse(), pygame.event.Event(pygame.QUIT)]
     rig.hook._seen_all(own)
-    assert "flush" in rig.calls
+    assert "quit event" in rig.calls
     assert "tick" in rig.calls
     assert caplog.records == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from dataclasses import astuple
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +26,9 @@ def say(cause: str, _message: str) -> None:
         ("custom_01", "ninja", ["", "x" * 33, b"ninja"]),
         ("consent", "denied", ["perhaps", "", b"denied", "DENIED"]),
         ("session_num", "12", ["abc", "-1", "1.5", "9" * 40, "٣", 2**70, float("nan")]),
+        ("salvage", "outbox.damaged-2.sqlite3", ["", "..", "../other", "a\\b", "c:x", "x" * 256, "a\nb"]),
+        ("saved_from", "(2049, 17):300", ["", "x" * 256, b"x"]),
+        ("undecided:archive", "2", ["two", "-1"]),
         ("outbox_bytes", "0", ["1e99", "9" * 30]),
         ("remote_configs", '{"configs": []}', ["[" * 100_000, "[]", "{", '{"a": NaN}']),
         ("pogr_session:x", '{"intake_id": "abc", "is_over": false}', ['{"intake_id": "a\\nb"}', '{"a": 1}', "[]"]),
@@ -107,3 +112,16 @@ def test_flows_that_are_not_read_are_counted() -> None:
         row = session_of((*ROW[:8], found))
         assert row is not None
         assert lost_flows(found, row.wallet) == lost
+
+
+def test_each_key_has_its_rule() -> None:
+    """A new key without a check would be read from a damaged file as it is; only destinations check their own."""
+    tree = ast.parse(Path(kept.__file__).read_text(encoding="utf-8"))
+    made = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "KeptKey"]
+    names = [node.args[0].value for node in made if isinstance(node.args[0], ast.Constant)]
+    makers = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.returns is not None
+              and ast.unparse(node.returns) == "KeptKey" and node.name != "of_destination"]  # fmt: skip
+    assert len(names) > 9
+    assert len(makers) > 2
+    keys = [*names, *(getattr(kept, maker)("x") for maker in makers)]
+    assert [key for key in keys if kept._rule(str(key)) is kept._OTHERS] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +14,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from ga_pygame import categories
+from ga_pygame import categories, rules
 from ga_pygame.annotations import FIELDS
+from ga_pygame.checks import Integer, InvalidEvent
 from ga_pygame.collector.page.rows import row_of_event
 from ga_pygame.collector.storage.queries import Arrival
 from ga_pygame.events import (
@@ -31,7 +33,7 @@ from ga_pygame.events import (
     User,
     WalletChange,
 )
-from ga_pygame.kinds import KIND_BY_CATEGORY, KIND_BY_CODE, Event
+from ga_pygame.kinds import EXACT, KIND_BY_CATEGORY, KIND_BY_CODE, Event
 from tests.collectors import Collector
 from tests.conftest import ROOT, Game
 
@@ -199,6 +201,40 @@ def test_a_kind_says_what_it_sends(event: Event) -> None:
         assert abs(two.pop(event.number_field)) == 2
         assert abs(four.pop(event.number_field)) == 4
         assert two == four
+
+
+def test_a_kind_comes_before_the_rules_for_other_sdks(monkeypatch: pytest.MonkeyPatch, probe: type[Event]) -> None:
+    """A new kind for a category that official SDKs send has its own fields on the wire, and is listed once."""
+    monkeypatch.setitem(KIND_BY_CATEGORY, "ads", probe)
+    try:
+        found = categories.category_of("ads")
+        assert found is not None
+        assert found.own == probe.wire_fields
+        assert categories.names().count("ads") == 1
+    finally:
+        categories._known.pop("ads", None)
+
+
+@pytest.mark.parametrize("kind", list(KIND_BY_CODE.values()), ids=lambda kind: kind.__name__)
+def test_the_lowest_number_and_the_rule_agree(kind: type[Event]) -> None:
+    """The quick path lets through what is not below `least`; the rule must not refuse it, nor take what is below."""
+    rule, least = kind.number_rule, kind.least
+    if rule is None:
+        assert least == -EXACT, "a lowest number needs a rule that refuses those below it"
+        return
+    rule("number", least)
+    if least > -EXACT:
+        below = least - 1 if isinstance(rule, Integer) else math.nextafter(least, -math.inf)
+        with pytest.raises(InvalidEvent):
+            rule("number", below)
+
+
+def test_only_a_resource_speaks_of_source_and_sink() -> None:
+    """The rule for an amount is also of use to other kinds."""
+    with pytest.raises(InvalidEvent, match=r"greater than 0 \(rule"):
+        rules.positive("depth", 0)
+    with pytest.raises(InvalidEvent, match="greater than 0; the sign on the wire comes from source or sink"):
+        Resource(Flow.SINK, "gold", 0, "boost", "shield")
 
 
 def test_a_code_stands_for_one_kind(probe: type[Event]) -> None:

@@ -120,7 +120,7 @@ class Rig:
             slice_writer = SliceWriter(self.state, transaction, self.encoder)
             for event in events:
                 slice_writer.take(Record(event, self.session, self.context, now, fields))
-            slice_writer.close(now, None)
+            slice_writer.finish(now, None)
             return slice_writer.state
 
         self.state = self.outbox.transact(work)

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ga_pygame.delivery.encoder import encode
+from ga_pygame.delivery.outbox import schema
 from ga_pygame.delivery.outbox.contract import PROTECTED, Batch, NewRecord, payload
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
 from ga_pygame.delivery.outbox.file import DamagedError
@@ -534,6 +535,36 @@ def test_a_migration_that_fails_leaves_the_old_file(old: Old) -> None:
         assert list(connection.iterdump()) == before
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
     assert_all_there(old)
+
+
+@pytest.mark.parametrize("mistake", ["ALTER TABLE sums ADD COLUMN slot", "DROP TABLE nothing", "CREATE TABEL x"])
+def test_a_mistake_in_a_migration_is_a_defect_of_ours(
+    old: Old, mistake: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The player's file is not taken for damaged: it stays as it is, and a corrected version delivers it."""
+    old.fill()
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "_TABLES_OF_3", f"{schema._TABLES_OF_3};{mistake}")
+        outbox = FailoverOutbox(old.path, NAMES, ManualClock(), Diagnostics())
+        outbox.transact(lambda t: t.add([NewRecord("s1", "design", 1.7e9, None, b'"v":2', b'"n":"new"')]))
+        assert not outbox.is_on_disk
+        assert len(all_of(outbox, "first")) == 1
+        outbox.close()
+    (said,) = [record for record in caplog.records if "Please report" in record.getMessage()]
+    assert "left as it is" in said.getMessage()
+    assert not list(old.path.parent.glob("*damaged*"))
+    assert_all_there(old)
+
+
+def test_a_file_that_lost_its_version_is_damaged(tmp_path: Path) -> None:
+    """Its tables contradict the version, so the statements that upgrade it are not to blame."""
+    path = tmp_path / "game" / "outbox.sqlite3"
+    SqliteOutbox(path, NAMES).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 0")
+        connection.execute("PRAGMA application_id = 0")
+    with pytest.raises(DamagedError):
+        SqliteOutbox(path, NAMES)
 
 
 # --- a damaged file -----------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import gc
 import gzip
+import inspect
 import json
 import sys
 import threading
@@ -20,9 +22,11 @@ from hypothesis import strategies as st
 
 from ga_pygame import ConsentState, InvalidEvent, Severity, Tracker
 from ga_pygame.delivery.runner import FrameRunner, Runner
+from ga_pygame.not_running import NotRunning
 from ga_pygame.parts import Parts
 from ga_pygame.protocol import Reply, Request
 from ga_pygame.recording.inbox import MAX_SPILLED
+from ga_pygame.running import Running
 from ga_pygame.testing import ManualClock, ScriptedTransport, tracker_of
 from tests.effort import examples
 
@@ -1124,3 +1128,17 @@ def test_a_foreign_server_is_named(world: World) -> None:
     result = tracker.flush().wait(0.5)
     assert result is not None
     assert result.error == "gameanalytics at http://127.0.0.1:8420 answered HTTP 501"
+
+
+def test_what_stands_in_for_a_running_tracker_has_all_that_is_called() -> None:
+    """A call of the tracker that only `Running` knew would fail in a game that has not started it, or is off."""
+    tree = ast.parse(inspect.getsource(Tracker))
+    called = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self._running"
+    }
+    called.remove("begin")  # called right after `Running` is made
+    assert len(called) > 9
+    assert [name for name in sorted(called) if not hasattr(NotRunning, name)] == []
+    assert [name for name in sorted(called) if not hasattr(Running, name) and name != "delivery"] == []

@@ -23,7 +23,16 @@ from ga_pygame.delivery.outbox.failover import FailoverOutbox
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.runner import FrameRunner
 from ga_pygame.delivery.writer import FRAMES_SECONDS
-from ga_pygame.destinations import GameAnalytics, Reply, Request
+from ga_pygame.destinations import (
+    Destination,
+    GameAnalytics,
+    JsonLines,
+    Outcome,
+    Reply,
+    Request,
+    StoredRecord,
+    Verdict,
+)
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.kept import KeptKey
 from ga_pygame.parts import Parts
@@ -170,6 +179,63 @@ def test_given_destinations_are_used_as_they_are() -> None:
     """No other is added."""
     given = both()
     assert list(wiring.destinations(Config(**KEYS, destinations=given))) == given
+
+
+class Own(Destination):
+    """A game's own destination, as in docs/services.md, but without `redirect`."""
+
+    name = "own"
+
+    def encode(self, records: Sequence[StoredRecord]) -> Request:
+        return Request(TWO, b"", headers={})
+
+    def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> Sequence[Verdict]:
+        return [Verdict(Outcome.DELIVERED)] * len(records)
+
+
+class Redirected(Own):
+    name = "redirected"
+    url = TWO
+
+    def redirect(self, collector: str) -> None:
+        self.url = collector
+
+    def encode(self, records: Sequence[StoredRecord]) -> Request:
+        return Request(self.url, b"", headers={})
+
+
+def test_with_a_collector_nothing_leaves_for_elsewhere(
+    services: Services, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A destination that cannot be redirected gets no events, which is logged once with the fix."""
+    given = [Own(), Redirected(), JsonLines(tmp_path / "lines")]
+    tracker = services.start(destinations=given, collector=ONE, data_dir=tmp_path, strict=False)
+    tracker.design("a")
+    tracker.close()
+    assert {request.url for request in services.sent} == {ONE}
+    assert "redirected" in tracker.stats.delivered
+    assert "own" not in tracker.stats.delivered
+    assert (tmp_path / "lines").exists()
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "'own'" in said
+    assert "redirect(collector)" in said
+
+
+def test_if_no_destination_is_left_nothing_is_recorded(
+    services: Services, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log names the destination, and does not ask for keys."""
+    services.start(destinations=[Own()], collector=ONE, data_dir=tmp_path, strict=False).close()
+    assert services.sent == []
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "'own'" in said
+
+
+def test_without_a_collector_a_destination_needs_no_redirect() -> None:
+    """Its own server gets the events."""
+    given = [Own()]
+    assert wiring.destinations(Config(destinations=given)) == tuple(given)
+    assert wiring.left_out(Config(destinations=given)) == []
 
 
 def test_each_game_and_a_collector_have_a_file_of_their_own(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def replay(transaction: Transaction, dead_launch: DeadLaunch, leftover: Leftover
             if place % _YIELD_AFTER_REPLAYED == 0:
                 yield_gil()
         last = records[-1]
-        slice_writer.close(last.at, None)
+        slice_writer.finish(last.at, None)
         if slice_writer.state.session is not None:
             session = _seen_until(slice_writer.state.session, encoder.clock.wall(last.at))
             sessions[session.session_id] = session

@@ -140,7 +140,7 @@ class SliceWriter:
             self._transaction.add(records, self._encoder.wanted_by.get(attribute, ()))
         self._records, self._wanted = [], {}
 
-    def close(self, now: float, heartbeat: Heartbeat | None) -> None:
+    def finish(self, now: float, heartbeat: Heartbeat | None) -> None:
         """Empty a due wallet, add the records, refresh the session's row."""
         last = self._last.record() if isinstance(self._last, Repeated) else self._last
         if last is not None and self.state.wallet_is_due(now):

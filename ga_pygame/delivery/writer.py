@@ -228,7 +228,7 @@ class Writer:
                 yield_gil()
         for wish in remembers:
             transaction.remember(wish.key, wish.value)
-        slice_writer.close(now, self._heartbeat(now))
+        slice_writer.finish(now, self._heartbeat(now))
         if position != self._position:
             transaction.remember(self._journal_key, str(position))
         return slice_writer, transaction.trim(self._max_outbox_bytes)

@@ -17,6 +17,7 @@ class JsonLines(Destination):
     """
 
     name = "json_lines"
+    is_local = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path).absolute()

@@ -51,11 +51,11 @@ class Loop(Protocol):
         """Called when a frame was shown."""
         ...
 
-    def flush(self) -> None:
+    def on_quit_event(self) -> None:
         """Called when the player asks to quit; the game may still say no."""
         ...
 
-    def leave(self) -> None:
+    def on_pygame_quit(self) -> None:
         """Called by `pygame.quit()`."""
         ...
 
@@ -191,7 +191,7 @@ class Hook:
     def _observe(self, kind: int) -> None:
         now = self._clock.monotonic()
         if kind in _LEAVING:
-            self._loop.flush()
+            self._loop.on_quit_event()
             return
         self._focus.read(now)
         if not self._focus.armed:  # the driver does not report focus: only the event tells of it
@@ -209,6 +209,6 @@ class Hook:
         self._quit_registered = False
         if self._is_installed:
             try:
-                self._loop.leave()
+                self._loop.on_pygame_quit()
             except Exception as error:  # noqa: BLE001 - our defect must not end the game
                 self._diagnostics.defect("pygame.quit", error)

@@ -56,7 +56,7 @@ MAX_SPILLED = 100_000
 """Entries that memory holds until the writer takes them; about 10 MB of rows. Later ones count as `inbox_full`."""
 MAX_SPILLED_BYTES = 32 * 2**20
 """Bytes of these entries; an error takes up to 32 kB."""
-_MARK = b""
+_OLDER_END = b""
 """Marker in the deque: the entries before it are older than the journal."""
 
 MAX_KINDS = 4096
@@ -99,29 +99,29 @@ class Inbox:
         self._monotonic = monotonic
         self._diagnostics = diagnostics
         self._journal: Journal | None = None
-        self._turning = Lock()
-        self._sorting = Lock()  # held while entries are taken from memory, or searched for stamps
+        self._swapping = Lock()
+        self._taking = Lock()  # held while entries are taken from memory, or searched for stamps
         self._spilled: deque[bytes] = deque()
         self.took_from_memory = self.has_more = False
-        self._has_older = False  # whether entries before `_MARK` are left, which are older than the journal
+        self._has_older = False  # whether entries before `_OLDER_END` are left, which are older than the journal
         self._spilled_bytes = 0  # about, since threads add at the same time; exact again when the deque is empty
         self._events: dict[int, Kind] = {}
         self._shared_fields = 0  # how many custom fields all events have from the context
         self._field_kinds = FieldKinds()
         self._stamps: dict[int, Stamp] = {}
         self._stamp_entry = b""
-        self._kept: SessionRef | None = None  # the last session with a stamp in the journal's part that stays
+        self._pinned: SessionRef | None = None  # the last session with a stamp in the journal's part that stays
         self._next_kind, self._next_stamp = count(1).__next__, count(1).__next__
 
     def attach(self, journal: Journal) -> None:
         """Append to a journal from now on; number the kinds anew, so that the journal has their entries."""
         # Set before `_journal`: else the writer could take newer rows from the journal before the older ones in memory.
         self._has_older = True
-        self._kept = None
+        self._pinned = None
         self._journal = journal
         self.kinds.clear()
-        self._turn(self.write)
-        self._spilled.append(_MARK)
+        self._swap(self.write)
+        self._spilled.append(_OLDER_END)
 
     def detach(self) -> None:
         """Stop using the journal; move the entries that the writer has not taken to memory."""
@@ -142,7 +142,7 @@ class Inbox:
         self._spilled.clear()
         self._has_older = False
         self._stamps.clear()
-        self._turning, self._sorting = Lock(), Lock()  # a thread of the parent, absent here, may have held them
+        self._swapping, self._taking = Lock(), Lock()  # a thread of the parent, absent here, may have held them
         self._whole = self._whole and RLock()
         journal, self._journal = self._journal, None
         if journal is not None:
@@ -227,7 +227,7 @@ class Inbox:
             return 0
         kind = self._next_kind()
         text = entry(KIND, (kind, *values_of(event)) if fields is None else (kind, *values_of(event), fields))
-        if self._journal is not None and not self._journal.keep(text):
+        if self._journal is not None and not self._journal.pin(text):
             return 0
         if fields is not None:
             self._field_kinds.add(text)
@@ -256,16 +256,16 @@ class Inbox:
         journal = self._journal
         if journal is None or session is None:
             old = self._old_stamps()
-            if old and self._sorting.acquire(blocking=False):
+            if old and self._taking.acquire(blocking=False):
                 try:
                     self._forget_stamps(old)
                 finally:
-                    self._sorting.release()
+                    self._taking.release()
             return number, b""
         text = entry(STAMP, (number, session.id, session.started, *facts(context)))
-        if session is not self._kept:  # a copy that is never wiped: all events of a short session may need it
-            self._kept = session
-            journal.keep(text)
+        if session is not self._pinned:  # a copy that is never wiped: all events of a short session may need it
+            self._pinned = session
+            journal.pin(text)
         self.put(text)
         return number, text
 
@@ -275,7 +275,7 @@ class Inbox:
         try:
             write(text)
         except ValueError:  # this half of the journal is full
-            self._turn(write, len(text))
+            self._swap(write, len(text))
             try:
                 self.write(text)
             except ValueError:  # another thread is just swapping the halves
@@ -301,10 +301,10 @@ class Inbox:
         with self._whole or contextlib.nullcontext():
             return journal.read(most)
 
-    def _turn(self, full: Callable[[bytes], object], size: int = 0) -> None:
+    def _swap(self, full: Callable[[bytes], object], size: int = 0) -> None:
         """Swap to the journal's other half, or to memory; one thread does it, the others do not wait."""
         journal = self._journal
-        if journal is not None and self._turning.acquire(blocking=False):
+        if journal is not None and self._swapping.acquire(blocking=False):
             try:
                 if self.write is full:
                     journal.stop()
@@ -314,7 +314,7 @@ class Inbox:
                         with contextlib.suppress(ValueError):  # larger than a half
                             self.write(self._stamp_entry)
             finally:
-                self._turning.release()
+                self._swapping.release()
 
     def _spill(self, text: bytes) -> None:
         """Append an entry to memory, or to the journal again if the writer has emptied memory and wiped a half.
@@ -323,7 +323,7 @@ class Inbox:
         """
         journal = self._journal
         if journal is not None and not self._spilled and journal.has_room and len(text) <= journal.largest:
-            self._turn(self.write)
+            self._swap(self.write)
             if self.write != self._spill:
                 with contextlib.suppress(ValueError):  # other threads have filled it meanwhile
                     self.write(text)
@@ -362,7 +362,7 @@ class Inbox:
             for row, body in self._read(journal, most - len(items)):
                 self._add(items, row, body)
         self.has_more = bool(items) and spilled > 0
-        with self._sorting:
+        with self._taking:
             while spilled and self._spilled and len(items) < most and not self.has_more:
                 spilled -= 1
                 self._take_spilled(items)
@@ -374,18 +374,18 @@ class Inbox:
 
     def _take_older(self, items: list[Item], most: int) -> None:
         """Take entries that are older than the journal; the next call takes those that are too many."""
-        with self._sorting:
+        with self._taking:
             while self._has_older and self._spilled and len(items) < most:
                 self._has_older = self._take_spilled(items)
 
     def _take_spilled(self, items: list[Item]) -> bool:
-        """Take an entry from memory; false if it is `_MARK`."""
+        """Take an entry from memory; false if it is `_OLDER_END`."""
         text = self._spilled.popleft()
-        self.took_from_memory |= text != _MARK
+        self.took_from_memory |= text != _OLDER_END
         self._spilled_bytes -= len(text)
         for _, row, body in entries(text, 0):
             self._add(items, row, body)
-        return text != _MARK
+        return text != _OLDER_END
 
     def _add(self, items: list[Item], row: RawRow, body: Body | None) -> None:
         """Decode an entry and add it; if that fails, count it, so that the others are not lost with it."""
@@ -421,7 +421,7 @@ class Inbox:
     def _forget_stamps(self, old: list[int]) -> None:
         """Drop those of these stamps that no entry names any more.
 
-        The caller holds `_sorting`: an entry that another thread has just taken from memory is in no list, so its stamp
+        The caller holds `_taking`: an entry that another thread has just taken from memory is in no list, so its stamp
         would be dropped before that thread looks it up.
         """
         if old:
@@ -438,8 +438,8 @@ class Inbox:
 
     def give_up(self) -> int:
         """Remove the records that are in memory only, since the time at the end is over; return how many."""
-        with self._sorting:
-            count = sum(1 for text in self._spilled if text != _MARK)
+        with self._taking:
+            count = sum(1 for text in self._spilled if text != _OLDER_END)
             self._spilled.clear()
             self._has_older = False
         return count

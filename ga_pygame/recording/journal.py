@@ -144,7 +144,7 @@ class Journal:
             self._filling.seek(0, os.SEEK_END)
             self._filling = None
 
-    def keep(self, text: bytes) -> bool:
+    def pin(self, text: bytes) -> bool:
         """Append an entry to the part that is never wiped, such as a kind; false if there is no room."""
         try:
             self._kinds.write(text)

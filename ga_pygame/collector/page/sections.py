@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ga_pygame.collector.page.service_rows import PLAYERS_SHOWN, POGR_ROWS_SHOWN, POGR_SESSIONS_SHOWN, Shown
+from ga_pygame.collector.page.service_rows import (
+    BOARD_ROWS_SHOWN,
+    PLAYERS_SHOWN,
+    POGR_ROWS_SHOWN,
+    POGR_SESSIONS_SHOWN,
+    Shown,
+)
 from ga_pygame.collector.page.tables import TableCache, box, heading, label, table_card
 
 _POGR_SESSION_COLUMNS = [
@@ -53,7 +59,9 @@ class Sections:
                 self._players = table_card(
                     "Players", "trophy-players", _PLAYER_COLUMNS, PLAYERS_SHOWN, service="Trophy"
                 )
-                self._boards = table_card("Leaderboards", "trophy-boards", _BOARD_COLUMNS, 200, service="Trophy")
+                self._boards = table_card(
+                    "Leaderboards", "trophy-boards", _BOARD_COLUMNS, BOARD_ROWS_SHOWN, service="Trophy"
+                )
         self._pogr.set_visibility(False)
         self._trophy.set_visibility(False)
 

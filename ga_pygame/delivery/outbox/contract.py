@@ -37,6 +37,10 @@ class LockedError(OutboxError):
     """Another process is writing; the same call may succeed in a moment."""
 
 
+class MigrationError(OutboxError):
+    """A statement that upgrades an older file is wrong: a defect of ours. The file stays as it is."""
+
+
 class NewRecord(NamedTuple):
     """An encoded event on its way into the outbox.
 

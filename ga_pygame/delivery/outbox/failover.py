@@ -20,6 +20,7 @@ from ga_pygame.delivery.outbox.contract import (
     Batch,
     DeadLaunch,
     LockedError,
+    MigrationError,
     Outbox,
     OutboxError,
     Rejected,
@@ -178,9 +179,8 @@ class FailoverOutbox:
             raise
         self._disk, self._damage = disk, None
         old.close(is_followed=True)
-        self._say(
-            "gone", f"{error}; {'what waited in it was saved' if has_moved else 'another copy saved what waited'}"
-        )
+        words = "what waited in it was saved" if has_moved else "another copy saved what waited"
+        self._say("gone", f"{error}; {words}")
 
     def _save_records(self) -> None:
         """Copy the records of a file that was set aside. This is slow, so only the writer does it."""
@@ -219,6 +219,8 @@ class FailoverOutbox:
     def _to_memory(self, error: Exception | None) -> None:
         """Go on in memory, with the disk's counters if they can be read; report `error` unless it is `None`."""
         self._others_write(error)
+        if isinstance(error, MigrationError):
+            self._diagnostics.defect("the upgrade of the outbox's file, which is left as it is", error)
         self._next_try = self._clock.monotonic() + self._retry_after
         self._retry_after = min(2 * self._retry_after, MAX_RETRY_SECONDS)
         if self._in_memory:

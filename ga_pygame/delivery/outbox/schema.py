@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ga_pygame.clock import yield_gil
-from ga_pygame.delivery.outbox.contract import PROTECTED, NewRecord, payload
+from ga_pygame.delivery.outbox.contract import PROTECTED, MigrationError, NewRecord, payload
 from ga_pygame.kept import OUTBOX_SIZE
 from ga_pygame.protocol import StoredRecord
 from ga_pygame.records import new_tuple
@@ -25,6 +25,9 @@ from ga_pygame.records import new_tuple
 SCHEMA_VERSION = 3
 _APPLICATION = 0x67617000
 """`ga` and `p`, then a second copy of the version: one of both copies may be damaged."""
+
+_SQL_ERROR = 1  # SQLITE_ERROR
+_OF_STATEMENTS = ("no such ", "duplicate column", "table ", "index ", "near ", "Cannot add ")
 
 _TABLES_OF_1 = """
 CREATE TABLE key_value (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -74,12 +77,32 @@ def version_of(connection: sqlite3.Connection) -> int:
 
 
 def upgrade(connection: sqlite3.Connection, version: int) -> None:
-    """Create the tables, or migrate an older file, within the open transaction."""
+    """Create the tables, or migrate an older file, within the open transaction.
+
+    Raises:
+        MigrationError: A statement is wrong, and the file is what it says: the two copies of its version do not
+            contradict each other, and one without a version is empty.
+        sqlite3.Error: The file is damaged, locked or cannot be written.
+    """
     steps: Mapping[int, Callable[[sqlite3.Connection], None]] = {0: _make_1, 1: _make_2, 2: _make_3}
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    is_plausible = application in {0, _APPLICATION + version} and (version > 0 or not tables)
     for number in range(version, SCHEMA_VERSION):
-        steps[number](connection)
+        try:
+            steps[number](connection)
+        except sqlite3.OperationalError as error:
+            if not is_plausible or not _is_wrong_statement(error):
+                raise
+            raise MigrationError(f"the tables of version {number + 1} cannot be made: {error}") from error
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute(f"PRAGMA application_id = {_APPLICATION + SCHEMA_VERSION}")
+
+
+def _is_wrong_statement(error: sqlite3.OperationalError) -> bool:
+    """Whether SQLite refuses the statement itself; Python 3.10 has no error codes."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code == _SQL_ERROR if code is not None else str(error).startswith(_OF_STATEMENTS)
 
 
 def _run(connection: sqlite3.Connection, script: str) -> None:

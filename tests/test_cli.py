@@ -1,0 +1,30 @@
+"""The command line: which function a command runs."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from ga_pygame import cli
+
+
+def test_each_command_has_its_function() -> None:
+    """A command that is added to the parser does not run another one's function."""
+    _, commands = cli._parser()
+    assert cli._COMMANDS.keys() == commands.keys()
+
+
+def test_a_command_runs_its_own_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets the options and its exit code is the program's."""
+    ran: list[str] = []
+
+    def run(options: argparse.Namespace) -> int:
+        ran.append(options.command)
+        return 7
+
+    for name in cli._COMMANDS:
+        monkeypatch.setattr(cli, "_COMMANDS", {name: run})
+        assert cli.main([name]) == 7
+        monkeypatch.undo()
+    assert ran == ["collect", "export"]
