@@ -58,7 +58,6 @@ MAX_SPILLED_BYTES = 32 * 2**20
 """Bytes of these entries; an error takes up to 32 kB."""
 _OLDER_END = b""
 """Marker in the deque: the entries before it are older than the journal."""
-
 MAX_KINDS = 4096
 _KEPT_STAMPS = 64
 Item = Record | Repeated

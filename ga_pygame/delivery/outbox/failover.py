@@ -427,9 +427,7 @@ class FailoverOutbox:
     @property
     def unsaved(self) -> int:
         """Return how many records are in memory only."""
-        if not self._in_memory:
-            return 0
-        return len(self._memory) - self._slices.in_journal(self._memory.count_between)
+        return len(self._memory) - self._slices.in_journal(self._memory.count_between) if self._in_memory else 0
 
     def give_up(self) -> int:
         before, self._has_given_up = self._has_given_up, True  # first, or `save` could count the same records again
