@@ -4,10 +4,9 @@ Most events repeat an earlier one and differ only in number and time. The first 
 describes it and gives it a kind number; it and each repeat are rows of 32 bytes, which take 0.6 µs. An event that does
 not fit into a row (sessions, errors, custom fields that differ each time) is an entry with a body of its own.
 
-With a journal an append is one call into C, `Inbox.write`, which the GIL makes atomic; an interpreter without a GIL
-gets a lock around it. The bytes go into the journal's mapped memory, which outlives a kill, or into a deque if there
-is no journal or it is full. A row names its session and context by a stamp number, so a thread's row is right even if
-another thread's change of session comes before it.
+With a journal an append is one call into C, `Inbox.write`, which the GIL makes atomic (without a GIL: a lock). The
+bytes go into the journal's mapped memory, which outlives a kill, or into a deque if there is none or it is full. A row
+names its session and context by a stamp number, so it is right even if another thread changes the session first.
 """
 
 from __future__ import annotations

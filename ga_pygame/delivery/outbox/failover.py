@@ -81,8 +81,7 @@ class FailoverOutbox:
         self._moving = False
         self._retry_after = FIRST_RETRY_SECONDS
         self._next_try = 0.0
-        self._closing = False
-        self._has_given_up = False
+        self._closing = self._has_given_up = False
         self._damage: OutboxError | None = None
         self._delivered: dict[str, int] = {}  # the last id sent from the file that was set aside, by destination
         self._aside: Path | None = None  # the new path of a damaged file that is being moved
@@ -211,8 +210,7 @@ class FailoverOutbox:
             name, found = saved
             if found.records:
                 self._say("saved", f"{len(found.records)} waiting events could be saved from {name}")
-            if found.lost:
-                self._lost(found.lost, f"they were in {name}, which is damaged")
+            self._lost(found.lost, f"they were in {name}, which is damaged")
 
     # --- the disk cannot be used now --------------------------------------------------------------------
 
