@@ -118,6 +118,8 @@ OUTBOX_SIZE = KeptKey("outbox_bytes")
 """The size of the records that wait in this file; never copied to another file."""
 SET_ASIDE = KeptKey("salvage")
 """The damaged file that was set aside and whose records are still to be saved."""
+CLEARED_FOR = KeptKey("cleared_for")
+"""The launch of the yes for which the data of before a no were deleted; see `delivery.consent_mark`."""
 SAVED_FROM = KeptKey("saved_from")
 """The removed file whose records were saved into this one."""
 

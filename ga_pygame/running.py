@@ -49,6 +49,7 @@ class Running:
         self._monotonic = core.clock.monotonic
         self._is_over = False
         self.delivery: Delivery | None = None
+        self._forgetting: Delivery | None = None  # deletes what a player who denied had not sent yet
         self._stopped: Delivery | None = None  # kept alive: a forked child must not close the parent's files
         self.tick = tick
         self._session = Session(
@@ -185,6 +186,8 @@ class Running:
 
     def _open_delivery(self) -> Delivery:
         core, said = self._core, self._said
+        if self._forgetting is not None:
+            self._forgetting.revoke_forgetting()
         self.delivery = delivery = Delivery(core, self._session, self._watch, self._take_configs)
         before = kept.beginning(delivery.kept)
         loaded = said.dimensions.load(before.dimensions)
@@ -239,6 +242,6 @@ class Running:
         delivery = self.delivery or self._open_delivery()
         if is_no:
             delivery.forget_all()
-            self.delivery = None
+            self._forgetting, self.delivery = delivery, None
         else:
             delivery.keep_yes()

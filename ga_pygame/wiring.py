@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +21,7 @@ from ga_pygame.config import (
     upload_seconds,
 )
 from ga_pygame.delivery.closing import Closing, Ending
+from ga_pygame.delivery.consent_mark import ConsentMark
 from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.foreign import Foreign, amounts_of
 from ga_pygame.delivery.intake import Intake
@@ -168,12 +168,16 @@ class Delivery:
         taking_records = [name for name in names if name not in amounts]
         self._path = outbox_path(config)
         self._outbox = core.parts.outbox(self._path, taking_records, clock, diagnostics, tuple(amounts))
-        was_denied = self._path is not None and os.path.lexists(_mark_of_no(self._path))
-        self.kept: Mapping[KeptKey, str] = self._outbox.transact_at_start(
-            lambda transaction: _first_values(transaction, core.parts.new_id, anew=was_denied)
+        self._mark = ConsentMark(self._path) if self._path is not None else None
+        mark = self._mark.read() if self._mark is not None else None
+        self.kept: Mapping[KeptKey, str]
+        self.kept, deleted = self._outbox.transact_at_start(
+            lambda transaction: _first_values(transaction, core.parts.new_id, mark, self._outbox.launch)
         )
-        for dead_launch in self._outbox.dead_launches() if was_denied else ():
-            self._outbox.forget_launch(dead_launch)
+        if deleted is not None:
+            diagnostics.drop(Drop.NO_CONSENT, deleted)
+        if mark and self._mark is not None and self._outbox.is_on_disk:
+            self._mark.remove()
         self._intake = Intake(self._inbox, self._make_journal, self._begin_journal)
         self._writer = Writer(
             self._intake,
@@ -184,6 +188,7 @@ class Delivery:
             urge=self._urge,
             max_outbox_bytes=config.max_outbox_bytes,
         )
+        self._writer.recovers_only = mark if deleted is not None else None
         post = core.mailbox.post
         host = Host(
             clock,
@@ -247,7 +252,7 @@ class Delivery:
 
     def _remember(self, key: KeptKey, value: str | None) -> None:
         """Keep a value, also while delivery stops: destinations end their sessions then. Later it does nothing."""
-        if not self._closing.has_ended:
+        if not self._closing.has_ended and not self._closing.is_forgetting:
             self._inbox.requests.append(Remember(key, value))
 
     def write_now(self) -> None:
@@ -290,30 +295,52 @@ class Delivery:
 
     def keep_yes(self) -> None:
         """Keep the player's yes across launches."""
-        if self._path is not None:
-            with contextlib.suppress(OSError):
-                _mark_of_no(self._path).unlink(missing_ok=True)
+        if self._mark is not None:
+            if self._outbox.is_on_disk:
+                self._mark.remove()
+            else:
+                self._mark.grant(self._outbox.launch)
         self.remember(kept.CONSENT, ConsentState.GRANTED.value)
 
     def forget_all(self) -> None:
         """Stop, delete all unsent events and keep the player's no. Waits at most `FORGET_SECONDS`."""
         self._is_stopped = True
-        if self._path is not None:
-            _mark_no(self._path)
+        closing, diagnostics, requests = self._closing, self._core.diagnostics, self._inbox.requests
+        if self._mark is not None:
+            self._mark.deny()
 
-        def forget(transaction: Transaction) -> None:
+        def forget(transaction: Transaction) -> int:
+            if closing.is_revoked:
+                return 0
             if self._path is not None:
                 from ga_pygame.delivery.outbox import salvage  # noqa: PLC0415 - sqlite3, 15 ms of imports
 
                 salvage.remove_set_aside(self._path)
-            transaction.clear()
+            deleted = transaction.clear(lambda: closing.is_revoked)
             transaction.remember(kept.CONSENT, ConsentState.DENIED.value)
+            return deleted
 
-        self._closing.forget(forget)
+        closing.forget(forget, lambda deleted: diagnostics.drop(Drop.NO_CONSENT, deleted))
+        self._writer.cease()
         for uploader in self._uploaders:
             uploader.cease()
+        while requests:
+            request = requests.popleft()
+            if isinstance(request, Flush):
+                request.stored()  # the uploader answers it: see `cease`
         self.runner.start()  # it deletes, and may not run yet: the player answered before `start()`
         self.runner.stop(FORGET_SECONDS)
+        # On the game thread, since the next delivery uses the same inbox: a worker could do it after that has begun.
+        self._intake.discard()
+        diagnostics.drop(Drop.NO_CONSENT, self._core.recorder.forget())
+
+    def revoke_forgetting(self) -> None:
+        """Leave the deletion to the next delivery, as the player agrees again: its first transaction does it.
+
+        Call it before that one is made. Each transaction of this one asks for it after it has SQLite's lock, so this
+        one deletes either before the first transaction of the next one, or nothing.
+        """
+        self._closing.is_revoked = True
 
 
 FORGET_SECONDS = 0.3
@@ -330,8 +357,9 @@ def kept_consent(config: Config) -> ConsentState:
     """
     path = outbox_path(config)
     try:
-        if path is not None and os.path.lexists(_mark_of_no(path)):
-            return ConsentState.DENIED
+        mark = ConsentMark(path).read() if path is not None else None
+        if mark is not None:
+            return ConsentState.GRANTED if mark else ConsentState.DENIED
         if path is None or not path.exists():
             return ConsentState.UNKNOWN
     except (OSError, ValueError):  # such as a loop of links; the outbox reports it
@@ -340,7 +368,7 @@ def kept_consent(config: Config) -> ConsentState:
 
     said = read_value(path, kept.CONSENT, CONSENT_SECONDS)
     if said == ConsentState.DENIED:
-        _mark_no(path)  # an earlier version kept it only in the outbox
+        ConsentMark(path).deny()  # an earlier version kept it only in the outbox
     return ConsentState(said) if said in set(ConsentState) else ConsentState.UNKNOWN
 
 
@@ -362,19 +390,8 @@ def has_nothing_but_no(config: Config) -> bool:
     except (OSError, ValueError):
         return False
     if is_empty:
-        _mark_no(path)
+        ConsentMark(path).deny()
     return is_empty
-
-
-def _mark_of_no(path: Path) -> Path:
-    """Return the path of the empty file that keeps a no, beside the outbox."""
-    return path.with_name("consent-denied")
-
-
-def _mark_no(path: Path) -> None:
-    """Keep the player's no in an empty file, which works with a locked or damaged outbox and on a full disk."""
-    with contextlib.suppress(OSError):
-        os.close(os.open(_mark_of_no(path), os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
 
 
 def _journal(path: Path | None, clock: Clock, diagnostics: Diagnostics) -> Journal | None:
@@ -396,16 +413,26 @@ def _journal(path: Path | None, clock: Clock, diagnostics: Diagnostics) -> Journ
         return None
 
 
-def _first_values(transaction: Transaction, make_id: Callable[[], str], *, anew: bool) -> Mapping[KeptKey, str]:
+def _first_values(
+    transaction: Transaction, make_id: Callable[[], str], mark: str | None, launch: str
+) -> tuple[Mapping[KeptKey, str], int | None]:
     """Return the values that earlier launches kept; make the player's random id if the data folder has none.
+
+    If the player said no, all that was not deleted then is deleted first.
 
     Args:
         transaction: A transaction of the outbox.
         make_id: Makes a random id.
-        anew: Whether the player said no before: all that a failing disk then left undeleted is deleted first.
+        mark: See `ConsentMark.read`.
+        launch: The name of this launch.
+
+    Returns:
+        The values, and how many records were deleted; `None` if nothing had to be.
     """
-    if anew:
-        transaction.clear()
+    deleted = None
+    if mark is not None and (not mark or transaction.value(kept.CLEARED_FOR) != mark):
+        deleted = transaction.clear()
+        transaction.remember(kept.CLEARED_FOR, mark or launch)
     if transaction.value(kept.USER_ID) is None:
         transaction.remember(kept.USER_ID, make_id())
-    return transaction.values()
+    return transaction.values(), deleted

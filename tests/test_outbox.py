@@ -255,6 +255,21 @@ def test_clear_forgets_everything(outbox: Outbox) -> None:
     assert not outbox.transact(lambda transaction: transaction.delete_session("s1"))
 
 
+def test_clear_counts_each_waiting_record_once(outbox: Outbox) -> None:
+    """Without those that every destination has and those that are being sent, whose answer decides."""
+    outbox.transact(lambda transaction: transaction.add([record("a"), record("b")]))
+    for name in NAMES:
+        outbox.settle(lease(outbox, name, 1))
+    outbox.settle(lease(outbox, "first"))
+    outbox.transact(lambda transaction: transaction.add([record("c")], ["first"]))
+    outbox.transact(lambda transaction: transaction.add([record("d")]))
+    assert outbox.transact(lambda transaction: transaction.clear()) == 3
+    assert outbox.transact(lambda transaction: transaction.clear()) == 0
+    outbox.transact(lambda transaction: transaction.add([record("e"), record("f")]))
+    lease(outbox, "first", 1)
+    assert outbox.transact(lambda transaction: transaction.clear()) == 1
+
+
 def room_of(one: NewRecord, path: Path) -> int:
     """Return the bytes that a record takes if added alone: on the disk with its block, in memory as it is sent."""
     (block,) = blocks([(one, None)], 1)

@@ -9,6 +9,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from ga_pygame import Config, Tracker, wiring
 from ga_pygame.areas.consent import ConsentState
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
+from ga_pygame.delivery.consent_mark import ConsentMark
 from ga_pygame.delivery.outbox.contract import Transaction
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
@@ -34,7 +36,7 @@ from ga_pygame.destinations import (
     Verdict,
 )
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.kept import KeptKey
+from ga_pygame.kept import CLEARED_FOR, KeptKey
 from ga_pygame.parts import Parts
 from ga_pygame.recording import journal_files
 from ga_pygame.testing import ManualClock, ScriptedTransport, tracker_of
@@ -397,6 +399,92 @@ def test_a_no_while_the_outbox_is_locked_holds(services: Services, tmp_path: Pat
     assert third.consent.state is ConsentState.GRANTED
     third.close()
     assert services.events(ONE) == services.events(TWO) == ["user", "after", "session_end", "user", "session_end"]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("until_close", [True, False])
+def test_a_yes_after_a_no_while_the_outbox_is_locked_holds(
+    services: Services, tmp_path: Path, until_close: bool, times: int
+) -> None:
+    """The deletion that the no began takes nothing of what comes after the yes, however often the player changes it."""
+    services.down |= {ONE, TWO}
+    threads = Parts(transport=services._transport)
+    first = services.start_of(threads, destinations=both(), data_dir=tmp_path, strict=False)
+    first.design("secret")
+    path = outbox_path(first.config)
+    assert eventually(lambda: first.stats.stored == 2)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as held:
+        held.execute("BEGIN IMMEDIATE")
+        for _ in range(times):
+            first.consent.deny()
+            first.consent.grant()
+        for number in range(3):
+            first.design("locked", number)
+        if until_close:
+            first.close()
+        held.execute("ROLLBACK")
+    assert until_close or eventually(lambda: first.stats.waiting == 0 and b"secret" not in _content(tmp_path))
+    for number in range(3):
+        first.design("free", number)
+    first.close()
+    assert eventually(lambda: not [one for one in threading.enumerate() if one.name.startswith("ga_pygame")], 20)
+    services.down.clear()
+    second = services.start_of(threads, destinations=both(), data_dir=tmp_path)
+    assert second.consent.state is ConsentState.GRANTED
+    second.close()
+    got = [] if until_close else ["user", *["locked"] * 3, *["free"] * 3, "session_end"]
+    assert services.events(ONE) == services.events(TWO) == [*got, "user", "session_end"]
+    assert first.stats.dropped.get("outbox_full", 0) == (5 if until_close else 0)
+    assert first.stats.dropped["no_consent"] + second.stats.dropped.get("no_consent", 0) >= 2
+    assert not path.with_name("consent-denied").exists()
+    assert b"secret" not in _content(tmp_path)
+
+
+@pytest.mark.parametrize("is_cleared", [True, False])
+def test_a_kill_between_the_yes_and_the_deletion_sends_nothing_of_before_the_no(
+    services: Services, tmp_path: Path, is_cleared: bool
+) -> None:
+    """The mark names the launch of the yes; the outbox says whether that launch has deleted the data of before."""
+    services.down |= {ONE, TWO}
+    first = services.start(destinations=both(), data_dir=tmp_path)
+    first.design("before")
+    first.close()
+    path = outbox_path(first.config)
+    mark = ConsentMark(path)
+    mark.deny()
+    assert mark.read() == ""
+    mark.grant("launch-of-the-yes")
+    if is_cleared:
+        outbox = FailoverOutbox(path, ["gameanalytics", "second"], ManualClock(), Diagnostics())
+        outbox.transact(remembering(CLEARED_FOR, "launch-of-the-yes"))
+        outbox.close()
+    services.down.clear()
+    second = services.start(destinations=both(), data_dir=tmp_path)
+    assert second.consent.state is ConsentState.GRANTED
+    assert mark.read() is None
+    second.close()
+    before = ["user", "before", "session_end"] if is_cleared else []
+    assert services.events(ONE) == services.events(TWO) == [*before, "user", "session_end"]
+    assert second.stats.dropped == ({} if is_cleared else {"no_consent": 3})
+
+
+def test_what_a_no_deletes_is_counted_once(services: Services, tmp_path: Path) -> None:
+    """For two destinations, too; what waits for one of them counts as well."""
+    services.down.add(TWO)
+    tracker = services.start(destinations=both(), data_dir=tmp_path)
+    tracker.design("one has it")
+    services.play(tracker, 30)
+    assert services.events(ONE) == ["user", "one has it"]
+    for number in range(5):
+        tracker.design("none has it", number)
+    services.clock.advance(0.1)
+    tracker.tick()
+    services.clock.advance(0.001)
+    tracker.design("not stored yet")
+    tracker.consent.deny()
+    assert tracker.stats.waiting == 0
+    # Two wait for one destination, five for both, one is in the inbox; the session's end is not recorded any more.
+    assert tracker.stats.dropped == {"no_consent": 2 + 5 + 1 + 1}
 
 
 def test_a_launch_that_ended_well_leaves_nothing_but_what_is_kept(services: Services, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Consent:
 
     With `consent_required=True` nothing is written or sent before `grant()`; events until then stay in memory, and
     `grant()` opens the data folder (otherwise `start()` does). The answer is kept across launches. `deny()` deletes
-    everything that was not sent.
+    everything that was not sent. `start()` keeps an answer from before it; after `close()`, only `deny()` is kept.
 
     Args:
         answer: Holds the player's answer.

@@ -52,6 +52,7 @@ class Closing:
     Attributes:
         has_saved: Whether the outbox has saved what it could.
         has_ended: Whether files are closed; nothing reads the inbox then.
+        is_revoked: Whether the next delivery deletes the data of a player who denied consent and then agreed.
     """
 
     name = "closing"
@@ -66,14 +67,27 @@ class Closing:
         self._finishing = False
         self.has_saved = False
         self._has_ended_journal = False
-        self._forget: Callable[[Transaction], None] | None = None
+        self._forget: Callable[[Transaction], int] | None = None
+        self._count_forgotten: Callable[[int], None] = lambda _: None
+        self.is_revoked = False
 
     def finish(self) -> None:
         self._finishing = True
 
-    def forget(self, work: Callable[[Transaction], None]) -> None:
-        """Run `work`, which deletes all data, instead of saving: the player denied consent."""
+    def forget(self, work: Callable[[Transaction], int], count: Callable[[int], None]) -> None:
+        """Delete all data instead of saving: the player denied consent. The inbox and the journal are left alone.
+
+        Args:
+            work: Deletes all data and returns how many records there were.
+            count: Takes that number after the commit.
+        """
+        self._count_forgotten = count
         self._forget = work
+
+    @property
+    def is_forgetting(self) -> bool:
+        """Whether `forget` was called."""
+        return self._forget is not None
 
     def step(self, now: float) -> float | None:  # noqa: ARG002 - a worker's
         """Save, then close; return `None` when both are done."""
@@ -83,15 +97,13 @@ class Closing:
             return LOOK_SECONDS
         if not self.has_saved:
             if self._forget is not None:
-                self._outbox.transact(self._forget)
-                self._outbox.save()
-                if not self._outbox.is_on_disk:
+                if not self.is_revoked and not self._has_forgotten(self._forget):
                     return FORGET_RETRY_SECONDS
             else:
                 self._keep_last_words()
                 self._outbox.save()
             self.has_saved = True
-            if not self._owes_journal:
+            if self._forget is None and not self._writer.owes_journal:
                 self._end_journal()
         if not all(uploader.has_ended for uploader in self._uploaders):
             return LOOK_SECONDS  # one still waits for an answer, then settles it in the outbox
@@ -101,8 +113,19 @@ class Closing:
             self._end_journal()
         self._outbox.close()
         self.has_ended = True
-        self._inbox.requests.clear()
+        if self._forget is None:  # else they are the next delivery's
+            self._inbox.requests.clear()
         return None
+
+    def _has_forgotten(self, work: Callable[[Transaction], int]) -> bool:
+        """Try to delete all data; false if the disk cannot be written now."""
+        self._count_forgotten(self._outbox.transact(work))
+        self._outbox.save()
+        if not self._outbox.is_on_disk:
+            return False
+        for dead_launch in self._outbox.dead_launches():
+            self._outbox.forget_launch(dead_launch)
+        return True
 
     def _keep_last_words(self) -> None:
         """Keep values that uploaders asked to remember after the writer had finished, such as an ended session."""
@@ -119,17 +142,13 @@ class Closing:
         if items:
             self._outbox.transact(remember)
 
-    @property
-    def _owes_journal(self) -> bool:
-        return self._writer.owes_journal and self._forget is None
-
     def _end_journal(self) -> None:
         """Remove the journal; leave it to the next launch if records in it are not on the disk."""
         journal = self._intake.journal
         if journal is None or self._has_ended_journal:
             return
         self._has_ended_journal = True
-        owes = self._owes_journal
+        owes = self._writer.owes_journal
         self._inbox.detach()
         if owes:
             self._writer.tell_journal()

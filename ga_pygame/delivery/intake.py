@@ -35,6 +35,12 @@ class Intake:
         self._begin = begin or inbox.attach
         self._next_try = 0.0
 
+    def discard(self) -> None:
+        """Move unread entries to memory and remove the journal: the player denied consent. Game thread."""
+        self.inbox.detach()
+        if self.journal is not None:
+            self.journal.close()
+
     def look_for_disk(self, now: float) -> None:
         """Try to make the journal if there is none yet. For the writer's thread."""
         if self.journal is None and now >= self._next_try:

@@ -46,8 +46,14 @@ _LOST_COMMITS = "the outbox is in an earlier state, as after damage to its -wal 
 _NOTHING = Leftover(b"")
 
 
-def recover(outbox: Outbox, encoder: Encoder, diagnostics: Diagnostics) -> None:
+def recover(outbox: Outbox, encoder: Encoder, diagnostics: Diagnostics, only: str | None = None) -> None:
     """Recover dead launches, one by one.
+
+    Args:
+        outbox: Knows them, and gets their events.
+        encoder: Encodes the events.
+        diagnostics: Told of losses.
+        only: The one launch to recover, "" for none: what others left is deleted; by default all are recovered.
 
     Raises:
         LockedError: Another process is writing; call again.
@@ -61,6 +67,9 @@ def recover(outbox: Outbox, encoder: Encoder, diagnostics: Diagnostics) -> None:
     except OutboxError as error:
         diagnostics.warn_once("recovery", f"launches that were killed are not recovered now: {error}")
     for dead_launch in dead_launches:
+        if only is not None and dead_launch.launch != only:
+            outbox.forget_launch(dead_launch)
+            continue
         try:
             _recover(outbox, dead_launch, encoder, diagnostics)
         except OutboxError as error:  # the disk fails; the next launch finds it again

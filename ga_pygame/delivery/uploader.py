@@ -178,6 +178,7 @@ class Uploader:
             if self._pending is not None:
                 return self._poll(*self._pending, now)
             if self._ceased:
+                self._give_back()
                 self._answer_flushes("the player did not agree")
                 return None
             if self._may_try(now):
@@ -283,7 +284,11 @@ class Uploader:
     def _give_back(self) -> None:
         """Release the leased batch, if there is one."""
         batch, self._leased = self._leased, None
-        if batch is not None:
+        if batch is None:
+            return
+        if self._ceased:  # its records stay leased, so that the deletion does not count them again
+            self._diagnostics.drop(Drop.NO_CONSENT, sum(record.category != "sum" for record in batch.records))
+        else:
             self._outbox.release(batch)
 
     def _split(self, batch: Batch) -> None:

@@ -48,6 +48,10 @@ _FULL = (
 )
 
 
+class _CeasedError(Exception):
+    """The player denied consent before the transaction began."""
+
+
 class Writer:
     """The writer (see the module).
 
@@ -62,10 +66,12 @@ class Writer:
 
     Attributes:
         has_finished: Whether everything is stored and no further step will take from the inbox.
+        recovers_only: See `recover`.
     """
 
     name = "writer"
     has_finished = False
+    recovers_only: str | None = None
 
     def __init__(
         self,
@@ -97,10 +103,15 @@ class Writer:
         self._unsent = 0  # records stored since the last `urge`
         self._saved_at = 0.0
         self._recovered = False
+        self._has_ceased = False
         self._finishing = False
 
     def finish(self) -> None:
         self._finishing = True
+
+    def cease(self) -> None:
+        """Store nothing more: the player denied consent. For any thread."""
+        self._has_ceased = True
 
     def session_num(self, session_id: str) -> int:
         """Return the number of a recent session; 0 if it is not stored yet. For any thread."""
@@ -108,9 +119,12 @@ class Writer:
 
     def step(self, now: float) -> float | None:
         """Store one slice of the inbox, if there is one; refresh what is due; return seconds until the next step."""
+        if self._has_ceased:
+            self._drop_in_hand()
+            return None
         if not self._recovered and self._outbox.is_on_disk:  # else at the first step with a disk
             try:
-                recover(self._outbox, self._encoder, self._diagnostics)
+                recover(self._outbox, self._encoder, self._diagnostics, self.recovers_only)
                 self._recovered = True
             except LockedError:
                 if not self._finishing:  # else the next launch picks them up
@@ -130,6 +144,9 @@ class Writer:
                 self._store(items, now, may_wait=not finishing or self._inbox.is_safe)
             except LockedError:  # the next step tries the same slice again, or the next launch if the game ends
                 return COMMIT_SECONDS
+            except _CeasedError:
+                self._drop_in_hand()
+                return None
         self._in_hand = ()
         self.tell_journal()
         if len(items) == SLICE or has_waited or self._inbox.has_more:
@@ -138,6 +155,14 @@ class Writer:
             self._flushes.popleft().stored()
         self.has_finished = finishing
         return None if finishing else COMMIT_SECONDS
+
+    def _drop_in_hand(self) -> None:
+        """Count what was taken and is not stored, and end. The inbox may belong to the next delivery already."""
+        self._diagnostics.drop(Drop.NO_CONSENT, len(self._in_hand))
+        self._in_hand = ()
+        while self._flushes:
+            self._flushes.popleft().stored()
+        self.has_finished = True
 
     def _take_requests(self) -> None:
         requests = self._inbox.requests
@@ -157,7 +182,7 @@ class Writer:
         position = journal.position if journal is not None else 0
         try:
             self._commit(items, now, position, may_wait=may_wait)
-        except LockedError:
+        except (LockedError, _CeasedError):
             raise
         except Exception as error:  # noqa: BLE001 - one bad record must not take the others with it
             self._diagnostics.defect("the writer", error)
@@ -220,6 +245,8 @@ class Writer:
         self, transaction: Transaction, items: Sequence[Item], remembers: Sequence[Remember], now: float, position: int
     ) -> tuple[SliceWriter, int]:
         """Do the work of one transaction; it may run twice, so it changes nothing of the writer."""
+        if self._has_ceased:  # while it waited for another process; the next delivery may have stored something since
+            raise _CeasedError
         slice_writer = SliceWriter(self._state, transaction, self._encoder)
         pace = _YIELD_AFTER_TAKEN if len(items) < _BUSY else _BUSY
         for place, item in enumerate(items, 1):

@@ -184,8 +184,17 @@ class Transaction(Protocol):
         """Delete an open session; false if another process has already ended it."""
         ...
 
-    def clear(self) -> None:
-        """Delete everything: records, sessions, attempts, values."""
+    def clear(self, is_revoked: Callable[[], bool] = lambda: False) -> int:
+        """Delete everything: records, sessions, attempts, values.
+
+        Args:
+            is_revoked: Whether this was taken back, which is asked again if the disk can be written only later;
+                then nothing of this transaction and of later ones gets there.
+
+        Returns:
+            How many waiting records were deleted, without those that are being sent now. What is deleted on the disk
+            later is counted by the outbox itself.
+        """
         ...
 
     def trim(self, max_bytes: int) -> int:

@@ -265,7 +265,7 @@ class FailoverOutbox:
             self._begin_another(self._damage)
         if self._disk is None:
             self._disk = self._opened(self._path, BUSY_SECONDS)
-        self._disk.transact(self._memory.pour)
+        self._diagnostics.drop(Drop.NO_CONSENT, self._disk.transact(self._memory.pour))
 
     def _say(self, cause: str, message: str) -> None:
         self._diagnostics.warn_once(f"outbox:{cause}", message)
@@ -376,7 +376,7 @@ class FailoverOutbox:
 
     def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
         disk = self._disk
-        if disk is not None and self._damage is None:
+        if disk is not None and self._damage is None and not self._memory.was_cleared:
             try:
                 batch = disk.lease(destination, max_events, max_bytes)
             except OutboxError as error:

@@ -70,7 +70,8 @@ class MemoryOutbox:
         self.rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
         self._known_values: dict[KeptKey, str] = {}
         self._known_attempts: dict[str, int] = {}
-        self._was_cleared = False
+        self.was_cleared = False  # and the disk is to be cleared, too: see `pour`
+        self._is_revoked: Callable[[], bool] = lambda: False
         self.launch = new_id()
 
     def __len__(self) -> int:
@@ -241,10 +242,14 @@ class MemoryOutbox:
         self.attempts, self._known_attempts = Counter(attempts), dict(attempts)
         self.sessions.update(sessions)
 
-    def pour(self, transaction: Transaction) -> None:
-        """Merge everything into the disk outbox, which other processes may have changed since `take_over`."""
-        if self._was_cleared:
-            transaction.clear()
+    def pour(self, transaction: Transaction) -> int:
+        """Merge everything into the disk outbox, which other processes may have changed since `take_over`.
+
+        Returns how many records were deleted there; see `Transaction.clear`.
+        """
+        if self._is_revoked():
+            return 0
+        deleted = transaction.clear() if self.was_cleared else 0
         self._pour_counters(transaction)
         for session_id, session in self.sessions.items():
             if session is None:
@@ -261,6 +266,7 @@ class MemoryOutbox:
             transaction.add_to_sum(destination, slot, amount)
         for (destination, slot), (amount, key) in self._frozen.items():  # it may have been delivered
             transaction.add_to_sum(destination, slot, amount, key)
+        return deleted
 
     def _pour_counters(self, transaction: Transaction) -> None:
         for key in self._known_values.keys() - self.values.keys():
@@ -275,12 +281,17 @@ class MemoryOutbox:
             if number != self._known_attempts.get(level, 0):
                 transaction.set_attempts(level, number)
 
-    def clear(self) -> None:
-        """Empty this outbox, and later the one that it is merged into."""
+    def clear(self, is_revoked: Callable[[], bool]) -> int:
+        """Empty this outbox, and later the one that it is merged into; see `Transaction.clear`."""
+        with self._lock:
+            sent = max(self._leased.values(), default=0)
+            waiting = sum(one > sent for one in self._records)
         self.forget()
+        self._is_revoked = is_revoked
         self.values = {}
         self.take_over({}, {}, {})
-        self._was_cleared = True
+        self.was_cleared = True
+        return waiting
 
     def forget(self) -> None:
         """Empty this outbox after it was merged into another one."""
@@ -294,7 +305,7 @@ class MemoryOutbox:
         self._additions.clear()
         self._sums.clear()
         self._frozen.clear()
-        self._was_cleared = False
+        self.was_cleared = False
         self.take_over(self.values, {}, {})
 
     def trim(self, max_bytes: int) -> int:
@@ -378,10 +389,11 @@ class _MemoryTransaction:
         self._sessions[session_id] = None
         return known
 
-    def clear(self) -> None:
+    def clear(self, is_revoked: Callable[[], bool] = lambda: False) -> int:
+        added = len(self._added)
         self._values, self._attempts, self._added, self._additions = {}, Counter(), [], []
         self._sessions = dict.fromkeys(self._sessions)
-        self._outbox.clear()
+        return added + self._outbox.clear(is_revoked)
 
     def trim(self, max_bytes: int) -> int:
         self._append()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ga_pygame import kept
 from ga_pygame.delivery.outbox.contract import NewRecord, Told, refusal
 from ga_pygame.delivery.outbox.open_session import OpenSession
-from ga_pygame.delivery.outbox.schema import BLOCK_BYTES_SQL, INSERT, Addition, blocks
+from ga_pygame.delivery.outbox.schema import BLOCK_BYTES_SQL, INSERT, MAX_ID, Addition, blocks
 from ga_pygame.delivery.outbox.waiting import grow, last_id, set_done
 from ga_pygame.kept import OUTBOX_SIZE, KeptKey
 
@@ -117,7 +117,10 @@ class SqliteTransaction:
     def delete_session(self, session_id: str) -> bool:
         return self._connection.execute("DELETE FROM session_end WHERE session_id = ?", (session_id,)).rowcount == 1
 
-    def clear(self) -> None:
+    def clear(self, is_revoked: Callable[[], bool] = lambda: False) -> int:
+        if is_revoked():
+            return 0
+        waiting = self._count_waiting() + len(self._added)
         self._connection.execute("PRAGMA secure_delete = ON")  # consent was denied: overwrite the data
         for table in ("blocks", "session_end", "progression", "rejected", "sums", "key_value"):
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
@@ -128,6 +131,18 @@ class SqliteTransaction:
         self._grown = self._ids = 0
         self._added.clear()
         self.was_cleared = True
+        return waiting
+
+    def _count_waiting(self) -> int:
+        """Count the records that wait for a destination, each once, without those that are being sent now."""
+        rows = self._connection.execute("SELECT name, done FROM destinations")
+        done = {name: kept.count(number, MAX_ID) for name, number in rows}
+        waiting = 0
+        for last, records, only in self._connection.execute("SELECT last_id, records, only FROM blocks"):
+            names = done if only is None else [name for name in str(only).split(",") if name in done]
+            finished = min((done[name] for name in names), default=last)
+            waiting += max(0, min(kept.count(records), last - max(finished, self._lent)))
+        return waiting
 
     def trim(self, max_bytes: int) -> int:
         self._store()
