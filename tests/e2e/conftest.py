@@ -96,7 +96,7 @@ class Display:
 
     def window(self, title: str) -> str:
         """Wait for the window with this title."""
-        found = eventually(lambda: self.find(title))
+        found = eventually(lambda: self.find(title), 30)
         assert found is not None, f"no window {title!r}: {self.run('wmctrl', '-l')}"
         return hex(found)
 
