@@ -210,6 +210,46 @@ def test_a_writer_that_may_wait_waits_for_another_process(rig: Rig, moment: str)
     assert outbox.is_on_disk
 
 
+def test_what_is_cleared_while_another_process_writes_is_not_sent(rig: Rig) -> None:
+    """The disk still has it, but no uploader gets it; it is deleted there later and counted once."""
+    outbox = rig.open()
+    add(outbox, "secret")
+    with closing(sqlite3.connect(rig.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        outbox.transact(lambda transaction: transaction.clear())
+        assert waiting(outbox) == []
+        add(outbox, "new")
+        assert waiting(outbox) == ["new"]
+        other.execute("ROLLBACK")
+    rig.clock.advance(MAX_RETRY_SECONDS)
+    add(outbox, "newer")
+    assert outbox.is_on_disk
+    assert waiting(outbox) == ["newer"]
+    assert waiting(outbox, "second") == ["new", "newer"]
+    assert rig.diagnostics.stats(0).dropped == {"no_consent": 1}
+
+
+def test_a_revoked_clear_changes_nothing_on_the_disk_any_more(rig: Rig) -> None:
+    """The next outbox of this process has stored something there meanwhile."""
+    answers = iter([False])
+    revoked, outbox = rig.open(), rig.open()
+    with closing(sqlite3.connect(rig.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        def forget(transaction: Transaction) -> None:
+            transaction.clear(lambda: next(answers, True))
+            transaction.remember(KeptKey("consent"), "denied")
+
+        revoked.transact(forget)
+        next(answers, None)
+        other.execute("ROLLBACK")
+    add(outbox, "a", lambda transaction: transaction.remember(KeptKey("consent"), "granted"))
+    revoked.save()
+    assert revoked.is_on_disk
+    assert outbox.transact(lambda transaction: transaction.value(KeptKey("consent"))) == "granted"
+    assert waiting(outbox) == ["a"]
+
+
 def test_a_damaged_file_is_set_aside_and_said(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     """The new file works; the old one stays for who wants to look."""
     rig.path.parent.mkdir()

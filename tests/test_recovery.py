@@ -166,6 +166,21 @@ def test_two_launches_recover_a_journal_once(machine: Machine) -> None:
     assert machine.launch() == []
 
 
+def test_launches_of_before_a_no_are_deleted_and_not_recovered(machine: Machine) -> None:
+    """The disk could not be written when the player said no; a launch of after the yes is recovered."""
+    paths = [machine.dies(*MIXED, row=ROW), machine.dies(Design("granted"))]
+    outbox = SqliteOutbox(machine.path, ["test"])
+    outbox.transact(lambda transaction: transaction.clear())
+    granted = next(
+        one for one in journal_files.launches(machine.path.parent) if outbox.launches.journal_of(one) == paths[1]
+    )
+    with patch("ga_pygame.delivery.recovery._recover") as recovered:
+        recover(outbox, Encoder(ManualClock()), machine.diagnostics, granted)
+    assert [call.args[1].launch for call in recovered.call_args_list] == [granted]
+    assert [path.exists() for path in paths] == [False, True]
+    outbox.close()
+
+
 def test_an_entry_that_makes_no_sense_costs_only_itself(tmp_path: Path, machine: Machine) -> None:
     """The others come, the session ends, it is counted, and never tried again."""
     path = machine.dies(User(), Design("a"), row=None)
