@@ -427,6 +427,37 @@ def test_after_the_players_no_nothing_is_begun() -> None:
     assert answers[0]
 
 
+@pytest.mark.parametrize("arrives", [True, False])
+def test_what_is_being_sent_at_the_players_no_is_counted_once(arrives: bool) -> None:
+    """As delivered, or as deleted if it did not arrive; the deletion itself leaves it to the answer."""
+    replies: list[Reply] = []
+
+    class Slow(ScriptedTransport):
+        """A transport that answers when the test says so."""
+
+        def send(self, request: Request) -> Any:
+            answered: Pending = super().send(request)
+            if not self.sent[1:]:
+                return answered
+
+            class Open:
+                def poll(self) -> Reply | None:
+                    return replies[0] if replies else None
+
+            return Open()
+
+    rig = Rig(transport=Slow([OK]))
+    rig.add("a", "b")
+    rig.run()
+    rig.uploader.cease()
+    assert rig.outbox.transact(lambda transaction: transaction.clear()) == 0
+    replies.append(OK if arrives else NOBODY)
+    rig.uploader.finish()
+    assert rig.run() is None
+    stats = rig.diagnostics.stats(0)
+    assert (dict(stats.delivered), dict(stats.dropped)) == (({"test": 2}, {}) if arrives else ({}, {"no_consent": 2}))
+
+
 def test_a_request_under_way_is_polled() -> None:
     """A transport that answers later, as in a browser, is polled again; no second request is sent meanwhile."""
 
