@@ -202,6 +202,7 @@ _VALUES: dict[str, Rule] = {
     TRANSACTION_NUM: Rule(_counter, "purchases are counted from 1 again"),
     OUTBOX_SIZE: Rule(_counter, "the size is counted anew"),
     SET_ASIDE: Rule(_file_name, "what was set aside is not saved"),
+    CLEARED_FOR: Rule(_short_printable, "what a denial of consent left is deleted, and all that waits with it"),
     SAVED_FROM: Rule(_short_printable, "what waited in the removed file may be saved again"),
     REMOTE_CONFIGS: Rule(_object, "the defaults are in force until the service answers"),
 }
