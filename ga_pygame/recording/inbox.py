@@ -203,13 +203,13 @@ class Inbox:
 
     def record(self, event: Event, stamp: int, at: float, fields: Fields | None) -> None:
         """Record a checked event with checked custom fields."""
-        number = event.number
-        if kind := self._kind(event, exactly(fields)):
+        number, own = event.number, exactly(fields)
+        if kind := self._kind(event, own):
             self.put(pack_row(kind, stamp, at, NONE if number is None else number, WHOLE))
-        elif fields is not None and (kind := self._kind(event, None)):
-            self.put(entry(EVENT, (-kind, number, stamp, at, exactly(fields))))
+        elif own is not None and (kind := self._kind(event, None)):
+            self.put(entry(EVENT, (-kind, number, stamp, at, own)))
         else:
-            self.put(entry(EVENT, (*values_of(event), stamp, at, exactly(fields))))
+            self.put(entry(EVENT, (*values_of(event), stamp, at, own)))
 
     def _kind(self, event: Event, fields: dict[str, FieldValue] | None) -> int:
         """Return the event's kind number; a new one if there is room; 0 if the event does not fit into a row."""
