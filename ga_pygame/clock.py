@@ -12,7 +12,6 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
 from typing import Protocol
 
 
@@ -120,19 +119,34 @@ def iso(seconds: float) -> str:
 
 def new_id() -> str:
     """Make a random lower-case version 4 UUID."""
-    return _some_ids(1)[0]
+    return _uuid(os.urandom(16))
 
 
-def new_ids() -> Iterator[bytes]:
-    """Yield endless ids, made 64 at a time: 0.65 µs each instead of 1.2. For one thread."""
-    while True:
-        yield from ",".join(_some_ids(64)).encode().split(b",")
+class CountedIds:
+    """Version 4 UUIDs that count up from a random one, so that an event that is encoded again gets the same id.
+
+    No two launches share an id: their first ids are 122 random bits, far more apart than a launch has events. An id
+    takes 0.2 µs, a random one 1.2.
+
+    Args:
+        seed: 16 random bytes.
+    """
+
+    def __init__(self, seed: bytes) -> None:
+        first = _uuid(seed).encode()
+        self._beginning, self._first = first[:-_COUNTED_DIGITS], int(first[-_COUNTED_DIGITS:], 16)
+
+    def at(self, place: int) -> bytes:
+        """Return the id of a place; places are whole numbers."""
+        return b"%b%012x" % (self._beginning, (self._first + place) % 16**_COUNTED_DIGITS)
 
 
-def _some_ids(count: int) -> list[str]:
-    digits = bytearray(os.urandom(16 * count))
-    digits[6::16] = bytes(byte & 0x0F | 0x40 for byte in digits[6::16])
-    digits[8::16] = bytes(byte & 0x3F | 0x80 for byte in digits[8::16])
+_COUNTED_DIGITS = 12
+
+
+def _uuid(seed: bytes) -> str:
+    digits = bytearray(seed)
+    digits[6] = digits[6] & 0x0F | 0x40
+    digits[8] = digits[8] & 0x3F | 0x80
     text = digits.hex()
-    each = (text[start : start + 32] for start in range(0, len(text), 32))
-    return [f"{one[:8]}-{one[8:12]}-{one[12:16]}-{one[16:20]}-{one[20:]}" for one in each]
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

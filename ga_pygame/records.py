@@ -98,6 +98,7 @@ class Record(NamedTuple):
         session: `None` only for an event from before `start()`.
         at: The time of the call, in seconds of `Clock.monotonic`.
         fields: The event's own custom fields, checked, or `None`.
+        event_uuid: Its id if the journal has the record, so that a replay repeats the id; else `None`.
     """
 
     event: Event
@@ -105,6 +106,7 @@ class Record(NamedTuple):
     context: Context
     at: float
     fields: Fields | None = None
+    event_uuid: bytes | None = None
 
 
 class Repeated(NamedTuple):
@@ -115,6 +117,7 @@ class Repeated(NamedTuple):
         event: The repeated event, with its own number.
         number: The repeat's number; nan if there is none. A whole number is a float, too.
         fields: The event's own custom fields.
+        event_uuid: See `Record`.
     """
 
     kind: int
@@ -124,10 +127,12 @@ class Repeated(NamedTuple):
     context: Context
     at: float
     fields: Fields | None = None
+    event_uuid: bytes | None = None
 
     def record(self) -> Record:
         """Convert the repeat to a record."""
         number = None if self.number != self.number else self.number
         if number is not None and number.is_integer():
             number = int(number)
-        return Record(self.event.with_number(number), self.session, self.context, self.at, self.fields)
+        event = self.event.with_number(number)
+        return Record(event, self.session, self.context, self.at, self.fields, self.event_uuid)

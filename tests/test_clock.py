@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from typing import Any
 
@@ -23,14 +24,23 @@ def test_ids_are_lower_case_version_4_uuids() -> None:
         assert uuid.UUID(one).variant == uuid.RFC_4122
 
 
-def test_ids_made_many_at_a_time_are_the_same_kind() -> None:
-    """Each once, also across the portions in which they are made."""
-    endless = clock.new_ids()
-    made = [next(endless).decode() for _ in range(1000)]
-    assert len(set(made)) == 1000
+@pytest.mark.parametrize("seed", [b"\0" * 16, b"\xff" * 16, bytes(range(16))])
+def test_counted_ids_are_the_same_kind_and_depend_on_seed_and_place_only(seed: bytes) -> None:
+    """Each place has its own id, also where the digits that count begin anew, and a second reader makes the same."""
+    places = [*range(1000), 2**40, 2**48 - 1, -1]
+    made = [clock.CountedIds(seed).at(place).decode() for place in places]
+    assert len(set(made)) == len(made) - 1, "2**48 - 1 and -1 are the same place"
+    assert made == [clock.CountedIds(bytes(seed)).at(place).decode() for place in places]
     for one in made:
         rules.uuid("event_uuid", one)
         assert uuid.UUID(one).version == 4
+        assert uuid.UUID(one).variant == uuid.RFC_4122
+
+
+def test_counted_ids_of_other_seeds_are_others() -> None:
+    """Two launches share no id, as far as chance allows."""
+    made = {clock.CountedIds(os.urandom(16)).at(place) for _ in range(100) for place in range(100)}
+    assert len(made) == 10_000
 
 
 def test_the_wall_clock_is_carried_by_the_monotonic_one() -> None:

@@ -14,7 +14,7 @@ from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.events import Design, Error, Severity
 from ga_pygame.recording import inbox as inbox_module
 from ga_pygame.recording.entries import pack_row
-from ga_pygame.recording.journal import Leftover
+from ga_pygame.recording.leftover import Leftover
 from ga_pygame.records import Context, SessionRef
 from ga_pygame.testing import ManualClock
 from tests.test_inbox import SESSION, Rig

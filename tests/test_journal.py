@@ -37,7 +37,8 @@ from ga_pygame.events import (
 from ga_pygame.kept import journal_position
 from ga_pygame.kinds import Event
 from ga_pygame.recording.inbox import Inbox
-from ga_pygame.recording.journal import SIZE, Journal, Leftover
+from ga_pygame.recording.journal import SIZE, Journal
+from ga_pygame.recording.leftover import Leftover
 from ga_pygame.records import Context, Repeated, SessionRef
 from ga_pygame.testing import ManualClock
 from tests.effort import examples

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from ga_pygame.kinds import Event
-from ga_pygame.recording import journal, journal_files
-from ga_pygame.recording.journal import SIZE, Journal, Leftover
+from ga_pygame.recording import journal_files
+from ga_pygame.recording.journal import SIZE, Journal
 from ga_pygame.recording.journal_files import ALL, NotOurs
+from ga_pygame.recording.leftover import Leftover, read_journal
 from ga_pygame.testing import ManualClock
 from tests.test_journal import Noted, numbers
 
@@ -125,14 +126,14 @@ def test_another_users_folder_is_left_alone(data: Path, shared: Path, stranger: 
     assert journal_files.launches(data) == []
     assert journal_files.where(data, "planted").parent == data
     with pytest.raises(OSError, match="belongs to user"):
-        journal.read(planted)
+        read_journal(planted)
     assert not journal_files.remove(planted)
     assert planted.exists()
     path = journal_files.where(data, "mine")
     make_journal(path, *numbers(1, 2))
     assert path.parent == data
     assert journal_files.launches(data) == ["mine"]
-    assert [record.event for _, record in Leftover(journal.read(path)).records] == numbers(1, 2)
+    assert [record.event for _, record in Leftover(read_journal(path)).records] == numbers(1, 2)
     assert journal_files.remove(path)
     assert data.exists()
 
@@ -148,7 +149,7 @@ def test_another_users_file_is_not_read(data: Path, shared: Path, stranger: int,
     os.chown(path, stranger, stranger)
     assert journal_files.launches(data) == ["forged"]
     with pytest.raises(NotOurs):
-        journal.read(path)
+        read_journal(path)
     assert journal_files.remove(path)
 
 
@@ -187,7 +188,7 @@ def test_what_is_no_journal_of_ours_is_not_read(data: Path, shared: Path, plant:
     path = shared / "journal-planted.ring"
     plant(path)
     with pytest.raises(OSError):  # noqa: PT011 - it differs by system
-        journal.read(path)
+        read_journal(path)
     journal_files.mark_done(path)
     journal_files.remove(path)
 
@@ -236,7 +237,7 @@ def test_a_journal_that_cannot_be_removed_says_that_it_is_done(tmp_path: Path, m
     with monkeypatch.context() as patched:
         patched.setattr(os, "unlink", refuse)
         assert made.journal.close() is False
-    left = Leftover(journal.read(path))
+    left = Leftover(read_journal(path))
     assert (left.committed, left.records, left.unreadable) == (ALL, [], 0)
     assert journal_files.remove(path)
 
@@ -245,6 +246,6 @@ def test_marking_a_journal_as_done(tmp_path: Path) -> None:
     """A recovered record is not recovered again, whatever happens to the file."""
     path = tmp_path / "journal-x.ring"
     make_journal(path, *numbers(1, 2, 3))
-    assert len(Leftover(journal.read(path)).records) == 3
+    assert len(Leftover(read_journal(path)).records) == 3
     journal_files.mark_done(path)
-    assert Leftover(journal.read(path)).records == []
+    assert Leftover(read_journal(path)).records == []

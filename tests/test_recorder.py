@@ -10,7 +10,8 @@ import pytest
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import Business, Design, Error, FieldValue, SessionEnd, Severity, User
 from ga_pygame.kinds import Event
-from ga_pygame.recording.journal import Journal, Leftover
+from ga_pygame.recording.journal import Journal
+from ga_pygame.recording.leftover import Leftover
 from ga_pygame.recording.recorder import Recorder
 from ga_pygame.records import AS_KEPT, Context, Record, SessionRef
 from ga_pygame.testing import ManualClock

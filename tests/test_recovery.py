@@ -31,7 +31,8 @@ from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import Business, Design, Error, Flow, Progression, Resource, SessionEnd, Severity, Status, User
 from ga_pygame.recording import entries, journal_files, marshalled
 from ga_pygame.recording.entries import EVENT, entry
-from ga_pygame.recording.journal import SIZE, Leftover
+from ga_pygame.recording.journal import SIZE
+from ga_pygame.recording.leftover import Leftover
 from ga_pygame.records import Context, SessionRef
 from ga_pygame.testing import ManualClock
 from tests.effort import examples
@@ -438,16 +439,48 @@ def saving(session: OpenSession) -> Callable[[Transaction], None]:
     return lambda transaction: transaction.save_session(session)
 
 
-def _recover_from(outbox: MemoryOutbox, rest: Leftover, sessions: list[OpenSession]) -> None:
+@pytest.mark.parametrize("order", [MIXED, MIXED[::-1], [*MIXED, *MIXED[1:3] * 40, Design("last", 5)]])
+def test_a_replayed_event_has_the_id_that_it_had(tmp_path: Path, order: list[Any]) -> None:
+    """An event may have been sent before its process died; a server that knows its id drops it."""
+    path = tmp_path / "x.ring"
+    rig = Rig(journal=path)
+    rig.report(User())
+    for number, event in enumerate(order):
+        rig.inbox.record(event, rig.inbox.stamp, 1001.0 + number, {"place": number} if number % 3 == 0 else None)
+    while rig.inbox.waiting:
+        rig.step()
+    content = bytearray(path.read_bytes())
+    journal_files.POSITION.pack_into(content, journal_files.POSITION_AT, 0)  # as if nothing had been noted
+    sent = rig.stored()
+    other = MemoryOutbox(["test"])
+    again = _recover_from(other, Leftover(bytes(content)), [])
+    ids = [event["event_uuid"] for event in sent]
+    assert len(set(ids)) == len(ids) == len(order) + 1
+    assert [event["event_uuid"] for event in again if event["category"] != "session_end"][: len(ids)] == ids
+    assert [event.get("custom_fields") for event in again][: len(ids)] == [event.get("custom_fields") for event in sent]
+
+
+def test_a_journal_of_an_earlier_version_has_no_ids(tmp_path: Path) -> None:
+    """Its events get new ones, each its own."""
+    made = Noted(tmp_path / "x.ring")
+    made.note(User(), *numbers(1, 2, 3))
+    content = bytearray((tmp_path / "x.ring").read_bytes())
+    content[journal_files.SEED_AT : journal_files.SEED_AT + 16] = bytes(16)
+    found = [_recover_from(MemoryOutbox(["test"]), Leftover(bytes(content)), []) for _ in range(2)]
+    assert len({event["event_uuid"] for events in found for event in events}) == 2 * 5
+
+
+def _recover_from(outbox: MemoryOutbox, rest: Leftover, sessions: list[OpenSession]) -> list[dict[str, Any]]:
     for session in sessions:
         outbox.transact(saving(session))
     encoder = Encoder(PastClock(rest.anchor, None))
     dead_launch = DeadLaunch("x", sessions, None)
     outbox.transact(lambda transaction: replay(transaction, dead_launch, rest, encoder))
+    found = []
     while batch := outbox.lease("test", 500, 10**7):
-        for record in batch.records:
-            json.loads(record.json(None))
+        found += [json.loads(record.json(None)) for record in batch.records]
         outbox.settle(batch)
+    return found
 
 
 @settings(max_examples=examples(300), deadline=None)

@@ -23,7 +23,8 @@ from ga_pygame.events import Business, Design, Progression, SessionEnd, Status, 
 from ga_pygame.kept import DIMENSIONS, KeptKey, Remember
 from ga_pygame.kinds import Event
 from ga_pygame.recording.inbox import Flush, Inbox
-from ga_pygame.recording.journal import Journal, Leftover
+from ga_pygame.recording.journal import Journal
+from ga_pygame.recording.leftover import Leftover
 from ga_pygame.records import Context, SessionRef
 from ga_pygame.testing import ManualClock
 from tests import effort

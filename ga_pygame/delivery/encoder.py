@@ -6,11 +6,13 @@ The part that many events share (session and context) is encoded once and kept u
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from ga_pygame.annotations import context_annotations, launch_annotations
-from ga_pygame.clock import Clock, new_ids
+from ga_pygame.clock import Clock, CountedIds
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
 from ga_pygame.kinds import Event
 from ga_pygame.records import Context, Record, Repeated, SessionRef, new_tuple
@@ -42,7 +44,7 @@ class Encoder:
         self._shared: dict[tuple[Context, str, int, bool], bytes] = {}
         self._beginnings: dict[int, tuple[str, bytes, bytes, int] | None] = {}
         self._last_shared: tuple[SessionRef | None, Context | None, int, bytes] = (None, None, 0, b"")
-        self._ids = new_ids()
+        self._new_ids = map(CountedIds(os.urandom(16)).at, count())  # of events that the journal does not have
 
     def shared(self, context: Context, session_id: str, session_num: int, *, with_fields: bool = True) -> bytes:
         """Encode the fields that all events of a context and a session share, as a JSON fragment."""
@@ -77,9 +79,9 @@ class Encoder:
             for slot, amount in amounts(own, user_id):
                 transaction.add_to_sum(destination, slot, amount)
 
-    def own(self, fields: Mapping[str, Any]) -> bytes:
-        """Encode an event's own fields and a new id, as a JSON fragment."""
-        return b'%b,"event_uuid":"%b"' % (encode(fields)[1:-1], next(self._ids))
+    def own(self, fields: Mapping[str, Any], event_uuid: bytes | None = None) -> bytes:
+        """Encode an event's own fields and its id, by default a new one, as a JSON fragment."""
+        return b'%b,"event_uuid":"%b"' % (encode(fields)[1:-1], event_uuid or next(self._new_ids))
 
     def record(
         self, own: dict[str, Any], record: Record, session: SessionRef, session_num: int, extra: str | None
@@ -90,11 +92,12 @@ class Encoder:
             own["custom_fields"] = {**context.fields, **fields} if context.fields else fields
         shared = self.shared(context, session.id, session_num, with_fields=not fields)
         when = self.clock.wall(record.at)
-        return NewRecord(session.id, own["category"], when, self.clock.server_offset, shared, self.own(own), extra)
+        text = self.own(own, record.event_uuid)
+        return NewRecord(session.id, own["category"], when, self.clock.server_offset, shared, text, extra)
 
     def row(self, row: Repeated, session_num: int) -> NewRecord | None:
         """Encode a repeat without database access; `None` if the event needs counters, sums or custom fields."""
-        kind, event, number, session, context, at, fields = row
+        kind, event, number, session, context, at, fields, event_uuid = row
         beginning = self._beginnings.get(kind, _UNKNOWN)
         if beginning is _UNKNOWN:
             beginning = self._beginnings[kind] = None if self._amounts else _beginning(event)
@@ -103,7 +106,7 @@ class Encoder:
         category, text, name, sign = beginning
         if name and number == number:  # noqa: PLR0124 - nan if there is no number
             text = b"%b%b%b" % (text, name, b"%d" % (number * sign) if number.is_integer() else _digits(number * sign))
-        own = b'%b,"event_uuid":"%b"' % (text, next(self._ids))
+        own = b'%b,"event_uuid":"%b"' % (text, event_uuid or next(self._new_ids))
         its_session, its_context, its_number, shared = self._last_shared
         if session is not its_session or context is not its_context or session_num != its_number:
             shared = self.shared(context, session.id, session_num)

@@ -30,9 +30,8 @@ from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import Progression, SessionEnd, Status, User
 from ga_pygame.kept import journal_position
 from ga_pygame.kinds import Event
-from ga_pygame.recording import journal
-from ga_pygame.recording.journal import Leftover
 from ga_pygame.recording.journal_files import NotOurs
+from ga_pygame.recording.leftover import Leftover, read_journal
 from ga_pygame.records import Record
 
 _UNSAVED_SECONDS = 2.0
@@ -114,7 +113,7 @@ def _leftover(path: Path | None, diagnostics: Diagnostics) -> Leftover | None:
     if path is None:
         return _NOTHING
     try:
-        return Leftover(journal.read(path))
+        return Leftover(read_journal(path))
     except FileNotFoundError:
         return _NOTHING
     except NotOurs as error:

@@ -179,7 +179,7 @@ class SliceWriter:
         An older session had a number that is no longer known. It gets no new one, else services would see two sessions.
         """
         if session.started > self.state.newest:
-            self._take(record._replace(event=User(), at=session.started, fields=None))
+            self._take(record._replace(event=User(), at=session.started, fields=None, event_uuid=None))
 
     def _begin(self, record: Record) -> None:
         session = record.session
@@ -259,7 +259,7 @@ class SliceWriter:
         self.lost += lost
         for place, event in enumerate(events, 1):
             try:
-                self._append(event, record._replace(fields=None), {})
+                self._append(event, record._replace(fields=None, event_uuid=None), {})
             except (ValueError, TypeError, LookupError, ArithmeticError):
                 self.lost += 1
             if place % _YIELD_AFTER_FLOWS == 0:

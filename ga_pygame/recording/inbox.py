@@ -128,7 +128,7 @@ class Inbox:
         self.write = self._spill
         left = self._read(journal, MAX_SPILLED) if journal is not None else []
         self._spilled.extendleft(
-            pack_row(*row) if body is None else entry(body.what, body.value) for row, body in reversed(left)
+            pack_row(*row) if body is None else entry(body.what, body.value) for row, body, _ in reversed(left)
         )
 
     def let_go(self) -> None:
@@ -294,7 +294,7 @@ class Inbox:
 
         return append
 
-    def _read(self, journal: Journal, most: int) -> list[tuple[RawRow, Body | None]]:
+    def _read(self, journal: Journal, most: int) -> list[tuple[RawRow, Body | None, bytes]]:
         """Read the journal; without a GIL under the lock, else an entry could be read while it is appended."""
         with self._whole or contextlib.nullcontext():
             return journal.read(most)
@@ -357,8 +357,8 @@ class Inbox:
         old = self._old_stamps()
         spilled = len(self._spilled)
         if journal is not None:
-            for row, body in self._read(journal, most - len(items)):
-                self._add(items, row, body)
+            for row, body, event_uuid in self._read(journal, most - len(items)):
+                self._add(items, row, body, event_uuid)
         self.has_more = bool(items) and spilled > 0
         with self._taking:
             while spilled and self._spilled and len(items) < most and not self.has_more:
@@ -385,16 +385,17 @@ class Inbox:
             self._add(items, row, body)
         return text != _OLDER_END
 
-    def _add(self, items: list[Item], row: RawRow, body: Body | None) -> None:
+    def _add(self, items: list[Item], row: RawRow, body: Body | None, event_uuid: bytes | None = None) -> None:
         """Decode an entry and add it; if that fails, count it, so that the others are not lost with it."""
         try:
             if body is None:
                 kind, stamp, at, number, _ = row
                 event, fields = self._events[kind]
-                items.append(new_tuple(Repeated, (kind, event, number, *self._stamp(stamp), at, fields)))
+                items.append(new_tuple(Repeated, (kind, event, number, *self._stamp(stamp), at, fields, event_uuid)))
             elif body.what == EVENT:
                 code, values, stamp, at, fields = body.value
-                items.append(Record(event_of(code, values, self._events), *self._stamp(stamp), at, fields))
+                event = event_of(code, values, self._events)
+                items.append(Record(event, *self._stamp(stamp), at, fields, event_uuid))
         except Exception as error:  # noqa: BLE001 - the other entries are taken already and cannot be taken again
             self._diagnostics.drop(Drop.INTERNAL, detail=f"an entry of the inbox: {type(error).__name__}")
             self._diagnostics.defect("the inbox", error)

@@ -33,6 +33,7 @@ POSITION = struct.Struct("<Q")
 POSITION_AT = 24
 STORED = struct.Struct("<QQ")
 STORED_AT = 32
+SEED_AT = 48
 _JOURNAL_NAME = re.compile(r"journal-([A-Za-z0-9_-]{1,64})\.ring")
 _QUICK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _BINARY = getattr(os, "O_BINARY", 0)

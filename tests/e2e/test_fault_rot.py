@@ -112,8 +112,8 @@ def rot_journal(world: World, chance: random.Random) -> tuple[str, float]:
     path.write_bytes(content)
     # One that a kill has cut short looks the same as the last entry if that is damaged, and as all that were zeroed at
     # the end of what is there.
-    half = max(0, place - journal._KINDS) // journal._HALF
-    behind = content[place : journal._KINDS + (half + 1) * journal._HALF]
+    half = max(0, place - journal.KINDS_SIZE) // journal.HALF_SIZE
+    behind = content[place : journal.KINDS_SIZE + (half + 1) * journal.HALF_SIZE]
     return f"{path.name} at {place}", 1.0 if any(behind) else 512 / ROW_SIZE
 
 

@@ -5,6 +5,7 @@ A disk may be full for hours, so the time of each operation depends on the recor
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,6 +64,7 @@ class MemoryOutbox:
         self._bytes = 0
         self._leased: dict[str, int] = {}  # the last leased id by destination
         self._next_id = 1
+        self._ends: deque[int] = deque()  # the last id of each transaction whose records may be waiting
         self.values: dict[KeptKey, str] = {}
         self.attempts: Counter[str] = Counter()
         self.sessions: dict[str, OpenSession | None] = {}  # None: ended here, may be open on the disk
@@ -128,8 +130,20 @@ class MemoryOutbox:
             records, more = cut(map(self._records.__getitem__, self._waiting[destination]), max_events, max_bytes)
             if not records:
                 return None
+            if more:
+                records = self._of_whole_transactions(records)
             self._leased[destination] = records[-1].id
         return Batch(destination, records, self, more)
+
+    def _of_whole_transactions(self, records: list[StoredRecord]) -> list[StoredRecord]:
+        """Leave out records of a transaction that has more records, unless no others are left.
+
+        The journal is told which transactions are sent as a whole; a kill would make the next launch send the records
+        of one that is sent in part again.
+        """
+        newest = records[-1].id
+        end = max(itertools.takewhile(lambda one: one <= newest, self._ends), default=0)
+        return [record for record in records if record.id <= end] or records
 
     def _lease_sum(self, destination: str) -> Batch | None:
         frozen = [place for place in tuple(self._frozen) if place[0] == destination]
@@ -230,6 +244,16 @@ class MemoryOutbox:
             self._groups.setdefault((stored.category in PROTECTED, stored.session_id), {})[number] = None
             self._bytes += len(stored.payload)
 
+    def end_transaction(self) -> None:
+        """Note that the last record ends a transaction."""
+        with self._lock:
+            last = self._next_id - 1
+            oldest = next(iter(self._records), last)
+            while self._ends and self._ends[0] < oldest:
+                self._ends.popleft()
+            if not self._ends or self._ends[-1] < last:
+                self._ends.append(last)
+
     def add_to_sums(self, additions: Sequence[tuple[str, str, float]]) -> None:
         """Queue amounts for sums: destination, slot, amount."""
         self._additions.extend(additions)
@@ -297,6 +321,7 @@ class MemoryOutbox:
         """Empty this outbox after it was merged into another one."""
         with self._lock:
             self._records.clear()
+            self._ends.clear()
             self._groups.clear()
             self._bytes = 0
             for queue in self._waiting.values():
@@ -409,3 +434,4 @@ class _MemoryTransaction:
         outbox.values, outbox.attempts, outbox.sessions = self._values, self._attempts, self._sessions
         outbox.add_to_sums(self._additions)
         self._append()
+        outbox.end_transaction()
