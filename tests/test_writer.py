@@ -19,7 +19,7 @@ from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.slice_writer import Heartbeat
 from ga_pygame.delivery.writer import COMMIT_SECONDS, HEARTBEAT_SECONDS, MANY, SLICE, Writer
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.events import Business, Design, Progression, SessionEnd, Status, User
+from ga_pygame.events import Business, Design, Flow, Progression, Resource, SessionEnd, Status, User, WalletChange
 from ga_pygame.kept import DIMENSIONS, KeptKey, Remember
 from ga_pygame.kinds import Event
 from ga_pygame.recording.inbox import Flush, Inbox
@@ -415,3 +415,26 @@ def test_rows_and_records_of_a_session_have_its_number_and_context(tmp_path: Pat
     for one in (first, second, third):
         one.pop("event_uuid")
     assert first == second == third
+
+
+@pytest.mark.parametrize("kills_after", [1, 3, 5, 8])
+def test_a_wallet_in_memory_is_sent_or_in_the_journal(tmp_path: Path, kills_after: int) -> None:
+    """While the disk cannot be written, a kill at any time costs no flow of a wallet and sends none twice."""
+    (tmp_path / "outbox.sqlite3").mkdir()  # no file can be opened there
+    clock = ManualClock()
+    outbox = FailoverOutbox(tmp_path / "outbox.sqlite3", ["test"], clock, Diagnostics())
+    journal = tmp_path / "x.ring"
+    rig = Rig(outbox, journal=journal, clock=clock)
+    rig.report(User())
+    sent = []
+    for number in range(8):
+        rig.report(*(WalletChange(Resource(Flow.SOURCE, "gold", 1, "pickup", "coin")) for _ in range(number)))
+        rig.step()
+        if number < kills_after:
+            sent += [event["amount"] for event in rig.stored() if event["category"] == "resource"]
+            clock.advance(0.04)
+            rig.step()
+    left = [record.event for _, record in Leftover(journal.read_bytes()).records]
+    waiting = sum(event.change.amount for event in left if isinstance(event, WalletChange))
+    assert sum(sent) == sum(range(kills_after)), "all that was taken before"
+    assert sum(sent) + waiting == sum(range(8))

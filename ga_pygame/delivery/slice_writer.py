@@ -143,7 +143,10 @@ class SliceWriter:
     def finish(self, now: float, heartbeat: Heartbeat | None) -> None:
         """Empty a due wallet, add the records, refresh the session's row."""
         last = self._last.record() if isinstance(self._last, Repeated) else self._last
-        if last is not None and self.state.wallet_is_due(now):
+        # The journal lets a record go when the records of its transaction are sent. A wallet that is in memory only
+        # would be lost with the process, so it is not kept there for longer.
+        is_due = self.state.wallet_is_due(now) or not self._transaction.is_lasting
+        if last is not None and is_due:
             self._empty_wallet(last._replace(at=now))
         self.store()
         self.state = replace(self.state, last=last)

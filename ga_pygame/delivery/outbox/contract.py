@@ -137,6 +137,11 @@ class Batch:
 class Transaction(Protocol):
     """Operations that are available inside one atomic transaction."""
 
+    @property
+    def is_lasting(self) -> bool:
+        """Whether what is stored outlives the process; if not, the journal has its records until they are sent."""
+        ...
+
     def value(self, key: KeptKey) -> str | None:
         """Return one value that is kept across launches."""
         ...

@@ -73,6 +73,7 @@ class FailoverOutbox:
         self._diagnostics = diagnostics
         self._told = Told(self._say, self._lost, self._refused)
         self._memory = MemoryOutbox(destinations, summing, self._told)
+        self._memory.is_lasting = path is None
         self._launch = self._memory.launch
         self._disk: SqliteOutbox | None = None
         self._in_memory = False

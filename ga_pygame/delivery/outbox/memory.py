@@ -113,7 +113,7 @@ class MemoryOutbox:
     def journal_sent(self, position: int) -> int:  # noqa: ARG002 - nothing of it is on a disk
         return 0
 
-    is_on_disk = True  # memory is its final place
+    is_on_disk = is_lasting = True  # memory is its final place, unless it stands in for a disk
 
     def dead_launches(self) -> Sequence[DeadLaunch]:
         return ()
@@ -375,6 +375,10 @@ class _MemoryTransaction:
         self._sessions = dict(outbox.sessions)
         self._added: list[tuple[NewRecord, Sequence[str] | None]] = []
         self._additions: list[tuple[str, str, float]] = []
+
+    @property
+    def is_lasting(self) -> bool:
+        return self._outbox.is_lasting
 
     def value(self, key: KeptKey) -> str | None:
         return self._values.get(key)

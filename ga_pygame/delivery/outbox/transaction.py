@@ -51,6 +51,8 @@ class SqliteTransaction:
         self._ids = 0
         self._added: list[Addition] = []
 
+    is_lasting = True
+
     def value(self, key: KeptKey) -> str | None:
         row = self._connection.execute("SELECT value FROM key_value WHERE key = ?", (key,)).fetchone()
         return kept.value(key, row[0], self._told.say) if row else None
