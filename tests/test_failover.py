@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import itertools
 import json
 import shutil
 import sqlite3
@@ -10,19 +10,22 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from ga_pygame.delivery.encoder import Encoder
-from ga_pygame.delivery.outbox.contract import LockedError, NewRecord, Transaction
+from ga_pygame.delivery.outbox.contract import LockedError, NewRecord, NotLastingError, Transaction
 from ga_pygame.delivery.outbox.failover import MAX_RETRY_SECONDS, PATIENCE_SECONDS, FailoverOutbox
 from ga_pygame.delivery.outbox.file import DamagedError
-from ga_pygame.delivery.outbox.memory_slices import Slice, Slices
+from ga_pygame.delivery.outbox.memory import MemoryOutbox
+from ga_pygame.delivery.outbox.memory_slices import Slices
 from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.outbox.schema import SCHEMA_VERSION
-from ga_pygame.delivery.recovery import end_sessions
+from ga_pygame.delivery.recovery import recover
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.kept import KeptKey
+from ga_pygame.kept import KeptKey, journal_position
 from ga_pygame.testing import ManualClock
 
 NAMES = ("first", "second")
@@ -125,13 +128,21 @@ def test_what_cannot_be_saved_at_the_end_is_counted_and_said(rig: Rig, caplog: p
     assert "2 events are lost" in caplog.text
 
 
-def test_slices_count_what_is_in_the_journal_only(rig: Rig) -> None:
+def test_slices_count_what_is_in_the_journal_only() -> None:
     """What is in memory only follows what is in the journal, too, and is not counted with it."""
-    slices = Slices()
-    for one in (Slice(1, 257, 0, 8192), Slice(257, 513, 8192, 8192), Slice(513, 769, 8192, 8192)):
-        slices.add(one)
-    assert slices.in_journal(lambda first, end: end - first) == 256
-    assert slices.done(800) == 8192
+    memory, key = MemoryOutbox(["test"]), journal_position("x")
+    slices = Slices(memory, key)
+    for position in (8192, 8192, 8192):
+
+        def work(transaction: Transaction, position: int = position) -> None:
+            transaction.add([NewRecord("s1", "design", 1.7e9, None, b"", b"a")] * 256)
+            transaction.remember(key, str(position))
+
+        slices.transact(work)
+    assert slices.unsaved == 512
+    while batch := memory.lease("test", 500, 10**7):
+        memory.settle(batch)
+    assert (slices.look(), slices.unsaved) == (8192, 0)
 
 
 def test_what_is_not_saved_when_the_time_is_over_is_counted_once(
@@ -151,8 +162,9 @@ def test_what_is_not_saved_when_the_time_is_over_is_counted_once(
     assert "lost" not in caplog.text
 
 
-def test_a_dead_launch_that_is_picked_up_while_the_disk_fails_is_ended(rig: Rig) -> None:
-    """Its session is open on the disk and ends in memory: once, and the end comes to the disk later."""
+@pytest.mark.parametrize("locked_at", [0, 1])
+def test_a_dead_launch_is_not_recovered_in_memory(rig: Rig, locked_at: int) -> None:
+    """Its journal would be removed, so a kill before the disk can be written would cost its events; later it is."""
     dead = rig.open()
     session = OpenSession("s1", 1, 1.7e9, 1.7e9, None, 42.0, b'"user_id":"u","session_id":"s1","session_num":1')
     dead.transact(lambda transaction: transaction.save_session(session))
@@ -162,16 +174,21 @@ def test_a_dead_launch_that_is_picked_up_while_the_disk_fails_is_ended(rig: Rig)
     rig.opened.remove(dead)
     outbox = rig.open()
     with closing(sqlite3.connect(rig.path, isolation_level=None)) as other:
-        (dead_launch,) = outbox.dead_launches()
-        other.execute("BEGIN IMMEDIATE")
-        encoder = Encoder(rig.clock)
-        outbox.transact(functools.partial(end_sessions, sessions=dead_launch.sessions, encoder=encoder))
+        calls = itertools.count()
+
+        def lock(work: Callable[[Transaction], Any], **_: Any) -> Any:
+            if next(calls) == locked_at:
+                other.execute("BEGIN IMMEDIATE")
+            return FailoverOutbox.transact(outbox, work)
+
+        with patch.object(outbox, "transact", lock), pytest.raises(NotLastingError):
+            recover(outbox, Encoder(rig.clock), rig.diagnostics)
         assert not outbox.is_on_disk
         other.execute("ROLLBACK")
-    outbox.forget_launch(dead_launch)
     rig.clock.advance(MAX_RETRY_SECONDS)
     add(outbox, "a")
     assert outbox.is_on_disk
+    recover(outbox, Encoder(rig.clock), rig.diagnostics)
     assert sum('session_end"' in text for text in waiting(outbox)) == 1
     assert outbox.dead_launches() == []
 

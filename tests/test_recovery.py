@@ -22,16 +22,30 @@ from hypothesis import strategies as st
 
 from ga_pygame.clock import PastClock
 from ga_pygame.delivery.encoder import Encoder
+from ga_pygame.delivery.outbox.books import books_of
 from ga_pygame.delivery.outbox.contract import DeadLaunch, Transaction
+from ga_pygame.delivery.outbox.failover import PATIENCE_SECONDS, FailoverOutbox
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.recovery import recover, replay
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.events import Business, Design, Error, Flow, Progression, Resource, SessionEnd, Severity, Status, User
+from ga_pygame.events import (
+    Business,
+    Design,
+    Error,
+    Flow,
+    Progression,
+    Resource,
+    SessionEnd,
+    Severity,
+    Status,
+    User,
+    WalletChange,
+)
 from ga_pygame.recording import entries, journal_files, marshalled
 from ga_pygame.recording.entries import EVENT, entry
-from ga_pygame.recording.journal import SIZE
+from ga_pygame.recording.journal import BOOKS_SIZE, BOOKS_START, SIZE
 from ga_pygame.recording.leftover import Leftover
 from ga_pygame.records import Context, SessionRef
 from ga_pygame.testing import ManualClock
@@ -458,6 +472,141 @@ def test_a_replayed_event_has_the_id_that_it_had(tmp_path: Path, order: list[Any
     assert len(set(ids)) == len(ids) == len(order) + 1
     assert [event["event_uuid"] for event in again if event["category"] != "session_end"][: len(ids)] == ids
     assert [event.get("custom_fields") for event in again][: len(ids)] == [event.get("custom_fields") for event in sent]
+
+
+class Stopgap:
+    """A launch whose disk is locked while it plays, and that is killed in that state.
+
+    Attributes:
+        sent: What it sent from memory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "outbox.sqlite3"
+        self.clock = ManualClock()
+        self.outbox = FailoverOutbox(self.path, ["test"], self.clock, Diagnostics(), summing=["sums"])
+        self.journal = self.outbox.journal_path()
+        self.rig = Rig(self.outbox, journal=self.journal, clock=self.clock)
+        self.sent: list[dict[str, Any]] = []
+
+    def report(self, *events: Any, sends: bool = True, notes: bool = True) -> None:
+        """Record events; send them; let the journal know."""
+        self.rig.report(*events)
+        self.rig.step()
+        self.clock.advance(0.04)
+        if sends:
+            self.sent += self.rig.stored()
+        if sends and notes:
+            self.rig.step()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            self.rig.report()
+            self.rig.step()
+            self.clock.advance(PATIENCE_SECONDS + 1)
+            self.rig.step()
+            yield
+            other.execute("ROLLBACK")
+
+    def next_launch(self) -> list[dict[str, Any]]:
+        """Die; return what the next launch sends."""
+        assert self.outbox._disk is not None
+        self.outbox._disk.close(keep_launch=True)
+        outbox = FailoverOutbox(self.path, ["test"], ManualClock(), Diagnostics())
+        recover(outbox, Encoder(ManualClock()), Diagnostics())
+        found = []
+        while batch := outbox.lease("test", 500, 10**7):
+            found += [json.loads(record.json(None)) for record in batch.records]
+            outbox.settle(batch)
+        outbox.close()
+        return found
+
+
+COIN = WalletChange(Resource(Flow.SOURCE, "gold", 1, "pickup", "coin"))
+
+
+@pytest.mark.parametrize("notes", [True, False], ids=["noted", "not noted"])
+@pytest.mark.parametrize("sends", [True, False], ids=["sent", "not sent"])
+@pytest.mark.parametrize(
+    ("events", "attempts"),
+    [
+        ([Progression(Status.COMPLETE, ("a", "b")), Design("x", 1)], ["Complete:a:b"]),
+        (
+            [Progression(Status.FAIL, ("a", "b")), Progression(Status.START, ("a", "c"))],
+            ["Fail:a:b", "Start:a:c", "Fail:a:c"],
+        ),
+        ([COIN, COIN, Business("USD", 1, "a", "b"), COIN], ["Fail:a:b"]),
+        ([Progression(Status.FAIL, ("a", "b")), SessionEnd(5, "quit")], ["Fail:a:b"]),
+        ([COIN, Progression(Status.COMPLETE, ("a", "b")), SessionEnd(5, "quit")], ["Complete:a:b"]),
+    ],
+    ids=["complete", "fail and start", "wallet", "end", "complete and end"],
+)
+def test_what_was_sent_from_memory_is_neither_undone_nor_repeated(
+    tmp_path: Path, events: list[Any], attempts: list[str], sends: bool, notes: bool
+) -> None:
+    """Killed while the disk is locked: no event comes twice with two ids, no completed level fails, no coin is lost."""
+    game = Stopgap(tmp_path)
+    game.report(User(), Progression(Status.START, ("a", "b")), COIN, COIN)
+    with game.locked():
+        for event in events:
+            game.report(event, sends=sends, notes=notes)
+    again = game.next_launch()
+    found = {event["event_uuid"]: event for event in (*game.sent, *again)}.values()
+    counts = Counter((event["category"], event.get("event_id")) for event in found)
+    assert counts["user", None] == counts["session_end", None] == 1
+    coins = 2 + sum(event is COIN for event in events)
+    assert sum(event["amount"] for event in found if event["category"] == "resource") == coins
+    told = [event["event_id"] for event in found if event["category"] == "progression"]
+    assert sorted(told) == sorted(["Start:a:b", *attempts])
+    assert [event["session_num"] for event in found] == [1] * len(found)
+
+
+def test_a_session_that_began_in_memory_keeps_its_number(tmp_path: Path) -> None:
+    """Its `user` was sent and is not replayed; its later events and its end have the same number."""
+    game = Stopgap(tmp_path)
+    game.report(User(), SessionEnd(1, "pause"))
+    with game.locked():
+        second = SessionRef("11111111-2222-4333-8444-555555555555", game.clock.monotonic())
+        game.rig.inbox.use(second, CONTEXT)
+        game.report(User(), Design("a", 1))
+        game.report(Design("a", 2), sends=False)
+    own = [event for event in (*game.sent, *game.next_launch()) if event["session_id"] == second.id]
+    assert [event["category"] for event in own] == ["user", "design", "design", "session_end"]
+    assert [event["session_num"] for event in own] == [2] * 4
+
+
+@pytest.mark.parametrize("place", [0, 5, 20, 40, 700, BOOKS_SIZE, BOOKS_SIZE + 9, BOOKS_SIZE + 300])
+def test_damaged_books_cost_no_recovery(tmp_path: Path, place: int) -> None:
+    """The other copy is taken, or none; nothing raises and every event that was not sent arrives."""
+    game = Stopgap(tmp_path)
+    game.report(User(), Design("a", 1))
+    with game.locked():
+        game.report(Design("a", 2))
+        game.report(Design("a", 3))
+        game.report(Design("a", 4), sends=False)
+    assert game.journal is not None
+    content = bytearray(game.journal.read_bytes())
+    content[BOOKS_START + place] ^= 0xFF
+    game.journal.write_bytes(content)
+    again = game.next_launch()
+    assert [event["value"] for event in again if event["category"] == "design"][-1] == 4
+    assert [event["category"] for event in again][-1] == "session_end"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "[]", "{}", "[{},{},{},{}]", "[1,2,3,4]", '[{"session_num":"x"},{"a":-1},{"s":[1]},[[1]]]',
+     '[{"session_num":1e999},{},{},[]]', '[{},{},{"s":["s",1,1,1,null,1,5,null,"[]"]},[["a","b",1e999,""]]]'],
+)  # fmt: skip
+def test_books_that_make_no_sense_say_nothing(text: str) -> None:
+    """They come from a file; each wrong part counts as missing."""
+    books = books_of(text)
+    assert books is None or (set(books.counters.values()) <= {0} and not books.sums)
+    if books is not None:
+        outbox = MemoryOutbox(["test"])
+        outbox.transact(lambda transaction: books.apply(transaction, "launch"))
 
 
 def test_a_journal_of_an_earlier_version_has_no_ids(tmp_path: Path) -> None:

@@ -129,7 +129,10 @@ def test_a_living_copys_session_is_no_orphan_and_a_dead_ones_is(outbox: SqliteOu
     other.close()
     (dead_launch,) = outbox.dead_launches()
     assert (dead_launch.launch, list(dead_launch.sessions), dead_launch.journal) == (other.launch, [SESSION], None)
-    assert list(outbox.dead_launches()) == []  # it is being looked after
+    third = SqliteOutbox(path, NAMES)
+    assert list(third.dead_launches()) == [], "it is being looked after"
+    third.close()
+    assert list(outbox.dead_launches()) == [dead_launch], "it may be that it could not be recovered yet"
     assert outbox.transact(lambda transaction: transaction.delete_session("s1"))
     outbox.forget_launch(dead_launch)
     assert list(outbox.dead_launches()) == []

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from ga_pygame.clock import PastClock, yield_gil
 from ga_pygame.delivery.encoder import Encoder
+from ga_pygame.delivery.outbox.books import books_of
 from ga_pygame.delivery.outbox.contract import (
     DeadLaunch,
     LockedError,
     NewRecord,
+    NotLastingError,
     Outbox,
     OutboxError,
     Transaction,
@@ -56,12 +58,15 @@ def recover(outbox: Outbox, encoder: Encoder, diagnostics: Diagnostics, only: st
 
     Raises:
         LockedError: Another process is writing; call again.
+        NotLastingError: The disk cannot be written now; call again when it can.
     """
     dead_launches: Sequence[DeadLaunch] = ()
     try:
         outbox.transact(lambda _: None, may_wait=True)  # raises before a lock is taken or a loss counted
+        if not outbox.is_on_disk:
+            raise NotLastingError("the disk cannot be written now")
         dead_launches = outbox.dead_launches()
-    except LockedError:
+    except (LockedError, NotLastingError):
         raise
     except OutboxError as error:
         diagnostics.warn_once("recovery", f"launches that were killed are not recovered now: {error}")
@@ -71,6 +76,8 @@ def recover(outbox: Outbox, encoder: Encoder, diagnostics: Diagnostics, only: st
             continue
         try:
             _recover(outbox, dead_launch, encoder, diagnostics)
+        except NotLastingError:
+            raise
         except OutboxError as error:  # the disk fails; the next launch finds it again
             diagnostics.warn_once("recovery", f"a launch that was killed is not recovered now: {error}")
         except Exception as error:  # noqa: BLE001 - a damaged launch must not keep the game from recording
@@ -88,8 +95,14 @@ def _recover(outbox: Outbox, dead_launch: DeadLaunch, encoder: Encoder, diagnost
     missing = 0
     if leftover.stored and dead_launch.is_of_this_file:
         missing = leftover.missing(outbox.transact(lambda transaction: _position(transaction, dead_launch, leftover)))
+
+    def replay_to_disk(transaction: Transaction) -> int:
+        if not transaction.is_lasting:  # else the journal would be removed, and a kill would cost its events
+            raise NotLastingError("the disk cannot be written now")
+        return replay(transaction, dead_launch, leftover, past)
+
     try:
-        lost += outbox.transact(functools.partial(replay, dead_launch=dead_launch, leftover=leftover, encoder=past))
+        lost += outbox.transact(replay_to_disk)
     except OutboxError:
         raise
     except Exception as error:  # noqa: BLE001 - all of it together cannot be told: end its sessions at least
@@ -132,20 +145,26 @@ def replay(transaction: Transaction, dead_launch: DeadLaunch, leftover: Leftover
     Returns how many records are lost.
     """
     done = _position(transaction, dead_launch, leftover)
+    sessions = {session.session_id: session for session in dead_launch.sessions}
+    if leftover.books is not None and done < leftover.books[0] <= leftover.furthest:
+        done = leftover.books[0]
+        books = books_of(leftover.books[1])
+        if books is not None:
+            books.apply(transaction, dead_launch.launch)
+            sessions = {name: one for name, one in {**sessions, **books.sessions}.items() if one is not None}
     records = [record for position, record in leftover.records if position > done]
     end = max(leftover.end, done)
     transaction.remember(journal_position(dead_launch.launch), str(end) if end else None)
-    sessions = {session.session_id: session for session in dead_launch.sessions}
     lost = 0
     if records:
         first = records[0].session
         running = sessions.get(first.id) if first is not None else None
         running = running or (list(sessions.values())[-1] if sessions else None)
         state = WriterState(attempt=running.attempt, session=running) if running is not None else WriterState()
-        state = replace(state, numbers={session.session_id: session.session_num for session in dead_launch.sessions})
+        state = replace(state, numbers={name: session.session_num for name, session in sessions.items()})
         if running is not None and running.wallet:
             state = replace(state, wallet_since=float("inf"))
-        slice_writer = SliceWriter(state, transaction, encoder)
+        slice_writer = SliceWriter(state, transaction, encoder, is_replay=True)
         for place, record in enumerate(records, 1):
             if encoder.can_tell(record) and _has_number(record, slice_writer, leftover, done):
                 slice_writer.take(record)

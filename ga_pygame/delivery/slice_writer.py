@@ -9,13 +9,14 @@ so a `SliceWriter` changes only the transaction and its own `state`, which the w
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ga_pygame.clock import yield_gil
+from ga_pygame.clock import CountedIds, yield_gil
 from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
 from ga_pygame.delivery.outbox.open_session import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS, OpenSession
@@ -77,6 +78,12 @@ class WriterState:
 class SliceWriter:
     """The work of one transaction.
 
+    Args:
+        state: What the writer knows.
+        transaction: The transaction.
+        encoder: Encodes the records.
+        is_replay: Whether the records are those of a dead process, which may have sent them from memory.
+
     Attributes:
         state: The state so far; the writer takes it after the commit.
         added: Records added to the outbox.
@@ -84,12 +91,16 @@ class SliceWriter:
         lost: Flows of a wallet that could not be encoded.
     """
 
-    def __init__(self, state: WriterState, transaction: Transaction, encoder: Encoder) -> None:
+    def __init__(
+        self, state: WriterState, transaction: Transaction, encoder: Encoder, *, is_replay: bool = False
+    ) -> None:
         self.state = state
         self.added = 0
         self.urgent = False
         self.lost = 0
         self._transaction = transaction
+        # A sum has no id that a replay could repeat. So there are no new ones while a kill could cost them.
+        self._adds_up = transaction.is_lasting and not is_replay
         self._encoder = encoder
         self._records: list[NewRecord] = []
         self._wanted: dict[str, list[NewRecord]] = {}  # by `Event.wanted_by`
@@ -117,7 +128,10 @@ class SliceWriter:
         numbers: dict[str, int] = {}
         extra = None
         if isinstance(event, WalletChange):
-            self._put_in_wallet(event.change, record)
+            if self._adds_up:
+                self._put_in_wallet(event.change, record)
+            else:
+                self._append(event.change, record, {})
             return
         if isinstance(event, Progression):
             extra = self._duration(event, record)
@@ -143,11 +157,8 @@ class SliceWriter:
     def finish(self, now: float, heartbeat: Heartbeat | None) -> None:
         """Empty a due wallet, add the records, refresh the session's row."""
         last = self._last.record() if isinstance(self._last, Repeated) else self._last
-        # The journal lets a record go when the records of its transaction are sent. A wallet that is in memory only
-        # would be lost with the process, so it is not kept there for longer.
-        is_due = self.state.wallet_is_due(now) or not self._transaction.is_lasting
-        if last is not None and is_due:
-            self._empty_wallet(last._replace(at=now))
+        if last is not None and self._adds_up and self.state.wallet_is_due(now):
+            self._empty_wallet(last._replace(at=now, event_uuid=None))
         self.store()
         self.state = replace(self.state, last=last)
         session = self.state.session
@@ -260,9 +271,11 @@ class SliceWriter:
         self.state = replace(self.state, session=replace(session, wallet={}))
         events, lost = wallet_events(session)
         self.lost += lost
+        ids = CountedIds(hashlib.blake2b(record.event_uuid, digest_size=16).digest()) if record.event_uuid else None
         for place, event in enumerate(events, 1):
+            event_uuid = ids.at(place) if ids is not None else None  # a replay of the record repeats them
             try:
-                self._append(event, record._replace(fields=None, event_uuid=None), {})
+                self._append(event, record._replace(fields=None, event_uuid=event_uuid), {})
             except (ValueError, TypeError, LookupError, ArithmeticError):
                 self.lost += 1
             if place % _YIELD_AFTER_FLOWS == 0:

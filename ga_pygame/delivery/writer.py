@@ -13,7 +13,7 @@ from ga_pygame import kept
 from ga_pygame.clock import yield_gil
 from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.intake import Intake
-from ga_pygame.delivery.outbox.contract import LockedError, Outbox, Transaction
+from ga_pygame.delivery.outbox.contract import LockedError, NotLastingError, Outbox, Transaction
 from ga_pygame.delivery.recovery import recover
 from ga_pygame.delivery.slice_writer import Heartbeat, SliceWriter, WriterState
 from ga_pygame.diagnostics import Diagnostics, Drop
@@ -95,6 +95,7 @@ class Writer:
         self._journal_key = kept.journal_position(outbox.launch)
         self._position = 0  # in the journal, up to which the outbox has all records
         self._told = 0  # the position that the journal was told last, see `tell_journal`
+        self._has_kept_books = False  # in the journal
         self._stored = (0, 0)  # the positions that `Journal.stored` was told last
         self._in_hand: Sequence[Item] = ()
         self._remembers: deque[Remember] = deque()
@@ -129,6 +130,8 @@ class Writer:
             except LockedError:
                 if not self._finishing:  # else the next launch picks them up
                     return COMMIT_SECONDS
+            except NotLastingError:
+                pass
         self._intake.look_for_disk(now)
         # Both are read before the inbox. Else the game could record an event and then call `finish` or `flush` after
         # the inbox was read, and the event would be left out although the call says that it is stored.
@@ -197,6 +200,11 @@ class Writer:
         done = self._told if self._told == self._position else self._outbox.journal_done(self._position)
         if done != self._told:
             self._told = done
+            books = self._outbox.journal_books()
+            if books is not None or self._has_kept_books:
+                # Before `committed`: after it the records are gone that they follow from.
+                journal.keep_books(done, books)
+                self._has_kept_books = books is not None
             journal.committed(done)
         if self._outbox.is_on_disk:
             stored = done, self._outbox.journal_sent(done)

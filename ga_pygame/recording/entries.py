@@ -38,7 +38,7 @@ WHOLE = 1
 NONE = math.nan  # stands for "no number": no event may have nan as its number
 _LATEST = 2.0**40  # seconds; later than any monotonic clock shows
 
-UNREADABLE, EVENT, STAMP, KIND, LAP = 0, 1, 2, 3, 4
+UNREADABLE, EVENT, STAMP, KIND, LAP, BOOKS = 0, 1, 2, 3, 4, 5
 """The types of an entry's body."""
 
 
@@ -59,7 +59,7 @@ class Body(NamedTuple):
     """The decoded body of an entry.
 
     Attributes:
-        what: `EVENT`, `STAMP`, `KIND` or `LAP`; `UNREADABLE` if it cannot be decoded.
+        what: `EVENT`, `STAMP`, `KIND`, `LAP` or `BOOKS`; `UNREADABLE` if it cannot be decoded.
     """
 
     what: int

@@ -27,6 +27,7 @@ from pathlib import Path
 from ga_pygame.clock import Clock, CountedIds
 from ga_pygame.recording import journal_files
 from ga_pygame.recording.entries import (
+    BOOKS,
     EVENT,
     LAP,
     ROW_SIZE,
@@ -43,6 +44,9 @@ SEED_SIZE = 16  # of the events' ids; see `CountedIds`
 KINDS_START = 64
 _GRAIN = 2**16  # a mapping on Windows begins at a multiple of this
 KINDS_SIZE = 3 * _GRAIN
+BOOKS_SIZE = 2**13
+"""Bytes of each of the two places for bookkeeping, at the end of the part with the kinds."""
+BOOKS_START = KINDS_SIZE - 2 * BOOKS_SIZE
 HALF_SIZE = 4 * _GRAIN
 SIZE = KINDS_SIZE + 2 * HALF_SIZE
 """Bytes of a journal's file; a shorter one was truncated."""
@@ -99,6 +103,7 @@ class Journal:
         self._filling: mmap.mmap | None = None
         self._over = 0  # how many of the laps are read to their end
         self._read_at = 0  # the offset in the lap after them
+        self._books = 0  # how often bookkeeping was kept
 
     # --- the inbox's side -------------------------------------------------------------------------------
 
@@ -134,10 +139,9 @@ class Journal:
 
     def pin(self, text: bytes) -> bool:
         """Append an entry to the part that is never wiped, such as a kind; false if there is no room."""
-        try:
-            self._kinds.write(text)
-        except ValueError:
+        if self._kinds.tell() + len(text) > BOOKS_START:
             return False
+        self._kinds.write(text)
         return True
 
     # --- the writer's side ------------------------------------------------------------------------------
@@ -187,6 +191,22 @@ class Journal:
             self._halves[self._laps[0] % 2][:] = bytes(HALF_SIZE)
             self._over -= 1
             self._laps.popleft()  # after the wipe: from now on the game may fill this half
+
+    def keep_books(self, position: int, books: str | None) -> None:
+        """Keep the bookkeeping of an outbox that is in memory only, as of a position; `None` if it is on the disk.
+
+        It is written beside the last one, so a kill leaves one of them whole. If it is too large, none is kept: then
+        the next launch has what the disk has.
+        """
+        text = entry(BOOKS, (self._books, position, books)) if books is not None else b""
+        if len(text) > BOOKS_SIZE:
+            text = b""
+        if not text:
+            self._kinds[BOOKS_START:] = bytes(2 * BOOKS_SIZE)
+            return
+        start = BOOKS_START + self._books % 2 * BOOKS_SIZE
+        self._kinds[start : start + len(text)] = text
+        self._books += 1
 
     def stored(self, position: int, sent: int) -> None:
         """Note the positions up to which the database has all records, and up to which all were delivered.

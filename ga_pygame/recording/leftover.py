@@ -12,6 +12,7 @@ from ga_pygame.clock import CountedIds, wall_now
 from ga_pygame.events import SessionEnd, User
 from ga_pygame.recording import journal_files, marshalled
 from ga_pygame.recording.entries import (
+    BOOKS,
     KIND,
     LAP,
     ROW_SIZE,
@@ -27,6 +28,8 @@ from ga_pygame.recording.entries import (
     time_of,
 )
 from ga_pygame.recording.journal import (
+    BOOKS_SIZE,
+    BOOKS_START,
     EARLIER_SECONDS,
     FILE_HEAD,
     HALF_SIZE,
@@ -56,6 +59,7 @@ class Leftover:
         sent: The position up to which all records were delivered.
         unreadable: About how many events cannot be read.
         began: The position of each session's first stamp, by session id; -1 if an earlier lap may have had it.
+        books: The position and the text of the last `Journal.keep_books`, if there is one.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -66,6 +70,7 @@ class Leftover:
         self._earlier: list[int] = []  # positions behind records before `committed` that are still there
         self.unreadable = 0
         self.began: dict[str, int] = {}
+        self.books: tuple[int, str] | None = None
         self.records: list[tuple[int, Record]] = []
         if not any(content):  # killed before it wrote the head, or not written back
             return
@@ -81,6 +86,7 @@ class Leftover:
         stored, sent = journal_files.STORED.unpack_from(content, journal_files.STORED_AT)
         if sent <= stored <= self.committed:  # else one of them is damaged
             self.stored, self.sent = stored, sent
+        self.books = _books(content)
         seed = content[journal_files.SEED_AT : journal_files.SEED_AT + SEED_SIZE]
         if any(seed):  # else an earlier version wrote the file
             self._ids = CountedIds(seed)
@@ -120,7 +126,7 @@ class Leftover:
         """Read the records of both halves, oldest lap first; `None` in place of an invalid one."""
         halves = self._halves(content)
         replay = Replay()
-        for _, body in _bodies(_found(content[:KINDS_SIZE], KINDS_START), KIND, STAMP):
+        for _, body in _bodies(_found(content[:BOOKS_START], KINDS_START), KIND, STAMP):
             with contextlib.suppress(Exception):  # invalid: records that need it are counted
                 replay.learn(body)
         for half in halves:
@@ -197,6 +203,15 @@ class Leftover:
             lap += 1
         first = [at for one in found[:32] if (at := time_of(one)) is not None]
         return lap, _middle(first) - EARLIER_SECONDS if lap and first else 0.0
+
+
+def _books(content: bytes) -> tuple[int, str] | None:
+    """Find the newest bookkeeping that is whole."""
+    starts = range(BOOKS_START, KINDS_SIZE, BOOKS_SIZE)
+    parts = (content[start : start + BOOKS_SIZE] for start in starts)
+    found = [body.value for part in parts for _, body in _bodies(_found(part, 0), BOOKS)]
+    sound = [one for one in found if type(one) is tuple and [type(part) for part in one] == [int, int, str]]
+    return max(sound)[1:] if sound else None
 
 
 def _is_cut_off(content: bytes) -> bool:

@@ -37,6 +37,10 @@ class LockedError(OutboxError):
     """Another process is writing; the same call may succeed in a moment."""
 
 
+class NotLastingError(OutboxError):
+    """The outbox is in memory now, and what is to be stored must outlive the process."""
+
+
 class MigrationError(OutboxError):
     """A statement that upgrades an older file is wrong: a defect of ours. The file stays as it is."""
 
@@ -246,6 +250,10 @@ class Outbox(Protocol):
         """
         ...
 
+    def journal_books(self) -> str | None:
+        """Return the bookkeeping as of `journal_done`, for a next launch; `None` if it is on the disk."""
+        ...
+
     def journal_sent(self, position: int) -> int:
         """Return the position up to which this process knows all records to be delivered to all destinations.
 
@@ -324,3 +332,7 @@ def sum_record(slot: str, value: float, key: str) -> StoredRecord:
     """Turn a frozen sum into a record."""
     text = json.dumps({"slot": slot, "value": value, "key": key})
     return StoredRecord(0, "", "sum", 0.0, None, text.encode()[1:])
+
+
+def no_books() -> None:
+    """Return that there is no bookkeeping besides the outbox's own; see `Outbox.journal_books`."""

@@ -27,11 +27,18 @@ from ga_pygame.delivery.outbox.contract import (
     Told,
     Transaction,
 )
-from ga_pygame.delivery.outbox.file import BUSY_SECONDS, DamagedError, NewerSchemaError, read_values
+from ga_pygame.delivery.outbox.file import (
+    BUSY_SECONDS,
+    DamagedError,
+    GoneError,
+    NewerSchemaError,
+    OlderSchemaError,
+    read_values,
+)
 from ga_pygame.delivery.outbox.launches import Launches
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
-from ga_pygame.delivery.outbox.memory_slices import Slice, Slices
-from ga_pygame.delivery.outbox.sqlite import OPEN_SECONDS, GoneError, OlderSchemaError, SqliteOutbox
+from ga_pygame.delivery.outbox.memory_slices import Slices
+from ga_pygame.delivery.outbox.sqlite import OPEN_SECONDS, SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics, Drop
 
 T = TypeVar("T")
@@ -40,11 +47,8 @@ PATIENCE_SECONDS = 5.0
 """The time for which another process may lock the file before events get their numbers in memory, where two copies of a
 game may give the same `transaction_num` or `session_num`. Until then events wait in the journal, without numbers."""
 
-FIRST_RETRY_SECONDS = 0.1
-"""Time until the first retry of the disk; it doubles with each retry."""
-
-MAX_RETRY_SECONDS = 5.0
-"""The longest time between two retries of the disk."""
+FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.1, 5.0
+"""The time until the first retry of the disk, which doubles with each retry, and the longest one."""
 
 
 class FailoverOutbox:
@@ -86,8 +90,7 @@ class FailoverOutbox:
         self._damage: OutboxError | None = None
         self._delivered: dict[str, int] = {}  # the last id sent from the file that was set aside, by destination
         self._aside: Path | None = None  # the new path of a damaged file that is being moved
-        self._slices = Slices()
-        self._journal_done = 0
+        self._slices = Slices(self._memory, kept.journal_position(self._launch))
         self._is_another = False  # whether earlier launches used another file
         self._has_saved = False  # whether the records of set-aside files are copied, also those of earlier launches
         if path is None:
@@ -333,11 +336,7 @@ class FailoverOutbox:
             except OutboxError as error:
                 self._to_memory(error)
         self._numbered_in_memory = True
-        first, key = self._memory.next_id, kept.journal_position(self._launch)
-        before = kept.count(self._memory.values.get(key))
-        result = self._memory.transact(work)
-        self._slices.add(Slice(first, self._memory.next_id, before, kept.count(self._memory.values.get(key))))
-        return result
+        return self._slices.transact(work)
 
     @property
     def launch(self) -> str:
@@ -348,10 +347,11 @@ class FailoverOutbox:
 
     def journal_done(self, position: int) -> int:
         if not self._in_memory:
-            self._journal_done = position
-            return position
-        self._journal_done = max(self._journal_done, self._slices.done(self._memory.oldest))
-        return self._journal_done
+            self._slices.position = position
+        return self._slices.look()
+
+    def journal_books(self) -> str | None:
+        return self._slices.books() if self._in_memory else None
 
     def journal_sent(self, position: int) -> int:
         return self._disk.journal_sent(position) if self._disk is not None and not self._in_memory else 0
@@ -368,8 +368,6 @@ class FailoverOutbox:
     def dead_launches(self) -> Sequence[DeadLaunch]:
         try:
             found = self._disk.dead_launches() if self._disk and not self._in_memory else ()
-            # If the disk fails before they are recovered, the memory outbox ends them and must know that they are open.
-            self._memory.elsewhere |= {session.session_id for dead_launch in found for session in dead_launch.sessions}
             return [replace(dead_launch, is_of_this_file=False) for dead_launch in found] if self._is_another else found
         except OutboxError as error:
             self._note(error, self._disk, "what earlier launches left cannot be read now")
@@ -426,7 +424,7 @@ class FailoverOutbox:
     @property
     def unsaved(self) -> int:
         """Return how many records are in memory only."""
-        return len(self._memory) - self._slices.in_journal(self._memory.count_between) if self._in_memory else 0
+        return self._slices.unsaved if self._in_memory else 0
 
     def give_up(self) -> int:
         before, self._has_given_up = self._has_given_up, True  # first, or `save` could count the same records again

@@ -29,6 +29,14 @@ class NewerSchemaError(OutboxError):
     """The file was written by a newer version of the package."""
 
 
+class OlderSchemaError(OutboxError):
+    """The file must be migrated first."""
+
+
+class GoneError(OutboxError):
+    """The file was removed or replaced while it was in use."""
+
+
 class DamagedError(OutboxError):
     """The file is no database, or cannot be read in parts."""
 

@@ -131,9 +131,11 @@ class Launches:
 
     def _take_lock_of(self, launch: str) -> bool:
         """Take a dead launch's lock, so that only one process recovers it; false if it is alive."""
+        if launch in self._dead_locks:  # it could not be recovered yet
+            return True
         lock = self._lock_file(launch)
         try:
-            if launch in self._dead_locks or not lock.acquire():
+            if not lock.acquire():
                 return False
         except OSError:  # a foreign file is at that path
             return False

@@ -6,7 +6,6 @@ A disk may be full for hours, so the time of each operation depends on the recor
 from __future__ import annotations
 
 import itertools
-import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import TypeVar
 
 from ga_pygame import kept
 from ga_pygame.clock import new_id, yield_gil
+from ga_pygame.delivery.outbox.books import Books
 from ga_pygame.delivery.outbox.contract import (
     MAX_REJECTED,
-    MIN_SUM,
     PROTECTED,
     Batch,
     DeadLaunch,
@@ -27,9 +26,9 @@ from ga_pygame.delivery.outbox.contract import (
     Transaction,
     as_new_record,
     cut,
-    refusal,
-    sum_record,
+    no_books,
 )
+from ga_pygame.delivery.outbox.memory_sums import MemorySums
 from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.kept import COUNTERS, USER_ID, KeptKey
 from ga_pygame.protocol import StoredRecord
@@ -51,12 +50,9 @@ class MemoryOutbox:
     """
 
     def __init__(self, destinations: Sequence[str], summing: Sequence[str] = (), told: Told | None = None) -> None:
-        self._told = told or Told()
         self._destinations = tuple(destinations)
         self._summing = frozenset(summing)
-        self._additions: deque[tuple[str, str, float]] = deque()  # appended by the writer, taken by the uploaders
-        self._sums: dict[tuple[str, str], float] = {}
-        self._frozen: dict[tuple[str, str], tuple[float, str]] = {}
+        self.sums = MemorySums(told or Told())
         self._lock = Lock()  # for writer and uploaders; the game thread never takes it
         self._records: dict[int, StoredRecord] = {}
         self._waiting: dict[str, dict[int, None]] = {name: {} for name in destinations}  # ids in order
@@ -68,7 +64,6 @@ class MemoryOutbox:
         self.values: dict[KeptKey, str] = {}
         self.attempts: Counter[str] = Counter()
         self.sessions: dict[str, OpenSession | None] = {}  # None: ended here, may be open on the disk
-        self.elsewhere: set[str] = set()  # dead launches' sessions that are open on the disk and that this launch ends
         self.rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
         self._known_values: dict[KeptKey, str] = {}
         self._known_attempts: dict[str, int] = {}
@@ -113,6 +108,7 @@ class MemoryOutbox:
     def journal_sent(self, position: int) -> int:  # noqa: ARG002 - nothing of it is on a disk
         return 0
 
+    journal_books = staticmethod(no_books)
     is_on_disk = is_lasting = True  # memory is its final place, unless it stands in for a disk
 
     def dead_launches(self) -> Sequence[DeadLaunch]:
@@ -125,7 +121,10 @@ class MemoryOutbox:
         if destination in self._leased:
             return None
         if destination in self._summing:
-            return self._lease_sum(destination)
+            batch = self.sums.lease(destination, self)
+            if batch is not None:
+                self._leased[destination] = 0
+            return batch
         with self._lock:
             records, more = cut(map(self._records.__getitem__, self._waiting[destination]), max_events, max_bytes)
             if not records:
@@ -145,41 +144,9 @@ class MemoryOutbox:
         end = max(itertools.takewhile(lambda one: one <= newest, self._ends), default=0)
         return [record for record in records if record.id <= end] or records
 
-    def _lease_sum(self, destination: str) -> Batch | None:
-        frozen = [place for place in tuple(self._frozen) if place[0] == destination]
-        if not frozen:
-            frozen = self._freeze(destination)
-        if not frozen:
-            return None
-        self._leased[destination] = 0
-        record = sum_record(frozen[0][1], *self._frozen[frozen[0]])
-        return Batch(destination, [record], self, more=len(frozen) > 1)
-
-    def _freeze(self, destination: str) -> list[tuple[str, str]]:
-        self._add_up()
-        frozen = []
-        for place, value in tuple(self._sums.items()):
-            if place[0] == destination:
-                if abs(value) >= MIN_SUM:
-                    self._frozen[place] = (value, new_id())
-                    frozen.append(place)
-                del self._sums[place]
-        return frozen
-
-    def _add_up(self) -> None:
-        for _ in range(len(self._additions)):
-            destination, slot, amount = self._additions.popleft()
-            added = kept.amount(amount)
-            total = None if added is None else kept.amount(self._sums.get((destination, slot), 0.0) + added)
-            if total is None:
-                self._told.refused(refusal(destination, amount))
-            else:
-                self._sums[destination, slot] = total
-
     def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
         if batch.destination in self._summing:
-            slot = json.loads(b"{" + batch.records[0].payload)["slot"]
-            self._frozen.pop((batch.destination, slot), None)
+            self.sums.settle(batch)
             self.rejected.extend(rejected)
             self.release(batch)
             return
@@ -254,10 +221,6 @@ class MemoryOutbox:
             if not self._ends or self._ends[-1] < last:
                 self._ends.append(last)
 
-    def add_to_sums(self, additions: Sequence[tuple[str, str, float]]) -> None:
-        """Queue amounts for sums: destination, slot, amount."""
-        self._additions.extend(additions)
-
     def take_over(
         self, values: Mapping[KeptKey, str], attempts: Mapping[str, int], sessions: Mapping[str, OpenSession]
     ) -> None:
@@ -285,12 +248,15 @@ class MemoryOutbox:
             transaction.add([as_new_record(record)], wanted)
             if place % _YIELD_AFTER_POURED == 0:
                 yield_gil()
-        self._add_up()
-        for (destination, slot), amount in self._sums.items():
-            transaction.add_to_sum(destination, slot, amount)
-        for (destination, slot), (amount, key) in self._frozen.items():  # it may have been delivered
-            transaction.add_to_sum(destination, slot, amount, key)
+        self.sums.pour(transaction)
         return deleted
+
+    def books(self) -> Books:
+        """Return what the disk does not know of the counters, attempts and sessions. For the writer's thread."""
+        counters = {key: kept.count(self.values.get(key)) - kept.count(self._known_values.get(key)) for key in COUNTERS}
+        known = self._known_attempts
+        attempts = {level: number for level, number in self.attempts.items() if number != known.get(level, 0)}
+        return Books(counters, attempts, dict(self.sessions))
 
     def _pour_counters(self, transaction: Transaction) -> None:
         for key in self._known_values.keys() - self.values.keys():
@@ -327,9 +293,7 @@ class MemoryOutbox:
             for queue in self._waiting.values():
                 queue.clear()
         self.sessions.clear()
-        self._additions.clear()
-        self._sums.clear()
-        self._frozen.clear()
+        self.sums.clear()
         self.was_cleared = False
         self.take_over(self.values, {}, {})
 
@@ -413,8 +377,7 @@ class _MemoryTransaction:
         self._sessions[session.session_id] = session
 
     def delete_session(self, session_id: str) -> bool:
-        is_elsewhere = session_id not in self._sessions and session_id in self._outbox.elsewhere
-        known = is_elsewhere or self._sessions.get(session_id) is not None
+        known = self._sessions.get(session_id) is not None
         self._sessions[session_id] = None
         return known
 
@@ -436,6 +399,6 @@ class _MemoryTransaction:
     def commit(self) -> None:
         outbox = self._outbox
         outbox.values, outbox.attempts, outbox.sessions = self._values, self._attempts, self._sessions
-        outbox.add_to_sums(self._additions)
+        outbox.sums.add(self._additions)
         self._append()
         outbox.end_transaction()

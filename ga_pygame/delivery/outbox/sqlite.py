@@ -27,17 +27,19 @@ from ga_pygame.delivery.outbox.contract import (
     Batch,
     DeadLaunch,
     LockedError,
-    OutboxError,
     Rejected,
     Told,
     Transaction,
     cut,
+    no_books,
     sum_record,
 )
 from ga_pygame.delivery.outbox.file import (
     BUSY_SECONDS,
     DamagedError,
+    GoneError,
     NewerSchemaError,
+    OlderSchemaError,
     connect,
     read_values,
     reading,
@@ -191,6 +193,7 @@ class SqliteOutbox:
         return self._sent.until(min((self.delivered.get(name, 0) for name in self._destinations), default=0))
 
     is_on_disk = True
+    journal_books = staticmethod(no_books)
 
     def journal_path(self) -> Path | None:
         return self.launches.journal_of(self.launch)
@@ -417,14 +420,6 @@ class SqliteOutbox:
 
     def _lock_file(self, name: str) -> FileLock:
         return FileLock(self.path.parent / f"{name}.lock")
-
-
-class OlderSchemaError(OutboxError):
-    """The file must be migrated first."""
-
-
-class GoneError(OutboxError):
-    """The file was removed or replaced while it was in use."""
 
 
 def read_value(path: Path, key: KeptKey, seconds: float = 0.0) -> str | None:
