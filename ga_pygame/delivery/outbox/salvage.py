@@ -227,7 +227,7 @@ def _readable_blocks(damaged: sqlite3.Connection) -> Iterator[Row]:
 
 def _readable_rows(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
     """Read the rows of a query up to the first damaged one."""
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):  # the latter if the name of a column is damaged
         yield from damaged.execute(query)
 
 
