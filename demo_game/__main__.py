@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from ga_pygame.addresses import address
@@ -21,13 +22,21 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m demo_game", description="Sky Hopper, the demo of ga_pygame.")
     parser.add_argument("--bot", action="store_true", help="let the bot play")
     parser.add_argument("--seed", type=int, help="the bot's chance; the same seed plays the same game (bot: 1)")
+    parser.add_argument(
+        "--players", type=int, default=0, metavar="N", help="with --bot: simulate two weeks of N players, in seconds"
+    )
     parser.add_argument("--levels", type=int, default=3, choices=(1, 2, 3), help="how many levels (3)")
     parser.add_argument("--no-collector", action="store_true", help="start no collector")
     parser.add_argument("--screenshot", action="append", default=[], metavar="FILE", help="save a picture of the game")
     parser.add_argument(
         "--after", action="append", type=float, default=[], metavar="SECONDS", help="of play, one per --screenshot (10)"
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.players < 0 or (options.players and not options.bot):
+        parser.error("--players takes a number of players, 1 or more, and needs --bot")
+    if options.players and options.no_collector:
+        parser.error("--players needs a collector, for its events")
+    return options
 
 
 def has_display() -> bool:
@@ -37,10 +46,11 @@ def has_display() -> bool:
     return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the demo."""
-    options = parse(arguments)
-    if not has_display():
+def choose_drivers(options: argparse.Namespace) -> bool:
+    """Set pygame's drivers, without a window if nobody can or need see it; return whether there is none."""
+    if options.players:
+        os.environ["SDL_VIDEODRIVER"] = "dummy"
+    elif not has_display():
         print("No display here: the bot plays, and nobody sees it.")
         os.environ["SDL_VIDEODRIVER"] = "dummy"
         options.bot = True
@@ -48,6 +58,13 @@ def main(arguments: list[str] | None = None) -> int:
     if fast:
         os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    return fast
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo."""
+    options = parse(arguments)
+    fast = choose_drivers(options)
     from .local_collector import LocalCollector, fetch_summary, print_summary  # noqa: PLC0415 - after the environment
 
     try:
@@ -66,12 +83,18 @@ def main(arguments: list[str] | None = None) -> int:
                 print("Playing on without it: nothing is recorded.")
         if url:
             print(f"Watch the events arrive: {url}", flush=True)
-        play(options, url, fast)
+        if not options.players:
+            play(options, url, fast)
+        elif problem := simulate_players(options, url):
+            print(problem)
+            return 1
         summary = fetch_summary(url) if url else None
         if summary is not None:
             print_summary(summary)
         elif url:
             print(f"The collector at {url} gave no summary.")
+        if options.players and local.url:
+            leave_open(local.url)
     except KeyboardInterrupt:
         print("Stopped.")
         return 130
@@ -122,6 +145,7 @@ def play(options: argparse.Namespace, url: str, fast: bool) -> None:
         with ga_pygame.Tracker(
             collector=url or None,
             build="1.0.0",
+            who="bot" if options.bot else None,
             destinations=services.destinations if services else None,
             currencies=COINS,
             item_types=ITEM_TYPES,
@@ -129,6 +153,31 @@ def play(options: argparse.Namespace, url: str, fast: bool) -> None:
         ) as tracker:
             Game(tracker, settings, services).run()
         pygame.quit()
+
+
+def leave_open(url: str) -> None:
+    """Wait until the person at the terminal has looked at the page; do not wait for a program."""
+    if sys.stdin.isatty():
+        input(f"Look at the page: {url}. Enter ends the collector. ")
+
+
+def simulate_players(options: argparse.Namespace, url: str) -> str:
+    """Simulate players up to the last midnight; return why that went wrong, "" if it did not."""
+    if not url:
+        return "The simulated players need a collector."
+    from .players import DAY, simulate  # noqa: PLC0415 - the environment chooses its drivers
+
+    seed = options.seed if options.seed is not None else 1
+    midnight = time.time() // DAY * DAY
+    with tempfile.TemporaryDirectory() as folder:
+        totals = simulate(url, options.players, seed=seed, until=midnight, folder=Path(folder))
+    if totals.problem:
+        return f"The collector at {url} does not answer any more: {totals.problem}"
+    print(
+        f"{totals.players} players started builds {', '.join(sorted(totals.builds))} {totals.launches} times: "
+        f"{totals.completes} levels completed, {totals.purchases} purchases, {totals.crashes} crashes."
+    )
+    return ""
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from ga_pygame.forms import (
     MAX_DECLARED,
     Address,
     Boolean,
+    Choice,
     Destinations,
     DimensionValues,
     Folder,
@@ -39,6 +40,9 @@ SANDBOX_SECRET_KEY = "16813a12f718bc5c620f56944e1abc3ea13ccbac"  # noqa: S105 - 
 
 OTHER_VARIABLES = frozenset({"GA_PYGAME_BENCH", "GA_PYGAME_GAMES"})
 """Environment variables of this package that are not knobs of a tracker."""
+
+PLAYER, DEVELOPER, _ = WHO = ("player", "developer", "bot")
+"""Who plays; only events of the last two are marked: see `rules.WHO_FIELD`."""
 
 _UPLOAD_SECONDS = 20.0
 _UPLOAD_SECONDS_TO_COLLECTOR = 1.0
@@ -140,12 +144,33 @@ class Config:
         Boolean(),
     )
 
+    attempt_seconds: bool = _knob(
+        True, "add the time in an attempt to its Fail and Complete, as custom field `seconds`", Boolean()
+    )
+    who: str | None = _knob(
+        None,
+        "who plays: player, developer or bot; default: developer if a program in source sends to a collector",
+        Choice(WHO),
+        env="WHO",
+    )
+
     def __post_init__(self) -> None:
         for one in fields(self):
             object.__setattr__(self, one.name, _formed(one, getattr(self, one.name)))
         check_keys(self.game_key, self.secret_key)
         if (self.game_key is None) != (self.secret_key is None):
             raise ValueError("game_key and secret_key belong together: give both or none")
+
+
+def who_plays(config: Config) -> str | None:
+    """Return the value of the custom field `rules.WHO_FIELD` on all events; `None` for a player's, which have none."""
+    if config.who is not None:
+        return None if config.who == PLAYER else config.who
+    if not config.collector:
+        return None
+    from ga_pygame import program  # noqa: PLC0415 - only with a collector
+
+    return None if program.is_built() else DEVELOPER
 
 
 def upload_seconds(config: Config) -> float:

@@ -134,6 +134,23 @@ class Word(NamedTuple):
         return str.__str__(value)
 
 
+class Choice(NamedTuple):
+    """One of a few strings."""
+
+    values: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        return f"one of {', '.join(self.values)}"
+
+    def __call__(self, name: str, value: object) -> str:
+        value = _python_value(value)
+        text = str.__str__(value) if isinstance(value, str) else None
+        if text not in self.values:
+            raise wrong(name, value, f"must be {self.words}")
+        return text
+
+
 class Seconds(NamedTuple):
     """A number of seconds.
 

@@ -11,6 +11,12 @@ _GENERAL = frozenset({"__main__", "main", "game", "app", "run", "start", "play"}
 _MAX_NAME = 40
 
 
+def is_built() -> bool:
+    """Return whether the game was built into an executable, which players run; else it runs from source."""
+    compiled = getattr(sys.modules.get("__main__"), "__compiled__", None)
+    return compiled is not None or bool(getattr(sys, "frozen", False))
+
+
 def name() -> str:
     """Return a name that is equal at each launch of a game and differs between games.
 
@@ -20,7 +26,7 @@ def name() -> str:
     """
     main = sys.modules.get("__main__")
     compiled = getattr(main, "__compiled__", None)
-    if compiled is not None or getattr(sys, "frozen", False):
+    if is_built():
         # A one-file build of Nuitka unpacks itself and runs another executable than the player started.
         started = getattr(compiled, "original_argv0", None)
         return _readable(started if isinstance(started, str) and started else sys.executable or "game")

@@ -81,6 +81,10 @@ secret_key = Pattern("[0-9a-f]{40}", "40 lower-case hexadecimal digits", "REST v
 
 MAX_ERROR_MESSAGE = message.longest
 MAX_CUSTOM_FIELDS = 50
+WHO_FIELD = "ga_who"
+"""The custom field that says who plays: `developer` or `bot`; a player's events have none. Source: ours."""
+SECONDS_FIELD = "seconds"
+"""The custom field of Fail and Complete with the attempt's seconds of focus, one decimal. Source: ours."""
 _CUSTOM_FIELDS_SOURCE = "SDK, Custom event fields"
 custom_field_key = Pattern(
     "[A-Za-z0-9_]{1,64}", "1 to 64 letters, digits or _", _CUSTOM_FIELDS_SOURCE, allowed="[A-Za-z0-9_]"

@@ -19,15 +19,16 @@ from ga_pygame.config import (
     data_folder,
     shared_folder,
     upload_seconds,
+    who_plays,
 )
 from ga_pygame.delivery.closing import Closing, Ending
 from ga_pygame.delivery.consent_mark import ConsentMark
-from ga_pygame.delivery.encoder import Encoder
+from ga_pygame.delivery.encoder import Encoder, OwnFields
 from ga_pygame.delivery.foreign import Foreign, amounts_of
 from ga_pygame.delivery.intake import Intake
 from ga_pygame.delivery.outbox.contract import Transaction
 from ga_pygame.delivery.runner import Worker
-from ga_pygame.delivery.slice_writer import Heartbeat
+from ga_pygame.delivery.slice_writer import Heartbeat, Playing
 from ga_pygame.delivery.uploader import FlushDone, Timing, Uploader
 from ga_pygame.delivery.writer import FRAMES_SECONDS, Writer
 from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation, SummingDestination
@@ -182,9 +183,9 @@ class Delivery:
         self._writer = Writer(
             self._intake,
             self._outbox,
-            Encoder(clock, amounts, _wanted_by(targets)),
+            Encoder(clock, amounts, _wanted_by(targets), OwnFields(config.attempt_seconds, who_plays(config))),
             diagnostics=diagnostics,
-            heartbeat=self._heartbeat,
+            playing=Playing(self._heartbeat, session.focused),
             urge=self._urge,
             max_outbox_bytes=config.max_outbox_bytes,
         )

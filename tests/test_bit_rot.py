@@ -179,6 +179,16 @@ def test_a_damaged_line_costs_only_itself() -> None:
     assert [one.payload for one in found] == [record(number).stored(1).payload for number in (0, 1, 2, 3, 5, 6, 7, 8)]
 
 
+def test_a_damaged_name_of_a_column_costs_no_event(tmp_path: Path) -> None:
+    """In the text of the tables; SQLite's answer about open sessions cannot be decoded then."""
+    fill(tmp_path / "game" / "outbox.sqlite3", closes=True)
+    place = (tmp_path / "game" / "outbox.sqlite3").read_bytes().index(b"_event_default_annotations")
+    path = flipped(tmp_path / "game", tmp_path / "flipped", "", [8 * place + 7])
+    launch = Launch(path)
+    check(launch)
+    assert len(launch.got["second"]) == EVENTS + 8
+
+
 def test_a_block_that_was_mended_is_counted_once(tmp_path: Path) -> None:
     """By whichever uploader meets it; the next launch finds it whole."""
     path = tmp_path / "game" / "outbox.sqlite3"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -501,3 +502,69 @@ def test_a_session_that_had_ended_is_not_ended_again(noted: Noted, path: Path) -
     noted.note(Design("last"), SessionEnd(7, "quit"))
     found = recover(outbox, path, row)
     assert [(event["category"], event.get("length")) for event in found] == [("design", None), ("session_end", 7)]
+
+
+ATTEMPT = OpenSession(SESSION.id, 1, 1.7e9, 1.7e9, None, 42.0, b'"user_id":"player"', "l:1", attempt_seconds=10.04)
+
+
+def seconds_of(found: list[dict[str, Any]]) -> list[tuple[str, Any]]:
+    return [(one["event_id"], one.get("custom_fields")) for one in found if one["category"] == "progression"]
+
+
+@pytest.mark.parametrize(
+    ("row", "fields"),
+    [
+        (ATTEMPT, {"seconds": 10.0}),
+        (replace(ATTEMPT, attempt_seconds=None), None),
+        (
+            replace(ATTEMPT, annotations=b'"user_id":"player","custom_fields":{"seed":1}'),
+            {"seed": 1, "seconds": 10.0},
+        ),
+        (replace(ATTEMPT, annotations=b'"user_id":"player","custom_fields":{"seconds":"x"}'), {"seconds": "x"}),
+        (replace(ATTEMPT, annotations=b'"user_id":"player","custom_fields":[1]'), [1]),
+    ],
+)
+def test_a_killed_attempt_has_the_time_of_its_row(path: Path, row: OpenSession, fields: Any) -> None:
+    """As exact as the length of its session; without it if the row does not say it."""
+    Noted(path).journal.let_go()
+    outbox = MemoryOutbox(["test"])
+    outbox.transact(lambda transaction: transaction.save_session(row))
+    found = recover(outbox, path, row)
+    assert seconds_of(found) == [("Fail:l:1", fields)]
+    assert found[-1].get("custom_fields") == json.loads(b"{%b}" % row.annotations).get("custom_fields")
+
+
+SEED = CONTEXT.fields
+
+
+def test_the_time_of_a_replayed_attempt_goes_on_where_its_row_stopped(noted: Noted, path: Path) -> None:
+    """The records since the last heartbeat are no pause; an attempt that began among them counts from its Start."""
+    noted.note(Progression(Status.COMPLETE, ("l", "1")), at=1000.5)
+    noted.note(Progression(Status.START, ("l", "2")), at=1000.6)
+    noted.note(Progression(Status.FAIL, ("l", "2")), at=1001.0)
+    noted.note(Progression(Status.START, ("l", "3")), at=1001.0)
+    noted.note(Design("last"), at=1001.3)
+    found = recover(MemoryOutbox(["test"]), path, ATTEMPT)
+    assert seconds_of(found) == [
+        ("Complete:l:1", {"seed": 1, "seconds": 10.5}),
+        ("Start:l:2", SEED),
+        ("Fail:l:2", {"seed": 1, "seconds": 0.4}),
+        ("Start:l:3", SEED),
+        ("Fail:l:3", {"seed": 1, "seconds": 0.3}),
+    ]
+
+
+def test_a_time_that_nobody_knows_is_left_out(noted: Noted, path: Path) -> None:
+    """Long after the last heartbeat the game may have been paused."""
+    noted.note(Progression(Status.FAIL, ("l", "1")), at=1009.0)
+    noted.note(Progression(Status.START, ("l", "1")), at=1009.5)
+    found = recover(MemoryOutbox(["test"]), path, ATTEMPT)
+    assert seconds_of(found) == [("Fail:l:1", SEED), ("Start:l:1", SEED), ("Fail:l:1", SEED)]
+
+
+def test_a_gap_after_the_last_heartbeat_leaves_the_rows_time(noted: Noted, path: Path) -> None:
+    """As it leaves the session's length."""
+    noted.note(Design("later"), at=1009.0)
+    found = recover(MemoryOutbox(["test"]), path, ATTEMPT)
+    assert seconds_of(found) == [("Fail:l:1", {"seed": 1, "seconds": 10.0})]
+    assert found[-1]["length"] == 42

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ga_pygame import kept
-from ga_pygame.delivery.outbox.open_session import MAX_WALLET_FLOWS, lost_flows, session_of
+from ga_pygame.delivery.outbox.open_session import MAX_WALLET_FLOWS, launch_of, lost_flows, session_of
 
 said_causes: list[str] = []
 
@@ -54,6 +54,8 @@ ROW = (
     b'"user_id":"p","session_num":3',
     "forest:1",
     '[["Sink","gold","a","b",2]]',
+    "launch",
+    7.5,
 )
 
 
@@ -78,6 +80,9 @@ ROW = (
         (7, 5, None),
         (8, "{}", {}),
         (8, "[" * 100_000, {}),
+        (10, "long", None),
+        (10, -1.0, None),
+        (10, float("nan"), None),
         (8, '[["Sink","g0ld","a","b",2],["Sink","gold","a","b",1e999],["Source","gold","a","b",1]]', None),
     ],
 )
@@ -91,10 +96,21 @@ def test_each_column_of_a_session_has_its_default(place: int, wrong: object, def
         assert row.wallet == {("Source", "gold", "a", "b"): 1.0}
     else:
         assert row is not None
-        assert astuple(row)[place] == default
+        assert astuple(row)[min(place, 9)] == default
     sound = session_of(ROW)
     assert sound is not None
+    assert sound.attempt_seconds == 7.5
     assert sound.wallet == {("Sink", "gold", "a", "b"): 2.0}
+
+
+def test_a_session_of_an_earlier_version_has_no_time_of_its_attempt() -> None:
+    """A damaged file may be of any version; what is no such row is no session of any launch."""
+    row = session_of(ROW[:-1])
+    assert row is not None
+    assert (row.attempt, row.attempt_seconds) == ("forest:1", None)
+    assert launch_of(ROW) == launch_of(ROW[:-1]) == "launch"
+    assert session_of(ROW[:5]) is None
+    assert launch_of(ROW[:5]) is None
 
 
 def test_what_cannot_be_read_later_is_not_kept() -> None:
@@ -109,7 +125,7 @@ def test_flows_that_are_not_read_are_counted() -> None:
     """Whether one is wrong, there are too many, or nothing can be read."""
     flows = [["Sink", "gold", "a", f"b {number}", 1] for number in range(MAX_WALLET_FLOWS + 5)]
     for found, lost in ((json.dumps(flows), 5), (json.dumps([*flows[:9], ["?"]]), 1), ("[Infinity]", 1), ("[]", 0)):
-        row = session_of((*ROW[:8], found))
+        row = session_of((*ROW[:8], found, *ROW[9:]))
         assert row is not None
         assert lost_flows(found, row.wallet) == lost
 

@@ -197,6 +197,7 @@ def as_version_2(path: Path, kept: str = "1") -> None:
             "ALTER TABLE blocks DROP COLUMN checks",
             "ALTER TABLE destinations DROP COLUMN seal",
             "DROP TABLE tally",
+            "ALTER TABLE session_end DROP COLUMN attempt_seconds",
             "PRAGMA user_version = 2",
             "PRAGMA application_id = 0",
         ):

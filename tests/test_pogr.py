@@ -117,7 +117,7 @@ class Rig:
         now = self.clock.monotonic()
 
         def work(transaction: Transaction) -> WriterState:
-            slice_writer = SliceWriter(self.state, transaction, self.encoder)
+            slice_writer = SliceWriter(self.state, transaction, self.encoder, lambda at: at - self.session.started)
             for event in events:
                 slice_writer.take(Record(event, self.session, self.context, now, fields))
             slice_writer.finish(now, None)
@@ -237,13 +237,14 @@ def test_custom_fields_go_along(rig: Rig) -> None:
 
 
 def test_an_attempts_duration_goes_along(rig: Rig) -> None:
-    """Seconds since the attempt's own Start; none if that was never seen."""
+    """Seconds of focus since the attempt's own Start, as in its custom fields; none if that was never seen."""
     rig.report(User(), Progression(Status.START, ("forest",)))
     rig.clock.advance(12.34)
     rig.report(Progression(Status.COMPLETE, ("forest",)), Progression(Status.FAIL, ("forest",)))
     rig.send()
     data = [body["event_data"] for _, _, body in rig.service.calls[2:]]
     assert [one.get("duration_s") for one in data] == [None, 12.3, None]
+    assert [one.get("fields") for one in data] == [None, {"seconds": 12.3}, None]
 
 
 @pytest.mark.parametrize("reason", ["quit", "pause", "crash", "closed"])

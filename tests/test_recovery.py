@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -48,6 +49,7 @@ from ga_pygame.recording.entries import EVENT, entry
 from ga_pygame.recording.journal import BOOKS_SIZE, BOOKS_START, SIZE
 from ga_pygame.recording.leftover import Leftover
 from ga_pygame.records import Context, SessionRef
+from ga_pygame.rules import WHO_FIELD
 from ga_pygame.testing import ManualClock
 from tests.effort import examples
 from tests.test_journal import CONTEXT, HALF, KINDS, SESSION, Noted, numbers
@@ -233,6 +235,17 @@ def test_a_session_row_that_makes_no_sense_ends_nothing_and_keeps_nobody(machine
     assert [event["event_id"] for event in found if event["category"] == "design"] == ["n:1", "n:2"]
     assert machine.launch() == []
     assert not path.exists()
+
+
+@pytest.mark.parametrize("who", [None, "developer", "bot"])
+def test_who_played_is_what_the_dead_launch_said(machine: Machine, who: str | None) -> None:
+    """A player's launch of the same game may find what its developer's left, or the other way round."""
+    mark = {"custom_fields": {WHO_FIELD: who}} if who is not None else {}
+    row = replace(ROW, annotations=json.dumps({**json.loads(b"{%b}" % ANNOTATIONS), **mark}).encode()[1:-1])
+    machine.dies(*numbers(1, 2), row=row)
+    found = machine.launch()
+    assert len(found) == 3
+    assert {event.get("custom_fields", {}).get(WHO_FIELD) for event in found} == {who}
 
 
 def test_a_session_whose_start_is_lost_is_begun(machine: Machine) -> None:

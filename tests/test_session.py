@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ga_pygame.engine.session import FLAP_SECONDS, Phase, Session
+from ga_pygame.engine.session import FLAP_SECONDS, KEPT_STATES, Phase, Session
 from ga_pygame.events import SessionEnd, User
 from ga_pygame.kinds import Event
 from ga_pygame.records import SessionRef
@@ -55,6 +55,29 @@ def test_a_session_starts_once_and_ends_once(log: Log) -> None:
     ]
     assert log.started == ["1"]
     assert log.ended == [("1", 30, "quit")]
+
+
+def test_focus_is_known_for_each_moment_of_a_launch() -> None:
+    """Across pauses and sessions; before the first session there was none, and long ago is not known."""
+    log = Log()
+    session = log.session
+    assert session.focused(99.0) == 0.0
+    session.start(100.0)
+    session.blur(110.0)
+    session.focus(115.0)
+    session.blur(120.0)
+    session.focus(150.0)
+    session.end(160.0, "quit")
+    moments = [100.0, 109.0, 112.0, 116.0, 130.0, 150.0, 155.0, 160.0, 999.0]
+    assert [session.focused(at) for at in moments] == [0.0, 9.0, 10.0, 11.0, 15.0, 15.0, 20.0, 25.0, 25.0]
+    assert [length for length, _, _ in log.ends] == [15, 10]
+    session.no_window()
+    session.start(200.0)
+    for second in range(KEPT_STATES):
+        session.blur(210.0 + second)
+        session.focus(210.5 + second)
+    assert session.focused(205.0) is None
+    assert session.focused(210.0 + KEPT_STATES) == 25.0 + 10.0 + KEPT_STATES
 
 
 def test_focus_lost_pauses_at_that_instant(log: Log) -> None:

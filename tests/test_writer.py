@@ -16,7 +16,7 @@ from ga_pygame.delivery.outbox.contract import LockedError, Outbox, OutboxError
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
 from ga_pygame.delivery.outbox.memory import MemoryOutbox, _MemoryTransaction
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
-from ga_pygame.delivery.slice_writer import Heartbeat
+from ga_pygame.delivery.slice_writer import Heartbeat, Playing
 from ga_pygame.delivery.writer import COMMIT_SECONDS, HEARTBEAT_SECONDS, MANY, SLICE, Writer
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import Business, Design, Flow, Progression, Resource, SessionEnd, Status, User, WalletChange
@@ -59,7 +59,7 @@ class Rig:
             self.outbox,
             Encoder(self.clock),
             diagnostics=self.diagnostics,
-            heartbeat=lambda _now: self.heartbeat,
+            playing=Playing(lambda _now: self.heartbeat, lambda at: at),
             urge=lambda: self.urged.append(self.clock.monotonic()),
             max_outbox_bytes=max_outbox_bytes,
         )

@@ -9,18 +9,31 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from ga_pygame.annotations import context_annotations, launch_annotations
 from ga_pygame.clock import Clock, CountedIds
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
 from ga_pygame.kinds import Event
 from ga_pygame.records import Context, Record, Repeated, SessionRef, new_tuple
+from ga_pygame.rules import MAX_CUSTOM_FIELDS, SECONDS_FIELD, WHO_FIELD
 
 Amounts = Callable[[Mapping[str, Any], str], Sequence[tuple[str, float]]]
 """A function from an event and its player to slots and the amounts added to them. See `protocol.SummingDestination`."""
 
 _REMEMBERED_CONTEXTS = 64
+
+
+class OwnFields(NamedTuple):
+    """The custom fields that the tracker adds to the game's own, which win; none is added to 50 fields.
+
+    Attributes:
+        seconds: Whether a Fail and a Complete get `SECONDS_FIELD`.
+        who: The value of `WHO_FIELD` on all events; `None` for a player's.
+    """
+
+    seconds: bool = True
+    who: str | None = None
 
 
 class Encoder:
@@ -30,6 +43,7 @@ class Encoder:
         clock: For wall-clock times.
         amounts: The `amounts` of each summing destination, by name.
         wanted_by: The destinations that want certain events, by `Event.wanted_by`.
+        own_fields: The custom fields that it adds.
     """
 
     def __init__(
@@ -37,10 +51,12 @@ class Encoder:
         clock: Clock,
         amounts: Mapping[str, Amounts] | None = None,
         wanted_by: Mapping[str, Sequence[str]] | None = None,
+        own_fields: OwnFields | None = None,
     ) -> None:
         self.clock = clock
         self.wanted_by = wanted_by or {}
         self._amounts = amounts or {}
+        self._own_fields = own_fields or OwnFields()
         self._shared: dict[tuple[Context, str, int, bool], bytes] = {}
         self._beginnings: dict[int, tuple[str, bytes, bytes, int] | None] = {}
         self._last_shared: tuple[SessionRef | None, Context | None, int, bytes] = (None, None, 0, b"")
@@ -54,8 +70,10 @@ class Encoder:
             if len(self._shared) >= _REMEMBERED_CONTEXTS:
                 self._shared.clear()
             said = {**launch_annotations(), **context_annotations(context)}
-            if not (with_fields and context.fields):
-                said.pop("custom_fields", None)
+            fields = self._with_who(context.fields or {}) if with_fields else {}
+            said.pop("custom_fields", None)
+            if fields:
+                said["custom_fields"] = fields
             own = {"session_id": session_id, "session_num": session_num}
             found = self._shared[key] = _encode_sound({**said, **own})[1:-1]
         return found
@@ -69,9 +87,21 @@ class Encoder:
         except Exception:  # noqa: BLE001 - whatever it is made of
             return False
 
-    def of(self, clock: Clock) -> Encoder:
-        """Return an encoder like this one for records of another process."""
-        return Encoder(clock, self._amounts, self.wanted_by)
+    def of(self, clock: Clock, who: str | None) -> Encoder:
+        """Return an encoder like this one for records of another process, which these played: see `OwnFields`."""
+        return Encoder(clock, self._amounts, self.wanted_by, self._own_fields._replace(who=who))
+
+    @property
+    def who(self) -> str | None:
+        """The mark of all events: see `OwnFields`."""
+        return self._own_fields.who
+
+    def _with_who(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        return _with(fields, WHO_FIELD, self._own_fields.who)
+
+    def with_seconds(self, fields: Mapping[str, Any], seconds: float | None) -> Mapping[str, Any]:
+        """Add the seconds of an attempt to custom fields; return the same mapping if there is nothing to add."""
+        return _with(fields, SECONDS_FIELD, seconds if self._own_fields.seconds else None)
 
     def add_to_sums(self, own: Mapping[str, Any], user_id: str, transaction: Transaction) -> None:
         """Add an event's amounts to the sums of the summing destinations."""
@@ -89,7 +119,7 @@ class Encoder:
         """Encode a record for the outbox; `own` has its event's own fields."""
         context, fields = record.context, record.fields
         if fields:
-            own["custom_fields"] = {**context.fields, **fields} if context.fields else fields
+            own["custom_fields"] = self._with_who({**context.fields, **fields} if context.fields else fields)
         shared = self.shared(context, session.id, session_num, with_fields=not fields)
         when = self.clock.wall(record.at)
         text = self.own(own, record.event_uuid)
@@ -113,6 +143,13 @@ class Encoder:
             self._last_shared = (session, context, session_num, shared)
         clock = self.clock
         return new_tuple(NewRecord, (session.id, category, clock.wall(at), clock.server_offset, shared, own, None))
+
+
+def _with(fields: Mapping[str, Any], name: str, value: float | str | None) -> Mapping[str, Any]:
+    """Return custom fields with one more; unchanged if it has no value or is there, or if there are 50."""
+    if value is None or name in fields or len(fields) >= MAX_CUSTOM_FIELDS:
+        return fields
+    return {**fields, name: value}
 
 
 _UNKNOWN = ("", b"", b"", 0)

@@ -12,9 +12,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from ga_pygame.clock import PastClock, yield_gil
-from ga_pygame.delivery.encoder import Encoder
+from ga_pygame.clock import Clock, PastClock, yield_gil
+from ga_pygame.delivery.encoder import Encoder, encode
 from ga_pygame.delivery.outbox.books import books_of
 from ga_pygame.delivery.outbox.contract import (
     DeadLaunch,
@@ -26,15 +27,16 @@ from ga_pygame.delivery.outbox.contract import (
     Transaction,
 )
 from ga_pygame.delivery.outbox.open_session import OpenSession
-from ga_pygame.delivery.slice_writer import SliceWriter, WriterState
+from ga_pygame.delivery.slice_writer import Focused, SliceWriter, WriterState, sent_seconds
 from ga_pygame.delivery.wallets import wallet_events
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import Progression, SessionEnd, Status, User
-from ga_pygame.kept import journal_position
+from ga_pygame.kept import from_json, journal_position
 from ga_pygame.kinds import Event
 from ga_pygame.recording.journal_files import NotOurs
 from ga_pygame.recording.leftover import Leftover, read_journal
 from ga_pygame.records import Record
+from ga_pygame.rules import WHO_FIELD
 
 _UNSAVED_SECONDS = 2.0
 """A session's row is refreshed twice a second; the time played since is shorter than this, also on a slow disk."""
@@ -90,7 +92,7 @@ def _recover(outbox: Outbox, dead_launch: DeadLaunch, encoder: Encoder, diagnost
     if leftover is None:
         return
     offset = dead_launch.sessions[0].clock_offset if dead_launch.sessions else None
-    past = encoder.of(PastClock(leftover.anchor, offset))
+    past = encoder.of(PastClock(leftover.anchor, offset), _who_played(dead_launch, encoder))
     lost = leftover.unreadable
     missing = 0
     if leftover.stored and dead_launch.is_of_this_file:
@@ -160,11 +162,15 @@ def replay(transaction: Transaction, dead_launch: DeadLaunch, leftover: Leftover
         first = records[0].session
         running = sessions.get(first.id) if first is not None else None
         running = running or (list(sessions.values())[-1] if sessions else None)
-        state = WriterState(attempt=running.attempt, session=running) if running is not None else WriterState()
+        focused = _focused(running, encoder.clock)
+        state = WriterState()
+        if running is not None:
+            since = running.length - running.attempt_seconds if running.attempt_seconds is not None else None
+            state = WriterState(attempt=running.attempt, attempt_since=since, session=running)
         state = replace(state, numbers={name: session.session_num for name, session in sessions.items()})
         if running is not None and running.wallet:
             state = replace(state, wallet_since=float("inf"))
-        slice_writer = SliceWriter(state, transaction, encoder, is_replay=True)
+        slice_writer = SliceWriter(state, transaction, encoder, focused, is_replay=True)
         for place, record in enumerate(records, 1):
             if encoder.can_tell(record) and _has_number(record, slice_writer, leftover, done):
                 slice_writer.take(record)
@@ -179,6 +185,31 @@ def replay(transaction: Transaction, dead_launch: DeadLaunch, leftover: Leftover
             sessions[session.session_id] = session
         lost += slice_writer.lost
     return lost + end_sessions(transaction, list(sessions.values()), encoder)
+
+
+def _who_played(dead_launch: DeadLaunch, encoder: Encoder) -> str | None:
+    """Return the mark of a dead launch's events, see `OwnFields`; this launch's if no session says it."""
+    if not dead_launch.sessions:
+        return encoder.who
+    said = from_json(b"{" + dead_launch.sessions[0].annotations + b"}")
+    fields = said.get("custom_fields") if isinstance(said, dict) else None
+    who = fields.get(WHO_FIELD) if isinstance(fields, dict) else None
+    return who if isinstance(who, str) else None
+
+
+def _focused(running: OpenSession | None, clock: Clock) -> Focused:
+    """Return the seconds of focus of a dead process, as far as its session's row says them.
+
+    They are known until the row was last refreshed, and shortly after that; the rest may have been a pause.
+    """
+
+    def focused(at: float) -> float | None:
+        if running is None:
+            return None
+        more = clock.wall(at) - running.client_ts
+        return running.length + max(0.0, more) if more <= _UNSAVED_SECONDS else None
+
+    return focused
 
 
 def _has_number(record: Record, slice_writer: SliceWriter, leftover: Leftover, done: int) -> bool:
@@ -239,7 +270,7 @@ def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -
     if not transaction.delete_session(session.session_id) or not session.annotations:
         return 0
     flows, lost = wallet_events(session)
-    events: list[tuple[Event, dict[str, int]]] = [(event, {}) for event in flows]
+    events: list[tuple[Event, dict[str, Any]]] = [(event, {}) for event in flows]
     if session.attempt is not None:
         number = transaction.attempts(session.attempt) + 1
         transaction.set_attempts(session.attempt, number)
@@ -251,8 +282,24 @@ def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -
     for event, numbers in events:
         own = {**event.wire(), **numbers}
         encoder.add_to_sums(own, user_id, transaction)
-        extra = json.dumps({"reason": event.reason}) if isinstance(event, SessionEnd) else None
-        text = encoder.own(own)
-        records.append(NewRecord(session.session_id, own["category"], *when, session.annotations, text, extra))
+        annotations, extra = session.annotations, None
+        if isinstance(event, SessionEnd):
+            extra = json.dumps({"reason": event.reason})
+        elif isinstance(event, Progression) and session.attempt_seconds is not None:
+            seconds = sent_seconds(session.attempt_seconds)
+            extra = json.dumps({"duration_s": seconds})
+            annotations = _with_seconds(own, annotations, seconds, encoder)
+        records.append(NewRecord(session.session_id, own["category"], *when, annotations, encoder.own(own), extra))
     transaction.add(records)
     return lost
+
+
+def _with_seconds(own: dict[str, Any], annotations: bytes, seconds: float, encoder: Encoder) -> bytes:
+    """Add the seconds of an attempt to its Fail; return the fields that it shares, then without custom fields."""
+    shared = json.loads(b"{" + annotations + b"}")
+    given = shared.pop("custom_fields", {})
+    fields = encoder.with_seconds(given, seconds) if isinstance(given, dict) else given
+    if fields is given:
+        return annotations
+    own["custom_fields"] = fields
+    return encode(shared)[1:-1]

@@ -12,9 +12,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ga_pygame.clock import CountedIds, yield_gil
 from ga_pygame.delivery.encoder import Encoder
@@ -48,6 +48,25 @@ class Heartbeat:
     at: float
 
 
+Focused = Callable[[float], float | None]
+"""A function from a time of `Clock.monotonic` to the seconds of focus until then; only differences mean something.
+
+It returns `None` if they are not known.
+"""
+
+
+class Playing(NamedTuple):
+    """The writer's view of the sessions. Any thread.
+
+    Attributes:
+        heartbeat: Returns the length of the running session; `None` if no session is running.
+        focused: Returns the seconds of focus of this launch.
+    """
+
+    heartbeat: Callable[[float], Heartbeat | None]
+    focused: Focused
+
+
 @dataclass(frozen=True, slots=True)
 class WriterState:
     """The knowledge of the writer between two transactions.
@@ -56,7 +75,7 @@ class WriterState:
         numbers: `session_num` of the last few sessions, by id.
         session: The running session's row.
         attempt: The level of the open progression attempt; it outlives a session that a pause ended.
-        attempt_since: When it began; `None` if a dead process recorded its start.
+        attempt_since: The seconds of focus when it began; `None` if they are not known.
         last: The last record, whose context is the current one.
         wallet_since: Since when the wallet is not empty; `None` if it is empty.
         newest: The start of the newest session that has a number, in seconds of `Clock.monotonic`.
@@ -82,6 +101,7 @@ class SliceWriter:
         state: What the writer knows.
         transaction: The transaction.
         encoder: Encodes the records.
+        focused: Tells the seconds of focus.
         is_replay: Whether the records are those of a dead process, which may have sent them from memory.
 
     Attributes:
@@ -92,7 +112,13 @@ class SliceWriter:
     """
 
     def __init__(
-        self, state: WriterState, transaction: Transaction, encoder: Encoder, *, is_replay: bool = False
+        self,
+        state: WriterState,
+        transaction: Transaction,
+        encoder: Encoder,
+        focused: Focused = lambda _at: None,
+        *,
+        is_replay: bool = False,
     ) -> None:
         self.state = state
         self.added = 0
@@ -102,6 +128,7 @@ class SliceWriter:
         # A sum has no id that a replay could repeat. So there are no new ones while a kill could cost them.
         self._adds_up = transaction.is_lasting and not is_replay
         self._encoder = encoder
+        self._focused = focused
         self._records: list[NewRecord] = []
         self._wanted: dict[str, list[NewRecord]] = {}  # by `Event.wanted_by`
         self._last: Record | Repeated | None = state.last
@@ -134,7 +161,7 @@ class SliceWriter:
                 self._append(event.change, record, {})
             return
         if isinstance(event, Progression):
-            extra = self._duration(event, record)
+            record, extra = self._timed(event, record)
             numbers = self._count_attempt(event, record)
         elif kind is Business:
             numbers = {"transaction_num": self._transaction.increment(TRANSACTION_NUM)}
@@ -166,6 +193,9 @@ class SliceWriter:
             return
         clock = self._encoder.clock
         changes: dict[str, Any] = {"attempt": self.state.attempt, "clock_offset": clock.server_offset}
+        spent = self._spent(now if heartbeat is None else heartbeat.at)
+        if spent is not None or self.state.attempt is None:  # else the row's may still be right, after a kill
+            changes["attempt_seconds"] = spent
         if last is not None and last.session is not None and last.session.id == session.session_id:
             changes["annotations"] = self._encoder.shared(last.context, session.session_id, session.session_num)
         if heartbeat is not None and heartbeat.session.id == session.session_id:
@@ -220,7 +250,11 @@ class SliceWriter:
     def _count_attempt(self, event: Progression, record: Record) -> dict[str, int]:
         """Count an attempt and return the numbers of its event. Source: REST v2, Handling attempt_num."""
         if event.status is Status.START:
-            self.state = replace(self.state, attempt=event.level, attempt_since=record.at)
+            session = self.state.session
+            if session is not None and session.attempt_seconds is not None:  # the row's is of an earlier attempt
+                session = replace(session, attempt_seconds=None)
+            since = self._focused(record.at)
+            self.state = replace(self.state, attempt=event.level, attempt_since=since, session=session)
             return {}
         self._empty_wallet(record)
         if self.state.attempt == event.level:
@@ -229,12 +263,23 @@ class SliceWriter:
         self._transaction.set_attempts(event.level, 0 if event.status is Status.COMPLETE else number)
         return {"attempt_num": number}
 
-    def _duration(self, event: Progression, record: Record) -> str | None:
-        """Return the duration of the attempt as JSON, if this process recorded its start."""
+    def _timed(self, event: Progression, record: Record) -> tuple[Record, str | None]:
+        """Return the end of the open attempt with its seconds, as a custom field and as JSON for `extra`."""
+        spent = self._spent(record.at) if self.state.attempt == event.level else None
+        if event.status is Status.START or spent is None:
+            return record, None
+        seconds = sent_seconds(spent)
+        given = {**(record.context.fields or {}), **(record.fields or {})}
+        fields = self._encoder.with_seconds(given, seconds)
+        return record if fields is given else record._replace(fields=fields), json.dumps({"duration_s": seconds})
+
+    def _spent(self, at: float) -> float | None:
+        """Return the seconds of focus in the open attempt until `at`; `None` if there is none or they are unknown."""
         since = self.state.attempt_since
-        if event.status is Status.START or self.state.attempt != event.level or since is None:
+        if self.state.attempt is None or since is None:
             return None
-        return json.dumps({"duration_s": round(record.at - since, 1)})
+        now = self._focused(at)
+        return None if now is None else max(0.0, now - since)
 
     def _put_in_wallet(self, change: Resource, record: Record) -> None:
         session = self.state.session
@@ -280,3 +325,8 @@ class SliceWriter:
                 self.lost += 1
             if place % _YIELD_AFTER_FLOWS == 0:
                 yield_gil()
+
+
+def sent_seconds(spent: float) -> float:
+    """Round the seconds of focus in an attempt to one decimal, as they are sent."""
+    return round(spent, 1)

@@ -15,7 +15,7 @@ from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.intake import Intake
 from ga_pygame.delivery.outbox.contract import LockedError, NotLastingError, Outbox, Transaction
 from ga_pygame.delivery.recovery import recover
-from ga_pygame.delivery.slice_writer import Heartbeat, SliceWriter, WriterState
+from ga_pygame.delivery.slice_writer import Playing, SliceWriter, WriterState
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.kept import Remember
 from ga_pygame.recording.inbox import Flush, Item
@@ -60,7 +60,7 @@ class Writer:
         outbox: The outbox.
         encoder: Encodes records as JSON.
         diagnostics: Counts stored and lost records.
-        heartbeat: Returns the length of the running session; `None` if no session is running.
+        playing: Tells how long the player was focused on the game.
         urge: Called after a commit that should be sent now: a session's start or end, or a full batch.
         max_outbox_bytes: Room for waiting records.
 
@@ -80,7 +80,7 @@ class Writer:
         encoder: Encoder,
         *,
         diagnostics: Diagnostics,
-        heartbeat: Callable[[float], Heartbeat | None],
+        playing: Playing,
         urge: Callable[[], None],
         max_outbox_bytes: int,
     ) -> None:
@@ -89,7 +89,7 @@ class Writer:
         self._outbox = outbox
         self._encoder = encoder
         self._diagnostics = diagnostics
-        self._heartbeat = heartbeat
+        self._playing = playing
         self._urge = urge
         self._max_outbox_bytes = max_outbox_bytes
         self._journal_key = kept.journal_position(outbox.launch)
@@ -255,7 +255,7 @@ class Writer:
         """Do the work of one transaction; it may run twice, so it changes nothing of the writer."""
         if self._has_ceased:  # while it waited for another process; the next delivery may have stored something since
             raise _CeasedError
-        slice_writer = SliceWriter(self._state, transaction, self._encoder)
+        slice_writer = SliceWriter(self._state, transaction, self._encoder, self._playing.focused)
         pace = _YIELD_AFTER_TAKEN if len(items) < _BUSY else _BUSY
         for place, item in enumerate(items, 1):
             slice_writer.take(item)
@@ -263,7 +263,7 @@ class Writer:
                 yield_gil()
         for wish in remembers:
             transaction.remember(wish.key, wish.value)
-        slice_writer.finish(now, self._heartbeat(now))
+        slice_writer.finish(now, self._playing.heartbeat(now))
         if position != self._position:
             transaction.remember(self._journal_key, str(position))
         return slice_writer, transaction.trim(self._max_outbox_bytes)

@@ -23,6 +23,9 @@ from ga_pygame.records import SessionRef
 FLAP_SECONDS = 0.5
 """A loss of focus up to this long is caused by the window manager: a fullscreen toggle, a second window."""
 
+KEPT_STATES = 64
+"""Past states whose focus `Session.focused` knows; the writer asks within a tenth of a second."""
+
 
 class Phase(Enum):
     """The state of a session."""
@@ -42,6 +45,7 @@ class State(NamedTuple):
         focused: Seconds of focus before that.
         left: Whether the player left the game: a window that is still open and focused starts no new session.
         final: Whether the game is over: no session starts any more.
+        earlier: Seconds of focus in the sessions before this one.
     """
 
     phase: Phase = Phase.CLOSED
@@ -50,6 +54,7 @@ class State(NamedTuple):
     focused: float = 0.0
     left: bool = False
     final: bool = False
+    earlier: float = 0.0
 
     def length(self, now: float) -> float:
         """Return the seconds of focus until `now`."""
@@ -87,6 +92,17 @@ class Session:
         self._observations: deque[Observation] = deque()
         self._applying = Lock()
         self.state = State()
+        self._past: tuple[State, ...] = (self.state,)
+
+    def focused(self, at: float) -> float | None:
+        """Return the seconds of focus until `at`, in all sessions of this launch; `None` if that is too long ago.
+
+        The difference of two readings has no pause in it, as the length of a session has none.
+        """
+        for state in reversed(self._past):
+            if at >= state.since:
+                return state.earlier + state.length(at)
+        return None
 
     # --- observations -----------------------------------------------------------------------------------
 
@@ -140,11 +156,16 @@ class Session:
 
     # --- transitions: under the lock --------------------------------------------------------------------
 
+    def _enter(self, state: State) -> None:
+        """Change the phase."""
+        self.state = state
+        self._past = (*self._past[1 - KEPT_STATES :], state)
+
     def _start(self, at: float) -> None:
         if self.state.phase is not Phase.CLOSED or self.state.final:
             return
         session = SessionRef(self._new_id(), at)
-        self.state = State(Phase.ACTIVE, session, since=at)
+        self._enter(State(Phase.ACTIVE, session, since=at, earlier=self.state.earlier + self.state.focused))
         self._post(User(), session, at)
         self._started(session)
 
@@ -160,13 +181,13 @@ class Session:
                 self._start(at)
             else:
                 flapped = max(0.0, pause) if pause <= FLAP_SECONDS else 0.0
-                self.state = State(Phase.ACTIVE, state.session, since=at, focused=state.focused + flapped)
+                self._enter(state._replace(phase=Phase.ACTIVE, since=at, focused=state.focused + flapped))
 
     def _blur(self, at: float) -> None:
         state = self.state
         if state.phase is Phase.ACTIVE:
             at = max(at, state.since)
-            self.state = State(Phase.PAUSED, state.session, since=at, focused=state.length(at))
+            self._enter(state._replace(phase=Phase.PAUSED, since=at, focused=state.length(at)))
 
     def _time_out(self, now: float) -> None:
         if self.state.phase is Phase.PAUSED and now - self.state.since > self._pause_timeout:
@@ -185,6 +206,7 @@ class Session:
         if session is None:
             return
         length = int(self.state.length(at))
-        self.state = State(Phase.CLOSED, session, since=at, focused=self.state.length(at))
+        focused = self.state.length(at)
+        self._enter(State(Phase.CLOSED, session, since=at, focused=focused, earlier=self.state.earlier))
         self._post(SessionEnd(length, reason), session, at)
         self._ended(session, length, reason)

@@ -17,6 +17,8 @@ from demo_game.heroes import HEROES, Hero
 from demo_game.levels import Level, load_levels
 from demo_game.planner import Planner
 from demo_game.world import World
+from ga_pygame.rules import WHO_FIELD
+from tests.collectors import Collector
 from tests.conftest import ROOT
 from tests.demo_bot import headless, names, play
 
@@ -75,3 +77,28 @@ def test_no_display_lets_the_bot_play(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     if sys.platform.startswith("linux"):
         assert done.stdout.startswith("No display here")
+
+
+def test_simulated_players_from_the_command_line(tmp_path: Path) -> None:
+    """A collector of their own shows what they did; a program that started them need not press Enter."""
+    env = {**os.environ, "GA_PYGAME_DATA_DIR": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    env.pop("GA_PYGAME_COLLECTOR", None)
+    command = [sys.executable, "-m", "demo_game", "--bot", "--players", "3", "--seed", "5"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=110, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3 players started builds 1.0.0" in done.stdout
+    assert "progression" in done.stdout
+
+
+def test_the_bot_is_no_player(collector: Collector, tmp_path: Path) -> None:
+    """A collector can leave out what it plays."""
+    env = {**os.environ, "GA_PYGAME_DATA_DIR": str(tmp_path), "GA_PYGAME_COLLECTOR": collector.url}
+    env |= {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}
+    command = [sys.executable, "-m", "demo_game", "--bot", "--levels", "1"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    events = collector.export()
+    assert {"user", "session_end", "progression"} <= {event["category"] for event in events}
+    assert {event["custom_fields"][WHO_FIELD] for event in events} == {"bot"}

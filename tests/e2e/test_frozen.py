@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from ga_pygame.rules import WHO_FIELD
 from tests.collectors import Collector
 from tests.conftest import ROOT
 
@@ -123,6 +124,7 @@ def check(tool: Tool, collector: Collector, folder: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert collections.Counter(collector.categories()) == DELIVERED
+    assert not [event for event in collector.export() if WHO_FIELD in event.get("custom_fields", {})], "a player's"
     assert [path.name for path in (folder / "data").iterdir()] == ["collector-tiny"]
 
 

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 from ga_pygame import kept
 from ga_pygame.delivery.outbox.contract import Transaction
-from ga_pygame.delivery.outbox.open_session import OpenSession, session_of
+from ga_pygame.delivery.outbox.open_session import LAUNCH_COLUMN, OpenSession, session_of
 from ga_pygame.kept import COUNTERS, KeptKey
 
-_FIELDS = tuple(one.name for one in fields(OpenSession))
+_FIELDS = [one.name for one in fields(OpenSession)]
+_FIELDS.insert(LAUNCH_COLUMN, "")  # as in a row of the table
 
 
 class Books(NamedTuple):
@@ -77,7 +78,7 @@ def _is_sum(found: Any) -> bool:
 
 def _written(session: OpenSession) -> list[Any]:
     """Return the columns that `session_of` reads, as far as JSON has them."""
-    columns = {name: getattr(session, name) for name in _FIELDS}
+    columns = {name: getattr(session, name, None) for name in _FIELDS}
     columns["annotations"] = session.annotations.decode("utf-8", "replace")
     columns["wallet"] = json.dumps([[*flow, amount] for flow, amount in session.wallet.items()])
     return list(columns.values())

@@ -14,7 +14,7 @@ from pathlib import Path
 from ga_pygame import kept
 from ga_pygame.delivery.outbox.contract import DeadLaunch, OutboxError, Told
 from ga_pygame.delivery.outbox.file_lock import FileLock
-from ga_pygame.delivery.outbox.open_session import OpenSession, lost_flows, session_of
+from ga_pygame.delivery.outbox.open_session import OpenSession, launch_of, lost_flows, session_of
 from ga_pygame.recording import journal_files
 
 _FRESH_SECONDS = 60.0
@@ -96,8 +96,8 @@ class Launches:
         """Return the open sessions of the file, each with its launch; an invalid row is removed and reported."""
         found = []
         query = "SELECT CAST(session_id AS BLOB), session_end.* FROM session_end"
-        for key, *columns, launch in connection.execute(query).fetchall():
-            session = session_of(tuple(columns))
+        for key, *columns in connection.execute(query).fetchall():
+            session, launch = session_of(columns), launch_of(columns)
             if session is not None and isinstance(launch, str) and kept.LAUNCH.fullmatch(launch):
                 found.append((launch, session))
                 if columns[6] and not session.annotations:

@@ -6,7 +6,7 @@ A file may be damaged, changed by hand or written by another version. A wrong co
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -34,6 +34,7 @@ class OpenSession:
         annotations: The last event's shared fields, as a JSON fragment.
         attempt: The level of the open progression attempt, parts joined by ':'.
         wallet: Flows not sent yet, each with its amount.
+        attempt_seconds: Seconds of focus in that attempt when `length` was true; `None` if unknown.
     """
 
     session_id: str
@@ -45,19 +46,29 @@ class OpenSession:
     annotations: bytes
     attempt: str | None = None
     wallet: Mapping[FlowKey, float] = field(default_factory=dict)
+    attempt_seconds: float | None = None
 
 
-_ROW_LENGTH = len(fields(OpenSession))
+LAUNCH_COLUMN = 9
+"""The place of the launch in a row of the table `session_end`, before the columns of later versions."""
+_ROW_LENGTHS = (len(fields(OpenSession)), len(fields(OpenSession)) + 1)
 
 
-def session_of(columns: tuple[Any, ...]) -> OpenSession | None:
-    """Read a row of the table `session_end` without the launch, its last column.
+def launch_of(row: Sequence[Any]) -> Any:
+    """Return the column of a row of the table `session_end` that names the launch; `None` if it is no such row."""
+    return row[LAUNCH_COLUMN] if len(row) in _ROW_LENGTHS else None
 
-    The columns are in the order of the fields. A wrong one gets its default; `None` if it has none.
+
+def session_of(row: Sequence[Any]) -> OpenSession | None:
+    """Read a row of the table `session_end`, also of a damaged file of version 3, whose rows have one column less.
+
+    The columns are in the order of the fields, with the launch before `attempt_seconds`. A wrong one gets its default;
+    `None` if it has none.
     """
-    if len(columns) != _ROW_LENGTH:
+    if len(row) not in _ROW_LENGTHS:
         return None
-    session_id, number, start, at, offset, length, annotations, attempt, wallet = columns
+    session_id, number, start, at, offset, length, annotations, attempt, wallet, _, *more = row
+    seconds: Any = more[0] if more else None
     if not isinstance(session_id, str) or not 0 < len(session_id) <= 64 or not session_id.isprintable():
         return None
     said = _sound_annotations(annotations)
@@ -79,6 +90,7 @@ def session_of(columns: tuple[Any, ...]) -> OpenSession | None:
         bytes(annotations) if said is not None else b"",
         _sound_level(attempt),
         _wallet(wallet),
+        float(seconds) if _is_number(seconds) and 0 <= seconds <= MAX_SESSION_SECONDS else None,
     )
 
 

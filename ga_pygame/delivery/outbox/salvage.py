@@ -17,7 +17,7 @@ from ga_pygame import kept
 from ga_pygame.clock import yield_gil
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction, as_new_record
 from ga_pygame.delivery.outbox.file import column_text
-from ga_pygame.delivery.outbox.open_session import session_of
+from ga_pygame.delivery.outbox.open_session import launch_of, session_of
 from ga_pygame.delivery.outbox.schema import SELECT, DamagedBlockError, Row, as_row, records, unsealed, whole_parts
 from ga_pygame.protocol import StoredRecord
 
@@ -110,7 +110,7 @@ def copy_values(damaged: sqlite3.Connection, own: str, transaction: Transaction,
         if isinstance(level, str) and (attempts := kept.count(number, kept.MAX_ATTEMPTS)):
             transaction.set_attempts(level, attempts)
     for row in _readable_rows(damaged, "SELECT * FROM session_end"):
-        session, launch = session_of(tuple(row[:-1])), row[-1]
+        session, launch = session_of(row), launch_of(row)
         if session is not None and isinstance(launch, str) and kept.LAUNCH.fullmatch(launch):
             transaction.save_session(session, None if launch == own else launch)
     for destination, slot, value, key in _readable_rows(
@@ -227,7 +227,7 @@ def _readable_blocks(damaged: sqlite3.Connection) -> Iterator[Row]:
 
 def _readable_rows(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
     """Read the rows of a query up to the first damaged one."""
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):  # the latter if the name of a column is damaged
         yield from damaged.execute(query)
 
 

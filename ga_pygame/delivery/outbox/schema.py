@@ -22,7 +22,7 @@ from ga_pygame.kept import OUTBOX_SIZE
 from ga_pygame.protocol import StoredRecord
 from ga_pygame.records import new_tuple
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _APPLICATION = 0x67617000
 """`ga` and `p`, then a second copy of the version: one of both copies may be damaged."""
 
@@ -59,6 +59,8 @@ ALTER TABLE destinations ADD COLUMN seal TEXT NOT NULL DEFAULT '';
 ALTER TABLE blocks ADD COLUMN checks BLOB NOT NULL DEFAULT x'';
 CREATE TABLE tally (ids INTEGER NOT NULL)"""
 
+_TABLES_OF_4 = "ALTER TABLE session_end ADD COLUMN attempt_seconds REAL"
+
 _YIELD_AFTER_ROWS = 32  # rows of an older file between two yields of the GIL
 _FIXED_BYTES = 74  # session id, numbers, the checksum of the shared fields
 _LINE_BYTES = 5  # the line's end and its checksum
@@ -84,7 +86,7 @@ def upgrade(connection: sqlite3.Connection, version: int) -> None:
             contradict each other, and one without a version is empty.
         sqlite3.Error: The file is damaged, locked or cannot be written.
     """
-    steps: Mapping[int, Callable[[sqlite3.Connection], None]] = {0: _make_1, 1: _make_2, 2: _make_3}
+    steps: Mapping[int, Callable[[sqlite3.Connection], None]] = {0: _make_1, 1: _make_2, 2: _make_3, 3: _make_4}
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     is_plausible = application in {0, _APPLICATION + version} and (version > 0 or not tables)
@@ -151,6 +153,10 @@ def _make_3(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO tally SELECT ifnull(sum(last_id), 0) FROM blocks")
     for name, done in connection.execute("SELECT name, done FROM destinations").fetchall():
         connection.execute("UPDATE destinations SET seal = ? WHERE name = ?", (seal(name, done), name))
+
+
+def _make_4(connection: sqlite3.Connection) -> None:
+    _run(connection, _TABLES_OF_4)
 
 
 # --- blocks ----------------------------------------------------------------------------------------------

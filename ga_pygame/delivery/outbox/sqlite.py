@@ -218,7 +218,7 @@ class SqliteOutbox:
             pairs = self._writer.execute("SELECT * FROM progression").fetchall()
             attempts = {level: kept.count(number, kept.MAX_ATTEMPTS) for level, number in pairs}
             rows = self._writer.execute("SELECT * FROM session_end WHERE launch = ?", (self.launch,)).fetchall()
-            sessions = [session for row in rows if (session := session_of(row[:-1])) is not None]
+            sessions = [session for row in rows if (session := session_of(row)) is not None]
             return values, attempts, {session.session_id: session for session in sessions}
 
     # --- the uploaders' side ----------------------------------------------------------------------------

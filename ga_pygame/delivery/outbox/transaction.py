@@ -101,7 +101,7 @@ class SqliteTransaction:
     def save_session(self, session: OpenSession, launch: str | None = None) -> None:
         wallet = json.dumps([[*flow, amount] for flow, amount in session.wallet.items()])
         self._connection.execute(
-            "INSERT OR REPLACE INTO session_end VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO session_end VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 session.session_id,
                 session.session_num,
@@ -113,6 +113,7 @@ class SqliteTransaction:
                 session.attempt,
                 wallet,
                 launch or self._launch,
+                session.attempt_seconds,
             ),
         )
 
