@@ -52,3 +52,8 @@ def _number_at(counts: Mapping[int, int], index: int) -> int:
         if index < 0:
             return number
     raise IndexError(index)
+
+
+def quotient(number: float, by: float) -> float | None:
+    """Divide; `None` if there is nothing to divide by."""
+    return number / by if by else None

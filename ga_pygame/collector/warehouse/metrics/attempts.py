@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ga_pygame.collector.warehouse.asking import WarehouseMetric, Question
+from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
 
 
 class LevelAttempts(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from ga_pygame.collector.warehouse.asking import WarehouseMetric, Question
+from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
 from ga_pygame.collector.warehouse.intervals import FEW_PLAYERS, percentile, share_of
 from ga_pygame.collector.warehouse.metrics.attempts import attempts
 
