@@ -7,7 +7,6 @@ one thread writes; others read beside it, each question on a cursor and in a tra
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -96,26 +95,19 @@ class Database:
         return self._open
 
     def open(self) -> Projected | None:
-        """Open the file and return its state; `None` if it has no tables of ours and of this version and time zone.
+        """Open the file and return its state; `None` if it is not of this version and time zone, and cannot be used.
 
         Raises:
             duckdb.Error: It cannot be opened, or it is damaged.
         """
         self.close()
-        connection = duckdb.connect(str(self.path or ":memory:"), config=self._config())
-        try:
-            if self.path is not None:
-                os.chmod(self.path, 0o600)
+        with self._connected() as connection:
             state = _read_state(connection)
-            if state is not None and (state.schema_version, state.timezone) != (WAREHOUSE_VERSION, self.zone.key):
-                state = None
-            if state is not None:
-                _run_all(connection, sql_text("macros.sql"))
-        except Exception:
-            connection.close()
-            raise
-        with self._lock:
-            self._open = connection
+            if state is None or (state.schema_version, state.timezone) != (WAREHOUSE_VERSION, self.zone.key):
+                connection.close()
+                return None
+            _run_all(connection, sql_text("macros.sql"))
+        self._use(connection)
         return state
 
     def make_anew(self) -> Projected:
@@ -129,15 +121,31 @@ class Database:
         if self.path is not None:
             for suffix in ("", ".wal"):
                 Path(f"{self.path}{suffix}").unlink(missing_ok=True)
-        self.open()
-        connection = self.writer
-        connection.begin()
         names = ", ".join(f"'{name}'" for name in categories.names())
-        _run_all(connection, sql_text("schema.sql").replace("{categories}", names))
-        _run_all(connection, sql_text("macros.sql"))
-        connection.execute("INSERT INTO state VALUES (?, ?, 0, NULL, 0)", [WAREHOUSE_VERSION, self.zone.key])
-        connection.commit()
+        with self._connected() as connection:
+            connection.begin()
+            _run_all(connection, sql_text("schema.sql").replace("{categories}", names))
+            _run_all(connection, sql_text("macros.sql"))
+            connection.execute("INSERT INTO state VALUES (?, ?, 0, NULL, 0)", [WAREHOUSE_VERSION, self.zone.key])
+            connection.commit()
+        self._use(connection)
         return Projected(WAREHOUSE_VERSION, self.zone.key, 0, None, 0)
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Connect to the file, and close it if the context raises. Others cannot ask yet."""
+        connection = duckdb.connect(str(self.path or ":memory:"), config=self._config())
+        try:
+            if self.path is not None:
+                self.path.chmod(0o600)
+            yield connection
+        except Exception:
+            connection.close()
+            raise
+
+    def _use(self, connection: duckdb.DuckDBPyConnection) -> None:
+        with self._lock:
+            self._open = connection
 
     def close(self) -> None:
         """Close the file; questions that are being answered end with an error."""

@@ -14,14 +14,21 @@ SELECT numbered.*, events.* FROM numbered POSITIONAL JOIN read_json($path, forma
     maximum_object_size = {longest}, columns = {columns}) AS events;
 
 CREATE OR REPLACE TEMP TABLE came AS
-WITH clocks AS (
-    -- A request cannot tell of the future. If its newest event is later than its arrival, the player's clock is ahead,
-    -- and all its times are moved back by the difference.
-    SELECT first_id, greatest(0, max(TRY_CAST(client_ts AS BIGINT)) - floor(any_value(received_at))::BIGINT) AS ahead
+WITH told AS (
+    SELECT first_id, floor(any_value(received_at))::BIGINT AS arrived, max(TRY_CAST(client_ts AS BIGINT)) AS newest,
+        min(TRY_CAST(client_ts AS BIGINT)) AS oldest
     FROM sent GROUP BY first_id
 ),
+clocks AS (
+    -- A request cannot tell of the future. If its newest event is later than its arrival, the player's clock is ahead,
+    -- and all its times are moved back by the difference. If its events are years apart, some times are nonsense
+    -- instead: those after the arrival become the arrival, the others stay.
+    SELECT first_id, arrived, CASE WHEN newest - oldest < 366 * 86400 THEN greatest(0, newest - arrived) ELSE 0 END
+        AS ahead
+    FROM told
+),
 timed AS (
-    SELECT *, make_timestamp((coalesce(TRY_CAST(client_ts AS BIGINT) - ahead, floor(received_at)::BIGINT)) * 1000000
+    SELECT *, make_timestamp(coalesce(least(TRY_CAST(client_ts AS BIGINT) - ahead, arrived), arrived) * 1000000
         + id % 1000000) AS moment
     FROM sent JOIN clocks USING (first_id)
 ),

@@ -12,8 +12,8 @@ from ga_pygame.collector.warehouse.filters import BadFilter, Filters
 from ga_pygame.collector.warehouse.intervals import quotient
 
 NOW, BEFORE = "now", "before"
-WHOLE = "all"
-_BUCKETS = ("day", "hour")
+WHOLE_PERIOD = "all"
+_UNITS = ("day", "hour")
 
 
 class OverviewRow(NamedTuple):
@@ -60,12 +60,12 @@ def overview(question: Question, bucket: str = "day") -> list[OverviewRow]:
         bucket: `day` or `hour`.
     """
     rows = _counts(question, question.filters, NOW, by_hour=bucket == "hour")
-    earlier = period_before(question.filters, question.today)
+    earlier = filters_before(question.filters, question.today)
     before = _counts(question, earlier, BEFORE, by_hour=False)[:1] if earlier is not None else []
     return [*rows[:1], *before, *rows[1:]]
 
 
-def period_before(filters: Filters, today: datetime.date) -> Filters | None:
+def filters_before(filters: Filters, today: datetime.date) -> Filters | None:
     """Return the filters for the same number of days before the first one; `None` if there is no first day."""
     if filters.since is None:
         return None
@@ -75,12 +75,12 @@ def period_before(filters: Filters, today: datetime.date) -> Filters | None:
 
 def _counts(question: Question, filters: Filters, period: str, *, by_hour: bool) -> list[OverviewRow]:
     rows = question.rows("overview", filters, by_hour=by_hour)
-    return [_overview_row(period, _time(day, hour, by_hour=by_hour), counts) for day, hour, *counts in rows]
+    return [_overview_row(period, _time_of(day, hour, by_hour=by_hour), counts) for day, hour, *counts in rows]
 
 
-def _time(day: datetime.date | None, hour: int, *, by_hour: bool) -> str:
+def _time_of(day: datetime.date | None, hour: int, *, by_hour: bool) -> str:
     if day is None:
-        return WHOLE
+        return WHOLE_PERIOD
     return f"{day} {hour:02}:00" if by_hour else str(day)
 
 
@@ -111,8 +111,8 @@ def _bucket(text: str) -> str:
     Raises:
         BadFilter: It is neither `day` nor `hour`.
     """
-    if text not in _BUCKETS:
-        raise BadFilter(f"bucket must be one of: {', '.join(_BUCKETS)}")
+    if text not in _UNITS:
+        raise BadFilter(f"bucket must be one of: {', '.join(_UNITS)}")
     return text
 
 
