@@ -239,6 +239,25 @@ def test_a_damaged_request_is_left_out_and_counted(log: Path) -> None:
         assert len(found.told) == 1
 
 
+def test_a_name_that_occurs_twice_in_an_event(tmp_path: Path) -> None:
+    """DuckDB refuses such JSON; the last value counts, as in the collector's checks."""
+    log = tmp_path / "events.sqlite3"
+    story = Story()
+    story.session("ann", MONDAY).design(1, "first", build="1.0").end(5)
+    store_story(log, story)
+    with contextlib.closing(sqlite3.connect(log)) as db, db:
+        (body,) = db.execute("SELECT body FROM batches").fetchone()
+        twice = body.replace(b'"event_id": "first"', b'"event_id": "first", "event_id": "second"')
+        assert twice != body
+        db.execute("UPDATE batches SET body = ?", (twice,))
+    with projection(log, None) as found:
+        found.projector.run_to_end()
+        assert found.told == []
+        assert in_the_warehouse(found.database) == in_the_log(log)
+        names = found.database.ask(lambda cursor: cursor.execute("SELECT name FROM names").fetchall())
+        assert names == [("second",)]
+
+
 def test_one_event_that_cannot_be_projected(log: Path) -> None:
     """Of a request with an event that is no object, only that one is left out."""
     with contextlib.closing(sqlite3.connect(log)) as db:

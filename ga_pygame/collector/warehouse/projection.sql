@@ -1,6 +1,6 @@
 -- Turns new requests of the log into rows, in one transaction, statement by statement. The first has parameters: the
 -- file of events, and the first id, number of events, game and time of arrival of each request in it. The second has
--- the time zone and the custom field that says who plays.
+-- the custom field that says who plays and, if it is not UTC, the time zone.
 
 CREATE OR REPLACE TEMP TABLE sent AS
 WITH requests AS (
@@ -32,7 +32,7 @@ timed AS (
         + id % 1000000) AS moment
     FROM sent JOIN clocks USING (first_id)
 ),
-dated AS (SELECT *, timezone($timezone, timezone('UTC', moment)) AS here FROM timed)
+dated AS (SELECT *, {here} AS here FROM timed)
 SELECT
     id, game, user_id, session_id, TRY_CAST(session_num AS BIGINT) AS session_num,
     moment AS client_ts, here::DATE AS day, hour(here)::UTINYINT AS hour, category::category AS category,
@@ -85,7 +85,7 @@ SELECT (SELECT coalesce(max(player), 0) FROM players) + row_number() OVER (ORDER
 FROM came ANTI JOIN players USING (game, user_id) WHERE user_id IS NOT NULL GROUP BY game, user_id;
 
 CREATE OR REPLACE TEMP TABLE keyed AS
-SELECT came.*, context, name_key, player
+SELECT came.* EXCLUDE ({context}, name, currency, item_type, item_id), context, name_key, player
 FROM came
     JOIN contexts USING ({context})
     LEFT JOIN names USING ({name})

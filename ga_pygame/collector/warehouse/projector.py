@@ -12,10 +12,12 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
+import msgspec
 
 from ga_pygame import rules
 from ga_pygame.collector import bodies
@@ -23,7 +25,7 @@ from ga_pygame.collector.storage import batches
 from ga_pygame.collector.storage.reading import Reader
 from ga_pygame.collector.storage.schema import SELECT_LAST_ID, StoreError
 from ga_pygame.collector.teller import Tell
-from ga_pygame.collector.warehouse.database import Database, NotReady, Projected, sql_text, statements
+from ga_pygame.collector.warehouse.database import UTC, Database, NotReady, Projected, sql_text, statements
 
 EVENTS_PER_TRANSACTION = 20_000
 """Events that are projected at once: more need more memory, fewer cost more time each."""
@@ -187,8 +189,13 @@ class Projector:
 
     # --- into rows --------------------------------------------------------------------------------------
 
-    def _project(self, pieces: Sequence[_Piece]) -> None:
-        """Project requests in one transaction; if that fails, in halves, down to single events."""
+    def _project(self, pieces: Sequence[_Piece], *, rewritten: bool = False) -> None:
+        """Project requests in one transaction; if that fails, with rewritten JSON, then in halves, down to one.
+
+        Args:
+            pieces: The requests.
+            rewritten: Whether they are split into events whose JSON was rewritten.
+        """
         if not pieces:
             return
         try:
@@ -200,30 +207,28 @@ class Projector:
                 self._database.writer.rollback()
             if not _is_of_the_data(error):
                 raise
-            if len(pieces) > 1:
+            if not rewritten:
+                self._project([one for piece in pieces for one in _rewrite(piece)], rewritten=True)
+            elif len(pieces) > 1:
                 half = len(pieces) // 2
-                self._project(pieces[:half])
-                self._project(pieces[half:])
-            elif pieces[0].number > 1 and pieces[0].events:
-                self._project(_split_piece(pieces[0]))
+                self._project(pieces[:half], rewritten=True)
+                self._project(pieces[half:], rewritten=True)
             else:
                 self._leave_out(pieces[0], error)
 
     def _transact(self, pieces: Sequence[_Piece]) -> None:
         number = sum(piece.number for piece in pieces)
-        read, date, *others = _projection()
+        zone = self._database.zone.key
+        read, date, *others = _projection(zone)
         writer = self._database.writer
         writer.begin()
         with _json_file(b"[" + b",".join(piece.events for piece in pieces) + b"]") as path:
             writer.execute(read, {"path": path, **_per_request(pieces)})
-        (matched,) = writer.execute(
-            "SELECT count(*) FROM sent WHERE id IS NOT NULL AND category IS NOT NULL"
-        ).fetchone() or (0,)
-        (sent,) = writer.execute("SELECT count(*) FROM sent").fetchone() or (0,)
-        if not matched == sent == number:
-            raise duckdb.DataError(f"{number} events are {sent} in their JSON")
-        who = f"$.{rules.WHO_FIELD}"
-        writer.execute(date, {"timezone": self._database.zone.key, "who_path": who})
+        found = writer.execute("SELECT count(*), countIf(id IS NOT NULL AND category IS NOT NULL) FROM sent").fetchone()
+        if found != (number, number):
+            raise duckdb.DataError(f"of {number} events {found} are in their JSON")
+        values = {"who_path": f"$.{rules.WHO_FIELD}"}
+        writer.execute(date, values if zone == UTC else {**values, "timezone": zone})
         for statement in others:
             writer.execute(statement)
         self._write_games(pieces)
@@ -238,7 +243,8 @@ class Projector:
 
     def _leave_out(self, piece: _Piece, error: Exception) -> None:
         """Count events that cannot be projected and go on behind them."""
-        self._tell("left out", f"{piece.number} stored events are left out of the metrics: {error}")
+        why = type(error).__name__  # its text can have data of a player
+        self._tell("left out", f"stored events that cannot be read are left out of the metrics ({why})")
         self._database.writer.begin()
         self._commit(self._sure_state(), piece, piece.number)
 
@@ -258,11 +264,18 @@ class Projector:
         self._state = state
 
 
-def _projection() -> list[str]:
-    """Return the statements that project."""
+@cache
+def _projection(timezone: str) -> list[str]:
+    """Return the statements that project; those for UTC convert no times."""
     columns = {**dict.fromkeys(_FIELDS, "VARCHAR"), "custom_fields": "JSON"}
+    here = "moment" if timezone == UTC else "timezone($timezone, timezone('UTC', moment))"
     text = sql_text("projection.sql")
-    for name, value in {"columns": str(columns), "context": _CONTEXT_COLUMNS, "name": _NAME_COLUMNS}.items():
+    for name, value in {
+        "columns": str(columns),
+        "here": here,
+        "context": _CONTEXT_COLUMNS,
+        "name": _NAME_COLUMNS,
+    }.items():
         text = text.replace(f"{{{name}}}", value)
     return statements(text.replace("{longest}", str(MAX_PROJECTED_EVENT_BYTES)))
 
@@ -295,6 +308,16 @@ def _split_piece(piece: _Piece) -> list[_Piece]:
     return [
         piece._replace(first_id=first_id, number=1, events=raw) for first_id, raw in enumerate(raws, piece.first_id)
     ]
+
+
+def _rewrite(piece: _Piece) -> list[_Piece]:
+    """Split a request into its events, each with its JSON written anew: DuckDB refuses a name that occurs twice."""
+    found = []
+    for one in _split_piece(piece):
+        with contextlib.suppress(msgspec.MsgspecError, RecursionError):
+            one = one._replace(events=msgspec.json.encode(msgspec.json.decode(one.events)))  # noqa: PLW2901
+        found.append(one)
+    return found
 
 
 def _is_of_the_data(error: duckdb.Error) -> bool:
