@@ -27,13 +27,13 @@ from ga_pygame.collector.storage.schema import SELECT_LAST_ID, StoreError
 from ga_pygame.collector.teller import Tell
 from ga_pygame.collector.warehouse.database import UTC, Database, NotReady, Projected, sql_text, statements
 
-EVENTS_PER_TRANSACTION = 20_000
+EVENTS_PER_TRANSACTION = 50_000
 """Events that are projected at once: more need more memory, fewer cost more time each."""
-MAX_TRANSACTION_BYTES = 16 * 2**20
+MAX_TRANSACTION_BYTES = 32 * 2**20
 """Bytes of JSON that are projected at once; a request that exceeds it is the last one."""
 MAX_PROJECTED_EVENT_BYTES = 4 * 2**20
 """Bytes of an event's JSON; a larger one, which only a damaged log has, is left out. DuckDB allocates that much."""
-SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_BETWEEN_LOOKS = 1.0
 """Time between two looks for new requests when all are projected."""
 SECONDS_AFTER_TROUBLE = 5.0
 """Time until the next try if the file cannot be used."""
