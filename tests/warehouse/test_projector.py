@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from ga_pygame.collector.storage.queries import Queries
@@ -269,6 +270,25 @@ def test_one_event_that_cannot_be_projected(log: Path) -> None:
         found.projector.run_to_end()
         assert found.projector.progress.left_out == 2
         assert [one for one, _ in in_the_warehouse(found.database)][-3:] == [last, last + 1, last + 4]
+
+
+def test_damage_that_shows_later(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that opens but fails again and again when it is used is made anew."""
+    damage = duckdb.IOException("Corrupt database file: computed checksum does not match stored checksum")
+
+    def fail(*_: object) -> None:
+        raise damage
+
+    with projection(log, tmp_path / "events.duckdb") as found:
+        found.projector.run_to_end()
+        found.database.writer.execute("DELETE FROM events")
+        monkeypatch.setattr(Projector, "_next", fail)
+        for _ in range(projecting.MAX_DAMAGED_TRIES):
+            assert in_the_warehouse(found.database) == []
+            assert found.projector.step(0.0) == projecting.SECONDS_AFTER_TROUBLE
+        monkeypatch.undo()
+        found.projector.run_to_end()
+        assert in_the_warehouse(found.database) == in_the_log(log)
 
 
 def test_a_file_that_another_program_has_open(log: Path, tmp_path: Path) -> None:

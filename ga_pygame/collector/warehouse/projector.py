@@ -35,6 +35,8 @@ MAX_PROJECTED_EVENT_BYTES = 4 * 2**20
 """Bytes of an event's JSON; a larger one, which only a damaged log has, is left out. DuckDB allocates that much."""
 SECONDS_BETWEEN_LOOKS = 1.0
 """Time between two looks for new requests when all are projected."""
+MAX_DAMAGED_TRIES = 2
+"""Tries that end with a damaged file; then it is made anew."""
 SECONDS_AFTER_TROUBLE = 5.0
 """Time until the next try if the file cannot be used."""
 
@@ -100,7 +102,7 @@ class Projector:
         self._database = database
         self._tell = tell
         self._state: Projected | None = None
-        self._at: int | None = None
+        self._damages = 0
         self.progress = Progress(0, 0, 0)
 
     def follow(self, generation: int) -> None:
@@ -116,8 +118,10 @@ class Projector:
             self._project(pieces)
         except (duckdb.Error, sqlite3.Error, StoreError, NotReady, OSError) as error:
             self._state = None
+            self._damages += _is_damage(error)
             self._tell("warehouse", f"events are stored but cannot be projected now, it is tried again: {error}")
             return SECONDS_AFTER_TROUBLE
+        self._damages = 0
         self._look()
         return 0.0 if self.progress.done < self.progress.all and pieces else SECONDS_BETWEEN_LOOKS
 
@@ -146,7 +150,7 @@ class Projector:
                 self._tell("warehouse", f"{self._database.path} cannot be read and is made anew: {error}")
             except duckdb.Error as error:
                 self._tell("warehouse", f"{self._database.path} is damaged and is made anew: {error}")
-        if state is None or not self._is_of_this_log(state):
+        if state is None or self._damages >= MAX_DAMAGED_TRIES or not self._is_of_this_log(state):
             state = self._database.make_anew()
         return state
 
@@ -205,14 +209,15 @@ class Projector:
         except duckdb.Error as error:
             with contextlib.suppress(duckdb.Error):
                 self._database.writer.rollback()
-            if not _is_of_the_data(error):
+            too_much = isinstance(error, duckdb.OutOfMemoryException) and len(pieces) > 1
+            if not too_much and not _is_of_the_data(error):
                 raise
-            if not rewritten:
+            if not rewritten and not too_much:
                 self._project([one for piece in pieces for one in _rewrite(piece)], rewritten=True)
             elif len(pieces) > 1:
                 half = len(pieces) // 2
-                self._project(pieces[:half], rewritten=True)
-                self._project(pieces[half:], rewritten=True)
+                self._project(pieces[:half], rewritten=rewritten)
+                self._project(pieces[half:], rewritten=rewritten)
             else:
                 self._leave_out(pieces[0], error)
 
@@ -320,11 +325,18 @@ def _rewrite(piece: _Piece) -> list[_Piece]:
     return found
 
 
-def _is_of_the_data(error: duckdb.Error) -> bool:
-    """Whether other events could be projected: the error is not one of the disk or of DuckDB itself."""
-    if isinstance(error, duckdb.OutOfMemoryException):
+def _is_damage(error: Exception) -> bool:
+    """Whether an error comes from the content of DuckDB's file, or from a defect that another file may not have."""
+    if isinstance(error, duckdb.FatalException | duckdb.InternalError):
         return True
-    return not isinstance(error, duckdb.OperationalError | duckdb.InternalError | duckdb.ConnectionException)
+    return isinstance(error, duckdb.Error) and any(word in str(error).lower() for word in ("checksum", "corrupt"))
+
+
+def _is_of_the_data(error: duckdb.Error) -> bool:
+    """Whether other events could be projected: the error is not one of the disk, of memory or of DuckDB itself."""
+    if isinstance(error, duckdb.OperationalError | duckdb.ConnectionException | duckdb.InterruptException):
+        return False
+    return not _is_damage(error)
 
 
 @contextlib.contextmanager
