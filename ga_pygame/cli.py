@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ga_pygame import __version__
 
-_EXTRA = {"starlette", "uvicorn", "msgspec", "nicegui", "tomli"}
+_EXTRA = {"duckdb", "starlette", "uvicorn", "msgspec", "nicegui", "tomli"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,6 +88,13 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
         help="JSON file with remote configs and A/B variants, read again when it changes: "
         '{"*": {"configs": [{"key": "gravity", "value": "40"}]}}',
     )
+    collect.add_argument(
+        "--timezone",
+        metavar="ZONE",
+        type=_zone,
+        default="UTC",
+        help="the time zone of the metrics' calendar days, e.g. Europe/Berlin (default: %(default)s)",
+    )
     collect.add_argument("--no-page", action="store_true", help="run without the page")
 
     emulators = collect.add_argument_group("POGR and Trophy")
@@ -139,6 +146,15 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
     )
     export.add_argument("--rejected", action="store_true", help="print the rejected ones, with the broken rules")
     return parser, {"collect": collect, "export": export}
+
+
+def _zone(text: str) -> str:
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - keeps --version quick
+
+    try:
+        return ZoneInfo(text).key
+    except (ValueError, OSError, LookupError) as error:
+        raise argparse.ArgumentTypeError(f"there is no time zone {text!r}: use one such as Europe/Berlin") from error
 
 
 def _port(text: str) -> int:
@@ -215,6 +231,7 @@ def _collect(options: argparse.Namespace) -> int:
                 games=tuple(allowed),
                 origins=tuple(origins),
                 configs=options.configs,
+                timezone=options.timezone,
                 page=not options.no_page,
                 pogr=pogr.PogrOptions(clients, options.lenient, options.pogr_unknown_session),
                 trophy_rules=trophy_rules.load_rules(options.trophy_rules),

@@ -80,6 +80,6 @@ def test_the_collectors_data_are_on_its_page() -> None:
     """A reader finds each route of the collector's own API."""
     source = (ROOT / "ga_pygame" / "collector" / "app.py").read_text(encoding="utf-8")
     routes = set(re.findall(r'Route\("(/api/\w+)"', source))
-    listed = set(re.findall(r"`(/api/\w+)", (ROOT / "docs" / "collector.md").read_text(encoding="utf-8")))
+    listed = set(re.findall(r"\| `(/api/\w+)", (ROOT / "docs" / "collector.md").read_text(encoding="utf-8")))
     assert routes
     assert listed == routes, f"docs/collector.md, Its data as JSON: {', '.join(sorted(listed ^ routes))}"

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -21,6 +21,11 @@ from ga_pygame.collector.plain_text import one_line
 from ga_pygame.collector.responses import RETRY_AFTER_SECONDS, json_response
 from ga_pygame.collector.storage.queries import Arrival, Queries, rejected_line
 from ga_pygame.collector.storage.store import Store
+from ga_pygame.collector.warehouse.asking import WarehouseMetric
+from ga_pygame.collector.warehouse.database import NotReady
+from ga_pygame.collector.warehouse.filters import BadFilter, Filters, filters_from
+from ga_pygame.collector.warehouse.metrics import METRICS
+from ga_pygame.collector.warehouse.running import Warehouse
 
 _T = TypeVar("_T")
 
@@ -31,6 +36,9 @@ MAX_LARGE_ANSWERS = 2
 MAX_WAITING_QUESTIONS = 16
 """Questions that wait for their turn; a further one is answered with 503."""
 
+PROJECTED_HEADER = "X-GA-Projected"
+"""The header of metrics: the events that are in the warehouse, `/`, all events of the log."""
+
 
 class Api:
     """The page's data as JSON.
@@ -39,9 +47,12 @@ class Api:
     answering games. An answer with events stays in memory until its client has read it, so few are made at once.
     """
 
-    def __init__(self, queries: Queries, store: Store) -> None:
+    def __init__(self, queries: Queries, store: Store, warehouse: Warehouse) -> None:
         self._queries = queries
         self._store = store
+        self._warehouse = warehouse
+        self._metrics_pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-metrics")
+        self._metrics_line = _Line(1)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-api")
         self._questions = _Line(1)
         self._large = _Line(MAX_LARGE_ANSWERS)
@@ -62,6 +73,8 @@ class Api:
             Route("/api/sessions", self._sessions),
             Route("/api/progression", self._progression),
             Route("/api/export", self._export),
+            Route("/api/warehouse", self._list_metrics),
+            Route("/api/warehouse/{name}", self._metric),
         ]
 
     async def _summary(self, request: Request) -> Response:  # noqa: ARG002
@@ -94,6 +107,26 @@ class Api:
             return StreamingResponse(lines, headers=headers, media_type="application/x-ndjson")
 
         return _InLine(self._large, make)
+
+    async def _list_metrics(self, request: Request) -> Response:  # noqa: ARG002
+        return json_response([{"metric": one.name, "counts": one.sentence} for one in METRICS.values()])
+
+    async def _metric(self, request: Request) -> Response:
+        metric = METRICS.get(request.path_params["name"])
+        if metric is None:
+            raise HTTPException(404, f"there is no such metric; there are: {', '.join(METRICS)}")
+        filters, options = _read_query(metric, request)
+
+        def answer() -> Response:
+            rows = self._warehouse.answer(metric, filters, options)
+            done, of_all, _ = self._warehouse.progress
+            return json_response([row._asdict() for row in rows], headers={PROJECTED_HEADER: f"{done}/{of_all}"})
+
+        async with self._metrics_line.place():
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._metrics_pool, answer)
+            except NotReady as error:
+                raise HTTPException(503, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)}) from error
 
     async def _lines(self, *, rejected: bool) -> AsyncIterator[bytes]:
         after: int | None = 0
@@ -164,6 +197,22 @@ def _arrival(one: Arrival) -> bytes:
 
 def _raw_list(items: list[bytes]) -> Response:
     return Response(b"[" + b",".join(items) + b"]", media_type="application/json")
+
+
+def _read_query(metric: WarehouseMetric, request: Request) -> tuple[Filters, dict[str, Any]]:
+    """Read the filters and the metric's own options of a request.
+
+    Raises:
+        HTTPException: One is unknown or cannot be read (400).
+    """
+    query = {name: value for name, value in request.query_params.items() if name not in ("token", *metric.options)}
+    try:
+        options = {
+            name: read(text) for name, read in metric.options.items() if (text := request.query_params.get(name))
+        }
+        return filters_from(query), options
+    except BadFilter as error:
+        raise HTTPException(400, str(error)) from error
 
 
 def _query_number(request: Request, name: str, default: int, most: int) -> int:

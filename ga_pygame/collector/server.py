@@ -40,6 +40,8 @@ from ga_pygame.collector.storage.schema import StoreError, make_folder, temporar
 from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.teller import Logs, Tell, Teller, printable
 from ga_pygame.collector.troubles import Troubles
+from ga_pygame.collector.warehouse.database import UTC, Database
+from ga_pygame.collector.warehouse.running import Warehouse
 
 DEFAULT_PORT = 8420
 KEEP_ALIVE_SECONDS = 75
@@ -69,6 +71,12 @@ class Options:
     pogr: PogrOptions = PogrOptions()
     trophy_rules: Rules = Rules()
     lenient: bool = False
+    timezone: str = UTC
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the events are deleted at the end."""
+        return self.database == ":memory:" or (self.database is None and self.port == 0)
 
 
 def default_database(port: int) -> Path:
@@ -96,6 +104,7 @@ def run(options: Options) -> int:
         _store(options, tell, troubles) as store,
         contextlib.closing(Queries(store.path, store.generation)) as queries,
         contextlib.closing(Asker(store)) as asker,
+        contextlib.closing(_warehouse(options, store, tell)) as warehouse,
         contextlib.closing(Lanes()) as lanes,
     ):
         port = listener.getsockname()[1]
@@ -120,7 +129,7 @@ def run(options: Options) -> int:
         ).routes()
         unsigned = [*pogr.routes(), *trophy.routes()]
         switchboard = Switchboard(store, asker, options.trophy_rules, faults, trophy)
-        own = [*application.Api(queries, store).routes(), *switchboard.routes()]
+        own = [*application.Api(queries, store, warehouse).routes(), *switchboard.routes()]
         app = _application(options, [*signed, *unsigned, *own], store, troubles, _near(options.host, port))
         guard = Guard(
             app,
@@ -190,7 +199,7 @@ class _Server(uvicorn.Server):
 def _greeting(options: Options, port: int, store: Store, token: PageToken | None) -> list[str]:
     url = f"http://{_url_host(options.host)}:{port}"
     lines = [f"listening on {url}", f"events are kept in {printable(str(store.path), MAX_PATH)}"]
-    if options.database == ":memory:" or (options.database is None and options.port == 0):
+    if options.is_temporary:
         lines[1] += " until the collector ends"
     near = _near(options.host, port)
     if token:
@@ -262,8 +271,7 @@ def _logs(tell: Tell) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _store(options: Options, tell: Tell, troubles: Troubles) -> Iterator[Store]:
-    temporary = options.database == ":memory:" or (options.database is None and options.port == 0)
-    if temporary:
+    if options.is_temporary:
         path = temporary_path()
     elif options.database is None:
         path = default_database(options.port)
@@ -273,11 +281,17 @@ def _store(options: Options, tell: Tell, troubles: Troubles) -> Iterator[Store]:
             raise StoreError(f"cannot make {path.parent}: {error.strerror}. Choose a file with --db") from error
     else:
         path = Path(options.database)
-    store = Store(path, temporary=temporary, tell=tell, troubles=troubles)
+    store = Store(path, temporary=options.is_temporary, tell=tell, troubles=troubles)
     try:
         yield store
     finally:
         store.close()
+
+
+def _warehouse(options: Options, store: Store, tell: Tell) -> Warehouse:
+    """Start the warehouse, in a file beside the store's or, as that, until the collector ends."""
+    path = None if options.is_temporary else store.path.with_suffix(".duckdb")
+    return Warehouse(store, Database(path, options.timezone), tell)
 
 
 @contextlib.contextmanager

@@ -109,7 +109,7 @@ def test_first_line_and_end(tmp_path: Path, ending: signal.Signals) -> None:
         assert str(database) in out
         assert SECRET.decode() not in out
         assert err == ""
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.sqlite3"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.duckdb", "events.sqlite3"]
 
 
 def test_open_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:

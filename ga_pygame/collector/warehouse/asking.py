@@ -1,0 +1,65 @@
+"""Ask the warehouse: what each metric's function gets."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import duckdb
+
+from ga_pygame.collector.warehouse.database import sql_text
+from ga_pygame.collector.warehouse.filters import Filters
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question to the warehouse, for one thread; all its queries see the same state of the tables.
+
+    Attributes:
+        cursor: A cursor within a transaction.
+        filters: The filters.
+        today: The calendar day in the warehouse's time zone, which is not over yet.
+    """
+
+    cursor: duckdb.DuckDBPyConnection
+    filters: Filters
+    today: datetime.date
+
+    def rows(self, name: str, filters: Filters | None = None, **values: Any) -> list[tuple[Any, ...]]:
+        """Run `metrics/<name>.sql` and return its rows.
+
+        In its text `{filters}` is the condition of the filters on a row of `events` or `sessions`, `{undated}` the
+        same without the days.
+
+        Args:
+            name: The file.
+            filters: Others than those of the question.
+            values: Its own parameters, `$name` in its text.
+        """
+        text = sql_text(f"metrics/{name}.sql")
+        for placeholder, dated in (("{filters}", True), ("{undated}", False)):
+            if placeholder in text:
+                condition, bound = (filters or self.filters).condition(dated=dated)
+                text = text.replace(placeholder, condition)
+                values |= bound
+        return self.cursor.execute(text, values).fetchall()
+
+
+class WarehouseMetric(NamedTuple):
+    """A metric: what is asked, and what a row of the answer is.
+
+    Attributes:
+        name: Its name for the page, the JSON API, CSV and the command line.
+        sentence: What is counted, in one plain sentence for the page.
+        row: The type of its rows, a `NamedTuple` with the field's words.
+        function: Asks it.
+        options: Its parameters beside the filters: their names, with a function that reads each from a text.
+    """
+
+    name: str
+    sentence: str
+    row: type[Any]
+    function: Callable[..., list[Any]]
+    options: Mapping[str, Callable[[str], Any]] = {}

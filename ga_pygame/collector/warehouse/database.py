@@ -1,0 +1,214 @@
+"""The DuckDB file of the warehouse: open it, make it anew, ask it.
+
+One process has the file open, and while it does no other process may open it, not even to read. Within the process
+one thread writes; others read beside it, each question on a cursor and in a transaction of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from ga_pygame import categories
+
+_Found = TypeVar("_Found")
+
+WAREHOUSE_VERSION = 1
+"""Raise it with each change of the SQL files of this folder: a file of another version is made anew from the log."""
+UTC = "UTC"
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseLimits:
+    """What DuckDB may use.
+
+    Attributes:
+        memory: Bytes as DuckDB writes them; beyond it, it writes to `temp_folder`.
+        threads: Threads for one question.
+        temp_folder: For what does not fit into memory; `None` means beside the file.
+    """
+
+    memory: str = "256MiB"
+    threads: int = 2
+    temp_folder: Path | None = None
+
+
+class Projected(NamedTuple):
+    """Up to where the log is projected; see `schema.sql`."""
+
+    schema_version: int
+    timezone: str
+    last_id: int
+    last_received_at: float | None
+    left_out: int
+
+
+class NotReady(Exception):
+    """The warehouse cannot be asked now; the message says why."""
+
+
+@cache
+def sql_text(name: str) -> str:
+    """Read an SQL file of this folder, e.g. `metrics/levels.sql`."""
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def statements(text: str) -> list[str]:
+    """Split the text of an SQL file into statements; each ends with `;` at the end of a line."""
+    return [one for one in text.split(";\n") if one.strip()]
+
+
+class Database:
+    """The open file, or a warehouse in memory. Any thread may ask; one thread opens, closes and writes.
+
+    Args:
+        path: The file; `None` means in memory.
+        timezone: The zone of calendar days, e.g. `Europe/Berlin`.
+        limits: What DuckDB may use.
+    """
+
+    def __init__(self, path: Path | None, timezone: str = UTC, limits: WarehouseLimits = WarehouseLimits()) -> None:
+        self.path = path
+        self.zone = ZoneInfo(timezone)
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._open: duckdb.DuckDBPyConnection | None = None
+
+    @property
+    def writer(self) -> duckdb.DuckDBPyConnection:
+        """The connection of the writing thread.
+
+        Raises:
+            NotReady: The file is not open.
+        """
+        if self._open is None:
+            raise NotReady("the warehouse is not open")
+        return self._open
+
+    def open(self) -> Projected | None:
+        """Open the file and return its state; `None` if it is not of this version and time zone, and cannot be used.
+
+        Raises:
+            duckdb.Error: It cannot be opened, or it is damaged.
+        """
+        self.close()
+        with self._connected() as connection:
+            state = _read_state(connection)
+            if state is None or (state.schema_version, state.timezone) != (WAREHOUSE_VERSION, self.zone.key):
+                connection.close()
+                return None
+            _run_all(connection, sql_text("macros.sql"))
+        self._use(connection)
+        return state
+
+    def make_anew(self) -> Projected:
+        """Delete the file and open a new one with empty tables.
+
+        Raises:
+            OSError: The old file cannot be deleted.
+            duckdb.Error: The new one cannot be made.
+        """
+        self.close()
+        if self.path is not None:
+            for suffix in ("", ".wal"):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        names = ", ".join(f"'{name}'" for name in categories.names())
+        with self._connected() as connection:
+            connection.begin()
+            _run_all(connection, sql_text("schema.sql").replace("{categories}", names))
+            _run_all(connection, sql_text("macros.sql"))
+            connection.execute("INSERT INTO state VALUES (?, ?, 0, NULL, 0)", [WAREHOUSE_VERSION, self.zone.key])
+            connection.commit()
+        self._use(connection)
+        return Projected(WAREHOUSE_VERSION, self.zone.key, 0, None, 0)
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Connect to the file, and close it if the context raises. Others cannot ask yet."""
+        connection = duckdb.connect(str(self.path or ":memory:"), config=self._config())
+        try:
+            if self.path is not None:
+                self.path.chmod(0o600)
+            yield connection
+        except Exception:
+            connection.close()
+            raise
+
+    def _use(self, connection: duckdb.DuckDBPyConnection) -> None:
+        with self._lock:
+            self._open = connection
+
+    def close(self) -> None:
+        """Close the file; questions that are being answered end with an error."""
+        with self._lock:
+            if self._open is not None:
+                self._open.close()
+                self._open = None
+
+    @contextlib.contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open a cursor that sees the same state of the tables until the context ends; for the calling thread.
+
+        Raises:
+            NotReady: The file is not open.
+        """
+        with self._lock:
+            cursor = self.writer.cursor()
+        try:
+            cursor.begin()
+            yield cursor
+        finally:
+            cursor.close()
+
+    def ask(self, question: Callable[[duckdb.DuckDBPyConnection], _Found]) -> _Found:
+        """Call a function with a cursor and return its result.
+
+        Raises:
+            NotReady: The file is not open, or it was closed meanwhile.
+        """
+        try:
+            with self.cursor() as cursor:
+                return question(cursor)
+        except duckdb.Error as error:
+            if self._open is None or isinstance(error, duckdb.ConnectionException):
+                raise NotReady("the warehouse is being made anew") from error
+            raise
+
+    def _config(self) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "memory_limit": self._limits.memory,
+            "threads": self._limits.threads,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        if self._limits.temp_folder is not None:
+            config["temp_directory"] = str(self._limits.temp_folder)
+        return config
+
+
+def _run_all(connection: duckdb.DuckDBPyConnection, text: str) -> None:
+    for statement in statements(text):
+        connection.execute(statement)
+
+
+def _read_state(connection: duckdb.DuckDBPyConnection) -> Projected | None:
+    """Read the state; `None` if there is none."""
+    found = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'state'").fetchone()
+    if found is None or not found[0]:
+        return None
+    try:
+        rows = connection.execute(
+            "SELECT schema_version, timezone, last_id, last_received_at, left_out FROM state"
+        ).fetchall()
+    except duckdb.Error:
+        return None
+    return Projected(*rows[0]) if len(rows) == 1 else None

@@ -1,0 +1,108 @@
+"""The filters of all metrics: one typed value, which becomes one condition with bound parameters."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+PLAYER, DEVELOPER, BOT = "player", "developer", "bot"
+WHO_PLAYS = (PLAYER, DEVELOPER, BOT)
+"""Who plays; an event without a mark of the tracker is a player's."""
+
+
+class BadFilter(ValueError):
+    """A filter that cannot be used; the message names it and says what is right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a metric counts; a field that is `None` or empty leaves nothing out.
+
+    Attributes:
+        since: The first day, in the warehouse's time zone.
+        until: The last day.
+        game: The game's key.
+        build: The build.
+        platform: The platform.
+        custom_01: The first custom dimension.
+        custom_02: The second one.
+        custom_03: The third one.
+        ab_variant_id: The variant of the A/B test.
+        user_id: The player.
+        who: Some of `WHO_PLAYS`.
+    """
+
+    since: datetime.date | None = None
+    until: datetime.date | None = None
+    game: str | None = None
+    build: str | None = None
+    platform: str | None = None
+    custom_01: str | None = None
+    custom_02: str | None = None
+    custom_03: str | None = None
+    ab_variant_id: str | None = None
+    user_id: str | None = None
+    who: tuple[str, ...] = ()
+
+    def condition(self, *, dated: bool = True) -> tuple[str, dict[str, Any]]:
+        """Return an SQL condition on a row of `events` or `sessions`, and the values of its parameters.
+
+        Args:
+            dated: Whether the days are a part of it.
+        """
+        parts: list[str] = []
+        values: dict[str, Any] = {}
+        for name, comparison in (("since", "day >= $since"), ("until", "day <= $until")):
+            if dated and (day := getattr(self, name)) is not None:
+                parts.append(comparison)
+                values[name] = day
+        if self.game is not None:
+            parts.append("game IN (SELECT game FROM games WHERE game_key = $game)")
+            values["game"] = self.game
+        if self.user_id is not None:
+            parts.append("player IN (SELECT player FROM players WHERE user_id = $user_id)")
+            values["user_id"] = self.user_id
+        own = {name: value for name in _OF_CONTEXTS if (value := getattr(self, name)) is not None}
+        conditions = [f"{name} = ${name}" for name in own]
+        if self.who:
+            own["who"] = list(self.who)
+            conditions.append("has($who, who)")
+        if own:
+            parts.append(f"context IN (SELECT context FROM contexts WHERE {' AND '.join(conditions)})")  # noqa: S608
+        return " AND ".join(parts) or "true", {**values, **own}
+
+
+_OF_CONTEXTS = ("build", "platform", "custom_01", "custom_02", "custom_03", "ab_variant_id")
+
+
+def filters_from(query: Mapping[str, str]) -> Filters:
+    """Read filters from texts by their names, e.g. of an address; `who` is a list with commas.
+
+    Raises:
+        BadFilter: A name is unknown or a value cannot be read.
+    """
+    names = {field.name for field in fields(Filters)}
+    unknown = sorted(set(query) - names)
+    if unknown:
+        raise BadFilter(f"there is no filter {unknown[0][:40]!r}; there are: {', '.join(sorted(names))}")
+    given: dict[str, Any] = {name: value for name, value in query.items() if value}
+    for name in ("since", "until"):
+        if name in given:
+            given[name] = _day(name, given[name])
+    if "who" in given:
+        given["who"] = tuple(dict.fromkeys(given["who"].split(",")))
+        if not set(given["who"]) <= set(WHO_PLAYS):
+            raise BadFilter(f"who must be some of {', '.join(WHO_PLAYS)}, joined by commas")
+    found = Filters(**given)
+    if found.since and found.until and found.until < found.since:
+        raise BadFilter("until must not be before since")
+    return found
+
+
+def _day(name: str, text: str) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError as error:
+        raise BadFilter(f"{name} must be a day such as 2026-01-31") from error

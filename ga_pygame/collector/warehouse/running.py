@@ -1,0 +1,90 @@
+"""The warehouse of a running collector: the projector on a thread of its own, and the answers to metrics."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from ga_pygame import clock
+from ga_pygame.collector.storage.reading import Reader
+from ga_pygame.collector.storage.store import Store
+from ga_pygame.collector.teller import Tell
+from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
+from ga_pygame.collector.warehouse.database import Database
+from ga_pygame.collector.warehouse.filters import Filters
+from ga_pygame.collector.warehouse.projector import SECONDS_AFTER_TROUBLE, Progress, Projector
+
+_NICENESS = 10
+"""The projector yields the processors to the threads that acknowledge requests; on Linux a thread has its own value."""
+
+
+class Warehouse:
+    """A database and the thread that projects a store's file into it.
+
+    Args:
+        store: The store.
+        database: The warehouse, not open yet.
+        tell: Called to tell the developer about trouble.
+
+    Raises:
+        StoreError: The store's file cannot be read.
+    """
+
+    def __init__(self, store: Store, database: Database, tell: Tell) -> None:
+        self._store = store
+        self._database = database
+        self._tell = tell
+        generation = store.generation
+        self._log = Reader(store.path, generation)
+        self._projector = Projector(self._log, database, tell)
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ga-collector-projector", daemon=True)
+        self._thread.start()
+
+    @property
+    def progress(self) -> Progress:
+        """How far the projection is; any thread may ask."""
+        return self._projector.progress
+
+    def today(self) -> datetime.date:
+        """Return the calendar day in the warehouse's time zone."""
+        return datetime.datetime.fromtimestamp(clock.wall_now(), self._database.zone).date()
+
+    def answer(self, metric: WarehouseMetric, filters: Filters, options: Mapping[str, Any] | None = None) -> list[Any]:
+        """Return the rows of a metric; any thread may ask, and waits for the answer.
+
+        Args:
+            metric: The metric.
+            filters: What to count.
+            options: Values of the metric's own parameters.
+
+        Raises:
+            NotReady: The file is not open.
+        """
+        today = self.today()
+        return self._database.ask(lambda cursor: metric.function(Question(cursor, filters, today), **(options or {})))
+
+    def close(self) -> None:
+        """End the thread and close the files; what is not projected yet is projected at the next start."""
+        self._ends.set()
+        self._thread.join()
+        self._database.close()
+        self._log.close()
+
+    def _run(self) -> None:
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        seconds = 0.0
+        while not self._ends.wait(seconds):
+            try:
+                self._projector.follow(self._store.generation)
+                seconds = self._projector.step(clock.wall_now())
+            except Exception as error:  # noqa: BLE001 - a defect here must not end the thread
+                self._tell("warehouse", f"cannot project events: {type(error).__name__}: {error}")
+                seconds = SECONDS_AFTER_TROUBLE
