@@ -305,6 +305,25 @@ def test_nothing_is_asked_while_nothing_is_written(opened: store.Store) -> None:
     asyncio.run(story())
 
 
+def test_views_ask_again_when_the_metrics_have_caught_up(opened: store.Store) -> None:
+    """A change of the file, and a change of what is projected from it, each count once; nothing else does."""
+    projected = [0]
+
+    async def story() -> None:
+        page = snapshots.Snapshots(opened, Rules(), Troubles(), lambda: projected[0])
+        try:
+            counts = [(await page.look()).changes for _ in range(2)]
+            put(opened, submission(design("a")))
+            counts += [(await page.look()).changes for _ in range(2)]
+            projected[0] = 1
+            counts += [(await page.look()).changes for _ in range(2)]
+            assert counts == [1, 1, 2, 2, 3, 3]
+        finally:
+            page.close()
+
+    asyncio.run(story())
+
+
 def test_a_session_with_a_critical_error_crashed(opened: store.Store, path: Path) -> None:
     """Only that one, also in a file of an earlier version."""
     error = design("1", category="error", severity="critical", session_id="bad", message="x")

@@ -162,3 +162,13 @@ def configs_of(collector: Collector) -> dict[str, Any]:
     body = json.dumps({"user_id": "player", **WHO}).encode()
     answer = collector.post(CONFIGS, body).json()
     return {one["key"]: one["value"] for one in answer["configs"]}
+
+
+def test_requests_without_a_socket_leave_room(collector: Collector, browser: Any) -> None:
+    """A script that loads the page again and again gets its answer, and nobody else is kept from the page."""
+    for _ in range(100):
+        assert collector.ask("GET", "/").status == 200
+    send_builds(collector)
+    browser.get(collector.url)
+    until(browser, partial(has_rows, browser, 4))
+    assert not browser.find_elements(By.ID, "opening")

@@ -5,6 +5,7 @@
 export default {
   template: `<div hidden></div>`,
   mounted() {
+    document.getElementById("opening")?.remove();
     document.addEventListener("click", this.clicked);
     window.addEventListener("popstate", this.moved);
   },

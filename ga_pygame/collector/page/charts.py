@@ -116,12 +116,7 @@ def heat_chart(said: str, columns: Sequence[str], lines: Sequence[tuple[str, Val
     ]
     label = {"show": True, "formatter": "{@[2]}", "color": "var(--text)"}
     drawn = [{"type": "heatmap", "data": data, "label": label}]
-    scale = {
-        "min": 0,
-        "max": 100,
-        "show": False,
-        "inRange": {"color": ["#2460c800", "#2460c8"], "opacity": [0.05, 0.6]},
-    }
+    scale = {"min": 0, "max": 100, "show": False, "inRange": {"color": ["rgba(36,96,200,0.05)", "rgba(36,96,200,0.6)"]}}
     axes = {
         "xAxis": {**_names_axis(columns), "position": "top"},
         "yAxis": {**_names_axis([name for name, _ in lines]), "inverse": True},
@@ -149,7 +144,7 @@ def _plot(said: str, series: list[dict[str, Any]], axes: dict[str, Any]) -> Char
             "textStyle": {"color": "var(--text)"},
         },
         "legend": {"show": several, "top": 0, "type": "scroll", "textStyle": _SOFT},
-        "grid": {"left": 8, "right": 16, "top": 36 if several else 12, "bottom": 8, "containLabel": True},
+        "grid": {"left": 8, "right": 32, "top": 36 if several else 12, "bottom": 8, "containLabel": True},
         "series": series,
         **axes,
     }

@@ -35,6 +35,12 @@ _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#2f6fde"/>'
     '<path d="M4 12V8M8 12V4M12 12V6" stroke="#fff" stroke-width="2" stroke-linecap="round"/></svg>'
 )
+_OPENING = (
+    '<p id="opening">ga_pygame collector: the page opens …</p><noscript><p>This page needs JavaScript; without it'
+    ' there are <a href="/api/summary">the numbers as JSON</a>.</p></noscript>'
+)
+"""What is painted before the scripts are there; `address_bar.js` removes it."""
+
 RECONNECT_SECONDS = 60.0
 """How long a page that lost its socket is kept. NiceGUI waits 0.4 of it for a browser's answer to a ping: with its
 default of 3 s, a busy machine would lose its page while somebody reads it."""
@@ -87,6 +93,7 @@ def mount(app: Starlette, data: Snapshots, settings: SettingsFile, address: str)
 
     app.router.routes.append(Route("/csv/{view}/{sheet}", table_as_csv))
     ui.add_css(css, shared=True)
+    ui.add_body_html(_OPENING, shared=True)
     nicegui.app.config.socket_io_js_transports = ["websocket"]  # the guard lets no other transport through
     nicegui.app.add_exception_handler(404, not_found)
     nicegui.app.on_startup(lambda: nicegui.background_tasks.create(_push(data, tabs), name="push to the page"))

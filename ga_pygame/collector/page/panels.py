@@ -76,11 +76,13 @@ def sheet_of_tuples(row: type[Any], rows: Sequence[Sequence[Any]]) -> Sheet:
             are the names that end with `rate`, `low`, `high`, `share` or `off`.
         rows: The rows.
     """
-    columns = tuple(Column(name.replace("_", " "), _kind(name, kind)) for name, kind in get_type_hints(row).items())
+    columns = tuple(
+        Column(name.replace("_", " "), _column_kind(name, kind)) for name, kind in get_type_hints(row).items()
+    )
     return Sheet(columns, [[_csv_cell(value) for value in one] for one in rows])
 
 
-def _kind(name: str, type_of: Any) -> str:
+def _column_kind(name: str, type_of: Any) -> str:
     if name.rpartition("_")[2] in _SHARES:
         return "share"
     kinds = {type_of, *get_args(type_of)} - {type(None)}

@@ -58,7 +58,7 @@ class Snapshot:
     """What all tabs show; a list stays the same object while it does not change.
 
     Attributes:
-        changes: Grows when the file was changed, so a view knows whether to ask again.
+        changes: Grows when the file, or what the metrics count, was changed; so a view knows whether to ask again.
     """
 
     numbers: Numbers = Numbers()
@@ -76,13 +76,18 @@ class Snapshots:
         store: The store whose file to read.
         rules: Trophy's rules.
         troubles: The troubles to show.
+        projected: Returns a number that changes with what the metrics count; they may lag behind the file.
     """
 
-    def __init__(self, store: Store, rules: Rules, troubles: Troubles) -> None:
+    def __init__(
+        self, store: Store, rules: Rules, troubles: Troubles, projected: Callable[[], int] = lambda: 0
+    ) -> None:
         self.snapshot = Snapshot()
         self.panels = PanelCache()
         self._store = store
         self._rules = rules
+        self._projected = projected
+        self._projection = 0
         self._troubles = troubles
         self._clock = clock.SystemClock()
         self._feeds: dict[FeedKey, Feed] = {}
@@ -201,11 +206,12 @@ class Snapshots:
             self._tables_version, self._tables_at = version, now
         self._looks += 1
         self._version = version
+        before_it, self._projection = self._projection, self._projected()
         troubles = self._troubles.present()
         return replace(
             found,
             numbers=numbers,
-            changes=before.changes + changed,
+            changes=before.changes + (changed or self._projection != before_it),
             troubles=before.troubles if troubles == before.troubles else troubles,
         ), looked
 
