@@ -1,7 +1,7 @@
 """Measure the collector's page: requests that open no socket, idle tabs, the first paint.
 
-`python -m benchmarks.page` starts a collector of its own with some thousand events. A tab is a client of the page's web
-socket as NiceGUI's own, which acknowledges what it gets; the first paint is Chromium's, if it and selenium are there.
+`python -m benchmarks.page` starts a collector for each view, with some thousand events. A tab is a client of the page's
+web socket as NiceGUI's own, which acknowledges what it gets; the first paint is Chromium's, if it and selenium are there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,7 @@ class IdleTab:
     async def close(self) -> None:
         """Close the socket."""
         await self._socket.disconnect()
+        await self._socket.wait()
 
 
 async def idle_tabs(pid: int, port: int, view: str) -> str:
@@ -230,14 +232,16 @@ look();
 
 def main() -> None:
     """Print all figures."""
-    with tempfile.TemporaryDirectory() as folder, collector(folder) as (pid, port):
-        send_events(port, EVENTS)
-        get(port, "/")
-        print(plain_requests(pid, port))
-        for view in VIEWS:
-            print(first_paints(port, view))
-        for view in VIEWS:
-            print(asyncio.run(idle_tabs(pid, port, view)))
+    measurements: list[Callable[[int, int], str]] = [plain_requests, *(partial(_of_view, view) for view in VIEWS)]
+    for measured in measurements:
+        with tempfile.TemporaryDirectory() as folder, collector(folder) as (pid, port):
+            send_events(port, EVENTS)
+            get(port, "/")
+            print(measured(pid, port))
+
+
+def _of_view(view: str, pid: int, port: int) -> str:
+    return f"{first_paints(port, view)}\n{asyncio.run(idle_tabs(pid, port, view))}"
 
 
 if __name__ == "__main__":

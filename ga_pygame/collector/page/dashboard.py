@@ -26,7 +26,7 @@ from ga_pygame.collector.page.address import parse_address
 from ga_pygame.collector.page.shell import BRAND, MAX_UNSEEN, Tab
 from ga_pygame.collector.page.snapshots import SECONDS_PER_LOOK, Snapshots
 from ga_pygame.collector.page.views.catalogue import VIEWS
-from ga_pygame.collector.page.waiting import MAX_PAGES, Waiting
+from ga_pygame.collector.page.waiting import Waiting
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -64,7 +64,7 @@ def mount(app: Starlette, data: Snapshots, settings: SettingsFile, address: str)
 
     @ui.page("/")
     def page(client: nicegui.Client) -> Response | None:
-        if len(nicegui.Client.instances) > MAX_PAGES:
+        if not waiting.make_room(client):
             client.delete()
             return JSONResponse({"error": "too many pages are open"}, 503, {"Retry-After": "30"})
         waiting.add(client)
