@@ -1,7 +1,7 @@
 """Measure the collector's page: requests that open no socket, idle tabs, the first paint.
 
 `python -m benchmarks.page` starts a collector for each view, with some thousand events. A tab is a client of the page's
-web socket as NiceGUI's own, which acknowledges what it gets; the first paint is Chromium's, if it and selenium are there.
+web socket as NiceGUI's own, which acknowledges what it gets; the first paint needs Chromium and selenium.
 """
 
 from __future__ import annotations
