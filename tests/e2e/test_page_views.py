@@ -76,6 +76,19 @@ def test_a_link_restores_view_and_filters(collector: Collector, browser: Any) ->
     until(browser, lambda: "No event matches" in browser.find_element(By.TAG_NAME, "body").text)
 
 
+def test_what_is_typed_stays(collector: Collector, browser: Any) -> None:
+    """A filter that is half typed is not reset by events that come in."""
+    send_builds(collector)
+    browser.get(collector.url)
+    until(browser, partial(has_rows, browser, 4))
+    control(browser, "build").send_keys("2.")
+    collector.send(event(build="2.0"))
+    until(browser, partial(has_rows, browser, 5))
+    control(browser, "build").send_keys("0", ENTER)
+    until(browser, partial(has_rows, browser, 3))
+    assert control(browser, "build").get_attribute("value") == "2.0"
+
+
 def test_views_are_opened_by_keyboard(collector: Collector, browser: Any) -> None:
     """Enter on a link of the navigation opens the view without a new page; the focus goes to its heading."""
     send_builds(collector)
@@ -147,6 +160,7 @@ def test_configs_are_edited(configured: Collector, browser: Any) -> None:
     save.click()
     until(browser, lambda: "1 to 16 characters" in browser.find_element(By.CSS_SELECTOR, ".wrong").text)
     assert configs_of(configured) == {"gravity": "80"}
+    assert key.get_attribute("value") == "g" * 17
     key.clear()
     key.send_keys("gravity")
     save.click()

@@ -2,10 +2,14 @@
 
 Only for the modules that `dashboard` imports: it prepares NiceGUI's environment before the import. Values from outside
 are set as properties of elements, never parsed.
+
+The first value of a control is an HTML attribute (`^` for Vue), which the browser reads once: a value that Vue knows
+would be set again whenever anything on the page changes, over what the person is just typing.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -33,8 +37,7 @@ def choice(name: str, known: Sequence[tuple[str, str]], value: str, changed: Cha
             option = label("", words, tag="option")
             option.props["value"] = one
             if one == value:
-                option.props["selected"] = True
-    pick.props["value"] = value
+                option.props["^selected"] = True
     pick.props["id" if said else "aria-label"] = said or name
     _on_change(pick, changed)
     return pick
@@ -43,10 +46,16 @@ def choice(name: str, known: Sequence[tuple[str, str]], value: str, changed: Cha
 def field(kind: str, value: str, changed: Changed, **properties: str) -> ui.element:
     """Make an input of a type of HTML, e.g. `text` or `date`; the properties are HTML's, with `_` for `-`."""
     made = ui.element("input")
-    made.props.update({"type": kind, "value": value, "autocomplete": "off"})
+    made.props.update({"type": kind, "^value": value, "autocomplete": "off"})
     made.props.update({name.replace("_", "-"): one for name, one in properties.items()})
     _on_change(made, changed)
     return made
+
+
+def show_value(control: ui.element, value: str) -> None:
+    """Show another value in a choice or an input."""
+    text = json.dumps(value)
+    control.client.run_javascript(f"const one = getHtmlElement({control.id}); if (one) one.value = {text};")
 
 
 def _on_change(control: ui.element, changed: Changed) -> None:

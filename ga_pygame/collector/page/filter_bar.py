@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from nicegui import ui
 
 from ga_pygame.collector.page.address import FILTERS, PageAddress
-from ga_pygame.collector.page.elements import Changed, anchor, choice, field
+from ga_pygame.collector.page.elements import Changed, anchor, choice, field, show_value
 from ga_pygame.collector.page.rows import short
 from ga_pygame.collector.page.tables import box, label
 
@@ -48,8 +48,8 @@ class FilterBar:
             self._build(address)
         else:
             for name, control in self._controls.items():
-                control.props["value"] = address.filters.get(name, "")
-                control.update()
+                if address.filters.get(name) != self._shown.filters.get(name):
+                    show_value(control, address.filters.get(name, ""))
         self._shown = address
         known = [name for name in names if name in address.filters]
         self._clear.props["href"] = PageAddress(address.view).link()

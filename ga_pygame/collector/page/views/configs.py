@@ -191,8 +191,7 @@ class _Configs:
     def _build_users(self) -> None:
         with label("field wide", "", tag="label"):
             label("", "players in it by name: user id = variant, one a line", tag="span")
-            area = ui.element("textarea").props('rows="2" autocomplete="off"')
-            area.props["value"] = self._draft.users
+            area = label("", self._draft.users, tag="textarea").props('rows="2" autocomplete="off"')
             area.on("change", lambda event: _setter(self._draft, "users")(str(event.args)), js_handler=_VALUE)
 
     def _build_history(self, history: list[Version]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ga_pygame import categories
 from ga_pygame.collector.page.address import EVERY_EVENT, PageAddress
-from ga_pygame.collector.page.elements import choice, csv_anchor
+from ga_pygame.collector.page.elements import choice, csv_anchor, show_value
 from ga_pygame.collector.page.feed import ROWS_KEPT, Feed, FeedKey, feed_key
 from ga_pygame.collector.page.panels import Sheet
 from ga_pygame.collector.page.snapshots import SESSIONS_SHOWN, Snapshot, Snapshots
@@ -118,8 +118,7 @@ class _Live:
 
     async def begin(self) -> None:
         self._snapshot = None
-        self._pick.props["value"] = self._category()
-        self._pick.update()
+        show_value(self._pick, self._category())
         self._csv.props["href"] = csv_link("live", "events", self._frame.address)
         self._csv.update()
         await self._feed_anew()
