@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ga_pygame.collector import plain_text
 from ga_pygame.collector.emulators.pogr import store as pogr_store
 from ga_pygame.collector.emulators.trophy.rules import Rules
-from ga_pygame.collector.page import feed, live, rows, service_rows, tracebacks
+from ga_pygame.collector.page import feed, rows, service_rows, snapshots, tracebacks
 from ga_pygame.collector.storage import batches, levels, queries, reading, schema, store
 from ga_pygame.collector.troubles import MAX_OF_A_KIND, Troubles
 from tests.test_collector_store import KEY, design, put, submission
@@ -169,7 +169,7 @@ def test_no_event_stops_the_feed(opened: store.Store, path: Path) -> None:
     accepted = [(design(str(number)), raw) for number, raw in enumerate(hostile)]
     put(opened, store.Submission(KEY, NOW, accepted, (), 100))
     reader = queries.Queries(path)
-    shown = feed.Feed(None)
+    shown = feed.Feed(feed.FeedKey())
     shown.add(shown.look(reader))
     assert [row["id"] for row in shown.since(0)] == [5, 4, 3, 2, 1]
     assert all(len(json.dumps(row)) < 1000 for row in shown.since(0))
@@ -191,7 +191,7 @@ def test_a_filter_reads_only_what_is_new(opened: store.Store, path: Path) -> Non
         return whole(row)
 
     reader._parts = parts  # type: ignore[method-assign]
-    shown = feed.Feed("design")
+    shown = feed.Feed(feed.FeedKey("design"))
     shown.add(shown.look(reader))
     assert len(shown.since(0)) == feed.ROWS_KEPT
     assert len(unpacked) == 4  # what 200 rows need
@@ -200,7 +200,7 @@ def test_a_filter_reads_only_what_is_new(opened: store.Store, path: Path) -> Non
     shown.add(shown.look(reader))
     assert shown.since(0)[0]["cells"][1] == "design"
     assert len(unpacked) == 1
-    other = feed.Feed("business")
+    other = feed.Feed(feed.FeedKey("business"))
     other.add(other.look(reader))
     assert other.since(0) == []
     assert len(unpacked) == 1
@@ -274,10 +274,10 @@ def test_nothing_is_asked_while_nothing_is_written(opened: store.Store) -> None:
     asked: list[str] = []
 
     async def story() -> None:
-        page = live.Live(opened, Rules(), Troubles())
+        page = snapshots.Snapshots(opened, Rules(), Troubles())
         try:
             put(opened, submission(design("a")), submission(design("b"), key="0" * 32))
-            await page.keep({None})
+            await page.keep({feed.FeedKey()})
             assert (await page.look()).numbers.accepted == 2
             assert page.snapshot.several_games
             assert page._queries is not None
@@ -294,11 +294,30 @@ def test_nothing_is_asked_while_nothing_is_written(opened: store.Store) -> None:
             assert set(asked) == {"PRAGMA data_version"}
             put(opened, submission(design("c")))
             assert (await page.look()).numbers.accepted == 3
-            shown = page.open_feed(None)
+            shown = page.open_feed(feed.FeedKey())
             assert shown is not None
             assert [row["id"] for row in shown.since(0)] == [3, 2, 1]
-            await page.keep({"design"})
-            assert page.open_feed(None) is None
+            await page.keep({feed.FeedKey("design")})
+            assert page.open_feed(feed.FeedKey()) is None
+        finally:
+            page.close()
+
+    asyncio.run(story())
+
+
+def test_views_ask_again_when_the_metrics_have_caught_up(opened: store.Store) -> None:
+    """A change of the file, and a change of what is projected from it, each count once; nothing else does."""
+    projected = [0]
+
+    async def story() -> None:
+        page = snapshots.Snapshots(opened, Rules(), Troubles(), lambda: projected[0])
+        try:
+            counts = [(await page.look()).changes for _ in range(2)]
+            put(opened, submission(design("a")))
+            counts += [(await page.look()).changes for _ in range(2)]
+            projected[0] = 1
+            counts += [(await page.look()).changes for _ in range(2)]
+            assert counts == [1, 1, 2, 2, 3, 3]
         finally:
             page.close()
 

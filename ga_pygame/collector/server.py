@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import platformdirs
 import uvicorn
@@ -130,7 +130,8 @@ def run(options: Options) -> int:
         unsigned = [*pogr.routes(), *trophy.routes()]
         switchboard = Switchboard(store, asker, options.trophy_rules, faults, trophy)
         own = [*application.Api(queries, store, warehouse).routes(), *switchboard.routes()]
-        app = _application(options, [*signed, *unsigned, *own], store, troubles, _near(options.host, port))
+        shown = _Shown(store, settings, troubles, _near(options.host, port))
+        app = _application(options, [*signed, *unsigned, *own], shown)
         guard = Guard(
             app,
             signed=application.serves(signed),
@@ -163,14 +164,24 @@ def run(options: Options) -> int:
     return 0
 
 
-def _application(options: Options, routes: list[Route], store: Store, troubles: Troubles, address: str) -> ASGIApp:
+class _Shown(NamedTuple):
+    """What the page shows."""
+
+    store: Store
+    settings: SettingsFile
+    troubles: Troubles
+    address: str
+
+
+def _application(options: Options, routes: list[Route], shown: _Shown) -> ASGIApp:
     if not options.page:
         routes.append(Route("/", application.no_page))
     app = application.build_app(routes)
     if options.page:
-        from ga_pygame.collector.page import dashboard  # noqa: PLC0415 - NiceGUI takes 0.6 s that not everybody needs
+        from ga_pygame.collector.page import dashboard, snapshots  # noqa: PLC0415 - NiceGUI takes 0.6 s, not all need it
 
-        dashboard.mount(app, store, options.trophy_rules, troubles, address)
+        data = snapshots.Snapshots(shown.store, options.trophy_rules, shown.troubles)
+        dashboard.mount(app, data, shown.settings, shown.address)
     return app
 
 

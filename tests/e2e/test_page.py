@@ -124,13 +124,18 @@ def test_sessions_and_levels(collector: Collector, browser: Any) -> None:
         event("user", session_id=second, user_id="other"),
         event("session_end", session_id=second, user_id="other"),
     )
-    until(browser, lambda: len(rows(browser, "sessions")) == 2 and rows(browser, "progression"))
+    until(browser, lambda: len(rows(browser, "sessions")) == 2)
     found = {row.split("|")[0]: row.split("|") for row in rows(browser, "sessions")}
     assert found["player"][3:] == ["1:40", "5", "still playing"]
     assert found["other"][3:] == ["1:15", "2", "ended"]
-    assert rows(browser, "progression") == ["forest:1|2|1|1|50 %|2.0"]
     collector.send(event("session_end", length=120))
     until(browser, lambda: any("2:00|6|ended" in row for row in rows(browser, "sessions")))
+    browser.find_element(By.LINK_TEXT, "Progression").click()
+    until(browser, lambda: rows(browser, "panel-levels") == ["forest:1|2|1|1|50 %|2"])
+    chart = until(browser, lambda: browser.find_element(By.CSS_SELECTOR, ".panel-levels .chart"))
+    assert "Starts, fails and completes" in until(browser, lambda: chart.get_attribute("aria-label"))
+    collector.send(event("progression", event_id="Start:forest:2"))
+    until(browser, lambda: rows(browser, "panel-levels")[1:] == ["forest:2|1|0|0|0 %|"])
 
 
 def test_what_a_game_sends_stays_text(collector: Collector, browser: Any) -> None:
@@ -149,7 +154,7 @@ def test_what_a_game_sends_stays_text(collector: Collector, browser: Any) -> Non
     browser.execute_script("document.querySelectorAll('.feed tbody').forEach(body => body.click())")
     until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".detail pre"))
     assert any("<script>" in row for row in rows(browser, "feed"))
-    assert browser.title == "ga_pygame collector"
+    assert browser.title == "Live · ga_pygame collector"
     assert browser.execute_script("return document.querySelectorAll('table.live img, table.live script').length") == 0
 
 

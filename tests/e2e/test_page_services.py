@@ -46,10 +46,6 @@ def trophy(collector: Collector, who: str, metric: str, value: float, **user: An
         time.sleep(0.2)
 
 
-def shown(browser: Any, section: str) -> bool:
-    return bool(browser.find_element(By.CSS_SELECTOR, f".{section}").is_displayed())
-
-
 def play(collector: Collector, name: str = "Ann") -> None:
     """Send a session with some of each thing that the page shows."""
     session = begin(collector, "install-7f3a")
@@ -75,25 +71,29 @@ def play(collector: Collector, name: str = "Ann") -> None:
     trophy(collector, "player-2", "levels-completed", 1)
 
 
+def listed(browser: Any) -> list[str]:
+    return [link.text for link in browser.find_elements(By.CSS_SELECTOR, "nav a") if link.is_displayed()]
+
+
 def test_hidden_until_used(collector: Collector, browser: Any) -> None:
-    """A developer who uses neither service sees neither; each appears with its first call."""
+    """A developer who uses neither service sees neither; each is listed with its first call."""
     browser.get(collector.url)
     collector.send(event())
     until(browser, lambda: len(rows(browser, "feed")) == 1)
-    assert (shown(browser, "service-pogr"), shown(browser, "service-trophy")) == (False, False)
+    assert listed(browser) == ["Live", "Progression", "Configs"]
     begin(collector, "me")
-    until(browser, lambda: shown(browser, "service-pogr"))
-    assert not shown(browser, "service-trophy")
+    until(browser, lambda: listed(browser) == ["Live", "Progression", "POGR", "Configs"])
     trophy(collector, "me", "levels-completed", 1)
-    until(browser, lambda: shown(browser, "service-trophy"))
+    until(browser, lambda: listed(browser) == ["Live", "Progression", "POGR", "Trophy", "Configs"])
 
 
 def test_what_the_services_got(collector: Collector, browser: Any, tmp_path_factory: Any) -> None:
     """Sessions, rows with their facts and times, players with all they have, leaderboards: live."""
-    browser.get(collector.url)
+    browser.get(f"{collector.url}/?view=pogr")
+    until(browser, lambda: "Nothing came for POGR yet" in browser.page_source)
     collector.send(event("user"), event())
     play(collector)
-    until(browser, lambda: len(rows(browser, "pogr-rows")) == 6 and len(rows(browser, "trophy-boards")) == 2)
+    until(browser, lambda: len(rows(browser, "pogr-rows")) == 6)
     sessions = [row.split("|") for row in rows(browser, "pogr-sessions")]
     assert [(one[0], one[1], bool(one[3]), one[4]) for one in sessions] == [
         ("install-11c0", "0.3.1", False, "0"),
@@ -109,6 +109,8 @@ def test_what_the_services_got(collector: Collector, browser: Any, tmp_path_fact
     assert found[4][2] == "fps 59.9 · memory free_mb 812, state ok"
     assert "memory.state" in found[4][-1]
     assert found[5][2].endswith("settings vsync true")
+    browser.find_element(By.LINK_TEXT, "Trophy").click()
+    until(browser, lambda: len(rows(browser, "trophy-boards")) == 2)
     players = {row.split("|")[0]: row.split("|") for row in rows(browser, "trophy-players")}
     assert players["Ann"][1] == "coins-collected 34 · levels-completed 3 · slimes-stomped 12"
     assert players["Ann"][2:4] == ["1", "Stars 53, Glider"]
@@ -124,18 +126,23 @@ def test_what_the_services_got(collector: Collector, browser: Any, tmp_path_fact
 
 def test_what_a_game_sends_stays_text(collector: Collector, browser: Any) -> None:
     """Markup in ids, names, metrics, logs and keys is shown, not run."""
-    browser.get(collector.url)
+    browser.get(f"{collector.url}/?view=pogr")
     session = begin(collector, EVIL)
     pogr(collector, session, "logs", {"log": EVIL, "severity": EVIL})
     pogr(collector, session, "metrics", {"metrics": {EVIL: EVIL}})
     pogr(collector, session, "data", {"data": EVIL})
     trophy(collector, EVIL, "levels-completed", 1)
     trophy(collector, "named", "%3Cscript%3Edocument.title=1%3C%2Fscript%3E", 1, name=EVIL)
-    until(browser, lambda: len(rows(browser, "pogr-rows")) == 3 and len(rows(browser, "trophy-players")) == 2)
-    everything = " ".join(
-        row for table in ("pogr-rows", "pogr-sessions", "trophy-players") for row in rows(browser, table)
-    )
+    until(browser, lambda: len(rows(browser, "pogr-rows")) == 3)
+    check_it_is_text(browser, "POGR", "pogr-rows", "pogr-sessions")
+    browser.find_element(By.LINK_TEXT, "Trophy").click()
+    until(browser, lambda: len(rows(browser, "trophy-players")) == 2)
+    check_it_is_text(browser, "Trophy", "trophy-players")
+
+
+def check_it_is_text(browser: Any, title: str, *tables: str) -> None:
+    everything = " ".join(row for table in tables for row in rows(browser, table))
     assert "<script>" in everything
     assert "<img" in everything
-    assert browser.title == "ga_pygame collector"
+    assert browser.title == f"{title} · ga_pygame collector"
     assert browser.execute_script("return document.querySelectorAll('table.live img, table.live script').length") == 0

@@ -8,7 +8,8 @@
 
 The outer key is a game key, or `*` for every other game. All parts are optional. A player is in the experiment by
 chance (`share`, the same at each call for a user id) or by name (`users`). A player in the experiment gets the
-variant's configs instead of the general ones. The file is read again when it changes.
+variant's configs instead of the general ones. The file is JSON, or TOML if its name ends with `.toml`, and is read
+again when it changes. The page can edit it, too: see `configs_editing`.
 """
 
 from __future__ import annotations
@@ -48,7 +49,11 @@ _FORM = (
 )
 
 
-class RemoteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+FileStamp = tuple[int, int]
+"""Nanoseconds of a file's last change, and its size."""
+
+
+class RemoteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A value and the time in which it is valid, in seconds since 1970; `null` means no limit."""
 
     key: str
@@ -62,7 +67,7 @@ class RemoteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (not self.start_ts or self.start_ts <= end) and (not self.end_ts or self.end_ts > start)
 
 
-class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """An A/B test."""
 
     id: str
@@ -82,7 +87,7 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return list(self.variants)[int.from_bytes(digest[4:8], "big") % len(self.variants)]
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The settings of one game."""
 
     enabled: bool = True
@@ -132,36 +137,61 @@ class SettingsFile:
     """
 
     def __init__(self, path: Path | None, report: Callable[[str], None]) -> None:
-        self._path = path
+        self.path = path
+        self.problem = ""
+        """Why the changed file cannot be used, "" if it can."""
         self._report = report
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: FileStamp | None = None
         self._games: dict[str, Settings] = {}
         if path is not None:
             try:
-                self._stamp = _file_stamp(path)
-                self._games = _load(path)
+                self._stamp = file_stamp(path)
+                self._games = load_settings(path)
             except OSError as error:
                 raise ConfigsError(f"cannot read {path}: {error.strerror or error}") from error
 
     def of(self, game_key: str) -> Settings:
         """Return the settings of a game, after reading a changed file again."""
-        if self._path is not None:
+        games, _ = self.read()
+        return games.get(game_key) or games.get("*") or Settings()
+
+    def read(self) -> tuple[dict[str, Settings], FileStamp | None]:
+        """Return the settings by game key and the stamp of their file, after reading a changed file again."""
+        if self.path is not None:
             try:
-                stamp = _file_stamp(self._path)
+                stamp = file_stamp(self.path)
                 if stamp != self._stamp:
                     self._stamp = stamp
-                    self._games = _load(self._path)
+                    self._games = load_settings(self.path)
+                    self.problem = ""
             except (OSError, ConfigsError) as error:
-                self._report(f"settings stay as they were: {error}")
-        return self._games.get(game_key) or self._games.get("*") or Settings()
+                self.problem = f"settings stay as they were: {error}"
+                self._report(self.problem)
+        return self._games, self._stamp
 
 
-def _file_stamp(path: Path) -> tuple[int, int]:
+def file_stamp(path: Path) -> FileStamp:
+    """Return time and size of a file, which change with its content.
+
+    Raises:
+        OSError: There is no such file.
+    """
     status = path.stat()
     return status.st_mtime_ns, status.st_size
 
 
-def _load(path: Path) -> dict[str, Settings]:
+def is_toml(path: Path) -> bool:
+    """Whether a settings file is TOML; else it is JSON."""
+    return path.suffix.lower() == ".toml"
+
+
+def load_settings(path: Path) -> dict[str, Settings]:
+    """Read and check a settings file.
+
+    Raises:
+        ConfigsError: It is not a settings file.
+        OSError: It cannot be read.
+    """
     if not path.is_file():  # reading a pipe would block for ever
         raise ConfigsError(f"{path} is not a file")
     with path.open("rb") as file:
@@ -169,19 +199,26 @@ def _load(path: Path) -> dict[str, Settings]:
     if len(text) > MAX_FILE_BYTES:
         raise ConfigsError(f"{path} has more than {MAX_FILE_BYTES} bytes")
     try:
-        games = msgspec.json.decode(text, type=dict[str, Settings])
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        decode = msgspec.toml.decode if is_toml(path) else msgspec.json.decode
+        games = decode(text, type=dict[str, Settings])
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise ConfigsError(f"{path} is not a settings file: {str(error)[:300]}. {_FORM}") from error
-    for name in games:
-        if name != "*" and rules.game_key.compile().fullmatch(name) is None:
-            raise ConfigsError(f"{path}: {name[:40]!r} is neither a game key nor * (all other games). {_FORM}")
-    problem = next((problem for settings in games.values() for problem in _settings_problems(settings)), None)
+    problem = next(games_problems(games), None)
     if problem:
         raise ConfigsError(f"{path}: {problem}")
     return games
 
 
-def _settings_problems(settings: Settings) -> Iterator[str]:
+def games_problems(games: dict[str, Settings]) -> Iterator[str]:
+    """Yield what is wrong with the settings of all games."""
+    for name in games:
+        if name != "*" and rules.game_key.compile().fullmatch(name) is None:
+            yield f"{name[:40]!r} is neither a game key nor * (all other games). {_FORM}"
+    for settings in games.values():
+        yield from settings_problems(settings)
+
+
+def settings_problems(settings: Settings) -> Iterator[str]:
     """Yield the settings that clients would refuse, because the service never sends such."""
     groups = [settings.configs]
     if settings.experiment:

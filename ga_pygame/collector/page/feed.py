@@ -1,10 +1,16 @@
-"""Rows of the page's feed, made once for all tabs that show the same category."""
+"""Rows of the page's feed, made once for all tabs that show the same events."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from ga_pygame.collector.page import rows
+from ga_pygame.collector.page.address import EVERY_EVENT, PageAddress
 from ga_pygame.collector.page.rows import TableRow
 from ga_pygame.collector.storage.queries import Arrival, Queries
 
@@ -14,6 +20,61 @@ ROWS_KEPT = 200
 ROWS_PER_LOOK = 100
 """New rows of one look; if there are more, only the newest are shown."""
 
+MAX_SEARCHED = 20_000
+"""Newest events that are searched for a player, a session or a text; older ones are in the export."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedKey:
+    """Which events a feed shows.
+
+    Attributes:
+        category: See `Queries.newest`.
+        fields: Names of fields and the values that they must have.
+        game: The game key, or the beginning of it; "" for all games.
+        text: What the event's JSON must contain, in any case; "" for all events.
+    """
+
+    category: str | None = None
+    fields: tuple[tuple[str, str], ...] = ()
+    game: str = ""
+    text: str = ""
+
+    @property
+    def searches(self) -> bool:
+        """Whether events must be decoded to know if they belong here."""
+        return bool(self.fields or self.game or self.text)
+
+    def has(self, one: Arrival) -> bool:
+        """Whether an event belongs to the feed; its category is not looked at."""
+        if not one.game_key.startswith(self.game):
+            return False
+        if not self.fields and not self.text:
+            return True
+        event = rows.decoded(one.json)
+        if event is None:
+            return False
+        if any(_text_of(event, name) != value for name, value in self.fields):
+            return False
+        return self.text in msgspec.json.encode(event).decode().casefold()
+
+
+def feed_key(address: PageAddress) -> FeedKey:
+    """Return which events the filters of an address leave."""
+    found = address.filters
+    names = [name for name in (*EVERY_EVENT, "session_id") if name != "game" and name in found]
+    return FeedKey(
+        found.get("category"),
+        tuple((name, found[name]) for name in names),
+        found.get("game", ""),
+        found.get("text", "").casefold(),
+    )
+
+
+def _text_of(event: Mapping[str, Any], name: str) -> str:
+    value = event.get(name)
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
 
 Looked = tuple[list[TableRow], int]
 """The rows that a look found, newest first, and the last id that it covered."""
@@ -22,16 +83,16 @@ NOTHING: Looked = ([], -1)
 
 
 class Feed:
-    """The newest rows of one category, newest first.
+    """The newest rows of some events, newest first.
 
     `look` reads the file and runs on the reading thread; all other methods run on the loop.
 
     Args:
-        category: See `Queries.newest`.
+        key: Which events.
     """
 
-    def __init__(self, category: str | None) -> None:
-        self.category = category
+    def __init__(self, key: FeedKey) -> None:
+        self.key = key
         self.total = 0
         """The number of rows so far. A tab remembers it to ask for later rows with `since`."""
         self._rows: deque[TableRow] = deque(maxlen=ROWS_KEPT)
@@ -44,7 +105,10 @@ class Feed:
             return [], up_to
         first = self._up_to < 0
         most = ROWS_KEPT if first else ROWS_PER_LOOK
-        found = queries.newest(0 if first else self._up_to, most, self.category, up_to)
+        limit = MAX_SEARCHED if self.key.searches else most
+        found = queries.newest(0 if first else self._up_to, limit, self.key.category, up_to)
+        if self.key.searches:
+            found = [one for one in found if self.key.has(one)][:most]
         return [_safe_row(one) for one in found], up_to
 
     def add(self, looked: Looked) -> None:

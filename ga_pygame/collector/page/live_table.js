@@ -3,6 +3,7 @@
 // On a narrow screen CSS lays a row out as lines instead of columns; the roles keep it a table for screen readers.
 
 const MAX_DETAIL = 20000;
+const MAX_BROKEN = 50;
 
 // Characters that are invisible or change the order of the text; the same as in plain_text.py.
 const UNSEEN =
@@ -66,6 +67,9 @@ export default {
           <tr v-if="open === row.id" role="row" class="detail">
             <td role="cell" :id="detailId" :colspan="shown.length" @click.stop>
               <div class="facts">{{ facts(row) }}</div>
+              <ul v-if="broken.length" class="broken" aria-label="broken rules">
+                <li v-for="one in broken"><code>{{ one.field }}</code> {{ one.rule }}</li>
+              </ul>
               <pre>{{ detail }}</pre>
             </td>
           </tr>
@@ -76,7 +80,7 @@ export default {
   props: { label: String, columns: Array, most: Number, details: Boolean },
   data() {
     tables += 1;
-    return { rows: [], open: null, detail: "", several: false, detailId: `detail-${tables}` };
+    return { rows: [], open: null, detail: "", broken: [], several: false, detailId: `detail-${tables}` };
   },
   computed: {
     shown() {
@@ -123,7 +127,8 @@ export default {
     },
     facts(row) {
       const cells = Object.fromEntries(this.columns.map((column, at) => [column.kind, row.cells[at]]));
-      return [cells.when && this.whole(cells.when), cells.game && `game ${cells.game[1]}`].filter(Boolean).join(" · ");
+      const said = [cells.when && this.whole(cells.when), cells.game && `game ${cells.game[1]}`];
+      return [...said, row.place && `raised at ${row.place}`].filter(Boolean).join(" · ");
     },
     close(row) {
       if (this.open !== row.id) return;
@@ -138,23 +143,29 @@ export default {
       }
       this.open = row.id;
       this.detail = "…";
-      const detail = await this.read(row.id);
-      if (this.open === row.id) this.detail = detail;
+      this.broken = [];
+      const [detail, broken] = await this.read(row.id);
+      if (this.open === row.id) [this.detail, this.broken] = [detail, broken];
     },
     async read(id) {
       let text = "";
+      let broken = [];
       try {
         const answer = await fetch(`/api/events?after=${id - 1}&limit=1`);
-        if (!answer.ok) return "not available";
+        if (!answer.ok) return ["not available", broken];
         text = await answer.text();
         const found = JSON.parse(text);
-        if (!found.length || found[0].id !== id) return "not available";
+        if (!found.length || found[0].id !== id) return ["not available", broken];
+        broken = found[0].errors.slice(0, MAX_BROKEN).map((error) => ({
+          field: visible(error.path.replace(/^\//, "").replaceAll("/", ".") || "event"),
+          rule: visible(error.reason),
+        }));
         text = JSON.stringify(found[0].event, null, 2);
       } catch (error) {
-        if (!text) return "not available: the collector does not answer";
+        if (!text) return ["not available: the collector does not answer", broken];
       }
       const cut = text.length > MAX_DETAIL ? `${text.slice(0, MAX_DETAIL)}\n… the rest is in the export` : text;
-      return visible(cut);
+      return [visible(cut), broken];
     },
   },
 };

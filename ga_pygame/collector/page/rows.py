@@ -1,4 +1,4 @@
-"""Make the rows of the page's tables from events, sessions and levels.
+"""Make the rows of the page's tables from events and sessions.
 
 All values come from games: they are cut to a length, invisible characters are written out, and the browser shows them
 as text, never as markup.
@@ -15,7 +15,7 @@ import msgspec
 from ga_pygame.categories import category_of
 from ga_pygame.collector.page import tracebacks
 from ga_pygame.collector.plain_text import visible
-from ga_pygame.collector.storage.queries import Arrival, LevelCounts, StoredSession
+from ga_pygame.collector.storage.queries import Arrival, StoredSession
 
 ERRORS_SHOWN = 4
 PLAYING_SECONDS = 60
@@ -28,13 +28,15 @@ MAX_DECODED_BYTES = 64 * 2**10
 """Bytes of an event that is decoded for the page; of a larger one only the beginning is shown."""
 
 MAX_WORDS = 120
-"""Characters of an event, a level or an error that a row shows; the rest is visible when the row is opened."""
+"""Characters of an event or an error that a row shows; the rest is visible when the row is opened."""
 
 LAST_MOMENT = 253_402_300_799
 """The last second of the year 9999."""
 
 TableRow = dict[str, Any]
-"""A row of a table: `id`, `tone` (its CSS class), `cells` in the order of the columns, `notes` as pairs below it."""
+"""A row of a table: `id`, `tone` (its CSS class), `cells` in the order of the columns, `notes` as pairs below it.
+
+A row that can be opened may have a `place`: the line of the game that it tells of."""
 
 _decode_json_event: Callable[[bytes], Any] = msgspec.json.Decoder().decode
 
@@ -62,6 +64,7 @@ def row_of_event(one: Arrival) -> TableRow:
     if category == "unknown" and event.get("category") is not None:
         category = event["category"]
     at = moment(event.get("client_ts"))
+    message = event.get("message")
     return {
         "id": one.id,
         "tone": "rejected" if one.errors else "accepted",
@@ -74,6 +77,7 @@ def row_of_event(one: Arrival) -> TableRow:
             game(one.game_key),
         ],
         "notes": notes,
+        "place": short(tracebacks.place(message), MAX_WORDS) if isinstance(message, str) else "",
     }
 
 
@@ -184,15 +188,3 @@ def _duration(seconds: int) -> str:
     hours, rest = divmod(max(0, seconds), 3600)
     minutes, rest = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def row_of_level(one: LevelCounts) -> TableRow:
-    """Make the row of a level."""
-    share = None if one.completion_rate is None else round(one.completion_rate * 100)
-    mean = "" if one.mean_attempts is None else f"{one.mean_attempts:.1f}"
-    return {
-        "id": one.level,
-        "tone": "level",
-        "cells": [short(one.level, MAX_WORDS), one.starts, one.fails, one.completes, share, mean],
-        "notes": [],
-    }

@@ -78,7 +78,7 @@ def label(classes: str, words: str, *, tag: str = "div") -> ui.label:
 
 
 def heading(level: int, words: str) -> None:
-    """Make a heading: level 1 for the page, 2 for a card or a service, 3 for a card of a service."""
+    """Make a heading: level 1 for the view, 2 for a card."""
     label("title", words, tag=f"h{level}")
 
 
@@ -99,7 +99,7 @@ def table_card(title: str, classes: str, columns: list[dict[str, str]], most: in
     """
     with box(f"card {classes}"):
         with box("bar"):
-            heading(3 if service else 2, title)
+            heading(2, title)
         none = label("none", "none yet")
         table = LiveTable(f"{service} {title}".strip(), columns, most)
         table.set_visibility(False)

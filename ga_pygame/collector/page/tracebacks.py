@@ -1,4 +1,4 @@
-"""Find the line of an error's message that says what happened."""
+"""Find the line of an error's message that says what happened, and the line of the game where it did."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ MAX_LOOKED_AT = 10_000
 
 _BREAK = re.compile(r"\r?\n")
 _FRAME = re.compile(r'\s*File "')
+_PLACE = re.compile(r'^[ \t|]*File "([^"\n]+)", line (\d+)', re.MULTILINE)
+_SLASH = re.compile(r"[/\\]")
 _GROUP = re.compile(r"(?: *[|+](?:-[+|-]*.*)?)+ ?")
 """The marks in front of the lines of an exception group's traceback."""
 
@@ -35,3 +37,12 @@ def headline(message: str) -> str:
     last = bare[outer[-1]].strip() if outer else lines[-1].strip()
     first = bare[0].strip()
     return last if not first or first == last or first.startswith("Traceback ") else f"{last} · {first}"
+
+
+def place(message: str) -> str:
+    """Return file and line of a Python traceback's last frame, e.g. `game.py, line 12`; "" if there is none."""
+    found = _PLACE.findall(message[-MAX_LOOKED_AT:])
+    if not found:
+        return ""
+    path, line = found[-1]
+    return f"{_SLASH.split(path)[-1]}, line {line}"

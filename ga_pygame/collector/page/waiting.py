@@ -17,7 +17,8 @@ SOCKET_SECONDS = 60.0
 """How long a page waits for its socket; a busy machine may need many seconds to open it."""
 
 MAX_PAGES = 48
-"""Pages in memory: with a socket, waiting for one, or lost a moment ago. Further ones are answered with 503."""
+"""Pages in memory: with a socket, waiting for one, or lost a moment ago. A further one removes the oldest without a
+socket; if all have one, it is answered with 503."""
 
 
 class Waiting:
@@ -37,6 +38,19 @@ class Waiting:
         self._clients[client.id] = (client, timer)
         client.on_connect(lambda: self._forget(client.id))
         client.on_delete(lambda: self._forget(client.id))
+
+    def make_room(self, asking: Client) -> bool:
+        """Remove the oldest pages without a socket if there are too many; return whether there is room.
+
+        A browser that comes back to a removed page loads it again; view and filters are in its address.
+
+        Args:
+            asking: The page that was requested now; it stays.
+        """
+        others = [one for one in Client.instances.values() if one is not asking and not one.has_socket_connection]
+        for one in others[: max(0, len(Client.instances) - MAX_PAGES)]:
+            one.delete()
+        return len(Client.instances) <= MAX_PAGES
 
     def _forget(self, client_id: str) -> Client | None:
         client, timer = self._clients.pop(client_id, (None, None))

@@ -18,7 +18,8 @@ from ga_pygame import clock
 from ga_pygame.collector.emulators.switchboard import Services
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.page import rows, service_rows
-from ga_pygame.collector.page.feed import NOTHING, Feed, Looked
+from ga_pygame.collector.page.feed import NOTHING, Feed, FeedKey, Looked
+from ga_pygame.collector.page.panel_cache import PanelCache
 from ga_pygame.collector.page.rows import TableRow
 from ga_pygame.collector.storage.queries import MAX_LIVE_COUNTED, Queries
 from ga_pygame.collector.storage.reading import connect_to_read
@@ -32,7 +33,6 @@ SECONDS_PER_RECOUNT = 5.0
 
 RATE_SECONDS = 5.0
 SESSIONS_SHOWN = 50
-LEVELS_SHOWN = 200
 
 _T = TypeVar("_T")
 
@@ -55,32 +55,42 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What all tabs show; a list stays the same object while it does not change."""
+    """What all tabs show; a list stays the same object while it does not change.
+
+    Attributes:
+        changes: Grows when the file, or what the metrics count, was changed; so a view knows whether to ask again.
+    """
 
     numbers: Numbers = Numbers()
     several_games: bool = False
+    changes: int = 0
     sessions: list[TableRow] = field(default_factory=list)
-    levels: list[TableRow] = field(default_factory=list)
     services: service_rows.Shown | None = None
     troubles: list[Trouble] = field(default_factory=list)
 
 
-class Live:
+class Snapshots:
     """The reader of the page. Queries run on its thread, everything else on the loop.
 
     Args:
         store: The store whose file to read.
         rules: Trophy's rules.
         troubles: The troubles to show.
+        projected: Returns a number that changes with what the metrics count; they may lag behind the file.
     """
 
-    def __init__(self, store: Store, rules: Rules, troubles: Troubles) -> None:
+    def __init__(
+        self, store: Store, rules: Rules, troubles: Troubles, projected: Callable[[], int] = lambda: 0
+    ) -> None:
         self.snapshot = Snapshot()
+        self.panels = PanelCache()
         self._store = store
         self._rules = rules
+        self._projected = projected
+        self._projection = 0
         self._troubles = troubles
         self._clock = clock.SystemClock()
-        self._feeds: dict[str | None, Feed] = {}
+        self._feeds: dict[FeedKey, Feed] = {}
         self._totals: deque[tuple[float, int]] = deque()
         self._version = -1
         self._tables_version = -1
@@ -95,29 +105,40 @@ class Live:
         """Run a question on the reading thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, question)
 
+    async def query(self, question: Callable[[Queries], _T]) -> _T:
+        """Ask the file on the reading thread."""
+        return await self.ask(lambda: question(self._open()))
+
     def close(self) -> None:
         """Close the file after the present read."""
         self._pool.submit(self._close)
         self._pool.shutdown(wait=True)
 
-    async def feed(self, category: str | None) -> Feed:
-        """Return the feed of a category; read it if it is new."""
-        feed = self._feeds.get(category)
+    async def feed(self, key: FeedKey) -> Feed:
+        """Return the feed of some events; read it if it is new."""
+        feed = self._feeds.get(key)
         if feed is None:
-            feed = self._feeds[category] = Feed(category)
+            feed = self._feeds[key] = Feed(key)
             feed.add(await self.ask(lambda: feed.look(self._open())))
         return feed
 
-    def open_feed(self, category: str | None) -> Feed | None:
-        """Return the feed of a category if it was read already."""
-        return self._feeds.get(category)
+    async def rows_of(self, key: FeedKey) -> list[TableRow]:
+        """Return the newest rows of some events, whether a tab shows them or not."""
+        feed = self._feeds.get(key) or Feed(key)
+        looked = await self.ask(lambda: feed.look(self._open()))
+        feed.add(looked)
+        return feed.since(0)
 
-    async def keep(self, wanted: set[str | None]) -> None:
-        """Keep the feeds of these categories up to date, and drop the others."""
-        for category in self._feeds.keys() - wanted:
-            del self._feeds[category]
-        for category in wanted:
-            await self.feed(category)
+    def open_feed(self, key: FeedKey) -> Feed | None:
+        """Return the feed of some events if it was read already."""
+        return self._feeds.get(key)
+
+    async def keep(self, wanted: set[FeedKey]) -> None:
+        """Keep these feeds up to date, and drop the others."""
+        for key in self._feeds.keys() - wanted:
+            del self._feeds[key]
+        for key in wanted:
+            await self.feed(key)
 
     async def look(self) -> Snapshot:
         """Read what is new and return the snapshot."""
@@ -185,9 +206,13 @@ class Live:
             self._tables_version, self._tables_at = version, now
         self._looks += 1
         self._version = version
+        before_it, self._projection = self._projection, self._projected()
         troubles = self._troubles.present()
         return replace(
-            found, numbers=numbers, troubles=before.troubles if troubles == before.troubles else troubles
+            found,
+            numbers=numbers,
+            changes=before.changes + (changed or self._projection != before_it),
+            troubles=before.troubles if troubles == before.troubles else troubles,
         ), looked
 
     def _tables(self, queries: Queries, before: Snapshot, *, anew: bool) -> Snapshot:
@@ -196,12 +221,10 @@ class Live:
         found = replace(before, sessions=_unchanged(sessions, before.sessions))
         if not anew:
             return found
-        levels = [rows.row_of_level(one) for one in queries.progression(LEVELS_SHOWN)]
         services = service_rows.read_services(self._open_services())
         return replace(
             found,
             several_games=queries.games() > 1,
-            levels=_unchanged(levels, before.levels),
             services=before.services if services == before.services else services,
         )
 

@@ -1,0 +1,145 @@
+"""The build of a view that consists of panels: each has a sentence, a chart, and a table behind it with its CSV.
+
+Only for the modules that `dashboard` imports: it prepares NiceGUI's environment before the import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any
+
+import nicegui
+from nicegui import ui
+
+from ga_pygame import clock
+from ga_pygame.collector.page.address import PageAddress
+from ga_pygame.collector.page.elements import csv_anchor
+from ga_pygame.collector.page.panels import MAX_PANEL_ROWS_SHOWN, Panel, Panels, Sheet, rows_of_sheet
+from ga_pygame.collector.page.snapshots import Snapshot, Snapshots
+from ga_pygame.collector.page.tables import Card, LiveTable, TableCache, box, heading, label
+from ga_pygame.collector.page.view import Frame, View, csv_link
+
+SECONDS_PER_REFRESH = 4.0
+"""Time between two reads of an open view's panels, if something has changed."""
+
+AskPanels = Callable[[Snapshots, PageAddress], Coroutine[Any, Any, Panels]]
+"""Reads the panels of a view, as the address filters them."""
+
+
+def panel_view(name: str, title: str, counted: str, ask: AskPanels, *, filters: tuple[str, ...]) -> View:
+    """Make a view of panels. See `View` for the arguments.
+
+    Args:
+        name: Its name in the address.
+        title: Its heading.
+        counted: What is counted.
+        ask: See `AskPanels`.
+        filters: The filters that `ask` knows.
+    """
+
+    async def sheets(data: Snapshots, address: PageAddress) -> Mapping[str, Sheet]:
+        found = await ask(data, address)
+        return {panel.name: panel.sheet for panel in found.panels}
+
+    return View(name, title, counted, partial(_OpenPanels, ask), filters, sheets)
+
+
+class _OpenPanels:
+    """A view of panels in one tab."""
+
+    def __init__(self, ask: AskPanels, frame: Frame) -> None:
+        self._ask = ask
+        self._frame = frame
+        self._changes = -1
+        self._asked_at = 0.0
+        self._is_asking = False
+        self._clock = clock.SystemClock()
+        self._shape: list[tuple[object, ...]] = []
+        self._charts: dict[str, ui.echart] = {}
+        self._tables: dict[str, Card] = {}
+        self._rows = TableCache()
+        self._status = label("hint", "reading …").props('role="status"')
+        self._box = box("panels")
+
+    def wants(self) -> None:
+        return None
+
+    async def begin(self) -> None:
+        self._changes = -1
+        self._rows.forget()
+        await self._refresh()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Ask again if something has changed, in the background: an answer may take longer than a look."""
+        due = self._clock.monotonic() - self._asked_at >= SECONDS_PER_REFRESH
+        if due and not self._is_asking and snapshot.changes != self._changes:
+            nicegui.background_tasks.create(self._refresh(), name="read the panels of a view")
+
+    async def _refresh(self) -> None:
+        data, address = self._frame.data, self._frame.address
+        self._is_asking, self._asked_at, self._changes = True, self._clock.monotonic(), data.snapshot.changes
+        try:
+            found = await data.panels.answer(address, self._changes, lambda: self._ask(data, address))
+        except Exception:
+            self._status.set_text("These figures cannot be read now; the terminal of the collector says why.")
+            raise
+        finally:
+            self._is_asking = False
+        if address == self._frame.address:  # not if the filters were changed meanwhile
+            self._status.set_text("")
+            self._show(found, address)
+
+    def _show(self, found: Panels, address: PageAddress) -> None:
+        shape: list[tuple[object, ...]] = [
+            (address, panel.name, panel.chart is None, not panel.sheet.rows) for panel in found.panels
+        ]
+        if shape != self._shape:
+            self._shape = shape
+            self._build(found, address)
+        for panel in found.panels:
+            if not panel.sheet.rows:
+                continue
+            chart = self._charts.get(panel.name)
+            if chart is not None and panel.chart is not None and chart.options != panel.chart:
+                chart.options.clear()
+                chart.options.update(panel.chart)
+                chart.update()
+            self._rows.show(self._tables[panel.name], rows_of_sheet(panel.sheet))
+        self._frame.offer(found.choices)
+
+    def _build(self, found: Panels, address: PageAddress) -> None:
+        self._charts, self._tables, self._rows = {}, {}, TableCache()
+        self._box.clear()
+        with self._box:
+            for panel in found.panels:
+                with box(f"card panel panel-{panel.name}"):
+                    self._build_panel(panel, address)
+
+    def _build_panel(self, panel: Panel, address: PageAddress) -> None:
+        with box("bar"):
+            heading(2, panel.title)
+            if panel.sheet.rows:
+                with box("controls"):
+                    csv_anchor(panel.title, csv_link(address.view, panel.name, address))
+        label("counted", panel.counted, tag="p")
+        if not panel.sheet.rows:
+            label("none", panel.empty)
+            return
+        if panel.chart is None:
+            self._build_table(panel)
+            return
+        self._charts[panel.name] = ui.echart(dict(panel.chart), renderer="svg").classes("chart")
+        with ui.element("details"):
+            label("", f"{panel.title} as a table", tag="summary")
+            self._build_table(panel)
+
+    def _build_table(self, panel: Panel) -> None:
+        columns = [{"label": column.label, "kind": column.kind} for column in panel.sheet.columns]
+        none = label("none", "")
+        self._tables[panel.name] = (LiveTable(panel.title, columns, MAX_PANEL_ROWS_SHOWN), none)
+        if len(panel.sheet.rows) > MAX_PANEL_ROWS_SHOWN:
+            label(
+                "none",
+                f"the first {MAX_PANEL_ROWS_SHOWN} of {len(panel.sheet.rows):,} rows; the CSV has all",
+            )

@@ -1,0 +1,127 @@
+"""What a view shows of a metric, as values: a sentence, a table and a chart. Page, report and CSV use the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_args, get_type_hints
+
+from ga_pygame.collector.csv_text import CsvCell, csv_text
+from ga_pygame.collector.page.rows import MAX_WORDS, TableRow, short
+
+MAX_PANEL_ROWS_SHOWN = 300
+"""Rows of a panel's table on the page; all of them are in its CSV."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        label: Its heading.
+        kind: `text`, `soft` (a text that matters less), `number`, `share` (0 to 1, shown as percent) or `moment`
+            (seconds since 1970).
+    """
+
+    label: str
+    kind: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table as values: numbers are numbers, times are seconds since 1970, shares are 0 to 1."""
+
+    columns: tuple[Column, ...]
+    rows: Sequence[Sequence[CsvCell]]
+
+    def csv(self) -> str:
+        """Write all rows as CSV that holds no formula."""
+        return csv_text([column.label for column in self.columns], self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One question of a view with its answer.
+
+    Attributes:
+        name: Its name in the link to its CSV.
+        title: The heading.
+        counted: A sentence: what is counted, over which days.
+        sheet: The figures.
+        chart: Options for ECharts that show the figures, or `None`. See `charts`.
+        empty: What to do if there are no figures.
+    """
+
+    name: str
+    title: str
+    counted: str
+    sheet: Sheet
+    chart: dict[str, Any] | None = None
+    empty: str = "Nothing yet in this range: choose a longer time, or clear the filters."
+
+
+@dataclass(frozen=True, slots=True)
+class Panels:
+    """The panels of a view, and the values that its filters can have."""
+
+    panels: tuple[Panel, ...] = ()
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def sheet_of_tuples(row: type[Any], rows: Sequence[Sequence[Any]]) -> Sheet:
+    """Make a sheet from the rows of a metric.
+
+    Args:
+        row: The type of the rows, a `NamedTuple`: its names become the columns, its types how these are shown. Shares
+            are the names that end with `rate`, `low`, `high`, `share` or `off`.
+        rows: The rows.
+    """
+    columns = tuple(
+        Column(name.replace("_", " "), _column_kind(name, kind)) for name, kind in get_type_hints(row).items()
+    )
+    return Sheet(columns, [[_csv_cell(value) for value in one] for one in rows])
+
+
+def _column_kind(name: str, type_of: Any) -> str:
+    if name.rpartition("_")[2] in _SHARES:
+        return "share"
+    kinds = {type_of, *get_args(type_of)} - {type(None)}
+    return "number" if kinds & {int, float} else "text"
+
+
+_SHARES = ("rate", "low", "high", "share", "off")
+
+
+def _csv_cell(value: Any) -> CsvCell:
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def rows_of_sheet(sheet: Sheet) -> list[TableRow]:
+    """Make the rows of the page's table; all texts are cut and made visible."""
+    return [
+        {
+            "id": number,
+            "tone": "figure",
+            "cells": [cell_shown(column.kind, value) for column, value in zip(sheet.columns, row, strict=True)],
+            "notes": [],
+        }
+        for number, row in enumerate(sheet.rows[:MAX_PANEL_ROWS_SHOWN])
+    ]
+
+
+def cell_shown(kind: str, value: CsvCell) -> CsvCell:
+    """Return a value as a table of the page shows it."""
+    if value is None or kind == "moment":
+        return value if kind in ("moment", "share") else ""
+    if kind == "share" and isinstance(value, int | float):
+        return round(100 * value)
+    if isinstance(value, bool | str):
+        return short(value, MAX_WORDS)
+    return number_shown(value)
+
+
+def number_shown(value: float) -> str:
+    """Format a number: at most two decimals, thousands separated."""
+    if isinstance(value, int) or value == round(value):
+        return f"{value:,.0f}"
+    return f"{value:,.2f}"

@@ -1,0 +1,20 @@
+"""All views of the page, in the order of the navigation. A new view is added here."""
+
+from __future__ import annotations
+
+from ga_pygame.collector.page.view import View
+from ga_pygame.collector.page.views.configs import CONFIGS_VIEW
+from ga_pygame.collector.page.views.live import LIVE_VIEW
+from ga_pygame.collector.page.views.progression import PROGRESSION_VIEW
+from ga_pygame.collector.page.views.services import POGR_VIEW, TROPHY_VIEW
+
+VIEWS: dict[str, View] = {
+    view.name: view for view in (LIVE_VIEW, PROGRESSION_VIEW, POGR_VIEW, TROPHY_VIEW, CONFIGS_VIEW)
+}
+FIRST_VIEW = LIVE_VIEW
+"""The view of an address that names none."""
+
+
+def view_named(name: str) -> View:
+    """Return a view by its name; the first one if there is none of that name."""
+    return VIEWS.get(name, FIRST_VIEW)

@@ -1,0 +1,190 @@
+"""The shell of the collector's page in a real browser: navigation, filters in the address, CSV, the view Configs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.collectors import CONFIGS, WHO, Collector
+from tests.e2e import test_page
+from tests.e2e.test_page import By, event, has_rows, until
+
+collector = test_page.collector
+
+ENTER = "\ue007"
+
+
+def heading(browser: Any) -> str:
+    found = browser.find_elements(By.TAG_NAME, "h1")
+    return str(found[0].text) if found else ""
+
+
+def has_heading(browser: Any, words: str) -> bool:
+    return heading(browser) == words
+
+
+def control(browser: Any, label: str) -> Any:
+    """Return the input of the filter bar or of a form that a label names."""
+    return browser.find_element(By.XPATH, f"//label[span='{label}']/*[self::input or self::select or self::textarea]")
+
+
+def send_builds(collector: Collector) -> None:
+    collector.send(
+        event(event_id="a:1", build="1.0"),
+        event(event_id="a:2", build="2.0", user_id="ann"),
+        event("error", build="2.0", message="Ärger"),
+    )
+    collector.send(event(event_id="bad#", build="1.0"))
+
+
+def test_a_link_restores_view_and_filters(collector: Collector, browser: Any) -> None:
+    """Filters are part of the address; back and forward go through them, and a new tab with the link shows the same."""
+    send_builds(collector)
+    browser.get(collector.url)
+    until(browser, partial(has_rows, browser, 4))
+    control(browser, "build").send_keys("2.0", ENTER)
+    until(browser, partial(has_rows, browser, 2))
+    assert browser.current_url.endswith("/?view=live&build=2.0") or browser.current_url.endswith("/?build=2.0")
+    control(browser, "text").send_keys("äRGER", ENTER)
+    until(browser, partial(has_rows, browser, 1))
+    link = browser.current_url
+    browser.back()
+    until(browser, partial(has_rows, browser, 2))
+    assert control(browser, "text").get_attribute("value") == ""
+    browser.back()
+    until(browser, partial(has_rows, browser, 4))
+    browser.forward()
+    browser.forward()
+    until(browser, partial(has_rows, browser, 1))
+    assert control(browser, "text").get_attribute("value") == "äRGER"
+    browser.switch_to.new_window("tab")
+    browser.get(link)
+    until(browser, partial(has_rows, browser, 1))
+    assert control(browser, "build").get_attribute("value") == "2.0"
+    collector.send(event("error", build="2.0", message="noch ein ÄRGER"), event(build="2.0"))
+    until(browser, partial(has_rows, browser, 2))
+    browser.find_element(By.LINK_TEXT, "Clear filters").click()
+    until(browser, partial(has_rows, browser, 6))
+    control(browser, "player").send_keys("nobody", ENTER)
+    until(browser, lambda: "No event matches" in browser.find_element(By.TAG_NAME, "body").text)
+
+
+def test_what_is_typed_stays(collector: Collector, browser: Any) -> None:
+    """A filter that is half typed is not reset by events that come in."""
+    send_builds(collector)
+    browser.get(collector.url)
+    until(browser, partial(has_rows, browser, 4))
+    control(browser, "build").send_keys("2.")
+    collector.send(event(build="2.0"))
+    until(browser, partial(has_rows, browser, 5))
+    control(browser, "build").send_keys("0", ENTER)
+    until(browser, partial(has_rows, browser, 3))
+    assert control(browser, "build").get_attribute("value") == "2.0"
+
+
+def test_views_are_opened_by_keyboard(collector: Collector, browser: Any) -> None:
+    """Enter on a link of the navigation opens the view without a new page; the focus goes to its heading."""
+    send_builds(collector)
+    browser.get(f"{collector.url}/?view=live&build=1.0")
+    until(browser, partial(has_rows, browser, 2))
+    browser.execute_script("window.same = true")
+    link = browser.find_element(By.LINK_TEXT, "Progression")
+    assert link.get_attribute("href").endswith("/?view=progression&build=1.0")
+    link.send_keys(ENTER)
+    until(browser, partial(has_heading, browser, "Progression"))
+    until(browser, lambda: browser.switch_to.active_element.tag_name == "h1")
+    assert browser.title == "Progression · ga_pygame collector"
+    current = browser.find_elements(By.CSS_SELECTOR, "nav a[aria-current=page]")
+    assert [one.text for one in current] == ["Progression"]
+    assert not browser.find_elements(By.CSS_SELECTOR, "table.live"), "the view that was left is gone"
+    browser.back()
+    until(browser, partial(has_heading, browser, "Live"))
+    until(browser, partial(has_rows, browser, 2))
+    assert browser.execute_script("return window.same")
+
+
+def test_tables_as_csv(collector: Collector, browser: Any) -> None:
+    """A table's link gives what the filters leave, and no cell begins a formula."""
+    collector.send(
+        event("progression", event_id="Start:-1 cmd"),
+        event("error", message="=HYPERLINK(1)", build="2.0"),
+        event("user", user_id="@me", build="2.0"),
+    )
+    browser.get(f"{collector.url}/?build=2.0")
+    until(browser, partial(has_rows, browser, 2))
+    link = browser.find_element(By.CSS_SELECTOR, ".feed a.csv").get_attribute("href")
+    answer = collector.ask("GET", link.removeprefix(collector.url))
+    assert answer.headers["content-type"].startswith("text/csv")
+    table = list(csv.reader(io.StringIO(answer.body.decode())))
+    assert table[0] == ["time", "category", "event", "value", "player", "game"]
+    assert [row[1] for row in table[1:]] == ["user", "error"]
+    assert [row[4] for row in table[1:]] == ["'@me", "player"]
+    levels = collector.ask("GET", "/csv/progression/levels").body.decode().splitlines()
+    assert levels[0] == "level,starts,fails,completes,completion,attempts"
+    assert levels[1] == "'-1 cmd,1,0,0,0.0,"
+    assert collector.ask("GET", "/csv/progression/nothing").status == 404
+    assert collector.ask("GET", "/csv/nothing/levels").status == 404
+
+
+@pytest.fixture(params=["json", "toml"])
+def configured(tmp_path: Path, request: Any) -> Iterator[Collector]:
+    """Start a collector with a settings file of either form."""
+    file = tmp_path / f"configs.{request.param}"
+    if request.param == "json":
+        file.write_text(json.dumps({"*": {"configs": [{"key": "gravity", "value": "80"}]}}))
+    else:
+        file.write_text('# ours\n["*"]\nconfigs = [{ key = "gravity", value = "80" }]\n')
+    collector = Collector(tmp_path, "--configs", str(file), page=True)
+    yield collector
+    assert collector.stop() == 0
+
+
+def test_configs_are_edited(configured: Collector, browser: Any) -> None:
+    """A value changed in the form is what games get next; a broken rule is named, the history tells and restores."""
+    browser.get(f"{configured.url}/?view=configs")
+    until(browser, lambda: control(browser, "value").get_attribute("value") == "80")
+    value = control(browser, "value")
+    value.clear()
+    value.send_keys("40")
+    key = control(browser, "key")
+    key.clear()
+    key.send_keys("g" * 17)
+    save = browser.find_element(By.XPATH, "//button[.='Save']")
+    save.click()
+    until(browser, lambda: "1 to 16 characters" in browser.find_element(By.CSS_SELECTOR, ".wrong").text)
+    assert configs_of(configured) == {"gravity": "80"}
+    assert key.get_attribute("value") == "g" * 17
+    key.clear()
+    key.send_keys("gravity")
+    save.click()
+    until(browser, lambda: "Saved." in browser.find_element(By.TAG_NAME, "body").text)
+    assert configs_of(configured) == {"gravity": "40"}
+    until(browser, lambda: '*: gravity: "80" → "40"' in browser.find_element(By.CSS_SELECTOR, ".history").text)
+    browser.find_element(By.XPATH, "//button[.='Restore']").click()
+    until(browser, lambda: configs_of(configured) == {"gravity": "80"})
+
+
+def configs_of(collector: Collector) -> dict[str, Any]:
+    """Return the remote configs that a game gets at its start."""
+    body = json.dumps({"user_id": "player", **WHO}).encode()
+    answer = collector.post(CONFIGS, body).json()
+    return {one["key"]: one["value"] for one in answer["configs"]}
+
+
+def test_requests_without_a_socket_leave_room(collector: Collector, browser: Any) -> None:
+    """A script that loads the page, and a person who reloads it, again and again: nobody is kept from the page."""
+    for _ in range(100):
+        assert collector.ask("GET", "/").status == 200
+    send_builds(collector)
+    for _ in range(30):  # with those that wait, more pages than are kept
+        browser.get(collector.url)
+        until(browser, lambda: heading(browser) == "Live")
+    until(browser, partial(has_rows, browser, 4))
+    assert not browser.find_elements(By.ID, "opening")
