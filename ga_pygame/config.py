@@ -41,9 +41,6 @@ SANDBOX_SECRET_KEY = "16813a12f718bc5c620f56944e1abc3ea13ccbac"  # noqa: S105 - 
 OTHER_VARIABLES = frozenset({"GA_PYGAME_BENCH", "GA_PYGAME_GAMES"})
 """Environment variables of this package that are not knobs of a tracker."""
 
-PLAYER, DEVELOPER, _ = WHO = ("player", "developer", "bot")
-"""Who plays; only events of the last two are marked: see `rules.WHO_FIELD`."""
-
 _UPLOAD_SECONDS = 20.0
 _UPLOAD_SECONDS_TO_COLLECTOR = 1.0
 _GAME = Pattern("[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - or _", "ours: it names a folder", allowed="[\\w-]")
@@ -150,7 +147,7 @@ class Config:
     who: str | None = _knob(
         None,
         "who plays: player, developer or bot; default: developer if a program in source sends to a collector",
-        Choice(WHO),
+        Choice(rules.WHO_PLAYS),
         env="WHO",
     )
 
@@ -165,12 +162,12 @@ class Config:
 def who_plays(config: Config) -> str | None:
     """Return the value of the custom field `rules.WHO_FIELD` on all events; `None` for a player's, which have none."""
     if config.who is not None:
-        return None if config.who == PLAYER else config.who
+        return None if config.who == rules.PLAYER else config.who
     if not config.collector:
         return None
     from ga_pygame import program  # noqa: PLC0415 - only with a collector
 
-    return None if program.is_built() else DEVELOPER
+    return None if program.is_built() else rules.DEVELOPER
 
 
 def upload_seconds(config: Config) -> float:

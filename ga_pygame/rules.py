@@ -83,6 +83,7 @@ MAX_ERROR_MESSAGE = message.longest
 MAX_CUSTOM_FIELDS = 50
 WHO_FIELD = "ga_who"
 """The custom field that says who plays: `developer` or `bot`; a player's events have none. Source: ours."""
+WHO_PLAYS = PLAYER, DEVELOPER, BOT = ("player", "developer", "bot")
 SECONDS_FIELD = "seconds"
 """The custom field of Fail and Complete with the attempt's seconds of focus, one decimal. Source: ours."""
 _CUSTOM_FIELDS_SOURCE = "SDK, Custom event fields"
@@ -91,8 +92,6 @@ custom_field_key = Pattern(
 )
 custom_field_text = Text(256, _CUSTOM_FIELDS_SOURCE, shortest=1)
 custom_field_number = Number(_CUSTOM_FIELDS_SOURCE)
-WHO_FIELD = "ga_who"
-"""The custom field by which the tracker marks events that no player caused: `developer` or `bot`."""
 _known_keys, _LONGEST_TEXT, _USUAL = custom_field_key.remembered, custom_field_text.longest, 2**53
 
 PATTERNS_OF_CALLS = (event_part, design_id, resource_currency, business_currency, custom_field_key)

@@ -119,6 +119,8 @@ ALLOWED: dict[str, set[str]] = {
         "collector/emulators/trophy",
         "collector/gameanalytics",
         "collector/page/views",
+        "collector/warehouse",
+        "collector/warehouse/metrics",
     },
     "collector/page/views": {
         "categories",
@@ -130,6 +132,8 @@ ALLOWED: dict[str, set[str]] = {
         "collector/emulators/trophy",
         "collector/gameanalytics",
         "collector/page",
+        "collector/warehouse",
+        "collector/warehouse/metrics",
     },
     "collector/app.py": ANY,
     "collector/server.py": ANY,

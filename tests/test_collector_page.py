@@ -9,7 +9,7 @@ import sqlite3
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -21,6 +21,8 @@ from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.page import feed, rows, service_rows, snapshots, tracebacks
 from ga_pygame.collector.storage import batches, levels, queries, reading, schema, store
 from ga_pygame.collector.troubles import MAX_OF_A_KIND, Troubles
+from ga_pygame.collector.warehouse.projector import Progress
+from ga_pygame.collector.warehouse.running import Warehouse
 from tests.test_collector_store import KEY, design, put, submission
 
 NOW = 1_760_000_000.0
@@ -269,12 +271,23 @@ def test_tables_are_read_by_an_index(opened: store.Store, path: Path, query: str
     db.close()
 
 
+def warehouse_at(projected: list[int]) -> Warehouse:
+    """Make a warehouse that has projected so many events and is asked nothing."""
+
+    class Standing:
+        @property
+        def progress(self) -> Progress:
+            return Progress(projected[0], projected[0], 0)
+
+    return cast("Warehouse", Standing())
+
+
 def test_nothing_is_asked_while_nothing_is_written(opened: store.Store) -> None:
     """A quiet collector costs one look at a number; a new file of the store is followed."""
     asked: list[str] = []
 
     async def story() -> None:
-        page = snapshots.Snapshots(opened, Rules(), Troubles())
+        page = snapshots.Snapshots(opened, Rules(), Troubles(), warehouse_at([0]))
         try:
             put(opened, submission(design("a")), submission(design("b"), key="0" * 32))
             await page.keep({feed.FeedKey()})
@@ -310,7 +323,7 @@ def test_views_ask_again_when_the_metrics_have_caught_up(opened: store.Store) ->
     projected = [0]
 
     async def story() -> None:
-        page = snapshots.Snapshots(opened, Rules(), Troubles(), lambda: projected[0])
+        page = snapshots.Snapshots(opened, Rules(), Troubles(), warehouse_at(projected))
         try:
             counts = [(await page.look()).changes for _ in range(2)]
             put(opened, submission(design("a")))

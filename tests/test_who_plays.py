@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ga_pygame import Config
-from ga_pygame.config import WHO, who_plays
-from ga_pygame.rules import MAX_CUSTOM_FIELDS, WHO_FIELD
+from ga_pygame.config import who_plays
+from ga_pygame.rules import MAX_CUSTOM_FIELDS, WHO_FIELD, WHO_PLAYS
 from tests.test_tracker import World, world
 
 __all__ = ["world"]
@@ -66,7 +66,7 @@ def test_the_environment_says_it(world: World, monkeypatch: pytest.MonkeyPatch) 
 
 def test_only_three_can_play() -> None:
     """A wrong word raises where the tracker is made."""
-    for who in WHO:
+    for who in WHO_PLAYS:
         assert Config(who=who).who == who
     for wrong in ("Bot", "", 1, ["bot"]):
         with pytest.raises(ValueError, match="must be one of player, developer, bot"):

@@ -130,7 +130,7 @@ def run(options: Options) -> int:
         unsigned = [*pogr.routes(), *trophy.routes()]
         switchboard = Switchboard(store, asker, options.trophy_rules, faults, trophy)
         own = [*application.Api(queries, store, warehouse).routes(), *switchboard.routes()]
-        shown = _Shown(store, settings, troubles, _near(options.host, port))
+        shown = _Shown(store, settings, warehouse, troubles, _near(options.host, port))
         app = _application(options, [*signed, *unsigned, *own], shown)
         guard = Guard(
             app,
@@ -169,6 +169,7 @@ class _Shown(NamedTuple):
 
     store: Store
     settings: SettingsFile
+    warehouse: Warehouse
     troubles: Troubles
     address: str
 
@@ -180,7 +181,7 @@ def _application(options: Options, routes: list[Route], shown: _Shown) -> ASGIAp
     if options.page:
         from ga_pygame.collector.page import dashboard, snapshots  # noqa: PLC0415 - NiceGUI takes 0.6 s, not all need it
 
-        data = snapshots.Snapshots(shown.store, options.trophy_rules, shown.troubles)
+        data = snapshots.Snapshots(shown.store, options.trophy_rules, shown.troubles, shown.warehouse)
         dashboard.mount(app, data, shown.settings, shown.address)
     return app
 

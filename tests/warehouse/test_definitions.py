@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ga_pygame.collector.warehouse.asking import Question, answer_metric
 from ga_pygame.collector.warehouse.filters import BadFilter, Filters, filters_from
 from ga_pygame.collector.warehouse.intervals import percentile, share_of
+from ga_pygame.collector.warehouse.metrics import METRICS
 from ga_pygame.collector.warehouse.metrics.retention import mean_retention
 from tests.warehouse.golden import (
     DAY,
     HOUR,
     MINUTE,
     MONDAY,
+    TODAY,
     Story,
     ask,
     projected,
@@ -201,3 +205,29 @@ def test_filters_from_texts() -> None:
     ):
         with pytest.raises(BadFilter):
             filters_from(wrong)
+
+
+def test_players_count_by_default_once_there_are_any(tmp_path: Path) -> None:
+    """A developer's events are all there is at first; later they would spoil the figures."""
+    story = Story()
+    story.session("dev", MONDAY, custom_fields={"ga_who": "developer"}).end(10)
+    assert _counted(tmp_path / "first.sqlite3", story) == {"": 1, "developer": 1, "player": 0}
+    story.session("ann", MONDAY).end(10)
+    story.session("bob", MONDAY).end(10)
+    assert _counted(tmp_path / "second.sqlite3", story) == {"": 2, "developer": 1, "player": 2}
+
+
+def _counted(path: Path, story: Story) -> dict[str, int]:
+    """Count the players of a story by the filter of who plays; "" means no filter."""
+    store_story(path, story)
+    found = {}
+    with projected(path) as database:
+        for who in ("", "developer", "player"):
+            filters = Filters(who=(who,) if who else ())
+
+            def players(cursor: Any, filters: Filters = filters) -> Any:
+                return answer_metric(Question(cursor, filters, TODAY), METRICS["overview"], {})
+
+            rows = database.ask(players)
+            found[who] = rows[0].players if rows else 0
+    return found

@@ -12,12 +12,13 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ga_pygame import clock
 from ga_pygame.collector.emulators.switchboard import Services
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.page import rows, service_rows
+from ga_pygame.collector.page.address import PageAddress, metric_filters
 from ga_pygame.collector.page.feed import NOTHING, Feed, FeedKey, Looked
 from ga_pygame.collector.page.panel_cache import PanelCache
 from ga_pygame.collector.page.rows import TableRow
@@ -25,6 +26,9 @@ from ga_pygame.collector.storage.queries import MAX_LIVE_COUNTED, Queries
 from ga_pygame.collector.storage.reading import connect_to_read
 from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.troubles import Trouble, Troubles
+from ga_pygame.collector.warehouse.filters import filters_from
+from ga_pygame.collector.warehouse.metrics import METRICS
+from ga_pygame.collector.warehouse.running import Warehouse
 
 SECONDS_PER_LOOK = 0.4
 LOOKS_PER_TABLE = 3
@@ -76,17 +80,15 @@ class Snapshots:
         store: The store whose file to read.
         rules: Trophy's rules.
         troubles: The troubles to show.
-        projected: Returns a number that changes with what the metrics count; they may lag behind the file.
+        warehouse: Answers the metrics.
     """
 
-    def __init__(
-        self, store: Store, rules: Rules, troubles: Troubles, projected: Callable[[], int] = lambda: 0
-    ) -> None:
+    def __init__(self, store: Store, rules: Rules, troubles: Troubles, warehouse: Warehouse) -> None:
         self.snapshot = Snapshot()
         self.panels = PanelCache()
         self._store = store
         self._rules = rules
-        self._projected = projected
+        self._warehouse = warehouse
         self._projection = 0
         self._troubles = troubles
         self._clock = clock.SystemClock()
@@ -98,6 +100,7 @@ class Snapshots:
         self._looks = 0
         self._looking = asyncio.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-page")
+        self._metrics_pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-metrics")
         self._queries: Queries | None = None
         self._reader: sqlite3.Connection | None = None
 
@@ -109,8 +112,24 @@ class Snapshots:
         """Ask the file on the reading thread."""
         return await self.ask(lambda: question(self._open()))
 
+    async def metric(self, name: str, address: PageAddress, **options: Any) -> list[Any]:
+        """Return the rows of a metric, filtered as the address says, on a thread of their own.
+
+        Args:
+            name: See `METRICS`.
+            address: The view's address.
+            options: The metric's own parameters.
+        """
+
+        def answer() -> list[Any]:
+            filters = filters_from(metric_filters(address, self._warehouse.today()))
+            return self._warehouse.answer(METRICS[name], filters, options)
+
+        return await asyncio.get_running_loop().run_in_executor(self._metrics_pool, answer)
+
     def close(self) -> None:
         """Close the file after the present read."""
+        self._metrics_pool.shutdown(wait=True, cancel_futures=True)
         self._pool.submit(self._close)
         self._pool.shutdown(wait=True)
 
@@ -206,7 +225,7 @@ class Snapshots:
             self._tables_version, self._tables_at = version, now
         self._looks += 1
         self._version = version
-        before_it, self._projection = self._projection, self._projected()
+        before_it, self._projection = self._projection, self._warehouse.progress.done
         troubles = self._troubles.present()
         return replace(
             found,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import duckdb
 
 from ga_pygame.collector.warehouse.database import sql_text
 from ga_pygame.collector.warehouse.filters import Filters
+from ga_pygame.rules import PLAYER
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,15 @@ class WarehouseMetric(NamedTuple):
     row: type[Any]
     function: Callable[..., list[Any]]
     options: Mapping[str, Callable[[str], Any]] = {}
+
+
+def answer_metric(question: Question, metric: WarehouseMetric, options: Mapping[str, Any]) -> list[Any]:
+    """Return the rows of a metric. If the filters do not say who plays, players count once there are any.
+
+    A developer's own events come first, and are all there is; later they would spoil the figures of the players.
+    """
+    if not question.filters.who:
+        found = question.cursor.execute("SELECT count(*) FROM contexts WHERE who = ?", [PLAYER]).fetchone()
+        if found is not None and found[0]:
+            question = replace(question, filters=replace(question.filters, who=(PLAYER,)))
+    return metric.function(question, **options)

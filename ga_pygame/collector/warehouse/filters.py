@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-PLAYER, DEVELOPER, BOT = "player", "developer", "bot"
-WHO_PLAYS = (PLAYER, DEVELOPER, BOT)
-"""Who plays; an event without a mark of the tracker is a player's."""
+from ga_pygame.rules import WHO_PLAYS
 
 
 class BadFilter(ValueError):

@@ -14,7 +14,7 @@ from ga_pygame import clock
 from ga_pygame.collector.storage.reading import Reader
 from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.teller import Tell
-from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
+from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric, answer_metric
 from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.projector import SECONDS_AFTER_TROUBLE, Progress, Projector
@@ -60,14 +60,14 @@ class Warehouse:
 
         Args:
             metric: The metric.
-            filters: What to count.
+            filters: What to count; see `asking.answer_metric` if they do not say who plays.
             options: Values of the metric's own parameters.
 
         Raises:
             NotReady: The file is not open.
         """
         today = self.today()
-        return self._database.ask(lambda cursor: metric.function(Question(cursor, filters, today), **(options or {})))
+        return self._database.ask(lambda cursor: answer_metric(Question(cursor, filters, today), metric, options or {}))
 
     def close(self) -> None:
         """End the thread and close the files; what is not projected yet is projected at the next start."""
