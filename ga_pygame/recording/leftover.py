@@ -126,7 +126,8 @@ class Leftover:
         """Read the records of both halves, oldest lap first; `None` in place of an invalid one."""
         halves = self._halves(content)
         replay = Replay()
-        for _, body in _bodies(_found(content[:BOOKS_START], KINDS_START), KIND, STAMP):
+        end = KINDS_SIZE if self._ids is None else BOOKS_START  # an earlier version had no books
+        for _, body in _bodies(_found(content[:end], KINDS_START), KIND, STAMP):
             with contextlib.suppress(Exception):  # invalid: records that need it are counted
                 replay.learn(body)
         for half in halves:
