@@ -18,7 +18,7 @@ import pytest
 
 from ga_pygame import active
 from ga_pygame.recording import journal_files
-from tests import effort
+from tests import effort, small_journals
 from tests.collectors import Collector
 
 ROOT = Path(__file__).parent.parent
@@ -58,6 +58,12 @@ def no_journals_left(tmp_path: Path) -> Iterator[None]:
     for outbox in tmp_path.rglob("outbox*.sqlite3"):
         if (left := journal_files.folder(outbox.parent)) != outbox.parent:
             shutil.rmtree(left, ignore_errors=True)
+
+
+@pytest.fixture(name="small_journals")
+def shrink_journals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the halves of journals small for tests that fill them."""
+    small_journals.shrink(monkeypatch)
 
 
 @pytest.fixture(scope="session")

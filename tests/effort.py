@@ -26,6 +26,6 @@ settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("ours")  # a machine that is busy with other things fails no test
 
 
-def examples(number: int) -> int:
+def examples(number: int, least: int = 5) -> int:
     """Return how many examples to try here instead of this number."""
-    return max(number // EVERYDAY_SHARE, 5) if is_everyday else number
+    return max(number // EVERYDAY_SHARE, least) if is_everyday else number

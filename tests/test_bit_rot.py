@@ -136,7 +136,7 @@ def test_any_bit_of_the_file(filled: Path, tmp_path: Path, part: int) -> None:
     """Wherever it is: the next launch starts, delivers what is whole, once, and counts the rest."""
     chance = random.Random(part)
     size = 8 * (filled / "closed" / "outbox.sqlite3").stat().st_size
-    for number in range(examples(12)):
+    for number in range(examples(12, least=1)):
         place = chance.randrange(size)
         path = flipped(filled / "closed", tmp_path / str(number), "", [place])
         check_bit(path, place)
@@ -148,7 +148,7 @@ def test_any_bit_of_the_first_pages(filled: Path, tmp_path: Path, page: int) -> 
     chance = random.Random(100 + page)
     content = (filled / "closed" / "outbox.sqlite3").read_bytes()[page * PAGE : (page + 1) * PAGE]
     used = [8 * (page * PAGE + place) for place, byte in enumerate(content) if byte]
-    for number in range(examples(8)):
+    for number in range(examples(8, least=1)):
         place = chance.choice(used) + chance.randrange(8)
         path = flipped(filled / "closed", tmp_path / str(number), "", [place])
         check_bit(path, place)
@@ -158,7 +158,7 @@ def test_any_bit_of_the_first_pages(filled: Path, tmp_path: Path, page: int) -> 
 def test_any_bit_beside_the_file(filled: Path, tmp_path: Path, suffix: str) -> None:
     """SQLite ends a WAL at a frame that is damaged, so what came later is not there; nothing else happens."""
     chance = random.Random(7)
-    for number in range(12):
+    for number in range(examples(12, least=1)):
         path = flipped(filled / "killed", tmp_path / str(number), suffix, [chance.randrange(2**40)])
         launch = Launch(path)
         for name, first in (("first", 30), ("second", 0)):

@@ -20,6 +20,7 @@ from ga_pygame.destinations import GameAnalytics
 from ga_pygame.diagnostics import Drop
 from ga_pygame.protocol import Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
 from ga_pygame.testing import ManualClock
+from ga_pygame.untrusted import MAX_ELEMENTS, MAX_STRING
 
 KEY, SECRET = "0123456789abcdef" * 2, "0123456789" * 4
 SITUATION = Situation("de305d54-75b4-431b-adb2-eb6b9e546014", 7, "player", "1.0")
@@ -431,18 +432,18 @@ def test_megabytes_of_reasons_are_cut() -> None:
         assert max(len(one.errors) for one in verdicts) <= 1000
 
 
-HUGE = "x" * 250_000
+HUGE = "x" * (MAX_STRING + 1)
 
 
 @pytest.mark.parametrize(
     "errors",
     [
         [{"reason": HUGE}],
-        [{"reason": '\\"\\\n\u00e9' * 100_000}],
+        [{"reason": '\\"\\\n\u00e9' * (MAX_STRING // 5 + 1)}],
         HUGE,
         {HUGE: HUGE},
-        [{"path": "/", "value": [HUGE] * 10}],
-        [0] * 100_001,
+        [{"path": "/", "value": [HUGE] * 3}],
+        [0] * (MAX_ELEMENTS + 1),
         json.loads("[" * 60 + "]" * 60),
     ],
     ids=["string", "escapes", "bare", "key", "several", "number", "depth"],

@@ -38,11 +38,14 @@ from ga_pygame.events import (
 from ga_pygame.kept import journal_position
 from ga_pygame.kinds import Event
 from ga_pygame.recording.inbox import Inbox
-from ga_pygame.recording.journal import SIZE, Journal
+from ga_pygame.recording.journal import Journal
 from ga_pygame.recording.leftover import Leftover
 from ga_pygame.records import Context, Repeated, SessionRef
 from ga_pygame.testing import ManualClock
 from tests.effort import examples
+from tests.small_journals import HALF, KINDS, MORE_THAN_FITS, ROWS_OF_A_HALF, SIZE
+
+pytestmark = pytest.mark.usefixtures("small_journals")
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
 CONTEXT = Context(
@@ -65,9 +68,6 @@ EVENTS: list[Event] = [
     SessionEnd(12, "quit"),
     Health(1.5, (0, 60, 3)),
 ]
-KINDS = 3 * 2**16
-HALF = 4 * 2**16
-"""Where the parts of the file lie."""
 
 
 @pytest.fixture
@@ -193,47 +193,39 @@ def test_a_changed_context_is_noted_again(noted: Noted, path: Path) -> None:
 @pytest.mark.parametrize("fields", [None, {"x": 1}])
 def test_both_halves_are_used_over_and_over(noted: Noted, path: Path, fields: Any) -> None:
     """A long session fits, as long as the writer keeps up; the last records are there wherever they lie."""
-    for number in range(60_000):
+    many = 7 * ROWS_OF_A_HALF
+    for number in range(many):
         noted.note(Design("n", number), fields=fields)
-        if number % 500 == 499:
+        if number % 128 == 127:
             noted.commit()
-    noted.note(*(Design("n", number) for number in range(60_000, 60_250)), fields=fields)
+    noted.note(*(Design("n", number) for number in range(many, many + 250)), fields=fields)
     left = rest(path)
-    assert events_of(left) == [Design("n", number) for number in range(60_000, 60_250)]
+    assert events_of(left) == [Design("n", number) for number in range(many, many + 250)]
     assert {record.fields == fields and record.context.user_id for _, record in left.records} == {"player"}
     assert path.stat().st_size == SIZE
 
 
 def test_a_writer_that_falls_behind_costs_notes_not_records(noted: Noted, path: Path) -> None:
     """No uncommitted entry is overwritten; further ones stay in memory, and later ones go to the journal again."""
-    noted.note(*(Design("n", number) for number in range(40_000)))
+    noted.note(*(Design("n", number) for number in range(2 * MORE_THAN_FITS)))
     kept = len(rest(path).records)
-    assert 10_000 < kept < 40_000
+    assert MORE_THAN_FITS // 2 < kept < 2 * MORE_THAN_FITS
     assert events_of(rest(path)) == [Design("n", number) for number in range(kept)]
-    assert noted.commit_all() == [Design("n", number) for number in range(40_000)]
+    assert noted.commit_all() == [Design("n", number) for number in range(2 * MORE_THAN_FITS)]
     noted.note(Design("again"))
     assert events_of(rest(path)) == [Design("again")]
 
 
-@pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Make a file with events in both halves."""
-    path = tmp_path_factory.mktemp("full") / "x.ring"
-    made = Noted(path)
-    made.note(*(Design("n", number) for number in range(10_000)))
-    content = path.read_bytes()
-    made.journal.close()
-    return content
-
-
 @pytest.mark.parametrize("place", [1, 2, 9, 20])
 @pytest.mark.parametrize("half", [0, 1])
-def test_events_behind_a_damaged_beginning_of_a_half_are_read(full: bytes, half: int, place: int) -> None:
+def test_events_behind_a_damaged_beginning_of_a_half_are_read(noted: Noted, path: Path, half: int, place: int) -> None:
     """One wrong bit where a half begins costs none of the thousands of events in it."""
-    content = bytearray(full)
+    both = [Design("n", number) for number in range(MORE_THAN_FITS // 2)]
+    noted.note(*both)
+    content = bytearray(path.read_bytes())
     content[KINDS + half * HALF + place] ^= 1
     found = Leftover(bytes(content))
-    assert events_of(found) == [Design("n", number) for number in range(10_000)]
+    assert events_of(found) == both
     assert found.unreadable == 0
 
 
@@ -294,7 +286,7 @@ def test_an_event_that_seems_to_be_something_else_is_counted(noted: Noted, path:
     assert left.unreadable >= 1
 
 
-@pytest.mark.parametrize("earlier", [0, 10_000])
+@pytest.mark.parametrize("earlier", [0, MORE_THAN_FITS // 2])
 @pytest.mark.parametrize("cut", [0, 100, KINDS - 1, KINDS, KINDS + 3000, KINDS + HALF, SIZE - 1])
 def test_of_a_file_that_was_cut_off_the_beginning_is_read(noted: Noted, path: Path, earlier: int, cut: int) -> None:
     """A loss is counted; if only empty room was cut off, none is."""
@@ -338,7 +330,7 @@ def mixed(after: bytes, before: bytes, written: bytes) -> Iterator[list[Event]]:
             yield events_of(Leftover(after[:place] + before[sector] + after[place + 512 :]))
 
 
-@pytest.mark.parametrize("earlier", [0, 10, 20_000])
+@pytest.mark.parametrize("earlier", [0, 10, MORE_THAN_FITS])
 def test_a_sector_that_did_not_reach_the_disk_costs_what_was_in_it(noted: Noted, path: Path, earlier: int) -> None:
     """After a power cut some sectors are as they were before."""
     for number in range(earlier):
@@ -357,11 +349,11 @@ def test_a_sector_that_did_not_reach_the_disk_costs_what_was_in_it(noted: Noted,
 def test_a_sector_of_an_earlier_lap_is_not_read_as_new(noted: Noted, path: Path) -> None:
     """After a power cut a sector may be as before the wipe: no old event comes twice."""
     laps = []
-    for number in range(20_000):
-        noted.note(Design(f"n:{number % 10}", float(number)), at=noted.clock.advance(1 / 1200))
+    for number in range(MORE_THAN_FITS):
+        noted.note(Design(f"n:{number % 10}", float(number)), at=noted.clock.advance(1 / 150))
         if number % 10 == 9:
             noted.commit()
-        if number % 4000 == 3999:
+        if number % (MORE_THAN_FITS // 5) == MORE_THAN_FITS // 5 - 1:
             laps.append(path.read_bytes())
     new: list[Event] = [Design(f"n:{number % 10}", -float(number)) for number in range(200)]
     before = path.read_bytes()

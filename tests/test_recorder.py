@@ -159,17 +159,18 @@ def test_a_tracker_that_nobody_takes_from_remembers_no_contexts(reason: Drop | N
     """A game that sets a field in every frame does not fill the memory if the tracker is off or not started yet."""
     rig = Rig()
     rig.recorder.closed = reason
-    for number in range(20_000):
+    for number in range(3_000):
         rig.recorder.change(build=str(number % 100))
     gc.collect()
     assert sum(type(one) is Context for one in gc.get_objects()) < 1000
 
 
-def test_contexts_without_events_drop_nothing() -> None:
+def test_contexts_without_events_drop_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only events count as lost, and only they take the room for events."""
+    monkeypatch.setattr("ga_pygame.recording.inbox.MAX_SPILLED", 1_000)
     rig = Rig()
     rig.recorder.session = SESSION
-    for number in range(110_000):
+    for number in range(1_100):
         rig.recorder.change(build=str(number % 100))
     rig.recorder.post(Design("a", 1), None)
     assert rig.diagnostics.stats(0).dropped == {}

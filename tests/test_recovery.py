@@ -46,14 +46,17 @@ from ga_pygame.events import (
 )
 from ga_pygame.recording import entries, journal_files, marshalled
 from ga_pygame.recording.entries import EVENT, entry
-from ga_pygame.recording.journal import BOOKS_SIZE, BOOKS_START, SIZE
+from ga_pygame.recording.journal import BOOKS_SIZE, BOOKS_START
 from ga_pygame.recording.leftover import Leftover
 from ga_pygame.records import Context, SessionRef
 from ga_pygame.rules import WHO_FIELD
 from ga_pygame.testing import ManualClock
 from tests.effort import examples
-from tests.test_journal import CONTEXT, HALF, KINDS, SESSION, Noted, numbers
+from tests.small_journals import HALF, KINDS, ROWS_OF_A_HALF, SIZE
+from tests.test_journal import CONTEXT, SESSION, Noted, numbers
 from tests.test_writer import Rig
+
+pytestmark = pytest.mark.usefixtures("small_journals")
 
 ANNOTATIONS = b'"user_id":"player","session_id":"de305d54-75b4-431b-adb2-eb6b9e546014","session_num":4'
 ROW = OpenSession(SESSION.id, 4, 1.7e9, 1.7e9, None, 42.0, ANNOTATIONS)
@@ -346,7 +349,7 @@ def test_damage_anywhere_in_a_journal_costs_only_what_it_hit(tmp_path: Path) -> 
     assert rot.check(0, b"").unreadable == 0
     chance = random.Random(11)
     first = rot.events[0].start
-    for _ in range(40):
+    for _ in range(examples(40)):
         place = chance.randrange(first, rot.end)
         rot.check(place, bytes([rot.content[place] ^ 1 << chance.randrange(8)]))
         rot.check(place, bytes(chance.choice((1, 32, 200))))
@@ -386,18 +389,19 @@ def test_a_half_that_is_not_wiped_yet_comes_once(tmp_path: Path) -> None:
     path = tmp_path / "journal-x.ring"
     made = Noted(path)
     made.note(User())
-    for number in range(9_000):
+    many = ROWS_OF_A_HALF + 100
+    for number in range(many):
         made.note(Design("a", number), at=1001.0 + number / 1000)
     before = path.read_bytes()
     made.commit_all()
-    for number in range(9_000, 9_100):
+    for number in range(many, many + 100):
         made.note(Design("a", number), at=1001.0 + number / 1000)
     content = bytearray(path.read_bytes())
     made.journal.close()
     content[KINDS : KINDS + HALF] = before[KINDS : KINDS + HALF]
     content[KINDS : KINDS + 32] = bytes(32)
     rest = Leftover(bytes(content))
-    assert [record.event.number for _, record in rest.records] == list(range(9_000, 9_100))
+    assert [record.event.number for _, record in rest.records] == list(range(many, many + 100))
     assert rest.unreadable == 0
 
 
@@ -453,7 +457,7 @@ def test_a_bit_that_flips_anywhere_costs_little(tmp_path: Path) -> None:
     assert whole == 2 * len(MIXED) - 1 + 20
     chance = random.Random(7)
     places = [place for place in range(SIZE) if content[place]]
-    for number in range(300):
+    for number in range(examples(300)):
         damaged = Leftover(flipped(content, places, chance, 1 + number % 4))
         assert len(damaged.records) <= whole
         outbox = MemoryOutbox(["test"])

@@ -23,6 +23,7 @@ from ga_pygame.delivery.outbox.schema import MAX_BLOCK_BYTES, SCHEMA_VERSION, SE
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox, read_value
 from ga_pygame.diagnostics import Drop
 from ga_pygame.kept import KeptKey
+from tests.effort import examples
 
 NAMES = ("first", "second")
 
@@ -406,7 +407,7 @@ outbox.close()
 
 def test_copies_that_start_at_once_on_a_new_file_share_it(tmp_path: Path) -> None:
     """Making the file meets nobody: no copy takes it for locked, and so no number comes twice."""
-    for place in range(5):
+    for place in range(examples(5, least=1)):
         path = tmp_path / str(place) / "outbox.sqlite3"
         copies = [
             subprocess.Popen(

@@ -27,7 +27,9 @@ from ga_pygame.recording.journal import Journal
 from ga_pygame.recording.leftover import Leftover
 from ga_pygame.records import Context, SessionRef
 from ga_pygame.testing import ManualClock
-from tests import effort
+from tests.small_journals import MORE_THAN_FITS, ROWS_OF_A_HALF
+
+pytestmark = pytest.mark.usefixtures("small_journals")
 
 SESSION = SessionRef("de305d54-75b4-431b-adb2-eb6b9e546014", 1000.0)
 CONTEXT = Context(user_id="player")
@@ -290,7 +292,7 @@ def test_what_waits_for_another_process_stays_in_its_order() -> None:
 # --- with a journal -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("events", [10, SLICE - 1, SLICE, 5000, 12_000, 40_000])
+@pytest.mark.parametrize("events", [10, SLICE - 1, SLICE, 2 * SLICE, 3 * ROWS_OF_A_HALF // 2, 2 * MORE_THAN_FITS])
 def test_finishing_stores_all_that_the_journal_holds(tmp_path: Path, events: int) -> None:
     """Its entries may be in one half, in both, or in memory because both are full."""
     rig = Rig(max_outbox_bytes=10**8, journal=tmp_path / "x.ring")
@@ -308,11 +310,12 @@ def test_a_flush_is_told_after_all_that_the_journal_holds(tmp_path: Path) -> Non
     """However many steps that takes."""
     rig = Rig(max_outbox_bytes=10**8, journal=tmp_path / "x.ring")
     seen: list[int] = []
-    rig.report(User(), *(Design("a", number) for number in range(12_000)))
+    many = 3 * ROWS_OF_A_HALF // 2
+    rig.report(User(), *(Design("a", number) for number in range(many)))
     rig.inbox.requests.append(Flush(lambda: seen.append(len(rig.stored()))))
     while rig.step() == 0.0:
         pass
-    assert seen == [12_001]
+    assert seen == [many + 1]
 
 
 def test_what_is_committed_is_neither_lost_nor_doubled_by_a_kill(tmp_path: Path) -> None:
@@ -320,21 +323,17 @@ def test_what_is_committed_is_neither_lost_nor_doubled_by_a_kill(tmp_path: Path)
     path = tmp_path / "x.ring"
     outbox = MemoryOutbox(["test"])
     rig = Rig(outbox, journal=path)
-    rig.report(User(), *(Design("a", number) for number in range(10_000)))
-    recorded: list[Event] = [Design("a", number) for number in range(10_000)]
+    recorded: list[Event] = [Design("a", number) for number in range(3 * ROWS_OF_A_HALF // 2)]
+    rig.report(User(), *recorded)
     stored: list[Any] = []
     delay: float | None = 0.0
-    steps = 0
     while delay == 0.0:
         delay = rig.step()
-        steps += 1
         stored += [event["value"] for event in rig.stored() if "value" in event]
-        if effort.is_everyday and steps % 5:
-            continue
         done = int(next(value for key, value in outbox.values.items() if key.startswith("journal:")))
         rest = [record.event for position, record in Leftover(path.read_bytes()).records if position > done]
         assert recorded[len(stored) :] == rest
-    assert len(stored) == 10_000
+    assert len(stored) == len(recorded)
 
 
 @pytest.mark.parametrize("moment", ["start", "middle"])
