@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from tests import effort, small_journals
 from tests.collectors import Collector
 
 ROOT = Path(__file__).parent.parent
+MEMORY_FOLDER = Path("/dev/shm")
 
 # Hundreds of processes are started: without bytecode each would compile the package for itself, a third of its time,
 # and each worker of pytest would rewrite the assertions of all tests anew, some seconds.
@@ -29,10 +31,28 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
+def is_everyday_lane(config: pytest.Config) -> bool:
+    """Return whether the tests with processes are left out."""
+    return "not e2e" in config.option.markexpr
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest looks where temporary folders should be
 def pytest_configure(config: pytest.Config) -> None:
-    """Let Hypothesis and random tests try fewer examples in the everyday lane."""
-    if "not e2e" in config.option.markexpr:
+    """Let Hypothesis and random tests try fewer examples in the everyday lane, with temporary folders in memory.
+
+    A database waits for the disk at each commit. The lane that has all tests uses the disk.
+    """
+    if is_everyday_lane(config):
         effort.be_everyday()
+        is_worker = hasattr(config, "workerinput")  # pytest-xdist gives it a folder in this process's
+        if config.option.basetemp is None and not is_worker and _has_room(MEMORY_FOLDER):
+            config.option.basetemp = tempfile.mkdtemp(prefix="ga_pygame-tests-", dir=MEMORY_FOLDER)
+            config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
+
+
+def _has_room(folder: Path) -> bool:
+    """Return whether a gigabyte is free; a container's shared memory often has 64 MB."""
+    return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > 2**30
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -46,9 +66,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Return one more than the number of processors, since tests with processes wait now and then."""
-    return (os.cpu_count() or 1) + 1
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return more than the number of processors: tests wait now and then, and those with processes half the time."""
+    processors = os.cpu_count() or 1
+    return processors + 1 if is_everyday_lane(config) else 2 * processors
 
 
 @pytest.fixture
@@ -66,42 +87,37 @@ def shrink_journals(monkeypatch: pytest.MonkeyPatch) -> None:
     small_journals.shrink(monkeypatch)
 
 
-@pytest.fixture(scope="session")
-def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a shared folder for tests that should write nothing."""
-    return tmp_path_factory.mktemp("nowhere")
+@pytest.fixture(scope="session", autouse=True)
+def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Hide the developer's own settings; return a shared folder for tests that should write nothing."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in [name for name in os.environ if name.startswith("GA_PYGAME_")]:
+            patched.delenv(name)
+        patched.setenv("GA_PYGAME_GAME", "tests")  # the launches of a test are scripts of different names
+        for name in ("SDL_VIDEODRIVER", "SDL_AUDIODRIVER"):
+            patched.setenv(name, "dummy")
+        patched.setenv("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+        yield tmp_path_factory.mktemp("nowhere")
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, nowhere: Path) -> Iterator[None]:
-    """Hide the developer's own settings and data folder from each test.
+def own_machine(request: pytest.FixtureRequest, nowhere: Path) -> Iterator[None]:
+    """Give each test a data folder of its own; check that it has closed its trackers.
 
-    Only a test that asks for `tmp_path` gets one: most of them do not, and making and removing a folder takes longer
-    than they do.
+    Only a test that asks for `tmp_path` gets a folder: most of them do not, and making and removing one takes longer
+    than they do. This is one fixture, since each further one takes a tenth of the time of a short test. A tracker that
+    still runs would be the next test's `current()`.
     """
-    for name in list(os.environ):
-        if name.startswith("GA_PYGAME_"):
-            monkeypatch.delenv(name)
     folder = nowhere
     if "tmp_path" in request.fixturenames:
         folder = request.getfixturevalue("tmp_path")
         request.getfixturevalue("no_journals_left")
-    monkeypatch.setenv("GA_PYGAME_DATA_DIR", str(folder / "data"))
-    monkeypatch.setenv("GA_PYGAME_GAME", "tests")  # the launches of a test are scripts of different names
-    for name in ("SDL_VIDEODRIVER", "SDL_AUDIODRIVER"):
-        monkeypatch.setenv(name, "dummy")
-    monkeypatch.setenv("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    yield
-    assert not any(nowhere.iterdir()), "a test that writes into the data folder asks for tmp_path"
-
-
-@pytest.fixture(autouse=True)
-def no_tracker_left(clean_environment: None) -> Iterator[None]:
-    """Close the trackers that a test has started: one that still runs would be the next test's `current()`."""
+    os.environ["GA_PYGAME_DATA_DIR"] = str(folder / "data")
     yield
     left = active._running
     active._running = ()
     assert not left, "close() what this test started"
+    assert not os.listdir(nowhere), "a test that writes into the data folder asks for tmp_path"
 
 
 def eventually(condition: Callable[[], Any], timeout: float = 10.0) -> Any:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sources import parsed
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "ga_pygame"
 MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
@@ -176,9 +178,8 @@ def nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
             yield from nodes_that_run(child)
 
 
-@functools.cache
 def tree(name: str) -> ast.Module:
-    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    return parsed(MODULES[name])
 
 
 @functools.cache
@@ -249,7 +250,7 @@ def test_every_part_is_in_the_table() -> None:
 def neighbours(path: Path) -> set[str]:
     """Return the modules that a module of the demo game or the benchmarks imports from its own folder."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom):
             module = (node.module or "").removeprefix(path.parent.name).removeprefix(".")
             is_ours = node.level == 1 or (node.module or "").partition(".")[0] == path.parent.name
@@ -272,9 +273,7 @@ def test_no_circles_beside_the_package(folder: str) -> None:
 def test_the_demo_game_imports_at_the_top() -> None:
     """Only what starts it chooses an environment first, and what prints its table needs an extra."""
     for path in (ROOT / "demo_game").glob("*.py"):
-        functions = [
-            node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.FunctionDef)
-        ]
+        functions = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef)]
         inside = [node for one in functions for node in ast.walk(one) if isinstance(node, ast.Import | ast.ImportFrom)]
         assert not inside or path.stem in {"__main__", "local_collector"}, path
 
@@ -337,8 +336,8 @@ def top_level_names(tree: ast.Module) -> set[str]:
 def test_a_name_means_one_thing() -> None:
     """A reader who searches for a name of the top level finds one definition of it."""
     places: dict[str, list[str]] = {}
-    for module, path in MODULES.items():
-        for name in top_level_names(ast.parse(path.read_text(encoding="utf-8"))):
+    for module in MODULES:
+        for name in top_level_names(tree(module)):
             places.setdefault(name, []).append(module)
     shared = {name: modules for name, modules in places.items() if len(modules) > 1}
     assert len(shared) <= MAX_SHARED_NAMES, shared
@@ -375,8 +374,8 @@ def test_no_function_takes_too_much() -> None:
     """Arguments that belong together are one value."""
     found = {
         name
-        for module, path in MODULES.items()
-        for name, function in functions_of(ast.parse(path.read_text(encoding="utf-8")), f"{module}:")
+        for module in MODULES
+        for name, function in functions_of(tree(module), f"{module}:")
         if len(parameters(function)) > MAX_PARAMETERS
     }
     assert found == set(MANY_PARAMETERS)

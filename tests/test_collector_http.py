@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -305,18 +306,18 @@ def test_wrong_gzip_trailer_is_tolerated(shared: Collector, spoil: slice) -> Non
 
 
 @pytest.mark.parametrize(
-    ("body", "status"),
+    ("make", "status"),
     [
-        (b"not gzip at all", 400),
-        (pack(b"[]" * 1000)[:-20], 400),
-        (b"\x1f\x8b", 400),
-        (pack(b"[" + b" " * 40_000_000 + b"]"), 413),
+        (lambda: b"not gzip at all", 400),
+        (lambda: pack(b"[]" * 1000)[:-20], 400),
+        (lambda: b"\x1f\x8b", 400),
+        (lambda: pack(b"[" + b" " * 40_000_000 + b"]"), 413),
     ],
     ids=["no gzip", "cut off", "header only", "bomb"],
 )
-def test_bad_gzip(shared: Collector, body: bytes, status: int) -> None:
+def test_bad_gzip(shared: Collector, make: Callable[[], bytes], status: int) -> None:
     """Damaged gzip is a bad request; what unpacks beyond the bound is too large, and is not unpacked."""
-    assert shared.post(EVENTS, body, Content_Encoding="gzip").status == status
+    assert shared.post(EVENTS, make(), Content_Encoding="gzip").status == status
 
 
 def test_gzip_header_with_all_fields(shared: Collector) -> None:

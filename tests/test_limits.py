@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import ga_pygame
+from tests.sources import parsed
 
 PACKAGE = Path(ga_pygame.__file__).parent
 PAGE = PACKAGE.parent / "docs" / "limits.md"
@@ -67,7 +68,7 @@ def constants() -> frozenset[str]:
     found: set[str] = set()
     for path in PACKAGE.rglob("*.py"):
         module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in parsed(path).body:
             targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
             names = [name.id for target in targets if target for name in ast.walk(target) if isinstance(name, ast.Name)]
             found |= {f"{module}.{name}" for name in names if name.isupper() and BOUND.fullmatch(name)}

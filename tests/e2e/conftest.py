@@ -129,18 +129,26 @@ class Display:
         self.run("xdotool", "key", key)
 
 
-@pytest.fixture
-def display(tmp_path: Path) -> Iterator[Display]:
-    """Start an X server for one test."""
+@pytest.fixture(scope="session")
+def x_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Display]:
+    """Start an X server, one for each worker."""
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         pytest.skip(f"a real window needs {', '.join(missing)}")
-    running = Display(tmp_path / "display")
+    running = Display(tmp_path_factory.mktemp("x") / "display")
     try:
         running.wait_until_managed()
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture
+def display(x_server: Display) -> Iterator[Display]:
+    """Return the worker's X server; afterwards wait until the test's windows are gone, and show the first desktop."""
+    yield x_server
+    assert eventually(lambda: not x_server.run("wmctrl", "-l").strip()), x_server.run("wmctrl", "-l")
+    x_server.switch_desktop(0)
 
 
 Play = Callable[..., Game]
