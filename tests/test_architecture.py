@@ -172,10 +172,12 @@ def is_type_checking(node: ast.AST) -> bool:
 
 def nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
     """Yield all nodes except those that only type checkers see."""
-    for child in ast.iter_child_nodes(node):
-        if not is_type_checking(child):
-            yield child
-            yield from nodes_that_run(child)
+    outer = [node]
+    while outer:
+        for child in ast.iter_child_nodes(outer.pop()):
+            if not is_type_checking(child):
+                yield child
+                outer.append(child)
 
 
 def tree(name: str) -> ast.Module:

@@ -317,7 +317,7 @@ def room_of_all(outbox: Outbox) -> int:
     return 120 * (len(one.stored(1).payload) if is_in_memory else block.size)
 
 
-@pytest.mark.parametrize("count", [20_000])
+@pytest.mark.parametrize("count", [examples(20_000)])
 def test_what_waits_long_costs_no_more(outbox: Outbox, count: int) -> None:
     """A batch is leased and settled, and room is made, in time for what moves: not for all that waits."""
     some = [record(f"{number:06}") for number in range(count)]

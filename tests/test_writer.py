@@ -357,11 +357,11 @@ def test_a_file_that_is_held_for_minutes(tmp_path: Path, moment: str) -> None:
         if moment == "middle":
             other.execute("BEGIN IMMEDIATE")
         number = 0
-        for _ in range(4):
-            rig.report(*(Design("n", number := number + 1) for _ in range(4_000)))
+        for _ in range(2):
+            rig.report(*(Design("n", number := number + 1) for _ in range(MORE_THAN_FITS)))
             for _ in range(3):  # the first ones wait for the other
                 rig.step()
-                clock.advance(10)
+                clock.advance(20)
             for _ in range(17):
                 rig.step()
         assert not rig.outbox.is_on_disk

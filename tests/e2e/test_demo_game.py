@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import random
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,27 +22,21 @@ from tests.demo_bot import headless, names, play
 __all__ = ["headless"]
 
 
-@functools.cache
-def played(seed: int, levels: int = 3) -> tuple[list[Any], int]:
-    """Return the calls and the score of a game; each is played once."""
-    with tempfile.TemporaryDirectory() as folder:
-        return play(seed, Path(folder), levels)
-
-
-def test_the_same_seed_plays_the_same_game(tmp_path: Path) -> None:
-    """The bot is reproducible: calls and score."""
-    assert play(3, tmp_path) == played(3)
-
-
-def test_another_seed_plays_another_game() -> None:
-    """The seed matters."""
-    assert played(1, levels=1) != played(2, levels=1)
+def test_the_seed_decides_the_game(tmp_path: Path) -> None:
+    """The bot is reproducible, calls and score; another seed plays another game."""
+    games = []
+    for number, seed in enumerate((3, 3, 2)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        games.append(play(seed, folder, levels=2))
+    assert games[0] == games[1]
+    assert games[0] != games[2]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
-def test_the_bot_fails_now_and_then_and_completes_all_levels(seed: int) -> None:
+def test_the_bot_fails_now_and_then_and_completes_all_levels(seed: int, tmp_path: Path) -> None:
     """A report without failures would show nothing."""
-    log, score = played(seed)
+    log, score = play(seed, tmp_path)
     called = names(log)
     assert called.count("progression.complete") == 3
     assert called.count("progression.fail") >= 1
