@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pygame
 import pytest
 
 from demo_game.art import font
@@ -44,6 +45,13 @@ def headless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
     font.cache_clear()  # another test may have called pygame.quit(), which ends the fonts of before
+
+
+@pytest.fixture
+def silent(headless: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Play without an audio device; so the game need not compute its sounds."""
+    pygame.mixer.quit()
+    monkeypatch.setenv("SDL_AUDIODRIVER", "no such driver")
 
 
 def names(log: list[Any]) -> list[str]:

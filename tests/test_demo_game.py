@@ -17,9 +17,9 @@ from demo_game.game import TOAST_SECONDS, Game, Options
 from demo_game.menus import ClassChoice, Ending, Pause, QuitDialog, Results, Title
 from demo_game.shop import Shop
 from demo_game.world import TICKS_PER_SECOND
-from tests.demo_bot import Recorder, headless, names, play
+from tests.demo_bot import Recorder, headless, names, play, silent
 
-__all__ = ["headless"]
+__all__ = ["headless", "silent"]
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo_game"
@@ -39,13 +39,6 @@ KINDS = (
     r"\.flush",
     r"event_rejected\.connect",
 )
-
-
-@pytest.fixture
-def silent(headless: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Play without an audio device; so the game need not compute its sounds."""
-    pygame.mixer.quit()
-    monkeypatch.setenv("SDL_AUDIODRIVER", "no such driver")
 
 
 def game_files() -> set[Path]:

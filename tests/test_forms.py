@@ -45,17 +45,19 @@ class Currency(str, Enum):
     GEMS = "gems"
 
 
+ANYTHING = [object(), [object()], {"a": object()}, object, b"bytes", 1j, float("nan"), lambda: 1, Ellipsis, 10**400]
+
+
 @pytest.mark.parametrize("name", FIELDS)
-@pytest.mark.parametrize(
-    "value", [object(), [object()], {"a": object()}, object, b"bytes", 1j, float("nan"), lambda: 1, Ellipsis, 10**400]
-)
-def test_no_knob_takes_just_anything(name: str, value: Any) -> None:
+def test_no_knob_takes_just_anything(name: str) -> None:
     """Each knob: one sentence that names it, at construction."""
-    with pytest.raises(ValueError, match=name) as caught:
-        Config(**{name: value})
-    assert str(caught.value).startswith(name)
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 300
+    for value in ANYTHING:
+        unsound: dict[str, Any] = {name: value}
+        with pytest.raises(ValueError, match=name) as caught:
+            Config(**unsound)
+        assert str(caught.value).startswith(name)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("name", FIELDS)

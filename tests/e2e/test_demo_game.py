@@ -17,12 +17,12 @@ from demo_game.world import World
 from ga_pygame.rules import WHO_FIELD
 from tests.collectors import Collector
 from tests.conftest import ROOT
-from tests.demo_bot import headless, names, play
+from tests.demo_bot import headless, names, play, silent
 
-__all__ = ["headless"]
+__all__ = ["headless", "silent"]
 
 
-def test_the_seed_decides_the_game(tmp_path: Path) -> None:
+def test_the_seed_decides_the_game(tmp_path: Path, silent: None) -> None:
     """The bot is reproducible, calls and score; another seed plays another game."""
     games = []
     for number, seed in enumerate((3, 3, 2)):
@@ -34,7 +34,7 @@ def test_the_seed_decides_the_game(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
-def test_the_bot_fails_now_and_then_and_completes_all_levels(seed: int, tmp_path: Path) -> None:
+def test_the_bot_fails_now_and_then_and_completes_all_levels(seed: int, tmp_path: Path, silent: None) -> None:
     """A report without failures would show nothing."""
     log, score = play(seed, tmp_path)
     called = names(log)
