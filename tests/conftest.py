@@ -46,7 +46,10 @@ def pytest_configure(config: pytest.Config) -> None:
         effort.be_everyday()
         is_worker = hasattr(config, "workerinput")  # pytest-xdist gives it a folder in this process's
         if config.option.basetemp is None and not is_worker and _has_room(MEMORY_FOLDER):
-            config.option.basetemp = tempfile.mkdtemp(prefix="ga_pygame-tests-", dir=MEMORY_FOLDER)
+            for left in MEMORY_FOLDER.glob("ga_pygame-tests-*"):  # of a run that was killed
+                if not Path("/proc", left.name.split("-")[2]).exists():
+                    shutil.rmtree(left, ignore_errors=True)
+            config.option.basetemp = tempfile.mkdtemp(prefix=f"ga_pygame-tests-{os.getpid()}-", dir=MEMORY_FOLDER)
             config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
 
 
