@@ -132,7 +132,8 @@ def test_a_made_up_kind_goes_everywhere(
 ) -> None:
     """From a call through journal, replay of a dead launch, outbox and all destinations to the collector's page."""
     lines = tmp_path / "lines.jsonl"
-    knobs = {"GA_PYGAME_COLLECTOR": collector.url, "GA_PYGAME_SHUTDOWN_TIMEOUT": "20", "LINES": str(lines)}
+    to_collector = {"GA_PYGAME_COLLECTOR": collector.url, "GA_PYGAME_WHO": "player"}
+    knobs = {**to_collector, "GA_PYGAME_SHUTDOWN_TIMEOUT": "20", "LINES": str(lines)}
     assert game(GAME, DIES="1", **knobs).end()[0] == -9
     assert game(GAME, **knobs).end()[:2] == (0, "")
 

@@ -16,8 +16,8 @@ from ga_pygame.delivery.outbox.contract import Transaction
 from ga_pygame.delivery.outbox.open_session import LAUNCH_COLUMN, OpenSession, session_of
 from ga_pygame.kept import COUNTERS, KeptKey
 
-_KEPT_COLUMNS = [one.name for one in fields(OpenSession)]
-_KEPT_COLUMNS.insert(LAUNCH_COLUMN, "")  # as in a row of the table
+_ROW_NAMES = [one.name for one in fields(OpenSession)]
+_ROW_NAMES.insert(LAUNCH_COLUMN, "")  # as in a row of the table
 
 
 class Books(NamedTuple):
@@ -78,7 +78,7 @@ def _is_sum(found: Any) -> bool:
 
 def _written(session: OpenSession) -> list[Any]:
     """Return the columns that `session_of` reads, as far as JSON has them."""
-    columns = {name: getattr(session, name, None) for name in _KEPT_COLUMNS}
+    columns = {name: getattr(session, name, None) for name in _ROW_NAMES}
     columns["annotations"] = session.annotations.decode("utf-8", "replace")
     columns["wallet"] = json.dumps([[*flow, amount] for flow, amount in session.wallet.items()])
     return list(columns.values())
@@ -87,7 +87,7 @@ def _written(session: OpenSession) -> list[Any]:
 def _session_in(row: Any) -> OpenSession | None:
     if not isinstance(row, list):
         return None
-    columns = dict(zip(_KEPT_COLUMNS, row, strict=False))
+    columns = dict(zip(_ROW_NAMES, row, strict=False))
     if isinstance(columns.get("annotations"), str):
         columns["annotations"] = columns["annotations"].encode("utf-8", "replace")
     return session_of(tuple(columns.values()))
