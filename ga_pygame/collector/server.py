@@ -94,6 +94,7 @@ def run(options: Options) -> int:
         StoreError: The file cannot be used.
         ConfigsError: The settings file cannot be used.
     """
+    os.umask(os.umask(0o077) | 0o077)  # DuckDB makes its log by the umask; all files hold players' data
     tell = Teller()
     troubles = Troubles()
     settings = SettingsFile(options.configs, lambda message: tell("settings", message))

@@ -34,11 +34,12 @@ def resident_kib(collector: Collector) -> int:
 
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
-    """Start a collector in an empty folder, which must have only its own file afterwards."""
+    """Start a collector in an empty folder, which must have only its own files afterwards."""
     collector = Collector(tmp_path, page=True)
     yield collector
     assert collector.stop() == 0
-    assert [path.name for path in tmp_path.iterdir()] == [collector.db.name]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {collector.db.name, collector.db.with_suffix(".duckdb").name}
 
 
 def until(browser: Any, condition: Callable[[], Any], seconds: float = 20) -> Any:

@@ -18,6 +18,7 @@ from tests.warehouse.golden import MONDAY, Story, golden_story, projected
 
 pytestmark = pytest.mark.e2e
 KILLS = 6
+EVERYBODY = "who=player,developer,bot"
 
 
 def metric(collector: Collector, path: str) -> Any:
@@ -35,9 +36,11 @@ def test_metrics_over_http(tmp_path: Path) -> None:
             assert collector.send(*story.events[at : at + 100], packed=True).status == 200
         assert eventually(lambda: collector.ask("GET", "/api/warehouse/levels").status == 200, 20)
         players = len({event["user_id"] for event in story.events})
-        assert eventually(lambda: (metric(collector, "/overview") or [{}])[0].get("players") == players, 20)
+        assert eventually(
+            lambda: (metric(collector, f"/overview?{EVERYBODY}") or [{}])[0].get("players") == players, 20
+        )
         starts = sum(event.get("event_id", "").startswith("Start:") for event in story.events)
-        assert sum(row["starts"] for row in metric(collector, "/levels")) == starts
+        assert sum(row["starts"] for row in metric(collector, f"/levels?{EVERYBODY}")) == starts
         alone = metric(collector, "/overview?user_id=p7&who=player&bucket=hour")
         assert alone[0]["players"] == 1
         assert alone[1]["time"].endswith(":00")
