@@ -1012,11 +1012,12 @@ def test_sdk_errors(free: Collector, sdk: Any, player: str) -> None:
 
 def test_sdk_waits_when_it_is_too_fast(fresh: Collector) -> None:
     """The SDK honours Retry-After: the sixth event in a second arrives on its second try."""
+    began = time.monotonic()
     with official(fresh, retries=2) as client:
         for number in range(6):
             reply = client.metrics.event(key="m", user=sdk_user("me"), value=1, idempotency_key=str(number))
     assert reply.total == 6
-    assert counts(fresh)["refused"] >= 1
+    assert counts(fresh)["refused"] >= 1 or time.monotonic() - began >= 1.0, "a busy machine is not too fast"
 
 
 # --- anything at all ---------------------------------------------------------------------------------------------
