@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ga_pygame.collector import plain_text
+from ga_pygame.collector import plain_text, tracebacks
 from ga_pygame.collector.emulators.pogr import store as pogr_store
 from ga_pygame.collector.emulators.trophy.rules import Rules
-from ga_pygame.collector.page import feed, rows, service_rows, snapshots, tracebacks
+from ga_pygame.collector.page import feed, rows, service_rows, snapshots
 from ga_pygame.collector.storage import batches, levels, queries, reading, schema, store
 from ga_pygame.collector.troubles import MAX_OF_A_KIND, Troubles
 from ga_pygame.collector.warehouse.projector import Progress

@@ -21,9 +21,9 @@ from ga_pygame.collector.page import charts, config_form, panels
 from ga_pygame.collector.page.address import FILTERS, METRIC_FILTERS, PageAddress, metric_filters, parse_address
 from ga_pygame.collector.page.feed import Feed, FeedKey, feed_key
 from ga_pygame.collector.page.panel_cache import PanelCache
-from ga_pygame.collector.page.tracebacks import place
 from ga_pygame.collector.page.view import csv_link, sheet_of_cells
 from ga_pygame.collector.storage import queries, store
+from ga_pygame.collector.tracebacks import place
 from tests.test_collector_store import KEY, design, put, submission
 
 # --- addresses -------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ga_pygame.categories import category_of
-from ga_pygame.collector.page import tracebacks
+from ga_pygame.collector import tracebacks
 from ga_pygame.collector.plain_text import visible
 from ga_pygame.collector.storage.queries import Arrival, StoredSession
 

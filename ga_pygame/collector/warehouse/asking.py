@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from ga_pygame.collector.warehouse.database import sql_text
-from ga_pygame.collector.warehouse.filters import Filters
+from ga_pygame.collector.warehouse.filters import BadFilter, Filters
 from ga_pygame.rules import PLAYER
 
 
@@ -76,3 +76,14 @@ def answer_metric(question: Question, metric: WarehouseMetric, options: Mapping[
         if found is not None and found[0]:
             question = replace(question, filters=replace(question.filters, who=(PLAYER,)))
     return metric.function(question, **options)
+
+
+def whole_number(name: str, text: str) -> int:
+    """Read a metric's parameter that is a whole number of 0 or more.
+
+    Raises:
+        BadFilter: It is none, or larger than any id.
+    """
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise BadFilter(f"{name} must be a whole number of 0 or more")
+    return int(text)

@@ -32,7 +32,18 @@ timed AS (
         + id % 1000000) AS moment
     FROM sent JOIN clocks USING (first_id)
 ),
-dated AS (SELECT *, {here} AS here FROM timed)
+dated AS (
+    SELECT *, {here} AS here,
+        CASE WHEN category = 'health' THEN TRY_CAST(fps_data_table AS BIGINT[]) END AS seconds_by_fps
+    FROM timed
+),
+measured AS (
+    -- Official SDKs send the seconds at 0, 1, … frames a second, once a session. They become the figures that this
+    -- tracker sends: the mean rate, and the frame time that all but the slowest 1 % of the seconds keep.
+    SELECT *, CASE WHEN len(seconds_by_fps) > 1 AND list_count(seconds_by_fps) = len(seconds_by_fps)
+        AND list_min(seconds_by_fps) >= 0 AND list_sum(seconds_by_fps) > 0 THEN seconds_by_fps END AS fps_table
+    FROM dated
+)
 SELECT
     id, game, user_id, session_id, TRY_CAST(session_num AS BIGINT) AS session_num,
     moment AS client_ts, here::DATE AS day, hour(here)::UTINYINT AS hour, category::category AS category,
@@ -65,19 +76,44 @@ SELECT
         WHEN 'resource' THEN abs(TRY_CAST(amount AS DOUBLE)) END AS amount,
     CASE WHEN category = 'business' THEN cart_type END AS cart,
     CASE WHEN category = 'session_end' THEN TRY_CAST(length AS BIGINT) END AS length,
-    CASE WHEN category = 'health' THEN TRY_CAST(fps AS DOUBLE) END AS fps,
-    CASE WHEN category = 'health' THEN TRY_CAST(frame_ms_p99 AS DOUBLE) END AS frame_ms_p99,
+    CASE WHEN fps_table IS NOT NULL
+            THEN list_inner_product(fps_table::DOUBLE[], range(len(fps_table))::DOUBLE[]) / list_sum(fps_table)
+        WHEN category = 'health' THEN TRY_CAST(fps AS DOUBLE) END AS fps,
+    CASE WHEN fps_table IS NOT NULL
+            THEN 1000.0 / greatest(list_filter(range(len(fps_table)),
+                lambda rate: list_sum(fps_table[1:rate + 1]) >= 0.01 * list_sum(fps_table))[1], 1)
+        WHEN category = 'health' THEN TRY_CAST(frame_ms_p99 AS DOUBLE) END AS frame_ms_p99,
     CASE WHEN category = 'health' THEN TRY_CAST(mem_mb AS DOUBLE) END AS mem_mb,
     nullif(custom_fields::VARCHAR, '{}') AS custom_fields
-FROM dated;
+FROM measured;
 
 INSERT INTO contexts
 SELECT (SELECT coalesce(max(context), 0) FROM contexts) + row_number() OVER (ORDER BY min(id)), {context}
 FROM came ANTI JOIN contexts USING ({context}) GROUP BY {context};
 
 INSERT INTO names
-SELECT (SELECT coalesce(max(name_key), 0) FROM names) + row_number() OVER (ORDER BY min(id)), {name}
-FROM came ANTI JOIN names USING ({name}) WHERE name IS NOT NULL GROUP BY {name};
+WITH fresh AS (
+    SELECT (SELECT coalesce(max(name_key), 0) FROM names) + row_number() OVER (ORDER BY min(id)) AS name_key, {name}
+    FROM came ANTI JOIN names USING ({name}) WHERE name IS NOT NULL GROUP BY {name}
+),
+-- The fingerprint of an error: of a Python traceback the class of the exception and its five innermost calls (file
+-- without folders, and line), as the tracker tells errors apart; of any other text the whole text.
+raised AS (
+    -- the last traceback, since causes stand before it, with files instead of paths
+    SELECT *, CASE WHEN category = 'error' THEN regexp_replace(regexp_replace(name,
+        '(?s)^.*Traceback \(most recent call last\):', ''), '(?m)^([ \t|]*File ")[^"\n]*[/\\]', '\1', 'g') END AS trace
+    FROM fresh
+),
+placed AS (
+    SELECT *, regexp_extract_all(trace, '(?m)^[ \t|]*File "([^"\n]+", line \d+)', 1)[-5:] AS calls,
+        regexp_extract(regexp_extract(trace, '(?s)^(?:.*\n)?[ \t|]*File "[^\n]*\n(.*)$', 1), '(?m)^([^\s:][^:\n]*)', 1)
+            AS raised_class
+    FROM raised
+)
+SELECT name_key, {name}, CASE WHEN category <> 'error' THEN ''
+    WHEN len(calls) > 0 THEN substr(md5(raised_class || chr(10) || array_to_string(calls, chr(10))), 1, 16)
+    ELSE substr(md5('text:' || name), 1, 16) END
+FROM placed;
 
 INSERT INTO players
 SELECT (SELECT coalesce(max(player), 0) FROM players) + row_number() OVER (ORDER BY min(id)), game, user_id,

@@ -45,7 +45,7 @@ _NAME_COLUMNS = "category, name, currency, item_type, item_id"
 _FIELDS = """
     category client_ts user_id session_id session_num platform os_version device build custom_01 custom_02 custom_03
     ab_id ab_variant_id event_id value score attempt_num amount currency cart_type length severity message fps
-    frame_ms_p99 mem_mb ad_action ad_type ad_placement error_category error_area error_action
+    fps_data_table frame_ms_p99 mem_mb ad_action ad_type ad_placement error_category error_area error_action
 """.split()
 """The fields that are read. As texts, because other SDKs send odd values; those that do not fit become NULL."""
 _NEXT = "SELECT id, number, game_id, received_at, body FROM batches WHERE id > ? ORDER BY id"

@@ -66,7 +66,8 @@ CREATE TABLE names (                      -- what an event is about
                                           -- message; ads, sdk_error: their action; else the event_id
     currency  VARCHAR NOT NULL,           -- resource, business; else ''
     item_type VARCHAR NOT NULL,           -- resource, business; else ''
-    item_id   VARCHAR NOT NULL            -- resource, business; else ''
+    item_id   VARCHAR NOT NULL,           -- resource, business; else ''
+    fingerprint VARCHAR NOT NULL          -- error: 16 hex digits, the same for errors of one kind; else ''
 );
 
 CREATE TABLE events (
@@ -90,8 +91,8 @@ CREATE TABLE events (
     amount        DOUBLE,                 -- business: cents; resource: positive, see `flow`
     cart          VARCHAR,                -- business
     length        BIGINT,                 -- session_end, seconds
-    fps           DOUBLE,                 -- health
-    frame_ms_p99  DOUBLE,                 -- health
+    fps           DOUBLE,                 -- health: the mean of a sample
+    frame_ms_p99  DOUBLE,                 -- health: exceeded by 1 % of its frames; official SDKs: of its seconds
     mem_mb        DOUBLE,                 -- health
     custom_fields VARCHAR                 -- JSON; NULL if there are none
 );

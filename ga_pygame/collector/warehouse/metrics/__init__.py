@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from ga_pygame.collector.warehouse.asking import WarehouseMetric
 from ga_pygame.collector.warehouse.metrics.attempts import ATTEMPTS_METRIC
+from ga_pygame.collector.warehouse.metrics.errors import ERRORS_METRIC
+from ga_pygame.collector.warehouse.metrics.health import HEALTH_METRIC
 from ga_pygame.collector.warehouse.metrics.levels import LEVELS_METRIC
 from ga_pygame.collector.warehouse.metrics.overview import OVERVIEW_METRIC
+from ga_pygame.collector.warehouse.metrics.players import PLAYERS_METRIC
 from ga_pygame.collector.warehouse.metrics.retention import RETENTION_METRIC
+from ga_pygame.collector.warehouse.metrics.stability import STABILITY_METRIC
+from ga_pygame.collector.warehouse.metrics.timeline import TIMELINE_METRIC, TRAIL_METRIC
 
 METRICS: dict[str, WarehouseMetric] = {
-    one.name: one for one in (OVERVIEW_METRIC, LEVELS_METRIC, ATTEMPTS_METRIC, RETENTION_METRIC)
+    one.name: one
+    for one in (
+        OVERVIEW_METRIC,
+        LEVELS_METRIC,
+        ATTEMPTS_METRIC,
+        RETENTION_METRIC,
+        ERRORS_METRIC,
+        STABILITY_METRIC,
+        TRAIL_METRIC,
+        HEALTH_METRIC,
+        PLAYERS_METRIC,
+        TIMELINE_METRIC,
+    )
 }
 """All metrics by name."""

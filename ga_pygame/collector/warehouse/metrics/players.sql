@@ -1,0 +1,33 @@
+-- Players with their sessions, what they reached and paid; those seen last come first.
+-- Counted are the players with a session that began in the range: their sessions, the lengths of those with a
+-- session_end, and their events in the range: levels with a Complete, errors, purchases by currency in cents (a row
+-- for each currency of a player). The first day is that of their first event ever.
+-- Source: Talo (players with playtime); the session's length as GameAnalytics defines it.
+WITH visits AS (
+    SELECT player, count(*) AS sessions, coalesce(sum(length), 0) AS playtime, max(last_at) AS last_seen
+    FROM sessions WHERE player IS NOT NULL AND {filters} GROUP BY player
+),
+listed AS (
+    SELECT visits.player AS player, user_id, game, first_at, last_seen, sessions, playtime
+    FROM visits JOIN players ON players.player = visits.player
+    WHERE $search = '' OR position(lower($search) IN lower(user_id)) > 0
+    ORDER BY last_seen DESC, user_id LIMIT $most
+),
+reached AS (
+    SELECT player, uniqExactIf(name_key, status = 'Complete') AS levels, countIf(category = 'error') AS errors FROM events
+    WHERE category IN ('progression', 'error') AND player IN (SELECT player FROM listed) AND {filters}
+    GROUP BY player
+),
+paid AS (
+    SELECT player, currency, count(*) AS purchases, sum(amount) AS cents
+    FROM events JOIN names ON names.name_key = events.name_key
+    WHERE events.category = 'business' AND player IN (SELECT player FROM listed) AND {filters}
+    GROUP BY player, currency
+)
+SELECT user_id, game_key, first_at, last_seen, sessions, playtime, coalesce(levels, 0), coalesce(errors, 0),
+    coalesce(currency, ''), coalesce(purchases, 0), coalesce(cents, 0)
+FROM listed
+    JOIN games ON games.game = listed.game
+    LEFT JOIN reached ON reached.player = listed.player
+    LEFT JOIN paid ON paid.player = listed.player
+ORDER BY last_seen DESC, user_id, game_key, currency

@@ -1,0 +1,18 @@
+-- Events in the order of the players' clocks, the newest first: a page of them, which begins with an event.
+-- Counted are the events of players in the range.
+-- Source: this project; it is the list of events as they were sent.
+WITH chosen AS (
+    SELECT id FROM events
+    WHERE player IS NOT NULL AND {filters} AND ($session = 0 OR session = $session)
+        AND ($newest = 0 OR client_ts <= (SELECT max(client_ts) FROM events WHERE id = $newest))
+    ORDER BY client_ts DESC, id DESC LIMIT $most
+),
+steps AS (SELECT * FROM events WHERE id IN (SELECT id FROM chosen))
+SELECT steps.id, steps.client_ts, user_id, session_id, session_num, build, steps.category, status, flow, severity, name,
+    coalesce(value, score, amount, steps.length, fps) AS number, currency
+FROM steps
+    JOIN contexts ON contexts.context = steps.context
+    JOIN players ON players.player = steps.player
+    LEFT JOIN sessions ON sessions.session = steps.session
+    LEFT JOIN names ON names.name_key = steps.name_key
+ORDER BY steps.client_ts DESC, steps.id DESC
