@@ -66,6 +66,7 @@ def fill(collector: Collector) -> None:
         event("error", severity="critical", message=TRACEBACK, client_ts=now),
         event(event_id="kill:slime", value=3, client_ts=now - 90_000),
         event("progression", event_id="Start:forest:1", client_ts=now),
+        event("health", fps=59.9, frame_ms_p99=18.5, mem_mb=90.5, client_ts=now),
         event("session_end", client_ts=now),
     )
     collector.send(event("user", session_id="de305d54-75b4-431b-adb2-eb6b9e546015", client_ts=now))
@@ -77,6 +78,9 @@ def fill(collector: Collector) -> None:
 FILLED = {
     "live": ("feed", "No events yet"),
     "progression": ("panel-levels", "No level yet"),
+    "errors": ("panel-kinds", "No error in this range"),
+    "health": ("panel-build", "No health event in this range"),
+    "players": ("panel-players", "No player in this range"),
     "pogr": ("pogr-rows", "Nothing came for POGR yet"),
     "trophy": ("trophy-players", "Nothing came for Trophy yet"),
     "configs": ("", "This collector has no settings file"),

@@ -57,7 +57,7 @@ FILTERS: dict[str, Filter] = {
     "custom_02": Filter("dimension 2"),
     "custom_03": Filter("dimension 3"),
     "ab_variant_id": Filter("A/B variant"),
-    "user_id": Filter("player"),
+    "user_id": Filter("player", without=("newest",)),
     "who": Filter(
         "who plays",
         "choice",
@@ -72,6 +72,9 @@ FILTERS: dict[str, Filter] = {
     "category": Filter("category"),
     "session_id": Filter("session"),
     "text": Filter("text"),
+    "search": Filter("find a player"),
+    "error": Filter("kind of error"),
+    "newest": Filter("events up to"),
 }
 """All filters by their name in the address; those of an event's field have the name of the field."""
 

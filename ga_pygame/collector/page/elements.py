@@ -58,6 +58,13 @@ def show_value(control: ui.element, value: str) -> None:
     control.client.run_javascript(f"const one = getHtmlElement({control.id}); if (one) one.value = {text};")
 
 
+def focus_on(element: ui.element) -> None:
+    """Move the focus to an element that is being built, e.g. the heading of what a person has opened."""
+    element.props["tabindex"] = "-1"
+    script = f"setTimeout(() => {{ const one = getHtmlElement({element.id}); if (one) one.focus(); }})"
+    element.client.run_javascript(script)
+
+
 def _on_change(control: ui.element, changed: Changed) -> None:
     async def tell(event: Any) -> None:
         told = changed(event.args if isinstance(event.args, str) else "")

@@ -49,6 +49,7 @@ export default {
               <span v-else-if="columns[at].kind === 'moment'" :title="row.cells[at] === null ? '' : exactly(row.cells[at])">
                 {{ moment(row.cells[at]) }}</span>
               <span v-else-if="columns[at].kind === 'game'" :title="row.cells[at][1]">{{ row.cells[at][0] }}</span>
+              <a v-else-if="columns[at].kind === 'link'" :href="row.cells[at][1]" data-view>{{ row.cells[at][0] || '(no name)' }}</a>
               <span v-else-if="columns[at].kind === 'chip'" class="chip" :data-chip="row.cells[at]">{{ row.cells[at] }}</span>
               <template v-else-if="columns[at].kind === 'share'">
                 <span v-if="row.cells[at] !== null" class="share"><i :style="{ width: row.cells[at] + '%' }"></i></span>

@@ -14,10 +14,10 @@ from nicegui import ui
 
 from ga_pygame import clock
 from ga_pygame.collector.page.address import PageAddress
-from ga_pygame.collector.page.elements import csv_anchor
-from ga_pygame.collector.page.panels import MAX_PANEL_ROWS_SHOWN, Panel, Panels, Sheet, rows_of_sheet
+from ga_pygame.collector.page.elements import anchor, csv_anchor, focus_on
+from ga_pygame.collector.page.panels import MAX_PANEL_ROWS_SHOWN, Panel, Panels, Sheet, lines_shown, rows_of_sheet
 from ga_pygame.collector.page.snapshots import Snapshot, Snapshots
-from ga_pygame.collector.page.tables import Card, LiveTable, TableCache, box, heading, label
+from ga_pygame.collector.page.tables import Card, LiveTable, TableCache, box, code, heading, label
 from ga_pygame.collector.page.view import Frame, View, csv_link
 
 SECONDS_PER_REFRESH = 4.0
@@ -56,6 +56,7 @@ class _OpenPanels:
         self._is_asking = False
         self._clock = clock.SystemClock()
         self._shape: list[tuple[object, ...]] = []
+        self._built: PageAddress | None = None
         self._charts: dict[str, ui.echart] = {}
         self._tables: dict[str, Card] = {}
         self._rows = TableCache()
@@ -92,7 +93,8 @@ class _OpenPanels:
 
     def _show(self, found: Panels, address: PageAddress) -> None:
         shape: list[tuple[object, ...]] = [
-            (address, panel.name, panel.chart is None, not panel.sheet.rows) for panel in found.panels
+            (address, panel.name, panel.chart is None, not panel.sheet.rows, panel.text, panel.steps)
+            for panel in found.panels
         ]
         if shape != self._shape:
             self._shape = shape
@@ -105,7 +107,7 @@ class _OpenPanels:
                 chart.options.clear()
                 chart.options.update(panel.chart)
                 chart.update()
-            self._rows.show(self._tables[panel.name], rows_of_sheet(panel.sheet))
+            self._rows.show(self._tables[panel.name], rows_of_sheet(panel.sheet, panel.links))
         self._frame.offer(found.choices)
 
     def _build(self, found: Panels, address: PageAddress) -> None:
@@ -113,19 +115,28 @@ class _OpenPanels:
         self._box.clear()
         with self._box:
             for panel in found.panels:
-                with box(f"card panel panel-{panel.name}"):
+                with box(f"card panel panel-{panel.name}" + (" wide" if panel.is_wide else "")):
                     self._build_panel(panel, address)
+        self._built = address
 
     def _build_panel(self, panel: Panel, address: PageAddress) -> None:
         with box("bar"):
-            heading(2, panel.title)
+            title = heading(2, panel.title)
+            if panel.is_opened and self._built not in (None, address):  # by a person, who used a link
+                focus_on(title)
             if panel.sheet.rows:
                 with box("controls"):
                     csv_anchor(panel.title, csv_link(address.view, panel.name, address))
         label("counted", panel.counted, tag="p")
+        if panel.steps:
+            with box("steps"):
+                for words, target in panel.steps:
+                    anchor(words, target).props["data-view"] = ""
         if not panel.sheet.rows:
             label("none", panel.empty)
             return
+        if panel.text:
+            code(lines_shown(panel.text))
         if panel.chart is None:
             self._build_table(panel)
             return

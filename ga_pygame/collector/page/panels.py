@@ -8,6 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 from ga_pygame.collector.csv_text import CsvCell, csv_text
 from ga_pygame.collector.page.rows import MAX_WORDS, TableRow, short
+from ga_pygame.collector.plain_text import visible
 
 MAX_PANEL_ROWS_SHOWN = 300
 """Rows of a panel's table on the page; all of them are in its CSV."""
@@ -19,8 +20,8 @@ class Column:
 
     Attributes:
         label: Its heading.
-        kind: `text`, `soft` (a text that matters less), `number`, `share` (0 to 1, shown as percent) or `moment`
-            (seconds since 1970).
+        kind: `text`, `soft` (a text that matters less), `chip` (a marked word), `link` (a text that opens something,
+            see `Panel.links`), `number`, `share` (0 to 1, shown as percent) or `moment` (seconds since 1970).
     """
 
     label: str
@@ -50,6 +51,11 @@ class Panel:
         sheet: The figures.
         chart: Options for ECharts that show the figures, or `None`. See `charts`.
         empty: What to do if there are no figures.
+        is_wide: Whether the panel takes the whole width of the page.
+        links: For each row what its cell of the kind `link` opens: links within the page.
+        text: Lines of a game that are shown whole above the table, e.g. a traceback.
+        steps: Words and link of each further step, e.g. to older events.
+        is_opened: Whether a person has opened it by a link, so that it gets the focus.
     """
 
     name: str
@@ -58,6 +64,11 @@ class Panel:
     sheet: Sheet
     chart: dict[str, Any] | None = None
     empty: str = "Nothing yet in this range: choose a longer time, or clear the filters."
+    is_wide: bool = False
+    links: tuple[str, ...] = ()
+    text: str = ""
+    steps: tuple[tuple[str, str], ...] = ()
+    is_opened: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +107,26 @@ def _csv_cell(value: Any) -> CsvCell:
     return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
-def rows_of_sheet(sheet: Sheet) -> list[TableRow]:
-    """Make the rows of the page's table; all texts are cut and made visible."""
-    return [
-        {
-            "id": number,
-            "tone": "figure",
-            "cells": [cell_shown(column.kind, value) for column, value in zip(sheet.columns, row, strict=True)],
-            "notes": [],
-        }
-        for number, row in enumerate(sheet.rows[:MAX_PANEL_ROWS_SHOWN])
-    ]
+def rows_of_sheet(sheet: Sheet, links: Sequence[str] = ()) -> list[TableRow]:
+    """Make the rows of the page's table; all texts are cut and made visible.
+
+    Args:
+        sheet: The table.
+        links: See `Panel.links`.
+    """
+    rows: list[TableRow] = []
+    for number, row in enumerate(sheet.rows[:MAX_PANEL_ROWS_SHOWN]):
+        cells: list[Any] = [cell_shown(column.kind, value) for column, value in zip(sheet.columns, row, strict=True)]
+        for at, column in enumerate(sheet.columns):
+            if column.kind == "link":
+                cells[at] = [cells[at], links[number]]
+        rows.append({"id": number, "tone": "figure", "cells": cells, "notes": []})
+    return rows
+
+
+def lines_shown(text: str) -> str:
+    """Return a game's text of several lines with all that is invisible written out."""
+    return "\n".join(visible(line.expandtabs(4)) for line in text.replace("\r\n", "\n").split("\n"))
 
 
 def cell_shown(kind: str, value: CsvCell) -> CsvCell:

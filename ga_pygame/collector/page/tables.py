@@ -77,9 +77,9 @@ def label(classes: str, words: str, *, tag: str = "div") -> ui.label:
     return element
 
 
-def heading(level: int, words: str) -> None:
+def heading(level: int, words: str) -> ui.label:
     """Make a heading: level 1 for the view, 2 for a card."""
-    label("title", words, tag=f"h{level}")
+    return label("title", words, tag=f"h{level}")
 
 
 def code(words: str) -> None:

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from ga_pygame.collector.page.view import View
 from ga_pygame.collector.page.views.configs import CONFIGS_VIEW
+from ga_pygame.collector.page.views.errors import ERRORS_VIEW
+from ga_pygame.collector.page.views.health import HEALTH_VIEW
 from ga_pygame.collector.page.views.live import LIVE_VIEW
+from ga_pygame.collector.page.views.players import PLAYERS_VIEW
 from ga_pygame.collector.page.views.progression import PROGRESSION_VIEW
 from ga_pygame.collector.page.views.services import POGR_VIEW, TROPHY_VIEW
 
 VIEWS: dict[str, View] = {
-    view.name: view for view in (LIVE_VIEW, PROGRESSION_VIEW, POGR_VIEW, TROPHY_VIEW, CONFIGS_VIEW)
+    view.name: view
+    for view in (
+        LIVE_VIEW,
+        PROGRESSION_VIEW,
+        ERRORS_VIEW,
+        HEALTH_VIEW,
+        PLAYERS_VIEW,
+        POGR_VIEW,
+        TROPHY_VIEW,
+        CONFIGS_VIEW,
+    )
 }
 FIRST_VIEW = LIVE_VIEW
 """The view of an address that names none."""

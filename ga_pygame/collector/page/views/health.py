@@ -1,0 +1,98 @@
+"""The view Health: how smoothly the game runs, by build, device and level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ga_pygame.collector.page.address import METRIC_FILTERS, PageAddress
+from ga_pygame.collector.page.charts import bar_chart
+from ga_pygame.collector.page.panel_view import panel_view
+from ga_pygame.collector.page.panels import Column, Panel, Panels, Sheet
+from ga_pygame.collector.page.snapshots import Snapshots
+from ga_pygame.collector.warehouse.metrics.health import HEALTH_METRIC, HITCH_MS, HealthFigures
+
+_EMPTY_HEALTH = (
+    "No health event in this range. The tracker sends one every 30 seconds to destinations that want it: give it a"
+    " subclass of GameAnalytics with wants_health = True."
+)
+_WITHOUT_PART = {"build": "(no build)", "device": "(unknown)", "level": "between levels"}
+_OF_PARTS = {
+    "build": "By build.",
+    "device": "By device; one without a name counts by the version of its system.",
+    "level": "By the level that was played when the sample ended.",
+}
+
+
+async def ask_health(data: Snapshots, address: PageAddress) -> Panels:
+    """Read the figures by build, device and level."""
+    return Panels(tuple([panel_of_health(by, await data.metric("health", address, by=by)) for by in _WITHOUT_PART]))
+
+
+def panel_of_health(by: str, figures: Sequence[HealthFigures]) -> Panel:
+    """Make the panel with the figures by build, device or level."""
+    columns = (
+        Column(by),
+        Column("samples", "number"),
+        Column("players", "number"),
+        Column("fps, median", "number"),
+        Column("fps, p5", "number"),
+        Column("frame ms, median", "number"),
+        Column("frame ms, p95", "number"),
+        Column("slowest 1 % of frames, ms", "number"),
+        Column("samples with hitches", "share"),
+        Column("memory MiB, median", "number"),
+        Column("memory MiB, p95", "number"),
+        Column("note", "soft"),
+    )
+    names = [one.part or _WITHOUT_PART[by] for one in figures]
+    rows = [
+        (
+            name,
+            one.samples,
+            one.players,
+            one.median_fps,
+            one.p05_fps,
+            one.median_ms,
+            one.p95_ms,
+            one.median_p99_ms,
+            one.hitches_share,
+            one.median_mb,
+            one.p95_mb,
+            "few players" if one.is_few else "",
+        )
+        for name, one in zip(names, figures, strict=True)
+    ]
+    counted = (
+        f"{HEALTH_METRIC.sentence} {_OF_PARTS[by]} Fps and frame ms are the means of samples, of which median and"
+        f" percentiles are taken; a sample has hitches if 1 % of its frames took longer than {HITCH_MS:.0f} ms."
+    )
+    chart = _chart_of_hitches(names, figures) if by == "level" else _chart_of_rates(by, names, figures)
+    return Panel(by, f"By {by}", counted, Sheet(columns, rows), chart, _EMPTY_HEALTH, is_wide=True)
+
+
+def _chart_of_rates(by: str, names: Sequence[str], figures: Sequence[HealthFigures]) -> dict[str, Any]:
+    said = f"Frames a second by {by}: the median of the samples, and the rate that 95 % of them exceed"
+    series = {
+        "fps, median": [_rounded(one.median_fps) for one in figures],
+        "fps, 95 % exceed": [_rounded(one.p05_fps) for one in figures],
+    }
+    return bar_chart(said, names, series)
+
+
+def _chart_of_hitches(names: Sequence[str], figures: Sequence[HealthFigures]) -> dict[str, Any]:
+    shares = [_rounded(None if one.hitches_share is None else 100 * one.hitches_share) for one in figures]
+    return bar_chart("Samples with hitches by level, in percent", names, {"samples with hitches, %": shares})
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 1)
+
+
+HEALTH_VIEW = panel_view(
+    "health",
+    "Health",
+    "How smoothly the game runs on players' machines: frames a second, frame times, hitches and memory.",
+    ask_health,
+    filters=METRIC_FILTERS,
+)
