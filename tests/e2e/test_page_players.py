@@ -54,8 +54,8 @@ def open_filled(browser: Any, collector: Collector, query: str, panel: str) -> l
 
 
 def focused_heading(browser: Any) -> str:
-    focused = browser.switch_to.active_element
-    return str(focused.text) if focused.tag_name == "h2" else ""
+    script = "const at = document.activeElement; return at && at.tagName === 'H2' ? at.textContent : ''"
+    return str(browser.execute_script(script))
 
 
 def has_focus_on(browser: Any, words: str) -> bool:
@@ -79,7 +79,9 @@ def test_errors_open_by_keyboard(collector: Collector, browser: Any) -> None:
     link = browser.find_element(By.PARTIAL_LINK_TEXT, "KeyError")
     link.send_keys(ENTER)
     until(browser, partial(has_focus_on, browser, "KeyError"))
-    assert browser.find_element(By.CSS_SELECTOR, ".panel-trail pre").text == TRACE.replace("sword", "bob")
+    until(browser, lambda: rows(browser, "panel-trail"))
+    text = browser.execute_script("return document.querySelector('.panel-trail pre').textContent")
+    assert text == TRACE.replace("sword", "bob")
     assert [row[1:3] for row in shown(browser, "trail")] == [
         ["session starts", ""],
         ["level started", "forest:1"],
@@ -140,3 +142,24 @@ def test_a_player_is_found_and_opened(collector: Collector, browser: Any) -> Non
     until(browser, lambda: len(rows(browser, "panel-timeline")) == 100)
     assert browser.title == "Players · ga_pygame collector"
     assert not browser.find_elements(By.CSS_SELECTOR, ".panel img")
+
+
+def test_focus_stays_while_events_come(collector: Collector, browser: Any) -> None:
+    """A link that has the focus keeps it when the player plays on, and leads to where the present page ends."""
+    story = Story(9)
+    session = story.session("zoe", MONDAY + 3 * DAY, custom_fields={"ga_who": "developer"})  # not in the other tests
+    for number in range(110):
+        session.design(number + 1, f"kill:{number}")
+    assert collector.send(*story.events, packed=True).status == 200
+    open_filled(browser, collector, "view=players&user_id=zoe&who=developer%2Cbot", "timeline")
+    until(browser, lambda: len(rows(browser, "panel-timeline")) == 100)
+    link = browser.find_element(By.LINK_TEXT, "Older events")
+    before = link.get_attribute("href")
+    browser.execute_script("arguments[0].focus()", link)
+    session.design(111, "kill:last")
+    assert collector.send(story.events[-1]).status == 200
+    until(browser, lambda: shown(browser, "timeline")[0][3] == "kill:last")
+    until(browser, lambda: link.get_attribute("href") != before)
+    assert browser.switch_to.active_element == link
+    link.send_keys(ENTER)
+    until(browser, lambda: [row[3] for row in shown(browser, "timeline")][:1] == ["kill:10"])

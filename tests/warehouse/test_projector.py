@@ -15,6 +15,7 @@ from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.reading import Reader
 from ga_pygame.collector.warehouse import projector as projecting
 from ga_pygame.collector.warehouse.database import Database
+from ga_pygame.collector.warehouse.metrics import METRICS
 from ga_pygame.collector.warehouse.projector import Projector
 from tests.warehouse.golden import DAY, MONDAY, Story, ask, golden_story, projected, store_events, store_story
 
@@ -221,7 +222,7 @@ def test_odd_events_stop_nothing(tmp_path: Path, odd: dict[str, Any]) -> None:
         found.projector.run_to_end()
         assert in_the_warehouse(found.database) == in_the_log(log)
         assert found.projector.progress.left_out == 0
-        for metric in ("overview", "levels", "attempts", "retention"):
+        for metric in METRICS:
             ask(found.database, metric)
 
 

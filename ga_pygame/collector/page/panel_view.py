@@ -58,6 +58,8 @@ class _OpenPanels:
         self._shape: list[tuple[object, ...]] = []
         self._built: PageAddress | None = None
         self._charts: dict[str, ui.echart] = {}
+        self._texts: dict[str, ui.label] = {}
+        self._steps: dict[str, list[ui.element]] = {}
         self._tables: dict[str, Card] = {}
         self._rows = TableCache()
         self._status = label("hint", "reading …").props('role="status"')
@@ -93,13 +95,22 @@ class _OpenPanels:
 
     def _show(self, found: Panels, address: PageAddress) -> None:
         shape: list[tuple[object, ...]] = [
-            (address, panel.name, panel.chart is None, not panel.sheet.rows, panel.text, panel.steps)
+            (
+                address,
+                panel.name,
+                panel.title,
+                panel.counted,
+                panel.chart is None,
+                not panel.sheet.rows,
+                _kept_parts(panel),
+            )
             for panel in found.panels
         ]
         if shape != self._shape:
             self._shape = shape
             self._build(found, address)
         for panel in found.panels:
+            self._show_parts(panel)
             if not panel.sheet.rows:
                 continue
             chart = self._charts.get(panel.name)
@@ -110,8 +121,18 @@ class _OpenPanels:
             self._rows.show(self._tables[panel.name], rows_of_sheet(panel.sheet, panel.links))
         self._frame.offer(found.choices)
 
+    def _show_parts(self, panel: Panel) -> None:
+        """Change what a panel has built, so that a person keeps the focus while events come in."""
+        for link, (_, target) in zip(self._steps.get(panel.name, []), panel.steps, strict=False):
+            if link.props.get("href") != target:
+                link.props["href"] = target
+                link.update()
+        if panel.name in self._texts:
+            self._texts[panel.name].set_text(lines_shown(panel.text))
+
     def _build(self, found: Panels, address: PageAddress) -> None:
         self._charts, self._tables, self._rows = {}, {}, TableCache()
+        self._texts, self._steps = {}, {}
         self._box.clear()
         with self._box:
             for panel in found.panels:
@@ -130,13 +151,14 @@ class _OpenPanels:
         label("counted", panel.counted, tag="p")
         if panel.steps:
             with box("steps"):
-                for words, target in panel.steps:
-                    anchor(words, target).props["data-view"] = ""
+                links = self._steps[panel.name] = [anchor(words, target) for words, target in panel.steps]
+            for link in links:
+                link.props["data-view"] = ""
         if not panel.sheet.rows:
             label("none", panel.empty)
             return
         if panel.text:
-            code(lines_shown(panel.text))
+            self._texts[panel.name] = code(lines_shown(panel.text))
         if panel.chart is None:
             self._build_table(panel)
             return
@@ -154,3 +176,8 @@ class _OpenPanels:
                 "none",
                 f"the first {MAX_PANEL_ROWS_SHOWN} of {len(panel.sheet.rows):,} rows; the CSV has all",
             )
+
+
+def _kept_parts(panel: Panel) -> tuple[object, ...]:
+    """Return what of a panel's text and steps cannot change without building it anew."""
+    return (bool(panel.text), tuple(words for words, _ in panel.steps))

@@ -82,9 +82,9 @@ def heading(level: int, words: str) -> ui.label:
     return label("title", words, tag=f"h{level}")
 
 
-def code(words: str) -> None:
+def code(words: str) -> ui.label:
     """Make a block of lines to copy; it can be scrolled by keyboard."""
-    label("", words, tag="pre").props('tabindex="0"')
+    return label("", words, tag="pre").props('tabindex="0"')
 
 
 def table_card(title: str, classes: str, columns: list[dict[str, str]], most: int, *, service: str = "") -> Card:

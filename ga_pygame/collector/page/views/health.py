@@ -18,9 +18,9 @@ _EMPTY_HEALTH = (
 )
 _WITHOUT_PART = {"build": "(no build)", "device": "(unknown)", "level": "between levels"}
 _OF_PARTS = {
-    "build": "By build.",
-    "device": "By device; one without a name counts by the version of its system.",
-    "level": "By the level that was played when the sample ended.",
+    "build": "By build; the chart has frames a second.",
+    "device": "By device, one without a name by the version of its system; the chart has frames a second.",
+    "level": "By the level that was played when the sample ended; the chart has the samples with hitches, in percent.",
 }
 
 

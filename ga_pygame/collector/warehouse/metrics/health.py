@@ -52,6 +52,8 @@ def health(question: Question, by: str = "build") -> list[HealthFigures]:
         question: The question.
         by: `build`, `platform`, `device` or `level`.
     """
+    if by == "level":
+        return [_health_row(*row) for row in question.rows("health_levels", hitch_ms=HITCH_MS)]
     return [_health_row(*row) for row in question.rows("health", by=by, hitch_ms=HITCH_MS)]
 
 
