@@ -14,6 +14,8 @@ from urllib.parse import parse_qsl, urlencode
 
 MAX_FILTER_CHARACTERS = 200
 """Characters of a filter's value; the rest is cut."""
+MAX_STEPS_CHARACTERS = 2700
+"""Characters of the steps of a funnel: eight event ids of the largest size."""
 MAX_QUERY_CHARACTERS = 8192
 """Characters of the address' query that are read; a longer one counts as empty."""
 
@@ -24,15 +26,17 @@ class Filter:
 
     Attributes:
         label: Its name on the page.
-        kind: `text`, `date` (a UTC day) or `choice`.
+        kind: `text`, `date` (a UTC day), `number` (a whole one, 1 or more) or `choice`.
         choices: Value and words of each choice; the first one is the default.
         without: Filters that end when this one is set.
+        longest: Characters of its value; the rest is cut.
     """
 
     label: str
     kind: str = "text"
     choices: tuple[tuple[str, str], ...] = ()
     without: tuple[str, ...] = ()
+    longest: int = MAX_FILTER_CHARACTERS
 
 
 FILTERS: dict[str, Filter] = {
@@ -75,6 +79,10 @@ FILTERS: dict[str, Filter] = {
     "search": Filter("find a player"),
     "error": Filter("kind of error"),
     "newest": Filter("events up to"),
+    "event_id": Filter("event id", longest=MAX_STEPS_CHARACTERS // 8),
+    "field": Filter("custom field"),
+    "steps": Filter("steps", longest=MAX_STEPS_CHARACTERS),
+    "minutes": Filter("window in minutes", "number"),
 }
 """All filters by their name in the address; those of an event's field have the name of the field."""
 
@@ -140,7 +148,14 @@ def _known_filters(found: Mapping[str, str]) -> Mapping[str, str]:
     kept = {}
     for name, value in found.items():
         one = FILTERS.get(name)
-        text = value.strip()[:MAX_FILTER_CHARACTERS]
-        if one is not None and text and (not one.choices or text in dict(one.choices)):
+        text = value.strip()[: one.longest].strip() if one is not None else ""
+        if one is not None and text and _can_be(one, text):
             kept[name] = text
     return MappingProxyType(kept)
+
+
+def _can_be(one: Filter, text: str) -> bool:
+    """Whether a filter can have this value."""
+    if one.kind == "number":
+        return text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0
+    return not one.choices or text in dict(one.choices)

@@ -14,7 +14,19 @@ from ga_pygame.collector.page.elements import Changed, anchor, choice, field, sh
 from ga_pygame.collector.page.rows import short
 from ga_pygame.collector.page.tables import box, label
 
-_ALWAYS_SEEN = ("days", "build", "platform", "search", "user_id", "who", "session_id", "text")
+_ALWAYS_SEEN = (
+    "days",
+    "build",
+    "platform",
+    "search",
+    "user_id",
+    "who",
+    "session_id",
+    "text",
+    "event_id",
+    "field",
+    "minutes",
+)
 """The filters in the first line; the others are below "more filters"."""
 MAX_CHOICES_SHOWN = 200
 """Known values that an input of the bar offers."""
@@ -52,7 +64,8 @@ class FilterBar:
                     show_value(control, address.filters.get(name, ""))
         self._shown = address
         known = [name for name in names if name in address.filters]
-        self._clear.props["href"] = PageAddress(address.view).link()
+        kept = {name: value for name, value in address.filters.items() if name == "steps"}
+        self._clear.props["href"] = PageAddress(address.view, kept).link()
         self._clear.update()
         self._clear.set_visibility(bool(known))
         hidden = [name for name in known if name not in _ALWAYS_SEEN]
@@ -84,7 +97,7 @@ class FilterBar:
             if one.choices:
                 self._controls[name] = choice(one.label, one.choices, value, self._teller(name))
                 return
-            kind = "date" if one.kind == "date" else "text"
+            kind = one.kind
             made = self._controls[name] = field(kind, value, self._teller(name), name=name)
             if kind == "text":
                 self._lists[name] = ui.element("datalist")

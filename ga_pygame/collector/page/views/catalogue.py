@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from ga_pygame.collector.page.view import View
 from ga_pygame.collector.page.views.configs import CONFIGS_VIEW
+from ga_pygame.collector.page.views.design import DESIGN_VIEW
+from ga_pygame.collector.page.views.economy import ECONOMY_VIEW
 from ga_pygame.collector.page.views.errors import ERRORS_VIEW
+from ga_pygame.collector.page.views.funnel import FUNNEL_VIEW
 from ga_pygame.collector.page.views.health import HEALTH_VIEW
 from ga_pygame.collector.page.views.live import LIVE_VIEW
+from ga_pygame.collector.page.views.money import MONEY_VIEW
 from ga_pygame.collector.page.views.players import PLAYERS_VIEW
 from ga_pygame.collector.page.views.progression import PROGRESSION_VIEW
 from ga_pygame.collector.page.views.services import POGR_VIEW, TROPHY_VIEW
@@ -16,6 +20,10 @@ VIEWS: dict[str, View] = {
     for view in (
         LIVE_VIEW,
         PROGRESSION_VIEW,
+        ECONOMY_VIEW,
+        MONEY_VIEW,
+        DESIGN_VIEW,
+        FUNNEL_VIEW,
         ERRORS_VIEW,
         HEALTH_VIEW,
         PLAYERS_VIEW,

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from ga_pygame.collector.warehouse.asking import WarehouseMetric
 from ga_pygame.collector.warehouse.metrics.attempts import ATTEMPTS_METRIC
+from ga_pygame.collector.warehouse.metrics.design import DESIGN_METRIC
+from ga_pygame.collector.warehouse.metrics.design_fields import DESIGN_FIELDS_METRIC, FIELD_NAMES_METRIC
+from ga_pygame.collector.warehouse.metrics.design_values import DESIGN_VALUES_METRIC
+from ga_pygame.collector.warehouse.metrics.economy import ECONOMY_METRIC
+from ga_pygame.collector.warehouse.metrics.economy_days import ECONOMY_DAYS_METRIC
 from ga_pygame.collector.warehouse.metrics.errors import ERRORS_METRIC
+from ga_pygame.collector.warehouse.metrics.event_ids import EVENT_IDS_METRIC
+from ga_pygame.collector.warehouse.metrics.funnel import FUNNEL_METRIC
 from ga_pygame.collector.warehouse.metrics.health import HEALTH_METRIC
 from ga_pygame.collector.warehouse.metrics.levels import LEVELS_METRIC
+from ga_pygame.collector.warehouse.metrics.money import MONEY_METRIC
+from ga_pygame.collector.warehouse.metrics.money_days import MONEY_DAYS_METRIC
 from ga_pygame.collector.warehouse.metrics.overview import OVERVIEW_METRIC
 from ga_pygame.collector.warehouse.metrics.players import PLAYERS_METRIC
 from ga_pygame.collector.warehouse.metrics.retention import RETENTION_METRIC
@@ -20,6 +29,16 @@ METRICS: dict[str, WarehouseMetric] = {
         LEVELS_METRIC,
         ATTEMPTS_METRIC,
         RETENTION_METRIC,
+        ECONOMY_METRIC,
+        ECONOMY_DAYS_METRIC,
+        MONEY_METRIC,
+        MONEY_DAYS_METRIC,
+        DESIGN_METRIC,
+        DESIGN_VALUES_METRIC,
+        DESIGN_FIELDS_METRIC,
+        FUNNEL_METRIC,
+        EVENT_IDS_METRIC,
+        FIELD_NAMES_METRIC,
         ERRORS_METRIC,
         STABILITY_METRIC,
         TRAIL_METRIC,

@@ -1,0 +1,9 @@
+-- Active players: a row per day, and first one for the whole range, whose day is NULL.
+-- Counted are the distinct players with an event.
+-- Source: GameAnalytics, DAU.
+WITH seen AS (
+    SELECT player, day FROM events WHERE player IS NOT NULL AND {filters} GROUP BY player, day
+)
+SELECT day, count(*) AS players FROM seen GROUP BY day
+UNION ALL SELECT NULL, uniqExact(player) FROM seen
+ORDER BY day NULLS FIRST
