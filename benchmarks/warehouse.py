@@ -198,9 +198,8 @@ def ask_all(database: Any) -> None:
         for name, one in filters.items():
 
             def question(metric: Any = metric, one: Filters = one) -> list[Any]:
-                return database.ask(
-                    lambda cursor: metric.function(Question(cursor, one, today), **_OPTIONS.get(metric.name, {}))
-                )  # type: ignore[no-any-return]
+                options = _OPTIONS.get(metric.name, {})
+                return database.ask(lambda cursor: metric.function(Question(cursor, one, today), **options))  # type: ignore[no-any-return]
 
             tries = [timed(question) for _ in range(_TRIES)]
             wall, cpu = min(wall for wall, _, _ in tries), min(cpu for _, cpu, _ in tries)

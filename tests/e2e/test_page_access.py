@@ -67,6 +67,8 @@ def fill(collector: Collector) -> None:
         event(event_id="kill:slime", value=3, client_ts=now - 90_000),
         event("progression", event_id="Start:forest:1", client_ts=now),
         event("health", fps=59.9, frame_ms_p99=18.5, mem_mb=90.5, client_ts=now),
+        event("resource", client_ts=now),
+        event("business", client_ts=now),
         event("session_end", client_ts=now),
     )
     collector.send(event("user", session_id="de305d54-75b4-431b-adb2-eb6b9e546015", client_ts=now))
@@ -81,6 +83,10 @@ FILLED = {
     "errors": ("panel-kinds", "No error in this range"),
     "health": ("panel-build", "No health event in this range"),
     "players": ("panel-players", "No player in this range"),
+    "economy": ("panel-currencies", "No source or sink in this range"),
+    "money": ("panel-revenue", "No purchase in this range"),
+    "design": ("panel-tree", "No design event in this range"),
+    "funnel": ("", "No event id yet"),
     "pogr": ("pogr-rows", "Nothing came for POGR yet"),
     "trophy": ("trophy-players", "Nothing came for Trophy yet"),
     "configs": ("", "This collector has no settings file"),
@@ -115,6 +121,9 @@ def test_axe_finds_nothing(collector: Collector, browser: Any) -> None:
         until(browser, lambda: not table or rows(browser, table))  # noqa: B023 - asked within this turn
         browser.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")
         check(f"{view}, filled")
+    browser.get(f"{collector.url}/?view=funnel&minutes=525600&steps=kill:slime,Start:forest:1")
+    until(browser, lambda: rows(browser, "panel-steps"))
+    check("funnel with steps")
     open_view(browser, collector, "live")
     until(browser, lambda: rows(browser, "feed"))
     for number in (0, 1):  # the first one was rejected, the second one was not

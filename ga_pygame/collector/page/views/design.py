@@ -11,7 +11,7 @@ from ga_pygame.collector.page.panels import Column, Panel, Panels, Sheet, number
 from ga_pygame.collector.page.snapshots import Snapshots
 from ga_pygame.collector.warehouse.intervals import FEW_PLAYERS
 from ga_pygame.collector.warehouse.metrics.design import DesignNode
-from ga_pygame.collector.warehouse.metrics.design_fields import FieldValue, is_field_name
+from ga_pygame.collector.warehouse.metrics.design_fields import DesignFieldValue, is_field_name
 from ga_pygame.collector.warehouse.metrics.design_values import ValuesInterval
 
 _INDENT = "· "
@@ -23,7 +23,7 @@ _NO_FIELD = (
 _WITHOUT = "(without it)"
 
 
-async def _ask(data: Snapshots, address: PageAddress) -> Panels:
+async def _ask_design(data: Snapshots, address: PageAddress) -> Panels:
     event_id, field = address.filters.get("event_id", ""), address.filters.get("field", "")
     nodes: list[DesignNode] = await data.metric("design", address)
     names = [one.field for one in await data.metric("field_names", address)]
@@ -58,13 +58,13 @@ def tree_panel(nodes: Sequence[DesignNode], event_id: str) -> Panel:
             node.mean,
             node.least,
             node.most,
-            _note(is_few=node.is_few),
+            _few_note(is_few=node.is_few),
         )
         for node in shown
     ]
     counted = (
         "A line counts the events with this id and those whose id goes on with ':'. Sum, mean, least and most are"
-        " those of the events that have a value."
+        " those of the events that have a value. n < 20: so few players that the figures say little."
     )
     return Panel("tree", "Event ids", counted, Sheet(columns, cells), None, _NO_EVENT)
 
@@ -79,7 +79,7 @@ def values_panel(rows: Sequence[ValuesInterval]) -> Panel:
         Column("note", "soft"),
     )
     cells = [
-        (row.start, row.end, row.events, row.players, _note(is_few=row.is_few and row.players > 0)) for row in rows
+        (row.start, row.end, row.events, row.players, _few_note(is_few=row.is_few and row.players > 0)) for row in rows
     ]
     event_id = rows[0].event_id if rows else ""
     chart = bar_chart(
@@ -94,7 +94,7 @@ def values_panel(rows: Sequence[ValuesInterval]) -> Panel:
     return Panel("values", "Values", counted, Sheet(columns, cells), chart, _NO_VALUE)
 
 
-def fields_panel(rows: Sequence[FieldValue], event_id: str) -> Panel:
+def fields_panel(rows: Sequence[DesignFieldValue], event_id: str) -> Panel:
     """Make the panel of a custom field."""
     columns = (
         Column("value of the field"),
@@ -106,7 +106,7 @@ def fields_panel(rows: Sequence[FieldValue], event_id: str) -> Panel:
     )
     words = [_WITHOUT if row.field_value is None else row.field_value for row in rows]
     cells = [
-        (said, row.events, row.players, row.sum, row.mean, _note(is_few=row.is_few))
+        (said, row.events, row.players, row.sum, row.mean, _few_note(is_few=row.is_few))
         for said, row in zip(words, rows, strict=True)
     ]
     field = rows[0].field if rows else ""
@@ -122,14 +122,14 @@ def fields_panel(rows: Sequence[FieldValue], event_id: str) -> Panel:
     return Panel("fields", "Custom field", counted, Sheet(columns, cells), chart, _NO_FIELD)
 
 
-def _note(*, is_few: bool) -> str:
-    return f"fewer than {FEW_PLAYERS} players" if is_few else ""
+def _few_note(*, is_few: bool) -> str:
+    return f"n < {FEW_PLAYERS}" if is_few else ""
 
 
 DESIGN_VIEW = panel_view(
     "design",
     "Design",
     "Your own events by their ids: how often, by how many players, with which values.",
-    _ask,
+    _ask_design,
     filters=(*METRIC_FILTERS, "event_id", "field"),
 )

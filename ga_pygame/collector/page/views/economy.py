@@ -12,7 +12,7 @@ from ga_pygame.collector.page.snapshots import Snapshots
 from ga_pygame.collector.warehouse.metrics.economy import EconomyRow
 from ga_pygame.collector.warehouse.metrics.economy_days import EconomyDay
 
-_EMPTY = (
+_NO_FLOW = (
     'No source or sink in this range: report tracker.resource.source("gold", 10, "pickup", "coin") when a player gains'
     ' something, and tracker.resource.sink("gold", 5, "shop", "sword") when they spend it.'
 )
@@ -41,7 +41,7 @@ _ITEM_COLUMNS = (
 )
 
 
-async def _ask(data: Snapshots, address: PageAddress) -> Panels:
+async def _ask_economy(data: Snapshots, address: PageAddress) -> Panels:
     return economy_panels(
         await data.metric("economy", address),
         await data.metric("economy", address, by="item_type"),
@@ -58,7 +58,13 @@ def economy_panels(
 ) -> Panels:
     """Make the panels of the view."""
     return Panels(
-        (_currencies(currencies), _flows(days), _balances(days), _parts(types, "item_types"), _parts(items, "items"))
+        (
+            _currencies(currencies),
+            _flows(days),
+            _balances(days),
+            _parts_panel(types, "item_types"),
+            _parts_panel(items, "items"),
+        )
     )
 
 
@@ -97,7 +103,7 @@ def _currencies(rows: Sequence[EconomyRow]) -> Panel:
         " day is at least 25 %"
         " higher in the second half of the range than in the first. Both are said from 20 players on."
     )
-    return Panel("currencies", "Currencies", counted, Sheet(_CURRENCY_COLUMNS, cells), None, _EMPTY)
+    return Panel("currencies", "Currencies", counted, Sheet(_CURRENCY_COLUMNS, cells), None, _NO_FLOW)
 
 
 def _flows(rows: Sequence[EconomyDay]) -> Panel:
@@ -107,7 +113,7 @@ def _flows(rows: Sequence[EconomyDay]) -> Panel:
     )
     said = "Flow per active player by day, a line for each currency"
     chart = _by_day(said, rows, {row: row.flow_per_player for row in rows})
-    return Panel("flow", "Flow per active player", counted, sheet_of_tuples(EconomyDay, rows), chart, _EMPTY)
+    return Panel("flow", "Flow per active player", counted, sheet_of_tuples(EconomyDay, rows), chart, _NO_FLOW)
 
 
 def _balances(rows: Sequence[EconomyDay]) -> Panel:
@@ -127,7 +133,7 @@ def _balances(rows: Sequence[EconomyDay]) -> Panel:
         (row.currency, str(row.day), row.median_holding, row.mean_holding, row.players, row.balance) for row in rows
     ]
     chart = _by_day("Median held by a player, by day", rows, {row: row.median_holding for row in rows})
-    return Panel("balance", "Balance of a player", counted, Sheet(columns, cells), chart, _EMPTY)
+    return Panel("balance", "Balance of a player", counted, Sheet(columns, cells), chart, _NO_FLOW)
 
 
 def _by_day(said: str, rows: Sequence[EconomyDay], values: dict[EconomyDay, float | None]) -> dict[str, object]:
@@ -140,7 +146,7 @@ def _by_day(said: str, rows: Sequence[EconomyDay], values: dict[EconomyDay, floa
     return line_chart(said, [str(day) for day in days], series)
 
 
-def _parts(rows: Sequence[EconomyRow], name: str) -> Panel:
+def _parts_panel(rows: Sequence[EconomyRow], name: str) -> Panel:
     largest = sorted(rows, key=lambda row: -(row.source + row.sink))
     cells = [
         (
@@ -165,13 +171,13 @@ def _parts(rows: Sequence[EconomyRow], name: str) -> Panel:
     columns = _ITEM_COLUMNS if name == "items" else (*_ITEM_COLUMNS[:2], *_ITEM_COLUMNS[3:])
     if name != "items":
         cells = [(*one[:2], *one[3:]) for one in cells]  # type: ignore[misc]  # without the item
-    return Panel(name, words.capitalize(), counted, Sheet(columns, cells), chart, _EMPTY)
+    return Panel(name, words.capitalize(), counted, Sheet(columns, cells), chart, _NO_FLOW)
 
 
 ECONOMY_VIEW = panel_view(
     "economy",
     "Economy",
     "What players gain and spend of your virtual currencies, over the chosen days.",
-    _ask,
+    _ask_economy,
     filters=METRIC_FILTERS,
 )

@@ -28,7 +28,7 @@ from ga_pygame.collector.warehouse.metrics.funnel import (
     split_steps,
 )
 
-_COLUMNS = (
+_STEP_COLUMNS = (
     Column("step", "number"),
     Column("event id"),
     Column("players", "number"),
@@ -37,13 +37,13 @@ _COLUMNS = (
     Column("from", "share"),
     Column("to", "share"),
     Column("of the first step", "share"),
-    Column("median seconds since the step before", "number"),
-    Column("median seconds since the first", "number"),
+    Column("median seconds after it", "number"),
+    Column("after the first", "number"),
     Column("note", "soft"),
 )
 
 
-async def _ask(data: Snapshots, address: PageAddress) -> Panels:
+async def _ask_funnel(data: Snapshots, address: PageAddress) -> Panels:
     steps = split_steps(address.filters.get("steps", ""))
     minutes = window_of(address)
     return funnel_panels(await data.metric("funnel", address, steps=steps, minutes=minutes), steps, minutes)
@@ -82,7 +82,7 @@ def funnel_panels(rows: Sequence[FunnelStep], steps: Sequence[str], minutes: int
     )
     is_empty = not rows or not rows[0].players
     return Panels(
-        (Panel("steps", "Players by step", counted, Sheet(_COLUMNS, [] if is_empty else cells), chart, empty),)
+        (Panel("steps", "Players by step", counted, Sheet(_STEP_COLUMNS, [] if is_empty else cells), chart, empty),)
     )
 
 
@@ -211,7 +211,7 @@ _PANELS = panel_view(
     "funnel",
     "Funnel",
     "How many players did one step after the other, over the chosen days.",
-    _ask,
+    _ask_funnel,
     filters=(*METRIC_FILTERS, "minutes"),
 )
 FUNNEL_VIEW = replace(_PANELS, build=_OpenFunnel)

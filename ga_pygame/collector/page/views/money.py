@@ -14,14 +14,16 @@ from ga_pygame.collector.warehouse.metrics.money import MoneyRow
 from ga_pygame.collector.warehouse.metrics.money_days import EVERY_CURRENCY, MoneyDay
 from ga_pygame.collector.warehouse.metrics.overview import WHOLE_PERIOD
 
-_EMPTY = 'No purchase in this range: report tracker.business("EUR", 499, "pack", "gold") with the amount in cents.'
+_NO_PURCHASE = (
+    'No purchase in this range: report tracker.business("EUR", 499, "pack", "gold") with the amount in cents.'
+)
 _DEFINITIONS = (
-    "ARPPU: revenue ÷ players who paid in the range. ARPDAU: revenue ÷ the sum of the days' active players. Different"
-    " currencies are never added."
+    "Payers: players who paid in the range. ARPPU: revenue ÷ payers. ARPDAU: revenue ÷ the sum of the days' active"
+    " players. Different currencies are never added. n < 20: so few payers that the figures say little."
 )
 
 
-async def _ask(data: Snapshots, address: PageAddress) -> Panels:
+async def _ask_money(data: Snapshots, address: PageAddress) -> Panels:
     return money_panels(
         await data.metric("money", address),
         await data.metric("money", address, by="item"),
@@ -55,7 +57,7 @@ def _sums(name: str, title: str, parts: tuple[str, ...], rows: Sequence[MoneyRow
         Column("revenue", "number"),
         Column("of its currency", "share"),
         Column("purchases", "number"),
-        Column("players who paid", "number"),
+        Column("payers", "number"),
         Column("ARPPU", "number"),
         Column("ARPDAU", "number"),
         Column("note", "soft"),
@@ -70,11 +72,11 @@ def _sums(name: str, title: str, parts: tuple[str, ...], rows: Sequence[MoneyRow
             row.payers,
             row.arppu,
             row.arpdau,
-            f"fewer than {FEW_PLAYERS} payers" if row.is_few else "",
+            f"n < {FEW_PLAYERS}" if row.is_few else "",
         )
         for row in rows
     ]
-    return Panel(name, title, counted, Sheet(columns, cells), None, _EMPTY)
+    return Panel(name, title, counted, Sheet(columns, cells), None, _NO_PURCHASE)
 
 
 def _revenue(rows: Sequence[MoneyDay]) -> Panel:
@@ -100,7 +102,7 @@ def _revenue(rows: Sequence[MoneyDay]) -> Panel:
         "Revenue by day, each currency on its own; the table has ARPDAU: revenue ÷ players with any event on that day,"
         " and ARPPU: revenue ÷ players who paid on that day."
     )
-    return Panel("revenue", "Revenue by day", counted, Sheet(columns, cells), chart, _EMPTY)
+    return Panel("revenue", "Revenue by day", counted, Sheet(columns, cells), chart, _NO_PURCHASE)
 
 
 def _conversion(rows: Sequence[MoneyDay]) -> Panel:
@@ -121,7 +123,7 @@ def _conversion(rows: Sequence[MoneyDay]) -> Panel:
             row.conversion_rate,
             row.payers,
             row.payers_rate,
-            f"fewer than {FEW_PLAYERS} players" if row.is_few else "",
+            f"n < {FEW_PLAYERS}" if row.is_few else "",
         )
         for row in rows
     ]
@@ -140,13 +142,13 @@ def _conversion(rows: Sequence[MoneyDay]) -> Panel:
         " event on that day, in percent. The table also has all who paid ÷ active players, which others call"
         " conversion."
     )
-    return Panel("conversion", "Conversion", counted, Sheet(columns, cells), chart, _EMPTY)
+    return Panel("conversion", "Conversion", counted, Sheet(columns, cells), chart, _NO_PURCHASE)
 
 
 MONEY_VIEW = panel_view(
     "money",
     "Money",
     "What players pay with real money, over the chosen days; amounts are in units of each currency.",
-    _ask,
+    _ask_money,
     filters=METRIC_FILTERS,
 )

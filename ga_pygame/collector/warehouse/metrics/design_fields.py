@@ -13,7 +13,7 @@ MAX_FIELD_VALUES = 1000
 """Values of a custom field in an answer, the most frequent ones."""
 
 
-class FieldValue(NamedTuple):
+class DesignFieldValue(NamedTuple):
     """The design events in which a custom field has one value.
 
     Attributes:
@@ -44,7 +44,7 @@ class FieldName(NamedTuple):
     events: int
 
 
-def design_fields(question: Question, field: str = "", event_id: str = "") -> list[FieldValue]:
+def design_fields(question: Question, field: str = "", event_id: str = "") -> list[DesignFieldValue]:
     """Count design events by the value of a custom field, most frequent first.
 
     Args:
@@ -58,7 +58,9 @@ def design_fields(question: Question, field: str = "", event_id: str = "") -> li
         return []
     rows = question.rows("design_fields", field=field, event_id=event_id, most=MAX_FIELD_VALUES)
     return [
-        FieldValue(field, said, events, players, values, total, quotient(total or 0.0, values), players < FEW_PLAYERS)
+        DesignFieldValue(
+            field, said, events, players, values, total, quotient(total or 0.0, values), players < FEW_PLAYERS
+        )
         for said, events, players, values, total in rows
     ]
 
@@ -87,7 +89,7 @@ def _read_field(text: str) -> str:
 DESIGN_FIELDS_METRIC = WarehouseMetric(
     "design_fields",
     "Design events by the value of a custom field, most frequent first.",
-    FieldValue,
+    DesignFieldValue,
     design_fields,
     {"field": _read_field, "event_id": str},
 )

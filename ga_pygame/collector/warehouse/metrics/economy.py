@@ -14,7 +14,7 @@ HOARDED_BELOW = 0.05
 """A currency is hoarded if players spend less than this share of what they gain. Source: GamePulse, rules.ts."""
 INFLATES_FROM = 0.25
 """A currency inflates if its flow grew by this share from the first half to the second. Source: GamePulse, rules.ts."""
-_PARTS = ("currency", "item_type", "item")
+_ECONOMY_PARTS = ("currency", "item_type", "item")
 
 
 class EconomyRow(NamedTuple):
@@ -60,7 +60,7 @@ class EconomyRow(NamedTuple):
     is_few: bool
 
 
-class _Half(NamedTuple):
+class _HalfOfRange(NamedTuple):
     """A half of the range: the day where it ends or begins, and the sum of its days' active players."""
 
     day: datetime.date
@@ -86,19 +86,21 @@ def economy(question: Question, by: str = "currency") -> list[EconomyRow]:
     return [_economy_row(row, active.players, (first, second), is_currency=by == "currency") for row in rows]
 
 
-def _halves(active: ActiveDays, today: datetime.date) -> tuple[_Half, _Half]:
+def _halves(active: ActiveDays, today: datetime.date) -> tuple[_HalfOfRange, _HalfOfRange]:
     """Split the days from the first to the last one with an event; empty halves if there are fewer than two."""
     days = list(active.by_day) or [today]
     length = ((days[-1] - days[0]).days + 1) // 2
     last_of_first = days[0] + datetime.timedelta(days=length - 1)
     first_of_second = days[-1] - datetime.timedelta(days=length - 1)
     return (
-        _Half(last_of_first, sum(players for day, players in active.by_day.items() if day <= last_of_first)),
-        _Half(first_of_second, sum(players for day, players in active.by_day.items() if day >= first_of_second)),
+        _HalfOfRange(last_of_first, sum(players for day, players in active.by_day.items() if day <= last_of_first)),
+        _HalfOfRange(first_of_second, sum(players for day, players in active.by_day.items() if day >= first_of_second)),
     )
 
 
-def _economy_row(row: tuple[Any, ...], active: int, halves: tuple[_Half, _Half], *, is_currency: bool) -> EconomyRow:
+def _economy_row(
+    row: tuple[Any, ...], active: int, halves: tuple[_HalfOfRange, _HalfOfRange], *, is_currency: bool
+) -> EconomyRow:
     currency, item_type, item_id, source, sink, sources, sinks, players, *flows = row
     before, after = (
         quotient(flow, half.player_days) if is_currency else None for flow, half in zip(flows, halves, strict=True)
@@ -133,8 +135,8 @@ def read_part(text: str) -> str:
     Raises:
         BadFilter: It is none of those that there are.
     """
-    if text not in _PARTS:
-        raise BadFilter(f"by must be one of: {', '.join(_PARTS)}")
+    if text not in _ECONOMY_PARTS:
+        raise BadFilter(f"by must be one of: {', '.join(_ECONOMY_PARTS)}")
     return text
 
 

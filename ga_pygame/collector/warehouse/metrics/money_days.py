@@ -47,7 +47,7 @@ class MoneyDay(NamedTuple):
     is_few: bool
 
 
-_NOTHING = (0, 0, 0, 0)
+_NO_PURCHASES = (0, 0, 0, 0)
 
 
 def money_days(question: Question) -> list[MoneyDay]:
@@ -61,7 +61,7 @@ def money_days(question: Question) -> list[MoneyDay]:
     currencies = [EVERY_CURRENCY, *sorted({currency for _, currency in found} - {EVERY_CURRENCY})]
     days = [(None, active.players), *active.by_day.items()]
     return [
-        _money_day(day, currency, found.get((day, currency), _NOTHING), players, active.player_days)
+        _money_day(day, currency, found.get((day, currency), _NO_PURCHASES), players, active.player_days)
         for day, players in days
         for currency in currencies
     ]
