@@ -107,6 +107,18 @@ def test_design_below_an_event_id() -> None:
     assert [row[0] for row in design.tree_panel(nodes, "").sheet.rows] == ["kill", "· kill:bat", "killer"]
 
 
+def test_the_histogram_is_of_the_most_frequent_values() -> None:
+    """Without a chosen event id; one that has no values is not taken."""
+    node = DesignNode("a", 1, 9, 0, 5, 1.8, 9, 9.0, 1.0, 1.0, 1.0, True)
+    nodes = [
+        node,
+        node._replace(event_id="a:b", own_events=3, values=3),
+        node._replace(event_id="c", own_events=9, values=0),
+    ]
+    assert design.most_frequent(nodes) == "a:b"
+    assert design.most_frequent(nodes[:1]) == ""
+
+
 def test_steps_of_the_address() -> None:
     """The view asks for the steps and the window of the link; without steps it says what to do."""
     answers = Answers(funnel=[FunnelStep(1, "a", 3, 0, 1.0, 0.4, 1.0, 1.0, None, None, True)])

@@ -101,6 +101,7 @@ def open_view(browser: Any, collector: Collector, view: str) -> None:
     assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == "en-US"
 
 
+@pytest.mark.timeout(600)
 def test_axe_finds_nothing(collector: Collector, browser: Any) -> None:
     """Each view, empty and filled, an opened row, an opened table behind a chart: no finding in any look."""
     source = axe_source()

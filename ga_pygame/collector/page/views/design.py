@@ -28,10 +28,16 @@ async def _ask_design(data: Snapshots, address: PageAddress) -> Panels:
     nodes: list[DesignNode] = await data.metric("design", address)
     names = [one.field for one in await data.metric("field_names", address)]
     known = field if is_field_name(field) else next(iter(names), "")
-    values = await data.metric("design_values", address, event_id=event_id)
+    values = await data.metric("design_values", address, event_id=event_id or most_frequent(nodes))
     parts = await data.metric("design_fields", address, field=known, event_id=event_id) if known else []
     choices = {"event_id": tuple(node.event_id for node in nodes), "field": tuple(names)}
     return Panels((tree_panel(nodes, event_id), values_panel(values), fields_panel(parts, event_id)), choices)
+
+
+def most_frequent(nodes: Sequence[DesignNode]) -> str:
+    """Return the event id with most values, for the histogram; "" if there is none."""
+    own = [node for node in nodes if node.own_events and node.values]
+    return max(own, key=lambda node: node.values).event_id if own else ""
 
 
 def tree_panel(nodes: Sequence[DesignNode], event_id: str) -> Panel:
