@@ -110,8 +110,7 @@ ALLOWED: dict[str, set[str]] = {
     "collector/emulators/pogr": {"clock", "collector", "collector/storage", "collector/emulators"},
     "collector/emulators/trophy": {"clock", "collector", "collector/storage", "collector/emulators"},
     "collector/warehouse": {"categories", "rules", "clock", "collector", "collector/storage"},
-    "collector/warehouse/metrics": {"collector", "collector/warehouse"},
-    "collector/warehouse/metrics": {"rules", "collector/warehouse"},
+    "collector/warehouse/metrics": {"rules", "collector", "collector/warehouse"},
     "collector/page": {
         "categories",
         "clock",
