@@ -279,6 +279,14 @@ def test_field_names(trading: Database, trade: list[Event]) -> None:
     assert set(counts) == {"weapon", "ga_who"}
 
 
+@pytest.mark.parametrize("text", ["x' OR '1' = '1", 'a"b', "%", "{filters}", "$field"])
+def test_what_a_person_types_is_a_value(trading: Database, text: str) -> None:
+    """Ids and names that look like SQL find nothing and break nothing."""
+    assert ask(trading, "design_values", event_id=text) == []
+    assert ask(trading, "design_fields", field="weapon", event_id=text) == []
+    assert [row.players for row in ask(trading, "funnel", steps=(text, text))] == [0, 0]
+
+
 # --- funnel ----------------------------------------------------------------------------------------------------
 
 IDS = ("design", "progression", "resource", "business")
