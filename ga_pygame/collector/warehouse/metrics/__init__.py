@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from ga_pygame.collector.warehouse.asking import WarehouseMetric
 from ga_pygame.collector.warehouse.metrics.attempts import ATTEMPTS_METRIC
+from ga_pygame.collector.warehouse.metrics.compare import COMPARE_METRIC
 from ga_pygame.collector.warehouse.metrics.errors import ERRORS_METRIC
+from ga_pygame.collector.warehouse.metrics.findings import FINDINGS_METRIC
 from ga_pygame.collector.warehouse.metrics.health import HEALTH_METRIC
+from ga_pygame.collector.warehouse.metrics.level_histogram import LEVEL_HISTOGRAM_METRIC
 from ga_pygame.collector.warehouse.metrics.levels import LEVELS_METRIC
 from ga_pygame.collector.warehouse.metrics.overview import OVERVIEW_METRIC
 from ga_pygame.collector.warehouse.metrics.players import PLAYERS_METRIC
@@ -19,13 +22,16 @@ METRICS: dict[str, WarehouseMetric] = {
         OVERVIEW_METRIC,
         LEVELS_METRIC,
         ATTEMPTS_METRIC,
-        RETENTION_METRIC,
         ERRORS_METRIC,
         STABILITY_METRIC,
         TRAIL_METRIC,
         HEALTH_METRIC,
         PLAYERS_METRIC,
         TIMELINE_METRIC,
+        LEVEL_HISTOGRAM_METRIC,
+        RETENTION_METRIC,
+        FINDINGS_METRIC,
+        COMPARE_METRIC,
     )
 }
 """All metrics by name."""
