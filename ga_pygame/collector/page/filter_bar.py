@@ -14,7 +14,7 @@ from ga_pygame.collector.page.elements import Changed, anchor, choice, field, sh
 from ga_pygame.collector.page.rows import short
 from ga_pygame.collector.page.tables import box, label
 
-_ALWAYS_SEEN = ("days", "build", "platform", "search", "user_id", "who", "session_id", "text")
+_ALWAYS_SEEN = ("days", "build", "other_build", "platform", "search", "user_id", "who", "level", "session_id", "text")
 """The filters in the first line; the others are below "more filters"."""
 MAX_CHOICES_SHOWN = 200
 """Known values that an input of the bar offers."""

@@ -90,10 +90,15 @@ def compare(question: Question, **other: Any) -> list[ComparedFigure]:
     first, second = (_values(replace(question, filters=filters)) for filters in sides)
     names = [side_name(*sides), side_name(sides[1], sides[0])]
     nothing = _Value(Share(None, None, None), 0, has_verdict=True)
-    return [
-        _compared(key, names, first.get(key, nothing), second.get(key, nothing))
-        for key in dict.fromkeys([*first, *second])
-    ]
+    places = _places(question, *sides)
+    keys = sorted(dict.fromkeys([*first, *second]), key=lambda key: places.get(key[1], -1))
+    return [_compared(key, names, first.get(key, nothing), second.get(key, nothing)) for key in keys]
+
+
+def _places(question: Question, first: Filters, second: Filters) -> dict[str, int]:
+    """Return the place of each level in the order in which the players of both sides reach them."""
+    unlike: dict[str, Any] = {name: None for name in OTHER_SIDE if getattr(first, name) != getattr(second, name)}
+    return {row[0]: place for place, row in enumerate(question.rows("levels", replace(first, **unlike)))}
 
 
 def sides_of(question: Question, other: dict[str, Any]) -> tuple[Filters, Filters] | None:
@@ -126,23 +131,28 @@ def side_name(side: Filters, other: Filters) -> str:
 
 def _values(question: Question) -> _Values:
     return {
-        (name, level): value for name, level, value in (*_whole(question), *_retained(question), *_levels(question))
+        (name, level): value
+        for name, level, value in (
+            *_values_of_all(question),
+            *_values_of_retention(question),
+            *_values_of_levels(question),
+        )
     }
 
 
-def _whole(question: Question) -> Iterator[tuple[str, str, _Value]]:
+def _values_of_all(question: Question) -> Iterator[tuple[str, str, _Value]]:
     """Yield the figures of the overview."""
     row = whole_period(question)
     sessions, playtime, lengths = question.rows("spread")[0]
     all_playtime = (row.playtime_per_player or 0.0) * row.players
-    figures = {
-        "players": _plain(row.players),
-        "new_players": _plain(row.new_players),
-        "sessions": _plain(row.sessions),
+    figures: dict[str, Share | Mean] = {
+        "players": _without_interval(row.players),
+        "new_players": _without_interval(row.new_players),
+        "sessions": _without_interval(row.sessions),
         "sessions_per_player": mean_of(row.sessions, float(sessions), row.players),
         "playtime_per_player": mean_of(all_playtime, playtime, row.players),
         "mean_length": mean_of((row.mean_length or 0.0) * row.ended_sessions, lengths, row.ended_sessions),
-        "median_length": _plain(row.median_length),
+        "median_length": _without_interval(row.median_length),
         "crash_free_sessions": share_of(row.sessions - row.crashed_sessions, row.sessions),
     }
     plain = ("players", "new_players", "sessions", "median_length")
@@ -150,12 +160,12 @@ def _whole(question: Question) -> Iterator[tuple[str, str, _Value]]:
         yield name, "", _Value(value, row.players, name not in plain)
 
 
-def _plain(value: float | None) -> Mean:
+def _without_interval(value: float | None) -> Mean:
     """Return a figure that has no interval."""
     return Mean(value, None, None)
 
 
-def _retained(question: Question) -> Iterator[tuple[str, str, _Value]]:
+def _values_of_retention(question: Question) -> Iterator[tuple[str, str, _Value]]:
     """Yield the retention over all first days for which it is known."""
     cells = retention(question)
     for day in COMPARED_DAYS:
@@ -164,7 +174,7 @@ def _retained(question: Question) -> Iterator[tuple[str, str, _Value]]:
         yield f"retention_d{day}", "", _Value(share_of(sum(cell.returned for cell in some), new), new, has_verdict=True)
 
 
-def _levels(question: Question) -> Iterator[tuple[str, str, _Value]]:
+def _values_of_levels(question: Question) -> Iterator[tuple[str, str, _Value]]:
     """Yield the figures of each level."""
     for one in levels(question):
         for name, value in _of_level(one).items():
@@ -177,8 +187,8 @@ def _of_level(one: LevelFigures) -> dict[str, Share | Mean]:
         "players_rate": Share(one.players_rate, one.players_low, one.players_high),
         "completion_rate": Share(one.completion_rate, one.completion_low, one.completion_high),
         "left_after_rate": share_of(one.left_after, one.completers if one.next_level else 0),
-        "median_attempts": _plain(one.median_attempts),
-        "median_seconds": _plain(one.median_seconds),
+        "median_attempts": _without_interval(one.median_attempts),
+        "median_seconds": _without_interval(one.median_seconds),
     }
 
 
@@ -200,11 +210,11 @@ def _compared(key: tuple[str, str], names: list[str], first: _Value, second: _Va
         difference=difference.difference,
         difference_low=difference.low,
         difference_high=difference.high,
-        verdict=_verdict(difference.low, difference.high, first, second),
+        verdict=_verdict_of(difference.low, difference.high, first, second),
     )
 
 
-def _verdict(low: float | None, high: float | None, first: _Value, second: _Value) -> str:
+def _verdict_of(low: float | None, high: float | None, first: _Value, second: _Value) -> str:
     if not (first.has_verdict and second.has_verdict):
         return ""
     if low is None or high is None or min(first.players, second.players) < FEW_PLAYERS:
@@ -214,7 +224,7 @@ def _verdict(low: float | None, high: float | None, first: _Value, second: _Valu
     return LOWER if high < 0 else ALIKE
 
 
-def _day(name: str) -> Any:
+def _reader_of_day(name: str) -> Any:
     """Return what reads a day from a text."""
 
     def read(text: str) -> datetime.date | None:
@@ -230,5 +240,5 @@ COMPARE_METRIC = WarehouseMetric(
     " before.",
     ComparedFigure,
     compare,
-    {f"other_{name}": _day(name) if name in ("since", "until") else str for name in OTHER_SIDE},
+    {f"other_{name}": _reader_of_day(name) if name in ("since", "until") else str for name in OTHER_SIDE},
 )

@@ -7,7 +7,7 @@ and needs `FEW_PLAYERS` players.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise
@@ -85,22 +85,28 @@ class FindingRule(NamedTuple):
 def find_losing_level(evidence: Evidence) -> Iterator[Finding]:
     """Find the level that loses most against its neighbours."""
     sure = [one for one in evidence.levels if not one.is_few]
-    above = []
+    found: list[Finding] = []
     for place, one in enumerate(sure):
         beside = sure[max(0, place - LEVELS_BESIDE) : place] + sure[place + 1 : place + 1 + LEVELS_BESIDE]
         if len(beside) >= LEVELS_BESIDE:
-            usual = statistics.median(1 - (other.players_rate or 0.0) for other in beside)
-            above.append((1 - (one.players_high or 0.0) - usual, usual, one))
-    excess, usual, one = max(above, key=lambda some: some[0], default=(0.0, 0.0, None))
-    if one is None or excess <= 0 or one.drop_off is None or one.players_low is None:
+            found += _loss(one, beside)
+    yield from sorted(found, key=lambda loss: loss.low or 0.0, reverse=True)[:1]
+
+
+def _loss(one: LevelFigures, beside: Sequence[LevelFigures]) -> Iterator[Finding]:
+    """Compare a level with its neighbours: with their median, and with all their players, of whom few may be lost."""
+    usual = statistics.median(other.drop_off or 0.0 for other in beside)
+    loss = share_of(one.players - one.completers, one.players)
+    lost = sum(other.players - other.completers for other in beside)
+    difference = difference_of(loss, share_of(lost, sum(other.players for other in beside)))
+    if loss.rate is None or loss.low is None or loss.low <= usual or (difference.low or 0.0) <= 0:
         return
-    low, high = usual + excess, 1 - one.players_low
     sentence = (
-        f"{one.level} loses {percent(one.drop_off)} of its {one.players:,} players (at least {percent(low)}):"
-        f" they never complete it. In the levels around it {percent(usual)} do not."
+        f"{one.level} loses {percent(loss.rate)} of its {one.players:,} players (at least {percent(loss.low)}): they"
+        f" never complete it. In the levels around it {percent(usual)} do not."
     )
-    found = Finding("losing_level", sentence, one.drop_off, low, high, one.players, "players", "progression", "")
-    yield found._replace(query=urlencode({"level": one.level}))
+    query = urlencode({"level": one.level})
+    yield Finding("losing_level", sentence, *loss, one.players, "players", "progression", query)
 
 
 def find_rage_quits(evidence: Evidence) -> Iterator[Finding]:
@@ -133,7 +139,7 @@ def find_crashing_build(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("crashing_build", sentence, *now, sessions, "sessions", "errors", urlencode({"build": build}))
 
 
-class _Half(NamedTuple):
+class _HalfOfDays(NamedTuple):
     """The earlier or later half of a currency's days; see `inflation.sql`."""
 
     currency: str
@@ -146,14 +152,14 @@ class _Half(NamedTuple):
 
 def find_inflation(evidence: Evidence) -> Iterator[Finding]:
     """Find currencies of which players gain more and more."""
-    rows = [_Half(*row) for row in evidence.question.rows("inflation")]
+    rows = [_HalfOfDays(*row) for row in evidence.question.rows("inflation")]
     for _, halves in groupby(rows, key=lambda half: half.currency):
         both = list(halves)
         if len(both) == 2 and min(half.players for half in both) >= FEW_PLAYERS:
             yield from _inflation(*both)
 
 
-def _inflation(earlier: _Half, later: _Half) -> Iterator[Finding]:
+def _inflation(earlier: _HalfOfDays, later: _HalfOfDays) -> Iterator[Finding]:
     """Compare the two halves of a currency's days."""
     then = mean_of(earlier.net, earlier.squares, earlier.player_days)
     now = mean_of(later.net, later.squares, later.player_days)
@@ -164,8 +170,8 @@ def _inflation(earlier: _Half, later: _Half) -> Iterator[Finding]:
     if growth < INFLATION_GROWTH:
         return
     sentence = (
-        f"{later.currency} inflates: in the later half of the days a player gains {now.mean:,.1f} a day net of what is"
-        f" spent, in the earlier half {then.mean:,.1f} (+{percent(growth)})."
+        f"The currency {later.currency} inflates: in the later half of the days a player gains {now.mean:,.1f} a day"
+        f" net of what is spent, in the earlier half {then.mean:,.1f} (+{percent(growth)})."
     )
     yield Finding("inflation", sentence, growth, None, None, later.player_days, "player-days", "economy", "")
 
@@ -195,8 +201,8 @@ def percent(share: float) -> str:
 RULES = (
     FindingRule(
         "losing_level",
-        "The level that loses most against its neighbours: the lower end of its loss lies above the median of the two"
-        " levels before and the two after it.",
+        "The level that loses most against the two levels before and the two after it: the lower end of its loss lies"
+        " above their median, and the interval of the difference to all their players above 0.",
         find_losing_level,
     ),
     FindingRule(
