@@ -70,6 +70,9 @@ def fill(collector: Collector) -> None:
         event("session_end", client_ts=now),
     )
     collector.send(event("user", session_id="de305d54-75b4-431b-adb2-eb6b9e546015", client_ts=now))
+    for days, build in ((5, "1.0"), (2, "1.1")):
+        session = f"de305d54-75b4-431b-adb2-eb6b9e54601{days + 1}"
+        collector.send(event("user", session_id=session, client_ts=now - days * 86_400, build=build, user_id="eve"))
     collector.send(event(event_id="kill:slime#1"))
     pogr(collector, begin(collector, "ana"), "logs", _LOG)
     trophy(collector, "ana", "coins", 5, name="Ana")
@@ -77,10 +80,13 @@ def fill(collector: Collector) -> None:
 
 FILLED = {
     "live": ("feed", "No events yet"),
+    "overview": ("panel-whole", "Nothing stands out"),
     "progression": ("panel-levels", "No level yet"),
     "errors": ("panel-kinds", "No error in this range"),
     "health": ("panel-build", "No health event in this range"),
     "players": ("panel-players", "No player in this range"),
+    "retention": ("panel-triangle", "No first day"),
+    "compare": ("panel-numbers", "Nothing to compare"),
     "pogr": ("pogr-rows", "Nothing came for POGR yet"),
     "trophy": ("trophy-players", "Nothing came for Trophy yet"),
     "configs": ("", "This collector has no settings file"),

@@ -16,12 +16,19 @@ from ga_pygame import clock
 from ga_pygame.collector.page.address import PageAddress
 from ga_pygame.collector.page.elements import anchor, csv_anchor, focus_on
 from ga_pygame.collector.page.panel_heads import NoteList, TileRow
-from ga_pygame.collector.page.panels import MAX_PANEL_ROWS_SHOWN, Panel, Panels, Sheet, lines_shown, rows_of_sheet
+from ga_pygame.collector.page.panels import (
+    MAX_PANEL_ROWS_SHOWN,
+    Panel,
+    Panels,
+    Sheet,
+    lines_shown,
+    projection_words,
+    rows_of_sheet,
+)
 from ga_pygame.collector.page.snapshots import Snapshot, Snapshots
 from ga_pygame.collector.page.tables import Card, LiveTable, TableCache, box, code, heading, label
 from ga_pygame.collector.page.view import Frame, View, csv_link
 from ga_pygame.collector.warehouse.filters import BadFilter
-from ga_pygame.collector.warehouse.projector import Progress
 
 PIXELS_OF_A_LINE = 26
 PIXELS_AROUND_A_CHART = 80
@@ -49,16 +56,6 @@ def panel_view(name: str, title: str, counted: str, ask: AskPanels, *, filters: 
         return {panel.name: panel.sheet for panel in found.panels}
 
     return View(name, title, counted, partial(_OpenPanels, ask), filters, sheets)
-
-
-def projection_words(progress: Progress) -> str:
-    """Return what to say if some events are not in the figures yet, or never will be."""
-    said = []
-    if progress.done < progress.all:
-        said.append(f"{progress.done:,} of {progress.all:,} events are in these figures; the others are being read.")
-    if progress.left_out:
-        said.append(f"{progress.left_out:,} events could not be read and are left out.")
-    return " ".join(said)
 
 
 class _OpenPanels:

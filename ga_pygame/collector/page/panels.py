@@ -9,6 +9,7 @@ from typing import Any, get_args, get_type_hints
 from ga_pygame.collector.csv_text import CsvCell, csv_text
 from ga_pygame.collector.page.rows import MAX_WORDS, TableRow, short
 from ga_pygame.collector.plain_text import visible
+from ga_pygame.collector.warehouse.projector import Progress
 
 MAX_PANEL_ROWS_SHOWN = 300
 """Rows of a panel's table on the page; all of them are in its CSV."""
@@ -188,3 +189,13 @@ def number_shown(value: float) -> str:
     if isinstance(value, int) or value == round(value):
         return f"{value:,.0f}"
     return f"{value:,.2f}"
+
+
+def projection_words(progress: Progress) -> str:
+    """Return what to say if some events are not in the figures yet, or never will be."""
+    said = []
+    if progress.done < progress.all:
+        said.append(f"{progress.done:,} of {progress.all:,} events are in these figures; the others are being read.")
+    if progress.left_out:
+        said.append(f"{progress.left_out:,} events could not be read and are left out.")
+    return " ".join(said)
