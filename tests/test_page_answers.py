@@ -11,6 +11,7 @@ import pytest
 
 from ga_pygame.collector.page import charts, panels
 from ga_pygame.collector.page.address import PageAddress, metric_filters, parse_address
+from ga_pygame.collector.page.panel_cache import PanelCache
 from ga_pygame.collector.page.panels import Panel, Panels
 from ga_pygame.collector.page.views import compare, overview, progression, retention
 from ga_pygame.collector.page.views.catalogue import VIEWS
@@ -22,6 +23,7 @@ from ga_pygame.collector.warehouse.metrics.level_histogram import LevelBin
 from ga_pygame.collector.warehouse.metrics.overview import OverviewRow
 from ga_pygame.collector.warehouse.metrics.retention import RetentionCell
 from ga_pygame.collector.warehouse.projector import Progress
+from ga_pygame.testing import ManualClock
 from tests.warehouse.golden import DAY, MONDAY, TODAY, Story, ask, day_of, golden_story, projected, store_story
 
 FIRST = day_of(MONDAY)
@@ -319,3 +321,26 @@ def test_charts_of_two_sides() -> None:
     assert chart["legend"]["show"] is True
     assert "\u202e" not in str(chart)
     assert "x" * 30 not in str(chart)
+
+
+def test_a_slow_view_is_asked_less_often() -> None:
+    """While it rests, tabs get the answer that there is, with its version, so that they ask again later."""
+    asked: list[int] = []
+
+    async def ask_slowly() -> Panels:
+        asked.append(1)
+        now.advance(0.5)
+        return Panels()
+
+    async def story() -> None:
+        cache, address = PanelCache(now), PageAddress("a")
+        assert await cache.answer(address, 1, ask_slowly) == (Panels(), 1)
+        assert await cache.answer(address, 2, ask_slowly) == (Panels(), 1)
+        now.advance(4.9)
+        assert await cache.answer(address, 2, ask_slowly) == (Panels(), 1)
+        now.advance(0.2)
+        assert await cache.answer(address, 2, ask_slowly) == (Panels(), 2)
+        assert len(asked) == 2
+
+    now = ManualClock()
+    asyncio.run(story())

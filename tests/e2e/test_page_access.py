@@ -101,32 +101,53 @@ def open_view(browser: Any, collector: Collector, view: str) -> None:
     assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == "en-US"
 
 
-def test_axe_finds_nothing(collector: Collector, browser: Any) -> None:
-    """Each view, empty and filled, an opened row, an opened table behind a chart: no finding in any look."""
-    source = axe_source()
+@pytest.fixture(scope="module")
+def empty_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """Start a collector without events, for all tests that only look."""
+    collector = Collector(tmp_path_factory.mktemp("empty"), page=True)
+    yield collector
+    assert collector.stop() == 0
 
-    def check(state: str) -> None:
-        for look in looks(browser):
-            browser.execute_script(source)
-            found = browser.execute_async_script(_AXE)
-            assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], f"{state}, {look}"
 
-    for view, (_, words) in FILLED.items():
-        open_view(browser, collector, view)
-        until(browser, lambda: words in browser.page_source)  # noqa: B023 - asked within this turn
-        check(f"{view}, empty")
+@pytest.fixture(scope="module")
+def filled_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """Start a collector and fill it, for all tests that only look."""
+    collector = Collector(tmp_path_factory.mktemp("filled"), page=True)
     fill(collector)
-    for view, (table, _) in FILLED.items():
-        open_view(browser, collector, view)
-        until(browser, lambda: not table or rows(browser, table))  # noqa: B023 - asked within this turn
-        browser.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")
-        check(f"{view}, filled")
-    open_view(browser, collector, "live")
+    yield collector
+    assert collector.stop() == 0
+
+
+def check_access(browser: Any) -> None:
+    """Check that axe finds nothing in any look of the page as it is."""
+    source = axe_source()
+    for look in looks(browser):
+        browser.execute_script(source)
+        found = browser.execute_async_script(_AXE)
+        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], look
+
+
+@pytest.mark.parametrize("view", FILLED)
+def test_axe_finds_nothing(empty_collector: Collector, filled_collector: Collector, browser: Any, view: str) -> None:
+    """A view, empty and filled, with open tables behind its charts: no finding in any look."""
+    table, words = FILLED[view]
+    open_view(browser, empty_collector, view)
+    until(browser, lambda: words in browser.page_source)
+    check_access(browser)
+    open_view(browser, filled_collector, view)
+    until(browser, lambda: not table or rows(browser, table))
+    browser.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")
+    check_access(browser)
+
+
+def test_axe_finds_nothing_in_opened_rows(filled_collector: Collector, browser: Any) -> None:
+    """The first one was rejected, the second one was not."""
+    open_view(browser, filled_collector, "live")
     until(browser, lambda: rows(browser, "feed"))
-    for number in (0, 1):  # the first one was rejected, the second one was not
+    for number in (0, 1):
         browser.execute_script(f"document.querySelectorAll('.feed button.open')[{number}].click()")
         until(browser, lambda: "event_uuid" in browser.find_element(By.CSS_SELECTOR, ".detail pre").text)
-        check(f"opened {number}")
+        check_access(browser)
 
 
 def test_rows_open_by_keyboard(collector: Collector, browser: Any) -> None:

@@ -97,7 +97,8 @@ class _OpenPanels:
         data, address = self._frame.data, self._frame.address
         self._is_asking, self._asked_at, self._changes = True, self._clock.monotonic(), data.snapshot.changes
         try:
-            found = await data.panels.answer(address, self._changes, lambda: self._ask(data, address))
+            asked = data.snapshot.changes
+            found, self._changes = await data.panels.answer(address, asked, lambda: self._ask(data, address))
         except BadFilter as error:
             self._status.set_text(f"This address cannot be read: {error}.")
             return

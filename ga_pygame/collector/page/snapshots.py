@@ -87,13 +87,13 @@ class Snapshots:
 
     def __init__(self, store: Store, rules: Rules, troubles: Troubles, warehouse: Warehouse) -> None:
         self.snapshot = Snapshot()
-        self.panels = PanelCache()
         self._store = store
         self._rules = rules
         self._warehouse = warehouse
         self._projection = 0
         self._troubles = troubles
         self._clock = clock.SystemClock()
+        self.panels = PanelCache(self._clock)
         self._feeds: dict[FeedKey, Feed] = {}
         self._totals: deque[tuple[float, int]] = deque()
         self._version = -1
