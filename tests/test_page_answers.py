@@ -130,6 +130,23 @@ def test_one_or_two_days_are_shown_by_hour(database: Database) -> None:
     assert len(whole["players"].chart["series"]) == 2
 
 
+def test_hours_to_come_are_no_zeros() -> None:
+    """A line ends at the last event of the present day; the period before goes on."""
+    row = OverviewRow("now", "all", 1, 1, 0, 1, 1.0, 1, 5.0, 5.0, 5.0, 0, 0, 1.0)
+    yesterday = TODAY - datetime.timedelta(1)
+    rows = [row, *(row._replace(time=f"{day} 10:00") for day in (yesterday, TODAY))]
+    rows += [row._replace(period="before"), row._replace(period="before", time=f"{yesterday} 11:00")]
+    found = {
+        panel.name: panel for panel in overview.panels_of_overview(rows[:1] + rows[2:], Filters(since=TODAY), TODAY)
+    }
+    chart = found["sessions"].chart
+    assert chart is not None
+    now, before = (one["data"] for one in chart["series"])
+    assert now == [0] * 10 + [1] + [None] * 13
+    assert before == [0] * 11 + [1] + [0] * 12
+    assert chart["xAxis"]["data"][10] == "03-20 10:00"
+
+
 def test_a_longer_time_than_a_chart_can_show() -> None:
     """A player's clock of 1970: days without an event are left out, instead of thousands of empty ones."""
     empty = [None] * (len(OverviewRow._fields) - 2)

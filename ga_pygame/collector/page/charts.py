@@ -41,7 +41,7 @@ def line_chart(
             "name": short(name, MAX_LABEL),
             "data": list(values),
             "symbol": "circle",
-            "showSymbol": len(days) < 40,
+            "showSymbol": len(days) <= 48,  # else a value between two gaps is not seen
             **({"lineStyle": {"type": "dashed"}} if name in dashed else {}),
         }
         for name, values in series.items()

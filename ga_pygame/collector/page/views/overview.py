@@ -134,9 +134,11 @@ def _charts_over_time(rows: Sequence[OverviewRow], filters: Filters, today: date
     times, at_before = times_of_charts(rows, filters, today)
     found = {(row.period, row.time): row for row in rows}
     unit = "hour" if is_by_hour(filters, today) else "day"
+    newest = max((row.time for row in rows if row.period == NOW), default="")
+    to_come = {(NOW, time) for time in times if time > newest and time.startswith(str(today))}
 
     def values(pick: _Pick, keys: Sequence[tuple[str, str]], missing: float | None) -> list[float | None]:
-        return [pick(found[key]) if key in found else missing for key in keys]
+        return [pick(found[key]) if key in found else None if key in to_come else missing for key in keys]
 
     panels = []
     for name, title, counted, lines in _CHARTS:
@@ -146,7 +148,8 @@ def _charts_over_time(rows: Sequence[OverviewRow], filters: Filters, today: date
             if at_before:
                 drawn[word + _BEFORE_WORDS] = values(pick, [(BEFORE, at_before[time]) for time in times], missing)
         dashed = [word for word in drawn if word.endswith(_BEFORE_WORDS)]
-        chart = line_chart(f"{title} by {unit}", times, drawn, dashed=dashed)
+        words = [time[5:] if unit == "hour" else time for time in times]  # without the year
+        chart = line_chart(f"{title} by {unit}", words, drawn, dashed=dashed)
         panels.append(Panel(name, f"{title} by {unit}", counted, sheet_of_tuples(OverviewRow, rows), chart))
     return tuple(panels)
 
