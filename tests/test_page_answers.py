@@ -286,7 +286,7 @@ def test_both_sides_are_in_the_address(database: Database) -> None:
     nothing = view(database, "view=compare&build=1.1")
     assert not any(panel.sheet.rows for panel in nothing.values())
     assert "choose a build" in nothing["numbers"].empty
-    with pytest.raises(BadFilter):
+    with pytest.raises(BadFilter, match=r"^other_since must be a day"):
         view(database, "view=compare&other_since=yesterday")
 
 

@@ -10,9 +10,8 @@ from ga_pygame.collector.page.charts import Interval, compared_chart
 from ga_pygame.collector.page.panel_view import panel_view
 from ga_pygame.collector.page.panels import Column, Panel, Panels, Sheet
 from ga_pygame.collector.page.snapshots import Snapshots
-from ga_pygame.collector.warehouse.filters import filters_from
 from ga_pygame.collector.warehouse.intervals import FEW_PLAYERS
-from ga_pygame.collector.warehouse.metrics.compare import ComparedFigure
+from ga_pygame.collector.warehouse.metrics.compare import COMPARE_METRIC, ComparedFigure
 
 NOTHING_TO_COMPARE = (
     "Nothing to compare: choose a build and an other build above, or variants, or days. A game names its build:"
@@ -23,10 +22,8 @@ CHARTED = "players_rate"
 
 
 async def _ask_comparison(data: Snapshots, address: PageAddress) -> Panels:
-    given = {name: value for name in OTHER_FILTERS if (value := address.filters.get(name))}
-    days = {name: value for name, value in given.items() if name in ("other_since", "other_until")}
-    read = filters_from({name.removeprefix("other_"): value for name, value in days.items()})
-    other = {**given, **{name: getattr(read, name.removeprefix("other_")) for name in days}}
+    readers = COMPARE_METRIC.options
+    other = {name: readers[name](value) for name in OTHER_FILTERS if (value := address.filters.get(name))}
     return panels_of_comparison(await data.metric("compare", address, **other))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
-from ga_pygame.collector.warehouse.filters import Filters, filters_from
+from ga_pygame.collector.warehouse.filters import BadFilter, Filters, filters_from
 from ga_pygame.collector.warehouse.intervals import FEW_PLAYERS, Mean, Share, difference_of, mean_of, share_of
 from ga_pygame.collector.warehouse.metrics.levels import LevelFigures, levels
 from ga_pygame.collector.warehouse.metrics.overview import filters_before, whole_period
@@ -228,7 +228,10 @@ def _reader_of_day(name: str) -> Any:
     """Return what reads a day from a text."""
 
     def read(text: str) -> datetime.date | None:
-        return getattr(filters_from({name: text}), name)  # type: ignore[no-any-return]
+        try:
+            return getattr(filters_from({name: text}), name)  # type: ignore[no-any-return]
+        except BadFilter as error:
+            raise BadFilter(f"other_{error}") from error
 
     return read
 
