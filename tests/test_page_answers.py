@@ -181,7 +181,7 @@ def test_findings_are_sentences_with_links() -> None:
 )
 def test_lengths_as_words(seconds: float, words: str) -> None:
     """Seconds, minutes, hours."""
-    assert overview.time_shown(seconds) == words
+    assert overview.length_shown(seconds) == words
 
 
 # --- Progression -----------------------------------------------------------------------------------------------

@@ -110,10 +110,10 @@ def _figure_shown(kind: str, value: float | None) -> str:
         return "–"  # noqa: RUF001 - no figure
     if kind == "share":
         return f"{percent_shown(value):g} %"
-    return time_shown(value) if kind == "seconds" else number_shown(value)
+    return length_shown(value) if kind == "seconds" else number_shown(value)
 
 
-def time_shown(seconds: float) -> str:
+def length_shown(seconds: float) -> str:
     """Format a length: seconds, minutes and seconds, or hours and minutes."""
     whole = round(seconds)
     if whole < 60:
