@@ -29,6 +29,7 @@ EXEMPT = {
     "clients.caller._IDLE_SECONDS": "a sleep that every call ends",
     "clients.caller._ANSWER_POLL_SECONDS": "how often a worker looks, no bound of what comes from outside",
     "collector.gameanalytics.routes._LIMITS": "a message with other bounds in it",
+    "collector.warehouse.metrics.finding_rules.RAGE_QUIT_SECONDS": "a definition",
     "delivery.outbox.salvage._INTEGER_BYTES": "SQLite's file format",
     "delivery.outbox.schema._FIXED_BYTES": "what a block takes beside its lines",
     "delivery.outbox.schema._LINE_BYTES": "what a line of a block takes beside its text",

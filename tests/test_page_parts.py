@@ -24,6 +24,7 @@ from ga_pygame.collector.page.panel_cache import PanelCache
 from ga_pygame.collector.page.view import csv_link, sheet_of_cells
 from ga_pygame.collector.storage import queries, store
 from ga_pygame.collector.tracebacks import place
+from ga_pygame.testing import ManualClock
 from tests.test_collector_store import KEY, design, put, submission
 
 # --- addresses -------------------------------------------------------------------------------------------------
@@ -197,7 +198,7 @@ def test_tabs_share_an_answer() -> None:
         return panels.Panels()
 
     async def story() -> None:
-        cache, address = PanelCache(), parse_address("view=a&build=1")
+        cache, address = PanelCache(ManualClock()), parse_address("view=a&build=1")
         await asyncio.gather(*(cache.answer(address, 1, ask) for _ in range(20)))
         assert len(asked) == 1
         await cache.answer(address, 2, ask)

@@ -113,7 +113,7 @@ def test_events_appear_as_they_arrive(collector: Collector, browser: Any) -> Non
 
 
 def test_sessions_and_levels(collector: Collector, browser: Any) -> None:
-    """Sessions show player, number, length and end; levels their starts, fails, completes, rate and attempts."""
+    """Sessions show player, number, length and end; levels their starts, completes, fails, abandons and rate."""
     browser.get(collector.url)
     second = "de305d54-75b4-431b-adb2-eb6b9e546015"
     collector.send(
@@ -132,11 +132,11 @@ def test_sessions_and_levels(collector: Collector, browser: Any) -> None:
     collector.send(event("session_end", length=120))
     until(browser, lambda: any("2:00|6|ended" in row for row in rows(browser, "sessions")))
     browser.find_element(By.LINK_TEXT, "Progression").click()
-    until(browser, lambda: rows(browser, "panel-levels") == ["forest:1|2|1|1|50 %|2"])
-    chart = until(browser, lambda: browser.find_element(By.CSS_SELECTOR, ".panel-levels .chart"))
-    assert "Starts, fails and completes" in until(browser, lambda: chart.get_attribute("aria-label"))
+    until(browser, lambda: rows(browser, "panel-outcomes") == ["forest:1|2|1|1|0|50 %|9 %|91 %"])
+    chart = until(browser, lambda: browser.find_element(By.CSS_SELECTOR, ".panel-outcomes .chart"))
+    assert "Completes, fails and abandons" in until(browser, lambda: chart.get_attribute("aria-label"))
     collector.send(event("progression", event_id="Start:forest:2"))
-    until(browser, lambda: rows(browser, "panel-levels")[1:] == ["forest:2|1|0|0|0 %|"])
+    until(browser, lambda: rows(browser, "panel-outcomes")[1:] == ["forest:2|1|0|0|1|0 %|0 %|79 %"])
 
 
 def test_what_a_game_sends_stays_text(collector: Collector, browser: Any) -> None:

@@ -83,6 +83,11 @@ FILTERS: dict[str, Filter] = {
     "field": Filter("custom field"),
     "steps": Filter("steps", longest=MAX_STEPS_CHARACTERS),
     "minutes": Filter("window in minutes", "number"),
+    "level": Filter("level"),
+    "other_build": Filter("other build"),
+    "other_ab_variant_id": Filter("other A/B variant"),
+    "other_since": Filter("other first day", "date"),
+    "other_until": Filter("other last day", "date"),
 }
 """All filters by their name in the address; those of an event's field have the name of the field."""
 
@@ -90,6 +95,8 @@ EVERY_EVENT = ("build", "platform", "custom_01", "custom_02", "custom_03", "ab_v
 """The filters that compare a field which every event carries."""
 METRIC_FILTERS = ("days", "since", "until", *EVERY_EVENT, "who")
 """The filters of all metrics."""
+OTHER_FILTERS = ("other_build", "other_ab_variant_id", "other_since", "other_until")
+"""The filters of the second side of a comparison."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,16 @@ ChartOptions = dict[str, Any]
 Values = Sequence[float | None]
 
 
-def line_chart(said: str, days: Sequence[str], series: Mapping[str, Values]) -> ChartOptions:
+def line_chart(
+    said: str, days: Sequence[str], series: Mapping[str, Values], *, dashed: Sequence[str] = ()
+) -> ChartOptions:
     """Draw values over time, a line for each series.
 
     Args:
         said: What the chart shows, for screen readers.
         days: The words below the horizontal axis.
         series: The values of each series, one a day; `None` leaves a gap.
+        dashed: The series with dashed lines, e.g. those of another time.
     """
     drawn = [
         {
@@ -38,7 +41,8 @@ def line_chart(said: str, days: Sequence[str], series: Mapping[str, Values]) -> 
             "name": short(name, MAX_LABEL),
             "data": list(values),
             "symbol": "circle",
-            "showSymbol": len(days) < 40,
+            "showSymbol": len(days) <= 48,  # else a value between two gaps is not seen
+            **({"lineStyle": {"type": "dashed"}} if name in dashed else {}),
         }
         for name, values in series.items()
     ]
@@ -74,10 +78,14 @@ def bar_chart(
     return _plot(said, drawn, {"xAxis": _names_axis(shown), "yAxis": _number_axis()})
 
 
+Interval = tuple[float, float, float]
+"""Lower bound, share and upper bound, each from 0 to 1."""
+
+
 def interval_chart(
-    said: str, names: Sequence[str], shares: Sequence[tuple[float, float, float]], *, grey: Sequence[bool]
+    said: str, names: Sequence[str], shares: Sequence[Interval], *, grey: Sequence[bool]
 ) -> ChartOptions:
-    """Draw shares (0 to 1) with their intervals, in percent.
+    """Draw shares with their intervals, in percent.
 
     Args:
         said: What the chart shows, for screen readers.
@@ -85,13 +93,40 @@ def interval_chart(
         shares: Lower bound, share and upper bound of each.
         grey: Whether a share rests on too few players.
     """
-    boxes = []
-    for (low, share, high), weak in zip(shares[:MAX_BARS_SHOWN], grey, strict=False):
-        colour = "var(--soft)" if weak else _SERIES[0]
-        at = [_percent(low), _percent(low), _percent(share), _percent(high), _percent(high)]
-        boxes.append({"value": at, "itemStyle": {"color": "var(--chip)", "borderColor": colour, "borderWidth": 2}})
-    drawn = [{"type": "boxplot", "data": boxes, "boxWidth": [6, 18]}]
-    axis = {**_number_axis(), "min": 0, "max": 100}
+    boxes = [
+        _interval_box(one, "var(--soft)" if weak else _SERIES[0])
+        for one, weak in zip(shares[:MAX_BARS_SHOWN], grey, strict=False)
+    ]
+    return _interval_plot(said, names, [{"data": boxes, "boxWidth": [6, 18]}])
+
+
+def compared_chart(said: str, names: Sequence[str], sides: Mapping[str, Sequence[Interval | None]]) -> ChartOptions:
+    """Draw the shares of several sides with their intervals beside each other, in percent.
+
+    Args:
+        said: What the chart shows, for screen readers.
+        names: The categories, in order.
+        sides: The shares of each side, one a category; `None` leaves a gap.
+    """
+    drawn = []
+    for number, (name, shares) in enumerate(sides.items()):
+        boxes = [
+            {"value": []} if one is None else _interval_box(one, _SERIES[number]) for one in shares[:MAX_BARS_SHOWN]
+        ]
+        look = {"color": _SERIES[number], "borderColor": _SERIES[number]}
+        drawn.append({"name": short(name, MAX_LABEL), "data": boxes, "boxWidth": [4, 14], "itemStyle": look})
+    return _interval_plot(said, names, drawn)
+
+
+def _interval_box(interval: Interval, colour: str) -> dict[str, Any]:
+    low, share, high = map(_percent, interval)
+    look = {"color": "var(--chip)", "borderColor": colour, "borderWidth": 2}
+    return {"value": [low, low, share, high, high], "itemStyle": look}
+
+
+def _interval_plot(said: str, names: Sequence[str], series: Sequence[dict[str, Any]]) -> ChartOptions:
+    axis = {**_number_axis(), "min": 0, "max": 100, "axisLabel": {**_SOFT, "formatter": "{value} %"}}
+    drawn = [{"type": "boxplot", **one} for one in series]
     return _plot(said, drawn, {"xAxis": _names_axis(names[:MAX_BARS_SHOWN]), "yAxis": axis})
 
 
@@ -100,22 +135,28 @@ def funnel_chart(said: str, steps: Sequence[tuple[str, int]]) -> ChartOptions:
     return bar_chart(said, [name for name, _ in steps], {"players": [count for _, count in steps]}, lying=True)
 
 
-def heat_chart(said: str, columns: Sequence[str], lines: Sequence[tuple[str, Values]]) -> ChartOptions:
+def heat_chart(
+    said: str, columns: Sequence[str], lines: Sequence[tuple[str, Values]], *, grey: Sequence[bool] = ()
+) -> ChartOptions:
     """Draw shares (0 to 1) as a table of colours, in percent, e.g. the triangle of retention.
 
     Args:
         said: What the chart shows, for screen readers.
         columns: The names of the columns.
         lines: Name and values of each line, the first one on top; `None` stays empty.
+        grey: Whether a line rests on too few players; none does if it is empty.
     """
-    data = [
-        [column, line, _percent(value)]
+    weak = {line for line, one in enumerate(grey) if one}
+    data: list[Any] = [
+        {"value": [column, line, _percent(value)], "label": _SOFT, "itemStyle": {"color": "var(--chip)"}}
+        if line in weak
+        else [column, line, _percent(value)]
         for line, (_, values) in enumerate(lines)
         for column, value in enumerate(values)
         if value is not None
     ]
     label = {"show": True, "formatter": "{@[2]}", "color": "var(--text)"}
-    drawn = [{"type": "heatmap", "data": data, "label": label}]
+    drawn = [{"type": "heatmap", "data": data, "label": label, "labelLayout": {"hideOverlap": True}}]
     scale = {"min": 0, "max": 100, "show": False, "inRange": {"color": ["rgba(36,96,200,0.05)", "rgba(36,96,200,0.6)"]}}
     axes = {
         "xAxis": {**_names_axis(columns), "position": "top"},

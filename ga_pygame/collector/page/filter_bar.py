@@ -17,10 +17,12 @@ from ga_pygame.collector.page.tables import box, label
 _ALWAYS_SEEN = (
     "days",
     "build",
+    "other_build",
     "platform",
     "search",
     "user_id",
     "who",
+    "level",
     "session_id",
     "text",
     "event_id",

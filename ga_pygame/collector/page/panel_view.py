@@ -15,11 +15,24 @@ from nicegui import ui
 from ga_pygame import clock
 from ga_pygame.collector.page.address import PageAddress
 from ga_pygame.collector.page.elements import anchor, csv_anchor, focus_on
-from ga_pygame.collector.page.panels import MAX_PANEL_ROWS_SHOWN, Panel, Panels, Sheet, lines_shown, rows_of_sheet
+from ga_pygame.collector.page.panel_heads import NoteList, TileRow
+from ga_pygame.collector.page.panels import (
+    MAX_PANEL_ROWS_SHOWN,
+    Panel,
+    Panels,
+    Sheet,
+    lines_shown,
+    projection_words,
+    rows_of_sheet,
+)
 from ga_pygame.collector.page.snapshots import Snapshot, Snapshots
 from ga_pygame.collector.page.tables import Card, LiveTable, TableCache, box, code, heading, label
 from ga_pygame.collector.page.view import Frame, View, csv_link
+from ga_pygame.collector.warehouse.filters import BadFilter
 
+PIXELS_OF_A_LINE = 26
+PIXELS_AROUND_A_CHART = 80
+"""Height of a chart whose lines stand below each other."""
 SECONDS_PER_REFRESH = 4.0
 """Time between two reads of an open view's panels, if something has changed."""
 
@@ -60,6 +73,7 @@ class _OpenPanels:
         self._charts: dict[str, ui.echart] = {}
         self._texts: dict[str, ui.label] = {}
         self._steps: dict[str, list[ui.element]] = {}
+        self._heads: dict[str, tuple[TileRow, NoteList]] = {}
         self._tables: dict[str, Card] = {}
         self._rows = TableCache()
         self._status = label("hint", "reading …").props('role="status"')
@@ -83,15 +97,20 @@ class _OpenPanels:
         data, address = self._frame.data, self._frame.address
         self._is_asking, self._asked_at, self._changes = True, self._clock.monotonic(), data.snapshot.changes
         try:
-            found = await data.panels.answer(address, self._changes, lambda: self._ask(data, address))
+            asked = data.snapshot.changes
+            found, self._changes = await data.panels.answer(address, asked, lambda: self._ask(data, address))
+        except BadFilter as error:
+            self._status.set_text(f"This address cannot be read: {error}.")
+            return
         except Exception:
             self._status.set_text("These figures cannot be read now; the terminal of the collector says why.")
             raise
         finally:
             self._is_asking = False
         if address == self._frame.address:  # not if the filters were changed meanwhile
-            self._status.set_text("")
+            self._status.set_text(projection_words(data.progress))
             self._show(found, address)
+            self._frame.offer(found.choices or await data.choices())
 
     def _show(self, found: Panels, address: PageAddress) -> None:
         shape: list[tuple[object, ...]] = [
@@ -102,6 +121,7 @@ class _OpenPanels:
                 panel.counted,
                 panel.chart is None,
                 not panel.sheet.rows,
+                panel.lines,
                 _kept_parts(panel),
             )
             for panel in found.panels
@@ -113,13 +133,15 @@ class _OpenPanels:
             self._show_parts(panel)
             if not panel.sheet.rows:
                 continue
+            tiles, notes = self._heads[panel.name]
+            tiles.show(panel.tiles)
+            notes.show(panel.notes)
             chart = self._charts.get(panel.name)
             if chart is not None and panel.chart is not None and chart.options != panel.chart:
                 chart.options.clear()
                 chart.options.update(panel.chart)
                 chart.update()
             self._rows.show(self._tables[panel.name], rows_of_sheet(panel.sheet, panel.links))
-        self._frame.offer(found.choices)
 
     def _show_parts(self, panel: Panel) -> None:
         """Change what a panel has built, so that a person keeps the focus while events come in."""
@@ -131,7 +153,7 @@ class _OpenPanels:
             self._texts[panel.name].set_text(lines_shown(panel.text))
 
     def _build(self, found: Panels, address: PageAddress) -> None:
-        self._charts, self._tables, self._rows = {}, {}, TableCache()
+        self._charts, self._heads, self._tables, self._rows = {}, {}, {}, TableCache()
         self._texts, self._steps = {}, {}
         self._box.clear()
         with self._box:
@@ -159,10 +181,14 @@ class _OpenPanels:
             return
         if panel.text:
             self._texts[panel.name] = code(lines_shown(panel.text))
-        if panel.chart is None:
+        self._heads[panel.name] = (TileRow(), NoteList())
+        if panel.chart is not None:
+            chart = self._charts[panel.name] = ui.echart(dict(panel.chart), renderer="svg").classes("chart")
+            if panel.lines:
+                chart.style(f"height: {PIXELS_AROUND_A_CHART + PIXELS_OF_A_LINE * panel.lines}px")
+        elif not (panel.tiles or panel.notes):
             self._build_table(panel)
             return
-        self._charts[panel.name] = ui.echart(dict(panel.chart), renderer="svg").classes("chart")
         with ui.element("details"):
             label("", f"{panel.title} as a table", tag="summary")
             self._build_table(panel)

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_type_hints
 from ga_pygame.collector.csv_text import CsvCell, csv_text
 from ga_pygame.collector.page.rows import MAX_WORDS, TableRow, short
 from ga_pygame.collector.plain_text import visible
+from ga_pygame.collector.warehouse.projector import Progress
 
 MAX_PANEL_ROWS_SHOWN = 300
 """Rows of a panel's table on the page; all of them are in its CSV."""
@@ -41,6 +42,36 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
+class Tile:
+    """A figure that is shown large.
+
+    Attributes:
+        label: What it is.
+        value: The figure as it is shown.
+        hint: What stands below it, e.g. the figure of the period before.
+    """
+
+    label: str
+    value: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence with a link to the view that shows more.
+
+    Attributes:
+        sentence: The sentence.
+        words: The words of the link.
+        target: The link, within the page.
+    """
+
+    sentence: str
+    words: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """One question of a view with its answer.
 
@@ -56,6 +87,9 @@ class Panel:
         text: Lines of a game that are shown whole above the table, e.g. a traceback.
         steps: Words and link of each further step, e.g. to older events.
         is_opened: Whether a person has opened it by a link, so that it gets the focus.
+        tiles: Figures that are shown large, above the chart.
+        notes: Sentences that are shown in a list, above the chart.
+        lines: Lines of the chart that need room below each other, e.g. bars that lie; 0 for a chart of usual height.
     """
 
     name: str
@@ -69,6 +103,9 @@ class Panel:
     text: str = ""
     steps: tuple[tuple[str, str], ...] = ()
     is_opened: bool = False
+    tiles: tuple[Tile, ...] = ()
+    notes: tuple[Note, ...] = ()
+    lines: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +121,7 @@ def sheet_of_tuples(row: type[Any], rows: Sequence[Sequence[Any]]) -> Sheet:
 
     Args:
         row: The type of the rows, a `NamedTuple`: its names become the columns, its types how these are shown. Shares
-            are the names that end with `rate`, `low`, `high`, `share` or `off`.
+            are the names that end with `rate`, `low`, `high`, `share` or `off`, and those in `_SHARES_BY_NAME`.
         rows: The rows.
     """
     columns = tuple(
@@ -94,13 +131,14 @@ def sheet_of_tuples(row: type[Any], rows: Sequence[Sequence[Any]]) -> Sheet:
 
 
 def _column_kind(name: str, type_of: Any) -> str:
-    if name.rpartition("_")[2] in _SHARES:
+    if name.rpartition("_")[2] in _SHARES or name in _SHARES_BY_NAME:
         return "share"
     kinds = {type_of, *get_args(type_of)} - {type(None)}
     return "number" if kinds & {int, float} else "text"
 
 
 _SHARES = ("rate", "low", "high", "share", "off")
+_SHARES_BY_NAME = ("retention", "crash_free_sessions")
 
 
 def _csv_cell(value: Any) -> CsvCell:
@@ -134,10 +172,16 @@ def cell_shown(kind: str, value: CsvCell) -> CsvCell:
     if value is None or kind == "moment":
         return value if kind in ("moment", "share") else ""
     if kind == "share" and isinstance(value, int | float):
-        return round(100 * value)
+        return percent_shown(value)
     if isinstance(value, bool | str):
         return short(value, MAX_WORDS)
     return number_shown(value)
+
+
+def percent_shown(share: float) -> float:
+    """Return a share in percent: whole, but with a decimal next to 0 and 100, where whole ones would hide it."""
+    percent = 100 * share
+    return round(percent) if 1 <= percent <= 99 else round(percent, 1)
 
 
 def number_shown(value: float) -> str:
@@ -145,3 +189,13 @@ def number_shown(value: float) -> str:
     if isinstance(value, int) or value == round(value):
         return f"{value:,.0f}"
     return f"{value:,.2f}"
+
+
+def projection_words(progress: Progress) -> str:
+    """Return what to say if some events are not in the figures yet, or never will be."""
+    said = []
+    if progress.done < progress.all:
+        said.append(f"{progress.done:,} of {progress.all:,} events are in these figures; the others are being read.")
+    if progress.left_out:
+        said.append(f"{progress.left_out:,} events could not be read and are left out.")
+    return " ".join(said)

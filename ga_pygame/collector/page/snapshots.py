@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any, TypeVar
 
 from ga_pygame import clock
@@ -26,8 +27,9 @@ from ga_pygame.collector.storage.queries import MAX_LIVE_COUNTED, Queries
 from ga_pygame.collector.storage.reading import connect_to_read
 from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.troubles import Trouble, Troubles
-from ga_pygame.collector.warehouse.filters import filters_from
+from ga_pygame.collector.warehouse.filters import Filters, filters_from
 from ga_pygame.collector.warehouse.metrics import METRICS
+from ga_pygame.collector.warehouse.projector import Progress
 from ga_pygame.collector.warehouse.running import Warehouse
 
 SECONDS_PER_LOOK = 0.4
@@ -85,13 +87,13 @@ class Snapshots:
 
     def __init__(self, store: Store, rules: Rules, troubles: Troubles, warehouse: Warehouse) -> None:
         self.snapshot = Snapshot()
-        self.panels = PanelCache()
         self._store = store
         self._rules = rules
         self._warehouse = warehouse
         self._projection = 0
         self._troubles = troubles
         self._clock = clock.SystemClock()
+        self.panels = PanelCache(self._clock)
         self._feeds: dict[FeedKey, Feed] = {}
         self._totals: deque[tuple[float, int]] = deque()
         self._version = -1
@@ -101,6 +103,7 @@ class Snapshots:
         self._looking = asyncio.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-page")
         self._metrics_pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-metrics")
+        self._choices: tuple[int, Mapping[str, tuple[str, ...]]] = (-1, {})
         self._queries: Queries | None = None
         self._reader: sqlite3.Connection | None = None
 
@@ -120,12 +123,35 @@ class Snapshots:
             address: The view's address.
             options: The metric's own parameters.
         """
+        filters = self.filters(address)
+        return await self._ask_warehouse(lambda: self._warehouse.answer(METRICS[name], filters, options))
 
-        def answer() -> list[Any]:
-            filters = filters_from(metric_filters(address, self._warehouse.today()))
-            return self._warehouse.answer(METRICS[name], filters, options)
+    def today(self) -> date:
+        """Return the calendar day of the metrics."""
+        return self._warehouse.today()
 
-        return await asyncio.get_running_loop().run_in_executor(self._metrics_pool, answer)
+    def filters(self, address: PageAddress) -> Filters:
+        """Return the filters of an address as the metrics know them.
+
+        Raises:
+            BadFilter: A filter cannot be read.
+        """
+        return filters_from(metric_filters(address, self.today()))
+
+    @property
+    def progress(self) -> Progress:
+        """How many events the metrics count."""
+        return self._warehouse.progress
+
+    async def choices(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the values that occur, by the filter for them; asked anew if the file has changed."""
+        changes = self.snapshot.changes
+        if self._choices[0] != changes:
+            self._choices = changes, await self._ask_warehouse(self._warehouse.choices)
+        return self._choices[1]
+
+    async def _ask_warehouse(self, question: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._metrics_pool, question)
 
     def close(self) -> None:
         """Close the file after the present read."""

@@ -62,7 +62,7 @@ class Filters:
         if self.user_id is not None:
             parts.append("player IN (SELECT player FROM players WHERE user_id = $user_id)")
             values["user_id"] = self.user_id
-        own = {name: value for name in _OF_CONTEXTS if (value := getattr(self, name)) is not None}
+        own = {name: value for name in OF_CONTEXTS if (value := getattr(self, name)) is not None}
         conditions = [f"{name} = ${name}" for name in own]
         if self.who:
             own["who"] = list(self.who)
@@ -72,7 +72,8 @@ class Filters:
         return " AND ".join(parts) or "true", {**values, **own}
 
 
-_OF_CONTEXTS = ("build", "platform", "custom_01", "custom_02", "custom_03", "ab_variant_id")
+OF_CONTEXTS = ("build", "platform", "custom_01", "custom_02", "custom_03", "ab_variant_id")
+"""The filters that compare a column of `contexts`."""
 
 
 def filters_from(query: Mapping[str, str]) -> Filters:

@@ -30,6 +30,56 @@ def share_of(number: int, all_of_them: int) -> Share:
     return Share(rate, max(0.0, middle - half), min(1.0, middle + half))
 
 
+class Mean(NamedTuple):
+    """A mean with its interval of 95 %; `None` if nothing was counted, and the interval if there is one value only."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+def mean_of(total: float, squares: float, n: int) -> Mean:
+    """Compute a mean and its interval from sums.
+
+    Args:
+        total: The sum of the values.
+        squares: The sum of their squares.
+        n: How many there are.
+
+    Source: the normal approximation, mean ± 1.96 standard errors.
+    """
+    if not n:
+        return Mean(None, None, None)
+    mean = total / n
+    if n == 1:
+        return Mean(mean, None, None)
+    half = _Z * sqrt(max(0.0, squares - n * mean**2) / (n - 1) / n)
+    return Mean(mean, mean - half, mean + half)
+
+
+class Difference(NamedTuple):
+    """A difference with its interval of 95 %; `None` if one of the two is unknown."""
+
+    difference: float | None
+    low: float | None
+    high: float | None
+
+
+def difference_of(first: Share | Mean, second: Share | Mean) -> Difference:
+    """Compute the first minus the second, and the interval of this difference from the two intervals.
+
+    Source: Newcombe 1998, method 10 (shares); Zou and Donner 2008, MOVER (the same for others).
+    """
+    (one, low_one, high_one), (two, low_two, high_two) = first, second
+    if one is None or two is None:
+        return Difference(None, None, None)
+    if low_one is None or high_one is None or low_two is None or high_two is None:
+        return Difference(one - two, None, None)
+    below = sqrt((one - low_one) ** 2 + (high_two - two) ** 2)
+    above = sqrt((high_one - one) ** 2 + (two - low_two) ** 2)
+    return Difference(one - two, one - two - below, one - two + above)
+
+
 def percentile(counts: Mapping[int, int], part: float) -> float | None:
     """Compute a percentile of whole numbers, interpolated between two neighbours; `None` if there are none.
 

@@ -15,6 +15,7 @@ from ga_pygame.collector.storage.reading import Reader
 from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.teller import Tell
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric, answer_metric
+from ga_pygame.collector.warehouse.choices import filter_choices
 from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.projector import SECONDS_AFTER_TROUBLE, Progress, Projector
@@ -68,6 +69,14 @@ class Warehouse:
         """
         today = self.today()
         return self._database.ask(lambda cursor: answer_metric(Question(cursor, filters, today), metric, options or {}))
+
+    def choices(self) -> dict[str, tuple[str, ...]]:
+        """Return the values that occur, by the filter for them; any thread may ask.
+
+        Raises:
+            NotReady: The file is not open.
+        """
+        return self._database.ask(filter_choices)
 
     def close(self) -> None:
         """End the thread and close the files; what is not projected yet is projected at the next start."""

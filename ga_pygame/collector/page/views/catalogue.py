@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ga_pygame.collector.page.view import View
+from ga_pygame.collector.page.views.compare import COMPARE_VIEW
 from ga_pygame.collector.page.views.configs import CONFIGS_VIEW
 from ga_pygame.collector.page.views.design import DESIGN_VIEW
 from ga_pygame.collector.page.views.economy import ECONOMY_VIEW
@@ -11,15 +12,19 @@ from ga_pygame.collector.page.views.funnel import FUNNEL_VIEW
 from ga_pygame.collector.page.views.health import HEALTH_VIEW
 from ga_pygame.collector.page.views.live import LIVE_VIEW
 from ga_pygame.collector.page.views.money import MONEY_VIEW
+from ga_pygame.collector.page.views.overview import OVERVIEW_VIEW
 from ga_pygame.collector.page.views.players import PLAYERS_VIEW
 from ga_pygame.collector.page.views.progression import PROGRESSION_VIEW
+from ga_pygame.collector.page.views.retention import RETENTION_VIEW
 from ga_pygame.collector.page.views.services import POGR_VIEW, TROPHY_VIEW
 
 VIEWS: dict[str, View] = {
     view.name: view
     for view in (
         LIVE_VIEW,
+        OVERVIEW_VIEW,
         PROGRESSION_VIEW,
+        RETENTION_VIEW,
         ECONOMY_VIEW,
         MONEY_VIEW,
         DESIGN_VIEW,
@@ -27,6 +32,7 @@ VIEWS: dict[str, View] = {
         ERRORS_VIEW,
         HEALTH_VIEW,
         PLAYERS_VIEW,
+        COMPARE_VIEW,
         POGR_VIEW,
         TROPHY_VIEW,
         CONFIGS_VIEW,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ga_pygame.collector.warehouse.asking import WarehouseMetric
 from ga_pygame.collector.warehouse.metrics.attempts import ATTEMPTS_METRIC
+from ga_pygame.collector.warehouse.metrics.compare import COMPARE_METRIC
 from ga_pygame.collector.warehouse.metrics.design import DESIGN_METRIC
 from ga_pygame.collector.warehouse.metrics.design_fields import DESIGN_FIELDS_METRIC, FIELD_NAMES_METRIC
 from ga_pygame.collector.warehouse.metrics.design_values import DESIGN_VALUES_METRIC
@@ -11,8 +12,10 @@ from ga_pygame.collector.warehouse.metrics.economy import ECONOMY_METRIC
 from ga_pygame.collector.warehouse.metrics.economy_days import ECONOMY_DAYS_METRIC
 from ga_pygame.collector.warehouse.metrics.errors import ERRORS_METRIC
 from ga_pygame.collector.warehouse.metrics.event_ids import EVENT_IDS_METRIC
+from ga_pygame.collector.warehouse.metrics.findings import FINDINGS_METRIC
 from ga_pygame.collector.warehouse.metrics.funnel import FUNNEL_METRIC
 from ga_pygame.collector.warehouse.metrics.health import HEALTH_METRIC
+from ga_pygame.collector.warehouse.metrics.level_histogram import LEVEL_HISTOGRAM_METRIC
 from ga_pygame.collector.warehouse.metrics.levels import LEVELS_METRIC
 from ga_pygame.collector.warehouse.metrics.money import MONEY_METRIC
 from ga_pygame.collector.warehouse.metrics.money_days import MONEY_DAYS_METRIC
@@ -28,7 +31,6 @@ METRICS: dict[str, WarehouseMetric] = {
         OVERVIEW_METRIC,
         LEVELS_METRIC,
         ATTEMPTS_METRIC,
-        RETENTION_METRIC,
         ECONOMY_METRIC,
         ECONOMY_DAYS_METRIC,
         MONEY_METRIC,
@@ -45,6 +47,10 @@ METRICS: dict[str, WarehouseMetric] = {
         HEALTH_METRIC,
         PLAYERS_METRIC,
         TIMELINE_METRIC,
+        LEVEL_HISTOGRAM_METRIC,
+        RETENTION_METRIC,
+        FINDINGS_METRIC,
+        COMPARE_METRIC,
     )
 }
 """All metrics by name."""

@@ -32,6 +32,7 @@ class LevelFigures(NamedTuple):
         median_attempts: The median over players of the attempts until they completed it.
         p90_attempts: The 90th percentile of the same.
         median_seconds: The median time of an attempt that failed or completed.
+        p90_seconds: The 90th percentile of the same.
         mean_score: The mean score of the completes.
         is_few: Fewer than 20 players: the shares say little.
     """
@@ -56,6 +57,7 @@ class LevelFigures(NamedTuple):
     median_attempts: float | None
     p90_attempts: float | None
     median_seconds: float | None
+    p90_seconds: float | None
     mean_score: float | None
     is_few: bool
 
@@ -71,7 +73,8 @@ def levels(question: Question) -> list[LevelFigures]:
 
 
 def _figures(row: Sequence[Any], next_level: str, needed: dict[int, int]) -> LevelFigures:
-    level, starts, fails, completes, abandons, players, completers, went_on, median_seconds, mean_score = row
+    level, starts, fails, completes, abandons, players, completers, went_on, *measured = row
+    median_seconds, p90_seconds, mean_score = measured
     by_attempts = share_of(completes, fails + completes + abandons)
     by_players = share_of(completers, players)
     left_after = completers - went_on if next_level else 0
@@ -96,6 +99,7 @@ def _figures(row: Sequence[Any], next_level: str, needed: dict[int, int]) -> Lev
         median_attempts=percentile(needed, 0.5),
         p90_attempts=percentile(needed, 0.9),
         median_seconds=median_seconds,
+        p90_seconds=p90_seconds,
         mean_score=mean_score,
         is_few=players < FEW_PLAYERS,
     )

@@ -34,11 +34,12 @@ played AS (
     FROM visits GROUP BY name_key
 ),
 measured AS (
-    SELECT name_key, median(seconds) AS median_seconds, avgIf(score, status = 'Complete') AS mean_score
+    SELECT name_key, median(seconds) AS median_seconds, p90(seconds) AS p90_seconds,
+        avgIf(score, status = 'Complete') AS mean_score
     FROM steps GROUP BY name_key
 )
 SELECT name AS level, starts, fails, completes, abandons, players, completers, coalesce(went_on, 0) AS went_on,
-    median_seconds, mean_score
+    median_seconds, p90_seconds, mean_score
 FROM places
     JOIN played ON played.name_key = places.name_key
     JOIN measured ON measured.name_key = places.name_key

@@ -53,7 +53,9 @@ class OverviewRow(NamedTuple):
 
 
 def overview(question: Question, bucket: str = "day") -> list[OverviewRow]:
-    """Count players and sessions: the whole period, the one before if it has a first day, then each day or hour.
+    """Count players and sessions: the whole period, the one before, each day or hour of the first, then of the second.
+
+    There is a period before only if the filters have a first day.
 
     Args:
         question: The question.
@@ -61,8 +63,13 @@ def overview(question: Question, bucket: str = "day") -> list[OverviewRow]:
     """
     rows = _counts(question, question.filters, NOW, by_hour=bucket == "hour")
     earlier = filters_before(question.filters, question.today)
-    before = _counts(question, earlier, BEFORE, by_hour=False)[:1] if earlier is not None else []
-    return [*rows[:1], *before, *rows[1:]]
+    before = _counts(question, earlier, BEFORE, by_hour=bucket == "hour") if earlier is not None else []
+    return [*rows[:1], *before[:1], *rows[1:], *before[1:]]
+
+
+def whole_period(question: Question) -> OverviewRow:
+    """Count players and sessions of the whole period."""
+    return _counts(question, question.filters, NOW, by_hour=False)[0]
 
 
 def filters_before(filters: Filters, today: datetime.date) -> Filters | None:

@@ -1,0 +1,25 @@
+-- Rage quits: sessions that end within 20 seconds of a Fail, by the level of that Fail.
+-- Counted are the Fails in the range in sessions with a session_end. Fails within the second of the end are left out:
+-- trackers add one for an attempt that is open when the player leaves, which is no reaction to a Fail. A session has one
+-- rage quit at most: after its last Fail.
+-- Source: Glitchless (quit within 20 s after a fail).
+WITH fails AS (
+    SELECT player, session, name_key, client_ts FROM events
+    WHERE category = 'progression' AND status = 'Fail' AND player IS NOT NULL AND session IS NOT NULL AND {filters}
+),
+timed AS (
+    SELECT fails.player AS player, fails.session AS session, name_key, client_ts,
+        date_diff('second', client_ts, last_at) AS seconds_left
+    FROM fails JOIN sessions ON sessions.session = fails.session WHERE length IS NOT NULL
+),
+failed AS (
+    SELECT name_key, count(*) AS fails, uniqExact(player) AS players FROM timed WHERE seconds_left >= 1 GROUP BY name_key
+),
+lasts AS (
+    SELECT session, argMax(name_key, client_ts) AS name_key FROM timed
+    WHERE seconds_left >= 1 AND seconds_left <= $seconds GROUP BY session
+),
+quits AS (SELECT name_key, count(*) AS rage_quits FROM lasts GROUP BY name_key)
+SELECT name AS level, fails, players, coalesce(rage_quits, 0) AS rage_quits
+FROM failed JOIN names ON names.name_key = failed.name_key LEFT JOIN quits ON quits.name_key = failed.name_key
+ORDER BY name
