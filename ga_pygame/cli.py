@@ -1,18 +1,21 @@
-"""The command line: `python -m ga_pygame collect` and `export`."""
+"""The command line: the options of `python -m ga_pygame`. Its commands are in `collector/server.py` and `tools/`."""
 
 from __future__ import annotations
 
 import argparse
-import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ga_pygame import __version__
 
-_EXTRA = {"duckdb", "starlette", "uvicorn", "msgspec", "nicegui", "tomli"}
+if TYPE_CHECKING:
+    from ga_pygame.tools import sources
+
+_EXTRA = {"duckdb", "jinja2", "msgspec", "nicegui", "rich", "starlette", "tomli", "tomlkit", "uvicorn"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,6 +98,12 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
         default="UTC",
         help="the time zone of the metrics' calendar days, e.g. Europe/Berlin (default: %(default)s)",
     )
+    collect.add_argument(
+        "--retention",
+        metavar="DAYS",
+        type=_days,
+        help="remove events this many days after they arrived; counts of players stay right (default: keep all)",
+    )
     collect.add_argument("--no-page", action="store_true", help="run without the page")
 
     emulators = collect.add_argument_group("POGR and Trophy")
@@ -130,22 +139,126 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
         help="accept POGR's unknown tags and wrong times with a note; let Trophy's concurrent events wait",
     )
 
-    export = commands.add_parser(
-        "export",
-        help="print the events that a collector has stored, one JSON object a line",
-        description="Print stored events as they were sent, in order of arrival; the collector may be running.",
+    tools = {
+        name: commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}. {more}")
+        for name, (summary, more) in _TOOLS.items()
+    }
+    for name, tool in tools.items():
+        _add_where(tool)
+        if name not in ("import", "forget"):
+            _add_filters(tool)
+    _add_own_options(tools)
+    return parser, {"collect": collect, **tools}
+
+
+_EITHER = "A running collector is asked; without one its file is read."
+_TOOLS = {
+    "stats": ("print the most important figures: players, sessions, levels", _EITHER),
+    "report": ("write the page's figures into one HTML file that needs no network", _EITHER),
+    "export": (
+        "write the stored events, or the rows of a metric, as JSON lines, CSV or Parquet",
+        "Events are read from the file, in order of arrival; the collector may be running.",
+    ),
+    "import": (
+        "take events from files of JSON lines, e.g. of the destination JsonLines or of an export",
+        "They are checked like those of a game; those that are stored already are left out.",
+    ),
+    "forget": (
+        "remove all that is stored of a player",
+        "From the log, the metrics, the rejected events and POGR's and Trophy's emulators, down to the files' bytes.",
+    ),
+}
+"""What each tool does, in a line and more."""
+
+
+def _add_where(tool: argparse.ArgumentParser) -> None:
+    where = tool.add_argument_group("which collector")
+    where.add_argument("--db", metavar="FILE", type=Path, help="read or write this file of a collector")
+    where.add_argument(
+        "--url", help="ask the collector at this address, as it printed it; beyond loopback with its ?token=…"
     )
-    export.add_argument(
-        "--db", metavar="FILE", type=Path, help="the collector's file (default: the one of the collector on --port)"
-    )
-    export.add_argument(
+    where.add_argument(
         "--port",
         type=_port,
         default=8420,
-        help="whose default file to read, if --db is not given (default: %(default)s)",
+        help="without --db and --url: the collector on this port, or its default file (default: %(default)s)",
     )
-    export.add_argument("--rejected", action="store_true", help="print the rejected ones, with the broken rules")
-    return parser, {"collect": collect, "export": export}
+    where.add_argument(
+        "--timezone",
+        metavar="ZONE",
+        type=_zone,
+        default="UTC",
+        help="the time zone of calendar days if a file is read; a collector has its own (default: %(default)s)",
+    )
+
+
+def _add_filters(tool: argparse.ArgumentParser) -> None:
+    filters = tool.add_argument_group("filters")
+    for name, (metavar, what) in _FILTER_OPTIONS.items():
+        option = f"--{name.replace('_', '-')}"
+        filters.add_argument(option, metavar=metavar, dest=f"filter_{name}", help=what)
+
+
+_FILTER_OPTIONS = {
+    "since": ("DAY", "first day, e.g. 2026-01-31"),
+    "until": ("DAY", "last day"),
+    "game": ("KEY", "events of the game with this key"),
+    "build": ("BUILD", "events of this build"),
+    "platform": ("NAME", "events of this platform, e.g. windows"),
+    "custom_01": ("VALUE", "events with this first dimension"),
+    "custom_02": ("VALUE", "events with this second dimension"),
+    "custom_03": ("VALUE", "events with this third dimension"),
+    "ab_variant_id": ("VARIANT", "events of this variant of the A/B test"),
+    "user_id": ("ID", "events of this player"),
+    "who": ("WHO", "player, developer, bot, or some joined by commas (default: players, once there are any)"),
+}
+"""The filters of metrics; see `collector/warehouse/filters.py`."""
+
+
+def _add_own_options(tools: Mapping[str, argparse.ArgumentParser]) -> None:
+    for name, what in (
+        ("stats", "print all of it as JSON"),
+        ("report", "write all rows of all metrics as JSON instead"),
+    ):
+        tools[name].add_argument("--json", action="store_true", help=what)
+    for name in ("report", "export"):
+        tools[name].add_argument("-o", "--output", metavar="FILE", type=Path, help="the file to write")
+    export = tools["export"]
+    form = export.add_mutually_exclusive_group()
+    for one, what in (
+        ("jsonl", "a JSON object a line; events as they were sent (the default)"),
+        ("csv", "CSV without formulas; an event a row, with the columns of the metrics' tables"),
+        ("parquet", "Parquet, with the same columns; needs -o"),
+    ):
+        form.add_argument(f"--{one}", dest="form", action="store_const", const=one, default="jsonl", help=what)
+    export.add_argument("--metric", metavar="NAME", help="the rows of a metric, e.g. levels, instead of events")
+    export.add_argument(
+        "--option",
+        metavar="NAME=VALUE",
+        action="append",
+        type=_pair,
+        default=[],
+        help="an option of the metric, e.g. bucket=hour, repeatable",
+    )
+    export.add_argument("--rejected", action="store_true", help="the rejected events, with the broken rules")
+    tools["import"].add_argument("files", metavar="FILE", nargs="+", type=Path, help="a file of JSON lines")
+    tools["import"].add_argument(
+        "--game", metavar="KEY", default="", help="the key of the events' game (default: the collector's only one)"
+    )
+    tools["forget"].add_argument("--user", metavar="ID", required=True, help="the player's id, as the page shows it")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError("must be NAME=VALUE")
+    return name, value
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) <= 5 and int(text)):
+        raise argparse.ArgumentTypeError("must be a whole number of days from 1")
+    return int(text)
 
 
 def _zone(text: str) -> str:
@@ -178,21 +291,6 @@ def _open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _print_lines(lines: Iterable[bytes]) -> int:
-    """Print lines of UTF-8 and return the exit code. It is no failure if the reader closed the pipe (`| head`)."""
-    out = sys.stdout.buffer
-    try:
-        for line in lines:
-            out.write(line + b"\n")
-        out.flush()
-    except OSError as error:
-        # The interpreter flushes stdout at exit. Bytes left in its buffer would raise again there, so they go to null.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        gone = isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
-        return 0 if gone else _fail(f"cannot print: {error.strerror}")
-    return 0
-
-
 def _fail(message: str) -> int:
     print(f"ga_pygame: {message}", file=sys.stderr)
     return 1
@@ -204,9 +302,10 @@ def _collect(options: argparse.Namespace) -> int:
     from ga_pygame.collector.emulators.trophy import rules as trophy_rules  # noqa: PLC0415 - an extra
     from ga_pygame.collector.gameanalytics import configs, games  # noqa: PLC0415 - an extra
     from ga_pygame.collector.storage import schema  # noqa: PLC0415 - an extra
+    from ga_pygame.tools import printing  # noqa: PLC0415 - keeps --version quick
 
     if options.print_trophy_rules:
-        return _print_lines(trophy_rules.DEFAULT.read_bytes().splitlines())
+        return printing.print_lines(trophy_rules.DEFAULT.read_bytes().splitlines())
     what = "--game"
     try:
         allowed = [games.parse(text) for text in options.game]
@@ -232,6 +331,7 @@ def _collect(options: argparse.Namespace) -> int:
                 origins=tuple(origins),
                 configs=options.configs,
                 timezone=options.timezone,
+                retention=options.retention,
                 page=not options.no_page,
                 pogr=pogr.PogrOptions(clients, options.lenient, options.pogr_unknown_session),
                 trophy_rules=trophy_rules.load_rules(options.trophy_rules),
@@ -242,34 +342,65 @@ def _collect(options: argparse.Namespace) -> int:
         return _fail(str(error))
 
 
+def _tool(options: argparse.Namespace) -> int:
+    from ga_pygame.tools import printing  # noqa: PLC0415 - keeps --version quick
+
+    try:
+        return _RUN[options.command](options)
+    except printing.ToolError as error:
+        return _fail(str(error))
+
+
+def _where(options: argparse.Namespace) -> sources.Where:
+    from ga_pygame.tools import sources  # noqa: PLC0415 - an extra
+
+    return sources.Where(options.db, options.url, options.port, options.timezone)
+
+
+def _filters(options: argparse.Namespace) -> dict[str, str]:
+    return {name: value for name in _FILTER_OPTIONS if (value := getattr(options, f"filter_{name}"))}
+
+
+def _stats(options: argparse.Namespace) -> int:
+    from ga_pygame.tools import stats  # noqa: PLC0415 - an extra
+
+    return stats.print_stats(_where(options), _filters(options), as_json=options.json)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from ga_pygame.tools import report  # noqa: PLC0415 - an extra
+
+    return report.write_report(_where(options), _filters(options), options.output, as_json=options.json)
+
+
 def _export(options: argparse.Namespace) -> int:
-    from ga_pygame.collector import server  # noqa: PLC0415 - keeps --version quick
-    from ga_pygame.collector.storage import queries, schema  # noqa: PLC0415 - keeps --version quick
+    from ga_pygame.tools import export  # noqa: PLC0415 - an extra
 
-    path = options.db
-    if path is None:
-        if options.port == 0:
-            return _fail("export: each collector on --port 0 has a new file: name it with --db")
-        path = server.default_database(options.port)
-        if not path.exists():
-            return _fail(
-                f"there is no file {path}, where the collector on port {options.port} keeps its events:"
-                " start `collect` first, or give another --port, or the file with --db"
-            )
-    try:
-        reader = queries.Queries(path)
-    except schema.StoreError as error:
-        return _fail(str(error))
-    try:
-        code = _print_lines(reader.rejected() if options.rejected else reader.stored())
-    except schema.StoreError as error:
-        return _fail(str(error))
-    finally:
-        reader.close()
-    if reader.unreadable and not code:
-        return _fail(f"{reader.unreadable} stored requests of {path} are damaged and were left out")
-    return code
+    wanted = export.Wanted(
+        options.form, options.metric, dict(options.option), _filters(options), options.rejected, options.output
+    )
+    return export.export(_where(options), wanted)
 
 
-_COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {"collect": _collect, "export": _export}
+def _import(options: argparse.Namespace) -> int:
+    from ga_pygame.tools import importing  # noqa: PLC0415 - an extra
+
+    return importing.import_files(_where(options), options.files, options.game)
+
+
+def _forget(options: argparse.Namespace) -> int:
+    from ga_pygame.tools import forget  # noqa: PLC0415 - an extra
+
+    return forget.forget(_where(options), options.user)
+
+
+_RUN: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "stats": _stats,
+    "report": _report,
+    "export": _export,
+    "import": _import,
+    "forget": _forget,
+}
+"""What each tool runs."""
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {"collect": _collect, **dict.fromkeys(_TOOLS, _tool)}
 """What each command of the parser runs."""

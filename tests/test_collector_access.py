@@ -23,6 +23,7 @@ from ga_pygame.collector.emulators.trophy.routes import TrophyRoutes
 from ga_pygame.collector.gameanalytics import configs, games, validation
 from ga_pygame.collector.gameanalytics.routes import GameAnalyticsRoutes
 from ga_pygame.collector.troubles import Troubles
+from ga_pygame.collector.upkeep import Upkeep
 from tests.collectors import CONFIGS, EVENTS, INIT, KEY, POGR, SECRET, TROPHY, WHO, Answer, Collector, event, sign
 
 OWN_KEY, OWN_SECRET = "0123456789abcdef" * 2, "0123456789abcdef01234567" + "89abcdef" * 2
@@ -233,6 +234,7 @@ RULES: dict[type[Any], str] = {
     TrophyRoutes: "unsigned",
     Api: "own",
     Switchboard: "own",
+    Upkeep: "own",
 }
 """The access rule of each class that has routes; see `guard`."""
 

@@ -123,7 +123,7 @@ def test_one_that_cannot_be_stored_does_not_take_others_along(path: Path) -> Non
     """An event that no column can hold fails alone; what was committed together with it is kept."""
     opened = store.Store(path)
     bad = submission(design("bad", session_id="its own", session_num=2**70))
-    futures: list[Future[None]] = []
+    futures: list[Future[int]] = []
     for number in range(30):
         futures.append(opened.submit(submission(design(f"g{number}"))))
         futures.append(opened.submit(bad))

@@ -26,8 +26,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ga_pygame.collector.teller import Tell
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-OWN_POSTS = "/_emu/"
-"""The only routes besides the games' that accept a POST: the switchboard's."""
+OWN_POSTS = ("/_emu/", "/api/import", "/api/forget")
+"""The only routes besides the games' that accept a POST: the switchboard's and those of commands."""
 PAGE_SOCKET = "/_nicegui_ws/"
 """The path of the page's web socket. Long polling at this path is not served: its bodies have no limit, and each client
 that polls is kept in memory until it has been silent for long."""

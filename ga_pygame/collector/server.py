@@ -40,6 +40,7 @@ from ga_pygame.collector.storage.schema import StoreError, make_folder, temporar
 from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.teller import Logs, Tell, Teller, printable
 from ga_pygame.collector.troubles import Troubles
+from ga_pygame.collector.upkeep import Upkeep
 from ga_pygame.collector.warehouse.database import UTC, Database
 from ga_pygame.collector.warehouse.running import Warehouse
 
@@ -72,6 +73,7 @@ class Options:
     trophy_rules: Rules = Rules()
     lenient: bool = False
     timezone: str = UTC
+    retention: int | None = None
 
     @property
     def is_temporary(self) -> bool:
@@ -130,7 +132,8 @@ def run(options: Options) -> int:
         ).routes()
         unsigned = [*pogr.routes(), *trophy.routes()]
         switchboard = Switchboard(store, asker, options.trophy_rules, faults, trophy)
-        own = [*application.Api(queries, store, warehouse).routes(), *switchboard.routes()]
+        upkeep = Upkeep(store, warehouse, open_ones.drop)
+        own = [*application.Api(queries, store, warehouse).routes(), *upkeep.routes(), *switchboard.routes()]
         shown = _Shown(store, settings, warehouse, troubles, _near(options.host, port))
         app = _application(options, [*signed, *unsigned, *own], shown)
         guard = Guard(
@@ -304,7 +307,7 @@ def _store(options: Options, tell: Tell, troubles: Troubles) -> Iterator[Store]:
 def _warehouse(options: Options, store: Store, tell: Tell) -> Warehouse:
     """Start the warehouse, in a file beside the store's or, as that, until the collector ends."""
     path = None if options.is_temporary else store.path.with_suffix(".duckdb")
-    return Warehouse(store, Database(path, options.timezone), tell)
+    return Warehouse(store, Database(path, options.timezone), tell, options.retention)
 
 
 @contextlib.contextmanager

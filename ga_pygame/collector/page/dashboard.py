@@ -41,6 +41,8 @@ _OPENING = (
 )
 """What is painted before the scripts are there; `address_bar.js` removes it."""
 
+NICEGUI = Path(nicegui.__path__[0])
+"""The folder of the installed NiceGUI, which has ECharts."""
 RECONNECT_SECONDS = 60.0
 """How long a page that lost its socket is kept. NiceGUI waits 0.4 of it for a browser's answer to a ping: with its
 default of 3 s, a busy machine would lose its page while somebody reads it."""

@@ -55,7 +55,7 @@ def panel_view(name: str, title: str, counted: str, ask: AskPanels, *, filters: 
         found = await ask(data, address)
         return {panel.name: panel.sheet for panel in found.panels}
 
-    return View(name, title, counted, partial(_OpenPanels, ask), filters, sheets)
+    return View(name, title, counted, partial(_OpenPanels, ask), filters, sheets, panels=ask)
 
 
 class _OpenPanels:

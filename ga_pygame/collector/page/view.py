@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from ga_pygame.collector.gameanalytics.configs import SettingsFile
 from ga_pygame.collector.page.address import PageAddress
 from ga_pygame.collector.page.feed import FeedKey
-from ga_pygame.collector.page.panels import Column, Sheet
+from ga_pygame.collector.page.panels import Column, Panels, Sheet
 from ga_pygame.collector.page.snapshots import Snapshot, Snapshots
 
 
@@ -60,6 +60,7 @@ class View:
         filters: The filters that it knows.
         sheets: Reads its tables for their CSV, by name.
         is_listed: Whether the navigation has it.
+        panels: Reads its panels, if it consists of panels.
     """
 
     name: str
@@ -69,6 +70,7 @@ class View:
     filters: tuple[str, ...] = ()
     sheets: Callable[[Snapshots, PageAddress], Awaitable[Mapping[str, Sheet]]] | None = None
     is_listed: Callable[[Snapshot], bool] = lambda snapshot: True  # noqa: ARG005
+    panels: Callable[[Snapshots, PageAddress], Awaitable[Panels]] | None = None
 
 
 def csv_link(view: str, sheet: str, address: PageAddress) -> str:

@@ -19,9 +19,10 @@ import queue
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -89,10 +90,12 @@ class Change:
         write: Called on the writing thread within a transaction, and again if that must be repeated. So it must have no
             effects besides its writes and its result. It does not raise for a request that it turns down.
         size: Bytes of memory of all this.
+        after: Called after the commit, outside of a transaction; the future is done when it has returned.
     """
 
     write: Callable[[sqlite3.Connection], Any]
     size: int
+    after: Callable[[sqlite3.Connection], None] | None = None
 
 
 def _silent(cause: str, message: str) -> None:
@@ -121,8 +124,8 @@ class Store:
         """A number that changes when the file was reopened; readers must reopen it too. Any thread may ask."""
         return self._keeper.generation
 
-    def submit(self, submission: Submission) -> Future[None]:
-        """Queue the events of a request; the future is done after the commit.
+    def submit(self, submission: Submission) -> Future[int]:
+        """Queue the events of a request; the future gets the number of events that are no duplicates, after the commit.
 
         Raises:
             StoreFull: Too much waits already.
@@ -246,35 +249,52 @@ class Store:
                     self._settle([one])
             return
         self._keeper.committed()
-        for (_, future), result in zip(group, results, strict=True):
-            future.set_result(result)
+        later = _answer_futures(group, results)
         try:
             self._keeper.tidy(self._seen.tidy)
+            for item in later:
+                self._keeper.tidy(partial(self._run_after, *item))
         except sqlite3.Error:  # upkeep only: the next commit tries again
             with contextlib.suppress(sqlite3.Error):
                 self._db.rollback()
 
+    def _run_after(self, after: Callable[[sqlite3.Connection], None], future: Future[Any], result: Any) -> bool:
+        """Run what a change wants to be done after its commit; return that it may have written."""
+        try:
+            after(self._db)
+        except Exception as error:  # noqa: BLE001 - whoever asked for it must hear of it
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+        return True
+
     def _write(self, group: Sequence[Submission | Change]) -> list[Any]:
         self._db.execute("BEGIN IMMEDIATE")
         submissions = [one for one in group if isinstance(one, Submission)]
-        added, last = self._write_events(submissions) if submissions else ({}, 0)
-        results = [one.write(self._db) if isinstance(one, Change) else None for one in group]
+        stored, added, last = self._write_events(submissions) if submissions else (iter(()), {}, 0)
+        results = [one.write(self._db) if isinstance(one, Change) else next(stored) for one in group]
         self._db.execute("COMMIT")
         self._seen.add(added, last)
         return results
 
-    def _write_events(self, submissions: Sequence[Submission]) -> tuple[dict[int, set[str]], int]:
-        """Insert new events and count all; return the new ids by game, and the row id of the last batch."""
+    def _write_events(self, submissions: Sequence[Submission]) -> tuple[Iterator[int], dict[int, set[str]], int]:
+        """Insert new events and count all.
+
+        Returns:
+            The number of new events of each submission, the new ids by game, and the row id of the last batch.
+        """
         self._seen.catch_up()
         (last,) = self._db.execute(SELECT_LAST_ID).fetchone()
         added: dict[int, set[str]] = {}
         rows: list[tuple[Any, ...]] = []
         refused: list[tuple[Any, ...]] = []
+        stored: list[int] = []
         tally = _Tally()
         for submission in submissions:
             game_id = self._game_id(submission.game_key)
             received_at = submission.received_at
             new = self._new(game_id, submission.accepted, added.setdefault(game_id, set()), tally)
+            stored.append(len(new))
             if new:
                 last += len(new)
                 categories = tally.add(game_id, received_at, [event for event, _ in new])
@@ -291,7 +311,7 @@ class Store:
         self._db.executemany("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._db.executemany("INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?)", refused)
         tally.write(self._db)
-        return added, rows[-1][0] if rows else 0
+        return iter(stored), added, rows[-1][0] if rows else 0
 
     def _new(self, game_id: int, accepted: Sequence[_Accepted], added: set[str], tally: _Tally) -> Sequence[_Accepted]:
         """Return the events that were not stored before, and put their ids into `added`, the transaction's new ids."""
@@ -322,6 +342,19 @@ class Store:
 
 
 _Item = tuple[Submission | Change, Future[Any]]
+
+
+def _answer_futures(
+    group: Sequence[_Item], results: Sequence[Any]
+) -> list[tuple[Callable[[sqlite3.Connection], None], Future[Any], Any]]:
+    """Give the results to the futures; return what changes want to be done before they get theirs."""
+    later = []
+    for (what, future), result in zip(group, results, strict=True):
+        if isinstance(what, Change) and what.after is not None:
+            later.append((what.after, future, result))
+        else:
+            future.set_result(result)
+    return later
 
 
 def _fail_all(group: Sequence[_Item], error: Exception) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -23,9 +23,11 @@ from ga_pygame import rules
 from ga_pygame.collector import bodies
 from ga_pygame.collector.storage import batches
 from ga_pygame.collector.storage.reading import Reader
+from ga_pygame.collector.storage.removal import kept_first_days
 from ga_pygame.collector.storage.schema import SELECT_LAST_ID, StoreError
 from ga_pygame.collector.teller import Tell
 from ga_pygame.collector.warehouse.database import UTC, Database, NotReady, Projected, sql_text, statements
+from ga_pygame.collector.warehouse.retention import insert_first_days
 
 EVENTS_PER_TRANSACTION = 50_000
 """Events that are projected at once: more need more memory, fewer cost more time each."""
@@ -48,7 +50,7 @@ _FIELDS = """
     fps_data_table frame_ms_p99 mem_mb ad_action ad_type ad_placement error_category error_area error_action
 """.split()
 """The fields that are read. As texts, because other SDKs send odd values; those that do not fit become NULL."""
-_NEXT = "SELECT id, number, game_id, received_at, body FROM batches WHERE id > ? ORDER BY id"
+_NEXT = "SELECT id, number, game_id, received_at, body FROM batches WHERE id > ? AND number > 0 ORDER BY id"
 
 
 class Progress(NamedTuple):
@@ -125,14 +127,18 @@ class Projector:
         self._look()
         return 0.0 if self.progress.done < self.progress.all and pieces else SECONDS_BETWEEN_LOOKS
 
-    def run_to_end(self) -> None:
+    def run_to_end(self, show: Callable[[Progress], None] | None = None) -> None:
         """Project all that is in the log now, for a program that asks once.
+
+        Args:
+            show: Called with the progress after each transaction.
 
         Raises:
             NotReady: It cannot be projected.
         """
         while not self.step(0.0):
-            pass
+            if show is not None:
+                show(self.progress)
         if self._state is None:
             raise NotReady("the log cannot be projected")
 
@@ -151,7 +157,21 @@ class Projector:
             except duckdb.Error as error:
                 self._tell("warehouse", f"{self._database.path} is damaged and is made anew: {error}")
         if state is None or self._damages >= MAX_DAMAGED_TRIES or not self._is_of_this_log(state):
-            state = self._database.make_anew()
+            state = self.make_anew()
+        return state
+
+    def make_anew(self) -> Projected:
+        """Delete the file and begin a new one, with the first days of players whose old events were removed.
+
+        Raises:
+            OSError: The old file cannot be deleted.
+            duckdb.Error: The new one cannot be made.
+        """
+        self._state = None
+        state = self._database.make_anew()
+        insert_first_days(self._database, kept_first_days(self._log))
+        self._state = state
+        self._look()
         return state
 
     def _is_of_this_log(self, state: Projected) -> bool:
@@ -165,7 +185,7 @@ class Projector:
     def _look(self) -> None:
         """Note how far the projection is."""
         (newest,) = self._log.execute(SELECT_LAST_ID).fetchone()
-        (accepted,) = self._log.execute("SELECT ifnull(max(id), 0) FROM batches").fetchone()
+        (accepted,) = self._log.execute("SELECT ifnull(max(id), 0) FROM batches WHERE number > 0").fetchone()
         state = self._state
         if state is not None:
             done = newest if state.last_id >= accepted else state.last_id

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
+import queue
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from ga_pygame import clock
@@ -16,9 +18,10 @@ from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.teller import Tell
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric, answer_metric
 from ga_pygame.collector.warehouse.choices import filter_choices
-from ga_pygame.collector.warehouse.database import Database
+from ga_pygame.collector.warehouse.database import Database, NotReady
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.projector import SECONDS_AFTER_TROUBLE, Progress, Projector
+from ga_pygame.collector.warehouse.retention import SECONDS_BETWEEN_REMOVALS, SECONDS_PER_RETENTION_LOOK, Retention
 
 _NICENESS = 10
 """The projector yields the processors to the threads that acknowledge requests; on Linux a thread has its own value."""
@@ -31,18 +34,22 @@ class Warehouse:
         store: The store.
         database: The warehouse, not open yet.
         tell: Called to tell the developer about trouble.
+        retention: Calendar days for which events are kept; `None` keeps all.
 
     Raises:
         StoreError: The store's file cannot be read.
     """
 
-    def __init__(self, store: Store, database: Database, tell: Tell) -> None:
+    def __init__(self, store: Store, database: Database, tell: Tell, retention: int | None = None) -> None:
         self._store = store
         self._database = database
         self._tell = tell
         generation = store.generation
         self._log = Reader(store.path, generation)
         self._projector = Projector(self._log, database, tell)
+        self._retention = None if retention is None else Retention(retention, store, self._log, database)
+        self._remove_at = 0.0
+        self._to_make_anew: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ga-collector-projector", daemon=True)
         self._thread.start()
@@ -78,10 +85,17 @@ class Warehouse:
         """
         return self._database.ask(filter_choices)
 
+    def make_anew(self) -> Future[None]:
+        """Ask that the file is deleted and the log projected again; the future is done when the old file is gone."""
+        future: Future[None] = Future()
+        self._to_make_anew.put(future)
+        return future
+
     def close(self) -> None:
         """End the thread and close the files; what is not projected yet is projected at the next start."""
         self._ends.set()
         self._thread.join()
+        self._answer_waiting(_end_of_collector)
         self._database.close()
         self._log.close()
 
@@ -93,7 +107,39 @@ class Warehouse:
         while not self._ends.wait(seconds):
             try:
                 self._projector.follow(self._store.generation)
+                self._answer_waiting(self._projector.make_anew)
                 seconds = self._projector.step(clock.wall_now())
+                if seconds and self._retention is not None:
+                    seconds = min(seconds, self._remove_old(self._retention))
             except Exception as error:  # noqa: BLE001 - a defect here must not end the thread
                 self._tell("warehouse", f"cannot project events: {type(error).__name__}: {error}")
                 seconds = SECONDS_AFTER_TROUBLE
+
+    def _remove_old(self, retention: Retention) -> float:
+        """Remove old events if it is time; return the seconds until the next step."""
+        now = clock.wall_now()
+        is_due = not now < self._remove_at <= now + SECONDS_PER_RETENTION_LOOK  # also if the clock was set back
+        if is_due and self.progress.done >= self.progress.all:
+            self._remove_at = now + retention.step(now)
+        return max(SECONDS_BETWEEN_REMOVALS, self._remove_at - now)
+
+    def _answer_waiting(self, make_anew: Callable[[], object]) -> None:
+        """Make the file anew for all who have asked for it."""
+        waiting: list[Future[None]] = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                waiting.append(self._to_make_anew.get_nowait())
+        if not waiting:
+            return
+        try:
+            make_anew()
+        except Exception as error:  # noqa: BLE001 - whoever asked must hear of it
+            for future in waiting:
+                future.set_exception(error)
+        else:
+            for future in waiting:
+                future.set_result(None)
+
+
+def _end_of_collector() -> None:
+    raise NotReady("the collector ends")

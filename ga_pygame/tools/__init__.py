@@ -1,0 +1,1 @@
+"""What the command line does beside `collect`: one file a command, and what they share."""
