@@ -32,6 +32,7 @@ _REQUESTS_AT_ONCE = 2_000
 _TRIES = 3
 _OPTIONS = {"funnel": {"steps": ["Start:forest:level_1", "Complete:forest:level_1", "Start:forest:level_2"]}}
 """Options of metrics that answer nothing without them."""
+_SOME_PLAYER = "SELECT user_id FROM players WHERE player = 1"
 
 
 class Players:
@@ -191,9 +192,11 @@ def ask_all(database: Any) -> None:
         "no filter": Filters(),
         "players": Filters(who=("player",)),
         "a build and platform": Filters(build="1.3", platform="linux"),
+        "a dimension": Filters(custom_01="ninja"),
+        "a player": Filters(user_id=database.ask(lambda cursor: cursor.execute(_SOME_PLAYER).fetchone())[0]),
         "two weeks": Filters(since=today - datetime.timedelta(days=28), until=today - datetime.timedelta(days=15)),
     }
-    print(f"{'metric':<16}{'filter':<24}{'rows':>8}{'ms':>8}{'CPU ms':>8}")
+    print("\n| metric | filter | rows | ms | CPU ms |\n|---|---|--:|--:|--:|")
     for metric in METRICS.values():
         for name, one in filters.items():
 
@@ -203,7 +206,7 @@ def ask_all(database: Any) -> None:
 
             tries = [timed(question) for _ in range(_TRIES)]
             wall, cpu = min(wall for wall, _, _ in tries), min(cpu for _, cpu, _ in tries)
-            print(f"{metric.name:<16}{name:<24}{len(tries[0][2]):>8}{wall * 1000:>8.0f}{cpu * 1000:>8.0f}")
+            print(f"| {metric.name} | {name} | {len(tries[0][2])} | {wall * 1000:.0f} | {cpu * 1000:.0f} |")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The page's data, without a browser: rows, texts, the order of levels, and which reads happen when."""
+"""The page's data, without a browser: rows, texts, and which reads happen when."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from ga_pygame.collector import plain_text, tracebacks
 from ga_pygame.collector.emulators.pogr import store as pogr_store
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.page import feed, rows, service_rows, snapshots
-from ga_pygame.collector.storage import batches, levels, queries, reading, schema, store
+from ga_pygame.collector.storage import queries, reading, store
 from ga_pygame.collector.troubles import MAX_OF_A_KIND, Troubles
+from ga_pygame.collector.warehouse.database import NotReady
 from ga_pygame.collector.warehouse.projector import Progress
 from ga_pygame.collector.warehouse.running import Warehouse
 from tests.test_collector_store import KEY, design, put, submission
@@ -119,24 +120,6 @@ def test_an_exported_line_is_the_same_json(value: Any) -> None:
     assert json.loads(line) == value
     assert not any(one < 32 or one == 0x7F for one in line)
     assert not set(line.decode()) & set("\x80\x9b\x9f\u200b\u200e\u2028\u202a\u202e\u2066\ufeff\U000e0041")
-
-
-def test_levels_sort_as_a_person_counts() -> None:
-    """By the value of numbers, part by part."""
-    wanted = [
-        "1",
-        "2",
-        "010:1",
-        "10:2",
-        "Forest:2",
-        "forest:9",
-        "forest:10",
-        "forest 2:1",
-        "level_1",
-        "level_2",
-        "level_10",
-    ]
-    assert sorted(set(wanted), key=lambda one: (levels.natural_key(one), one)) == wanted
 
 
 @pytest.mark.parametrize(
@@ -248,36 +231,16 @@ def test_large_rows_of_pogr_are_not_read(opened: store.Store, path: Path) -> Non
     db.close()
 
 
-@pytest.mark.parametrize(
-    ("query", "index"),
-    [("sessions", "sessions_received"), ("progression", "levels_natural"), ("live_sessions", "sessions_open")],
-)
-def test_tables_are_read_by_an_index(opened: store.Store, path: Path, query: str, index: str) -> None:
-    """The newest sessions and the first levels are found without looking at all of them, and not sorted."""
-    reader = queries.Queries(path)
-    asked: list[str] = []
-    db = reader._db
-
-    class Watch:
-        def execute(self, text: str, values: Any = ()) -> sqlite3.Cursor:
-            plan = " ".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {text}", values))
-            asked.append(plan)
-            return db.execute(text, values)
-
-    reader._db = Watch()  # type: ignore[assignment]
-    getattr(reader, query)(5)
-    assert index in asked[0]
-    assert "TEMP B-TREE" not in asked[0]
-    db.close()
-
-
 def warehouse_at(projected: list[int]) -> Warehouse:
-    """Make a warehouse that has projected so many events and is asked nothing."""
+    """Make a warehouse that has projected so many events and cannot be asked now."""
 
     class Standing:
         @property
         def progress(self) -> Progress:
             return Progress(projected[0], projected[0], 0)
+
+        def ask(self, question: object) -> None:
+            raise NotReady
 
     return cast("Warehouse", Standing())
 
@@ -335,43 +298,6 @@ def test_views_ask_again_when_the_metrics_have_caught_up(opened: store.Store) ->
             page.close()
 
     asyncio.run(story())
-
-
-def test_a_session_with_a_critical_error_crashed(opened: store.Store, path: Path) -> None:
-    """Only that one, also in a file of an earlier version."""
-    error = design("1", category="error", severity="critical", session_id="bad", message="x")
-    fine = design("2", category="error", severity="error", session_id="good", message="x")
-    body = gzip.compress(json.dumps([error, fine]).encode())
-    put(opened, submission(error, fine))
-    reader = queries.Queries(path)
-    assert {one.session_id: one.crashed for one in reader.sessions()} == {"bad": True, "good": False}
-    states = {one.session_id: rows.row_of_session(one, NOW)["cells"][5] for one in reader.sessions()}
-    assert states == {"bad": "crashed", "good": "still playing"}
-    assert batches.crashed(body) == {"bad"}
-    reader.close()
-
-
-def test_an_older_file_gets_its_crashes_and_its_order(path: Path) -> None:
-    """Events stored before the page asked for them are found when the file is taken over."""
-    old = sqlite3.connect(path)
-    for version in schema._VERSIONS[:3]:
-        old.executescript(version)
-    old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-    old.execute("PRAGMA user_version = 3")
-    old.execute("INSERT INTO games VALUES (1, ?)", (KEY,))
-    event = {"category": "error", "severity": "critical", "session_id": "bad"}
-    old.execute("INSERT INTO batches VALUES (1, 1, 1, 5, 'error', ?)", (json.dumps([event]).encode(),))
-    for name in ("bad", "good"):
-        old.execute("INSERT INTO sessions VALUES (1, ?, 'p', 1, 'linux', NULL, 1, 2, 3, NULL, 1)", (name,))
-    for level in ("a:10", "a:2"):
-        old.execute("INSERT INTO levels VALUES (1, ?, 1, 0, 0, 0, 0)", (level,))
-    old.commit()
-    old.close()
-    store.Store(path).close()
-    reader = queries.Queries(path)
-    assert {one.session_id: one.crashed for one in reader.sessions()} == {"bad": True, "good": False}
-    assert [one.level for one in reader.progression()] == ["a:2", "a:10"]
-    reader.close()
 
 
 def test_troubles_are_bounded_and_go_away() -> None:

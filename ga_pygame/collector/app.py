@@ -26,6 +26,7 @@ from ga_pygame.collector.warehouse.database import NotReady
 from ga_pygame.collector.warehouse.filters import BadFilter, Filters, filters_from
 from ga_pygame.collector.warehouse.metrics import METRICS
 from ga_pygame.collector.warehouse.running import Warehouse
+from ga_pygame.collector.warehouse.sessions import latest_sessions
 
 _T = TypeVar("_T")
 
@@ -71,7 +72,6 @@ class Api:
             Route("/api/summary", self._summary),
             Route("/api/events", self._events),
             Route("/api/sessions", self._sessions),
-            Route("/api/progression", self._progression),
             Route("/api/export", self._export),
             Route("/api/warehouse", self._list_metrics),
             Route("/api/warehouse/{name}", self._metric),
@@ -91,11 +91,9 @@ class Api:
 
     async def _sessions(self, request: Request) -> Response:
         limit = _query_number(request, "limit", 100, 1000)
-        return await self._ask(lambda: json_response(self._queries.sessions(limit)))
-
-    async def _progression(self, request: Request) -> Response:
-        limit = _query_number(request, "limit", 200, 1000)
-        return await self._ask(lambda: json_response(self._queries.progression(limit)))
+        return await self._ask_warehouse(
+            lambda: json_response(self._warehouse.ask(lambda cursor: latest_sessions(cursor, limit)))
+        )
 
     async def _export(self, request: Request) -> Response:
         rejected = "rejected" in request.query_params
@@ -122,6 +120,14 @@ class Api:
             done, of_all, _ = self._warehouse.progress
             return json_response([row._asdict() for row in rows], headers={PROJECTED_HEADER: f"{done}/{of_all}"})
 
+        return await self._ask_warehouse(answer)
+
+    async def _ask_warehouse(self, answer: Callable[[], Response]) -> Response:
+        """Make an answer on the metrics' thread.
+
+        Raises:
+            HTTPException: Too many ask, or the warehouse is not open (503).
+        """
         async with self._metrics_line.place():
             try:
                 return await asyncio.get_running_loop().run_in_executor(self._metrics_pool, answer)

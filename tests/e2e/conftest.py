@@ -267,7 +267,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.e2e)
-        if item.path.name.startswith("test_fault") and config.getoption("--long", False):
+        if item.path.name.startswith(("test_fault", "test_warehouse")) and config.getoption("--long", False):
             item.add_marker(pytest.mark.timeout(900))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,15 @@ import pytest
 
 from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.warehouse.database import Database
+from ga_pygame.rules import WHO_PLAYS
 from tests.collectors import EVENTS, Collector
 from tests.conftest import eventually
 from tests.warehouse.golden import MONDAY, Story, golden_story, projected
 
 pytestmark = pytest.mark.e2e
-KILLS = 6
-EVERYBODY = "who=player,developer,bot"
+EVERYBODY = f"who={','.join(WHO_PLAYS)}"
+KILLS, LONG_KILLS = 6, 20
+"""Kills of the collector under load: in the short form, and with `--long`."""
 
 
 def metric(collector: Collector, path: str) -> Any:
@@ -60,18 +64,19 @@ def test_metrics_over_http(tmp_path: Path) -> None:
     assert (tmp_path / "events.duckdb").stat().st_mode & 0o077 == 0
 
 
-def test_kill_9_under_load(tmp_path: Path) -> None:
+def test_kill_9_under_load(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     """Nothing that was acknowledged is missing, nothing is doubled; the warehouse agrees with the log."""
+    kills = LONG_KILLS if pytestconfig.getoption("--long", False) else KILLS
     acknowledged: list[str] = []
     story = Story(3)
     done = 0
-    for round_ in range(KILLS):
+    for round_ in range(kills):
         collector = Collector(tmp_path)
         stop = threading.Event()
         sender = threading.Thread(target=send_until, args=(collector, story, stop, acknowledged))
         sender.start()
         done = projected_beyond(collector, done)
-        stop.wait(0.2 * round_)
+        stop.wait(0.2 * (round_ % KILLS))
         collector.kill()
         stop.set()
         sender.join()
@@ -82,14 +87,34 @@ def test_kill_9_under_load(tmp_path: Path) -> None:
     assert state.last_id >= done
     left.close()
     with projected(log, database=file) as database:
-        found = database.ask(lambda cursor: cursor.execute("SELECT id, category FROM events").fetchall())
+        found = database.ask(
+            lambda cursor: cursor.execute(f"SELECT id, events.category, {CHECKED} ORDER BY id").fetchall()
+        )
+        per_session = database.ask(lambda cursor: cursor.execute("SELECT session_id, events FROM sessions").fetchall())
     queries = Queries(log)
     stored = [json.loads(line) for line in queries.stored()]
     queries.close()
     assert set(acknowledged) <= {event["event_uuid"] for event in stored}
     assert len({event["event_uuid"] for event in stored}) == len(stored)
-    assert Counter(category for _, category in found) == Counter(event["category"] for event in stored)
-    assert sorted(one for one, _ in found) == list(range(1, len(stored) + 1))
+    assert Counter(category for _, category, *_ in found) == Counter(event["category"] for event in stored)
+    assert [one for one, *_ in found] == list(range(1, len(stored) + 1))
+    assert checksum(row[1:] for row in found) == checksum(
+        (one["category"], one["session_id"], one["user_id"], one.get("event_id")) for one in stored
+    )
+    assert dict(per_session) == Counter(event["session_id"] for event in stored)
+
+
+CHECKED = """session_id, user_id, name FROM events
+    JOIN sessions ON sessions.session = events.session JOIN players ON players.player = events.player
+    LEFT JOIN names ON names.name_key = events.name_key"""
+
+
+def checksum(rows: Iterable[tuple[Any, ...]]) -> str:
+    """Compute a checksum of rows in their order."""
+    found = hashlib.sha256()
+    for row in rows:
+        found.update(repr(row).encode())
+    return found.hexdigest()
 
 
 def projected_beyond(collector: Collector, before: int) -> int:

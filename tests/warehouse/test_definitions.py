@@ -75,6 +75,21 @@ def test_events_that_come_a_week_late(file: Path) -> None:
         assert [cell.day for cell in ask(database, "retention") if cell.returned] == [7]
 
 
+def test_a_first_complete_that_comes_late(file: Path) -> None:
+    """The attempts are those of the Complete that happened first, also if a later one was projected before it."""
+    early, late = Story(1), Story(2)
+    early.session("ann", MONDAY).level(9, "Complete", "a", attempt_num=2)
+    late.session("ann", MONDAY).level(60, "Complete", "a", attempt_num=5)
+    store_events(file, [(MONDAY + 70, late.events)])
+    with projected(file, database=file.with_suffix(".duckdb")) as database:
+        assert [(row.attempts, row.players) for row in ask(database, "attempts")] == [(5, 1)]
+    store_events(file, [(MONDAY + 80, early.events)])
+    with projected(file, database=file.with_suffix(".duckdb")) as database:
+        assert [(row.attempts, row.players) for row in ask(database, "attempts")] == [(2, 1)]
+        (level,) = ask(database, "levels")
+        assert (level.starts, level.completes, level.players, level.median_attempts) == (0, 2, 1, 2)
+
+
 def test_a_players_clock_that_is_ahead(file: Path) -> None:
     """Times after the arrival are impossible: they are moved back together, so the order and the gaps stay."""
     story = Story()

@@ -85,6 +85,24 @@ def test_steps_and_progress(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert in_the_warehouse(found.database) == expected
 
 
+def test_many_transactions_give_the_same_figures(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept per player, session and level grows with each transaction; the figures are those of one."""
+    with projected(log) as database:
+        expected = {name: ask(database, name) for name in METRICS}
+    monkeypatch.setattr(projecting, "EVENTS_PER_TRANSACTION", 20)
+    with projected(log) as database:
+        assert {name: ask(database, name) for name in METRICS} == expected
+        kept = database.ask(lambda cursor: cursor.execute(KEPT_TWICE).fetchone())
+    assert kept == (0, 0, 0)
+
+
+KEPT_TWICE = """
+SELECT (SELECT count(*) - count(DISTINCT (player, game, context, day, hour)) FROM presence),
+    (SELECT count(*) - count(DISTINCT (player, game, context, day, name_key)) FROM visits),
+    (SELECT count(*) - count(DISTINCT (game, session_id)) FROM sessions)
+"""
+
+
 def test_it_goes_on_where_it_was(log: Path, tmp_path: Path) -> None:
     """After a restart only what is new is projected."""
     file = tmp_path / "events.duckdb"

@@ -15,7 +15,8 @@ import msgspec
 from ga_pygame.categories import category_of
 from ga_pygame.collector import tracebacks
 from ga_pygame.collector.plain_text import visible
-from ga_pygame.collector.storage.queries import Arrival, StoredSession
+from ga_pygame.collector.storage.queries import Arrival
+from ga_pygame.collector.warehouse.sessions import StoredSession
 
 ERRORS_SHOWN = 4
 PLAYING_SECONDS = 60

@@ -23,14 +23,16 @@ from ga_pygame.collector.page.address import PageAddress, metric_filters
 from ga_pygame.collector.page.feed import NOTHING, Feed, FeedKey, Looked
 from ga_pygame.collector.page.panel_cache import PanelCache
 from ga_pygame.collector.page.rows import TableRow
-from ga_pygame.collector.storage.queries import MAX_LIVE_COUNTED, Queries
+from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.reading import connect_to_read
 from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.troubles import Trouble, Troubles
+from ga_pygame.collector.warehouse.database import NotReady
 from ga_pygame.collector.warehouse.filters import Filters, filters_from
 from ga_pygame.collector.warehouse.metrics import METRICS
 from ga_pygame.collector.warehouse.projector import Progress
 from ga_pygame.collector.warehouse.running import Warehouse
+from ga_pygame.collector.warehouse.sessions import going_sessions, latest_sessions
 
 SECONDS_PER_LOOK = 0.4
 LOOKS_PER_TABLE = 3
@@ -55,8 +57,8 @@ class Numbers:
 
     def texts(self) -> tuple[str, ...]:
         """Format the counters."""
-        live = f"{self.live:,}" + ("+" if self.live >= MAX_LIVE_COUNTED else "")
-        return (f"{self.rate:,.0f}", f"{self.accepted:,}", f"{self.rejected:,}", f"{self.duplicates:,}", live)
+        counts = (self.accepted, self.rejected, self.duplicates, self.live)
+        return (f"{self.rate:,.0f}", *(f"{one:,}" for one in counts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Snapshots:
         self._totals: deque[tuple[float, int]] = deque()
         self._version = -1
         self._tables_version = -1
-        self._counted_at = self._tables_at = -SECONDS_PER_RECOUNT
+        self._sessions_at = -SECONDS_PER_RECOUNT
         self._looks = 0
         self._looking = asyncio.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-page")
@@ -242,33 +244,40 @@ class Snapshots:
             )
             looked = [feed.look(queries) for feed in feeds]
         numbers = replace(numbers, rate=self._rate(now, numbers.accepted + numbers.rejected))
-        if changed or now - self._counted_at >= SECONDS_PER_RECOUNT:
-            self._counted_at = now
-            numbers = replace(numbers, live=queries.live_sessions(clock.wall_now() - rows.PLAYING_SECONDS))
-        anew = version != self._tables_version
-        if self._looks % LOOKS_PER_TABLE == 0 and (anew or now - self._tables_at >= SECONDS_PER_RECOUNT):
-            found = self._tables(queries, found, anew=anew)
-            self._tables_version, self._tables_at = version, now
+        projection = self._warehouse.progress.done
+        moved = projection != self._projection
+        if moved or now - self._sessions_at >= SECONDS_PER_RECOUNT:
+            live, sessions = self._sessions(before)
+            found, numbers = replace(found, sessions=sessions), replace(numbers, live=live)
+            self._sessions_at = now
+        if self._looks % LOOKS_PER_TABLE == 0 and version != self._tables_version:
+            found = self._tables(queries, found)
+            self._tables_version = version
         self._looks += 1
-        self._version = version
-        before_it, self._projection = self._projection, self._warehouse.progress.done
+        self._version, self._projection = version, projection
         troubles = self._troubles.present()
         return replace(
             found,
             numbers=numbers,
-            changes=before.changes + (changed or self._projection != before_it),
+            changes=before.changes + (changed or moved),
             troubles=before.troubles if troubles == before.troubles else troubles,
         ), looked
 
-    def _tables(self, queries: Queries, before: Snapshot, *, anew: bool) -> Snapshot:
+    def _sessions(self, before: Snapshot) -> tuple[int, list[TableRow]]:
+        """Return the number of live sessions and the rows of the newest; those before if the warehouse is not open."""
         now = clock.wall_now()
-        sessions = [rows.row_of_session(one, now) for one in queries.sessions(SESSIONS_SHOWN)]
-        found = replace(before, sessions=_unchanged(sessions, before.sessions))
-        if not anew:
-            return found
+        try:
+            live = self._warehouse.ask(lambda cursor: going_sessions(cursor, now - rows.PLAYING_SECONDS))
+            newest = self._warehouse.ask(lambda cursor: latest_sessions(cursor, SESSIONS_SHOWN))
+        except NotReady:
+            return before.numbers.live, before.sessions
+        found = [rows.row_of_session(one, now) for one in newest]
+        return live, before.sessions if found == before.sessions else found
+
+    def _tables(self, queries: Queries, before: Snapshot) -> Snapshot:
         services = service_rows.read_services(self._open_services())
         return replace(
-            found,
+            before,
             several_games=queries.games() > 1,
             services=before.services if services == before.services else services,
         )
@@ -279,7 +288,3 @@ class Snapshots:
             self._totals.popleft()
         since, before = self._totals[0]
         return (total - before) / (now - since) if now > since else 0.0
-
-
-def _unchanged(found: list[TableRow], before: list[TableRow]) -> list[TableRow]:
-    return before if found == before else found

@@ -5,7 +5,6 @@ One row per event would take ten times as long to write and to read, and ten tim
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 from collections.abc import Iterable
 from typing import Any
@@ -17,14 +16,6 @@ from ga_pygame.collector import bodies
 PLAIN_BYTES = 4096
 
 
-class _Critical(msgspec.Struct):
-    """The fields that tell whether a session crashed."""
-
-    category: Any = None
-    severity: Any = None
-    session_id: Any = None
-
-
 class About(msgspec.Struct):
     """The fields of a stored event that are read without decoding all of it."""
 
@@ -32,7 +23,6 @@ class About(msgspec.Struct):
     event_uuid: Any = None
 
 
-_critical = msgspec.json.Decoder(_Critical).decode
 _about = msgspec.json.Decoder(About).decode
 
 
@@ -76,14 +66,3 @@ def about(raw: bytes) -> About:
         return _about(raw)
     except (msgspec.DecodeError, RecursionError):
         return About()
-
-
-def crashed(body: object) -> set[str]:
-    """Return the sessions of a batch that have a critical error; none if the batch is damaged."""
-    found = set()
-    with contextlib.suppress(msgspec.DecodeError, RecursionError):
-        for raw in split_batch(body) or ():
-            event = _critical(raw)
-            if event.category == "error" and event.severity == "critical" and isinstance(event.session_id, str):
-                found.add(event.session_id)
-    return found

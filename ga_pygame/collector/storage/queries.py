@@ -1,7 +1,7 @@
-"""Queries of a collector's file: counts, events, sessions, levels. They only read.
+"""Queries of a collector's file: counts and events. They only read.
 
-Every query takes as long with a million events as with a thousand: it reads a rollup table by an index, or a bounded
-slice of the newest ids.
+Every query takes as long with a million events as with a thousand: it reads counters, or a bounded slice of the newest
+ids.
 """
 
 from __future__ import annotations
@@ -32,9 +32,6 @@ answer, and is left out of the feed."""
 MAX_ERRORS_BYTES = 256 * 2**10
 """Bytes of JSON of one event's broken rules; if there are more, the answer says only that they exist."""
 
-MAX_LIVE_COUNTED = 10_000
-"""Live sessions are counted up to this number; if it is reached, it is shown with a plus sign."""
-
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -46,36 +43,6 @@ class Arrival:
     category: str
     json: bytes
     errors: list[dict[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSession:
-    """A session as its events tell it; `length` in seconds, `ended` once its `session_end` came."""
-
-    session_id: str
-    game_key: str
-    user_id: str
-    session_num: int
-    platform: str
-    build: str | None
-    started: float
-    length: int
-    ended: bool
-    received_at: float
-    events: int
-    crashed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LevelCounts:
-    """The counts of a level."""
-
-    level: str
-    starts: int
-    fails: int
-    completes: int
-    completion_rate: float | None
-    mean_attempts: float | None
 
 
 class Queries:
@@ -104,14 +71,8 @@ class Queries:
         self._db.close()
 
     def summary(self) -> dict[str, Any]:
-        """Return counts by category, totals of duplicates and sessions, and POGR's and Trophy's counts."""
-        (sessions,) = self._db.execute("SELECT count(*) FROM sessions").fetchone()
-        return {
-            **self.totals(),
-            "sessions": sessions,
-            "pogr": counts.pogr(self._db),
-            "trophy": counts.trophy(self._db),
-        }
+        """Return events by category, the number of duplicates, and POGR's and Trophy's counts."""
+        return {**self.totals(), "pogr": counts.pogr(self._db), "trophy": counts.trophy(self._db)}
 
     def totals(self) -> dict[str, Any]:
         """Return accepted and rejected events by category, and the number of duplicates."""
@@ -135,17 +96,6 @@ class Queries:
     def games(self) -> int:
         """Return the number of games that have sent something."""
         return int(self._db.execute("SELECT count(*) FROM games").fetchone()[0])
-
-    def live_sessions(self, since: float) -> int:
-        """Count the sessions that have not ended and sent something after `since` (seconds since 1970).
-
-        The count stops at `MAX_LIVE_COUNTED`.
-        """
-        query = (
-            "SELECT count(*) FROM (SELECT 1 FROM sessions INDEXED BY sessions_open"
-            " WHERE received_at > ? AND length IS NULL LIMIT ?)"
-        )
-        return int(self._db.execute(query, (since, MAX_LIVE_COUNTED)).fetchone()[0])
 
     def arrivals(self, after: int, limit: int) -> list[Arrival]:
         """Return the next events after an id, accepted and rejected, in order of arrival.
@@ -221,31 +171,6 @@ class Queries:
             self._games = dict(self._db.execute("SELECT id, key FROM games"))
             key = self._games.get(game_id, _NO_GAME)
         return key
-
-    def sessions(self, limit: int = 100) -> list[StoredSession]:
-        """Return the sessions that sent something last, newest first."""
-        query = (
-            "SELECT session_id, key, user_id, session_num, platform, build, started,"
-            " CASE WHEN length IS NULL THEN CAST(latest - started AS INTEGER) ELSE length END, length IS NOT NULL,"
-            " received_at, events, crashed"
-            " FROM sessions s INDEXED BY sessions_received CROSS JOIN games g ON g.id = game_id"
-            " ORDER BY received_at DESC LIMIT ?"
-        )
-        return [_session(row) for row in self._db.execute(query, (limit,))]
-
-    def progression(self, limit: int = 200) -> list[LevelCounts]:
-        """Return the counts of each level, in the natural order of their names."""
-        query = (
-            "SELECT level, sum(starts), sum(fails), sum(completes), sum(attempts), sum(attempted)"
-            " FROM levels INDEXED BY levels_natural GROUP BY natural, level ORDER BY natural, level LIMIT ?"
-        )
-        found = []
-        for level, starts, fails, completes, attempts, attempted in self._db.execute(query, (limit,)):
-            tried = max(starts, fails + completes)
-            rate = completes / tried if tried else None
-            mean = attempts / attempted if attempted else None
-            found.append(LevelCounts(level, starts, fails, completes, rate, mean))
-        return found
 
     def stored(self) -> Iterator[bytes]:
         """Yield every accepted event as it was sent, as one line of JSON, in order of arrival.
@@ -338,22 +263,3 @@ def _both(direction: str, category: str | None = None) -> str:
 
 _EventRow = tuple[int, float, int, str, bytes, Any]
 """One event: id, time of arrival, game id, categories of its row, JSON, errors."""
-
-
-def _session(row: tuple[Any, ...]) -> StoredSession:
-    session_id, game_key, user_id, session_num, platform, build, started, length, ended, *rest = row
-    received_at, events, crashed = rest
-    return StoredSession(
-        session_id=session_id,
-        game_key=game_key,
-        user_id=user_id or "",
-        session_num=session_num or 0,
-        platform=platform or "",
-        build=build,
-        started=started,
-        length=length,
-        ended=bool(ended),
-        received_at=received_at,
-        events=events,
-        crashed=bool(crashed),
-    )

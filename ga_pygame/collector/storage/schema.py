@@ -9,11 +9,8 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from ga_pygame.collector.storage import batches
-from ga_pygame.collector.storage.levels import natural_key
-
 APPLICATION_ID = 0x67615F63  # "ga_c": marks the file as ours
-COLLECTOR_SCHEMA_VERSION = 4
+COLLECTOR_SCHEMA_VERSION = 5
 
 _SCHEMA = """
 CREATE TABLE games (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
@@ -236,16 +233,21 @@ _PAGE_COLUMNS = """
 ALTER TABLE sessions ADD COLUMN crashed INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX sessions_open ON sessions (received_at) WHERE length IS NULL;
 
--- sorts as a person counts, see the module `levels`
+-- sorts as a person counts
 ALTER TABLE levels ADD COLUMN natural TEXT NOT NULL DEFAULT '';
-UPDATE levels SET natural = natural_key(level);
 CREATE INDEX levels_natural ON levels (natural, level);
 """
 
-_VERSIONS = (_SCHEMA, _EMULATORS, _BATCHES, _PAGE_COLUMNS)
+_WITHOUT_ROLLUPS = """
+-- the warehouse has them, made from the requests
+DROP TABLE sessions;
+DROP TABLE levels;
+"""
+
+_VERSIONS = (_SCHEMA, _EMULATORS, _BATCHES, _PAGE_COLUMNS, _WITHOUT_ROLLUPS)
 """The SQL that each schema version adds to the one before."""
-_TABLE_NAME = re.compile(r"(?:CREATE|DROP) TABLE (\w+)")
-_ALL_TABLES = {name for version in _VERSIONS for name in _TABLE_NAME.findall(version)} - {"events"}
+_SQL = "".join(_VERSIONS)
+_ALL_TABLES = set(re.findall(r"CREATE TABLE (\w+)", _SQL)) - set(re.findall(r"DROP TABLE (\w+)", _SQL))
 SELECT_LAST_ID = "SELECT max(ifnull((SELECT max(id) FROM batches), 0), ifnull((SELECT max(id) FROM rejected), 0))"
 """The id of the newest event, accepted or rejected; 0 if there is none."""
 MAX_LOCKED_SECONDS = 1.0
@@ -352,7 +354,6 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA cache_size = -65536")  # KiB; event uuids are random, so all of their index is in use
     db.execute("PRAGMA wal_autocheckpoint = 8000")  # pages; a larger value copies pages to their places less often
     db.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
-    db.create_function("natural_key", 1, natural_key, deterministic=True)
     db.execute("BEGIN IMMEDIATE")
     try:
         (application,) = db.execute("PRAGMA application_id").fetchone()
@@ -367,8 +368,6 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
                 for statement in added.split(";\n"):
                     if statement.strip():
                         db.execute(statement)
-            if 0 < version < 4:
-                _mark_crashed(db)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA_VERSION}")
         lacking = _ALL_TABLES - {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -379,12 +378,3 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         with contextlib.suppress(sqlite3.Error):
             db.execute("ROLLBACK")
         raise
-
-
-def _mark_crashed(db: sqlite3.Connection) -> None:
-    """Mark the sessions with a critical error in a file of an older version."""
-    found: set[tuple[int, str]] = set()
-    rows = db.execute("SELECT game_id, body FROM batches WHERE instr(',' || categories || ',', ',error,')")
-    for game_id, body in rows:
-        found |= {(game_id, session_id) for session_id in batches.crashed(body)}
-    db.executemany("UPDATE sessions SET crashed = 1 WHERE game_id = ? AND session_id = ?", found)

@@ -2,8 +2,8 @@
 
 A submission is acknowledged after its commit; submissions that wait together are committed together. The accepted
 events of a request are one row, each rejected event is a row; they share one sequence of ids, the order of arrival.
-The page's counts (totals, sessions, levels) are updated in the same transaction as the events, so that a query takes
-as long after a million events as after a thousand.
+The counts by category (totals) are updated in the same transaction as the events; all other figures come from the
+warehouse.
 
 An event that was stored before (same game, same `event_uuid`) is counted as a duplicate and not stored again: games
 send an event again if they got no answer.
@@ -23,13 +23,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from ga_pygame.collector.storage import batches
 from ga_pygame.collector.storage.keeper import Keeper, Unusable
-from ga_pygame.collector.storage.levels import natural_key
 from ga_pygame.collector.storage.schema import SELECT_LAST_ID, is_of_the_file
 from ga_pygame.collector.storage.seen import SeenIds
 from ga_pygame.collector.teller import Tell
@@ -297,7 +295,7 @@ class Store:
             stored.append(len(new))
             if new:
                 last += len(new)
-                categories = tally.add(game_id, received_at, [event for event, _ in new])
+                categories = tally.add(game_id, [event for event, _ in new])
                 whole = submission.body if len(new) == len(submission.accepted) else b""
                 body = whole or batches.join(raw for _, raw in new)
                 rows.append((last, len(new), game_id, received_at, ",".join(categories), body))
@@ -365,56 +363,22 @@ def _fail_all(group: Sequence[_Item], error: Exception) -> None:
 
 
 class _Tally:
-    """The counts that a transaction adds to the totals, sessions and levels."""
+    """The counts that a transaction adds to the totals."""
 
     def __init__(self) -> None:
         self._totals: dict[tuple[int, str], list[int]] = {}
-        self._sessions: dict[tuple[int, str], list[Any]] = {}
-        self._levels: dict[tuple[int, str], list[int]] = {}
 
     def count(self, game_id: int, category: str, column: int, number: int = 1) -> None:
         """Count events in a column: 0 accepted, 1 rejected, 2 duplicates."""
         counts = self._totals.setdefault((game_id, category), [0, 0, 0])
         counts[column] += number
 
-    def add(self, game_id: int, received_at: float, events: Sequence[Mapping[str, Any]]) -> Collection[str]:
+    def add(self, game_id: int, events: Sequence[Mapping[str, Any]]) -> Collection[str]:
         """Count the accepted events of one request and return their categories."""
         categories = Counter([event["category"] for event in events])
         for category, number in categories.items():
             self.count(game_id, category, 0, number)
-        for session_id, some in groupby(events, lambda event: event.get("session_id")):
-            if session_id is not None:
-                self._add_to_session((game_id, session_id), received_at, list(some))
-        if "progression" in categories:
-            for event in events:
-                if event["category"] == "progression":
-                    self._add_to_level(game_id, event)
         return categories
-
-    def _add_to_session(self, key: tuple[int, str], received_at: float, events: list[Mapping[str, Any]]) -> None:
-        times = [received_at if (at := event.get("client_ts")) is None else at for event in events]
-        session = self._sessions.get(key)
-        if session is None:
-            about = map(events[0].get, ("user_id", "session_num", "platform", "build"))
-            session = self._sessions[key] = [*about, times[0], times[0], received_at, None, 0, 0]
-        session[4] = min(session[4], *times)
-        session[5] = max(session[5], *times)
-        session[6] = received_at
-        session[8] += len(events)
-        for event in events:
-            if event["category"] == "session_end":
-                session[7] = event["length"]
-            elif event["category"] == "error" and event.get("severity") == "critical":
-                session[9] = 1
-
-    def _add_to_level(self, game_id: int, event: Mapping[str, Any]) -> None:
-        status, _, level = event["event_id"].partition(":")
-        counts = self._levels.setdefault((game_id, level), [0, 0, 0, 0, 0])
-        counts[("Start", "Fail", "Complete").index(status)] += 1
-        attempt = event.get("attempt_num")
-        if status == "Complete" and attempt is not None:
-            counts[3] += min(attempt, 2**31)
-            counts[4] += 1
 
     def write(self, db: sqlite3.Connection) -> None:
         """Add the counts to the tables."""
@@ -423,20 +387,4 @@ class _Tally:
             " accepted = accepted + excluded.accepted, rejected = rejected + excluded.rejected,"
             " duplicates = duplicates + excluded.duplicates",
             [(*key, *counts) for key, counts in self._totals.items()],
-        )
-        db.executemany(
-            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (game_id, session_id) DO UPDATE SET user_id = excluded.user_id,"
-            " started = min(started, excluded.started), latest = max(latest, excluded.latest),"
-            " build = ifnull(excluded.build, build), received_at = excluded.received_at,"
-            " length = ifnull(excluded.length, length), events = events + excluded.events,"
-            " crashed = max(crashed, excluded.crashed)",
-            [(*key, *session) for key, session in self._sessions.items()],
-        )
-        db.executemany(
-            "INSERT INTO levels VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (game_id, level) DO UPDATE SET"
-            " starts = starts + excluded.starts, fails = fails + excluded.fails,"
-            " completes = completes + excluded.completes, attempts = attempts + excluded.attempts,"
-            " attempted = attempted + excluded.attempted",
-            [(*key, *counts, natural_key(key[1])) for key, counts in self._levels.items()],
         )

@@ -21,7 +21,7 @@ from ga_pygame import categories
 
 _Found = TypeVar("_Found")
 
-WAREHOUSE_VERSION = 2
+WAREHOUSE_VERSION = 3
 """Raise it with each change of the SQL files of this folder: a file of another version is made anew from the log."""
 UTC = "UTC"
 _FOLDER = Path(__file__).parent
@@ -33,11 +33,13 @@ class WarehouseLimits:
 
     Attributes:
         memory: Bytes as DuckDB writes them; beyond it, it writes to `temp_folder`.
+        log: Bytes of its write-ahead log after which the log is copied into the file.
         threads: Threads for one question.
         temp_folder: For what does not fit into memory; `None` means beside the file.
     """
 
     memory: str = "256MiB"
+    log: str = "64MiB"
     threads: int = 2
     temp_folder: Path | None = None
 
@@ -187,6 +189,7 @@ class Database:
         config: dict[str, Any] = {
             "memory_limit": self._limits.memory,
             "threads": self._limits.threads,
+            "checkpoint_threshold": self._limits.log,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }

@@ -9,6 +9,7 @@ CREATE OR REPLACE MACRO uniqExactIf(x, c) AS count(DISTINCT x) FILTER (WHERE c);
 CREATE OR REPLACE MACRO medianIf(x, c) AS median(x) FILTER (WHERE c);
 CREATE OR REPLACE MACRO argMin(x, y) AS arg_min(x, y);
 CREATE OR REPLACE MACRO argMax(x, y) AS arg_max(x, y);
+CREATE OR REPLACE MACRO toUnixTimestamp(x) AS CAST(floor(epoch(x)) AS BIGINT);
 CREATE OR REPLACE MACRO intDiv(a, b) AS a // b;
 CREATE OR REPLACE MACRO p05(x) AS quantile_cont(x, 0.05);
 CREATE OR REPLACE MACRO p90(x) AS quantile_cont(x, 0.9);

@@ -1,56 +1,38 @@
 -- Turns new requests of the log into rows, in one transaction, statement by statement. The first has parameters: the
--- file of events, and the first id, number of events, game and time of arrival of each request in it. The second has
--- the custom field that says who plays and, if it is not UTC, the time zone.
+-- file of events, the first id, number of events, game and time of arrival of each request in it, and where the custom
+-- fields say who plays and the seconds of an attempt. Those with {here} have the time zone if it is not UTC.
 
+-- The events with the columns that need nothing but the event: strings are copied once.
 CREATE OR REPLACE TEMP TABLE sent AS
 WITH requests AS (
     SELECT unnest($first_ids) AS first_id, unnest($numbers) AS number, unnest($games) AS game,
         unnest($received) AS received_at
 ),
 numbered AS (
-    SELECT first_id, unnest(range(first_id, first_id + number)) AS id, game, received_at FROM requests
-)
-SELECT numbered.*, events.* FROM numbered POSITIONAL JOIN read_json($path, format = 'array',
-    maximum_object_size = {longest}, columns = {columns}) AS events;
-
-CREATE OR REPLACE TEMP TABLE came AS
-WITH told AS (
-    SELECT first_id, floor(any_value(received_at))::BIGINT AS arrived, max(TRY_CAST(client_ts AS BIGINT)) AS newest,
-        min(TRY_CAST(client_ts AS BIGINT)) AS oldest
-    FROM sent GROUP BY first_id
+    SELECT unnest(range(first_id, first_id + number)) AS id, first_id, game, received_at FROM requests
 ),
-clocks AS (
-    -- A request cannot tell of the future. If its newest event is later than its arrival, the player's clock is ahead,
-    -- and all its times are moved back by the difference. If its events are years apart, some times are nonsense
-    -- instead: those after the arrival become the arrival, the others stay.
-    SELECT first_id, arrived, CASE WHEN newest - oldest < 366 * 86400 THEN greatest(0, newest - arrived) ELSE 0 END
-        AS ahead
-    FROM told
+read AS (
+    SELECT *, json_extract_string(custom_fields, $own_paths) AS own
+    FROM numbered POSITIONAL JOIN read_json($path, format = 'array',
+        maximum_object_size = {longest}, columns = {columns})
 ),
-timed AS (
-    SELECT *, make_timestamp(coalesce(least(TRY_CAST(client_ts AS BIGINT) - ahead, arrived), arrived) * 1000000
-        + id % 1000000) AS moment
-    FROM sent JOIN clocks USING (first_id)
-),
-dated AS (
-    SELECT *, {here} AS here,
-        CASE WHEN category = 'health' THEN TRY_CAST(fps_data_table AS BIGINT[]) END AS seconds_by_fps
-    FROM timed
+sampled AS (
+    SELECT *, CASE WHEN category = 'health' THEN TRY_CAST(fps_data_table AS BIGINT[]) END AS seconds_by_fps FROM read
 ),
 measured AS (
     -- Official SDKs send the seconds at 0, 1, … frames a second, once a session. They become the figures that this
     -- tracker sends: the mean rate, and the frame time that all but the slowest 1 % of the seconds keep.
     SELECT *, CASE WHEN len(seconds_by_fps) > 1 AND list_count(seconds_by_fps) = len(seconds_by_fps)
         AND list_min(seconds_by_fps) >= 0 AND list_sum(seconds_by_fps) > 0 THEN seconds_by_fps END AS fps_table
-    FROM dated
+    FROM sampled
 )
 SELECT
-    id, game, user_id, session_id, TRY_CAST(session_num AS BIGINT) AS session_num,
-    moment AS client_ts, here::DATE AS day, hour(here)::UTINYINT AS hour, category::category AS category,
+    id, first_id, game, received_at, user_id, session_id, TRY_CAST(session_num AS BIGINT) AS session_num,
+    TRY_CAST(client_ts AS BIGINT) AS told_at, category::category AS category,
     coalesce(build, '') AS build, coalesce(platform, '') AS platform, coalesce(os_version, '') AS os_version,
     coalesce(device, '') AS device, coalesce(custom_01, '') AS custom_01, coalesce(custom_02, '') AS custom_02,
     coalesce(custom_03, '') AS custom_03, coalesce(ab_id, '') AS ab_id, coalesce(ab_variant_id, '') AS ab_variant_id,
-    coalesce(nullif(json_extract_string(custom_fields, $who_path), ''), 'player') AS who,
+    coalesce(nullif(own[1], ''), 'player') AS who,
     CASE WHEN category = 'progression' THEN TRY_CAST(split_part(event_id, ':', 1) AS status) END AS status,
     CASE WHEN category = 'resource' THEN TRY_CAST(split_part(event_id, ':', 1) AS flow) END AS flow,
     CASE WHEN category = 'error' THEN TRY_CAST(severity AS severity) END AS severity,
@@ -63,15 +45,10 @@ SELECT
         ELSE event_id END AS name,
     CASE category WHEN 'resource' THEN split_part(event_id, ':', 2) WHEN 'business' THEN coalesce(currency, '')
         ELSE '' END AS currency,
-    CASE category WHEN 'resource' THEN split_part(event_id, ':', 3) WHEN 'business' THEN split_part(event_id, ':', 1)
-        ELSE '' END AS item_type,
-    CASE category WHEN 'resource' THEN split_part(event_id, ':', 4) WHEN 'business' THEN split_part(event_id, ':', 2)
-        ELSE '' END AS item_id,
     CASE WHEN category = 'design' THEN TRY_CAST(value AS DOUBLE) END AS value,
     CASE WHEN category = 'progression' THEN TRY_CAST(score AS DOUBLE) END AS score,
     CASE WHEN category = 'progression' THEN TRY_CAST(attempt_num AS BIGINT) END AS attempt_num,
-    CASE WHEN category = 'progression' THEN TRY_CAST(json_extract_string(custom_fields, '$.seconds') AS DOUBLE) END
-        AS seconds,
+    CASE WHEN category = 'progression' THEN TRY_CAST(own[2] AS DOUBLE) END AS seconds,
     CASE category WHEN 'business' THEN TRY_CAST(amount AS DOUBLE)
         WHEN 'resource' THEN abs(TRY_CAST(amount AS DOUBLE)) END AS amount,
     CASE WHEN category = 'business' THEN cart_type END AS cart,
@@ -87,14 +64,25 @@ SELECT
     nullif(custom_fields::VARCHAR, '{}') AS custom_fields
 FROM measured;
 
+-- A request cannot tell of the future. If its newest event is later than its arrival, the player's clock is ahead,
+-- and all its times are moved back by the difference. If its events are years apart, some times are nonsense
+-- instead: those after the arrival become the arrival, the others stay.
+CREATE OR REPLACE TEMP TABLE clocks AS
+SELECT first_id, floor(any_value(received_at))::BIGINT AS arrived,
+    CASE WHEN max(told_at) - min(told_at) < 366 * 86400
+        THEN greatest(0, max(told_at) - floor(any_value(received_at))::BIGINT) ELSE 0 END AS ahead
+FROM sent GROUP BY first_id;
+
 INSERT INTO contexts
-SELECT (SELECT coalesce(max(context), 0) FROM contexts) + row_number() OVER (ORDER BY min(id)), {context}
-FROM came ANTI JOIN contexts USING ({context}) GROUP BY {context};
+WITH met AS (SELECT {context}, min(id) AS id FROM sent GROUP BY {context})
+SELECT (SELECT coalesce(max(context), 0) FROM contexts) + row_number() OVER (ORDER BY id), {context}
+FROM met ANTI JOIN contexts USING ({context});
 
 INSERT INTO names
-WITH fresh AS (
-    SELECT (SELECT coalesce(max(name_key), 0) FROM names) + row_number() OVER (ORDER BY min(id)) AS name_key, {name}
-    FROM came ANTI JOIN names USING ({name}) WHERE name IS NOT NULL GROUP BY {name}
+WITH met AS (SELECT {name}, min(id) AS id FROM sent WHERE name IS NOT NULL GROUP BY {name}),
+fresh AS (
+    SELECT (SELECT coalesce(max(name_key), 0) FROM names) + row_number() OVER (ORDER BY id) AS name_key, {name}
+    FROM met ANTI JOIN names USING ({name})
 ),
 -- The fingerprint of an error: of a Python traceback the class of the exception and its five innermost calls (file
 -- without folders, and line), as the tracker tells errors apart; of any other text the whole text.
@@ -110,35 +98,83 @@ placed AS (
             AS raised_class
     FROM raised
 )
-SELECT name_key, {name}, CASE WHEN category <> 'error' THEN ''
-    WHEN len(calls) > 0 THEN substr(md5(raised_class || chr(10) || array_to_string(calls, chr(10))), 1, 16)
-    ELSE substr(md5('text:' || name), 1, 16) END
+SELECT name_key, {name},
+    CASE category WHEN 'resource' THEN split_part(name, ':', 2) WHEN 'business' THEN split_part(name, ':', 1)
+        ELSE '' END,
+    CASE category WHEN 'resource' THEN split_part(name, ':', 3) WHEN 'business' THEN split_part(name, ':', 2)
+        ELSE '' END,
+    CASE WHEN category <> 'error' THEN ''
+        WHEN len(calls) > 0 THEN substr(md5(raised_class || chr(10) || array_to_string(calls, chr(10))), 1, 16)
+        ELSE substr(md5('text:' || name), 1, 16) END
 FROM placed;
 
+CREATE OR REPLACE TEMP TABLE met AS
+WITH timed AS (SELECT id, sent.game AS game, user_id, category, {moment} AS moment
+    FROM sent JOIN clocks ON clocks.first_id = sent.first_id WHERE user_id IS NOT NULL),
+earliest AS (
+    SELECT game, user_id, min(id) AS id, min(moment) AS moment, min(moment) FILTER (category = 'business') AS paid_at
+    FROM timed GROUP BY game, user_id
+),
+dated AS (SELECT *, {here} AS here FROM earliest),
+bought AS (SELECT * RENAME (moment AS first_at, paid_at AS moment) FROM dated)
+SELECT game, user_id, id, first_at, here::DATE AS first_day, hour(here)::UTINYINT AS first_hour, moment AS paid_at,
+    CAST({here} AS DATE) AS paid_day
+FROM bought;
+
+UPDATE players SET first_at = met.first_at, first_day = met.first_day, first_hour = met.first_hour
+FROM met WHERE players.user_id = met.user_id AND players.game = met.game AND met.first_at < players.first_at;
+
+UPDATE players SET paid_at = met.paid_at, paid_day = met.paid_day
+FROM met WHERE players.user_id = met.user_id AND players.game = met.game
+    AND (met.paid_at < players.paid_at OR players.paid_at IS NULL) AND met.paid_at IS NOT NULL;
+
 INSERT INTO players
-SELECT (SELECT coalesce(max(player), 0) FROM players) + row_number() OVER (ORDER BY min(id)), game, user_id,
-    min(client_ts), min(day), arg_min(hour, client_ts), NULL, NULL
-FROM came ANTI JOIN players USING (game, user_id) WHERE user_id IS NOT NULL GROUP BY game, user_id;
+SELECT (SELECT coalesce(max(player), 0) FROM players) + row_number() OVER (ORDER BY id), game, user_id, first_at,
+    first_day, first_hour, paid_at, paid_day
+FROM met ANTI JOIN players USING (game, user_id);
 
 CREATE OR REPLACE TEMP TABLE keyed AS
-SELECT came.* EXCLUDE ({context}, name, currency, item_type, item_id), context, name_key, player
-FROM came
-    JOIN contexts USING ({context})
-    LEFT JOIN names USING ({name})
-    LEFT JOIN players USING (game, user_id);
+WITH timed AS (
+    SELECT sent.* EXCLUDE (first_id, told_at, {context}, name, currency, user_id), context, name_key, player, {moment} AS moment
+    FROM sent
+        JOIN clocks ON clocks.first_id = sent.first_id
+        JOIN contexts USING ({context})
+        LEFT JOIN names USING ({name})
+        LEFT JOIN players USING (game, user_id)
+),
+dated AS (SELECT *, {here} AS here FROM timed)
+SELECT * EXCLUDE (moment, here), moment AS client_ts, here::DATE AS day, hour(here)::UTINYINT AS hour FROM dated;
 
-UPDATE players SET first_at = earlier.client_ts, first_day = earlier.day, first_hour = earlier.hour
-FROM (SELECT player, min(client_ts) AS client_ts, min(day) AS day, arg_min(hour, client_ts) AS hour FROM keyed GROUP BY player) AS earlier
-WHERE players.player = earlier.player AND earlier.client_ts < players.first_at;
+INSERT INTO presence
+WITH met AS (SELECT DISTINCT player, game, context, day, hour FROM keyed WHERE player IS NOT NULL)
+SELECT * FROM met ANTI JOIN presence USING (player, game, context, day, hour);
 
-UPDATE players SET paid_at = paid.client_ts, paid_day = paid.day
-FROM (SELECT player, min(client_ts) AS client_ts, min(day) AS day FROM keyed WHERE category = 'business' GROUP BY player) AS paid
-WHERE players.player = paid.player AND (players.paid_at IS NULL OR paid.client_ts < players.paid_at);
+CREATE OR REPLACE TEMP TABLE visiting AS
+SELECT player, game, context, day, name_key, min(client_ts) AS first_at, countIf(status = 'Start') AS starts,
+    countIf(status = 'Fail') AS fails, countIf(status = 'Complete') AS completes,
+    minIf(client_ts, status = 'Complete') AS completed_at,
+    arg_min(coalesce(attempt_num, 0), client_ts) FILTER (status = 'Complete') AS attempt_num
+FROM keyed WHERE category = 'progression' AND player IS NOT NULL AND name_key IS NOT NULL
+GROUP BY player, game, context, day, name_key;
+
+UPDATE visits SET
+    first_at = least(visits.first_at, visiting.first_at),
+    starts = visits.starts + visiting.starts,
+    fails = visits.fails + visiting.fails,
+    completes = visits.completes + visiting.completes,
+    attempt_num = CASE WHEN visits.completed_at IS NULL OR visiting.completed_at < visits.completed_at
+        THEN visiting.attempt_num ELSE visits.attempt_num END,
+    completed_at = least(visits.completed_at, visiting.completed_at)
+FROM visiting WHERE visits.player = visiting.player AND visits.game = visiting.game
+    AND visits.context = visiting.context AND visits.day = visiting.day AND visits.name_key = visiting.name_key;
+
+INSERT INTO visits
+SELECT * FROM visiting ANTI JOIN visits USING (player, game, context, day, name_key);
 
 CREATE OR REPLACE TEMP TABLE going AS
 SELECT game, session_id, arg_min(player, client_ts) AS player, arg_min(session_num, client_ts) AS session_num,
-    min(client_ts) AS first_at, max(client_ts) AS last_at, min(day) AS day, arg_min(hour, client_ts) AS hour,
-    arg_min(context, client_ts) AS context, max(length) AS length,
+    min(client_ts) AS first_at, max(client_ts) AS last_at, max(received_at) AS received_at, min(day) AS day,
+    arg_min(hour, client_ts) AS hour, arg_min(context, client_ts) AS context, max(length) AS length,
     bool_or(category = 'error') AS errored, bool_or(coalesce(severity = 'critical', false)) AS crashed,
     count(*) AS events, min(id) AS first_id
 FROM keyed WHERE session_id IS NOT NULL GROUP BY game, session_id;
@@ -151,6 +187,7 @@ UPDATE sessions SET
     context = CASE WHEN going.first_at < sessions.first_at THEN going.context ELSE sessions.context END,
     first_at = least(sessions.first_at, going.first_at),
     last_at = greatest(sessions.last_at, going.last_at),
+    received_at = greatest(sessions.received_at, going.received_at),
     length = greatest(sessions.length, going.length),
     errored = sessions.errored OR going.errored,
     crashed = sessions.crashed OR going.crashed,
@@ -159,7 +196,7 @@ FROM going WHERE sessions.game = going.game AND sessions.session_id = going.sess
 
 INSERT INTO sessions
 SELECT (SELECT coalesce(max(session), 0) FROM sessions) + row_number() OVER (ORDER BY first_id), game, session_id,
-    player, session_num, first_at, last_at, day, hour, context, length, errored, crashed, events
+    player, session_num, first_at, last_at, received_at, day, hour, context, length, errored, crashed, events
 FROM going ANTI JOIN sessions USING (game, session_id);
 
 INSERT INTO events

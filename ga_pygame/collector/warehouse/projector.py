@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import duckdb
 import msgspec
@@ -29,9 +29,9 @@ from ga_pygame.collector.teller import Tell
 from ga_pygame.collector.warehouse.database import UTC, Database, NotReady, Projected, sql_text, statements
 from ga_pygame.collector.warehouse.retention import insert_first_days
 
-EVENTS_PER_TRANSACTION = 50_000
-"""Events that are projected at once: more need more memory, fewer cost more time each."""
-MAX_TRANSACTION_BYTES = 32 * 2**20
+EVENTS_PER_TRANSACTION = 122_880
+"""Events that are projected at once: a row group of DuckDB, which goes into its file without its write-ahead log."""
+MAX_TRANSACTION_BYTES = 64 * 2**20
 """Bytes of JSON that are projected at once; a request that exceeds it is the last one."""
 MAX_PROJECTED_EVENT_BYTES = 4 * 2**20
 """Bytes of an event's JSON; a larger one, which only a damaged log has, is left out. DuckDB allocates that much."""
@@ -43,7 +43,10 @@ SECONDS_AFTER_TROUBLE = 5.0
 """Time until the next try if the file cannot be used."""
 
 _CONTEXT_COLUMNS = "build, platform, os_version, device, custom_01, custom_02, custom_03, ab_id, ab_variant_id, who"
-_NAME_COLUMNS = "category, name, currency, item_type, item_id"
+_NAME_COLUMNS = "category, name, currency"
+"""Which of `names` an event has: these tell them apart, the others are parts of them."""
+_MOMENT = "make_timestamp(coalesce(least(told_at - ahead, arrived), arrived) * 1000000 + id % 1000000)"
+"""The time of an event, corrected by its request's clock; the microseconds keep the order of arrival."""
 _FIELDS = """
     category client_ts user_id session_id session_num platform os_version device build custom_01 custom_02 custom_03
     ab_id ab_variant_id event_id value score attempt_num amount currency cart_type length severity message fps
@@ -244,18 +247,17 @@ class Projector:
     def _transact(self, pieces: Sequence[_Piece]) -> None:
         number = sum(piece.number for piece in pieces)
         zone = self._database.zone.key
-        read, date, *others = _projection(zone)
+        read, *others = _projection(zone)
         writer = self._database.writer
         writer.begin()
-        with _json_file(b"[" + b",".join(piece.events for piece in pieces) + b"]") as path:
-            writer.execute(read, {"path": path, **_per_request(pieces)})
+        with _json_file(pieces) as path:
+            values = {"path": path, "own_paths": [f"$.{rules.WHO_FIELD}", "$.seconds"]}
+            writer.execute(read, {**values, **_per_request(pieces)})
         found = writer.execute("SELECT count(*), countIf(id IS NOT NULL AND category IS NOT NULL) FROM sent").fetchone()
         if found != (number, number):
             raise duckdb.DataError(f"of {number} events {found} are in their JSON")
-        values = {"who_path": f"$.{rules.WHO_FIELD}"}
-        writer.execute(date, values if zone == UTC else {**values, "timezone": zone})
         for statement in others:
-            writer.execute(statement)
+            writer.execute(statement, {"timezone": zone} if "$timezone" in statement else None)
         self._write_games(pieces)
         self._commit(self._sure_state(), pieces[-1], 0)
 
@@ -298,6 +300,7 @@ def _projection(timezone: str) -> list[str]:
     for name, value in {
         "columns": str(columns),
         "here": here,
+        "moment": _MOMENT,
         "context": _CONTEXT_COLUMNS,
         "name": _NAME_COLUMNS,
     }.items():
@@ -360,16 +363,24 @@ def _is_of_the_data(error: duckdb.Error) -> bool:
 
 
 @contextlib.contextmanager
-def _json_file(text: bytes) -> Iterator[str]:
-    """Write a text into a file that DuckDB can read by its path; on Linux it is in memory only."""
+def _json_file(pieces: Sequence[_Piece]) -> Iterator[str]:
+    """Write events into a file that DuckDB can read by its path, as one list; on Linux it is in memory only."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("events")
         with os.fdopen(descriptor, "wb") as file:
-            file.write(text)
+            _write_list(file, pieces)
             file.flush()
             yield f"/proc/self/fd/{descriptor}"
         return
     with tempfile.TemporaryDirectory(prefix="ga_pygame_") as folder:
         path = Path(folder) / "events.json"
-        path.write_bytes(text)
+        with path.open("wb") as file:
+            _write_list(file, pieces)
         yield str(path)
+
+
+def _write_list(file: IO[bytes], pieces: Sequence[_Piece]) -> None:
+    for at, piece in enumerate(pieces):
+        file.write(b"," if at else b"[")
+        file.write(piece.events)
+    file.write(b"]")

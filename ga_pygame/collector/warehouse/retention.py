@@ -12,7 +12,7 @@ import datetime
 from ga_pygame.collector.storage.reading import Reader
 from ga_pygame.collector.storage.removal import FirstDay, first_id_left, last_old_id, removes_old
 from ga_pygame.collector.storage.store import Change, Store
-from ga_pygame.collector.warehouse.database import UTC, Database
+from ga_pygame.collector.warehouse.database import UTC, Database, sql_text, statements
 
 EVENTS_PER_REMOVAL = 2_000
 """Events that one step removes."""
@@ -100,6 +100,8 @@ class Retention:
                 for table, key in (("sessions", "session"), ("names", "name_key")):
                     used = f"SELECT {key} FROM events WHERE {key} IS NOT NULL"  # noqa: S608 - names of ours
                     writer.execute(f"DELETE FROM {table} WHERE {key} NOT IN ({used})")  # noqa: S608 - the same
+                for statement in statements(sql_text("retained.sql")):
+                    writer.execute(statement)
             writer.commit()
         except BaseException:
             writer.rollback()

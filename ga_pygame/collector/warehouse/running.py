@@ -10,7 +10,9 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
+
+import duckdb
 
 from ga_pygame import clock
 from ga_pygame.collector.storage.reading import Reader
@@ -22,6 +24,8 @@ from ga_pygame.collector.warehouse.database import Database, NotReady
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.projector import SECONDS_AFTER_TROUBLE, Progress, Projector
 from ga_pygame.collector.warehouse.retention import SECONDS_BETWEEN_REMOVALS, SECONDS_PER_RETENTION_LOOK, Retention
+
+_Found = TypeVar("_Found")
 
 _NICENESS = 10
 """The projector yields the processors to the threads that acknowledge requests; on Linux a thread has its own value."""
@@ -63,6 +67,14 @@ class Warehouse:
         """Return the calendar day in the warehouse's time zone."""
         return datetime.datetime.fromtimestamp(clock.wall_now(), self._database.zone).date()
 
+    def ask(self, question: Callable[[duckdb.DuckDBPyConnection], _Found]) -> _Found:
+        """Call a function with a cursor and return its result; any thread may ask, and waits for it.
+
+        Raises:
+            NotReady: The file is not open.
+        """
+        return self._database.ask(question)
+
     def answer(self, metric: WarehouseMetric, filters: Filters, options: Mapping[str, Any] | None = None) -> list[Any]:
         """Return the rows of a metric; any thread may ask, and waits for the answer.
 
@@ -75,7 +87,7 @@ class Warehouse:
             NotReady: The file is not open.
         """
         today = self.today()
-        return self._database.ask(lambda cursor: answer_metric(Question(cursor, filters, today), metric, options or {}))
+        return self.ask(lambda cursor: answer_metric(Question(cursor, filters, today), metric, options or {}))
 
     def choices(self) -> dict[str, tuple[str, ...]]:
         """Return the values that occur, by the filter for them; any thread may ask.

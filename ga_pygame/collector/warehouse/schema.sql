@@ -36,6 +36,7 @@ CREATE TABLE sessions (
     session_num BIGINT,
     first_at    TIMESTAMP NOT NULL,       -- of its first event, UTC
     last_at     TIMESTAMP NOT NULL,
+    received_at DOUBLE NOT NULL,          -- when its last event arrived, seconds since 1970
     day         DATE NOT NULL,            -- of its first event
     hour        UTINYINT NOT NULL,
     context     INTEGER NOT NULL,         -- of its first event
@@ -43,6 +44,28 @@ CREATE TABLE sessions (
     errored     BOOLEAN NOT NULL,         -- an error event came
     crashed     BOOLEAN NOT NULL,         -- a critical one came
     events      BIGINT NOT NULL
+);
+
+CREATE TABLE presence (                   -- the hours in which a player has an event of a context, each once
+    player  INTEGER NOT NULL,
+    game    INTEGER NOT NULL,
+    context INTEGER NOT NULL,
+    day     DATE NOT NULL,
+    hour    UTINYINT NOT NULL
+);
+
+CREATE TABLE visits (                     -- what a player did in a level on a day, in a context
+    player       INTEGER NOT NULL,
+    game         INTEGER NOT NULL,
+    context      INTEGER NOT NULL,
+    day          DATE NOT NULL,
+    name_key     INTEGER NOT NULL,
+    first_at     TIMESTAMP NOT NULL,      -- of its first event
+    starts       BIGINT NOT NULL,
+    fails        BIGINT NOT NULL,
+    completes    BIGINT NOT NULL,
+    completed_at TIMESTAMP,               -- of its first Complete; NULL if there is none
+    attempt_num  BIGINT                   -- of its first Complete; 0 if that has none
 );
 
 CREATE TABLE contexts (                   -- what many events share; '' where an event has no such field

@@ -3,19 +3,22 @@
 -- Complete, as official SDKs and this tracker send it; without one, their Fails of the level in the range before that
 -- Complete, plus 1.
 -- Source: GameAnalytics, Progression events, attempt_num.
-WITH steps AS (
-    SELECT player, name_key, client_ts, status, attempt_num FROM events
-    WHERE category = 'progression' AND player IS NOT NULL AND status <> 'Start' AND {filters}
+WITH completed AS (
+    SELECT player, name_key, completed_at, attempt_num FROM visits WHERE completes > 0 AND {filters}
 ),
 firsts AS (
-    SELECT player, name_key, min(client_ts) AS completed_at, argMin(coalesce(attempt_num, 0), client_ts) AS attempt_num
-    FROM steps WHERE status = 'Complete' GROUP BY player, name_key
+    SELECT player, name_key, min(completed_at) AS first_at, argMin(attempt_num, completed_at) AS attempt_num
+    FROM completed GROUP BY player, name_key
+),
+unnumbered AS (SELECT player, name_key, first_at FROM firsts WHERE attempt_num = 0),
+fails AS (
+    SELECT player, name_key, client_ts FROM events
+    WHERE category = 'progression' AND status = 'Fail' AND player IN (SELECT player FROM unnumbered) AND {filters}
 ),
 counted AS (
-    SELECT firsts.player, firsts.name_key, count(*) + 1 AS tries
-    FROM firsts JOIN steps ON steps.player = firsts.player AND steps.name_key = firsts.name_key
-    WHERE firsts.attempt_num = 0 AND status = 'Fail' AND client_ts < completed_at
-    GROUP BY firsts.player, firsts.name_key
+    SELECT unnumbered.player AS player, unnumbered.name_key AS name_key, count(*) + 1 AS tries
+    FROM unnumbered JOIN fails ON fails.player = unnumbered.player AND fails.name_key = unnumbered.name_key
+    WHERE client_ts < first_at GROUP BY unnumbered.player, unnumbered.name_key
 ),
 needed AS (
     SELECT firsts.name_key AS name_key, CASE WHEN attempt_num > 0 THEN attempt_num ELSE coalesce(tries, 1) END AS attempts

@@ -5,8 +5,8 @@
 -- time for which the player was focused on the game; sessions without a session_end have none.
 -- Sources: GameAnalytics (DAU, new and returning users, session length); Aptabase (median); Sentry (crashed, errored).
 WITH seen AS (
-    SELECT player, day, CASE WHEN $by_hour THEN hour ELSE 0 END AS at_hour FROM events
-    WHERE player IS NOT NULL AND {filters} GROUP BY player, day, at_hour
+    SELECT player, day, CASE WHEN $by_hour THEN hour ELSE 0 END AS at_hour FROM presence
+    WHERE {filters} GROUP BY player, day, at_hour
 ),
 marked AS (
     SELECT seen.player AS player, day, at_hour,

@@ -3,13 +3,13 @@
 -- filters. They came back on a day if they have any event on it; a session that goes on after midnight counts for both
 -- days. The range is that of the first days; days that are not over are left out.
 -- Source: GameAnalytics and Unity Analytics, N-day retention (classic, strict calendar days; not rolling).
-WITH passing AS (SELECT player, day FROM events WHERE player IS NOT NULL AND {filters} GROUP BY player, day),
+WITH passing AS (SELECT player, day FROM presence WHERE {filters} GROUP BY player, day),
 cohort AS (
     SELECT passing.player AS player, first_day
     FROM passing JOIN players ON players.player = passing.player WHERE day = first_day
 ),
 active AS (
-    SELECT player, day FROM events
+    SELECT player, day FROM presence
     WHERE player IN (SELECT player FROM cohort) AND day < $today GROUP BY player, day
 )
 SELECT first_day, day - first_day AS days_later, count(*) AS players
