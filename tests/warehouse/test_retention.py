@@ -204,6 +204,25 @@ def test_a_crash_in_between(tmp_path: Path, when: str) -> None:
         assert sessions == (len({one["session_id"] for one in exported(path)}),)
 
 
+def test_levels_and_hours_of_players_are_those_of_the_events_left(tmp_path: Path) -> None:
+    """What is kept per level and hour equals what the rest of the log has, by plain Python."""
+    path, story = tmp_path / "events.sqlite3", Story()
+    for day in (0, 1, 8):
+        session = story.session(f"p{day % 2}", MONDAY + day * DAY).level(1, "Start", "a")
+        session.level(9, "Complete", "a", attempt_num=day + 1)
+    store_events(path, [(e["client_ts"] + 0.5, [e]) for e in story.events])
+    with kept(path, 2) as one:
+        assert one.ids()
+        one.remove(MONDAY + 9 * DAY)
+        left = exported(path)
+        assert {event["user_id"] for event in left} == {"p0"}
+        (level,) = ask(one.database, "levels")
+        starts = [event for event in left if event.get("event_id") == "Start:a"]
+        assert (level.starts, level.completes, level.players) == (len(starts), 1, 1)
+        assert [row.attempts for row in ask(one.database, "attempts")] == [9]
+        assert [row.time for row in ask(one.database, "overview")] == ["all", str(day_of(MONDAY + 8 * DAY))]
+
+
 def test_rejected_events_go_too(tmp_path: Path) -> None:
     """A player's name may be in them."""
     path = tmp_path / "events.sqlite3"
