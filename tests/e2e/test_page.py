@@ -103,7 +103,7 @@ def test_events_appear_as_they_arrive(collector: Collector, browser: Any) -> Non
     assert collector.send(one, one).status == 200
     until(browser, lambda: counter(browser, "duplicates") == 1)
     assert (counter(browser, "accepted"), counter(browser, "rejected")) == (3, 1)
-    assert counter(browser, "sessions live") == 1
+    until(browser, lambda: counter(browser, "sessions live") == 1)
 
     browser.find_element(By.CSS_SELECTOR, ".feed tbody").click()
     until(browser, lambda: one["event_uuid"] in browser.find_element(By.CSS_SELECTOR, ".detail pre").text)
@@ -126,6 +126,7 @@ def test_sessions_and_levels(collector: Collector, browser: Any) -> None:
         event("session_end", session_id=second, user_id="other"),
     )
     until(browser, lambda: len(rows(browser, "sessions")) == 2)
+    until(browser, lambda: any("|5|" in row for row in rows(browser, "sessions")))
     found = {row.split("|")[0]: row.split("|") for row in rows(browser, "sessions")}
     assert found["player"][3:] == ["1:40", "5", "still playing"]
     assert found["other"][3:] == ["1:15", "2", "ended"]

@@ -80,11 +80,12 @@ def test_hidden_until_used(collector: Collector, browser: Any) -> None:
     browser.get(collector.url)
     collector.send(event())
     until(browser, lambda: len(rows(browser, "feed")) == 1)
-    assert listed(browser) == ["Live", "Progression", "Configs"]
+    assert {"Live", "Progression", "Configs"} <= set(listed(browser))
+    assert not {"POGR", "Trophy"} & set(listed(browser))
     begin(collector, "me")
-    until(browser, lambda: listed(browser) == ["Live", "Progression", "POGR", "Configs"])
+    until(browser, lambda: listed(browser)[-2:] == ["POGR", "Configs"])
     trophy(collector, "me", "levels-completed", 1)
-    until(browser, lambda: listed(browser) == ["Live", "Progression", "POGR", "Trophy", "Configs"])
+    until(browser, lambda: listed(browser)[-3:] == ["POGR", "Trophy", "Configs"])
 
 
 def test_what_the_services_got(collector: Collector, browser: Any, tmp_path_factory: Any) -> None:
@@ -135,6 +136,7 @@ def test_what_a_game_sends_stays_text(collector: Collector, browser: Any) -> Non
     trophy(collector, "named", "%3Cscript%3Edocument.title=1%3C%2Fscript%3E", 1, name=EVIL)
     until(browser, lambda: len(rows(browser, "pogr-rows")) == 3)
     check_it_is_text(browser, "POGR", "pogr-rows", "pogr-sessions")
+    until(browser, lambda: "Trophy" in listed(browser))
     browser.find_element(By.LINK_TEXT, "Trophy").click()
     until(browser, lambda: len(rows(browser, "trophy-players")) == 2)
     check_it_is_text(browser, "Trophy", "trophy-players")

@@ -126,9 +126,9 @@ def test_tables_as_csv(collector: Collector, browser: Any) -> None:
     assert table[0] == ["time", "category", "event", "value", "player", "game"]
     assert [row[1] for row in table[1:]] == ["user", "error"]
     assert [row[4] for row in table[1:]] == ["'@me", "player"]
+    levels = until(browser, lambda: collector.ask("GET", "/csv/progression/outcomes").body.decode().splitlines()[1:])
     path = "/csv/progression/outcomes?build=2.0"
     assert len(collector.ask("GET", path).body.decode().splitlines()) == 1
-    levels = until(browser, lambda: collector.ask("GET", "/csv/progression/outcomes").body.decode().splitlines()[1:])
     assert levels[0].startswith("'-1 cmd,1,0,0,1,0.0,")
     assert collector.ask("GET", "/csv/progression/nothing").status == 404
     assert collector.ask("GET", "/csv/nothing/levels").status == 404

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ga_pygame.collector.warehouse.asking import Question, answer_metric
+from ga_pygame.collector.warehouse.database import sql_text
 from ga_pygame.collector.warehouse.filters import BadFilter, Filters, filters_from
 from ga_pygame.collector.warehouse.intervals import percentile, share_of
 from ga_pygame.collector.warehouse.metrics import METRICS
@@ -246,3 +248,9 @@ def _counted(path: Path, story: Story) -> dict[str, int]:
             rows = database.ask(players)
             found[who] = rows[0].players if rows else 0
     return found
+
+
+def test_each_macro_is_defined_once() -> None:
+    """A second definition would silently change what the first one's queries count."""
+    names = re.findall(r"MACRO (\w+)", sql_text("macros.sql"))
+    assert sorted(names) == sorted(set(names))

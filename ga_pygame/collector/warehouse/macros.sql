@@ -21,7 +21,6 @@ CREATE OR REPLACE MACRO startsWith(x, y) AS starts_with(x, y);
 CREATE OR REPLACE MACRO splitByChar(c, x) AS string_split(x, c);
 CREATE OR REPLACE MACRO arraySlice(l, first, number) AS list_slice(l, first, first + number - 1);
 CREATE OR REPLACE MACRO arrayStringConcat(l, c) AS array_to_string(l, c);
-CREATE OR REPLACE MACRO toUnixTimestamp(t) AS epoch(date_trunc('second', t));
 CREATE OR REPLACE MACRO indexOf(l, x) AS coalesce(list_position(l, x), 0);
 CREATE OR REPLACE MACRO JSONExtractKeys(j) AS json_keys(j);
 CREATE OR REPLACE MACRO arrayJoin(l) AS unnest(l);
