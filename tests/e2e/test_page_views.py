@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from tests.collectors import CONFIGS, WHO, Collector
 from tests.e2e import test_page
-from tests.e2e.test_page import By, event, has_rows, until
+from tests.e2e.test_page import By, event, has_rows, rows, until
 
 collector = test_page.collector
 
@@ -189,3 +190,17 @@ def test_requests_without_a_socket_leave_room(collector: Collector, browser: Any
         until(browser, lambda: heading(browser) == "Live")
     until(browser, partial(has_rows, browser, 4))
     assert not browser.find_elements(By.ID, "opening")
+
+
+def test_a_view_that_is_opened_before_the_warehouse(tmp_path: Path, browser: Any) -> None:
+    """It shows its figures as soon as there are any, although nothing comes in meanwhile."""
+    first = Collector(tmp_path)
+    first.send(event("resource", client_ts=int(time.time())))
+    assert first.stop() == 0
+    first.db.with_suffix(".duckdb").write_bytes(b"damaged")
+    again = Collector(tmp_path, page=True)
+    try:
+        browser.get(f"{again.url}/?view=economy")
+        until(browser, lambda: rows(browser, "panel-currencies"))
+    finally:
+        assert again.stop() == 0

@@ -19,7 +19,7 @@ MAX_ANSWERS_KEPT = 32
 
 MAX_SHARE_OF_TIME = 0.1
 """The part of the time that the questions of a view take while events come in: the slower, the fewer."""
-MAX_REST_SECONDS = 12.0
+MAX_REST_SECONDS = 5.0
 """The longest time for which a slow view is not asked again."""
 QUICK_SECONDS = 0.1
 """A view that takes less is asked as often as it wants."""

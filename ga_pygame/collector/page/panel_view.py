@@ -28,6 +28,7 @@ from ga_pygame.collector.page.panels import (
 from ga_pygame.collector.page.snapshots import Snapshot, Snapshots
 from ga_pygame.collector.page.tables import Card, LiveTable, TableCache, box, code, heading, label
 from ga_pygame.collector.page.view import Frame, View, csv_link
+from ga_pygame.collector.warehouse.database import NotReady
 from ga_pygame.collector.warehouse.filters import BadFilter
 
 PIXELS_OF_A_LINE = 26
@@ -102,7 +103,12 @@ class _OpenPanels:
         except BadFilter as error:
             self._status.set_text(f"This address cannot be read: {error}.")
             return
+        except NotReady:  # the collector has just started, or makes the file anew
+            self._changes = -1  # ask again soon, also if nothing changes
+            self._status.set_text("The figures are being prepared …")
+            return
         except Exception:
+            self._changes = -1
             self._status.set_text("These figures cannot be read now; the terminal of the collector says why.")
             raise
         finally:
