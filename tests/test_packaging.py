@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-DATA = {".toml", ".js", ".css", ".typed", ".md"}
+DATA = {".toml", ".js", ".css", ".typed", ".md", ".sql", ".html"}
 
 
 def requirements(extra: str) -> list[str]:

@@ -106,7 +106,7 @@ def test_killed_at_any_moment(seed: int, game: Any, collector: Collector, tmp_pa
     attempts = numbers(of(stored, "progression"), "attempt_num")
     assert attempts == list(range(1, len(attempts) + 1))
     assert max(Counter(event["event_uuid"] for event in stored).values()) == 1
-    assert not list((tmp_path / "data").rglob("launch-*.lock"))
+    assert eventually(lambda: not list((tmp_path / "data").rglob("launch-*.lock")))  # the last game is just ending
 
 
 @pytest.mark.parametrize("copies", [2, 3])
