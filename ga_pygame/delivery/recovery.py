@@ -168,8 +168,6 @@ def replay(transaction: Transaction, dead_launch: DeadLaunch, leftover: Leftover
             since = running.length - running.attempt_seconds if running.attempt_seconds is not None else None
             state = WriterState(attempt=running.attempt, attempt_since=since, session=running)
         state = replace(state, numbers={name: session.session_num for name, session in sessions.items()})
-        if running is not None and running.wallet:
-            state = replace(state, wallet_since=float("inf"))
         slice_writer = SliceWriter(state, transaction, encoder, focused, is_replay=True)
         for place, record in enumerate(records, 1):
             if encoder.can_tell(record) and _has_number(record, slice_writer, leftover, done):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -76,6 +76,17 @@ def answer_metric(question: Question, metric: WarehouseMetric, options: Mapping[
         if found is not None and found[0]:
             question = replace(question, filters=replace(question.filters, who=(PLAYER,)))
     return metric.function(question, **options)
+
+
+def one_of(name: str, choices: Collection[str], text: str) -> str:
+    """Read a metric's parameter that is one of some words.
+
+    Raises:
+        BadFilter: It is none of them.
+    """
+    if text not in choices:
+        raise BadFilter(f"{name} must be one of: {', '.join(choices)}")
+    return text
 
 
 def whole_number(name: str, text: str) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
-from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
-from ga_pygame.collector.warehouse.filters import BadFilter
+from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric, one_of
 from ga_pygame.collector.warehouse.intervals import FEW_PLAYERS, quotient
 from ga_pygame.collector.warehouse.metrics.active_days import ActiveDays, active_days
 
@@ -129,17 +129,6 @@ def _economy_row(
     )
 
 
-def read_part(text: str) -> str:
-    """Read the option `by`.
-
-    Raises:
-        BadFilter: It is none of those that there are.
-    """
-    if text not in _ECONOMY_PARTS:
-        raise BadFilter(f"by must be one of: {', '.join(_ECONOMY_PARTS)}")
-    return text
-
-
 ECONOMY_METRIC = WarehouseMetric(
     "economy",
     "Amounts of virtual currency that players gained (source) and spent (sink), by currency, item type or item. A"
@@ -147,5 +136,5 @@ ECONOMY_METRIC = WarehouseMetric(
     " is at least 25 % higher in the second half of the range than in the first.",
     EconomyRow,
     economy,
-    {"by": read_part},
+    {"by": partial(one_of, "by", _ECONOMY_PARTS)},
 )

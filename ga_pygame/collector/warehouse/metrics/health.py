@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
-from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
-from ga_pygame.collector.warehouse.filters import BadFilter
+from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric, one_of
 from ga_pygame.collector.warehouse.intervals import FEW_PLAYERS, quotient
 
 HITCH_MS = 50.0
@@ -75,21 +75,10 @@ def _health_row(part: str, samples: int, players: int, *others: Any) -> HealthFi
     )
 
 
-def _part_of_health(text: str) -> str:
-    """Read the option `by`.
-
-    Raises:
-        BadFilter: It is none of the parts.
-    """
-    if text not in _HEALTH_PARTS:
-        raise BadFilter(f"by must be one of: {', '.join(_HEALTH_PARTS)}")
-    return text
-
-
 HEALTH_METRIC = WarehouseMetric(
     "health",
     "Frame rate, frame times and memory over samples: this tracker's of 30 seconds, official SDKs' of a session.",
     HealthFigures,
     health,
-    {"by": _part_of_health},
+    {"by": partial(one_of, "by", _HEALTH_PARTS)},
 )

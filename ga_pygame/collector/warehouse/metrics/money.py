@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import NamedTuple
 
-from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
-from ga_pygame.collector.warehouse.filters import BadFilter
+from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric, one_of
 from ga_pygame.collector.warehouse.intervals import FEW_PLAYERS, quotient
 from ga_pygame.collector.warehouse.metrics.active_days import active_days
 
@@ -75,22 +75,11 @@ def money(question: Question, by: str = "currency") -> list[MoneyRow]:
     ]
 
 
-def read_kind(text: str) -> str:
-    """Read the option `by`.
-
-    Raises:
-        BadFilter: It is none of those that there are.
-    """
-    if text not in _KINDS:
-        raise BadFilter(f"by must be one of: {', '.join(_KINDS)}")
-    return text
-
-
 MONEY_METRIC = WarehouseMetric(
     "money",
     "Revenue from business events by currency, item or cart; different currencies are never added. ARPPU: revenue ÷"
     " players who paid in the range. ARPDAU: revenue ÷ the sum of the days' active players.",
     MoneyRow,
     money,
-    {"by": read_kind},
+    {"by": partial(one_of, "by", _KINDS)},
 )

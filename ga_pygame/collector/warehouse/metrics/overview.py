@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
-from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
-from ga_pygame.collector.warehouse.filters import BadFilter, Filters
+from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric, one_of
+from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.intervals import quotient
 
 NOW, BEFORE = "now", "before"
@@ -112,22 +113,11 @@ def _overview_row(period: str, time: str, counts: Sequence[Any]) -> OverviewRow:
     )
 
 
-def _bucket(text: str) -> str:
-    """Read the option `bucket`.
-
-    Raises:
-        BadFilter: It is neither `day` nor `hour`.
-    """
-    if text not in _UNITS:
-        raise BadFilter(f"bucket must be one of: {', '.join(_UNITS)}")
-    return text
-
-
 OVERVIEW_METRIC = WarehouseMetric(
     "overview",
     "Players with an event, by day or hour. New are those whose first event ever is in that time; lengths are those of"
     " session_end: the time for which the player was focused on the game.",
     OverviewRow,
     overview,
-    {"bucket": _bucket},
+    {"bucket": partial(one_of, "bucket", _UNITS)},
 )
