@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from ga_pygame.clock import PastClock
 from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.outbox.books import books_of
-from ga_pygame.delivery.outbox.contract import DeadLaunch, Transaction
+from ga_pygame.delivery.outbox.contract import DeadLaunch, LockedError, Transaction
 from ga_pygame.delivery.outbox.failover import PATIENCE_SECONDS, FailoverOutbox
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.outbox.open_session import OpenSession
@@ -184,6 +184,37 @@ def test_two_launches_recover_a_journal_once(machine: Machine) -> None:
     second.close()
     assert len(machine.launch()) == 4
     assert machine.launch() == []
+
+
+@pytest.mark.parametrize("moment", ["in the list", "after the list"])
+def test_a_file_that_is_locked_meanwhile_makes_it_wait(machine: Machine, moment: str) -> None:
+    """Else this launch's session would get the number of the dead one, which comes before it."""
+    machine.dies(User(), *numbers(1, 2), row=ROW)
+    outbox = FailoverOutbox(machine.path, ["test"], ManualClock(), machine.diagnostics)
+    other = sqlite3.connect(machine.path, isolation_level=None)
+    list_launches = outbox.dead_launches
+
+    def while_another_writes() -> Any:
+        if moment == "in the list":  # which removes a row that makes no sense
+            other.execute("UPDATE session_end SET launch = 'no launch'")
+            other.execute("BEGIN IMMEDIATE")
+        found = list_launches()
+        other.execute("BEGIN IMMEDIATE")
+        return found
+
+    with patch.object(outbox, "dead_launches", while_another_writes), pytest.raises(LockedError):
+        recover(outbox, Encoder(ManualClock()), machine.diagnostics)
+    assert outbox.is_on_disk
+    other.rollback()
+    other.close()
+    recover(outbox, Encoder(ManualClock()), machine.diagnostics)
+    batch = outbox.lease("test", 500, 10**7)
+    assert batch is not None
+    assert len(batch.records) == 4
+    outbox.settle(batch)
+    outbox.close()
+    assert machine.launch() == []
+    assert machine.dropped == ({} if moment == "after the list" else {"damaged": 1})
 
 
 def test_launches_of_before_a_no_are_deleted_and_not_recovered(machine: Machine) -> None:

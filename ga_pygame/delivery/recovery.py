@@ -78,7 +78,7 @@ def recover(outbox: Outbox, encoder: Encoder, diagnostics: Diagnostics, only: st
             continue
         try:
             _recover(outbox, dead_launch, encoder, diagnostics)
-        except NotLastingError:
+        except (LockedError, NotLastingError):
             raise
         except OutboxError as error:  # the disk fails; the next launch finds it again
             diagnostics.warn_once("recovery", f"a launch that was killed is not recovered now: {error}")
@@ -96,7 +96,8 @@ def _recover(outbox: Outbox, dead_launch: DeadLaunch, encoder: Encoder, diagnost
     lost = leftover.unreadable
     missing = 0
     if leftover.stored and dead_launch.is_of_this_file:
-        missing = leftover.missing(outbox.transact(lambda transaction: _position(transaction, dead_launch, leftover)))
+        position = outbox.transact(lambda transaction: _position(transaction, dead_launch, leftover), may_wait=True)
+        missing = leftover.missing(position)
 
     def replay_to_disk(transaction: Transaction) -> int:
         if not transaction.is_lasting:  # else the journal would be removed, and a kill would cost its events
@@ -104,13 +105,14 @@ def _recover(outbox: Outbox, dead_launch: DeadLaunch, encoder: Encoder, diagnost
         return replay(transaction, dead_launch, leftover, past)
 
     try:
-        lost += outbox.transact(replay_to_disk)
+        lost += outbox.transact(replay_to_disk, may_wait=True)
     except OutboxError:
         raise
     except Exception as error:  # noqa: BLE001 - all of it together cannot be told: end its sessions at least
         diagnostics.defect("the recovery of a journal", error)
         lost += len(leftover.records)
-        lost += outbox.transact(functools.partial(end_sessions, sessions=dead_launch.sessions, encoder=past))
+        end = functools.partial(end_sessions, sessions=dead_launch.sessions, encoder=past)
+        lost += outbox.transact(end, may_wait=True)
     outbox.forget_launch(dead_launch)
     if missing:
         missing, lost = missing + lost, 0  # later records cannot be added without the lost ones
@@ -136,8 +138,10 @@ def _leftover(path: Path | None, diagnostics: Diagnostics) -> Leftover | None:
     except OSError as error:
         if sys.platform == "win32" and isinstance(error, PermissionError):
             return None  # a scanner has it open
-        diagnostics.drop(Drop.DAMAGED, detail=f"a journal cannot be read: {error}")
         diagnostics.warn_once("journal unreadable", f"the journal of a launch that was killed cannot be read: {error}")
+        unreadable = Leftover(b"")
+        unreadable.unreadable = 1  # at least; counted when its sessions have ended, since that may be tried again
+        return unreadable
     return _NOTHING
 
 

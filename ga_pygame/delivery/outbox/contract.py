@@ -268,7 +268,11 @@ class Outbox(Protocol):
         ...
 
     def dead_launches(self) -> Sequence[DeadLaunch]:
-        """Return what dead processes left; no other process gets the same until `forget_launch`."""
+        """Return what dead processes left; no other process gets the same until `forget_launch`.
+
+        Raises:
+            LockedError: Another process is writing; try again soon.
+        """
         ...
 
     def forget_launch(self, dead_launch: DeadLaunch) -> None:

@@ -369,6 +369,8 @@ class FailoverOutbox:
         try:
             found = self._disk.dead_launches() if self._disk and not self._in_memory else ()
             return [replace(dead_launch, is_of_this_file=False) for dead_launch in found] if self._is_another else found
+        except LockedError:
+            raise
         except OutboxError as error:
             self._note(error, self._disk, "what earlier launches left cannot be read now")
             return ()
