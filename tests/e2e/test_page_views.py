@@ -173,6 +173,22 @@ def test_configs_are_edited(configured: Collector, browser: Any) -> None:
     until(browser, lambda: configs_of(configured) == {"gravity": "80"})
 
 
+def test_what_was_typed_stays_when_the_connection_is_back(configured: Collector, browser: Any) -> None:
+    """A laptop that slept between two words of a form: it shows what was typed, and saves it."""
+    browser.get(f"{configured.url}/?view=configs")
+    until(browser, lambda: control(browser, "value").get_attribute("value") == "80")
+    control(browser, "value").clear()
+    control(browser, "value").send_keys("41")
+    control(browser, "key").click()  # the value is told
+    browser.execute_script("window.socket.disconnect(); setTimeout(() => window.socket.connect(), 300)")
+    until(browser, lambda: browser.execute_script("return !window.socket.connected"))
+    until(browser, lambda: browser.execute_script("return window.socket.connected"))
+    time.sleep(1.5)  # a look of the page
+    assert control(browser, "value").get_attribute("value") == "41"
+    browser.find_element(By.XPATH, "//button[.='Save']").click()
+    until(browser, lambda: configs_of(configured) == {"gravity": "41"})
+
+
 def configs_of(collector: Collector) -> dict[str, Any]:
     """Return the remote configs that a game gets at its start."""
     body = json.dumps({"user_id": "player", **WHO}).encode()

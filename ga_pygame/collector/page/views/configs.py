@@ -82,7 +82,8 @@ class _Configs:
         return None
 
     async def begin(self) -> None:
-        await self._read_anew("")
+        if self._draft == self._was:  # else the socket is back, and what the person typed stays
+            await self._read_anew("")
 
     def show(self, snapshot: Snapshot) -> None:  # noqa: ARG002 - it shows no events
         self._looks += 1
