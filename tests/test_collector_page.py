@@ -218,6 +218,19 @@ def test_a_damaged_request_costs_only_itself(opened: store.Store, path: Path) ->
     reader.close()
 
 
+@pytest.mark.parametrize(
+    ("sample", "words"),
+    [
+        ({"fps": 59.97, "frame_ms_p99": 22.314, "mem_mb": 120.0}, "59.97 fps · p99 22.31 ms · 120 MB"),
+        ({"fps": "fast", "frame_ms_p99": True, "mem_mb": 90.5}, "90.5 MB"),
+        ({"fps_data_table": [0, 5]}, ""),
+    ],
+)
+def test_a_sample_of_health_is_told_by_its_numbers(sample: dict[str, Any], words: str) -> None:
+    """Official SDKs send tables instead, once a session; those are in the JSON only."""
+    assert rows.row_of_event(arrival(category="health", **sample))["cells"][2] == words
+
+
 def test_large_rows_of_pogr_are_not_read(opened: store.Store, path: Path) -> None:
     """A row of megabytes is named, and neither read from the file nor decoded."""
     large = b'{"log":"' + b"x" * 2_000_000 + b'"}'

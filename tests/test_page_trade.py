@@ -46,20 +46,30 @@ def test_a_currency_is_marked_in_words(row: EconomyRow, words: str) -> None:
     assert economy.what_stands_out(row) == words
 
 
-def test_lines_of_currencies_have_the_same_days() -> None:
-    """A currency that begins later has a gap before, and nothing is shifted."""
+def test_currencies_share_no_axis_and_have_the_same_days() -> None:
+    """A chart for each currency, with a gap where it has no figure; the table of all has the others."""
     day = EconomyDay("gold", DAY, 5.0, 1.0, 4.0, 4.0, 2, 2.0, 1, 4.0, 4.0, True)
     later = day._replace(day=DAY + datetime.timedelta(1), flow_per_player=7.0)
-    found = economy.economy_panels(
-        [GOLD], [], [GOLD], [day, later, later._replace(currency="gems", flow_per_player=9.0)]
-    )
-    assert [panel.name for panel in found.panels] == ["currencies", "flow", "balance", "item_types", "items"]
-    chart = found.panels[1].chart
-    assert chart is not None
-    assert chart["xAxis"]["data"] == ["2026-03-02", "2026-03-03"]
-    assert {line["name"]: line["data"] for line in chart["series"]} == {"gems": [None, 9.0], "gold": [2.0, 7.0]}
+    gems = later._replace(currency="gems", flow_per_player=9.0)
+    others = [gems._replace(currency=name) for name in ("a", "b", "c")]
+    known = [GOLD, *(GOLD._replace(currency=name, players=1) for name in ("a", "b", "c", "gems", "silent"))]
+    found = economy.economy_panels(known, [], [GOLD, GOLD._replace(currency="gems")], [day, later, gems, *others])
+    names = [panel.name for panel in found.panels]
+    assert names[:7] == ["currencies", "flow_1", "flow_2", "flow_3", "flow_4", "flow", "balance_1"]
+    drawn = {panel.name: panel.chart for panel in found.panels if panel.chart is not None}
+    for name, line in {"flow_1": [2.0, 7.0], "flow_2": [None, 9.0]}.items():
+        chart = drawn[name]
+        assert chart["xAxis"]["data"] == ["2026-03-02", "2026-03-03"]
+        assert [series["data"] for series in chart["series"]] == [line]
+    assert "flow" not in drawn
+    assert next(panel for panel in found.panels if panel.name == "flow").sheet.rows[2][0] == "gems"
+    items = found.panels[-1]
+    assert "those of gold" in items.counted
+    assert len(items.sheet.rows) == 2
     for panel in found.panels:
         assert all(len(row) == len(panel.sheet.columns) for row in panel.sheet.rows), panel.name
+    one = economy.economy_panels([GOLD], [], [GOLD], [day, later])
+    assert [panel.name for panel in one.panels] == ["currencies", "flow", "balance", "item_types", "items"]
 
 
 def test_revenue_is_of_currencies_and_conversion_of_all() -> None:

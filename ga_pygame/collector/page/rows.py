@@ -130,9 +130,21 @@ def _what(event: dict[str, Any]) -> str:
         return " · ".join(part for part in (short(severity, 20), short(said, MAX_WORDS)) if part)
     if isinstance(category, str) and category in _SESSION:
         return _SESSION[category]
+    if category == "health":
+        return _health_text(event)
     known = category_of(category)
     names = known.told_by if known is not None else ("event_id",)
     return short(" · ".join(_bounded_text(event.get(name)) for name in names if event.get(name) is not None), MAX_WORDS)
+
+
+def _health_text(event: dict[str, Any]) -> str:
+    """Return what a sample of an engine's health says, as far as it has numbers."""
+    found = []
+    for name, before, unit in (("fps", "", " fps"), ("frame_ms_p99", "p99 ", " ms"), ("mem_mb", "", " MB")):
+        value = event.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            found.append(f"{before}{value:.4g}{unit}")
+    return " · ".join(found)
 
 
 def _value_text(event: dict[str, Any]) -> str:

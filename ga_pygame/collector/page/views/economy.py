@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ga_pygame.collector.page.address import METRIC_FILTERS, PageAddress
 from ga_pygame.collector.page.charts import bar_chart, line_chart
 from ga_pygame.collector.page.panel_view import panel_view
 from ga_pygame.collector.page.panels import Column, Panel, Panels, Sheet, sheet_of_tuples
+from ga_pygame.collector.page.rows import short
 from ga_pygame.collector.page.snapshots import Snapshots
 from ga_pygame.collector.warehouse.metrics.economy import EconomyRow
 from ga_pygame.collector.warehouse.metrics.economy_days import EconomyDay
+
+MAX_CURRENCIES_DRAWN = 4
+"""Currencies with charts of their own; tables and CSV have all."""
 
 _NO_FLOW = (
     'No source or sink in this range: report tracker.resource.source("gold", 10, "pickup", "coin") when a player gains'
@@ -60,12 +66,35 @@ def economy_panels(
     return Panels(
         (
             _currencies(currencies),
-            _flows(days),
-            _balances(days),
+            *_of_each_currency(_flows, currencies, days),
+            *_of_each_currency(_balances, currencies, days),
             _parts_panel(types, "item_types"),
             _parts_panel(items, "items"),
         )
     )
+
+
+def _of_each_currency(
+    panel_of: Callable[[Sequence[EconomyDay], Sequence[datetime.date]], Panel],
+    currencies: Sequence[EconomyRow],
+    rows: Sequence[EconomyDay],
+) -> list[Panel]:
+    """Make a panel for each of the currencies with the most players: amounts of two currencies share no axis."""
+    days = sorted({row.day for row in rows})
+    whole = panel_of(rows, days)
+    told = {row.currency for row in rows}
+    if len(told) <= 1:
+        return [whole]
+    known = [row for row in currencies if row.currency in told]
+    most = sorted(known, key=lambda row: (-row.players, row.currency))[:MAX_CURRENCIES_DRAWN]
+    found = []
+    for number, currency in enumerate((row.currency for row in most), 1):
+        panel = panel_of([row for row in rows if row.currency == currency], days)
+        title = f"{panel.title}: {short(currency, 40)}"
+        found.append(replace(panel, name=f"{panel.name}_{number}", title=title))
+    if len(known) > len(most):
+        found.append(replace(whole, chart=None, title=f"{whole.title}: all currencies"))
+    return found
 
 
 def what_stands_out(row: EconomyRow) -> str:
@@ -106,17 +135,17 @@ def _currencies(rows: Sequence[EconomyRow]) -> Panel:
     return Panel("currencies", "Currencies", counted, Sheet(_CURRENCY_COLUMNS, cells), None, _NO_FLOW)
 
 
-def _flows(rows: Sequence[EconomyDay]) -> Panel:
+def _flows(rows: Sequence[EconomyDay], days: Sequence[datetime.date]) -> Panel:
     counted = (
         "Source minus sink by day, divided by the players with any event on that day. Above zero, players gain"
         " more than they spend. The table has the sums, too."
     )
-    said = "Flow per active player by day, a line for each currency"
-    chart = _by_day(said, rows, {row: row.flow_per_player for row in rows})
+    said = "Flow per active player by day"
+    chart = _by_day(said, days, {row: row.flow_per_player for row in rows})
     return Panel("flow", "Flow per active player", counted, sheet_of_tuples(EconomyDay, rows), chart, _NO_FLOW)
 
 
-def _balances(rows: Sequence[EconomyDay]) -> Panel:
+def _balances(rows: Sequence[EconomyDay], days: Sequence[datetime.date]) -> Panel:
     counted = (
         "What a player holds at the end of a day: all sources minus all sinks since their first event, also before the"
         " range. Shown is the median of the players who gained or spent something on that day."
@@ -132,16 +161,15 @@ def _balances(rows: Sequence[EconomyDay]) -> Panel:
     cells = [
         (row.currency, str(row.day), row.median_holding, row.mean_holding, row.players, row.balance) for row in rows
     ]
-    chart = _by_day("Median held by a player, by day", rows, {row: row.median_holding for row in rows})
+    chart = _by_day("Median held by a player, by day", days, {row: row.median_holding for row in rows})
     return Panel("balance", "Balance of a player", counted, Sheet(columns, cells), chart, _NO_FLOW)
 
 
-def _by_day(said: str, rows: Sequence[EconomyDay], values: dict[EconomyDay, float | None]) -> dict[str, object]:
+def _by_day(said: str, days: Sequence[datetime.date], values: dict[EconomyDay, float | None]) -> dict[str, object]:
     """Draw a line for each currency over all days."""
-    days = sorted({row.day for row in rows})
     found = {(row.currency, row.day): value for row, value in values.items()}
     series = {
-        currency: [found.get((currency, day)) for day in days] for currency in sorted({row.currency for row in rows})
+        currency: [found.get((currency, day)) for day in days] for currency in sorted({row.currency for row in values})
     }
     return line_chart(said, [str(day) for day in days], series)
 
@@ -162,12 +190,16 @@ def _parts_panel(rows: Sequence[EconomyRow], name: str) -> Panel:
         for row in largest
     ]
     words = "item types" if name == "item_types" else "items"
+    currency = largest[0].currency if largest else ""
+    drawn = [row for row in largest if row.currency == currency]
     chart = bar_chart(
-        f"Sources and sinks by {words}, the largest first",
-        [" · ".join(part for part in (row.item_id or row.item_type, row.currency) if part) for row in largest],
-        {"source": [row.source for row in largest], "sink": [row.sink for row in largest]},
+        f"Sources and sinks of {short(currency, 40)} by {words}, the largest first",
+        [row.item_id or row.item_type for row in drawn],
+        {"source": [row.source for row in drawn], "sink": [row.sink for row in drawn]},
     )
-    counted = f"The same amounts by {words}, the largest first. Compare bars of one currency only."
+    counted = f"The same amounts by {words}, the largest first."
+    if len(drawn) < len(largest):
+        counted += f" The chart has those of {short(currency, 40)}, the table those of all currencies."
     columns = _ITEM_COLUMNS if name == "items" else (*_ITEM_COLUMNS[:2], *_ITEM_COLUMNS[3:])
     if name != "items":
         cells = [(*one[:2], *one[3:]) for one in cells]  # type: ignore[misc]  # without the item
