@@ -1,18 +1,23 @@
 """Take the README's pictures: `python assets/make_screenshots.py`, with the dev extra and Chromium.
 
 It starts a collector, lets the demo's bot play against it without a window, and saves pictures of the game, of the
-collector's live page, and of both side by side.
+collector's live page, and of both side by side; then forty simulated players play, and it saves the page's answer
+where they give up. With `--views FOLDER` it saves all views instead: light, dark, and as wide as a phone.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pygame
 import requests
@@ -27,27 +32,57 @@ CHROMIUM_FLAGS = (
 )
 
 
+VIEWS = (
+    "live overview progression retention economy money design funnel errors health players compare pogr trophy configs"
+).split()
+LOOKS = {"light": (1500, False), "dark": (1500, True), "phone": (390, False)}
+"""For each kind of picture the width of the page and whether the person prefers dark colours."""
+LONGEST_PICTURE = 3000
+
+
 def main() -> None:
     """Make all pictures."""
-    with tempfile.TemporaryDirectory() as folder:
-        collector = subprocess.Popen(
-            [sys.executable, "-m", "ga_pygame", "collect", "--port", "0", "--db", f"{folder}/events.sqlite3"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert collector.stdout is not None
-            url = collector.stdout.readline().split()[-1]
-            play(url, Path(folder))
-            photograph(url)
-        finally:
-            collector.terminate()
-            collector.wait(10)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--views", type=Path, metavar="FOLDER", help="save all views of the page there instead")
+    folder_of_views: Path | None = parser.parse_args().views
+    with tempfile.TemporaryDirectory() as folder, collecting(Path(folder)) as url:
+        if folder_of_views is not None:
+            folder_of_views.mkdir(parents=True, exist_ok=True)
+            play(url, Path(folder), "--players", "40")
+            for name, (width, is_dark) in LOOKS.items():
+                with opened_browser(width, 900, is_dark=is_dark) as browser:
+                    for view in VIEWS:
+                        photograph(
+                            browser, f"{url}/?view={view}", folder_of_views / f"{view}-{name}.png", is_whole=True
+                        )
+            return
+        play(url, Path(folder), "--seed", "9", "--screenshot", str(ASSETS / "game.png"), "--after", "75")
+        wait_for_the_end(url)
+        with opened_browser(*PAGE_SIZE) as browser:
+            photograph(browser, url, ASSETS / "page.png")
+            play(url, Path(folder), "--players", "40")
+            photograph(browser, f"{url}/?view=progression", ASSETS / "progression.png")
     side_by_side()
 
 
-def play(url: str, folder: Path) -> None:
-    """Let the bot play once, with pictures of the game."""
+@contextlib.contextmanager
+def collecting(folder: Path) -> Iterator[str]:
+    """Run a collector; yield its address."""
+    collector = subprocess.Popen(
+        [sys.executable, "-m", "ga_pygame", "collect", "--port", "0", "--db", str(folder / "events.sqlite3")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert collector.stdout is not None
+        yield collector.stdout.readline().split()[-1]
+    finally:
+        collector.terminate()
+        collector.wait(10)
+
+
+def play(url: str, folder: Path, *arguments: str) -> None:
+    """Let the bot play."""
     environment = {
         **os.environ,
         "GA_PYGAME_COLLECTOR": url,
@@ -55,30 +90,52 @@ def play(url: str, folder: Path) -> None:
         "SDL_VIDEODRIVER": "dummy",
         "SDL_AUDIODRIVER": "dummy",
     }
-    command = [sys.executable, "-m", "demo_game", "--bot", "--seed", "9"]
-    subprocess.run([*command, "--screenshot", str(ASSETS / "game.png"), "--after", "75"], env=environment, check=True)
+    subprocess.run([sys.executable, "-m", "demo_game", "--bot", *arguments], env=environment, check=True)
 
 
-def photograph(url: str) -> None:
-    """Take a picture of the live page."""
+def wait_for_the_end(url: str) -> None:
+    """Wait until the collector has the end of the bot's session."""
+    deadline = time.monotonic() + 20
+    while requests.get(f"{url}/api/summary", timeout=5).json()["accepted"].get("session_end", 0) < 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def opened_browser(width: int, height: int, *, is_dark: bool = False) -> Iterator[Any]:
+    """Open a browser whose page has that size."""
     options = webdriver.ChromeOptions()
     driver, binary = shutil.which("chromedriver"), shutil.which("chromium")
     if driver is None or binary is None:  # without these paths selenium would download them
         raise SystemExit("apt-get install chromium chromium-driver")
     options.binary_location = binary
-    for flag in (*CHROMIUM_FLAGS.split(), f"--window-size={PAGE_SIZE[0]},{PAGE_SIZE[1] + 140}"):
+    for flag in CHROMIUM_FLAGS.split():
         options.add_argument(flag)
     browser = webdriver.Chrome(options=options, service=Service(driver))
     try:
-        browser.get(url)
-        deadline = time.monotonic() + 20
-        while requests.get(f"{url}/api/summary", timeout=5).json()["accepted"].get("session_end", 0) < 1:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        time.sleep(2)  # time for the page to draw its rows
-        browser.save_screenshot(str(ASSETS / "page.png"))
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        colours = [{"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": colours})
+        yield browser
     finally:
         browser.quit()
+
+
+def photograph(browser: Any, address: str, path: Path, *, is_whole: bool = False) -> None:
+    """Save a picture of a page, of what fits into the window or of the whole page."""
+    browser.get(address)
+    time.sleep(3)  # until the page has its figures and its charts stand still
+    size = browser.execute_script("return [innerWidth, innerHeight, document.documentElement.scrollHeight]")
+    if is_whole:
+        width, height, whole = size
+        longer = {"width": width, "height": min(whole, LONGEST_PICTURE), "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", longer)
+        time.sleep(0.5)
+    browser.save_screenshot(str(path))
+    if is_whole:
+        usual = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", usual)
 
 
 def side_by_side() -> None:
