@@ -39,7 +39,10 @@ class Question:
             filters: Others than those of the question.
             values: Its own parameters, `$name` in its text.
         """
-        text = sql_text(f"metrics/{name}.sql")
+        return self.rows_of(sql_text(f"metrics/{name}.sql"), filters, **values)
+
+    def rows_of(self, text: str, filters: Filters | None = None, **values: Any) -> list[tuple[Any, ...]]:
+        """Run a text that is made of files of `metrics/`; see `rows` for the others."""
         for placeholder, dated in (("{filters}", True), ("{undated}", False)):
             if placeholder in text:
                 condition, bound = (filters or self.filters).condition(dated=dated)

@@ -98,7 +98,7 @@ def compare(question: Question, **other: Any) -> list[ComparedFigure]:
 def _places(question: Question, first: Filters, second: Filters) -> dict[str, int]:
     """Return the place of each level in the order in which the players of both sides reach them."""
     unlike: dict[str, Any] = {name: None for name in OTHER_SIDE if getattr(first, name) != getattr(second, name)}
-    return {row[0]: place for place, row in enumerate(question.rows("levels", replace(first, **unlike)))}
+    return {row[0]: place for place, row in enumerate(question.rows("level_order", replace(first, **unlike)))}
 
 
 def sides_of(question: Question, other: dict[str, Any]) -> tuple[Filters, Filters] | None:

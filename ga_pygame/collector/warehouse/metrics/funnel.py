@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
+from ga_pygame.collector.warehouse.database import sql_text
 from ga_pygame.collector.warehouse.filters import BadFilter
 from ga_pygame.collector.warehouse.intervals import FEW_PLAYERS, share_of
 
@@ -56,9 +58,8 @@ def funnel(question: Question, steps: Sequence[str] = (), minutes: float = DEFAU
     """
     if not MIN_STEPS <= len(steps) <= MAX_STEPS:
         return []
-    values: dict[str, Any] = dict.fromkeys(f"id_{number}" for number in range(1, MAX_STEPS + 1))
-    values |= {f"id_{number}": steps.index(step) + 1 for number, step in enumerate(steps, 1)}
-    rows = question.rows("funnel", steps=list(steps), seconds=minutes * 60, **values)
+    ids = {f"id_{number}": steps.index(step) + 1 for number, step in enumerate(steps, 1)}
+    rows = question.rows_of(_text_of(len(steps)), steps=list(steps), seconds=minutes * 60, **ids)
     found = {step: (players, gap, since_first) for step, players, gap, since_first in rows}
     funnel_steps: list[FunnelStep] = []
     for number, event_id in enumerate(steps, 1):
@@ -82,6 +83,19 @@ def funnel(question: Question, steps: Sequence[str] = (), minutes: float = DEFAU
             )
         )
     return funnel_steps
+
+
+@cache
+def _text_of(number: int) -> str:
+    """Write the query of a funnel with so many steps."""
+    of_step = sql_text("metrics/funnel_step.sql").partition("\n")[2].rstrip()  # without its comment
+    later = [of_step.replace("{number}", str(step)).replace("{before}", str(step - 1)) for step in range(2, number + 1)]
+    told = (
+        f"SELECT {step} AS step, player, client_ts, second - began AS since_first, gap FROM step_{step}"  # noqa: S608
+        for step in range(1, number + 1)
+    )
+    text = sql_text("metrics/funnel.sql").replace("{steps}", "\n".join(f"{one}," for one in later))
+    return text.replace("{told}", " UNION ALL ".join(told))
 
 
 def split_steps(text: str) -> list[str]:

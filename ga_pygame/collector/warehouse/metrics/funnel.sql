@@ -7,7 +7,8 @@
 -- Times are those of the first event of a player that did the step: since the latest event before it that did the step
 -- before, and since the event that did the first step for that one.
 -- A row of `step_2` is an event that did step 2: `began` is the time of the first step for it, `gap` the seconds since
--- the step before. `$id_2` is the place of its event id in `$steps`, NULL if the funnel ends before.
+-- the step before. `$id_2` is the place of its event id in `$steps`. The steps after the first one are
+-- the text of funnel_step.sql, once for each.
 -- Sources: Talo and PostHog, funnels (ordered, a window, time to the next step); Countly (steps that are repeated).
 WITH matching AS (
     SELECT name_key, CAST(category AS VARCHAR) AS category, name FROM names
@@ -31,78 +32,9 @@ named AS (
     FROM hits JOIN wanted ON wanted.name_key = hits.name_key AND wanted.front = hits.front
 ),
 step_1 AS (SELECT player, client_ts, second, second AS began, 0 AS gap FROM named WHERE id = $id_1),
-step_2 AS (
-    SELECT player, client_ts, second, latest_began AS began, second - latest AS gap FROM (
-        SELECT player, client_ts, second, is_new, max(done) OVER earlier AS latest, max(began) OVER earlier AS latest_began
-        FROM (
-            SELECT player, client_ts, second, second AS done, began, 0 AS is_new FROM step_1
-            UNION ALL SELECT player, client_ts, second, NULL, NULL, 1 FROM named WHERE id = $id_2
-        ) WINDOW earlier AS (PARTITION BY player ORDER BY client_ts, is_new DESC ROWS UNBOUNDED PRECEDING)
-    ) WHERE is_new = 1 AND second - latest <= $seconds
-),
-step_3 AS (
-    SELECT player, client_ts, second, latest_began AS began, second - latest AS gap FROM (
-        SELECT player, client_ts, second, is_new, max(done) OVER earlier AS latest, max(began) OVER earlier AS latest_began
-        FROM (
-            SELECT player, client_ts, second, second AS done, began, 0 AS is_new FROM step_2
-            UNION ALL SELECT player, client_ts, second, NULL, NULL, 1 FROM named WHERE id = $id_3
-        ) WINDOW earlier AS (PARTITION BY player ORDER BY client_ts, is_new DESC ROWS UNBOUNDED PRECEDING)
-    ) WHERE is_new = 1 AND second - latest <= $seconds
-),
-step_4 AS (
-    SELECT player, client_ts, second, latest_began AS began, second - latest AS gap FROM (
-        SELECT player, client_ts, second, is_new, max(done) OVER earlier AS latest, max(began) OVER earlier AS latest_began
-        FROM (
-            SELECT player, client_ts, second, second AS done, began, 0 AS is_new FROM step_3
-            UNION ALL SELECT player, client_ts, second, NULL, NULL, 1 FROM named WHERE id = $id_4
-        ) WINDOW earlier AS (PARTITION BY player ORDER BY client_ts, is_new DESC ROWS UNBOUNDED PRECEDING)
-    ) WHERE is_new = 1 AND second - latest <= $seconds
-),
-step_5 AS (
-    SELECT player, client_ts, second, latest_began AS began, second - latest AS gap FROM (
-        SELECT player, client_ts, second, is_new, max(done) OVER earlier AS latest, max(began) OVER earlier AS latest_began
-        FROM (
-            SELECT player, client_ts, second, second AS done, began, 0 AS is_new FROM step_4
-            UNION ALL SELECT player, client_ts, second, NULL, NULL, 1 FROM named WHERE id = $id_5
-        ) WINDOW earlier AS (PARTITION BY player ORDER BY client_ts, is_new DESC ROWS UNBOUNDED PRECEDING)
-    ) WHERE is_new = 1 AND second - latest <= $seconds
-),
-step_6 AS (
-    SELECT player, client_ts, second, latest_began AS began, second - latest AS gap FROM (
-        SELECT player, client_ts, second, is_new, max(done) OVER earlier AS latest, max(began) OVER earlier AS latest_began
-        FROM (
-            SELECT player, client_ts, second, second AS done, began, 0 AS is_new FROM step_5
-            UNION ALL SELECT player, client_ts, second, NULL, NULL, 1 FROM named WHERE id = $id_6
-        ) WINDOW earlier AS (PARTITION BY player ORDER BY client_ts, is_new DESC ROWS UNBOUNDED PRECEDING)
-    ) WHERE is_new = 1 AND second - latest <= $seconds
-),
-step_7 AS (
-    SELECT player, client_ts, second, latest_began AS began, second - latest AS gap FROM (
-        SELECT player, client_ts, second, is_new, max(done) OVER earlier AS latest, max(began) OVER earlier AS latest_began
-        FROM (
-            SELECT player, client_ts, second, second AS done, began, 0 AS is_new FROM step_6
-            UNION ALL SELECT player, client_ts, second, NULL, NULL, 1 FROM named WHERE id = $id_7
-        ) WINDOW earlier AS (PARTITION BY player ORDER BY client_ts, is_new DESC ROWS UNBOUNDED PRECEDING)
-    ) WHERE is_new = 1 AND second - latest <= $seconds
-),
-step_8 AS (
-    SELECT player, client_ts, second, latest_began AS began, second - latest AS gap FROM (
-        SELECT player, client_ts, second, is_new, max(done) OVER earlier AS latest, max(began) OVER earlier AS latest_began
-        FROM (
-            SELECT player, client_ts, second, second AS done, began, 0 AS is_new FROM step_7
-            UNION ALL SELECT player, client_ts, second, NULL, NULL, 1 FROM named WHERE id = $id_8
-        ) WINDOW earlier AS (PARTITION BY player ORDER BY client_ts, is_new DESC ROWS UNBOUNDED PRECEDING)
-    ) WHERE is_new = 1 AND second - latest <= $seconds
-),
+{steps}
 done AS (
-    SELECT 1 AS step, player, client_ts, second - began AS since_first, gap FROM step_1
-    UNION ALL SELECT 2 AS step, player, client_ts, second - began AS since_first, gap FROM step_2
-    UNION ALL SELECT 3 AS step, player, client_ts, second - began AS since_first, gap FROM step_3
-    UNION ALL SELECT 4 AS step, player, client_ts, second - began AS since_first, gap FROM step_4
-    UNION ALL SELECT 5 AS step, player, client_ts, second - began AS since_first, gap FROM step_5
-    UNION ALL SELECT 6 AS step, player, client_ts, second - began AS since_first, gap FROM step_6
-    UNION ALL SELECT 7 AS step, player, client_ts, second - began AS since_first, gap FROM step_7
-    UNION ALL SELECT 8 AS step, player, client_ts, second - began AS since_first, gap FROM step_8
+    {told}
 ),
 firsts AS (
     SELECT step, player, argMin(gap, client_ts) AS gap, argMin(since_first, client_ts) AS since_first
