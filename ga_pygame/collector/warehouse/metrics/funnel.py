@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
 from ga_pygame.collector.warehouse.database import sql_text
