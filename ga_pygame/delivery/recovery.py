@@ -120,8 +120,8 @@ def _recover(outbox: Outbox, dead_launch: DeadLaunch, encoder: Encoder, diagnost
         words = f"about {missing} stored events of a launch that was killed are lost: {_LOST_COMMITS}"
         diagnostics.warn_once("commits lost", words)
     if lost:
-        diagnostics.drop(Drop.DAMAGED, lost, "the journal of a launch that was killed is damaged")
-        words = f"{lost} events of a launch that was killed are lost: its journal is damaged"
+        diagnostics.drop(Drop.DAMAGED, lost, "the journal or the session's row of a launch that was killed is damaged")
+        words = f"{lost} events of a launch that was killed are lost: its journal or its session's row is damaged"
         diagnostics.warn_once("journal damaged", words)
 
 
@@ -229,7 +229,7 @@ def _has_number(record: Record, slice_writer: SliceWriter, leftover: Leftover, d
 def end_sessions(transaction: Transaction, sessions: Sequence[OpenSession], encoder: Encoder) -> int:
     """End the open sessions of a dead process; delete a session whose end cannot be encoded.
 
-    Returns how many flows of their wallets are lost.
+    Returns how many of their events are lost.
     """
     lost = 0
     for session in sessions:
@@ -265,12 +265,14 @@ def _seen_until(session: OpenSession, client_ts: float) -> OpenSession:
 def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -> int:
     """Add the events that a dead process could not: its wallet, the Fail of its open attempt, its session_end.
 
-    Returns how many flows of the wallet are invalid.
+    Returns how many events are lost: invalid flows of the wallet, or the end of a session that names no player.
 
     Source: REST v2, Detecting missing session end on game launch.
     """
-    if not transaction.delete_session(session.session_id) or not session.annotations:
+    if not transaction.delete_session(session.session_id):
         return 0
+    if not session.annotations:  # they are damaged, and nobody knows whose session it was
+        return 1
     flows, lost = wallet_events(session)
     events: list[tuple[Event, dict[str, Any]]] = [(event, {}) for event in flows]
     if session.attempt is not None:

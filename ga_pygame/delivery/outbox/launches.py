@@ -100,8 +100,6 @@ class Launches:
             session, launch = session_of(columns), launch_of(columns)
             if session is not None and isinstance(launch, str) and kept.LAUNCH.fullmatch(launch):
                 found.append((launch, session))
-                if columns[6] and not session.annotations:
-                    self._told.lost(1, "the row of an open session names no player, so it ends unsaid")
                 if flows := lost_flows(columns[8], session.wallet):
                     self._told.lost(flows, "flows of a wallet make no sense")
                 continue
