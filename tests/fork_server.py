@@ -1,9 +1,9 @@
 """Starts the collectors and games of tests as forks of processes that have already imported their modules.
 
 A game imports for a third of a second, a collector for half a second, with its page for two. Each test process has one
-fork server for each of both, which is started when it is first needed and ends with it. What a fork runs cannot tell it
-from a process of its own: it has its own session, folder, environment, standard streams, `sys.argv` and `__main__`.
-`tests/e2e/test_collect_command.py` starts the real command, tests marked with `fresh` start games by one.
+fork server for each kind of `MODULES`, which is started when it is first needed and ends with it. What a fork runs
+finds what it finds in a process of its own: an own session, folder, environment, standard streams, `sys.argv` and
+`__main__`. `tests/e2e/test_collect_command.py` starts the real command, tests marked with `fresh` start games by one.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ ROOT = Path(__file__).parent.parent
 PYTHON = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 """What the interpreter of a game reads from its environment when it starts, which a fork is too late for."""
 
+LIBRARIES = ["pygame", "requests", "sqlite3"]
 MODULES = {
     "collectors": ["ga_pygame.cli", "ga_pygame.collector.server"],
+    "libraries": LIBRARIES,
     "games": [
-        "pygame",
-        "requests",
-        "sqlite3",
+        *LIBRARIES,
         "ga_pygame.wiring",
         "ga_pygame.running",
         "ga_pygame.delivery.outbox.failover",
@@ -147,20 +147,21 @@ def start_collector(
     return Forked(pid, ended, None, stdout, None), stdout
 
 
-def start_game(*arguments: str, environment: Mapping[str, str], output: int | None = None) -> Forked:
+def start_game(*arguments: str, environment: Mapping[str, str], log: int | None = None) -> Forked:
     """Run a script in a new process, in the folder of the repository.
 
     Args:
         arguments: The script and its arguments.
         environment: All its environment variables, `PYTHON` among them.
-        output: An open file for both its output streams, and no input; default: pipes.
+        log: An open file for both its output streams, and no input; it then imports our package itself, so that it can
+            put something into the libraries before. Default: pipes, and our package is imported.
     """
     of_python = {name: value for name, value in environment.items() if name.startswith("PYTHON")}
     assert of_python == PYTHON, "a fork cannot obey these: mark the test with `fresh`"
     request = {"arguments": arguments, "folder": str(ROOT), "environment": dict(environment)}
-    if output is not None:
+    if log is not None:
         with open(os.devnull) as nothing:
-            return Forked(*_fork("games", request, nothing.fileno(), output, output), None, None, None)
+            return Forked(*_fork("libraries", request, nothing.fileno(), log, log), None, None, None)
     its_in, stdin = os.pipe()
     stdout, its_out = os.pipe()
     stderr, its_error = os.pipe()
@@ -225,7 +226,7 @@ def main(kind: str, control: int) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     time.tzset()
-    if kind == "games":
+    if kind != "collectors":
         _run_script(request["arguments"])
     else:
         exec(request["patches"], {"__name__": "patches"})  # one scope, so that a class may use what is imported

@@ -90,7 +90,7 @@ class Launch:
                 command = [*prefix, sys.executable, str(GAME), told]
                 self.process = subprocess.Popen(command, stdout=said, stderr=said, cwd=ROOT, env=environment)
             else:
-                self.process = start_game(str(GAME), told, environment=environment, output=said.fileno())
+                self.process = start_game(str(GAME), told, environment=environment, log=said.fileno())
 
     def wait_until(self, word: str) -> None:
         """Wait until the game has noted this."""
@@ -167,6 +167,10 @@ class World:
         self._ledger = folder / "ledger.txt"
         self._launches: list[Launch] = []
         self._prefix: Sequence[str] = ()
+
+    def start_by_command(self) -> None:
+        """Start games by a command instead of a fork, so that they import what they need."""
+        self._prefix = ("env",)
 
     def hide_shared_memory(self) -> None:
         """Make `/dev/shm` unusable, so that journals are in the data folder."""
