@@ -99,14 +99,14 @@ class Collector:
         self._said = ""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         options = ["--port", "0", "--db", str(self.db), *([] if page else ["--no-page"]), *arguments]
-        self.process = start_collector(
+        self.process, self._stdout = start_collector(
             *options,
             folder=folder,
             stderr=self._errors.fileno(),
             environment={**os.environ, **environment},
             patches=patches,
         )
-        first = self.process.stdout.readline()
+        first = self._stdout.readline()
         if not first.startswith("listening on http://"):
             self.kill()
             raise AssertionError(first + self.said())
@@ -117,7 +117,7 @@ class Collector:
     def read_greeting(self) -> str:
         """Read the lines that it prints when it has started."""
         while not self._greeting[-1].startswith("try it"):
-            self._greeting.append(self.process.stdout.readline())
+            self._greeting.append(self._stdout.readline())
         return "".join(self._greeting)
 
     def said(self) -> str:
@@ -173,4 +173,4 @@ class Collector:
         self.process.wait(60)
         self.said()
         self._errors.close()
-        self.process.stdout.close()
+        self._stdout.close()

@@ -21,6 +21,7 @@ from ga_pygame import active
 from ga_pygame.recording import journal_files
 from tests import effort, small_journals
 from tests.collectors import Collector
+from tests.fork_server import PYTHON, Forked, start_game
 
 ROOT = Path(__file__).parent.parent
 MEMORY_FOLDER = Path("/dev/shm")
@@ -156,19 +157,30 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 
 
 class Game:
-    """A game in a process of its own, written as a script in the test."""
+    """A game in a process of its own, written as a script in the test.
 
-    def __init__(self, script: Path, environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(script)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
-            start_new_session=True,  # so that its children can be ended with it
-        )
+    Args:
+        script: Its file.
+        environment: More environment variables.
+        is_fresh: Whether it is started by a command, instead of a fork.
+    """
+
+    def __init__(self, script: Path, environment: dict[str, str], *, is_fresh: bool) -> None:
+        whole = {**os.environ, **PYTHON, **environment}
+        self.process: Forked | subprocess.Popen[str]
+        if is_fresh:
+            self.process = subprocess.Popen(
+                [sys.executable, str(script)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=ROOT,
+                env=whole,
+                start_new_session=True,  # so that its children can be ended with it
+            )
+        else:
+            self.process = start_game(str(script), environment=whole)
 
     def wait_for(self, word: str) -> str:
         """Read the game's output up to a line that begins with `word`; return the rest of that line."""
@@ -190,7 +202,7 @@ class Game:
     def end(self, timeout: float = 30.0) -> tuple[int, str, str]:
         """Wait until the game ends; return its exit code and its output since the last reading."""
         out, error = self.process.communicate(timeout=timeout)
-        return self.process.returncode, out, error
+        return self.process.wait(), out, error
 
     def kill(self) -> None:
         """End the game as the system does if memory is short: no more code of it runs."""
@@ -208,14 +220,15 @@ class Game:
 
 
 @pytest.fixture
-def game(tmp_path: Path) -> Iterator[Callable[..., Game]]:
+def game(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Game]]:
     """Return a function that starts games: `game(code, NAME="value", …)`, with more environment variables."""
     started: list[Game] = []
+    is_fresh = sys.platform == "win32" or request.node.get_closest_marker("fresh") is not None
 
     def start(code: str, **environment: str) -> Game:
         script = tmp_path / f"game_{len(started)}.py"
         script.write_text(textwrap.dedent(code))
-        started.append(Game(script, environment))
+        started.append(Game(script, environment, is_fresh=is_fresh))
         return started[-1]
 
     yield start

@@ -1,15 +1,19 @@
-"""Starts the collectors of tests as forks of a process that has already imported their modules.
+"""Starts the collectors and games of tests as forks of processes that have already imported their modules.
 
-A collector imports for half a second, with its page for two. Each test process has one fork server, which is started
-when it is first needed and ends with it. `tests/e2e/test_collect_command.py` starts the real command.
+A game imports for a third of a second, a collector for half a second, with its page for two. Each test process has one
+fork server for each kind of `MODULES`, which is started when it is first needed and ends with it. What a fork runs
+finds what it finds in a process of its own: an own session, folder, environment, standard streams, `sys.argv` and
+`__main__`. `tests/e2e/test_collect_command.py` starts the real command, tests marked with `fresh` start games by one.
 """
 
 from __future__ import annotations
 
 import atexit
+import builtins
 import contextlib
 import functools
 import gc
+import importlib
 import json
 import os
 import select
@@ -18,23 +22,54 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any
 
 ROOT = Path(__file__).parent.parent
-_EXIT = struct.Struct("i")
+PYTHON = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+"""What the interpreter of a game reads from its environment when it starts, which a fork is too late for."""
+
+LIBRARIES = ["pygame", "requests", "sqlite3"]
+MODULES = {
+    "collectors": ["ga_pygame.cli", "ga_pygame.collector.server"],
+    "libraries": LIBRARIES,
+    "games": [
+        *LIBRARIES,
+        "ga_pygame.wiring",
+        "ga_pygame.running",
+        "ga_pygame.delivery.outbox.failover",
+        "ga_pygame.delivery.outbox.sqlite",
+        "ga_pygame.delivery.transport",
+        "ga_pygame.program",
+        "ga_pygame.engine.hook",
+    ],
+}
+"""What the fork servers import; the tests' own processes need not."""
+
+PAGE = "ga_pygame.collector.page.dashboard"
+_NUMBER = struct.Struct("i")
 _MAX_REQUEST = 2**20
 
 
 class Forked:
-    """A process that the fork server started; it is used like `subprocess.Popen`."""
+    """A process that a fork server started; it is used like `subprocess.Popen`."""
 
-    def __init__(self, pid: int, stdout: IO[str], ended: int) -> None:
+    def __init__(
+        self, pid: int, ended: int, stdin: IO[str] | None, stdout: IO[str] | None, stderr: IO[str] | None
+    ) -> None:
         self.pid = pid
+        self.stdin = stdin
         self.stdout = stdout
+        self.stderr = stderr
         self.returncode: int | None = None
         self._ended = ended
+        self._said: dict[IO[str], str] = {}
+        self._readers: list[threading.Thread] = []
 
     def poll(self) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -44,10 +79,34 @@ class Forked:
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
             if not select.select([self._ended], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired("fork of a collector", timeout or 0)
-            (self.returncode,) = _EXIT.unpack(os.read(self._ended, _EXIT.size))
+                raise subprocess.TimeoutExpired(f"fork {self.pid}", timeout or 0)
+            (self.returncode,) = _NUMBER.unpack(os.read(self._ended, _NUMBER.size))
             os.close(self._ended)
         return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Close its input, read its output to the ends, wait until it has ended; return the output."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if self.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self.stdin.close()
+        streams = [stream for stream in (self.stdout, self.stderr) if stream is not None]
+        if not self._readers:
+            self._readers = [threading.Thread(target=self._read, args=(stream,), daemon=True) for stream in streams]
+            for reader in self._readers:
+                reader.start()
+        for reader in self._readers:
+            reader.join(_left(deadline))
+            if reader.is_alive():
+                raise subprocess.TimeoutExpired(f"fork {self.pid}", timeout or 0)
+        self.wait(_left(deadline))
+        out, error = ("" if stream is None else self._said.get(stream, "") for stream in (self.stdout, self.stderr))
+        return out, error
+
+    def _read(self, stream: IO[str]) -> None:
+        if not stream.closed:
+            with stream:
+                self._said[stream] = stream.read()
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
@@ -60,10 +119,15 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
+def _left(deadline: float | None) -> float | None:
+    """Return the seconds until then."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
 def start_collector(
     *arguments: str, folder: Path, stderr: int, environment: Mapping[str, str], patches: str = ""
-) -> Forked:
-    """Run `ga_pygame collect` in a new process.
+) -> tuple[Forked, IO[str]]:
+    """Run `ga_pygame collect` in a new process; return it and its standard output.
 
     Args:
         arguments: What stands behind `collect` in the command.
@@ -72,44 +136,101 @@ def start_collector(
         environment: All its environment variables.
         patches: Code that it runs before.
     """
-    request = {
-        "arguments": ["collect", *arguments],
-        "folder": str(folder),
-        "environment": dict(environment),
-        "patches": patches,
-    }
-    out, its_out = os.pipe()
+    reader, writer = os.pipe()
+    with open(os.devnull) as nothing:
+        request = {"arguments": ["collect", *arguments], "folder": str(folder), "patches": patches}
+        pid, ended = _fork(
+            "collectors", {**request, "environment": dict(environment)}, nothing.fileno(), writer, stderr
+        )
+    os.close(writer)
+    stdout = open(reader)  # noqa: SIM115 - as long as the process
+    return Forked(pid, ended, None, stdout, None), stdout
+
+
+def start_game(*arguments: str, environment: Mapping[str, str], log: int | None = None) -> Forked:
+    """Run a script in a new process, in the folder of the repository.
+
+    Args:
+        arguments: The script and its arguments.
+        environment: All its environment variables, `PYTHON` among them.
+        log: An open file for both its output streams, and no input; it then imports our package itself, so that it can
+            put something into the libraries before. Default: pipes, and our package is imported.
+    """
+    of_python = {name: value for name, value in environment.items() if name.startswith("PYTHON")}
+    assert of_python == PYTHON, "a fork cannot obey these: mark the test with `fresh`"
+    request = {"arguments": arguments, "folder": str(ROOT), "environment": dict(environment)}
+    if log is not None:
+        with open(os.devnull) as nothing:
+            return Forked(*_fork("libraries", request, nothing.fileno(), log, log), None, None, None)
+    its_in, stdin = os.pipe()
+    stdout, its_out = os.pipe()
+    stderr, its_error = os.pipe()
+    pid, ended = _fork("games", request, its_in, its_out, its_error)
+    for handle in (its_in, its_out, its_error):
+        os.close(handle)
+    return Forked(pid, ended, open(stdin, "w"), open(stdout), open(stderr))
+
+
+_one_at_a_time = threading.Lock()
+"""Two threads that start processes must not get each other's answers."""
+
+
+def _fork(kind: str, request: dict[str, Any], *streams: int) -> tuple[int, int]:
+    """Start a process with these standard streams; return its id and a handle from which its end is read."""
     ended, its_end = os.pipe()
-    server = _server()
-    socket.send_fds(server, [json.dumps(request).encode()], [its_out, stderr, its_end])
-    os.close(its_out)
-    os.close(its_end)
-    (pid,) = _EXIT.unpack(server.recv(_EXIT.size))
-    return Forked(pid, open(out), ended)
+    with _one_at_a_time:
+        server, process = _server(kind)
+        socket.send_fds(server, [json.dumps(request).encode()], [*streams, its_end])
+        os.close(its_end)
+        answer = server.recv(_NUMBER.size)
+    if not answer:
+        raise AssertionError(f"the fork server has ended: {process.communicate()[1].decode()}")
+    return _NUMBER.unpack(answer)[0], ended
 
 
 @functools.cache
-def _server() -> socket.socket:
-    """Return the fork server of this process; start it if needed."""
+def _server(kind: str) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Return a fork server of this process; start it if needed."""
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.fork_server", str(its.fileno())],
+        [sys.executable, "-c", f"from tests import fork_server; fork_server.main({kind!r}, {its.fileno()})"],
         pass_fds=[its.fileno()],
         cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        env={**{name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}, **PYTHON},
+        stdin=subprocess.PIPE,  # as its forks have: a stream object remembers from its beginning what it can do
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     its.close()
 
     def end() -> None:
         ours.close()
-        process.wait(10)
+        process.communicate(timeout=10)
 
     atexit.register(end)
-    return ours
+    return ours, process
 
 
 # --- in the fork server ----------------------------------------------------------------------------------
+
+
+def main(kind: str, control: int) -> None:
+    """Serve forks until the tests end; run what was asked for in a fork."""
+    for name in MODULES[kind]:
+        importlib.import_module(name)
+    with socket.socket(fileno=control) as server:
+        request = serve(server)
+    if request is None:
+        return
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    time.tzset()
+    if kind != "collectors":
+        _run_script(request["arguments"])
+    else:
+        exec(request["patches"], {"__name__": "patches"})  # one scope, so that a class may use what is imported
+        sys.exit(sys.modules["ga_pygame.cli"].main(request["arguments"]))
 
 
 def serve(control: socket.socket) -> dict[str, Any] | None:
@@ -127,29 +248,28 @@ def serve(control: socket.socket) -> dict[str, Any] | None:
             _tell_ends(ends)
         if control not in ready:
             continue
-        message, handles, _, _ = socket.recv_fds(control, _MAX_REQUEST, 3)
+        message, handles, _, _ = socket.recv_fds(control, _MAX_REQUEST, 4)
         if not message:  # the tests have ended, or were interrupted
             for pid in ends:
                 os.kill(pid, signal.SIGKILL)
             return None
         request: dict[str, Any] = json.loads(message)
-        if "--no-page" not in request["arguments"]:
-            import ga_pygame.collector.page.dashboard  # noqa: F401, PLC0415 - takes a second, which most do not need
+        if request["arguments"][0] == "collect" and "--no-page" not in request["arguments"]:
+            importlib.import_module(PAGE)  # takes a second, which most do not need
         gc.freeze()  # or each fork would look through all that was imported
         pid = os.fork()
         if not pid:
+            os.setsid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            for number in range(3):  # the streams of `sys` have used theirs for nothing yet, and keep nothing back
+                os.dup2(handles[number], number)
+            control.send(_NUMBER.pack(os.getpid()))
             for one in (control, woken, wakes):
                 one.close()
-            for number, name in ((1, "stdout"), (2, "stderr")):
-                os.dup2(handles[number - 1], number)
-                stream = open(number, "w", buffering=1 if number == 2 else -1, closefd=False)  # noqa: SIM115 - sys' own
-                setattr(sys, name, stream)
         else:
-            ends[pid] = os.dup(handles[2])
-            control.send(_EXIT.pack(pid))
+            ends[pid] = os.dup(handles[3])
         for handle in (*handles, *(() if pid else ends.values())):
             os.close(handle)
         if not pid:
@@ -162,24 +282,27 @@ def _tell_ends(ends: dict[int, int]) -> None:
         while (found := os.waitpid(-1, os.WNOHANG))[0]:
             handle = ends.pop(found[0])
             with contextlib.suppress(BrokenPipeError):  # whoever started it has forgotten it
-                os.write(handle, _EXIT.pack(os.waitstatus_to_exitcode(found[1])))
+                os.write(handle, _NUMBER.pack(os.waitstatus_to_exitcode(found[1])))
             os.close(handle)
 
 
-def _main() -> int:
-    import ga_pygame.collector.server  # noqa: F401, PLC0415 - what all forks need; the tests' own processes do not
-    from ga_pygame import cli  # noqa: PLC0415 - the same
-
-    with socket.socket(fileno=int(sys.argv[1])) as control:
-        request = serve(control)
-    if request is None:
-        return 0
-    os.chdir(request["folder"])
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    exec(request["patches"], {"__name__": "patches"})  # one scope, so that a class may use what is imported
-    return cli.main(request["arguments"])
-
-
-if __name__ == "__main__":
-    sys.exit(_main())
+def _run_script(arguments: Sequence[str]) -> None:
+    """Run a script as the module `__main__`; what it raises ends the process as if there was nothing around it."""
+    path = arguments[0]
+    sys.argv[:] = arguments
+    sys.orig_argv[:] = [sys.executable, *arguments]
+    sys.path[0] = os.path.dirname(path)
+    module = ModuleType("__main__")
+    own = {"__file__": path, "__builtins__": builtins, "__annotations__": {}, "__cached__": None}
+    vars(module).update(own, __loader__=SourceFileLoader("__main__", path))
+    sys.modules["__main__"] = module
+    try:
+        exec(compile(Path(path).read_bytes(), path, "exec"), vars(module))
+    except SystemExit:
+        raise
+    except BaseException as error:
+        # Python would show the frames of this file, too: so call the hook here, without them, and let Python end
+        trace = error.__traceback__.tb_next if error.__traceback__ else None
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
+        sys.excepthook = lambda *_: None
+        raise

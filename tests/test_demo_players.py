@@ -22,18 +22,34 @@ DAYS = 6
 OF_CHANCE = ("user_id", "session_id", "event_uuid", "mem_mb")
 
 
-def played(collector: Collector, folder: Path, seed: int = 1, players: int = 6) -> tuple[Totals, list[dict[str, Any]]]:
+Run = tuple[Totals, list[dict[str, Any]]]
+"""What simulated players did, and the events that the collector got of it."""
+
+
+def played(collector: Collector, folder: Path, seed: int = 1, *, players: int) -> Run:
     """Let players play; return what they did and the events that the collector got of it."""
     before = len(collector.export())
     totals = simulate(collector.url, players, seed=seed, until=UNTIL, folder=folder, days=DAYS)
     return totals, collector.export()[before:]
 
 
-def test_they_fill_every_view(collector: Collector, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Let twenty players play."""
+    folder = tmp_path_factory.mktemp("many")
+    collector = Collector(folder)
+    try:
+        run = played(collector, folder, players=20)
+        assert collector.export(rejected=True) == []
+    finally:
+        collector.stop()
+    return run
+
+
+def test_they_fill_every_view(many: Run) -> None:
     """All categories, builds, machines and dimensions; as players, in the simulated days, and nothing is refused."""
-    totals, events = played(collector, tmp_path, players=20)
+    totals, events = many
     assert totals.problem == ""
-    assert collector.export(rejected=True) == []
     kinds = Counter(event["category"] for event in events)
     assert kinds.keys() == {"user", "session_end", "progression", "resource", "business", "design", "error", "health"}
     assert kinds["user"] == kinds["session_end"] >= totals.launches
@@ -50,9 +66,9 @@ def test_they_fill_every_view(collector: Collector, tmp_path: Path) -> None:
     assert kinds["business"] == totals.purchases
 
 
-def test_levels_are_played_as_a_game_reports_them(collector: Collector, tmp_path: Path) -> None:
+def test_levels_are_played_as_a_game_reports_them(many: Run) -> None:
     """Each attempt has a start, and an end with its time; an attempt in a crash fails."""
-    totals, events = played(collector, tmp_path)
+    totals, events = many
     steps = [event for event in events if event["category"] == "progression"]
     ends = [event for event in steps if not event["event_id"].startswith("Start:")]
     assert len(ends) == len(steps) - len(ends)

@@ -24,6 +24,7 @@ from tests.e2e.fault_proxy import Proxy
 from tests.e2e.games import outbox, waiting
 from tests.e2e.plain_server import PlainServer
 from tests.e2e.servers import summary
+from tests.fork_server import PYTHON, Forked, start_game
 
 GAME = Path(__file__).with_name("fault_game.py")
 PATIENCE = 40.0
@@ -63,6 +64,13 @@ class Plan:
     sticky: str = ""
 
 
+def is_stopped(pid: int) -> bool:
+    """Return whether a process stands still."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return False
+
+
 class Launch:
     """A running game."""
 
@@ -76,10 +84,13 @@ class Launch:
         self._said = ledger.with_name("said.txt")
         told = json.dumps({"launch": name, "ledger": str(ledger), **asdict(plan)})
         self.began = time.monotonic()
+        self.process: Forked | subprocess.Popen[bytes]
         with self._said.open("a") as said:
-            self.process = subprocess.Popen(
-                [*prefix, sys.executable, str(GAME), told], stdout=said, stderr=said, cwd=ROOT, env=environment
-            )
+            if prefix:
+                command = [*prefix, sys.executable, str(GAME), told]
+                self.process = subprocess.Popen(command, stdout=said, stderr=said, cwd=ROOT, env=environment)
+            else:
+                self.process = start_game(str(GAME), told, environment=environment, log=said.fileno())
 
     def wait_until(self, word: str) -> None:
         """Wait until the game has noted this."""
@@ -92,8 +103,8 @@ class Launch:
 
     def wait_until_it_stands_still(self) -> None:
         """Wait until the game stops at the point of its plan, or has ended before."""
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+        while self.process.poll() is None and not is_stopped(self.process.pid):
+            time.sleep(0.002)
 
     def go_on(self) -> None:
         """Continue the game from there."""
@@ -157,6 +168,10 @@ class World:
         self._launches: list[Launch] = []
         self._prefix: Sequence[str] = ()
 
+    def start_by_command(self) -> None:
+        """Start games by a command instead of a fork, so that they import what they need."""
+        self._prefix = ("env",)
+
     def hide_shared_memory(self) -> None:
         """Make `/dev/shm` unusable, so that journals are in the data folder."""
         if sys.platform != "linux":
@@ -188,7 +203,7 @@ class World:
         """Start the game; `knobs` are environment variables of the tracker."""
         environment = {
             **os.environ,
-            "PYTHONPATH": str(ROOT),
+            **PYTHON,
             **self._targets(),
             "GA_PYGAME_DATA_DIR": str(self.data),
             "GA_PYGAME_UPLOAD_INTERVAL": "0.1",

@@ -77,6 +77,7 @@ def check_attempt(events: list[dict[str, Any]]) -> None:
     assert (fail["event_id"], fail["attempt_num"]) == ("Fail:forest:level_1", 1)
 
 
+@pytest.mark.fresh
 @pytest.mark.parametrize(
     ("ending", "code"),
     [
@@ -159,6 +160,7 @@ def test_sigterm(play: Play, collector: Collector) -> None:
     check_attempt(events)
 
 
+@pytest.mark.fresh
 def test_sigint(play: Play, collector: Collector) -> None:
     """Ctrl-C ends the session and is no error of the game; what it prints and returns stays."""
     game = play(script("play(30)"))
@@ -196,6 +198,7 @@ CHAINED_HOOK = """
 """
 
 
+@pytest.mark.fresh
 @pytest.mark.parametrize(
     ("before", "after", "ending"),
     [
@@ -233,6 +236,7 @@ def test_crash(play: Play, collector: Collector, before: str, after: str, ending
     assert error.replace("game_1.py", "game_0.py") == plain[2]
 
 
+@pytest.mark.fresh
 def test_crash_with_a_hook_of_the_games_own(play: Play, collector: Collector) -> None:
     """A game that takes all uncaught exceptions for itself gets them; the crash is reported all the same."""
     code, _, error = play(script(CRASH, after=OWN_HOOK)).end()
@@ -242,6 +246,7 @@ def test_crash_with_a_hook_of_the_games_own(play: Play, collector: Collector) ->
     check_attempt(events)
 
 
+@pytest.mark.fresh
 def test_crash_of_a_thread(play: Play, collector: Collector) -> None:
     """An exception in another thread is reported, and the game and its session go on."""
     game = play(

@@ -11,6 +11,8 @@ import pytest
 
 from tests.conftest import Game
 
+pytestmark = pytest.mark.fresh
+
 NEVER_STARTED = """
     import ga_pygame
     tracker = ga_pygame.Tracker(game_key="0123456789abcdef" * 2, secret_key="0123456789" * 4)

@@ -13,6 +13,8 @@ import pytest
 from tests.collectors import Collector
 from tests.conftest import Game
 
+pytestmark = pytest.mark.fresh
+
 CALLS = """
     import ga_pygame
 
