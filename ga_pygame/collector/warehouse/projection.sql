@@ -13,8 +13,8 @@ numbered AS (
 ),
 read AS (
     SELECT *, json_extract_string(custom_fields, $own_paths) AS own
-    FROM numbered POSITIONAL JOIN read_json($path, format = 'array',
-        maximum_object_size = {longest}, columns = {columns})
+    FROM read_json($path, format = 'array',
+        maximum_object_size = {longest}, columns = {columns}) POSITIONAL JOIN numbered
 ),
 sampled AS (
     SELECT *, CASE WHEN category = 'health' THEN TRY_CAST(fps_data_table AS BIGINT[]) END AS seconds_by_fps FROM read
