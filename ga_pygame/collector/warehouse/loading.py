@@ -1,22 +1,35 @@
-"""Read requests of the log and unpack them into a file that DuckDB can read, also ahead on a thread of its own."""
+"""Load requests of the log into a temporary table of DuckDB, the next ones on a second thread meanwhile."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, NamedTuple
 
+import duckdb
 import msgspec
 
 from ga_pygame.collector import bodies
 from ga_pygame.collector.storage import batches
+from ga_pygame.collector.warehouse.database import sql_text
+from ga_pygame.rules import WHO_FIELD
 
 MAX_TRANSACTION_BYTES = 64 * 2**20
 """Bytes of JSON that are projected at once; a request that exceeds it is the last one."""
+
+MAX_PROJECTED_EVENT_BYTES = 4 * 2**20
+"""Bytes of an event's JSON; a larger one, which only a damaged log has, is left out. DuckDB allocates that much."""
+_FIELDS = """
+    category client_ts user_id session_id session_num platform os_version device build custom_01 custom_02 custom_03
+    ab_id ab_variant_id event_id value score attempt_num amount currency cart_type length severity message fps
+    fps_data_table frame_ms_p99 mem_mb ad_action ad_type ad_placement error_category error_area error_action
+""".split()
+"""The fields that are read. As texts, because other SDKs send odd values; those that do not fit become NULL."""
+_COUNT = "SELECT count(*), countIf(id IS NOT NULL AND category IS NOT NULL) FROM sent"
 
 
 class StoredRequest(NamedTuple):
@@ -56,13 +69,12 @@ class EventsFile:
     """A file with events as one JSON list, which DuckDB reads by its path; on Linux it is in memory only.
 
     Attributes:
-        path: Its path.
         told: What is known of each request in it, without the JSON.
         has_unreadable: Whether the events of a request could not be read.
         size: Bytes of JSON.
     """
 
-    def __init__(self, pieces: Iterable[Piece] = ()) -> None:
+    def __init__(self) -> None:
         self.told: list[Piece] = []
         self.has_unreadable = False
         self.size = 0
@@ -70,13 +82,11 @@ class EventsFile:
         if hasattr(os, "memfd_create"):
             descriptor = os.memfd_create("events")
             self._file: IO[bytes] = os.fdopen(descriptor, "wb")
-            self.path = f"/proc/self/fd/{descriptor}"
+            self._path = f"/proc/self/fd/{descriptor}"
         else:
             self._folder = tempfile.TemporaryDirectory(prefix="ga_pygame_")
-            self.path = str(Path(self._folder.name) / "events.json")
-            self._file = Path(self.path).open("wb")  # noqa: SIM115 - `close` closes it
-        for piece in pieces:
-            self.add(piece)
+            self._path = str(Path(self._folder.name) / "events.json")
+            self._file = Path(self._path).open("wb")  # noqa: SIM115 - `close` closes it
 
     def add(self, piece: Piece) -> None:
         """Append the events of a request."""
@@ -86,10 +96,11 @@ class EventsFile:
         self.has_unreadable = self.has_unreadable or not piece.events
         self.size += len(piece.events)
 
-    def end(self) -> None:
-        """Write the end of the list; nothing can be appended any more."""
+    def end(self) -> str:
+        """Write the end of the list and return the path of the file; nothing can be appended any more."""
         self._file.write(b"]")
         self._file.flush()
+        return self._path
 
     def close(self) -> None:
         """Delete the file."""
@@ -99,17 +110,23 @@ class EventsFile:
 
 
 class LoadedRequests(NamedTuple):
-    """The next requests of the log, unpacked.
+    """Requests of the log whose events are in the temporary table `sent` of a connection.
 
     Attributes:
         after: The id of the last event before them.
         requests: As the log has them.
-        file: Their events.
+        connection: For one thread at a time.
+        told: What is known of each request, without the JSON.
+        size: Bytes of JSON.
+        error: What was wrong with the events; then they are not in the table.
     """
 
     after: int
     requests: Sequence[StoredRequest]
-    file: EventsFile
+    connection: duckdb.DuckDBPyConnection
+    told: Sequence[Piece]
+    size: int
+    error: duckdb.Error | None
 
     @property
     def last_id(self) -> int:
@@ -130,50 +147,73 @@ class Loader:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, "ga-collector-loader")
         self._ahead: Future[LoadedRequests] | None = None
+        self._read: duckdb.Statement | None = None
 
-    def load(self, read: Callable[[int], list[StoredRequest]], after: int) -> LoadedRequests:
-        """Return the next requests after an event, which may have been loaded ahead.
-
-        Args:
-            read: Reads those after an id, as many as are to be loaded at once.
-            after: The id of the event.
-        """
+    def take(self, after: int) -> LoadedRequests | None:
+        """Return the requests after that event if they were loaded ahead; wait for it."""
         ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            loaded = ahead.result()
-            if loaded.after == after:
-                return loaded
-            loaded.file.close()
-        return load_requests(read(after), after)
+        loaded = ahead.result() if ahead is not None else None
+        return loaded if loaded is not None and loaded.after == after else None
 
-    def load_ahead(self, requests: list[StoredRequest], after: int) -> None:
-        """Begin to load the requests after an event."""
-        self._ahead = self._pool.submit(load_requests, requests, after)
+    def load_ahead(self, connection: duckdb.DuckDBPyConnection, requests: list[StoredRequest], after: int) -> None:
+        """Begin to load the requests after an event; the connection is not used until they are taken."""
+        self._ahead = self._pool.submit(self.load, connection, requests, after)
 
     def forget(self) -> None:
-        """Drop what was loaded ahead."""
+        """Drop what was loaded ahead, before its connection is closed."""
         ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead.exception() is None:
-            ahead.result().file.close()
+        if ahead is not None:
+            ahead.exception()
 
+    def load(self, connection: duckdb.DuckDBPyConnection, requests: list[StoredRequest], after: int) -> LoadedRequests:
+        """Load requests until their JSON has `MAX_TRANSACTION_BYTES`.
 
-def load_requests(requests: list[StoredRequest], after: int) -> LoadedRequests:
-    """Unpack requests until their JSON has `MAX_TRANSACTION_BYTES`; any thread may.
+        Args:
+            connection: It is in no transaction.
+            requests: From the log, in order.
+            after: The id of the last event that is not wanted; a part of the first request may be before it.
+        """
+        with contextlib.closing(EventsFile()) as file:
+            taken = 0
+            for request in requests:
+                for piece in unpack_request(request, after):
+                    file.add(piece)
+                taken += 1
+                if file.size >= MAX_TRANSACTION_BYTES:
+                    break
+            error = self._load_file(connection, file)
+            return LoadedRequests(after, requests[:taken], connection, file.told, file.size, error)
 
-    Args:
-        requests: From the log, in order.
-        after: The id of the last event that is not wanted; a part of the first request may be before it.
-    """
-    file = EventsFile()
-    taken = 0
-    for request in requests:
-        for piece in unpack_request(request, after):
-            file.add(piece)
-        taken += 1
-        if file.size >= MAX_TRANSACTION_BYTES:
-            break
-    file.end()
-    return LoadedRequests(after, requests[:taken], file)
+    def load_pieces(self, connection: duckdb.DuckDBPyConnection, pieces: Sequence[Piece]) -> duckdb.Error | None:
+        """Load requests that are unpacked; return what was wrong with them."""
+        with contextlib.closing(EventsFile()) as file:
+            for piece in pieces:
+                file.add(piece)
+            return self._load_file(connection, file)
+
+    def _load_file(self, connection: duckdb.DuckDBPyConnection, file: EventsFile) -> duckdb.Error | None:
+        """Make the table `sent` of the events of a file; return what was wrong with them."""
+        if not file.told:
+            return None
+        if file.has_unreadable:
+            return duckdb.DataError("a request cannot be read")
+        number = sum(piece.number for piece in file.told)
+        values = {
+            "path": file.end(),
+            "own_paths": [f"$.{WHO_FIELD}", "$.seconds"],
+            "first_ids": [piece.first_id for piece in file.told],
+            "numbers": [piece.number for piece in file.told],
+            "games": [piece.game for piece in file.told],
+            "received": [piece.received_at for piece in file.told],
+        }
+        try:
+            if self._read is None:  # it is parsed once, since DuckDB holds the GIL meanwhile, for 3 ms
+                (self._read,) = connection.extract_statements(_read_events())
+            connection.execute(self._read, values)
+            found = connection.execute(_COUNT).fetchone()
+        except duckdb.Error as error:
+            return error
+        return None if found == (number, number) else duckdb.DataError(f"of {number} events {found} are in their JSON")
 
 
 def unpack_request(request: StoredRequest, after: int = 0) -> list[Piece]:
@@ -208,3 +248,9 @@ def rewrite_piece(piece: Piece) -> list[Piece]:
             one = one._replace(events=msgspec.json.encode(msgspec.json.decode(one.events)))  # noqa: PLW2901
         found.append(one)
     return found
+
+
+def _read_events() -> str:
+    """Return the statement that reads the events of a file."""
+    columns = {**dict.fromkeys(_FIELDS, "VARCHAR"), "custom_fields": "JSON"}
+    return sql_text("sent.sql").replace("{columns}", str(columns)).replace("{longest}", str(MAX_PROJECTED_EVENT_BYTES))

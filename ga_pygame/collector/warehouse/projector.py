@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import duckdb
 
-from ga_pygame import rules
 from ga_pygame.collector.storage.reading import Reader
 from ga_pygame.collector.storage.removal import kept_first_days
 from ga_pygame.collector.storage.schema import SELECT_LAST_ID, StoreError
@@ -22,7 +21,6 @@ from ga_pygame.collector.teller import Tell
 from ga_pygame.collector.warehouse.database import UTC, Database, NotReady, Projected, sql_text
 from ga_pygame.collector.warehouse.loading import (
     MAX_TRANSACTION_BYTES,
-    EventsFile,
     LoadedRequests,
     Loader,
     Piece,
@@ -33,8 +31,6 @@ from ga_pygame.collector.warehouse.retention import insert_first_days
 
 EVENTS_PER_TRANSACTION = 122_880
 """Events that are projected at once: a row group of DuckDB, which goes into its file without its write-ahead log."""
-MAX_PROJECTED_EVENT_BYTES = 4 * 2**20
-"""Bytes of an event's JSON; a larger one, which only a damaged log has, is left out. DuckDB allocates that much."""
 SECONDS_BETWEEN_LOOKS = 1.0
 """Time between two looks for new requests when all are projected."""
 MAX_DAMAGED_TRIES = 2
@@ -47,12 +43,6 @@ _NAME_COLUMNS = "category, name, currency"
 """Which of `names` an event has: these tell them apart, the others are parts of them."""
 _MOMENT = "make_timestamp(coalesce(least(told_at - ahead, arrived), arrived) * 1000000 + id % 1000000)"
 """The time of an event, corrected by its request's clock; the microseconds keep the order of arrival."""
-_FIELDS = """
-    category client_ts user_id session_id session_num platform os_version device build custom_01 custom_02 custom_03
-    ab_id ab_variant_id event_id value score attempt_num amount currency cart_type length severity message fps
-    fps_data_table frame_ms_p99 mem_mb ad_action ad_type ad_placement error_category error_area error_action
-""".split()
-"""The fields that are read. As texts, because other SDKs send odd values; those that do not fit become NULL."""
 _NEXT = "SELECT id, number, game_id, received_at, body FROM batches WHERE id > ? AND number > 0 ORDER BY id"
 
 
@@ -103,11 +93,13 @@ class Projector:
         """Project the next requests; return the seconds until the next step."""
         try:
             state = self._state = self._current()
-            loaded = self._loader.load(self._next, state.last_id)
-            with contextlib.closing(loaded.file):
-                self._load_ahead(loaded)
-                self._project(loaded)
+            loaded = self._loader.take(state.last_id)
+            if loaded is None:
+                loaded = self._loader.load(self._database.writer, self._next(state.last_id), state.last_id)
+            self._load_ahead(loaded)
+            self._project(loaded)
         except (duckdb.Error, sqlite3.Error, StoreError, NotReady, OSError) as error:
+            self._loader.forget()
             self._state = None
             self._damages += _is_damage(error)
             self._tell("warehouse", f"events are stored but cannot be projected now, it is tried again: {error}")
@@ -201,28 +193,36 @@ class Projector:
     def _load_ahead(self, loaded: LoadedRequests) -> None:
         """Load the requests after these meanwhile, if these are so many that the projection is behind."""
         number = sum(request.number for request in loaded.requests)
-        if number >= EVENTS_PER_TRANSACTION or loaded.file.size >= MAX_TRANSACTION_BYTES:
-            requests = self._next(loaded.last_id)
-            if requests:
-                self._loader.load_ahead(requests, loaded.last_id)
+        is_behind = number >= EVENTS_PER_TRANSACTION or loaded.size >= MAX_TRANSACTION_BYTES
+        if is_behind and (requests := self._next(loaded.last_id)):
+            free = next(one for one in self._database.writers if one is not loaded.connection)
+            self._loader.load_ahead(free, requests, loaded.last_id)
 
     # --- into rows --------------------------------------------------------------------------------------
 
     def _project(self, loaded: LoadedRequests) -> None:
         """Project requests in one transaction; if that fails, in several."""
-        if loaded.requests and (error := self._try(loaded.file)) is not None:
-            self._project_otherwise(loaded.pieces(), error)
+        if loaded.requests and (error := loaded.error or self._try(loaded.connection, loaded.told)) is not None:
+            self._project_otherwise(loaded.connection, loaded.pieces(), error)
 
-    def _project_otherwise(self, pieces: Sequence[Piece], error: duckdb.Error, *, rewritten: bool = False) -> None:
+    def _project_otherwise(
+        self,
+        writer: duckdb.DuckDBPyConnection,
+        pieces: Sequence[Piece],
+        error: duckdb.Error,
+        *,
+        rewritten: bool = False,
+    ) -> None:
         """Project requests with rewritten JSON if they failed; if that fails too, in halves, down to one.
 
         Args:
+            writer: The connection to use.
             pieces: The requests.
             error: How they failed.
             rewritten: Whether they are split into events whose JSON was rewritten.
 
         Raises:
-            duckdb.Error: They failed for a reason that they have not.
+            duckdb.Error: They failed for a reason that is not in them.
         """
         too_much = isinstance(error, duckdb.OutOfMemoryException) and len(pieces) > 1
         if not too_much and not _is_of_the_data(error):
@@ -234,70 +234,54 @@ class Projector:
             half = len(pieces) // 2
             parts = [list(pieces[:half]), list(pieces[half:])]
         else:
-            self._leave_out(pieces[0], error)
+            self._leave_out(writer, pieces[0], error)
             return
         for part in parts:
-            with contextlib.closing(EventsFile(part)) as file:
-                file.end()
-                failed = self._try(file)
+            failed = self._loader.load_pieces(writer, part) or self._try(writer, part)
             if failed is not None:
-                self._project_otherwise(part, failed, rewritten=rewritten)
+                self._project_otherwise(writer, part, failed, rewritten=rewritten)
 
-    def _try(self, file: EventsFile) -> duckdb.Error | None:
-        """Project events in one transaction; return the error if they are not."""
+    def _try(self, writer: duckdb.DuckDBPyConnection, told: Sequence[Piece]) -> duckdb.Error | None:
+        """Project loaded requests in one transaction; return the error if they are not."""
         try:
-            if file.has_unreadable:
-                raise duckdb.DataError("a request cannot be read")
-            self._transact(file)
+            self._transact(writer, told)
         except duckdb.Error as error:
             with contextlib.suppress(duckdb.Error):
-                self._database.writer.rollback()
+                writer.rollback()
             return error
         return None
 
-    def _transact(self, file: EventsFile) -> None:
-        number = sum(piece.number for piece in file.told)
+    def _transact(self, writer: duckdb.DuckDBPyConnection, told: Sequence[Piece]) -> None:
         zone = self._database.zone.key
-        writer = self._database.writer
         if not self._statements:  # they are parsed once, since DuckDB holds the GIL meanwhile
             self._statements = writer.extract_statements(_projection(zone))
-        read, *others = self._statements
         writer.begin()
-        values = {"path": file.path, "own_paths": [f"$.{rules.WHO_FIELD}", "$.seconds"]}
-        writer.execute(read, {**values, **_per_request(file.told)})
-        found = writer.execute("SELECT count(*), countIf(id IS NOT NULL AND category IS NOT NULL) FROM sent").fetchone()
-        if found != (number, number):
-            raise duckdb.DataError(f"of {number} events {found} are in their JSON")
-        for statement in others:
+        for statement in self._statements:
             has_zone = "timezone" in statement.named_parameters
             writer.execute(statement, {"timezone": zone} if has_zone else None)
-        self._write_games(file.told)
-        self._commit(self._sure_state(), file.told[-1], 0)
+        self._write_games(writer, told)
+        self._commit(writer, told[-1], 0)
 
-    def _write_games(self, pieces: Sequence[Piece]) -> None:
-        writer = self._database.writer
+    def _write_games(self, writer: duckdb.DuckDBPyConnection, pieces: Sequence[Piece]) -> None:
         known = {game for (game,) in writer.execute("SELECT game FROM games").fetchall()}
         for game in {piece.game for piece in pieces} - known:
             row = self._log.execute("SELECT key FROM games WHERE id = ?", (game,)).fetchone()
             writer.execute("INSERT INTO games VALUES (?, ?)", [game, row[0] if row else ""])
 
-    def _leave_out(self, piece: Piece, error: Exception) -> None:
+    def _leave_out(self, writer: duckdb.DuckDBPyConnection, piece: Piece, error: Exception) -> None:
         """Count events that cannot be projected and go on behind them."""
         why = type(error).__name__  # its text can have data of a player
         self._tell("left out", f"stored events that cannot be read are left out of the metrics ({why})")
-        self._database.writer.begin()
-        self._commit(self._sure_state(), piece, piece.number)
+        writer.begin()
+        self._commit(writer, piece, piece.number)
 
-    def _sure_state(self) -> Projected:
-        if self._state is None:
-            raise NotReady("the warehouse is not open")
-        return self._state
-
-    def _commit(self, state: Projected, last: Piece, left_out: int) -> None:
+    def _commit(self, writer: duckdb.DuckDBPyConnection, last: Piece, left_out: int) -> None:
         """Write the state and commit."""
+        state = self._state
+        if state is None:
+            raise NotReady("the warehouse is not open")
         left_out += state.left_out
         state = state._replace(last_id=last.last_id, last_received_at=last.received_at, left_out=left_out)
-        writer = self._database.writer
         values = [state.last_id, state.last_received_at, state.left_out]
         writer.execute("UPDATE state SET last_id = ?, last_received_at = ?, left_out = ?", values)
         writer.commit()
@@ -306,28 +290,11 @@ class Projector:
 
 def _projection(timezone: str) -> str:
     """Return the SQL that projects; that for UTC converts no times."""
-    columns = {**dict.fromkeys(_FIELDS, "VARCHAR"), "custom_fields": "JSON"}
     here = "moment" if timezone == UTC else "timezone($timezone, timezone('UTC', moment))"
     text = sql_text("projection.sql")
-    for name, value in {
-        "columns": str(columns),
-        "here": here,
-        "moment": _MOMENT,
-        "context": _CONTEXT_COLUMNS,
-        "name": _NAME_COLUMNS,
-    }.items():
+    for name, value in {"here": here, "moment": _MOMENT, "context": _CONTEXT_COLUMNS, "name": _NAME_COLUMNS}.items():
         text = text.replace(f"{{{name}}}", value)
-    return text.replace("{longest}", str(MAX_PROJECTED_EVENT_BYTES))
-
-
-def _per_request(pieces: Sequence[Piece]) -> dict[str, list[int] | list[float]]:
-    """Return what is the same for the events of a request, request by request."""
-    return {
-        "first_ids": [piece.first_id for piece in pieces],
-        "numbers": [piece.number for piece in pieces],
-        "games": [piece.game for piece in pieces],
-        "received": [piece.received_at for piece in pieces],
-    }
+    return text
 
 
 def _is_damage(error: Exception) -> bool:
