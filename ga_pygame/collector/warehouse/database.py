@@ -21,7 +21,7 @@ from ga_pygame import categories
 
 _Found = TypeVar("_Found")
 
-WAREHOUSE_VERSION = 3
+WAREHOUSE_VERSION = 4
 """Raise it with each change of the SQL files of this folder: a file of another version is made anew from the log."""
 UTC = "UTC"
 _FOLDER = Path(__file__).parent
@@ -84,6 +84,7 @@ class Database:
         self._limits = limits
         self._lock = threading.Lock()
         self._open: duckdb.DuckDBPyConnection | None = None
+        self._beside: duckdb.DuckDBPyConnection | None = None
 
     @property
     def writer(self) -> duckdb.DuckDBPyConnection:
@@ -95,6 +96,18 @@ class Database:
         if self._open is None:
             raise NotReady("the warehouse is not open")
         return self._open
+
+    @property
+    def writers(self) -> tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]:
+        """The same, and one that may be used beside it, by another thread and only for tables of its own.
+
+        Raises:
+            NotReady: The file is not open.
+        """
+        writer = self.writer
+        if self._beside is None:
+            self._beside = writer.cursor()
+        return writer, self._beside
 
     def open(self) -> Projected | None:
         """Open the file and return its state; `None` if it is not of this version and time zone, and cannot be used.
@@ -154,7 +167,7 @@ class Database:
         with self._lock:
             if self._open is not None:
                 self._open.close()
-                self._open = None
+                self._open = self._beside = None
 
     @contextlib.contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -8,33 +8,29 @@ damaged, of another version, time zone or log, all is projected anew.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
-from pathlib import Path
-from typing import IO, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import duckdb
-import msgspec
 
-from ga_pygame import rules
-from ga_pygame.collector import bodies
-from ga_pygame.collector.storage import batches
 from ga_pygame.collector.storage.reading import Reader
 from ga_pygame.collector.storage.removal import kept_first_days
 from ga_pygame.collector.storage.schema import SELECT_LAST_ID, StoreError
 from ga_pygame.collector.teller import Tell
-from ga_pygame.collector.warehouse.database import UTC, Database, NotReady, Projected, sql_text, statements
+from ga_pygame.collector.warehouse.database import UTC, Database, NotReady, Projected, sql_text
+from ga_pygame.collector.warehouse.loading import (
+    MAX_TRANSACTION_BYTES,
+    LoadedRequests,
+    Loader,
+    Piece,
+    StoredRequest,
+    rewrite_piece,
+)
 from ga_pygame.collector.warehouse.retention import insert_first_days
 
 EVENTS_PER_TRANSACTION = 122_880
 """Events that are projected at once: a row group of DuckDB, which goes into its file without its write-ahead log."""
-MAX_TRANSACTION_BYTES = 64 * 2**20
-"""Bytes of JSON that are projected at once; a request that exceeds it is the last one."""
-MAX_PROJECTED_EVENT_BYTES = 4 * 2**20
-"""Bytes of an event's JSON; a larger one, which only a damaged log has, is left out. DuckDB allocates that much."""
 SECONDS_BETWEEN_LOOKS = 1.0
 """Time between two looks for new requests when all are projected."""
 MAX_DAMAGED_TRIES = 2
@@ -47,12 +43,6 @@ _NAME_COLUMNS = "category, name, currency"
 """Which of `names` an event has: these tell them apart, the others are parts of them."""
 _MOMENT = "make_timestamp(coalesce(least(told_at - ahead, arrived), arrived) * 1000000 + id % 1000000)"
 """The time of an event, corrected by its request's clock; the microseconds keep the order of arrival."""
-_FIELDS = """
-    category client_ts user_id session_id session_num platform os_version device build custom_01 custom_02 custom_03
-    ab_id ab_variant_id event_id value score attempt_num amount currency cart_type length severity message fps
-    fps_data_table frame_ms_p99 mem_mb ad_action ad_type ad_placement error_category error_area error_action
-""".split()
-"""The fields that are read. As texts, because other SDKs send odd values; those that do not fit become NULL."""
 _NEXT = "SELECT id, number, game_id, received_at, body FROM batches WHERE id > ? AND number > 0 ORDER BY id"
 
 
@@ -70,29 +60,6 @@ class Progress(NamedTuple):
     left_out: int
 
 
-class _Piece(NamedTuple):
-    """A request of the log, or a part of one.
-
-    Attributes:
-        first_id: The id of its first event.
-        number: Of events.
-        game: The log's id of the game.
-        received_at: Seconds since 1970.
-        events: JSON of the events, joined by commas; empty if they cannot be read.
-    """
-
-    first_id: int
-    number: int
-    game: int
-    received_at: float
-    events: bytes
-
-    @property
-    def last_id(self) -> int:
-        """The id of its last event."""
-        return self.first_id + self.number - 1
-
-
 class Projector:
     """The worker that projects; for one thread.
 
@@ -106,6 +73,8 @@ class Projector:
         self._log = log
         self._database = database
         self._tell = tell
+        self._loader = Loader()
+        self._statements: list[duckdb.Statement] = []
         self._state: Projected | None = None
         self._damages = 0
         self.progress = Progress(0, 0, 0)
@@ -113,22 +82,31 @@ class Projector:
     def follow(self, generation: int) -> None:
         """Read another file if the store has begun one."""
         if self._log.follow(generation):
+            self._loader.forget()
             self._state = None
+
+    def close(self) -> None:
+        """Drop what was read ahead, before the database is closed."""
+        self._loader.forget()
 
     def step(self, now: float) -> float:  # noqa: ARG002 - as every worker's
         """Project the next requests; return the seconds until the next step."""
         try:
             state = self._state = self._current()
-            pieces = self._next(state)
-            self._project(pieces)
+            loaded = self._loader.take(state.last_id)
+            if loaded is None:
+                loaded = self._loader.load(self._database.writer, self._next(state.last_id), state.last_id)
+            self._load_ahead(loaded)
+            self._project(loaded)
         except (duckdb.Error, sqlite3.Error, StoreError, NotReady, OSError) as error:
+            self._loader.forget()
             self._state = None
             self._damages += _is_damage(error)
             self._tell("warehouse", f"events are stored but cannot be projected now, it is tried again: {error}")
             return SECONDS_AFTER_TROUBLE
         self._damages = 0
         self._look()
-        return 0.0 if self.progress.done < self.progress.all and pieces else SECONDS_BETWEEN_LOOKS
+        return 0.0 if self.progress.done < self.progress.all and loaded.requests else SECONDS_BETWEEN_LOOKS
 
     def run_to_end(self, show: Callable[[Progress], None] | None = None) -> None:
         """Project all that is in the log now, for a program that asks once.
@@ -171,6 +149,7 @@ class Projector:
             duckdb.Error: The new one cannot be made.
         """
         self._state = None
+        self._loader.forget()
         state = self._database.make_anew()
         insert_first_days(self._database, kept_first_days(self._log))
         self._state = state
@@ -196,156 +175,126 @@ class Projector:
 
     # --- the next requests ------------------------------------------------------------------------------
 
-    def _next(self, state: Projected) -> list[_Piece]:
-        """Read the next requests."""
-        pieces: list[_Piece] = []
+    def _next(self, after: int) -> list[StoredRequest]:
+        """Read the next requests, which have at least `EVENTS_PER_TRANSACTION` events or are all."""
+        found: list[StoredRequest] = []
         events = size = 0
-        rows = self._log.execute(_NEXT, (state.last_id,))
+        rows = self._log.execute(_NEXT, (after,))
         for row in rows:
-            piece = _piece(*row)
-            if piece.first_id <= state.last_id:  # a part of it is projected
-                pieces += [one for one in _split_piece(piece) if one.first_id > state.last_id]
-            else:
-                pieces.append(piece)
-            events += piece.number
-            size += len(piece.events)
+            request = StoredRequest(*row)
+            found.append(request)
+            events += request.number
+            size += len(request.body) if isinstance(request.body, bytes) else 0
             if events >= EVENTS_PER_TRANSACTION or size >= MAX_TRANSACTION_BYTES:
                 break
         rows.close()
-        return pieces
+        return found
+
+    def _load_ahead(self, loaded: LoadedRequests) -> None:
+        """Load the requests after these meanwhile, if these are so many that the projection is behind."""
+        number = sum(request.number for request in loaded.requests)
+        is_behind = number >= EVENTS_PER_TRANSACTION or loaded.size >= MAX_TRANSACTION_BYTES
+        if is_behind and (requests := self._next(loaded.last_id)):
+            free = next(one for one in self._database.writers if one is not loaded.connection)
+            self._loader.load_ahead(free, requests, loaded.last_id)
 
     # --- into rows --------------------------------------------------------------------------------------
 
-    def _project(self, pieces: Sequence[_Piece], *, rewritten: bool = False) -> None:
-        """Project requests in one transaction; if that fails, with rewritten JSON, then in halves, down to one.
+    def _project(self, loaded: LoadedRequests) -> None:
+        """Project requests in one transaction; if that fails, in several."""
+        if loaded.requests and (error := loaded.error or self._try(loaded.connection, loaded.told)) is not None:
+            self._project_otherwise(loaded.connection, loaded.pieces(), error)
+
+    def _project_otherwise(
+        self,
+        writer: duckdb.DuckDBPyConnection,
+        pieces: Sequence[Piece],
+        error: duckdb.Error,
+        *,
+        rewritten: bool = False,
+    ) -> None:
+        """Project requests with rewritten JSON if they failed; if that fails too, in halves, down to one.
 
         Args:
+            writer: The connection to use.
             pieces: The requests.
+            error: How they failed.
             rewritten: Whether they are split into events whose JSON was rewritten.
+
+        Raises:
+            duckdb.Error: They failed for a reason that is not in them.
         """
-        if not pieces:
+        too_much = isinstance(error, duckdb.OutOfMemoryException) and len(pieces) > 1
+        if not too_much and not _is_of_the_data(error):
+            raise error
+        if not rewritten and not too_much:
+            parts = [[one for piece in pieces for one in rewrite_piece(piece)]]
+            rewritten = True
+        elif len(pieces) > 1:
+            half = len(pieces) // 2
+            parts = [list(pieces[:half]), list(pieces[half:])]
+        else:
+            self._leave_out(writer, pieces[0], error)
             return
+        for part in parts:
+            failed = self._loader.load_pieces(writer, part) or self._try(writer, part)
+            if failed is not None:
+                self._project_otherwise(writer, part, failed, rewritten=rewritten)
+
+    def _try(self, writer: duckdb.DuckDBPyConnection, told: Sequence[Piece]) -> duckdb.Error | None:
+        """Project loaded requests in one transaction; return the error if they are not."""
         try:
-            if not all(piece.events for piece in pieces):
-                raise duckdb.DataError("a request cannot be read")
-            self._transact(pieces)
+            self._transact(writer, told)
         except duckdb.Error as error:
             with contextlib.suppress(duckdb.Error):
-                self._database.writer.rollback()
-            too_much = isinstance(error, duckdb.OutOfMemoryException) and len(pieces) > 1
-            if not too_much and not _is_of_the_data(error):
-                raise
-            if not rewritten and not too_much:
-                self._project([one for piece in pieces for one in _rewrite(piece)], rewritten=True)
-            elif len(pieces) > 1:
-                half = len(pieces) // 2
-                self._project(pieces[:half], rewritten=rewritten)
-                self._project(pieces[half:], rewritten=rewritten)
-            else:
-                self._leave_out(pieces[0], error)
+                writer.rollback()
+            return error
+        return None
 
-    def _transact(self, pieces: Sequence[_Piece]) -> None:
-        number = sum(piece.number for piece in pieces)
+    def _transact(self, writer: duckdb.DuckDBPyConnection, told: Sequence[Piece]) -> None:
         zone = self._database.zone.key
-        read, *others = _projection(zone)
-        writer = self._database.writer
+        if not self._statements:  # they are parsed once, since DuckDB holds the GIL meanwhile
+            self._statements = writer.extract_statements(_projection(zone))
         writer.begin()
-        with _json_file(pieces) as path:
-            values = {"path": path, "own_paths": [f"$.{rules.WHO_FIELD}", "$.seconds"]}
-            writer.execute(read, {**values, **_per_request(pieces)})
-        found = writer.execute("SELECT count(*), countIf(id IS NOT NULL AND category IS NOT NULL) FROM sent").fetchone()
-        if found != (number, number):
-            raise duckdb.DataError(f"of {number} events {found} are in their JSON")
-        for statement in others:
-            writer.execute(statement, {"timezone": zone} if "$timezone" in statement else None)
-        self._write_games(pieces)
-        self._commit(self._sure_state(), pieces[-1], 0)
+        for statement in self._statements:
+            has_zone = "timezone" in statement.named_parameters
+            writer.execute(statement, {"timezone": zone} if has_zone else None)
+        self._write_games(writer, told)
+        self._commit(writer, told[-1], 0)
 
-    def _write_games(self, pieces: Sequence[_Piece]) -> None:
-        writer = self._database.writer
+    def _write_games(self, writer: duckdb.DuckDBPyConnection, pieces: Sequence[Piece]) -> None:
         known = {game for (game,) in writer.execute("SELECT game FROM games").fetchall()}
         for game in {piece.game for piece in pieces} - known:
             row = self._log.execute("SELECT key FROM games WHERE id = ?", (game,)).fetchone()
             writer.execute("INSERT INTO games VALUES (?, ?)", [game, row[0] if row else ""])
 
-    def _leave_out(self, piece: _Piece, error: Exception) -> None:
+    def _leave_out(self, writer: duckdb.DuckDBPyConnection, piece: Piece, error: Exception) -> None:
         """Count events that cannot be projected and go on behind them."""
         why = type(error).__name__  # its text can have data of a player
         self._tell("left out", f"stored events that cannot be read are left out of the metrics ({why})")
-        self._database.writer.begin()
-        self._commit(self._sure_state(), piece, piece.number)
+        writer.begin()
+        self._commit(writer, piece, piece.number)
 
-    def _sure_state(self) -> Projected:
-        if self._state is None:
-            raise NotReady("the warehouse is not open")
-        return self._state
-
-    def _commit(self, state: Projected, last: _Piece, left_out: int) -> None:
+    def _commit(self, writer: duckdb.DuckDBPyConnection, last: Piece, left_out: int) -> None:
         """Write the state and commit."""
+        state = self._state
+        if state is None:
+            raise NotReady("the warehouse is not open")
         left_out += state.left_out
         state = state._replace(last_id=last.last_id, last_received_at=last.received_at, left_out=left_out)
-        writer = self._database.writer
         values = [state.last_id, state.last_received_at, state.left_out]
         writer.execute("UPDATE state SET last_id = ?, last_received_at = ?, left_out = ?", values)
         writer.commit()
         self._state = state
 
 
-@cache
-def _projection(timezone: str) -> list[str]:
-    """Return the statements that project; those for UTC convert no times."""
-    columns = {**dict.fromkeys(_FIELDS, "VARCHAR"), "custom_fields": "JSON"}
+def _projection(timezone: str) -> str:
+    """Return the SQL that projects; that for UTC converts no times."""
     here = "moment" if timezone == UTC else "timezone($timezone, timezone('UTC', moment))"
     text = sql_text("projection.sql")
-    for name, value in {
-        "columns": str(columns),
-        "here": here,
-        "moment": _MOMENT,
-        "context": _CONTEXT_COLUMNS,
-        "name": _NAME_COLUMNS,
-    }.items():
+    for name, value in {"here": here, "moment": _MOMENT, "context": _CONTEXT_COLUMNS, "name": _NAME_COLUMNS}.items():
         text = text.replace(f"{{{name}}}", value)
-    return statements(text.replace("{longest}", str(MAX_PROJECTED_EVENT_BYTES)))
-
-
-def _per_request(pieces: Sequence[_Piece]) -> dict[str, list[int] | list[float]]:
-    """Return what is the same for the events of a request, request by request."""
-    return {
-        "first_ids": [piece.first_id for piece in pieces],
-        "numbers": [piece.number for piece in pieces],
-        "games": [piece.game for piece in pieces],
-        "received": [piece.received_at for piece in pieces],
-    }
-
-
-def _piece(last_id: int, number: int, game: int, received_at: float, body: object) -> _Piece:
-    """Unpack a request of the log."""
-    events = b""
-    if isinstance(body, bytes):
-        with contextlib.suppress(bodies.BadBody, bodies.TooLarge):
-            encoding = "gzip" if body.startswith(bodies.GZIP_MAGIC) else ""
-            events = bodies.unpack(body, encoding, bodies.MAX_STORED_BYTES).strip()[1:-1]
-    return _Piece(last_id - number + 1, number, game, received_at, events)
-
-
-def _split_piece(piece: _Piece) -> list[_Piece]:
-    """Split a request into its events; one that cannot be split stays whole, without its JSON."""
-    raws = batches.split_batch(b"[" + piece.events + b"]")
-    if raws is None or len(raws) != piece.number:
-        return [piece._replace(events=b"")]
-    return [
-        piece._replace(first_id=first_id, number=1, events=raw) for first_id, raw in enumerate(raws, piece.first_id)
-    ]
-
-
-def _rewrite(piece: _Piece) -> list[_Piece]:
-    """Split a request into its events, each with its JSON written anew: DuckDB refuses a name that occurs twice."""
-    found = []
-    for one in _split_piece(piece):
-        with contextlib.suppress(msgspec.MsgspecError, RecursionError):
-            one = one._replace(events=msgspec.json.encode(msgspec.json.decode(one.events)))  # noqa: PLW2901
-        found.append(one)
-    return found
+    return text
 
 
 def _is_damage(error: Exception) -> bool:
@@ -360,27 +309,3 @@ def _is_of_the_data(error: duckdb.Error) -> bool:
     if isinstance(error, duckdb.OperationalError | duckdb.ConnectionException | duckdb.InterruptException):
         return False
     return not _is_damage(error)
-
-
-@contextlib.contextmanager
-def _json_file(pieces: Sequence[_Piece]) -> Iterator[str]:
-    """Write events into a file that DuckDB can read by its path, as one list; on Linux it is in memory only."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("events")
-        with os.fdopen(descriptor, "wb") as file:
-            _write_list(file, pieces)
-            file.flush()
-            yield f"/proc/self/fd/{descriptor}"
-        return
-    with tempfile.TemporaryDirectory(prefix="ga_pygame_") as folder:
-        path = Path(folder) / "events.json"
-        with path.open("wb") as file:
-            _write_list(file, pieces)
-        yield str(path)
-
-
-def _write_list(file: IO[bytes], pieces: Sequence[_Piece]) -> None:
-    for at, piece in enumerate(pieces):
-        file.write(b"," if at else b"[")
-        file.write(piece.events)
-    file.write(b"]")

@@ -9,7 +9,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import duckdb
@@ -28,7 +28,15 @@ from ga_pygame.collector.warehouse.retention import SECONDS_BETWEEN_REMOVALS, SE
 _Found = TypeVar("_Found")
 
 _NICENESS = 10
-"""The projector yields the processors to the threads that acknowledge requests; on Linux a thread has its own value."""
+"""The warehouse's threads yield the processors to those that acknowledge requests; on Linux a thread has its own value.
+Threads that DuckDB starts inherit that of the thread that opens the file."""
+
+
+def lower_priority() -> None:
+    """Let the calling thread yield the processors to those that acknowledge requests, where a thread can."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 class Warehouse:
@@ -54,6 +62,7 @@ class Warehouse:
         self._retention = None if retention is None else Retention(retention, store, self._log, database)
         self._remove_at = 0.0
         self._to_make_anew: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
+        self._asked = ThreadPoolExecutor(1, "ga-collector-metrics", lower_priority)
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ga-collector-projector", daemon=True)
         self._thread.start()
@@ -70,10 +79,19 @@ class Warehouse:
     def ask(self, question: Callable[[duckdb.DuckDBPyConnection], _Found]) -> _Found:
         """Call a function with a cursor and return its result; any thread may ask, and waits for it.
 
+        It is called on a thread of the warehouse, one question after the other.
+
         Raises:
             NotReady: The file is not open.
         """
-        return self._database.ask(question)
+        try:
+            asked = self._asked.submit(self._database.ask, question)
+        except RuntimeError as error:  # it is shut down
+            raise NotReady("the collector ends") from error
+        try:
+            return asked.result()
+        except CancelledError as error:
+            raise NotReady("the collector ends") from error
 
     def answer(self, metric: WarehouseMetric, filters: Filters, options: Mapping[str, Any] | None = None) -> list[Any]:
         """Return the rows of a metric; any thread may ask, and waits for the answer.
@@ -95,7 +113,7 @@ class Warehouse:
         Raises:
             NotReady: The file is not open.
         """
-        return self._database.ask(filter_choices)
+        return self.ask(filter_choices)
 
     def make_anew(self) -> Future[None]:
         """Ask that the file is deleted and the log projected again; the future is done when the old file is gone."""
@@ -108,13 +126,13 @@ class Warehouse:
         self._ends.set()
         self._thread.join()
         self._answer_waiting(_end_of_collector)
+        self._asked.shutdown(wait=True, cancel_futures=True)
+        self._projector.close()
         self._database.close()
         self._log.close()
 
     def _run(self) -> None:
-        if sys.platform == "linux":
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        lower_priority()
         seconds = 0.0
         while not self._ends.wait(seconds):
             try:

@@ -1,0 +1,63 @@
+-- Reads new events: a temporary table with the columns that need nothing but the event. Its parameters: the file of
+-- events; the first id, number of events, game and time of arrival of each request in it; and where the custom fields say
+-- who plays and the seconds of an attempt.
+CREATE OR REPLACE TEMP TABLE sent AS
+WITH requests AS (
+    SELECT unnest($first_ids) AS first_id, unnest($numbers) AS number, unnest($games) AS game,
+        unnest($received) AS received_at
+),
+numbered AS (
+    SELECT unnest(range(first_id, first_id + number)) AS id, first_id, game, received_at FROM requests
+),
+read AS (
+    SELECT *, json_extract_string(custom_fields, $own_paths) AS own
+    FROM read_json($path, format = 'array',
+        maximum_object_size = {longest}, columns = {columns}) POSITIONAL JOIN numbered
+),
+sampled AS (
+    SELECT *, CASE WHEN category = 'health' THEN TRY_CAST(fps_data_table AS BIGINT[]) END AS seconds_by_fps FROM read
+),
+measured AS (
+    -- Official SDKs send the seconds at 0, 1, … frames a second, once a session. They become the figures that this
+    -- tracker sends: the mean rate, and the frame time that all but the slowest 1 % of the seconds keep.
+    SELECT *, CASE WHEN len(seconds_by_fps) > 1 AND list_count(seconds_by_fps) = len(seconds_by_fps)
+        AND list_min(seconds_by_fps) >= 0 AND list_sum(seconds_by_fps) > 0 THEN seconds_by_fps END AS fps_table
+    FROM sampled
+)
+SELECT
+    id, first_id, game, received_at, user_id, session_id, TRY_CAST(session_num AS BIGINT) AS session_num,
+    TRY_CAST(client_ts AS BIGINT) AS told_at, category::category AS category,
+    coalesce(build, '') AS build, coalesce(platform, '') AS platform, coalesce(os_version, '') AS os_version,
+    coalesce(device, '') AS device, coalesce(custom_01, '') AS custom_01, coalesce(custom_02, '') AS custom_02,
+    coalesce(custom_03, '') AS custom_03, coalesce(ab_id, '') AS ab_id, coalesce(ab_variant_id, '') AS ab_variant_id,
+    coalesce(nullif(own[1], ''), 'player') AS who,
+    CASE WHEN category = 'progression' THEN TRY_CAST(split_part(event_id, ':', 1) AS status) END AS status,
+    CASE WHEN category = 'resource' THEN TRY_CAST(split_part(event_id, ':', 1) AS flow) END AS flow,
+    CASE WHEN category = 'error' THEN TRY_CAST(severity AS severity) END AS severity,
+    CASE category
+        WHEN 'progression' THEN substr(event_id, strpos(event_id, ':') + 1)
+        WHEN 'resource' THEN substr(event_id, strpos(event_id, ':') + 1)
+        WHEN 'error' THEN message
+        WHEN 'ads' THEN concat_ws(':', ad_action, ad_type, ad_placement)
+        WHEN 'sdk_error' THEN concat_ws(':', error_category, error_area, error_action)
+        ELSE event_id END AS name,
+    CASE category WHEN 'resource' THEN split_part(event_id, ':', 2) WHEN 'business' THEN coalesce(currency, '')
+        ELSE '' END AS currency,
+    CASE WHEN category = 'design' THEN TRY_CAST(value AS DOUBLE) END AS value,
+    CASE WHEN category = 'progression' THEN TRY_CAST(score AS DOUBLE) END AS score,
+    CASE WHEN category = 'progression' THEN TRY_CAST(attempt_num AS BIGINT) END AS attempt_num,
+    CASE WHEN category = 'progression' THEN TRY_CAST(own[2] AS DOUBLE) END AS seconds,
+    CASE category WHEN 'business' THEN TRY_CAST(amount AS DOUBLE)
+        WHEN 'resource' THEN abs(TRY_CAST(amount AS DOUBLE)) END AS amount,
+    CASE WHEN category = 'business' THEN cart_type END AS cart,
+    CASE WHEN category = 'session_end' THEN TRY_CAST(length AS BIGINT) END AS length,
+    CASE WHEN fps_table IS NOT NULL
+            THEN list_inner_product(fps_table::DOUBLE[], range(len(fps_table))::DOUBLE[]) / list_sum(fps_table)
+        WHEN category = 'health' THEN TRY_CAST(fps AS DOUBLE) END AS fps,
+    CASE WHEN fps_table IS NOT NULL
+            THEN 1000.0 / greatest(list_filter(range(len(fps_table)),
+                lambda rate: list_sum(fps_table[1:rate + 1]) >= 0.01 * list_sum(fps_table))[1], 1)
+        WHEN category = 'health' THEN TRY_CAST(frame_ms_p99 AS DOUBLE) END AS frame_ms_p99,
+    CASE WHEN category = 'health' THEN TRY_CAST(mem_mb AS DOUBLE) END AS mem_mb,
+    nullif(custom_fields::VARCHAR, '{}') AS custom_fields
+FROM measured;
