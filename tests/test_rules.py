@@ -276,7 +276,8 @@ def test_required_annotations(field: str) -> None:
     ("changes", "expected"),
     [
         ({}, []),
-        ({"client_ts": "gone"}, []),  # optional in the schema, whatever the table says
+        ({"client_ts": "gone"}, [("client_ts", "missing_required_property")]),
+        ({"client_ts": "gone", "sdk_version": "javascript 4.4.7"}, []),  # as that SDK does if it is out of range
         ({"client_ts": 1_760_000_000_000}, [("client_ts", "not_in_range")]),
         ({"client_ts": 999_999_999}, [("client_ts", "not_in_range")]),
         ({"v": "2"}, [("v", "wrong_type")]),
@@ -303,7 +304,33 @@ def test_required_annotations(field: str) -> None:
         ({"category": "design", "event_id": "a", "value": True}, [("value", "wrong_type")]),
         ({"category": "resource", "event_id": "Sink:gold:boost:shield", "amount": -5}, []),
         ({"category": "resource", "event_id": "Sink:my_gold:boost:shield", "amount": -5}, [("event_id", "no_match")]),
+        ({"category": "resource", "event_id": "Sink:gold:boost:shield", "amount": 5}, [("amount", "not_in_range")]),
+        ({"category": "resource", "event_id": "Sink:gold:boost:shield", "amount": 0}, [("amount", "not_in_range")]),
+        ({"category": "resource", "event_id": "Source:gold:boost:shield", "amount": -5}, [("amount", "not_in_range")]),
+        ({"category": "resource", "event_id": "Source:gold:boost:shield", "amount": 0.5}, []),
+        ({"category": "resource", "event_id": "Sink:gold:boost:shield", "amount": "5"}, [("amount", "wrong_type")]),
+        ({"category": "resource", "event_id": 5, "amount": 5}, [("event_id", "wrong_type")]),
+        (
+            {
+                "category": "resource",
+                "event_id": "Sink:gold:boost:shield",
+                "amount": 5,
+                "sdk_version": "javascript 5.0.0",
+            },
+            [],  # it does not negate the amount if the flow is given as a text
+        ),
         ({"category": "progression", "event_id": "Start:a:b:c"}, []),
+        (
+            {"category": "progression", "event_id": "Start:a", "attempt_num": 1, "score": 0},
+            [("attempt_num", "no_extra_properties_allowed"), ("score", "no_extra_properties_allowed")],
+        ),
+        (
+            {"category": "progression", "event_id": "Start:a", "score": 0, "sdk_version": "cpp 5.4.0"},
+            [("score", "no_extra_properties_allowed")],  # it adds a score of 0 to Fail and Complete only
+        ),
+        ({"category": "progression", "event_id": "Start:a", "score": None}, []),
+        ({"category": "progression", "event_id": "Fail:a", "attempt_num": 1, "score": 5}, []),
+        ({"category": "progression", "event_id": "Complete:a", "attempt_num": 2, "score": -5}, []),
         ({"category": "progression", "event_id": "Begin:a"}, [("event_id", "no_match")]),
         ({"category": "progression", "event_id": "Fail:a", "attempt_num": -1}, [("attempt_num", "not_in_range")]),
         ({"category": "error", "severity": "error", "message": ""}, []),
