@@ -134,6 +134,7 @@ CASES = [
     *(Case("error on the wire", one, False) for one in (("error", LONGER_THAN["long"]), ("fatal", ""))),
     Case("declared values of a dimension", ["red", "green", "blue"], True),
     Case("declared values of a dimension", [f"colour {number}" for number in range(21)], False),
+    Case("declared values of a dimension", ["red", "green"] * 11, False, "a value that is named twice counts once"),
     *(Case("declared values of a dimension", ["red", one], False) for one in ("", None)),
     *(Case("sdk_version", one, True) for one in ("unity 7.8.9", "unity 9876.543.0", "unreal 7.8.9", "cocos2d 7.8.9")),
     *(Case("sdk_version", one, True) for one in ("corona 7.8", "lumberyard 7")),
