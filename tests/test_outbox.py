@@ -280,7 +280,7 @@ def test_room_is_made_oldest_first_and_protected_last(outbox: Outbox, tmp_path: 
     """The oldest session's events go first; `user`, `session_end` and `business` go last."""
     sizes: dict[str, int] = {}
     for name in ("s1", "s2"):
-        for kind in ("user", "design", "error", "session_end"):
+        for kind in ("user", "design", "business", "error", "session_end"):
             one = record(f"{name} {kind:>8}", kind, name)
             sizes[f"{name} {kind}"] = room_of(one, tmp_path / "outbox.sqlite3")
             add(outbox, one)
@@ -289,9 +289,9 @@ def test_room_is_made_oldest_first_and_protected_last(outbox: Outbox, tmp_path: 
     two = sizes["s1 design"] + sizes["s1 error"]
     assert outbox.transact(lambda transaction: transaction.trim(size - two)) == 2
     kinds = [text.split() for text in settle_all(outbox, "second")]
-    assert [kind for name, kind in kinds if name == "s1"] == ["user", "session_end"]
-    assert [kind for name, kind in kinds if name == "s2"] == ["user", "design", "error", "session_end"]
-    assert outbox.transact(lambda transaction: transaction.trim(0)) == 6
+    assert [kind for name, kind in kinds if name == "s1"] == ["user", "business", "session_end"]
+    assert [kind for name, kind in kinds if name == "s2"] == ["user", "design", "business", "error", "session_end"]
+    assert outbox.transact(lambda transaction: transaction.trim(0)) == 8
     assert settle_all(outbox, "first") == []
 
 

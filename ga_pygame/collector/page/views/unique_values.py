@@ -14,7 +14,7 @@ from ga_pygame.collector.warehouse.metrics.unique_values import (
     highest_days,
 )
 
-STATES_SHOWN = {NEAR: "near the limit", OVER: "over the limit"}
+STATE_WORDS = {NEAR: "near the limit", OVER: "over the limit"}
 """The words for a row's state."""
 
 
@@ -36,7 +36,7 @@ def unique_values_panel(rows: Sequence[UniqueValues]) -> Panel:
             row.limit,
             row.share,
             str(row.day),
-            STATES_SHOWN.get(row.state, ""),
+            STATE_WORDS.get(row.state, ""),
         )
         for name, row in zip(fields_shown(highest), highest, strict=True)
     ]

@@ -31,7 +31,7 @@ UNIQUE_LIMITS = {
 }
 """Values a day by field; above them the service may stop to aggregate. Source: GameAnalytics REST v2, Limitations, and
 for the nodes Design."""
-NEAR_LIMIT = 0.8
+NEAR_FROM = 0.8
 """From this share of a limit on, a field is near it."""
 NEAR, OVER = "near", "over"
 
@@ -62,12 +62,12 @@ def unique_values(question: Question) -> list[UniqueValues]:
     """Count the different values of each field by game and day; of the filters only days and game are used."""
     asked = question.filters
     filters = Filters(since=asked.since, until=asked.until, game=asked.game)
-    return [_row(*found) for found in question.rows("unique_values", filters)]
+    return [_against_limit(*found) for found in question.rows("unique_values", filters)]
 
 
-def _row(game: str, field: str, day: datetime.date, different: int) -> UniqueValues:
+def _against_limit(game: str, field: str, day: datetime.date, different: int) -> UniqueValues:
     limit = UNIQUE_LIMITS[field]
-    state = OVER if different > limit else NEAR if different >= NEAR_LIMIT * limit else ""
+    state = OVER if different > limit else NEAR if different >= NEAR_FROM * limit else ""
     return UniqueValues(game, field, day, different, limit, different / limit, state)
 
 
