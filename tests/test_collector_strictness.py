@@ -27,6 +27,15 @@ DEVIATIONS: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("one", "path", "words"), DEVIATIONS)
 @pytest.mark.parametrize("others", [0, 3])
+@pytest.mark.requirement(
+    "002:resource-sign",
+    "002:progression-attempt_num",
+    "002:progression-score",
+    "002:client_ts",
+    "002:resource-checked",
+    "002:progression-checked",
+    "002:annotations-checked",
+)
 def test_the_document_is_kept_and_the_reason_names_it(one: dict[str, Any], path: str, words: str, others: int) -> None:
     """A deviation is refused with its field, rule and source, alone and among events that share its annotations."""
     good = {**one, "category": "design", "event_id": "a:b", "amount": ..., "client_ts": 1_760_000_000}

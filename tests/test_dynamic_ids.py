@@ -45,6 +45,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
         ("position:-12.75", "position:<number>"),
     ],
 )
+@pytest.mark.requirement("002:design-dynamic")
 def test_what_can_only_change_is_told_at_once(
     tracker: Tracker, caplog: pytest.LogCaptureFixture, event_id: str, pattern: str
 ) -> None:
@@ -61,6 +62,7 @@ def test_what_can_only_change_is_told_at_once(
     assert not tracker.stats.dropped
 
 
+@pytest.mark.requirement("002:design-dynamic")
 def test_numbers_are_told_when_there_are_many(tracker: Tracker, caplog: pytest.LogCaptureFixture) -> None:
     """Numbered things are usual until there are too many of one pattern; levels may be as many as the service takes."""
     for number in range(MANY_NUMBERS - 1):

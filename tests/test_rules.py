@@ -126,6 +126,7 @@ def test_every_rule_of_the_table_is_tested() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in GOOD.items() for value in values])
+@pytest.mark.requirement("002:id-characters")
 def test_good_values_pass(name: str, value: object) -> None:
     """A value that the service's documentation allows passes, the second time, too."""
     NAMED_RULES[name]("field", value)
@@ -133,6 +134,7 @@ def test_good_values_pass(name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+@pytest.mark.requirement("002:id-characters", "002:build")
 def test_bad_values_are_refused_with_field_rule_and_source(name: str, value: object) -> None:
     """A value that the server would refuse is refused here, and the message names field, rule and source."""
     error = refused(NAMED_RULES[name], value)
@@ -230,6 +232,7 @@ def test_progressions_have_one_to_three_good_parts(levels: tuple[object, ...]) -
     rules.progression_levels(("a", "b", "c"))
 
 
+@pytest.mark.requirement("002:dimension-list")
 def test_declared_lists_are_optional_and_checked_when_given() -> None:
     """No list means anything goes; an empty one means nothing does; the message lists what is declared."""
     rules.declared("currency", "gold", None)
@@ -266,6 +269,18 @@ def errors(**changes: Any) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("field", [name for name, field in FIELDS.items() if field.required])
+@pytest.mark.requirement(
+    "002:device",
+    "002:v",
+    "002:user_id",
+    "002:annotation-sdk_version",
+    "002:os_version",
+    "002:manufacturer",
+    "002:platform",
+    "002:session_id",
+    "002:session_num",
+    "002:client_ts",
+)
 def test_required_annotations(field: str) -> None:
     """Each annotation that the schema requires is missed when it is gone or null."""
     assert errors(**{field: "gone"}) == [(field, "missing_required_property")]
@@ -345,6 +360,19 @@ def test_required_annotations(field: str) -> None:
         ),
         ({"category": "sdk_error", "user_id": "gone", "session_id": "gone", "session_num": "gone"}, []),
     ],
+)
+@pytest.mark.requirement(
+    "002:events-category",
+    "002:business-event_id",
+    "002:business-amount",
+    "002:business-currency",
+    "002:resource-event_id",
+    "002:progression-event_id",
+    "002:progression-pattern",
+    "002:design-event_id",
+    "002:design-value",
+    "002:error-severities",
+    "002:error-message",
 )
 def test_wire_errors(changes: dict[str, Any], expected: list[tuple[str, str]]) -> None:
     """The server's side of the table: each broken rule of an event, in the server's words."""

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.metrics.unique_values import NEAR, OVER, UNIQUE_LIMITS, highest_days
@@ -47,6 +49,17 @@ def counted(events: list[Event]) -> dict[tuple[str, datetime.date], int]:
 
 
 @each_filter
+@pytest.mark.requirement(
+    "002:unique-build",
+    "002:unique-platform",
+    "002:unique-device",
+    "002:unique-os_version",
+    "002:unique-progression",
+    "002:unique-custom",
+    "002:unique-resource",
+    "002:unique-design",
+    "002:design-nodes",
+)
 def test_unique_values(golden: Database, golden_events: list[Event], filters: Filters) -> None:
     """Each field and day as counted by hand; all players count, so only days and game narrow it."""
     only = Filters(since=filters.since, until=filters.until)
@@ -57,6 +70,7 @@ def test_unique_values(golden: Database, golden_events: list[Event], filters: Fi
     assert filters == FILTERS["none"] or len(rows) > 20
 
 
+@pytest.mark.requirement("002:unique-custom", "002:unique-business", "002:design-nodes")
 def test_what_is_near_a_limit_and_over_it(tmp_path: Path) -> None:
     """80 % of a limit is near, the limit itself too, one more is over; the highest day is the one that is shown."""
     story = Story()
