@@ -11,15 +11,12 @@ dressed AS (
     FROM worn JOIN contexts ON contexts.context = worn.context
 ),
 called AS (
-    SELECT DISTINCT game, day, name_key FROM events
+    SELECT DISTINCT game, day, name_key, cart FROM events
     WHERE category IN ('design', 'progression', 'resource', 'business') AND {filters}
 ),
 named AS (
-    SELECT game, day, category, name, currency, item_type, item_id, splitByChar(':', name) AS parts
+    SELECT game, day, cart, category, name, currency, item_type, item_id, splitByChar(':', name) AS parts
     FROM called JOIN names ON names.name_key = called.name_key
-),
-carts AS (
-    SELECT DISTINCT game, day, cart FROM events WHERE category = 'business' AND {filters}
 ),
 depths AS (
     SELECT 1 AS depth UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5
@@ -36,7 +33,7 @@ found AS (
     FROM named CROSS JOIN depths WHERE category = 'progression' AND depth <= 3 AND depth <= length(parts)
     UNION ALL SELECT game, day, 'business item type', item_type FROM named WHERE category = 'business'
     UNION ALL SELECT game, day, 'business item id', item_id FROM named WHERE category = 'business'
-    UNION ALL SELECT game, day, 'cart_type', cart FROM carts
+    UNION ALL SELECT game, day, 'cart_type', cart FROM named WHERE category = 'business'
     UNION ALL SELECT game, day, 'resource currency', currency FROM named WHERE category = 'resource'
     UNION ALL SELECT game, day, 'resource item type', item_type FROM named WHERE category = 'resource'
     UNION ALL SELECT game, day, 'resource item id', item_id FROM named WHERE category = 'resource'
