@@ -26,7 +26,7 @@ def unique_values_panel(rows: Sequence[UniqueValues]) -> Panel:
         Column("limit", "number"),
         Column("of the limit", "share"),
         Column("day"),
-        Column("note", "chip"),
+        Column("note"),
     )
     highest = highest_days(rows)
     cells = [
@@ -44,4 +44,4 @@ def unique_values_panel(rows: Sequence[UniqueValues]) -> Panel:
         f"{UNIQUE_VALUES_METRIC.sentence} A row is the day on which a field had most. Above a limit the service may"
         " stop to show new values: put numbers that change into the value of an event, not into its id."
     )
-    return Panel("unique", "Unique values", counted, Sheet(columns, cells))
+    return Panel("unique", "Unique values", counted, Sheet(columns, cells), is_wide=True)
