@@ -187,6 +187,7 @@ class WalletChange(Event):
     __slots__ = ("change",)
     code = 6
     category = Resource.category
+    variants = Resource.variants
     summed = Resource.summed
     is_counted = True
     number_field = Resource.number_field

@@ -72,7 +72,7 @@ def test_numbers_are_told_when_there_are_many(tracker: Tracker, caplog: pytest.L
     assert not told(caplog)
     for number in range(MANY_NUMBERS, MANY_LEVELS):
         tracker.design(f"wave_{number}:won")
-        tracker.resource.sink("gold", 1, "pickup", f"coin {number}")
+        tracker.wallet("gold").spend(1, "pickup", f"coin {number}")
         tracker.business("USD", 99, "pack", f"v{number}")
         tracker.progression.start("forest", str(number))
         tracker.progression.complete()

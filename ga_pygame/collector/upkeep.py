@@ -1,6 +1,6 @@
 """What commands ask of a running collector: to import events, and to forget a player.
 
-POST /api/import?game=KEY   a JSON list of events; they are checked like a game's, but need no signature
+POST /api/import?game=KEY   a JSON list of events; they are checked by the published schemas, and need no signature
 POST /api/forget            {"user_id": "..."}
 """
 
