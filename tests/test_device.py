@@ -33,6 +33,7 @@ def test_the_facts_of_this_machine_pass_the_servers_rules() -> None:
         "user_id",
         "session_id",
         "session_num",
+        "client_ts",
     }
 
 
