@@ -73,7 +73,7 @@ def _custom_dimension(name: str) -> Annotation:
 
 
 _client_ts = Integer(
-    "schema, Default annotations",
+    _DEFAULTS_SOURCE,
     least=rules.CLIENT_TS_RANGE[0],
     most=rules.CLIENT_TS_RANGE[1],
     words="must be seconds since 1970 in 10 or 11 digits (not milliseconds)",
@@ -91,7 +91,7 @@ ANNOTATIONS = (
     _required_of_launch("platform", rules.platform, device.platform_name),
     Annotation("session_id", Field(rules.uuid, required=True), Origin.SESSION),
     Annotation("session_num", Field(Integer(_DEFAULTS_SOURCE, least=1), required=True), Origin.SESSION),
-    Annotation("client_ts", Field(_client_ts), Origin.EVENT),
+    Annotation("client_ts", Field(_client_ts, required=True, is_in_schema=False), Origin.EVENT),
     Annotation("event_uuid", Field(rules.uuid), Origin.EVENT),
     Annotation("build", Field(_short), Origin.CONTEXT, part="build", given=rules.build),
     Annotation("user_id_ext", _ANY, Origin.CONTEXT, part="external_user_id", given=rules.external_user_id),

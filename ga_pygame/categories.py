@@ -12,7 +12,7 @@ from ga_pygame import events  # noqa: F401 - it defines the kinds
 from ga_pygame.annotations import FIELDS
 from ga_pygame.checks import MISSING, InvalidEvent
 from ga_pygame.kinds import KIND_BY_CATEGORY
-from ga_pygame.rules import Field, anything
+from ga_pygame.rules import SDK_VERSION, EventRule, Field, anything
 
 _TYPES_SOURCE = "REST v2, Event types"
 
@@ -22,6 +22,7 @@ class Category(NamedTuple):
 
     Attributes:
         own: The category's own fields.
+        rules: The rules about several fields.
         told_by: The fields that distinguish its events, the most general first.
         number: The field with an event's amount, "" if there is none.
         shared: The annotations.
@@ -30,6 +31,7 @@ class Category(NamedTuple):
     """
 
     own: Mapping[str, Field]
+    rules: tuple[EventRule, ...]
     told_by: tuple[str, ...]
     number: str
     shared: Mapping[str, Field]
@@ -42,10 +44,11 @@ def _category(
     told_by: tuple[str, ...] = ("event_id",),
     number: str = "",
     shared: Mapping[str, Field] = FIELDS,
+    rules: tuple[EventRule, ...] = (),
 ) -> Category:
     fields = {**shared, **own}
     required = frozenset(name for name, field in fields.items() if field.required)
-    return Category(own, told_by, number, shared, fields, required)
+    return Category(own, rules, told_by, number, shared, fields, required)
 
 
 _OF_SDK_ERRORS = {"v", "sdk_version", "os_version", "platform"}
@@ -73,7 +76,9 @@ def category_of(name: object) -> Category | None:
         kind = KIND_BY_CATEGORY.get(name)
         if kind is None:
             return _OF_OTHER_SDKS.get(name)
-        found = _known[name] = _category(kind.wire_fields, kind.told_by, "".join(kind.summed[:1]))
+        found = _known[name] = _category(
+            kind.wire_fields, kind.told_by, "".join(kind.summed[:1]), rules=kind.wire_rules
+        )
     return found
 
 
@@ -82,10 +87,15 @@ def names() -> list[str]:
     return list(dict.fromkeys((*KIND_BY_CATEGORY, *_OF_OTHER_SDKS)))
 
 
-def wire_errors(event: Mapping[str, Any]) -> Iterator[InvalidEvent]:
+def wire_errors(event: Mapping[str, Any], *, lenient: bool = False) -> Iterator[InvalidEvent]:
     """Yield every broken rule of one event as it came over the wire.
 
-    A `null` counts as absent: official SDKs send it for NaN and for values that are not set.
+    A `null` counts as absent: official SDKs send it for NaN and for values that are not set. An event of an official
+    SDK (by its `sdk_version`) may break those rules of the REST document that these SDKs were seen to break.
+
+    Args:
+        event: The event.
+        lenient: Check only what the published schemas have, not what only the REST document demands.
     """
     category = event.get("category")
     if category is None:
@@ -99,16 +109,28 @@ def wire_errors(event: Mapping[str, Any]) -> Iterator[InvalidEvent]:
         words = f"must be one of: {', '.join(names())}"
         yield InvalidEvent("category", category, words, _TYPES_SOURCE, "not_in_enum")
         return
+    is_of_sdk = _is_of_official_sdk(event)
     for fields in (found.shared, found.own):
         for name, field in fields.items():
             value = event.get(name)
             try:
                 if value is not None:
                     field.check(name, value)
-                elif field.required:
+                elif field.required and (field.is_in_schema or not (lenient or is_of_sdk)):
                     raise _missing_field(name, field)
             except InvalidEvent as error:
                 yield error
+    for rule in found.rules:
+        if not (lenient or (is_of_sdk and rule.is_broken_by_sdks)):
+            try:
+                rule.check(event)
+            except InvalidEvent as error:
+                yield error
+
+
+def _is_of_official_sdk(event: Mapping[str, Any]) -> bool:
+    version = event.get("sdk_version")
+    return isinstance(version, str) and version != SDK_VERSION
 
 
 def _missing_field(name: str, field: Field) -> InvalidEvent:

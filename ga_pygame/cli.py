@@ -133,10 +133,12 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
         action="store_true",
         help="print the default rules, as a start for your own file, and exit",
     )
-    emulators.add_argument(
+    collect.add_argument(
         "--lenient",
         action="store_true",
-        help="accept POGR's unknown tags and wrong times with a note; let Trophy's concurrent events wait",
+        help="for clients that deviate from the documents: check GameAnalytics' events only by the published schemas"
+        " (any sign of an amount, no client_ts, a score at any step); accept POGR's unknown tags and wrong times with a"
+        " note; let Trophy's concurrent events wait",
     )
 
     tools = {

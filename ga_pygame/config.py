@@ -163,11 +163,16 @@ def who_plays(config: Config) -> str | None:
     """Return the value of the custom field `rules.WHO_FIELD` on all events; `None` for a player's, which have none."""
     if config.who is not None:
         return None if config.who == rules.PLAYER else config.who
+    return rules.DEVELOPER if is_development(config) else None
+
+
+def is_development(config: Config) -> bool:
+    """Return whether a game is being developed: it runs from source, and sends to a collector."""
     if not config.collector:
-        return None
+        return False
     from ga_pygame import program  # noqa: PLC0415 - only with a collector
 
-    return None if program.is_built() else rules.DEVELOPER
+    return not program.is_built()
 
 
 def upload_seconds(config: Config) -> float:

@@ -150,6 +150,7 @@ class Resource(Event):
         "event_id": Field(rules.resource_id, required=True),
         "amount": Field(Number("REST v2, Resource"), required=True),
     }
+    wire_rules = (rules.sign_of_flow,)
     variants = tuple(flow.value for flow in Flow)
     summed = ("amount",)
     number_name = number_field = "amount"
@@ -186,6 +187,7 @@ class WalletChange(Event):
     __slots__ = ("change",)
     code = 6
     category = Resource.category
+    variants = Resource.variants
     summed = Resource.summed
     is_counted = True
     number_field = Resource.number_field
@@ -236,6 +238,7 @@ class Progression(Event):
         "attempt_num": Field(Integer("REST v2, Progression")),
         "score": Field(Number("schema, Progression")),
     }
+    wire_rules = (rules.no_attempt_at_start, rules.no_score_at_start)
     variants = tuple(status.value for status in Status)
     summed = ("score", "attempt_num")
     is_counted = True

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from ga_pygame.checks import Integer, Number
-from ga_pygame.rules import Field
+from ga_pygame.rules import EventRule, Field
 
 Key = str | tuple[object, ...]
 """Everything in an event except its number; events with the same key are checked once."""
@@ -37,6 +37,7 @@ class Event:
         code: The kind's number in the journal; never used for another kind.
         category: The category on the wire.
         wire_fields: The server's rules for the fields that `wire` returns and the writer adds.
+        wire_rules: The document's rules about several of them.
         told_by: The fields that distinguish events of the category, the most general first. A destination or a page
             that does not know the category shows them.
         variants: The values of the first part of the first such field, if those are few.
@@ -54,6 +55,7 @@ class Event:
     code: ClassVar[int] = 0
     category: ClassVar[str] = ""
     wire_fields: ClassVar[Mapping[str, Field]] = {}
+    wire_rules: ClassVar[tuple[EventRule, ...]] = ()
     told_by: ClassVar[tuple[str, ...]] = ("event_id",)
     variants: ClassVar[tuple[str, ...]] = ()
     summed: ClassVar[tuple[str, ...]] = ()

@@ -130,6 +130,10 @@ def core_of(parts: Parts, knobs: Mapping[str, Any], signals: Signals) -> Core:
     unknown = (AS_KEPT, AS_KEPT, AS_KEPT)
     context = Context(user_id=config.user_id or "", build=config.build, dimensions=unknown)
     recorder = Recorder(context, clock.monotonic, diagnostics)
+    if knob_table.is_development(config):
+        from ga_pygame.dynamic_ids import DynamicIds  # noqa: PLC0415 - only while a game is developed
+
+        recorder.look = DynamicIds(diagnostics).look
     return Core(config, parts, clock, diagnostics, mailbox, announcer, recorder)
 
 

@@ -10,9 +10,9 @@ published JSON schemas of its servers, "SDK" the behaviour of its official SDKs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ga_pygame.checks import (
     MAX_PART,
@@ -233,7 +233,61 @@ def anything(field: str, value: object) -> None:
 
 
 class Field(NamedTuple):
-    """One field of an event on the wire."""
+    """One field of an event on the wire.
+
+    Attributes:
+        check: Its rule.
+        required: Whether every event must have it.
+        is_in_schema: Whether the published schemas require it, too. If only the REST document does, official SDKs may
+            leave it out, and so may all clients of a lenient collector.
+    """
 
     check: Check
     required: bool = False
+    is_in_schema: bool = True
+
+
+class EventRule(NamedTuple):
+    """A rule about several fields of an event on the wire, which the REST document has and the published schemas lack.
+
+    Attributes:
+        check: Takes the event, whose single fields may be wrong; raises `InvalidEvent`.
+        is_broken_by_sdks: Whether official SDKs were seen to break it, so that it holds for other clients only.
+    """
+
+    check: Callable[[Mapping[str, Any]], None]
+    is_broken_by_sdks: bool = False
+
+
+def _check_sign_of_flow(event: Mapping[str, Any]) -> None:
+    amount, event_id = exact_number(event.get("amount")), event.get("event_id")
+    if amount is None or not isinstance(event_id, str):
+        return
+    flow = event_id.partition(":")[0]
+    if flow == "Sink" and not amount < 0:
+        words = "must be less than 0, since the event_id begins with Sink: 100 gold spent is -100"
+    elif flow == "Source" and amount < 0:
+        words = "must not be less than 0, since the event_id begins with Source"
+    else:
+        return
+    raise InvalidEvent("amount", amount, words, "REST v2, Resource", "not_in_range")
+
+
+def _check_start_without(field: str) -> Callable[[Mapping[str, Any]], None]:
+    """Make a check that a progression event with the status Start does not have a field."""
+
+    def check(event: Mapping[str, Any]) -> None:
+        event_id = event.get("event_id")
+        if event.get(field) is not None and isinstance(event_id, str) and event_id.partition(":")[0] == "Start":
+            words = "must be left out of a Start: only Fail and Complete have it"
+            raise InvalidEvent(field, event[field], words, "REST v2, Progression", "no_extra_properties_allowed")
+
+    return check
+
+
+sign_of_flow = EventRule(_check_sign_of_flow, is_broken_by_sdks=True)
+"""A sink's amount is negative, a source's is not. The JavaScript SDK does not negate it if the flow is a text."""
+no_attempt_at_start = EventRule(_check_start_without("attempt_num"))
+"""Only Fail and Complete count an attempt."""
+no_score_at_start = EventRule(_check_start_without("score"))
+"""Only Fail and Complete have a score."""

@@ -182,6 +182,7 @@ for number, mood in enumerate(("glad", "x" * 9)):
     replay.learn(Body(STAMP, (number, session, 1.0, *facts(Context("player", mood=mood)))))
 good, bad = (replay._stamp(number, 1.0).context for number in (0, 1))
 shared = json.loads(b"{" + Encoder(ManualClock()).shared(good, session, 1) + b"}")
+shared["client_ts"] = 1_760_000_000
 errors = [error.field for error in wire_errors({**shared, "category": "user", "mood": 5})]
 print(json.dumps([shared["mood"], bad.mood, errors, list(wire_errors({**shared, "category": "user"}))]))
 """

@@ -61,6 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     "annotations": {"checks", "device", "rules"},
     "kinds": {"checks", "rules"},
     "events": {"checks", "kinds", "process", "rules"},
+    "dynamic_ids": {"diagnostics", "events", "kinds"},
     "records": {"annotations", "events", "kinds"},
     "categories": {"annotations", "checks", "events", "kinds", "rules"},
     "diagnostics": {"checks", "traces"},
@@ -166,7 +167,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": ANY,
     "tracker": ANY,
     "running": ANY,
-    "parts": VOCABULARY | {"announcer", "areas", "engine", "recording", "delivery", "delivery/outbox"},
+    "parts": VOCABULARY | {"announcer", "areas", "dynamic_ids", "engine", "recording", "delivery", "delivery/outbox"},
     "wiring": ANY,
 }
 

@@ -114,6 +114,7 @@ def test_told_games_only(start: Callable[..., Collector]) -> None:
     assert OWN_SECRET not in collector.said()
 
 
+@pytest.mark.requirement("002:sandbox-keys")
 def test_beyond_loopback_only_known_games(start: Callable[..., Collector]) -> None:
     """A collector that others can reach takes no game that it was not told."""
     collector = start("--host", "0.0.0.0")
@@ -448,6 +449,7 @@ def test_libraries_log_through_the_same_door(capsys: pytest.CaptureFixture[str])
 # --- answers ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("002:init-disables")
 def test_switched_off_games_hear_it_on_both_inits(start: Callable[..., Collector], tmp_path: Path) -> None:
     """`enabled: false` is in every answer to an init, even if the configs did not change."""
     file = tmp_path / "settings.json"
@@ -473,6 +475,7 @@ def test_switched_off_games_hear_it_on_both_inits(start: Callable[..., Collector
         ("user", "session_id", "UUID", "REST v2, Default annotations"),
     ],
 )
+@pytest.mark.requirement("002:answer-400-fields", "002:session-end-length")
 def test_a_missing_field_is_told_by_its_own_rule(category: str, field: str, rule: str, source: str) -> None:
     """The error of a missing field states its rule and the source, too."""
     (error,) = validation.broken_rules(event(category, **{field: ...}))

@@ -34,6 +34,7 @@ from tests.effort import examples
         ),
     ],
 )
+@pytest.mark.requirement("002:hmac", "003:hmac-known-answer")
 def test_signature_is_the_published_one(secret: bytes, body: bytes, signature: str) -> None:
     """The HMAC gives the documentation's and the official SDKs' known answers."""
     games = pytest.importorskip("ga_pygame.collector.gameanalytics.games")
@@ -46,6 +47,7 @@ def test_signature_is_the_published_one(secret: bytes, body: bytes, signature: s
 
 @pytest.mark.parametrize("path", [EVENTS, INIT, CONFIGS], ids=["events", "init", "configs"])
 @pytest.mark.parametrize("authorization", [None, "", "nonsense", sign(b"other"), "ü", sign(b"[]", b"0" * 40)], ids=str)
+@pytest.mark.requirement("002:answer-401", "002:authorization")
 def test_unsigned_is_refused(shared: Collector, path: str, authorization: str | None) -> None:
     """A request with a wrong signature gets 401 and a reason; the body is empty, so that SDKs keep the events."""
     headers = {} if authorization is None else {"Authorization": authorization}
@@ -60,6 +62,7 @@ def test_unsigned_is_refused(shared: Collector, path: str, authorization: str | 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["object", "list of one"])
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.requirement("002:init-answer", "002:init-body", "002:gzip", "002:routes")
 def test_init(shared: Collector, wrapped: bool, packed: bool) -> None:
     """The legacy init takes an object or a list of one, gzipped or not, and tells the time."""
     body = json.dumps([WHO] if wrapped else WHO).encode()
@@ -89,6 +92,7 @@ def test_init(shared: Collector, wrapped: bool, packed: bool) -> None:
     ],
     ids=["empty", "empty list", "null", "cut off", "no UTF-8", "bad platform", "bad os_version", "fields missing"],
 )
+@pytest.mark.requirement("002:init-body", "002:sdk-version")
 def test_init_refuses_nonsense(shared: Collector, path: str, body: bytes) -> None:
     """An init that the real server would not understand gets 400 with the reason."""
     reply = shared.post(path, body)
@@ -96,6 +100,7 @@ def test_init_refuses_nonsense(shared: Collector, path: str, body: bytes) -> Non
     assert reply.json()["reason"]
 
 
+@pytest.mark.requirement("003:answer-201", "003:answer-configs_hash", "003:answer-server_ts", "003:answer-key-value")
 def test_remote_configs(tmp_path: Path) -> None:
     """201 with configs and their hash first, 200 with the time only once the client has them."""
     file = tmp_path / "configs.json"
@@ -134,6 +139,16 @@ def test_remote_configs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.requirement(
+    "002:category-user",
+    "002:category-session-end",
+    "002:category-business",
+    "002:category-progression",
+    "002:category-resource",
+    "002:category-design",
+    "002:category-error",
+    "002:events-ok",
+)
 def test_good_batch(fresh: Collector, packed: bool) -> None:
     """A batch of every documented category is answered 200 with a JSON body that is not empty, and stored."""
     names = ["user", "session_end", "business", "resource", "progression", "design", "error"]
@@ -162,12 +177,12 @@ def test_good_batch(fresh: Collector, packed: bool) -> None:
         event(value=None, build=None, custom_01=None),
         event(event_uuid="38306639-3661-3262-2d39-383038363639"),
         event(event_uuid=...),
-        event(client_ts=...),
+        event(client_ts=..., sdk_version="javascript 4.4.7"),
         event(configurations={"gravity": {"x": 1}}, current_session_length=3, browser_version="x", country_code=None),
         event(configurations_v3=[{"key": "a", "id": "", "vsn": 0}], ab_id="x", ab_variant_id="1"),
         event(sdk_version="javascript 5.0.0", engine_version="unity 2022.3.1"),
         event(sdk_version="cpp 5.4.0"),
-        event("resource", amount=5),
+        event("resource", amount=5, sdk_version="javascript 5.0.0"),
         event("progression", event_id="Fail:a:b:c", score=0, attempt_num=3),
         event(value=10**30),
         event(value=-1.5e300),
@@ -213,6 +228,17 @@ def test_what_official_clients_send_is_accepted(shared: Collector, sent: dict[st
         (None, "", "wrong_type"),
     ],
 )
+@pytest.mark.requirement(
+    "002:annotations-checked",
+    "002:answer-400-events",
+    "002:user-checked",
+    "002:session-end-checked",
+    "002:business-checked",
+    "002:resource-checked",
+    "002:progression-checked",
+    "002:design-checked",
+    "002:error-checked",
+)
 def test_broken_rule_is_named(shared: Collector, sent: Any, path: str, error_type: str) -> None:
     """An event that breaks a rule comes back with the rule's path and kind, and a reason to read."""
     reply = shared.send(sent)
@@ -224,6 +250,7 @@ def test_broken_rule_is_named(shared: Collector, sent: Any, path: str, error_typ
     assert error["reason"]
 
 
+@pytest.mark.requirement("002:valid-ones-collected", "002:answer-400-fields")
 def test_valid_ones_of_a_bad_batch_are_stored(fresh: Collector) -> None:
     """400 lists the failed events only; the others of the batch are kept."""
     good = event()
@@ -262,6 +289,7 @@ def test_valid_ones_of_a_bad_batch_are_stored(fresh: Collector) -> None:
     ],
     ids=lambda body: repr(body[:20]),
 )
+@pytest.mark.requirement("002:answer-400-json", "002:answer-400-list", "002:answer-400-short")
 def test_undecodable_body(shared: Collector, body: bytes) -> None:
     """A body that is no JSON list gets 400 with a small JSON object and stores nothing."""
     reply = shared.post(EVENTS, body)
@@ -292,6 +320,7 @@ def test_one_unreadable_event_does_not_take_its_batch_along(shared: Collector, t
     assert failed[0]["errors"]
 
 
+@pytest.mark.requirement("002:events-list")
 def test_empty_batch(shared: Collector) -> None:
     """An empty list is a good batch."""
     assert (shared.send().status, shared.send().json()) == (200, {})
@@ -348,6 +377,7 @@ def _padded(size: int) -> bytes:
 
 @pytest.mark.parametrize(("size", "status"), [(1_000_000, 200), (1_000_001, 413), (2_000_000, 413)])
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.requirement("002:body-limit", "002:answer-413")
 def test_size_limits(shared: Collector, size: int, status: int, chunked: bool) -> None:
     """A body up to 1 MB is taken, one up to 2 MB is answered 413 with a JSON body."""
     body = _padded(size)
@@ -367,6 +397,7 @@ def test_size_limits(shared: Collector, size: int, status: int, chunked: bool) -
 
 
 @pytest.mark.parametrize("declared", [False, True], ids=["chunked", "length"])
+@pytest.mark.requirement("002:answer-closed")
 def test_beyond_two_megabytes_the_connection_is_closed(shared: Collector, declared: bool) -> None:
     """More than 2 MB gets no answer at all, as at the real service."""
     with socket.create_connection(("127.0.0.1", shared.port), timeout=30) as connection:

@@ -148,6 +148,7 @@ def settings(**parts: Any) -> configs.Settings:
     return msgspec.convert(parts, configs.Settings)
 
 
+@pytest.mark.requirement("003:query-interval", "003:query-interval-0", "003:answer-window")
 def test_only_configs_of_the_asked_time_are_given() -> None:
     """A config is given if it holds at some moment of the interval; zero and null ends are open."""
     found = settings(
@@ -175,6 +176,7 @@ def test_hash_changes_with_the_answer() -> None:
     assert first.isdecimal()
 
 
+@pytest.mark.requirement("003:answer-variant", "003:answer-ab")
 def test_experiment_is_stable_and_replaces_global_configs() -> None:
     """A player stays in one variant, sees its configs only, and players spread over all variants."""
     found = settings(

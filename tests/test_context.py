@@ -51,6 +51,7 @@ def test_wrong_dimensions_are_refused(number: int, value: str) -> None:
     assert rig.told == []
 
 
+@pytest.mark.requirement("002:dimension-list")
 def test_declared_values_are_checked_when_given() -> None:
     """A declared dimension takes its values only; the others take any."""
     rig = Rig({1: ["ninja", "wizard"]})

@@ -20,6 +20,7 @@ def crash(message: str = "no", depth: int = 0) -> Exception:
         return error
 
 
+@pytest.mark.requirement("002:error-limit", "002:error-types")
 def test_ten_distinct_errors_a_launch() -> None:
     """A thousand repeats of one do not hide the nine others; the rest is counted."""
     diagnostics = Diagnostics()

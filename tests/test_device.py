@@ -23,6 +23,7 @@ def fresh() -> Iterator[None]:
     forget()
 
 
+@pytest.mark.requirement("002:platform", "002:os_version")
 def test_the_facts_of_this_machine_pass_the_servers_rules() -> None:
     """Nothing about the machine that the events are sent from gets them refused."""
     facts = launch_annotations()
@@ -32,6 +33,7 @@ def test_the_facts_of_this_machine_pass_the_servers_rules() -> None:
         "user_id",
         "session_id",
         "session_num",
+        "client_ts",
     }
 
 
@@ -61,6 +63,7 @@ def test_versions_fit_the_servers_pattern(
     rules.platform("platform", device.platform_name())
 
 
+@pytest.mark.requirement("002:device", "002:manufacturer")
 def test_nothing_identifies_the_machine() -> None:
     """Manufacturer and device stay unknown, and no host or user name is among the facts."""
     assert launch_annotations()["manufacturer"] == launch_annotations()["device"] == "unknown"

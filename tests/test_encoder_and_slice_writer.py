@@ -110,6 +110,7 @@ def desk() -> Desk:
     return made
 
 
+@pytest.mark.requirement("002:annotations", "002:sdk-version", "002:build")
 def test_an_event_carries_the_default_annotations(desk: Desk) -> None:
     """Every required field, the session's number, the build, an own id; nothing that is unset."""
     (event,) = desk.write(Design("a", 2.5))
@@ -147,6 +148,7 @@ def test_the_context_of_a_record_is_the_one_of_its_call(desk: Desk) -> None:
     assert desk.write(Design("c"), fields={"own": 1})[0]["custom_fields"] == {"own": 1}
 
 
+@pytest.mark.requirement("002:session_num", "002:session_num-kept")
 def test_sessions_are_numbered_and_keep_their_number() -> None:
     """`session_num` counts the session being started, in the transaction of its `user` event; the first is 1."""
     desk = Desk()
@@ -159,6 +161,7 @@ def test_sessions_are_numbered_and_keep_their_number() -> None:
     assert not desk.urgent
 
 
+@pytest.mark.requirement("002:business-transaction_num", "002:business-transaction-kept")
 def test_purchases_are_numbered(desk: Desk) -> None:
     """`transaction_num` is a lifetime counter that starts at 1."""
     found = desk.write(Business("USD", 1, "a", "b"), Business("USD", 1, "a", "b"))
@@ -177,6 +180,13 @@ def test_a_transaction_that_fails_moves_nothing(desk: Desk) -> None:
     assert fail["attempt_num"] == 1
 
 
+@pytest.mark.requirement(
+    "002:progression-attempts-counted",
+    "002:progression-first-fail",
+    "002:progression-complete-after",
+    "002:progression-complete-resets",
+    "002:progression-attempt_num",
+)
 def test_attempts_as_the_documentation_counts_them(desk: Desk) -> None:
     """Fail 1, Fail 2, Complete 3, then from 1 again; each level for itself; Start and score as they should be."""
     a, b = ("forest", "1"), ("forest",)
@@ -245,6 +255,7 @@ def spend(amount: float) -> WalletChange:
     return WalletChange(Resource(Flow.SINK, "gold", amount, "boost", "shield"))
 
 
+@pytest.mark.requirement("002:resource-collected")
 def test_a_wallet_is_summed_and_sent_after_10_s(desk: Desk) -> None:
     """One event for each flow instead of one for each coin."""
     assert desk.write(earn(1), earn(2), spend(4), earn(1, "gem")) == []
@@ -344,6 +355,7 @@ def test_no_coin_is_lost_or_doubled(amounts: list[int], cut: int) -> None:
 # --- the session's row --------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("002:session-end-row")
 def test_the_row_has_what_ends_the_session(desk: Desk) -> None:
     """Number, start, length so far, the last event's annotations and the open attempt."""
     context = Context("player", dimensions=("ninja", None, None), fields={"seed": 1})
@@ -359,6 +371,7 @@ def test_the_row_has_what_ends_the_session(desk: Desk) -> None:
     assert shared["session_id"] == SESSION.id
 
 
+@pytest.mark.requirement("002:session-end-row", "002:session-end-once")
 def test_a_session_that_ended_has_no_row(desk: Desk) -> None:
     """And a second end of it is none."""
     assert ids(desk.write(SessionEnd(3, "quit"))) == ["session_end"]
@@ -373,6 +386,7 @@ def test_a_heartbeat_of_another_session_is_not_its_own(desk: Desk) -> None:
     assert desk.row.length == 0.0
 
 
+@pytest.mark.requirement("002:session-end-missing", "002:session-end-annotations")
 def test_a_lost_session_is_ended_as_it_was(desk: Desk) -> None:
     """Its wallet, the Fail of its open attempt, its `session_end`: with the old session's ids, times and length."""
     desk.clock.server_offset = 5.0
@@ -441,6 +455,7 @@ CONTEXTS = st.builds(
 
 
 @given(EVENTS, CONTEXTS, FIELDS)
+@pytest.mark.requirement("002:json", "002:id-characters")
 def test_what_the_game_can_report_passes_the_servers_rules(
     event: Event, context: Context, fields: Fields | None
 ) -> None:
@@ -455,6 +470,7 @@ def test_what_the_game_can_report_passes_the_servers_rules(
         assert found[-1].items() >= event.wire().items()
 
 
+@pytest.mark.requirement("002:utf-8")
 def test_half_a_surrogate_pair_does_not_break_a_batch() -> None:
     """UTF-8 cannot say it; one odd player name must not cost the other events."""
     assert encode({"a": "x\ud83dy"}) == b'{"a":"x?y"}'

@@ -64,6 +64,16 @@ KINDS = [kind for kind in KIND_BY_CODE.values() if kind.__module__ == events.__n
         (Error(Severity.WARNING, ""), {"category": "error", "severity": "warning", "message": ""}),
     ],
 )
+@pytest.mark.requirement(
+    "002:resource-sign",
+    "002:resource-flow",
+    "002:resource-amount",
+    "002:progression-statuses",
+    "002:progression-score",
+    "002:design-value",
+    "002:error-message",
+    "002:business-cart_type",
+)
 def test_wire(event: Event, wire: dict[str, Any]) -> None:
     """The fields, the sign of a sink, score only at the end of an attempt, absent values left out and zeros kept."""
     assert event.wire() == wire

@@ -100,6 +100,7 @@ RECORDS = [stored(number) for number in range(3)]
         ),
     ],
 )
+@pytest.mark.requirement("002:hmac", "003:hmac-known-answer")
 def test_known_answers_of_the_signature(secret: str, text: str, signature: str) -> None:
     """The documentation's and the official SDKs' own examples; ours is the same over other bytes."""
     assert base64.b64encode(hmac.digest(secret.encode(), text.encode(), "sha256")).decode() == signature
@@ -110,6 +111,9 @@ def test_known_answers_of_the_signature(secret: str, text: str, signature: str) 
     assert base64.b64decode(request.headers["Authorization"]) == expected
 
 
+@pytest.mark.requirement(
+    "002:authorization", "002:hmac", "002:gzip", "002:gzip-header", "002:gzip-signed", "002:content-type"
+)
 def test_every_request_is_signed_over_the_zipped_bytes() -> None:
     """Init too; a server that recomputes the signature over what it received agrees."""
     rig = Rig()
@@ -122,6 +126,7 @@ def test_every_request_is_signed_over_the_zipped_bytes() -> None:
         assert request.method == "POST"
 
 
+@pytest.mark.requirement("002:routes", "002:keys", "002:events-list", "002:events-one", "002:json")
 def test_events_are_a_list_at_the_games_address() -> None:
     """Each record's bytes pass through, the time in front."""
     request = Rig().service.encode(RECORDS)
@@ -140,12 +145,14 @@ def test_events_are_a_list_at_the_games_address() -> None:
         (KEY, "http://127.0.0.1:8420/", "http://127.0.0.1:8420"),
     ],
 )
+@pytest.mark.requirement("002:hosts")
 def test_where_it_goes(key: str, endpoint: str | None, host: str) -> None:
     """Production, the sandbox for the sandbox's key, or where the developer says."""
     service = GameAnalytics(key, SECRET, endpoint=endpoint)
     assert service.encode(RECORDS).url == f"{host}/v2/{key}/events"
 
 
+@pytest.mark.requirement("002:keys")
 def test_keys_are_in_no_repr() -> None:
     """Neither the destination nor a request shows the secret."""
     service = GameAnalytics(KEY, SECRET)
@@ -156,6 +163,7 @@ def test_keys_are_in_no_repr() -> None:
     assert request.headers["Authorization"] not in repr(request)
 
 
+@pytest.mark.requirement("002:body-limit", "002:split")
 def test_the_limits_of_a_batch() -> None:
     """500 events and 900 kB of JSON stay below the server's 1 MB."""
     assert GameAnalytics.max_events == 500
@@ -172,6 +180,15 @@ def test_any_number_of_records_is_one_list(count: int) -> None:
 # --- init ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement(
+    "003:init-first",
+    "003:body-user_id",
+    "003:body-annotations",
+    "003:body-build",
+    "003:body-random_salt",
+    "003:query-game_key",
+    "003:query-interval",
+)
 def test_the_init_request() -> None:
     """Remote configs v1, with the facts that the server asks for, `session_num`, and no hash at first."""
     request = Rig().ask()
@@ -189,6 +206,7 @@ def test_the_init_request() -> None:
     assert "build" not in body(Rig().ask(Situation("s", 1, "u", None)))
 
 
+@pytest.mark.requirement("002:init-each-session", "002:client_ts-offset")
 def test_init_is_asked_once_a_session() -> None:
     """After a good answer events go; the next session asks again."""
     rig = Rig()
@@ -198,6 +216,7 @@ def test_init_is_asked_once_a_session() -> None:
     assert rig.service.handshake(Situation("other", 8, "player", None)) is not None
 
 
+@pytest.mark.requirement("003:init-hash", "003:init-hash-kept", "003:answer-201", "003:answer-200-keeps")
 def test_configs_are_published_and_kept_with_their_hash() -> None:
     """A 201 has new ones; the next init names their hash, as long as the player is the same."""
     rig = Rig()
@@ -225,6 +244,7 @@ def test_kept_configs_that_cannot_be_read_are_none(kept: str) -> None:
     assert rig.welcome(200, {"server_ts": 1_700_000_000}) is Standing.READY
 
 
+@pytest.mark.requirement("002:clock-compare", "002:clock-offset", "002:clock-applied", "002:client_ts")
 def test_the_clock_offset_is_learned_and_applied() -> None:
     """`server_ts` minus the local clock, in whole seconds; a record's own offset wins over it."""
     rig = Rig()
@@ -250,6 +270,7 @@ def test_a_time_that_the_server_would_refuse_is_left_out() -> None:
     assert "client_ts" not in event
 
 
+@pytest.mark.requirement("002:init-flags", "002:init-body", "002:sdk-version")
 def test_404_means_the_older_init() -> None:
     """An older collector is asked the older way, at once; there `enabled` must be true."""
     rig = Rig()
@@ -258,11 +279,12 @@ def test_404_means_the_older_init() -> None:
     request = rig.ask()
     assert urlsplit(request.url).path == f"/v2/{KEY}/init"
     assert set(body(request)) == {"platform", "os_version", "sdk_version"}
-    assert rig.welcome(200, {"enabled": True, "server_ts": 1_700_000_050, "flags": []}) is Standing.READY
+    assert rig.welcome(200, {"enabled": True, "server_ts": 1_700_000_050, "flags": ["new", 1]}) is Standing.READY
     assert rig.clock.server_offset == 50
 
 
 @pytest.mark.parametrize("answer", [{"enabled": False}, {"server_ts": 1}, {"enabled": "true"}])
+@pytest.mark.requirement("002:init-not-enabled")
 def test_the_older_init_must_say_enabled(answer: Any) -> None:
     """Present and true, as the documentation says; else nothing is sent in this session."""
     rig = Rig()
@@ -273,6 +295,7 @@ def test_the_older_init_must_say_enabled(answer: Any) -> None:
     assert "switched" in next(iter(rig.warnings.values()))
 
 
+@pytest.mark.requirement("002:init-disables", "002:init-not-enabled")
 def test_enabled_false_stops_the_newer_way_too() -> None:
     """The kill switch works, which it does not in the official SDKs."""
     rig = Rig()
@@ -309,6 +332,7 @@ def test_wrong_keys_at_init() -> None:
         Reply(201, {}, b'{"server_ts":' * 1000),
     ],
 )
+@pytest.mark.requirement("002:init-failed")
 def test_other_answers_to_init_mean_later(answer: Reply) -> None:
     """A portal, a proxy or a failing server decides nothing; nothing is sent meanwhile."""
     rig = Rig()
@@ -357,6 +381,7 @@ def test_other_answers_to_init_mean_later(answer: Reply) -> None:
         (Reply(502, {}, b"<html>bad gateway</html>"), RETRY, RETRY),
     ],
 )
+@pytest.mark.requirement("002:wiped", "002:requeue-offline", "002:requeue-413", "002:no-resubmit-400", "002:events-ok")
 def test_the_verdict_of_every_answer(answer: Reply, verdict: Any, resubmits: Any) -> None:
     """As the documentation says; what is not the collector's answer decides nothing; our own drops doubles."""
     for resubmit, expected in ((False, verdict), (True, resubmits)):
@@ -377,6 +402,7 @@ def test_wrong_keys_keep_the_events() -> None:
     assert [verdict.outcome for verdict in foreign] == [Outcome.RETRY] * 3
 
 
+@pytest.mark.requirement("002:valid-ones-collected", "002:no-resubmit-400")
 def test_a_400_rejects_the_listed_events_with_their_reasons() -> None:
     """The rest of the batch was collected and is never sent again."""
     errors = [{"error_type": "wrong_type", "path": "/session_id"}]
@@ -538,6 +564,7 @@ def test_judging_never_raises(answer: Reply, count: int, resubmit: bool) -> None
 
 
 @given(st.lists(REPLIES, min_size=1, max_size=3))
+@pytest.mark.requirement("003:answer-configs")
 def test_welcoming_never_raises(answers: list[Reply]) -> None:
     """Any answer to init has a meaning, and what was learned from it can be sent."""
     rig = Rig()

@@ -30,6 +30,7 @@ EXEMPT = {
     "clients.caller._ANSWER_POLL_SECONDS": "how often a worker looks, no bound of what comes from outside",
     "collector.gameanalytics.routes._LIMITS": "a message with other bounds in it",
     "collector.warehouse.metrics.finding_rules.RAGE_QUIT_SECONDS": "a definition",
+    "collector.warehouse.metrics.unique_values.UNIQUE_LIMITS": "the service's limits, which are compared, not enforced",
     "delivery.outbox.salvage._INTEGER_BYTES": "SQLite's file format",
     "delivery.outbox.schema._FIXED_BYTES": "what a block takes beside its lines",
     "delivery.outbox.schema._LINE_BYTES": "what a line of a block takes beside its text",

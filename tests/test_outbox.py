@@ -123,6 +123,7 @@ def test_records_may_be_meant_for_one_destination(outbox: Outbox) -> None:
     assert waiting(outbox, "second") == ["a"]
 
 
+@pytest.mark.requirement("002:marked", "002:requeue-offline")
 def test_a_released_batch_comes_again(outbox: Outbox) -> None:
     """Nothing is lost by a failed send."""
     add(outbox, record("a"), record("b"))
@@ -131,6 +132,7 @@ def test_a_released_batch_comes_again(outbox: Outbox) -> None:
     assert waiting(outbox, "first") == ["a", "b"]
 
 
+@pytest.mark.requirement("002:marked")
 def test_one_lease_at_a_time_for_each_destination(outbox: Outbox) -> None:
     """Two uploaders never send the same record; destinations do not wait for each other."""
     add(outbox, record("a"))
@@ -160,6 +162,7 @@ def test_batches_are_bounded_by_count_and_bytes(outbox: Outbox) -> None:
     assert sizes == [[101, 101], [101, 101], [101], [5001], [2]]
 
 
+@pytest.mark.requirement("002:user-first")
 def test_a_user_record_opens_a_batch(outbox: Outbox) -> None:
     """It is the first event of a session's first batch, also when older sessions wait."""
     add(outbox, record("user1", "user"), record("a"), record("user2", "user"), record("b"))
@@ -276,11 +279,12 @@ def room_of(one: NewRecord, path: Path) -> int:
     return block.size if path.is_file() else len(one.stored(1).payload)
 
 
+@pytest.mark.requirement("002:trim")
 def test_room_is_made_oldest_first_and_protected_last(outbox: Outbox, tmp_path: Path) -> None:
     """The oldest session's events go first; `user`, `session_end` and `business` go last."""
     sizes: dict[str, int] = {}
     for name in ("s1", "s2"):
-        for kind in ("user", "design", "error", "session_end"):
+        for kind in ("user", "design", "business", "error", "session_end"):
             one = record(f"{name} {kind:>8}", kind, name)
             sizes[f"{name} {kind}"] = room_of(one, tmp_path / "outbox.sqlite3")
             add(outbox, one)
@@ -289,12 +293,13 @@ def test_room_is_made_oldest_first_and_protected_last(outbox: Outbox, tmp_path: 
     two = sizes["s1 design"] + sizes["s1 error"]
     assert outbox.transact(lambda transaction: transaction.trim(size - two)) == 2
     kinds = [text.split() for text in settle_all(outbox, "second")]
-    assert [kind for name, kind in kinds if name == "s1"] == ["user", "session_end"]
-    assert [kind for name, kind in kinds if name == "s2"] == ["user", "design", "error", "session_end"]
-    assert outbox.transact(lambda transaction: transaction.trim(0)) == 6
+    assert [kind for name, kind in kinds if name == "s1"] == ["user", "business", "session_end"]
+    assert [kind for name, kind in kinds if name == "s2"] == ["user", "design", "business", "error", "session_end"]
+    assert outbox.transact(lambda transaction: transaction.trim(0)) == 8
     assert settle_all(outbox, "first") == []
 
 
+@pytest.mark.requirement("002:trim")
 def test_room_is_made_by_whole_sessions(outbox: Outbox) -> None:
     """Of the oldest sessions everything goes, never parts of several; of the one that runs only what it takes."""
     for name in ("s1", "s2", "s3"):

@@ -22,6 +22,7 @@ from ga_pygame.collector.warehouse.metrics.economy import EconomyRow
 from ga_pygame.collector.warehouse.metrics.economy_days import EconomyDay
 from ga_pygame.collector.warehouse.metrics.funnel import FunnelStep, split_steps
 from ga_pygame.collector.warehouse.metrics.money_days import MoneyDay
+from ga_pygame.collector.warehouse.metrics.unique_values import UniqueValues
 
 __all__ = ["dashboard"]  # imported first: it prepares NiceGUI's environment
 
@@ -101,6 +102,22 @@ def panels_at(view: str, query: str, answers: Answers) -> Any:
     sheets = VIEWS[view].sheets
     assert sheets is not None
     return asyncio.run(cast("Any", sheets(cast("Snapshots", answers), parse_address(query))))
+
+
+def test_unique_values_are_marked_in_words() -> None:
+    """Each field's highest day, what is nearest to its limit first; several games are told apart."""
+    day = datetime.date(2026, 3, 2)
+    over = UniqueValues("a" * 32, "custom_01", day, 51, 50, 1.02, "over")
+    near = UniqueValues("a" * 32, "cart_type", day, 8, 10, 0.8, "near")
+    few = near._replace(day=datetime.date(2026, 3, 3), different=1, share=0.1, state="")
+    rows = panels_at("design", "", Answers(unique_values=[near, few, over]))["unique"].rows
+    assert rows == [
+        ("custom_01", 51, 50, 1.02, "2026-03-02", "over the limit"),
+        ("cart_type", 8, 10, 0.8, "2026-03-02", "near the limit"),
+    ]
+    several = Answers(unique_values=[over, near._replace(game="b" * 32)])
+    names = [row[0] for row in panels_at("design", "", several)["unique"].rows]
+    assert names == ["custom_01 of aaaaaaaa…", "cart_type of bbbbbbbb…"]
 
 
 def test_design_below_an_event_id() -> None:

@@ -58,6 +58,7 @@ def test_start_complete_and_fail(rig: Rig) -> None:
     assert rig.fields[0] == {"seed": 1}
 
 
+@pytest.mark.requirement("002:progression-start-fails", "002:progression-start-stored")
 def test_start_while_another_attempt_is_open_first_fails_it(rig: Rig) -> None:
     """As the documentation says; the added Fail has no score."""
     rig.area.start("a")
@@ -73,6 +74,7 @@ def test_restarting_the_same_level_fails_the_open_attempt_too(rig: Rig) -> None:
     assert rig.ids == ["Start:a", "Fail:a", "Start:a"]
 
 
+@pytest.mark.requirement("002:progression-exit-fails")
 def test_leaving_fails_the_open_attempt_once(rig: Rig) -> None:
     """Without an open attempt there is nothing to add."""
     abandon(rig.area)

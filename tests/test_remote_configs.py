@@ -46,6 +46,7 @@ def values(**found: Any) -> RemoteConfigs:
         ("soon", None, False),
     ],
 )
+@pytest.mark.requirement("003:answer-window")
 def test_time_windows(start: object, end: object, is_in_force: bool) -> None:
     """Strictly after the start and before the end; missing, null and 0 mean without bound."""
     found = configs({"key": "gravity", "value": "9", "start_ts": start, "end_ts": end})
@@ -206,6 +207,7 @@ def test_a_missing_config_is_the_default_without_a_word(caplog: pytest.LogCaptur
     assert caplog.records == []
 
 
+@pytest.mark.requirement("003:answer-ab", "003:answer-control")
 def test_ab_groups_and_annotations() -> None:
     """Events carry the configs in force and the A/B ids, and leave out what there is none of."""
     found = configs({"key": "a", "value": "1"}, ab_id="t1", ab_variant_id="v2")

@@ -126,6 +126,7 @@ def test_every_rule_of_the_table_is_tested() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in GOOD.items() for value in values])
+@pytest.mark.requirement("002:id-characters")
 def test_good_values_pass(name: str, value: object) -> None:
     """A value that the service's documentation allows passes, the second time, too."""
     NAMED_RULES[name]("field", value)
@@ -133,6 +134,7 @@ def test_good_values_pass(name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+@pytest.mark.requirement("002:id-characters", "002:build")
 def test_bad_values_are_refused_with_field_rule_and_source(name: str, value: object) -> None:
     """A value that the server would refuse is refused here, and the message names field, rule and source."""
     error = refused(NAMED_RULES[name], value)
@@ -230,6 +232,7 @@ def test_progressions_have_one_to_three_good_parts(levels: tuple[object, ...]) -
     rules.progression_levels(("a", "b", "c"))
 
 
+@pytest.mark.requirement("002:dimension-list")
 def test_declared_lists_are_optional_and_checked_when_given() -> None:
     """No list means anything goes; an empty one means nothing does; the message lists what is declared."""
     rules.declared("currency", "gold", None)
@@ -266,6 +269,18 @@ def errors(**changes: Any) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("field", [name for name, field in FIELDS.items() if field.required])
+@pytest.mark.requirement(
+    "002:device",
+    "002:v",
+    "002:user_id",
+    "002:annotation-sdk_version",
+    "002:os_version",
+    "002:manufacturer",
+    "002:platform",
+    "002:session_id",
+    "002:session_num",
+    "002:client_ts",
+)
 def test_required_annotations(field: str) -> None:
     """Each annotation that the schema requires is missed when it is gone or null."""
     assert errors(**{field: "gone"}) == [(field, "missing_required_property")]
@@ -276,7 +291,8 @@ def test_required_annotations(field: str) -> None:
     ("changes", "expected"),
     [
         ({}, []),
-        ({"client_ts": "gone"}, []),  # optional in the schema, whatever the table says
+        ({"client_ts": "gone"}, [("client_ts", "missing_required_property")]),
+        ({"client_ts": "gone", "sdk_version": "javascript 4.4.7"}, []),  # as that SDK does if it is out of range
         ({"client_ts": 1_760_000_000_000}, [("client_ts", "not_in_range")]),
         ({"client_ts": 999_999_999}, [("client_ts", "not_in_range")]),
         ({"v": "2"}, [("v", "wrong_type")]),
@@ -303,7 +319,33 @@ def test_required_annotations(field: str) -> None:
         ({"category": "design", "event_id": "a", "value": True}, [("value", "wrong_type")]),
         ({"category": "resource", "event_id": "Sink:gold:boost:shield", "amount": -5}, []),
         ({"category": "resource", "event_id": "Sink:my_gold:boost:shield", "amount": -5}, [("event_id", "no_match")]),
+        ({"category": "resource", "event_id": "Sink:gold:boost:shield", "amount": 5}, [("amount", "not_in_range")]),
+        ({"category": "resource", "event_id": "Sink:gold:boost:shield", "amount": 0}, [("amount", "not_in_range")]),
+        ({"category": "resource", "event_id": "Source:gold:boost:shield", "amount": -5}, [("amount", "not_in_range")]),
+        ({"category": "resource", "event_id": "Source:gold:boost:shield", "amount": 0.5}, []),
+        ({"category": "resource", "event_id": "Sink:gold:boost:shield", "amount": "5"}, [("amount", "wrong_type")]),
+        ({"category": "resource", "event_id": 5, "amount": 5}, [("event_id", "wrong_type")]),
+        (
+            {
+                "category": "resource",
+                "event_id": "Sink:gold:boost:shield",
+                "amount": 5,
+                "sdk_version": "javascript 5.0.0",
+            },
+            [],  # it does not negate the amount if the flow is given as a text
+        ),
         ({"category": "progression", "event_id": "Start:a:b:c"}, []),
+        (
+            {"category": "progression", "event_id": "Start:a", "attempt_num": 1, "score": 0},
+            [("attempt_num", "no_extra_properties_allowed"), ("score", "no_extra_properties_allowed")],
+        ),
+        (
+            {"category": "progression", "event_id": "Start:a", "score": 0, "sdk_version": "cpp 5.4.0"},
+            [("score", "no_extra_properties_allowed")],  # it adds a score of 0 to Fail and Complete only
+        ),
+        ({"category": "progression", "event_id": "Start:a", "score": None}, []),
+        ({"category": "progression", "event_id": "Fail:a", "attempt_num": 1, "score": 5}, []),
+        ({"category": "progression", "event_id": "Complete:a", "attempt_num": 2, "score": -5}, []),
         ({"category": "progression", "event_id": "Begin:a"}, [("event_id", "no_match")]),
         ({"category": "progression", "event_id": "Fail:a", "attempt_num": -1}, [("attempt_num", "not_in_range")]),
         ({"category": "error", "severity": "error", "message": ""}, []),
@@ -318,6 +360,19 @@ def test_required_annotations(field: str) -> None:
         ),
         ({"category": "sdk_error", "user_id": "gone", "session_id": "gone", "session_num": "gone"}, []),
     ],
+)
+@pytest.mark.requirement(
+    "002:events-category",
+    "002:business-event_id",
+    "002:business-amount",
+    "002:business-currency",
+    "002:resource-event_id",
+    "002:progression-event_id",
+    "002:progression-pattern",
+    "002:design-event_id",
+    "002:design-value",
+    "002:error-severities",
+    "002:error-message",
 )
 def test_wire_errors(changes: dict[str, Any], expected: list[tuple[str, str]]) -> None:
     """The server's side of the table: each broken rule of an event, in the server's words."""

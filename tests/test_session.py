@@ -44,6 +44,7 @@ def log() -> Log:
     return made
 
 
+@pytest.mark.requirement("002:user-each-session", "002:session-end", "002:session-end-once")
 def test_a_session_starts_once_and_ends_once(log: Log) -> None:
     """`user` and `session_end` frame it, whoever asks how often; the first to end it wins."""
     log.session.start(101.0)
@@ -80,6 +81,7 @@ def test_focus_is_known_for_each_moment_of_a_launch() -> None:
     assert session.focused(210.0 + KEPT_STATES) == 25.0 + 10.0 + KEPT_STATES
 
 
+@pytest.mark.requirement("002:session-length")
 def test_focus_lost_pauses_at_that_instant(log: Log) -> None:
     """The time away is not played; focus back within the timeout goes on with the same session."""
     log.session.blur(110.0)
@@ -90,6 +92,7 @@ def test_focus_lost_pauses_at_that_instant(log: Log) -> None:
     assert log.started == ["1"]
 
 
+@pytest.mark.requirement("002:session-end-pause")
 def test_a_longer_pause_ended_the_session_when_it_began(log: Log) -> None:
     """Focus back after the timeout: the old one ends at the moment when focus was lost, a new one starts now."""
     log.session.blur(110.0)

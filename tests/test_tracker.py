@@ -95,6 +95,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 # --- life ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("002:user-first", "002:user-each-session", "002:session-end")
 def test_a_launch_from_start_to_close(world: World) -> None:
     """`user` first and alone at once, the events in order, `session_end` with the length, nothing after it."""
     tracker = world.start()
@@ -656,6 +657,7 @@ def test_declared_lists_are_knobs(world: World) -> None:
 # --- errors -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("002:error-limit", "002:error-types")
 def test_at_most_ten_distinct_errors_a_launch(world: World) -> None:
     """Repeats are counted and not sent; messages are cut, severities may be words."""
     tracker = world.start()
@@ -695,6 +697,7 @@ def test_any_message_is_one(world: World, message: Any) -> None:
     assert tracker.stats.dropped == {}
 
 
+@pytest.mark.requirement("002:error-message")
 def test_messages_are_cut(world: World) -> None:
     """At 8,192 characters."""
     tracker = world.start()
@@ -711,6 +714,7 @@ def test_what_is_no_exception_is_the_games_mistake(world: World, caplog: pytest.
     assert caplog.records[0].getMessage().startswith(f"{__file__}:")
 
 
+@pytest.mark.requirement("002:error-message")
 def test_an_exceptions_traceback_is_sent(world: World) -> None:
     """With the place in the game's code."""
     tracker = world.start()
@@ -727,6 +731,7 @@ def test_an_exceptions_traceback_is_sent(world: World) -> None:
 # --- sessions -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("002:progression-exit-fails")
 def test_leaving_with_an_open_attempt_fails_it_before_the_end(world: World) -> None:
     """By `close()`, by `pygame.quit()`; once."""
     tracker = world.start()
@@ -736,6 +741,7 @@ def test_leaving_with_an_open_attempt_fails_it_before_the_end(world: World) -> N
     assert world.ids == ["user", "Start:forest", "Fail:forest", "session_end"]
 
 
+@pytest.mark.requirement("002:session-end-pause")
 def test_a_pause_longer_than_the_knob_ends_the_session(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """`pause_timeout` seconds without focus: ended as of when focus was lost; back is a new session."""
     focused = [True]
@@ -767,6 +773,15 @@ def test_a_pause_longer_than_the_knob_ends_the_session(world: World, monkeypatch
     assert abs(ends[0]["client_ts"] - (1_700_000_000 + 23)) <= 1
 
 
+@pytest.mark.requirement(
+    "002:user_id",
+    "002:dimension-kept",
+    "002:dimension-on-events",
+    "002:dimension-next-launch",
+    "002:dimension-cleared",
+    "002:session_num-kept",
+    "002:custom_01",
+)
 def test_dimensions_and_the_player_are_kept_across_launches(world: World) -> None:
     """The random id is made once; a dimension lives until it is cleared; sessions are counted on."""
     first = world.start()
@@ -872,6 +887,7 @@ def test_a_rejected_event_is_signalled_with_its_reasons(world: World) -> None:
     world.transport._answers[0] = Reply(200, {}, b"[]")
 
 
+@pytest.mark.requirement("002:cache", "002:offline")
 def test_what_was_not_sent_is_sent_by_the_next_launch(world: World) -> None:
     """Once, with the first launch's session and ids."""
     world.init = Reply(None, error="no route")
@@ -905,6 +921,7 @@ def test_resubmitting_after_a_server_error_is_a_knob(world: World, knobs: dict[s
     assert tracker.stats.dropped == ({} if resubmits else {"server_error": 1})
 
 
+@pytest.mark.requirement("003:init-uses", "003:answer-200-keeps")
 def test_remote_configs_come_with_init_and_are_kept(world: World) -> None:
     """The signal fires, events carry them, and a launch without a connection has the last ones at once."""
     configs = [{"key": "gravity", "value": "9.5"}]
@@ -925,6 +942,7 @@ def test_remote_configs_come_with_init_and_are_kept(world: World) -> None:
     assert again.remote_configs.get("gravity", 80.0) == 9.5
 
 
+@pytest.mark.requirement("002:trim")
 def test_a_full_outbox_makes_room(world: World) -> None:
     """`max_outbox_bytes` bounds what waits; losses are counted, sessions are kept."""
     world.init = Reply(None, error="no route")

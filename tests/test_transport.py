@@ -85,6 +85,7 @@ def send(transport: RequestsTransport, url: str, body: bytes = b"\x1f\x8bbody!")
     return reply.poll()
 
 
+@pytest.mark.requirement("002:content-length")
 def test_the_bytes_and_headers_are_sent_as_they_are(server: Server, transport: RequestsTransport) -> None:
     """The signature holds for exactly these bytes."""
     server.answer = http("200 OK", b"[]", "Retry-After: 7")
@@ -96,6 +97,7 @@ def test_the_bytes_and_headers_are_sent_as_they_are(server: Server, transport: R
     assert body == b"\x1f\x8bbody!"
     assert head.startswith(b"POST /v2/x/events HTTP/1.1")
     assert b"Authorization: signature" in head
+    assert b"Content-Length: 7" in head
 
 
 @pytest.mark.parametrize("status", ["400 Bad Request", "401 No", "413 Large", "500 Oops", "204 No Content"])

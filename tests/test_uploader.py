@@ -169,6 +169,7 @@ def test_the_first_step_loads_what_takes_time() -> None:
     assert rig.transport.sent == []
 
 
+@pytest.mark.requirement("002:init-failed", "002:init-disables")
 def test_nothing_is_sent_before_the_handshake_was_answered() -> None:
     """Init first, then the waiting events, then sleep until the next interval."""
     rig = Rig()
@@ -181,6 +182,7 @@ def test_nothing_is_sent_before_the_handshake_was_answered() -> None:
     assert len(rig.outbox) == 0
 
 
+@pytest.mark.requirement("002:interval")
 def test_events_wait_for_the_next_interval() -> None:
     """Every 20 s; at once when urged; without a second handshake in the same session."""
     rig = Rig()
@@ -213,6 +215,7 @@ def test_a_destination_with_an_interval_of_its_own_is_not_hurried() -> None:
     assert rig.batches == ["a"]
 
 
+@pytest.mark.requirement("002:init-each-session")
 def test_a_new_session_shakes_hands_again() -> None:
     """Each session has its own init."""
     rig = Rig()
@@ -223,6 +226,7 @@ def test_a_new_session_shakes_hands_again() -> None:
     assert [request.url for request in rig.transport.sent] == ["init", "init"]
 
 
+@pytest.mark.requirement("002:split")
 def test_everything_that_waits_is_sent_in_batches() -> None:
     """One after the other, each within the destination's bounds."""
     rig = Rig()
@@ -232,6 +236,7 @@ def test_everything_that_waits_is_sent_in_batches() -> None:
     assert ",".join(rig.batches) == ",".join("abcdefghijklmnopqrst")
 
 
+@pytest.mark.requirement("002:requeue-offline", "002:offline")
 def test_no_answer_releases_and_waits_longer_each_time() -> None:
     """Backoff is exponential and bounded; events are kept; loss and return of the connection are signalled once."""
     rig = Rig(*init_then(*[NOBODY] * 12, OK))
@@ -318,6 +323,7 @@ def test_refused_sends_nothing_more_in_this_session(answers: list[Reply]) -> Non
     assert rig.told == [("delivered", "test", 1)]
 
 
+@pytest.mark.requirement("002:no-resubmit-400")
 def test_rejected_events_are_told_and_never_sent_again() -> None:
     """The others of the batch are delivered."""
     rig = Rig(*init_then(Reply(400, {}, b'["b"]'), OK))
@@ -328,6 +334,7 @@ def test_rejected_events_are_told_and_never_sent_again() -> None:
     assert rig.diagnostics.stats(0).dropped == {"rejected": 1}
 
 
+@pytest.mark.requirement("002:wiped")
 def test_a_server_error_is_counted_as_dropped() -> None:
     """If the documentation forbids a retry, each event is counted as dropped."""
     rig = Rig(*init_then(Reply(500), OK))
@@ -337,6 +344,7 @@ def test_a_server_error_is_counted_as_dropped() -> None:
     assert rig.batches == ["a,b"]
 
 
+@pytest.mark.requirement("002:requeue-413")
 def test_too_large_is_sent_in_halves_and_a_giant_is_dropped_alone() -> None:
     """All events arrive, once and in order, except the one that is too large by itself."""
 
@@ -391,6 +399,7 @@ def test_a_flush_of_a_refused_game_says_so() -> None:
     assert ["refuses" in answer for answer in answers] == [True, True]
 
 
+@pytest.mark.requirement("002:session-end-sent")
 def test_finishing_sends_what_there_is_and_ends() -> None:
     """At the end of the game the remaining events are sent at once, whatever the interval."""
     rig = Rig()

@@ -94,6 +94,7 @@ def test_one_step_is_one_slice() -> None:
     assert (stats.recorded, stats.stored, stats.waiting) == (SLICE + 10, SLICE + 10, 0)
 
 
+@pytest.mark.requirement("002:session-end-sent")
 def test_session_starts_and_ends_are_sent_at_once() -> None:
     """After their commit the uploaders are urged."""
     rig = Rig()
@@ -182,6 +183,7 @@ def test_one_bad_record_does_not_take_others_with_it(caplog: pytest.LogCaptureFi
     assert "ga_pygame failed in the writer" in caplog.text
 
 
+@pytest.mark.requirement("002:trim")
 def test_making_room_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     """Over `max_outbox_bytes` the oldest go, and the developer can see how many and why."""
     rig = Rig(max_outbox_bytes=2000)

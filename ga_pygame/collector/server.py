@@ -31,7 +31,7 @@ from ga_pygame.collector.emulators.trophy.routes import TrophyRoutes
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.gameanalytics.configs import SettingsFile
 from ga_pygame.collector.gameanalytics.games import Game, Games
-from ga_pygame.collector.gameanalytics.routes import GameAnalyticsRoutes
+from ga_pygame.collector.gameanalytics.routes import Bounds, GameAnalyticsRoutes
 from ga_pygame.collector.guard import Guard, PageToken, is_loopback
 from ga_pygame.collector.lanes import Lanes
 from ga_pygame.collector.storage.queries import Queries
@@ -127,9 +127,8 @@ def run(options: Options) -> int:
             tell=tell,
         )
         games = Games(options.games, takes_all=near and not options.games, tell=tell, troubles=troubles)
-        signed = GameAnalyticsRoutes(
-            games, store, settings, lanes=lanes, held=held, drop=open_ones.drop, tell=tell
-        ).routes()
+        bounds = Bounds(lanes, held, open_ones.drop)
+        signed = GameAnalyticsRoutes(games, store, settings, bounds, lenient=options.lenient, tell=tell).routes()
         unsigned = [*pogr.routes(), *trophy.routes()]
         switchboard = Switchboard(store, asker, options.trophy_rules, faults, trophy)
         upkeep = Upkeep(store, warehouse, open_ones.drop)

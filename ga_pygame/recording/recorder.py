@@ -50,6 +50,7 @@ class Recorder:
         inbox: The inbox from which the writer takes.
         write_now: Makes the writer commit at once.
         kept_dimensions: The last launch's dimensions, for events that were held before any were set.
+        look: Called with each event of the game that is not a repeat; `None` unless a developer plays.
 
     Args:
         context: The first context.
@@ -61,6 +62,7 @@ class Recorder:
         self.inbox = Inbox(monotonic, diagnostics)
         self.write_now: Callable[[], None] = _nothing
         self.kept_dimensions: tuple[str | None, str | None, str | None] = (None, None, None)
+        self.look: Callable[[Event], None] | None = None
         self._monotonic = monotonic
         self._diagnostics = diagnostics
         self._session: SessionRef | None = None
@@ -78,6 +80,8 @@ class Recorder:
             # Copied before it is checked: another thread may change the game's dict until the event is recorded.
             fields = self._sound(fields.copy() if type(fields) is dict else fields)
         self._put(event, None, self._monotonic(), fields)
+        if self.look is not None:
+            self.look(event)
 
     def _sound(self, fields: Fields) -> Fields | None:
         """Return the valid custom fields; the limits count those that all events carry, too."""

@@ -1,7 +1,7 @@
 """`ga_pygame import`: take events from files of JSON lines into a collector, as if a game had sent them.
 
-Such files come from the destination `JsonLines`, from `ga_pygame export`, or from a player. The events are checked like
-a game's, and those that are stored already are left out, so a file can be imported twice.
+Such files come from the destination `JsonLines`, from `ga_pygame export`, or from a player. The events are checked as
+a lenient collector checks a game's, and those that are stored already are left out, so a file can be imported twice.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from ga_pygame.collector.plain_text import visible
 from ga_pygame.collector.warehouse.intervals import FEW_PLAYERS
 from ga_pygame.collector.warehouse.metrics.levels import LevelFigures
 from ga_pygame.collector.warehouse.metrics.overview import BEFORE, NOW, WHOLE_PERIOD, OverviewRow
+from ga_pygame.collector.warehouse.metrics.unique_values import OVER, UniqueValues, fields_shown, highest_days
 from ga_pygame.tools.printing import print_lines
 from ga_pygame.tools.sources import Source, Where, metric_named, open_source
 
@@ -29,7 +30,7 @@ MAX_LEVEL_NAME = 18
 
 
 def print_stats(where: Where, filters: Mapping[str, str], *, as_json: bool) -> int:
-    """Print overview and levels; return the exit code.
+    """Print overview, levels and the fields that near a limit of unique values; return the exit code.
 
     Args:
         where: Where the events are.
@@ -40,24 +41,26 @@ def print_stats(where: Where, filters: Mapping[str, str], *, as_json: bool) -> i
         ToolError: They cannot be read.
     """
     with open_source(where) as source:
-        overview, levels = _rows(source, "overview", filters), _rows(source, "levels", filters)
+        figures = {name: _rows(source, name, filters) for name in ("overview", "levels", "unique_values")}
     if as_json:
-        figures = {"overview": overview, "levels": levels}
         return print_lines(
             [msgspec.json.encode({name: [row._asdict() for row in rows] for name, rows in figures.items()})]
         )
-    return print_lines([line.rstrip().encode() for line in _stats_text(overview, levels).splitlines()])
+    return print_lines([line.rstrip().encode() for line in _stats_text(**figures).splitlines()])
 
 
 def _rows(source: Source, name: str, filters: Mapping[str, str]) -> list[Any]:
     return source.rows(metric_named(name), filters, {})
 
 
-def _stats_text(overview: Sequence[OverviewRow], levels: Sequence[LevelFigures]) -> str:
+def _stats_text(
+    overview: Sequence[OverviewRow], levels: Sequence[LevelFigures], unique_values: Sequence[UniqueValues]
+) -> str:
     out = io.StringIO()
     console = Console(file=out, width=COLUMNS_SHOWN, color_system=None, markup=False, emoji=False, highlight=False)
     _print_overview(console, overview)
     _print_levels(console, levels)
+    _print_unique_values(console, unique_values)
     return out.getvalue()
 
 
@@ -126,6 +129,19 @@ def _level_cells(row: LevelFigures) -> list[str]:
         "" if row.median_attempts is None else number_shown(row.median_attempts),
         duration_shown(row.median_seconds),
     ]
+
+
+def _print_unique_values(console: Console, rows: Sequence[UniqueValues]) -> None:
+    """Print the fields that near a limit, or are over it; nothing if there are none."""
+    told = [row for row in highest_days(rows) if row.state]
+    if not told:
+        return
+    table = _figures_table("Unique values near GameAnalytics' limits", ("field", "most a day", "limit", "share", "day"))
+    for name, row in zip(fields_shown(told), told, strict=True):
+        share = f"{_percent_shown(row.share)}{' OVER' if row.state == OVER else ''}"
+        table.add_row(name, _number_text(row.different), _number_text(row.limit), share, str(row.day))
+    console.print("\n", table)
+    console.print("\nAbove a limit the service may stop to show new values: keep what changes out of ids.")
 
 
 def _figures_table(title: str, columns: Sequence[str]) -> Table:

@@ -444,6 +444,7 @@ def test_wall_clock_that_is_set(hours: int, game: Any, collector: Collector) -> 
     assert 1 <= own[-1]["length"] <= time.time() - began
 
 
+@pytest.mark.requirement("002:clock-applied")
 def test_server_with_another_time(game: Any) -> None:
     """Events carry the server's time, those too that were recorded before it was known."""
     with ScriptedServer(lambda request: Answer() if request.is_events else welcome(server_ts=ahead())) as server:
@@ -542,6 +543,7 @@ BIG = (
 )
 
 
+@pytest.mark.requirement("002:requeue-413")
 def test_too_large(game: Any) -> None:
     """A batch that the server finds too large is halved until it fits; one event too large alone is dropped so."""
 
@@ -577,6 +579,7 @@ def failing(request: Seen) -> Answer:
     return Answer(500, b'{"error": "internal"}') if request.is_events else welcome()
 
 
+@pytest.mark.requirement("002:wiped")
 def test_server_error_of_the_service(game: Any, tmp_path: Path) -> None:
     """The service's own 500 settles a batch as its documentation demands, counted as server_error."""
     with ScriptedServer(failing) as server:
@@ -694,6 +697,7 @@ def test_proxy_does_not_stand_before_this_machine(game: Any, collector: Collecto
 # --- init ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("002:init-not-enabled")
 def test_switched_off_by_the_server(game: Any, tmp_path: Path) -> None:
     """An init answer with `enabled: false` stops sending, is said once, and keeps what was recorded."""
     with ScriptedServer(lambda request: Answer() if request.is_events else welcome(enabled=False)) as server:

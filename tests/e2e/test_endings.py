@@ -99,6 +99,7 @@ def test_end(play: Play, collector: Collector, ending: str, code: int) -> None:
     assert lengths(events) == [span]
 
 
+@pytest.mark.requirement("002:session-end")
 def test_close_button(display: Display, play: Play, collector: Collector) -> None:
     """The window's close button ends the session."""
     game = play(script("play(30)\nassert is_over\npygame.quit()"))
@@ -274,6 +275,7 @@ def until_told(told: Path) -> str:
 
 
 @pytest.mark.parametrize(("end", "code"), [("os._exit(5)", 5), ("os.kill(os.getpid(), 9)", -signal.SIGKILL)])
+@pytest.mark.requirement("002:session-end-missing")
 def test_killed(play: Play, collector: Collector, tmp_path: Path, end: str, code: int) -> None:
     """The next launch reports the end of a process that died without reporting it."""
     told = tmp_path / "told"

@@ -80,6 +80,7 @@ def asked_hosts(browser: Any) -> set[str]:
     return hosts
 
 
+@pytest.mark.requirement("003:live")
 def test_events_appear_as_they_arrive(collector: Collector, browser: Any) -> None:
     """Without a reload: newest first, rejected ones red with field and rule, counters; no stranger is asked."""
     browser.get(collector.url)

@@ -66,6 +66,7 @@ def puppet_of(game: Any, url: str, **more: str) -> tuple[Any, str, float]:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.requirement("002:cache")
 def test_killed_at_any_moment(seed: int, game: Any, collector: Collector, tmp_path: Path) -> None:
     """After kill -9 at any moment each event reported 0.05 s before it arrives once, and no counter has a gap."""
     chance = random.Random(seed)

@@ -108,6 +108,24 @@ def test_stats_fit_a_terminal(running: Collector, capsys: pytest.CaptureFixture[
     assert next(line for line in text.splitlines() if line.startswith("all ")).split()[1] == str(players)
 
 
+def test_stats_warn_of_unique_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is near GameAnalytics' limits is printed, what is over them is marked; the rest is only in the JSON."""
+    path = tmp_path / "events.sqlite3"
+    carts = [
+        any_event("business", cart_type=f"cart {number % 8}", custom_01=f"v{number}", build="1") for number in range(51)
+    ]
+    store_events(path, [(carts[0]["client_ts"] + 1, carts)])
+    text = run_tool(capsys, "stats", "--db", str(path))
+    found = [line.split() for line in text.partition("Unique values near")[2].splitlines() if "2025-10-09" in line]
+    assert found == [
+        ["custom_01", "51", "50", "102", "%", "OVER", "2025-10-09"],
+        ["cart_type", "8", "10", "80", "%", "2025-10-09"],
+    ]
+    assert max(map(len, text.splitlines())) <= 80
+    rows = json.loads(run_tool(capsys, "stats", "--db", str(path), "--json"))["unique_values"]
+    assert {row["field"]: row["different"] for row in rows if row["state"] == ""}["build"] == 1
+
+
 def test_hostile_names_are_shown_as_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A level's name cannot move the cursor, make a link of rich's, or be a formula."""
     path = tmp_path / "events.sqlite3"

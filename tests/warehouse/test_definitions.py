@@ -34,6 +34,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "events.sqlite3"
 
 
+@pytest.mark.requirement("002:days-in-utc")
 def test_a_session_over_midnight(file: Path) -> None:
     """It is one session, of the day on which it began; its player was there on both days, and came back on day 1."""
     story = Story()

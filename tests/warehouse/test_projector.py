@@ -190,6 +190,8 @@ def test_a_new_file_of_the_store_is_followed(log: Path) -> None:
         assert in_the_warehouse(found.database) == in_the_log(log) == [(1, "user"), (2, "session_end")]
 
 
+OF_AN_SDK = {"sdk_version": "javascript 5.0.0"}
+"""The mark of an event that may break what only the REST document demands."""
 ODD: dict[str, dict[str, Any]] = {
     "nan": {"category": "design", "event_id": "a", "value": None},
     "nested fields": {
@@ -202,12 +204,12 @@ ODD: dict[str, dict[str, Any]] = {
     "quotes": {"category": "design", "event_id": "a", "user_id": "'; DROP TABLE events; --", "build": '"\\'},
     "far": {"category": "design", "event_id": "a", "client_ts": 99_999_999_999},
     "early": {"category": "design", "event_id": "a", "client_ts": 1_000_000_000},
-    "no time": {"category": "design", "event_id": "a", "client_ts": None},
+    "no time": {"category": "design", "event_id": "a", "client_ts": None, **OF_AN_SDK},
     "large numbers": {"category": "design", "event_id": "a", "value": 1e308, "session_num": 2**62},
     "huge attempt": {"category": "progression", "event_id": "Fail:a", "attempt_num": 2**53, "score": -1e300},
     "emoji": {"category": "error", "severity": "error", "message": "\U0001f525\u2028\0 \ud7ff"},
     "no uuid": {"category": "design", "event_id": "a", "event_uuid": None},
-    "a sink that is positive": {"category": "resource", "event_id": "Sink:gold:a:b", "amount": 5},
+    "a sink that is positive": {"category": "resource", "event_id": "Sink:gold:a:b", "amount": 5, **OF_AN_SDK},
     "ads": {"category": "ads", "ad_action": 5, "ad_type": ["x"], "ad_placement": {}},
     "impression": {"category": "impression", "impression_data": {"publisher_revenue": 0.1}},
     "sdk_init": {"category": "sdk_init", "is_first_sdk_init": True, "app_boot_time": 5},

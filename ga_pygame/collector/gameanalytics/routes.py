@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.requests import Request
@@ -55,6 +55,20 @@ GAMEANALYTICS_HEADERS = {
 }
 
 
+class Bounds(NamedTuple):
+    """What bounds the work that requests make.
+
+    Attributes:
+        lanes: Run the validation of batches.
+        held: Counts the bytes of all bodies.
+        drop: Closes a client's connection without an answer.
+    """
+
+    lanes: Lanes
+    held: bodies.Held
+    drop: Callable[[tuple[str, int]], None]
+
+
 class GameAnalyticsRoutes:
     """The routes of the GameAnalytics API.
 
@@ -62,9 +76,8 @@ class GameAnalyticsRoutes:
         games: Checks who may send.
         store: Stores the events.
         settings: The settings that init answers.
-        lanes: Run the validation of batches.
-        held: Counts the bytes of all bodies.
-        drop: Closes a client's connection without an answer.
+        bounds: What bounds the work.
+        lenient: Check events only by the published schemas, see `categories.wire_errors`.
         tell: Called to tell the developer what is turned down and why.
     """
 
@@ -73,18 +86,16 @@ class GameAnalyticsRoutes:
         games: Games,
         store: Store,
         settings: SettingsFile,
+        bounds: Bounds,
         *,
-        lanes: Lanes,
-        held: bodies.Held,
-        drop: Callable[[tuple[str, int]], None],
+        lenient: bool,
         tell: Tell,
     ) -> None:
         self._games = games
         self._store = store
         self._settings = settings
-        self._lanes = lanes
-        self._held = held
-        self._drop = drop
+        self._lanes, self._held, self._drop = bounds
+        self._lenient = lenient
         self._tell = tell
 
     def routes(self) -> list[Route]:
@@ -157,7 +168,7 @@ class GameAnalyticsRoutes:
         encoding = _encoding(request)
 
         def work(light: bool) -> tuple[Submission, list[validation.Rejection]]:
-            return take_apart(game_key, received_at, body, encoding, light=light)
+            return take_apart(game_key, received_at, body, encoding, light=light, lenient=self._lenient)
 
         sender = (request.client.host if request.client else "", game_key)
         async with self._lanes.run(sender, work) as (submission, rejected):
@@ -177,13 +188,14 @@ class GameAnalyticsRoutes:
 
 
 def take_apart(
-    game_key: str, received_at: float, body: bytes, encoding: str, *, light: bool
+    game_key: str, received_at: float, body: bytes, encoding: str, *, light: bool, lenient: bool = False
 ) -> tuple[Submission, list[validation.Rejection]]:
     """Unpack and check the events of a request; on a thread of `Lanes`."""
     try:
         unpacked = bodies.unpack(body, encoding, MAX_LIGHT_BYTES if light else bodies.MAX_UNPACKED_BYTES)
         values = bodies.count_values(unpacked, MAX_LIGHT_VALUES if light else bodies.MAX_VALUES)
-        accepted, rejected = validation.sort_out(unpacked, MAX_LIGHT_REFUSALS if light else validation.MAX_REFUSALS)
+        most_refusals = MAX_LIGHT_REFUSALS if light else validation.MAX_REFUSALS
+        accepted, rejected = validation.sort_out(unpacked, most_refusals, lenient=lenient)
     except bodies.TooLarge:
         if light:
             raise Heavy from None

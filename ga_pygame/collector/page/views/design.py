@@ -1,4 +1,4 @@
-"""The view Design: the tree of design events, a histogram of their values, and a custom field as a breakdown."""
+"""The view Design: the tree of design events, a histogram of their values, a custom field, and unique values."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ga_pygame.collector.page.charts import bar_chart
 from ga_pygame.collector.page.panel_view import panel_view
 from ga_pygame.collector.page.panels import Column, Panel, Panels, Sheet, number_shown
 from ga_pygame.collector.page.snapshots import Snapshots
+from ga_pygame.collector.page.views.unique_values import unique_values_panel
 from ga_pygame.collector.warehouse.intervals import FEW_PLAYERS
 from ga_pygame.collector.warehouse.metrics.design import DesignNode
 from ga_pygame.collector.warehouse.metrics.design_fields import DesignFieldValue, is_field_name
@@ -30,8 +31,10 @@ async def _ask_design(data: Snapshots, address: PageAddress) -> Panels:
     known = field if is_field_name(field) else next(iter(names), "")
     values = await data.metric("design_values", address, event_id=event_id or most_frequent(nodes))
     parts = await data.metric("design_fields", address, field=known, event_id=event_id) if known else []
+    unique = unique_values_panel(await data.metric("unique_values", address))
     choices = {"event_id": tuple(node.event_id for node in nodes), "field": tuple(names)}
-    return Panels((tree_panel(nodes, event_id), values_panel(values), fields_panel(parts, event_id)), choices)
+    panels = (tree_panel(nodes, event_id), values_panel(values), fields_panel(parts, event_id), unique)
+    return Panels(panels, choices)
 
 
 def most_frequent(nodes: Sequence[DesignNode]) -> str:
@@ -135,7 +138,7 @@ def _few_note(*, is_few: bool) -> str:
 DESIGN_VIEW = panel_view(
     "design",
     "Design",
-    "Your own events by their ids: how often, by how many players, with which values.",
+    "Your own events by their ids: how often, by how many players, with which values; and what nears a limit.",
     _ask_design,
     filters=(*METRIC_FILTERS, "event_id", "field"),
 )

@@ -24,6 +24,7 @@ from ga_pygame.collector.warehouse.metrics.players import PLAYERS_METRIC
 from ga_pygame.collector.warehouse.metrics.retention import RETENTION_METRIC
 from ga_pygame.collector.warehouse.metrics.stability import STABILITY_METRIC
 from ga_pygame.collector.warehouse.metrics.timeline import TIMELINE_METRIC, TRAIL_METRIC
+from ga_pygame.collector.warehouse.metrics.unique_values import UNIQUE_VALUES_METRIC
 
 METRICS: dict[str, WarehouseMetric] = {
     one.name: one
@@ -51,6 +52,7 @@ METRICS: dict[str, WarehouseMetric] = {
         RETENTION_METRIC,
         FINDINGS_METRIC,
         COMPARE_METRIC,
+        UNIQUE_VALUES_METRIC,
     )
 }
 """All metrics by name."""
