@@ -73,7 +73,7 @@ class Node:
 
 
 SIGNATURES = {
-    "data": ["tags", "data"],
+    "data": [("tags", {}), ("data", None)],  # the node needs both; its own example gives one
     "end": [],
     "event": [
         "event_name",
@@ -336,6 +336,15 @@ def test_what_json_cannot_hold(value: Any) -> None:
     assert node.result(node.client.data({}, {"value": value})).has_error()
     assert node.result(node.client.monitor({"value": value})).has_error()
     assert len(node.transport.sent) == 1
+
+
+def test_data_without_tags() -> None:
+    """The node's own example: one dictionary is data."""
+    node = Node().started()
+    node.result(node.client.data({"custom_data": "my_data"}))
+    assert (node.body()["data"], node.body().get("tags", {})) == ({"custom_data": "my_data"}, {})
+    node.result(node.client.data(data={"custom_data": 1}))
+    assert node.body()["data"] == {"custom_data": 1}
 
 
 def test_the_game_may_change_its_data_after_the_call() -> None:

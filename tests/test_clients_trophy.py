@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from ga_pygame.clients import RequestOptions, TrophyClient, UpsertedUser
+from ga_pygame.clients import RequestOptions, TrophyClient, TrophyEnvironment, UpsertedUser
 from ga_pygame.clients.trophy.answers import Answer, EventResponse
 from ga_pygame.delivery.runner import FrameRunner
 from ga_pygame.parts import Parts
@@ -325,12 +327,12 @@ def test_retry_after_is_honoured() -> None:
 
 
 def test_request_options() -> None:
-    """Another key and wait, more headers, query and body; the call's own win."""
+    """Another key and wait; additional headers win over the client's own, but not over the idempotency key."""
     trophy = Trophy(tenant_id="tenant")
     options = RequestOptions(
         timeout_in_seconds=3,
         api_key="app_other.secret",
-        additional_headers={"X-Trace": "1", "idempotency-key": "theirs", "x-api-key": "theirs"},
+        additional_headers={"X-Trace": "1", "idempotency-key": "theirs", "x-api-key": "app_given.one", "TENANT-ID": 7},
         additional_query_parameters={"debug": True, "tag": ["a", "b"], "none": None},
         additional_body_parameters={"value": 1, "note": "x"},
     )
@@ -341,12 +343,51 @@ def test_request_options() -> None:
     assert request.headers == {
         "X-Trace": "1",
         "Idempotency-Key": "ours",
-        "X-API-KEY": "app_other.secret",
-        "Tenant-ID": "tenant",
+        "x-api-key": "app_given.one",
+        "TENANT-ID": "7",
         "Content-Type": "application/json",
     }
     assert json.loads(request.body) == {"note": "x", "user": PLAYER, "value": 750}
     assert "secret" not in repr(options)
+    refused = trophy.event(request_options={"additional_headers": {"X-Api-Key": "12345678.admin"}})
+    assert "additional_headers: X-Api-Key is an admin key" in trophy.finish(refused).error
+    assert len(trophy.transport.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"environment": TrophyEnvironment.DEFAULT},
+        {"environment": TrophyEnvironment.PRODUCTION},
+        {"environment": SimpleNamespace(api="https://api.trophy.so/v1", admin="https://admin.trophy.so/v1")},
+        {"environment": "https://api.trophy.so/v1"},
+        {"environment": TrophyEnvironment.DEFAULT, "base_url": "https://api.trophy.so/v1/"},
+    ],
+)
+def test_the_environment_is_an_address(knobs: dict[str, Any]) -> None:
+    """By the names of the Ruby and of the Python SDK, as the Python SDK's object, or as text; `base_url` wins."""
+    trophy = Trophy(**knobs)
+    trophy.finish(trophy.event())
+    assert trophy.transport.sent[0].url == "https://api.trophy.so/v1/metrics/words-written/event"
+    with pytest.raises(ValueError, match="environment"):
+        Trophy(environment="nowhere")
+
+
+def test_dates_may_be_dates() -> None:
+    """A sign-up and the bounds of a summary are sent as ISO 8601 text."""
+    trophy = Trophy()
+    day = datetime.date(2026, 1, 31)
+    noon = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.timezone.utc)
+    users = trophy.client.users
+    trophy.finish(trophy.event(user={"id": "18", "sign_up_date": day}))
+    trophy.finish(trophy.event(user=UpsertedUser(id="18", sign_up_date=noon)))
+    trophy.finish(users.identify("18", sign_up_date=day))
+    trophy.finish(users.points_event_summary("18", "xp", aggregation="daily", start_date=day, end_date="2026-02-01"))
+    bodies = [json.loads(request.body)["user"]["signUpDate"] for request in trophy.transport.sent[:2]]
+    assert bodies == ["2026-01-31", "2026-01-31T12:00:00+00:00"]
+    assert json.loads(trophy.transport.sent[2].body) == {"signUpDate": "2026-01-31"}
+    query = "aggregation=daily&startDate=2026-01-31&endDate=2026-02-01"
+    assert trophy.transport.sent[3].url.endswith(f"/users/18/points/xp/event-summary?{query}")
 
 
 def test_request_options_as_a_mapping() -> None:
@@ -521,6 +562,10 @@ SAME_CALLS: dict[str, Callable[[Any], Any]] = {
     "metric": lambda t: t.users.single_metric("18", "kills"),
     "streak": lambda t: t.users.streak("18", history_periods=7),
     "points": lambda t: t.users.points("18", "xp", awards=5),
+    "points event summary": lambda t: t.users.points_event_summary(
+        "18", "xp", aggregation="weekly", start_date="2026-01-01", end_date="2026-01-31"
+    ),
+    "wrapped": lambda t: t.users.wrapped("18", year=2025),
     "leaderboard": lambda t: t.users.leaderboard("18", "top", run="2026-01-01", num_events=3),
     "preferences": lambda t: t.users.get_preferences("18"),
     "update preferences": lambda t: t.users.update_preferences("18", notifications={"streak_reminder": ["push"]}),

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ga_pygame.clients import TrophyClient
 from tests.collectors import NO_SDK, Answer, Collector
 from tests.conftest import eventually
 from tests.effort import examples
@@ -306,8 +307,10 @@ BAD: list[tuple[Any, int]] = [
     ({"user": {"id": "u", "subscribeToEmails": "yes"}, "value": 1}, 422),
     ({"user": {"id": "u", "deviceTokens": "t"}, "value": 1}, 422),
     ({"user": {"id": "u", "signUpDate": "yesterday"}, "value": 1}, 422),
-    ({"user": {"id": "u", "attributes": {"role": "x"}}, "value": 1}, 422),
-    ({"user": {"id": "u"}, "value": 1, "attributes": {"category": "x"}}, 422),
+    ({"user": {"id": "u", "signUpDate": "2100-01-01"}, "value": 1}, 422),
+    ({"user": {"id": "u", "signUpDate": "2026-01-01T25:00:00Z"}, "value": 1}, 422),
+    ({"user": {"id": "u", "attributes": {"role": 1}}, "value": 1}, 422),
+    ({"user": {"id": "u"}, "value": 1, "attributes": {f"a{number}": "x" for number in range(101)}}, 422),
     ({"user": {"id": "u"}, "value": 1, "attributes": {"category": 1}}, 422),
     ({"user": {"id": "u"}, "value": 1, "attributes": []}, 422),
 ]
@@ -325,7 +328,7 @@ def test_bad_events(free: Collector, body: Any, status: int) -> None:
 
 
 def test_attributes_that_exist(tmp_path: Path) -> None:
-    """Attributes in the rules are taken; others are named."""
+    """If the rules list attributes, these are taken and others are named."""
     rules = UNLIMITED.replace("event = []", 'event = ["level"]').replace("user = []", 'user = ["role"]')
     collector = start(tmp_path, rules)
     try:
@@ -338,6 +341,112 @@ def test_attributes_that_exist(tmp_path: Path) -> None:
         assert "colour, weather" in reply.json()["error"]
     finally:
         assert collector.stop() == 0
+
+
+def test_the_published_call(tmp_path: Path) -> None:
+    """The example of the Ruby client, with its attributes, at a collector with its own rules."""
+    collector = Collector(tmp_path)
+    try:
+        client = TrophyClient(collector=collector.url)
+        answer = client.metrics.event(
+            idempotency_key="e4296e4b-8493-4bd1-9c30-5a1a9ac4d78f",
+            key="words-written",
+            user={
+                "email": "user@example.com",
+                "tz": "Europe/London",
+                "attributes": {"department": "engineering", "role": "developer"},
+                "id": "18",
+            },
+            value=750,
+            attributes={"category": "writing", "source": "mobile-app"},
+        ).wait(10)
+        client.close()
+        assert answer is not None
+        assert (answer.error, answer.total) == ("", 750)
+    finally:
+        assert collector.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("2024-02-29", "2024-02-29"),
+        ("2024-02-29T23:30:00Z", "2024-02-29"),
+        ("2024-02-29T23:30:00-02:00", "2024-03-01"),
+        ("2024-02-29T23:30:00.5+09:00", "2024-02-29"),
+        ("2024-02-29T23:30:00", "2024-02-29"),
+    ],
+)
+def test_the_day_of_a_sign_up(free: Collector, player: str, said: str, kept: str) -> None:
+    """A time is kept as its calendar day in UTC."""
+    assert event(free, player, signUpDate=said).status == 201
+    assert read(free, f"users/{player}")["signUpDate"] == kept
+
+
+def test_a_year_in_review(tmp_path: Path) -> None:
+    """Active days, weeks and months, and of each the most active one with its metrics, points and achievements."""
+    collector = start(tmp_path, UNLIMITED + BOARDS)
+    try:
+        now = dt.datetime.now(dt.timezone.utc)
+        year = now.year + 2
+        shift(collector, days=(dt.datetime(year, 3, 2, 12, tzinfo=dt.timezone.utc) - now).days)
+        first_day = read_day(collector)
+        played: list[tuple[str, float, str]] = []
+        for later, values in ((0, [1, 1]), (1, [2]), (30, [3, 4, 5, 0])):
+            shift(collector, days=later)
+            for value in values:
+                body = {"user": {"id": "me"}, "value": value, "attributes": {"world": f"w{value % 2}"}}
+                assert ask(collector, "POST", "/v1/metrics/coins-collected/event", body).status == 201
+            played += [(read_day(collector), value, f"w{value % 2}") for value in values]
+        event(collector, "other", 1, "coins-collected")
+        client = TrophyClient(collector=collector.url)
+        answer = client.users.wrapped("me").wait(10)
+        summary = client.users.points_event_summary(
+            "me", "stars", aggregation="daily", start_date=first_day, end_date=played[-1][0]
+        ).wait(10)
+        client.close()
+        assert answer is not None
+        assert not answer.has_error(), answer.error
+        days = [dt.date.fromisoformat(day) for day, *_ in played]
+        activity = answer.activity
+        assert activity.days_active == len(set(days))
+        assert activity.weeks_active == len({day - dt.timedelta(day.weekday()) for day in days})
+        assert activity.months_active == len({day.month for day in days})
+        assert activity.most_active_day.date == played[-1][0]
+        assert activity.most_active_month.month == days[-1].month - 1
+        week = days[-1] - dt.timedelta(days[-1].weekday())
+        assert (activity.most_active_week.start, activity.most_active_week.end) == (
+            str(week),
+            str(week + dt.timedelta(6)),
+        )
+        coins = activity.entire_year.metrics["coins-collected"]
+        assert (coins.current_total, coins.change_this_period, coins.percentile_this_period) == (16, 16, 50)
+        worlds = {key: figure.change_this_period for key, figure in coins.by_attribute["world"].items()}
+        assert worlds == {key: sum(value for _, value, one in played if one == key) for key in ("w0", "w1")}
+        last = activity.most_active_day.metrics["coins-collected"]
+        assert (last.change_this_period, last.percentile_this_period) == (12, None)
+        assert activity.entire_year.points["stars"].change_this_period == 1
+        assert activity.entire_year.leaderboards["most-coins"].rank == 1
+        assert activity.entire_year.longest_streak is not None
+        assert (
+            activity.entire_year.longest_streak.length
+            == read(collector, "users/me/streak?historyPeriods=60")["streakHistory"][-31]["length"]
+        )
+        assert summary is not None
+        assert [point.change for point in summary.summary if point.change] == [1]
+        assert summary.summary[-1].total == 1
+        for asked, status in (("1", 200), (str(year - 1), 200), (str(year + 1), 422), ("0", 422), ("x", 422)):
+            assert ask(collector, "GET", f"/v1/users/me/wrapped?year={asked}").status == status, asked
+        assert ask(collector, "GET", "/v1/users/nobody/wrapped").status == 404
+    finally:
+        assert collector.stop() == 0
+
+
+def read_day(collector: Collector) -> str:
+    """Return the emulator's day, for a player without a time zone."""
+    event(collector, "clock", 0)
+    day: str = read(collector, "users/clock/streak?historyPeriods=1")["periodStart"]
+    return day
 
 
 @pytest.mark.parametrize("status", [422, 404])
@@ -748,6 +857,8 @@ def test_preferences(free: Collector, player: str) -> None:
         ("users/{me}/metrics/m/event-summary?aggregation=daily&startDate=2026-02-30&endDate=2026-03-01", 422),
         ("users/{me}/metrics/m/event-summary?aggregation=daily&startDate=9999-12-31&endDate=9999-12-31", 422),
         ("users/{me}/metrics/m/event-summary?aggregation=monthly&startDate=9999-12-01&endDate=9999-12-31", 422),
+        ("users/{me}/points/stars/event-summary?aggregation=daily&startDate=2026-02-03&endDate=2026-02-01", 422),
+        ("users/{me}/points/nothing/event-summary?aggregation=daily&startDate=2026-02-01&endDate=2026-02-01", 404),
         ("users/{me}/metrics/m/event-summary?aggregation=weekly&startDate=0001-01-01&endDate=0001-01-05", 200),
     ],
 )
@@ -1043,7 +1154,7 @@ _bodies: Any = (
 )
 _parts = st.sampled_from(
     "users metrics achievements points leaderboards streaks event complete preferences streak u stars most-stars"
-    " finish-tutorial levels-completed event-summary levels summary %00 %FF %2F .. a%20b ?limit=x".split()
+    " finish-tutorial levels-completed event-summary wrapped levels summary %00 %FF %2F .. a%20b ?limit=x".split()
 )
 
 

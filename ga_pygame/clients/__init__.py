@@ -13,14 +13,16 @@ from ga_pygame.clients.trophy.answers import (
     LeaderboardsResponse,
     MetricResponse,
     MetricsResponse,
+    PointsEventSummaryResponse,
     PointsResponse,
     PreferencesResponse,
     StreakResponse,
     User,
     UserLeaderboardResponse,
 )
-from ga_pygame.clients.trophy.client import TrophyClient
+from ga_pygame.clients.trophy.client import TrophyClient, TrophyEnvironment
 from ga_pygame.clients.trophy.wire import RequestOptions, UpsertedUser
+from ga_pygame.clients.trophy.wrapped_answers import WrappedResponse
 
 __all__ = [
     "VALID_TAGS",
@@ -34,12 +36,15 @@ __all__ = [
     "POGRClient",
     "POGRResponse",
     "POGRResult",
+    "PointsEventSummaryResponse",
     "PointsResponse",
     "PreferencesResponse",
     "RequestOptions",
     "StreakResponse",
     "TrophyClient",
+    "TrophyEnvironment",
     "UpsertedUser",
     "User",
     "UserLeaderboardResponse",
+    "WrappedResponse",
 ]

@@ -97,14 +97,16 @@ class POGRClient:
         self._inits += 1
         return self._call("init", body, lambda text: pogr_wire.pogr_request(url, "init", text, headers), refusal, over)
 
-    def data(self, tags: Mapping[str, str], data: Mapping[str, Any]) -> POGRResponse:
-        """Send anything.
+    def data(self, tags: Mapping[str, Any] = _EMPTY, data: Mapping[str, Any] | None = None) -> POGRResponse:
+        """Send anything: `data({"custom_data": "my_data"})`, with tags `data({"steam_id": "1"}, {"custom_data": 1})`.
 
         Args:
-            tags: See `VALID_TAGS`; the call is refused for another one. A tag with an empty value is left out.
+            tags: See `VALID_TAGS`; the call is refused for another one. A tag with an empty value is left out. If it is
+                the only argument, it is the data, as in the node's own example.
             data: Any values that JSON can hold.
         """
-        return self._send("data", lambda: {"data": _as_dict(data), "tags": checked_tags(tags)})
+        known, values = (_EMPTY, tags) if data is None else (tags, data)
+        return self._send("data", lambda: {"data": _as_dict(values), "tags": checked_tags(known)})
 
     def event(  # noqa: PLR0917 - the node's arguments
         self,

@@ -201,6 +201,22 @@ class PointsResponse(Points, Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PointsOfPeriod:
+    """A user's points at the end of a day, week or month, and their change in it; `date` is its first day."""
+
+    date: str = ""
+    total: float = 0
+    change: float = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointsEventSummaryResponse(Answer):
+    """A user's points over time."""
+
+    summary: tuple[PointsOfPeriod, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Leaderboard:
     """A leaderboard; `rank_by` is points, streak or metric, `run_unit` is day, month, year or `None`."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ga_pygame.addresses import TROPHY_URL, address
 from ga_pygame.clients.caller import Call, Caller
@@ -11,7 +12,13 @@ from ga_pygame.clients.trophy import wire as trophy_wire
 from ga_pygame.clients.trophy.answers import Answer
 from ga_pygame.clients.trophy.areas import AchievementsArea, LeaderboardsArea, MetricsArea, Route
 from ga_pygame.clients.trophy.users import UsersArea
-from ga_pygame.clients.trophy.wire import APPLICATION_PREFIX, OptionsLike, RequestOptions
+from ga_pygame.clients.trophy.wire import (
+    APPLICATION_PREFIX,
+    IDEMPOTENCY_HEADER,
+    KEY_HEADER,
+    OptionsLike,
+    RequestOptions,
+)
 from ga_pygame.protocol import Request
 from ga_pygame.signals import Response
 
@@ -29,6 +36,13 @@ _ADMIN_KEY = (
 )
 
 
+class TrophyEnvironment(Enum):
+    """Trophy's hosts, by the names of its SDKs."""
+
+    DEFAULT = TROPHY_URL
+    PRODUCTION = TROPHY_URL  # noqa: PIE796 - the Ruby SDK's name and the Python SDK's
+
+
 class TrophyClient:
     """A client of Trophy's application API: `client.metrics.event(key="kills", user={"id": "18"}, value=1)`.
 
@@ -41,7 +55,8 @@ class TrophyClient:
 
     Args:
         api_key: An application key, made by your server for one player; a collector needs none.
-        base_url: The address of the API.
+        base_url: The address of the API; default: that of the environment.
+        environment: A `TrophyEnvironment`, or one of Trophy's own SDK (its address in `api`).
         collector: Send to this collector instead of `base_url`; default: `GA_PYGAME_COLLECTOR`.
         tenant_id: For accounts with several tenants.
         timeout: The longest wait for an answer, in seconds; default: `GA_PYGAME_REQUEST_TIMEOUT`, else 10.
@@ -64,7 +79,8 @@ class TrophyClient:
         self,
         api_key: str | None = None,
         *,
-        base_url: str = TROPHY_URL,
+        base_url: str | None = None,
+        environment: Any = TrophyEnvironment.DEFAULT,
         collector: str | None = None,
         tenant_id: str | None = None,
         timeout: float | None = None,
@@ -80,7 +96,7 @@ class TrophyClient:
             self._check_key("api_key", self._api_key)
         else:
             self._caller.diagnostics.warn_once("no key", f"Trophy: {_KEY_IS_NEEDED}")
-        self._base_url = f"{self._caller.collector}/v1" if self._caller.collector else address("base_url", base_url)
+        self._base_url = f"{self._caller.collector}/v1" if self._caller.collector else _address(base_url, environment)
         self._tenant_id = tenant_id
         self._max_retries = max_retries
         new_key = self._caller.new_id if auto_idempotency_key else lambda: None
@@ -137,6 +153,21 @@ class TrophyClient:
         if not key:
             raise ValueError(_KEY_IS_NEEDED)
         self._check_key("request_options: api_key", key)
-        headers = {"X-API-KEY": key, "Tenant-ID": self._tenant_id, "Idempotency-Key": route.idempotency_key}
+        headers = {KEY_HEADER: key, "Tenant-ID": self._tenant_id, IDEMPOTENCY_HEADER: route.idempotency_key}
         url = f"{self._base_url}/{route.path}"
-        return trophy_wire.trophy_request(route.method, url, route.query, route.body, headers, options)
+        request = trophy_wire.trophy_request(route.method, url, route.query, route.body, headers, options)
+        for name, value in request.headers.items():  # one of the additional headers may have another key
+            if name.lower() == KEY_HEADER.lower():
+                self._check_key(f"request_options: additional_headers: {name}", value)
+        return request
+
+
+def _address(base_url: str | None, environment: Any) -> str:
+    """Return the address of the API.
+
+    Raises:
+        ValueError: It is no address.
+    """
+    if base_url is not None:
+        return address("base_url", base_url)
+    return address("environment", getattr(environment, "api", getattr(environment, "value", environment)))

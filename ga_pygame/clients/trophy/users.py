@@ -10,6 +10,7 @@ from ga_pygame.clients.trophy.answers import (
     AchievementsResponse,
     MetricResponse,
     MetricsResponse,
+    PointsEventSummaryResponse,
     PointsResponse,
     PreferencesResponse,
     StreakResponse,
@@ -17,7 +18,8 @@ from ga_pygame.clients.trophy.answers import (
     UserLeaderboardResponse,
 )
 from ga_pygame.clients.trophy.areas import Route, Send
-from ga_pygame.clients.trophy.wire import OptionsLike, UserLike, path, user_json
+from ga_pygame.clients.trophy.wire import Dated, OptionsLike, UserLike, date_text, path, user_json
+from ga_pygame.clients.trophy.wrapped_answers import WrappedResponse
 from ga_pygame.signals import Response
 
 
@@ -34,7 +36,7 @@ class UsersArea:
         email: str | None = None,
         name: str | None = None,
         tz: str | None = None,
-        sign_up_date: str | None = None,
+        sign_up_date: str | Dated | None = None,
         device_tokens: Sequence[str] | None = None,
         subscribe_to_emails: bool | None = None,
         attributes: Mapping[str, str] | None = None,
@@ -51,7 +53,7 @@ class UsersArea:
         email: str | None = None,
         name: str | None = None,
         tz: str | None = None,
-        sign_up_date: str | None = None,
+        sign_up_date: str | Dated | None = None,
         device_tokens: Sequence[str] | None = None,
         subscribe_to_emails: bool | None = None,
         attributes: Mapping[str, str] | None = None,
@@ -125,6 +127,45 @@ class UsersArea:
             request_options,
         )
 
+    def points_event_summary(
+        self,
+        user_id: str,
+        key: str,
+        *,
+        aggregation: str,
+        start_date: str | Dated,
+        end_date: str | Dated,
+        request_options: OptionsLike = None,
+    ) -> Response[PointsEventSummaryResponse]:
+        """Get the user's points in one system over time.
+
+        Args:
+            user_id: The user's id.
+            key: The points system's key.
+            aggregation: `daily`, `weekly` or `monthly`.
+            start_date: The first day, `YYYY-MM-DD` or a date.
+            end_date: The last day, at most 400 days later.
+            request_options: Options of this call.
+        """
+        query = {"aggregation": aggregation, "startDate": date_text(start_date), "endDate": date_text(end_date)}
+        return self._send(
+            PointsEventSummaryResponse,
+            lambda: Route(
+                method="GET", path=f"{path('users', user_id, 'points', key)}/event-summary", query=query, wrap="summary"
+            ),
+            request_options,
+        )
+
+    def wrapped(
+        self, user_id: str, *, year: int | None = None, request_options: OptionsLike = None
+    ) -> Response[WrappedResponse]:
+        """Get the user's year in review; default: the present year."""
+        return self._send(
+            WrappedResponse,
+            lambda: Route(method="GET", path=f"{path('users', user_id)}/wrapped", query={"year": year}),
+            request_options,
+        )
+
     def leaderboard(
         self,
         user_id: str,
@@ -179,7 +220,7 @@ def _user_fields(  # noqa: PLR0917 - one per field of a user
     email: str | None,
     name: str | None,
     tz: str | None,
-    sign_up_date: str | None,
+    sign_up_date: str | Dated | None,
     device_tokens: Sequence[str] | None,
     subscribe_to_emails: bool | None,
     attributes: Mapping[str, str] | None,
@@ -188,7 +229,7 @@ def _user_fields(  # noqa: PLR0917 - one per field of a user
         "email": email,
         "name": name,
         "tz": tz,
-        "signUpDate": sign_up_date,
+        "signUpDate": date_text(sign_up_date),
         "deviceTokens": device_tokens,
         "subscribeToEmails": subscribe_to_emails,
         "attributes": attributes,

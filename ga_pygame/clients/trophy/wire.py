@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 from urllib.parse import quote, urlencode
 
 from ga_pygame import untrusted
@@ -21,16 +21,26 @@ from ga_pygame.protocol import Reply, Request
 A = TypeVar("A", bound=Answer)
 
 APPLICATION_PREFIX = "app_"
+KEY_HEADER, IDEMPOTENCY_HEADER = "X-API-KEY", "Idempotency-Key"
 _MAX_TROPHY_ERROR = 500
 _NOT_PROCESSED = frozenset({409, 429})
 _DOCUMENTED = _NOT_PROCESSED | {408}  # and 500 and above; source: the Python SDK's retries
+
+
+@runtime_checkable
+class Dated(Protocol):
+    """A date or a time, as of the standard library."""
+
+    def isoformat(self) -> str:
+        """Return it as ISO 8601 text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestOptions:
     """Options of one call.
 
-    The call's own headers, query parameters and body fields win over additional ones of the same name.
+    Additional headers win over the client's own, except for the idempotency key; the call's own query parameters and
+    body fields win over additional ones of the same name. Source: the Ruby client's `metrics.event`.
 
     Attributes:
         timeout_in_seconds: The longest wait for the answer.
@@ -60,7 +70,8 @@ class UpsertedUser:
     Attributes:
         id: Your own id for the player.
         tz: An IANA time zone: a streak's day ends at the player's midnight.
-        sign_up_date: `YYYY-MM-DD`.
+        sign_up_date: `YYYY-MM-DD`, a date or a time; Trophy keeps the day of a time in UTC. It must not be after today
+            in the user's time zone.
         subscribe_to_emails: Whether Trophy may write to `email`; its default is yes.
         attributes: Their keys must be set up in Trophy's dashboard.
     """
@@ -69,7 +80,7 @@ class UpsertedUser:
     email: str | None = None
     name: str | None = None
     tz: str | None = None
-    sign_up_date: str | None = None
+    sign_up_date: str | Dated | None = None
     device_tokens: Sequence[str] | None = None
     subscribe_to_emails: bool | None = None
     attributes: Mapping[str, str] | None = None
@@ -88,9 +99,15 @@ def user_json(user: UserLike) -> dict[str, Any]:
         found = {"id": user}
     else:
         found = {camel_case(name): value for name, value in user.items()}
+    found = {name: date_text(value) for name, value in found.items()}
     if not isinstance(found.get("id"), str) or not found["id"]:
         raise ValueError('user: needs an id, which is text, e.g. user={"id": "18"}')
     return found
+
+
+def date_text(value: Any) -> Any:
+    """Return a date or a time as ISO 8601 text, any other value as it is."""
+    return value.isoformat() if isinstance(value, Dated) else value
 
 
 def checked_value(value: object) -> float:
@@ -127,7 +144,8 @@ def trophy_request(  # noqa: PLR0917 - one place calls it
         content = json.dumps(whole, allow_nan=False, separators=(",", ":")).encode()
         own["Content-Type"] = "application/json"
     found: dict[str, tuple[str, str]] = {}
-    for source in (options.additional_headers or {}, own):
+    key = {IDEMPOTENCY_HEADER: own.pop(IDEMPOTENCY_HEADER, None)}
+    for source in (own, options.additional_headers or {}, key):
         found.update({name.lower(): (name, str(value)) for name, value in source.items() if value is not None})
     return Request(address, content, dict(found.values()), method, options.timeout_in_seconds)
 

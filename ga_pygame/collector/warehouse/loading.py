@@ -29,7 +29,7 @@ _FIELDS = """
     fps_data_table frame_ms_p99 mem_mb ad_action ad_type ad_placement error_category error_area error_action
 """.split()
 """The fields that are read. As texts, because other SDKs send odd values; those that do not fit become NULL."""
-_COUNT = "SELECT count(*), countIf(id IS NOT NULL AND category IS NOT NULL) FROM sent"
+_COUNT_SENT = "SELECT count(*), countIf(id IS NOT NULL AND category IS NOT NULL) FROM sent"
 
 
 class StoredRequest(NamedTuple):
@@ -210,7 +210,7 @@ class Loader:
             if self._read is None:  # it is parsed once, since DuckDB holds the GIL meanwhile, for 3 ms
                 (self._read,) = connection.extract_statements(_read_events())
             connection.execute(self._read, values)
-            found = connection.execute(_COUNT).fetchone()
+            found = connection.execute(_COUNT_SENT).fetchone()
         except duckdb.Error as error:
             return error
         return None if found == (number, number) else duckdb.DataError(f"of {number} events {found} are in their JSON")

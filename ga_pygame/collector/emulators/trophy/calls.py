@@ -83,6 +83,12 @@ READS: dict[tuple[str, ...], Callable[[Reads, ApiCall], Any]] = {
     ("users", "*", "points", "*"): lambda reads, call: reads.user_points(
         _user(call), call.names[1], max(0, call.number("awards", 5))
     ),
+    ("users", "*", "points", "*", "event-summary"): lambda reads, call: reads.points_event_summary(
+        _user(call), call.names[1], call.text("aggregation"), call.text("startDate"), call.text("endDate")
+    ),
+    ("users", "*", "wrapped"): lambda reads, call: reads.wrapped(
+        _user(call), call.number("year", 0) if call.text("year") else None
+    ),
     ("users", "*", "points", "*", "boosts"): lambda reads, call: reads.boosts(call.names[1]),
     ("users", "*", "leaderboards", "*"): lambda reads, call: reads.user_leaderboard(
         _user(call), call.names[1], max(0, call.number("numEvents", 10))

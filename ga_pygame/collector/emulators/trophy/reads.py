@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sqlite3
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from ga_pygame import clock
@@ -14,6 +16,7 @@ from ga_pygame.collector.emulators.trophy.rules import Rules, stable_id
 from ga_pygame.collector.emulators.trophy.state import TrophyState, json_number
 from ga_pygame.collector.emulators.trophy.streaks import first_day, next_period, today
 from ga_pygame.collector.emulators.trophy.users import CallRefused
+from ga_pygame.collector.emulators.trophy.wrapped import Wrapped, wrapped_year
 
 HISTORY_PERIODS = 7
 MAX_PERIODS = 365
@@ -47,6 +50,11 @@ class Reads:
         self.user(user_id)
         return users.preferences(self._db, user_id) or {}
 
+    def wrapped(self, user_id: str, year: int | None) -> dict[str, Any]:
+        """Return a player's year in review."""
+        user = self.user(user_id)
+        return Wrapped(self._db, self._rules, user, wrapped_year(year, today(self._state.now, user["tz"]))).view()
+
     def metrics(self, user_id: str) -> list[dict[str, Any]]:
         """Return every metric with a player's total."""
         self.user(user_id)
@@ -75,32 +83,8 @@ class Reads:
     def event_summary(self, user_id: str, key: str, aggregation: str, start: str, end: str) -> list[dict[str, Any]]:
         """Return a metric's total and change for each day, week or month."""
         self.metric(user_id, key)
-        first, last = users.date(start), users.date(end)
-        frequency = _FREQUENCIES.get(aggregation)
-        if frequency is None:
-            raise CallRefused(422, "aggregation must be daily, weekly or monthly")
-        if first is None or last is None or not 0 <= (last - first).days <= MAX_DAYS:
-            raise CallRefused(422, f"startDate and endDate must be dates, in order, at most {MAX_DAYS} days apart")
-        if last.year >= dt.MAXYEAR:  # the first day after the last period must be a date too
-            raise CallRefused(422, f"endDate must be before the year {dt.MAXYEAR}")
-        rows = self._db.execute(
-            "SELECT day, sum(value) FROM trophy_events WHERE user_id = ? AND metric = ? AND day <= ?"
-            " GROUP BY day ORDER BY day",
-            (user_id, key, end),
-        ).fetchall()
-        total = sum(value for day, value in rows if day < start)
-        summary = []
-        period = first_day(first, frequency)
-        while period <= last:
-            following = next_period(period, frequency)
-            span = (max(period, first).isoformat(), following.isoformat())
-            change = sum(value for day, value in rows if span[0] <= day < span[1])
-            total += change
-            summary.append(
-                {"date": period.isoformat(), "total": json_number(float(total)), "change": json_number(float(change))}
-            )
-            period = following
-        return summary
+        query = "SELECT day, sum(value) FROM trophy_events WHERE user_id = ? AND metric = ? GROUP BY day ORDER BY day"
+        return _summary(self._db.execute(query, (user_id, key)).fetchall(), aggregation, start, end)
 
     def achievements(self) -> list[dict[str, Any]]:
         """Return every achievement with how many players have it."""
@@ -180,6 +164,16 @@ class Reads:
             "awards": [award(row[0], row[1], row[2], json.loads(row[3]), row[4]) for row in rows],
         }
 
+    def points_event_summary(
+        self, user_id: str, key: str, aggregation: str, start: str, end: str
+    ) -> list[dict[str, Any]]:
+        """Return a player's points and their change for each day, week or month."""
+        tz = self.user(user_id)["tz"]
+        self._system(key)
+        query = "SELECT at, awarded FROM trophy_awards WHERE user_id = ? AND system = ? ORDER BY at"
+        awards = [(today(at, tz).isoformat(), awarded) for at, awarded in self._db.execute(query, (user_id, key))]
+        return _summary(awards, aggregation, start, end)
+
     def points(self, key: str) -> dict[str, Any]:
         """Return a points system with its triggers."""
         system = self._system(key)
@@ -254,6 +248,37 @@ class Reads:
         rank, value = self._state.boards.standing(self._board(key), user_id)
         history = self._state.boards.history(key, user_id, min(events, 1000))
         return {**self._state.boards.view(key), "rank": rank, "value": value, "history": history}
+
+
+def _summary(rows: Sequence[tuple[str, float]], aggregation: str, start: str, end: str) -> list[dict[str, Any]]:
+    """Return total and change for each day, week or month, from days with values.
+
+    Raises:
+        CallRefused: A parameter is wrong.
+    """
+    first, last = users.date(start), users.date(end)
+    frequency = _FREQUENCIES.get(aggregation)
+    if frequency is None:
+        raise CallRefused(422, "aggregation must be daily, weekly or monthly")
+    if first is None or last is None or not 0 <= (last - first).days <= MAX_DAYS:
+        raise CallRefused(422, f"startDate and endDate must be dates, in order, at most {MAX_DAYS} days apart")
+    if last.year >= dt.MAXYEAR:  # the first day after the last period must be a date too
+        raise CallRefused(422, f"endDate must be before the year {dt.MAXYEAR}")
+    changes: Counter[dt.date] = Counter()
+    total = 0.0
+    for day, value in rows:
+        if day < start:
+            total += value
+        elif day <= end:
+            changes[first_day(dt.date.fromisoformat(day), frequency)] += value  # type: ignore[assignment]
+    summary = []
+    period = first_day(first, frequency)
+    while period <= last:
+        total += changes[period]
+        change = json_number(float(changes[period]))
+        summary.append({"date": period.isoformat(), "total": json_number(float(total)), "change": change})
+        period = next_period(period, frequency)
+    return summary
 
 
 TABLES = "users metrics totals events replies completions streaks points awards ranks".split()  # each named trophy_…

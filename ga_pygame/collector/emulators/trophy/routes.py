@@ -171,7 +171,7 @@ class TrophyRoutes:
     async def _event(self, call: ApiCall) -> Response:
         (metric,) = call.names
         fields = call.fields()
-        user_id, user = users.checked_user(fields.get("user"), self._rules.attributes.user)
+        user_id, user = users.checked_user(fields.get("user"), self._rules.user_attributes)
         call.mine(user_id)
         value = fields.get("value")
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -180,7 +180,7 @@ class TrophyRoutes:
             raise CallRefused(422, "value is beyond what can be counted exactly")
         attributes = fields.get("attributes")
         if attributes is not None:
-            users.check_strings("attributes", attributes, self._rules.attributes.event)
+            users.check_strings("attributes", attributes, self._rules.event_attributes)
         await self._check_metric(metric)
         key = call.request.headers.get("idempotency-key", "")
         if len(key) > MAX_TROPHY_NAME:
@@ -190,7 +190,7 @@ class TrophyRoutes:
 
     async def _complete(self, call: ApiCall) -> Response:
         (key,) = call.names
-        user_id, user = users.checked_user(call.fields().get("user"), self._rules.attributes.user)
+        user_id, user = users.checked_user(call.fields().get("user"), self._rules.user_attributes)
         call.mine(user_id)
         return await self._one_at_a_time(
             (user_id, f"achievement:{key}"), call, lambda db: TrophyState(db, self._rules).complete(key, user_id, user)
@@ -230,15 +230,15 @@ class TrophyRoutes:
         self._recent.append(now)
 
     async def _create(self, call: ApiCall) -> Response:
-        user_id, user = users.checked_user(call.fields(), self._rules.attributes.user)
+        user_id, user = users.checked_user(call.fields(), self._rules.user_attributes)
         return await self._keep_user(call, user_id, user, 201)
 
     async def _identify(self, call: ApiCall) -> Response:
-        user_id, user = users.checked_user(call.fields(), self._rules.attributes.user, call.names[0])
+        user_id, user = users.checked_user(call.fields(), self._rules.user_attributes, call.names[0])
         return await self._keep_user(call, user_id, user, 200)
 
     async def _update(self, call: ApiCall) -> Response:
-        user_id, user = users.checked_user(call.fields(), self._rules.attributes.user, call.names[0])
+        user_id, user = users.checked_user(call.fields(), self._rules.user_attributes, call.names[0])
         return await self._keep_user(call, user_id, user, 200, must_exist=True)
 
     async def _keep_user(
@@ -252,7 +252,7 @@ class TrophyRoutes:
                 return 404, {"error": f"there is no user {user_id[:64]!r}"}
             if status == 201 and known:
                 return 422, {"error": f"there is already a user {user_id[:64]!r}"}
-            problem = users.problem(db, user_id, said)
+            problem = users.problem(db, user_id, said, now_of(db))
             if problem:
                 return 422, {"error": problem}
             users.upsert(db, user_id, said, now_of(db))

@@ -158,6 +158,16 @@ class Rules(_RulesTable, frozen=True):
     attributes: Attributes = Attributes()
     keys: list[ApiKey] = []
 
+    @property
+    def event_attributes(self) -> Sequence[str] | None:
+        """The attributes that events may have; `None` means any: none is listed, and unknown things are created."""
+        return self.attributes.event or (None if self.auto_create else ())
+
+    @property
+    def user_attributes(self) -> Sequence[str] | None:
+        """The same for users."""
+        return self.attributes.user or (None if self.auto_create else ())
+
     def all_achievements(self) -> Iterator[AchievementRule]:
         """Yield the achievements in the order of the file, those of metrics first."""
         for metric, settings in self.metrics.items():

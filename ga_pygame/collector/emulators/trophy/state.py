@@ -95,7 +95,7 @@ class TrophyState:
 
     def event(self, event: MetricEvent) -> StatusAndBody:
         """Process an event. One with a known idempotency key changes nothing and is answered with 202."""
-        problem = users.problem(self.db, event.user_id, event.user)
+        problem = users.problem(self.db, event.user_id, event.user, self.now)
         old = self.total(event.user_id, event.metric)
         if not problem and abs(old + event.value) > MAX_EXACT:
             problem = "the total would be beyond what can be counted exactly"
@@ -187,7 +187,7 @@ class TrophyState:
     def complete(self, key: str, user_id: str, user: Mapping[str, Any]) -> StatusAndBody:
         """Complete an achievement by a call. A second call changes nothing and returns the first completion."""
         achievement = self.rules.achievement(key)
-        problem = users.problem(self.db, user_id, user)
+        problem = users.problem(self.db, user_id, user, self.now)
         status = 422
         if achievement is None:
             status, problem = 404, f"there is no achievement {key[:64]!r}"

@@ -22,6 +22,8 @@ MAX_USER_TEXT = 1000
 """Characters of a user's name, email, token or attribute; a longer one is refused."""
 MAX_USERS = 50_000
 """Users that are stored; a further one is refused. Queries over all users take time that grows with their number."""
+MAX_ATTRIBUTES = 100
+"""Attributes of a user or an event; more are refused."""
 MAX_DEVICE_TOKENS = 100
 """Device tokens of a user; more are refused."""
 
@@ -45,8 +47,8 @@ def zone(name: str) -> dt.tzinfo | None:
         return None
 
 
-def check_strings(name: str, value: Any, known: Sequence[str]) -> None:
-    """Check attributes: an object of strings whose keys exist.
+def check_strings(name: str, value: Any, known: Sequence[str] | None) -> None:
+    """Check attributes: an object of strings whose keys exist; with `None` all do.
 
     Raises:
         CallRefused: They are not.
@@ -55,17 +57,19 @@ def check_strings(name: str, value: Any, known: Sequence[str]) -> None:
         raise CallRefused(422, f"{name} must be an object with strings")
     if any(len(one) > MAX_USER_TEXT for one in value.values()):
         raise CallRefused(422, f"{name}: a value is longer than {MAX_USER_TEXT}")
-    unknown = sorted(value.keys() - set(known))
+    if any(len(key) > MAX_USER_TEXT for key in value) or len(value) > MAX_ATTRIBUTES:
+        raise CallRefused(422, f"{name}: at most {MAX_ATTRIBUTES}, with keys of at most {MAX_USER_TEXT} characters")
+    unknown = sorted(value.keys() - set(known)) if known is not None else []
     if unknown:
         raise CallRefused(422, f"{name}: there is no attribute {', '.join(key[:64] for key in unknown[:8])}")
 
 
-def checked_user(user: Any, attributes: Sequence[str], user_id: str | None = None) -> tuple[str, dict[str, Any]]:
+def checked_user(user: Any, attributes: Sequence[str] | None, user_id: str | None = None) -> tuple[str, dict[str, Any]]:
     """Check the user of a request; return its id and the object.
 
     Args:
         user: The object in the request.
-        attributes: The user attributes that exist.
+        attributes: The user attributes that exist; `None` means all.
         user_id: The id, if the path names it.
 
     Raises:
@@ -84,8 +88,10 @@ def checked_user(user: Any, attributes: Sequence[str], user_id: str | None = Non
             raise CallRefused(422, f"user.{name} must be a string of at most {MAX_USER_TEXT} characters")
     if user.get("tz") is not None and zone(user["tz"]) is None:
         raise CallRefused(422, f"user.tz {user['tz'][:64]!r} is not an IANA time zone such as Europe/London")
-    if user.get("signUpDate") is not None and not _is_date(user["signUpDate"]):
-        raise CallRefused(422, "user.signUpDate must be a date such as 2026-01-31")
+    if user.get("signUpDate") is not None and sign_up_day(user["signUpDate"]) is None:
+        raise CallRefused(
+            422, "user.signUpDate must be a date such as 2026-01-31, or a time such as 2026-01-31T20:00:00Z"
+        )
     tokens = user.get("deviceTokens")
     if tokens is not None and not (
         isinstance(tokens, list)
@@ -100,8 +106,15 @@ def checked_user(user: Any, attributes: Sequence[str], user_id: str | None = Non
     return user_id, user
 
 
-def _is_date(text: str) -> bool:
-    return date(text) is not None
+def sign_up_day(text: str) -> dt.date | None:
+    """Return the day of a sign-up: a date, or a time, whose day in UTC counts; `None` if it is neither."""
+    if (day := date(text)) is not None:
+        return day
+    try:
+        moment = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return moment.astimezone(dt.timezone.utc).date() if moment.tzinfo is not None else moment.date()
+    except (ValueError, OverflowError):
+        return None
 
 
 def date(text: str) -> dt.date | None:
@@ -139,15 +152,21 @@ def find(db: sqlite3.Connection, user_id: str) -> dict[str, Any] | None:
     }
 
 
-def problem(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any]) -> str:
-    """Return why a user cannot be stored with these values; empty if it can."""
+def problem(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any], now: float) -> str:
+    """Return why a user cannot be stored with these values at a time; empty if it can."""
     if db.execute("SELECT 1 FROM trophy_users WHERE user_id = ?", (user_id,)).fetchone() is None:
         (everybody,) = db.execute("SELECT count(*) FROM trophy_users").fetchone()
         if everybody >= MAX_USERS:
             return f"there are {MAX_USERS} users already: forget them with POST /_emu/reset, or use another --db"
+    known = find(db, user_id)
+    if said.get("signUpDate") is not None:
+        tz = said["tz"] if "tz" in said else known and known["tz"]
+        here = dt.datetime.fromtimestamp(now, (zone(tz) if tz else None) or dt.timezone.utc).date()
+        signed_up = sign_up_day(said["signUpDate"])
+        if signed_up is not None and signed_up > here:
+            return f"signUpDate must not be after today in the user's time zone, which is {here}"
     if said.get("subscribeToEmails") is not True or said.get("email"):
         return ""
-    known = find(db, user_id)
     if known and known["email"] and "email" not in said:
         return ""
     return "subscribeToEmails is true, but there is no email"
@@ -168,7 +187,7 @@ def upsert(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any], now: f
         "email": email,
         "name": said["name"] if "name" in said else known and known["name"],
         "tz": said["tz"] if "tz" in said else known and known["tz"],
-        "sign_up_date": said["signUpDate"] if "signUpDate" in said else known and known["signUpDate"],
+        "sign_up_date": _kept_day(said["signUpDate"]) if "signUpDate" in said else known and known["signUpDate"],
         "device_tokens": None if tokens is None else json.dumps(tokens),
         "subscribed": int(subscribed),
         "attributes": json.dumps({**(known["attributes"] if known else {}), **(said.get("attributes") or {})}),
@@ -183,6 +202,11 @@ def upsert(db: sqlite3.Connection, user_id: str, said: Mapping[str, Any], now: f
         values,
     )
     return known is None
+
+
+def _kept_day(text: str | None) -> str | None:
+    day = sign_up_day(text) if text is not None else None
+    return None if day is None else day.isoformat()
 
 
 # --- preferences ---------------------------------------------------------------------------------------------

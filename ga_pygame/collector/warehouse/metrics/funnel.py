@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
 from ga_pygame.collector.warehouse.database import sql_text
@@ -58,8 +58,8 @@ def funnel(question: Question, steps: Sequence[str] = (), minutes: float = DEFAU
     """
     if not MIN_STEPS <= len(steps) <= MAX_STEPS:
         return []
-    ids = {f"id_{number}": steps.index(step) + 1 for number, step in enumerate(steps, 1)}
-    rows = question.rows_of(_text_of(len(steps)), steps=list(steps), seconds=minutes * 60, **ids)
+    ids: dict[str, Any] = {f"id_{number}": steps.index(step) + 1 for number, step in enumerate(steps, 1)}
+    rows = question.rows_of(_funnel_text(len(steps)), steps=list(steps), seconds=minutes * 60, **ids)
     found = {step: (players, gap, since_first) for step, players, gap, since_first in rows}
     funnel_steps: list[FunnelStep] = []
     for number, event_id in enumerate(steps, 1):
@@ -86,7 +86,7 @@ def funnel(question: Question, steps: Sequence[str] = (), minutes: float = DEFAU
 
 
 @cache
-def _text_of(number: int) -> str:
+def _funnel_text(number: int) -> str:
     """Write the query of a funnel with so many steps."""
     of_step = sql_text("metrics/funnel_step.sql").partition("\n")[2].rstrip()  # without its comment
     later = [of_step.replace("{number}", str(step)).replace("{before}", str(step - 1)) for step in range(2, number + 1)]
