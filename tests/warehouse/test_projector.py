@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.reading import Reader
+from ga_pygame.collector.storage.schema import SELECT_LAST_ID
 from ga_pygame.collector.warehouse import projector as projecting
 from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.metrics import METRICS
@@ -83,6 +85,31 @@ def test_steps_and_progress(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert dones[0] < 200
         assert found.projector.progress == (len(expected), len(expected), 0)
         assert in_the_warehouse(found.database) == expected
+
+
+class BusyLog(Reader):
+    """A log that gets a request each time when its end is read."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, 0)
+        self._file = path
+        self._stories = itertools.count(100)
+
+    def execute(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
+        if query == SELECT_LAST_ID:
+            story = Story(next(self._stories))
+            story.session("busy", MONDAY).end(5)
+            store_story(self._file, story)
+        return super().execute(query, values)
+
+
+def test_a_log_that_grows_meanwhile_is_not_projected_without_a_pause(log: Path) -> None:
+    """Each step has a fixed cost, so a few events that came during one wait for others."""
+    with contextlib.closing(BusyLog(log)) as busy, contextlib.closing(Database(None)) as database:
+        projector = Projector(busy, database, lambda cause, message: None)
+        waits = [projector.step(0.0) for _ in range(3)]
+        assert projector.progress.done < projector.progress.all
+    assert waits == [projecting.SECONDS_BETWEEN_LOOKS] * 3
 
 
 def test_many_transactions_give_the_same_figures(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,7 @@ class EventsFile:
     Attributes:
         told: What is known of each request in it, without the JSON.
         has_unreadable: Whether the events of a request could not be read.
-        size: Bytes of JSON.
+        has_more: Whether the log had more requests when they were read.
     """
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class LoadedRequests(NamedTuple):
         requests: As the log has them.
         connection: For one thread at a time.
         told: What is known of each request, without the JSON.
-        size: Bytes of JSON.
+        has_more: Whether the log had more requests when they were read.
         error: What was wrong with the events; then they are not in the table.
     """
 
@@ -125,7 +125,7 @@ class LoadedRequests(NamedTuple):
     requests: Sequence[StoredRequest]
     connection: duckdb.DuckDBPyConnection
     told: Sequence[Piece]
-    size: int
+    has_more: bool
     error: duckdb.Error | None
 
     @property
@@ -155,9 +155,11 @@ class Loader:
         loaded = ahead.result() if ahead is not None else None
         return loaded if loaded is not None and loaded.after == after else None
 
-    def load_ahead(self, connection: duckdb.DuckDBPyConnection, requests: list[StoredRequest], after: int) -> None:
+    def load_ahead(
+        self, connection: duckdb.DuckDBPyConnection, requests: list[StoredRequest], has_more: bool, after: int
+    ) -> None:
         """Begin to load the requests after an event; the connection is not used until they are taken."""
-        self._ahead = self._pool.submit(self.load, connection, requests, after)
+        self._ahead = self._pool.submit(self.load, connection, requests, has_more, after)
 
     def forget(self) -> None:
         """Drop what was loaded ahead, before its connection is closed."""
@@ -165,12 +167,15 @@ class Loader:
         if ahead is not None:
             ahead.exception()
 
-    def load(self, connection: duckdb.DuckDBPyConnection, requests: list[StoredRequest], after: int) -> LoadedRequests:
+    def load(
+        self, connection: duckdb.DuckDBPyConnection, requests: list[StoredRequest], has_more: bool, after: int
+    ) -> LoadedRequests:
         """Load requests until their JSON has `MAX_TRANSACTION_BYTES`.
 
         Args:
             connection: It is in no transaction.
             requests: From the log, in order.
+            has_more: Whether the log has more.
             after: The id of the last event that is not wanted; a part of the first request may be before it.
         """
         with contextlib.closing(EventsFile()) as file:
@@ -182,7 +187,8 @@ class Loader:
                 if file.size >= MAX_TRANSACTION_BYTES:
                     break
             error = self._load_file(connection, file)
-            return LoadedRequests(after, requests[:taken], connection, file.told, file.size, error)
+            has_more = has_more or taken < len(requests)
+            return LoadedRequests(after, requests[:taken], connection, file.told, has_more, error)
 
     def load_pieces(self, connection: duckdb.DuckDBPyConnection, pieces: Sequence[Piece]) -> duckdb.Error | None:
         """Load requests that are unpacked; return what was wrong with them."""

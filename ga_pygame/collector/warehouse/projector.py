@@ -95,7 +95,7 @@ class Projector:
             state = self._state = self._current()
             loaded = self._loader.take(state.last_id)
             if loaded is None:
-                loaded = self._loader.load(self._database.writer, self._next(state.last_id), state.last_id)
+                loaded = self._loader.load(self._database.writer, *self._next(state.last_id), state.last_id)
             self._load_ahead(loaded)
             self._project(loaded)
         except (duckdb.Error, sqlite3.Error, StoreError, NotReady, OSError) as error:
@@ -106,7 +106,7 @@ class Projector:
             return SECONDS_AFTER_TROUBLE
         self._damages = 0
         self._look()
-        return 0.0 if self.progress.done < self.progress.all and loaded.requests else SECONDS_BETWEEN_LOOKS
+        return 0.0 if loaded.has_more else SECONDS_BETWEEN_LOOKS  # else what came meanwhile would be next, a few events
 
     def run_to_end(self, show: Callable[[Progress], None] | None = None) -> None:
         """Project all that is in the log now, for a program that asks once.
@@ -175,28 +175,28 @@ class Projector:
 
     # --- the next requests ------------------------------------------------------------------------------
 
-    def _next(self, after: int) -> list[StoredRequest]:
-        """Read the next requests, which have at least `EVENTS_PER_TRANSACTION` events or are all."""
+    def _next(self, after: int) -> tuple[list[StoredRequest], bool]:
+        """Read the next requests, those of `EVENTS_PER_TRANSACTION` events; return also whether there are more."""
         found: list[StoredRequest] = []
         events = size = 0
+        has_more = False
         rows = self._log.execute(_NEXT, (after,))
         for row in rows:
+            has_more = events >= EVENTS_PER_TRANSACTION or size >= MAX_TRANSACTION_BYTES
+            if has_more:
+                break
             request = StoredRequest(*row)
             found.append(request)
             events += request.number
             size += len(request.body) if isinstance(request.body, bytes) else 0
-            if events >= EVENTS_PER_TRANSACTION or size >= MAX_TRANSACTION_BYTES:
-                break
         rows.close()
-        return found
+        return found, has_more
 
     def _load_ahead(self, loaded: LoadedRequests) -> None:
-        """Load the requests after these meanwhile, if these are so many that the projection is behind."""
-        number = sum(request.number for request in loaded.requests)
-        is_behind = number >= EVENTS_PER_TRANSACTION or loaded.size >= MAX_TRANSACTION_BYTES
-        if is_behind and (requests := self._next(loaded.last_id)):
+        """Load the requests after these meanwhile."""
+        if loaded.has_more:
             free = next(one for one in self._database.writers if one is not loaded.connection)
-            self._loader.load_ahead(free, requests, loaded.last_id)
+            self._loader.load_ahead(free, *self._next(loaded.last_id), loaded.last_id)
 
     # --- into rows --------------------------------------------------------------------------------------
 
