@@ -229,6 +229,7 @@ def _add_own_options(tools: Mapping[str, argparse.ArgumentParser]) -> None:
     form = export.add_mutually_exclusive_group()
     for one, what in (
         ("jsonl", "a JSON object a line; events as they were sent (the default)"),
+        ("json", "a list of these objects"),
         ("csv", "CSV without formulas; an event a row, with the columns of the metrics' tables"),
         ("parquet", "Parquet, with the same columns; needs -o"),
     ):

@@ -26,7 +26,7 @@ from ga_pygame.collector.warehouse.filters import BadFilter, filters_from
 from ga_pygame.tools.printing import ToolError, complain, new_path, write_result
 from ga_pygame.tools.sources import Where, metric_named, open_source, projected_log, read_options
 
-JSONL, CSV, PARQUET = "jsonl", "csv", "parquet"
+JSONL, JSON, CSV, PARQUET = "jsonl", "json", "csv", "parquet"
 ROWS_PER_FETCH = 10_000
 """Rows of flat events that are in memory at once."""
 
@@ -52,7 +52,7 @@ class Wanted:
     """What to export, as the options of the command say.
 
     Attributes:
-        form: `jsonl`, `csv` or `parquet`.
+        form: `jsonl`, `json`, `csv` or `parquet`.
         metric: A metric's name; `None` means events.
         options: The metric's own options.
         filters: The filters.
@@ -76,15 +76,15 @@ def export(where: Where, wanted: Wanted) -> int:
     """
     if wanted.form == PARQUET and wanted.output is None:
         raise ToolError("parquet is not text: give the file to write with -o FILE")
-    if wanted.rejected and (wanted.metric or wanted.filters or wanted.form != JSONL):
-        raise ToolError("--rejected prints all rejected events as JSON lines: leave out the other options")
+    if wanted.rejected and (wanted.metric or wanted.filters or wanted.form not in (JSONL, JSON)):
+        raise ToolError("--rejected prints all rejected events as JSON: leave out the other options")
     if wanted.options and wanted.metric is None:
         raise ToolError("--option belongs to a metric: name it with --metric")
     if wanted.metric is not None:
         return _export_metric(where, wanted.metric, wanted)
     if where.url is not None:
         raise ToolError("events are read from the collector's file: give --db FILE or --port instead of --url")
-    if wanted.form == JSONL:
+    if wanted.form in (JSONL, JSON):
         return _export_lines(where, wanted)
     return _export_flat(where, wanted)
 
@@ -97,17 +97,31 @@ def _export_lines(where: Where, wanted: Wanted) -> int:
     if wanted.filters:
         with _flat_query(where, wanted) as (database, query, values):
             rows = database.ask(lambda cursor: cursor.execute(f"SELECT id FROM ({query})", values).fetchall())  # noqa: S608
-        lines = _lines_of(path, {event_id for (event_id,) in rows})
-        return write_result(lines, wanted.output)
+        return _write_objects(_lines_of(path, {event_id for (event_id,) in rows}), wanted)
     try:
         with contextlib.closing(Queries(path)) as queries:
-            code = write_result(queries.rejected() if wanted.rejected else queries.stored(), wanted.output)
+            code = _write_objects(queries.rejected() if wanted.rejected else queries.stored(), wanted)
             unreadable = queries.unreadable
     except StoreError as error:
         raise ToolError(str(error)) from error
     if unreadable and not code:
         return complain(f"{unreadable} stored requests of {path} are damaged and were left out")
     return code
+
+
+def _write_objects(lines: Iterable[bytes], wanted: Wanted) -> int:
+    """Write JSON objects, one a line, or as one list."""
+    return write_result(lines if wanted.form == JSONL else _as_list(lines), wanted.output)
+
+
+def _as_list(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a JSON list."""
+    before: bytes | None = None
+    for number, line in enumerate(lines):
+        if before is not None:
+            yield before + b","
+        before = line if number else b"[" + line
+    yield b"[]" if before is None else before + b"]"
 
 
 def _lines_of(path: Path, wanted: set[int]) -> Iterator[bytes]:
@@ -193,8 +207,8 @@ def _export_metric(where: Where, name: str, wanted: Wanted) -> int:
     if wanted.form == CSV:
         return write_result(csv_lines(names, rows), wanted.output)
     lines = [one_line(msgspec.json.encode(row._asdict())) for row in rows]
-    if wanted.form == JSONL:
-        return write_result(lines, wanted.output)
+    if wanted.form in (JSONL, JSON):
+        return _write_objects(lines, wanted)
     return _parquet_of_lines(lines, wanted)
 
 

@@ -160,7 +160,7 @@ def test_without_collector_or_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("filters", ["none", "range", "player", "several", "nothing"])
-@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "parquet"])
 def test_events_are_exported_by_filter(
     form: str, filters: str, golden_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,8 +173,12 @@ def test_events_are_exported_by_filter(
     run_tool(capsys, "export", "--db", str(golden_file), f"--{form}", *options, "-o", str(out))
     expected = [one for one in exported(golden_file) if passes(one, wanted)]
     ids = [one["session_id"] for one in expected]
-    if form == "jsonl":
-        lines = [json.loads(line) for line in out.read_bytes().splitlines()]
+    if form in ("jsonl", "json"):
+        lines = (
+            [json.loads(line) for line in out.read_bytes().splitlines()]
+            if form == "jsonl"
+            else json.loads(out.read_bytes())
+        )
         assert lines == [{name: one[name] for name in one if name != "position"} for one in expected]
     elif form == "csv":
         with out.open(newline="") as file:
@@ -190,7 +194,7 @@ def test_events_are_exported_by_filter(
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
-@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "parquet"])
 def test_a_metric_is_exported(
     form: str, running: Collector, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,6 +205,8 @@ def test_a_metric_is_exported(
     expected = running.ask("GET", "/api/warehouse/overview?bucket=hour&platform=linux").json()
     if form == "jsonl":
         assert [json.loads(line) for line in out.read_bytes().splitlines()] == expected
+    elif form == "json":
+        assert json.loads(out.read_bytes()) == expected
     elif form == "csv":
         with out.open(newline="") as file:
             assert [row["time"] for row in csv.DictReader(file)] == [row["time"] for row in expected]
