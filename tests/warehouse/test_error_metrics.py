@@ -35,23 +35,34 @@ _CAUSE = "\nDuring handling of the above exception, another exception occurred:\
 
 
 def trace(*calls: str, raised: str = "KeyError: 'sword'", slash: str = "/", folder: str = "~/game") -> str:
-    """Write a traceback; a call is a file and a line, e.g. `play.py 3`."""
+    """Write a traceback; a call is a file, a line, and its text, e.g. `play.py 3 go(1)`."""
     frames = []
     for call in calls:
-        file, line = call.split()
-        frames.append(f'  File "{folder}{slash}{file}", line {line}, in play\n    go(1)\n    ~~^^^\n')
+        file, line, *text = call.split()
+        shown = f"    {text[0]}\n    ~~^^^\n" if text else ""
+        frames.append(f'  File "{folder}{slash}{file}", line {line}, in play\n{shown}')
     return f"{_HEAD}{''.join(frames)}{raised}"
 
 
 KINDS: dict[str, tuple[str, ...]] = {
     "a class at a place": (
-        trace("main.py 3", "play.py 7"),
-        trace("main.py 3", "play.py 7", raised="KeyError: 'other'\nand more: lines"),
-        trace("main.py 3", "play.py 7", folder="C:\\Games\\it", slash="\\"),
-        trace("x.py 1", raised="OSError") + _CAUSE + trace("main.py 3", "play.py 7"),
+        trace("main.py 3 go(1)", "play.py 7 bag[name]"),
+        trace("main.py 3 go(1)", "play.py 7 bag[name]", raised="KeyError: 'other'\nand more: lines"),
+        trace("main.py 3 go(1)", "play.py 7 bag[name]", folder="C:\\Games\\it", slash="\\"),
+        trace("x.py 1 open()", raised="OSError") + _CAUSE + trace("main.py 3 go(1)", "play.py 7 bag[name]"),
+        trace("main.py 30 go(1)", "play.py 71 bag[name]"),  # in a later build
     ),
-    "another line": (trace("main.py 3", "play.py 8"),),
-    "another class": (trace("main.py 3", "play.py 7", raised="game.SwordError: 'sword'"),),
+    "another line": (trace("main.py 3 go(1)", "play.py 7 pockets[name]"),),
+    "another function": (
+        trace("main.py 3 go(1)", "play.py 7 bag[name]").replace("in play\n    bag", "in buy\n    bag"),
+    ),
+    "without lines, as of an executable": (trace("main.py 3", "play.py 7"), trace("main.py 4", "play.py 9")),
+    "another class": (trace("main.py 3 go(1)", "play.py 7 bag[name]", raised="game.SwordError: 'sword'"),),
+    "a group": (
+        "  + Exception Group" + trace("main.py 3 go(1)", "play.py 8 bag[name]").replace("\n", "\n  | "),
+        "  + Exception Group" + trace("main.py 4 go(1)", "play.py 9 bag[name]").replace("\n", "\n  | "),
+    ),
+    "a syntax error": (_HEAD + "  File \"play.py\", line 7\n    go(\n      ^\nSyntaxError: '(' was never closed",),
     "outer calls do not count": (
         trace("a.py 1", "b.py 2", "c.py 3", "d.py 4", "e.py 5", "f.py 6"),
         trace("z.py 9", "b.py 2", "c.py 3", "d.py 4", "e.py 5", "f.py 6"),

@@ -22,7 +22,8 @@ fresh AS (
     FROM met ANTI JOIN names USING ({name})
 ),
 -- The fingerprint of an error: of a Python traceback the class of the exception and its five innermost calls (file
--- without folders, and line), as the tracker tells errors apart; of any other text the whole text.
+-- without folders, function, and the line's text, since its number differs from build to build); of any other text the
+-- whole text.
 raised AS (
     -- the last traceback, since causes stand before it, with files instead of paths
     SELECT *, CASE WHEN category = 'error' THEN regexp_replace(regexp_replace(name,
@@ -30,7 +31,9 @@ raised AS (
     FROM fresh
 ),
 placed AS (
-    SELECT *, regexp_extract_all(trace, '(?m)^[ \t|]*File "([^"\n]+", line \d+)', 1)[-5:] AS calls,
+    -- a line of code is indented by four spaces; a syntax error has a place without a function
+    SELECT *, regexp_extract_all(regexp_replace(trace, '", line \d+, in ', '", in ', 'g'),
+        '(?m)^[ \t|]*File "([^"\n]+", (?:in [^\n]+(?:\n[ \t|]*    [^\s~^][^\n]*)?|line \d+))', 1)[-5:] AS calls,
         regexp_extract(regexp_extract(trace, '(?s)^(?:.*\n)?[ \t|]*File "[^\n]*\n(.*)$', 1), '(?m)^([^\s:][^:\n]*)', 1)
             AS raised_class
     FROM raised
