@@ -12,16 +12,18 @@ from ga_pygame.signals import Response, Signal
 from ga_pygame.tracker import Tracker
 
 if TYPE_CHECKING:
+    from ga_pygame.areas.consent_screen import ConsentWords
     from ga_pygame.config import Config
 else:
+    _LATER = {"Config": "ga_pygame.config", "ConsentWords": "ga_pygame.areas.consent_screen"}
 
     def __getattr__(name: str) -> object:
-        """Import `Config` at its first use: its dataclass and what that imports take 10 ms."""
-        if name != "Config":
+        """Import a class at its first use: what these import takes 10 ms and more."""
+        if name not in _LATER:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from ga_pygame.config import Config  # noqa: PLC0415
+        import importlib  # noqa: PLC0415
 
-        return Config
+        return getattr(importlib.import_module(_LATER[name]), name)
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})
@@ -32,6 +34,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Config",
     "ConsentState",
+    "ConsentWords",
     "Drop",
     "Flow",
     "FlushResult",

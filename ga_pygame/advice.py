@@ -20,8 +20,9 @@ START_AFTER_CLOSE = (
 )
 NEVER_STARTED = "Tracker.start() was never called: {} events are lost. Call it once, before the game's loop"
 UNASKED = (
-    "the player has not consented: with consent_required=True nothing is written or sent until "
-    "tracker.consent.grant(); call it, or consent.deny(), when the player has answered"
+    'the player has not consented: with consent="ask" nothing is written or sent until they '
+    "agree: show tracker.consent.ask(screen), or call tracker.consent.grant() or tracker.consent.deny() when they have "
+    "answered"
 )
 DENIED = "the player has not consented: the answer was no (consent.deny()); consent.grant() takes it back"
 NOT_RUNNING = "the tracker is not running: it is off, closed, or start() was not called"

@@ -90,7 +90,12 @@ class Config:
     )
     enabled: bool = _knob(True, "off: nothing is recorded, written or sent", Boolean(), env="ENABLED")
     strict: bool = _knob(False, "raise `InvalidEvent` at a wrong call (development, tests)", Boolean(), env="STRICT")
-    consent_required: bool = _knob(False, "write and send nothing before `consent.grant()`", Boolean())
+    consent: str = _knob(
+        rules.NOT_NEEDED,
+        "ask: write and send nothing before the player agrees, by `consent.ask(screen)` or `consent.grant()`",
+        Choice((rules.NOT_NEEDED, rules.ASK)),
+        env="CONSENT",
+    )
     hook: bool = _knob(
         True, "observe the game's calls of pygame; off: the game calls `process(event)` and `tick()`", Boolean()
     )

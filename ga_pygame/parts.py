@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from ga_pygame import rules
 from ga_pygame.announcer import Announcer, Signals
 from ga_pygame.areas.consent import ConsentAnswer
 from ga_pygame.areas.player import ChosenDimensions
@@ -159,7 +160,7 @@ def said_to(core: Core) -> Said:
     """Make the state behind the areas of a new tracker."""
     config, diagnostics, recorder = core.config, core.diagnostics, core.recorder
     return Said(
-        ConsentAnswer(is_required=config.consent_required),
+        ConsentAnswer(is_required=config.consent == rules.ASK),
         ChosenDimensions(config.dimension_values),
         ConfigsInForce(diagnostics.warn_once),
         ProgressionArea(recorder.post, diagnostics, recorder.inbox.repeat),

@@ -81,6 +81,9 @@ secret_key = Pattern("[0-9a-f]{40}", "40 lower-case hexadecimal digits", "REST v
 
 MAX_ERROR_MESSAGE = message.longest
 MAX_CUSTOM_FIELDS = 50
+NOT_NEEDED, ASK = "not_needed", "ask"
+"""Whether the player is asked before anything is recorded: the values of the knob `consent`."""
+
 WHO_FIELD = "ga_who"
 """The custom field that says who plays: `developer` or `bot`; a player's events have none. Source: ours."""
 WHO_PLAYS = PLAYER, DEVELOPER, BOT = ("player", "developer", "bot")

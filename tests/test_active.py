@@ -141,7 +141,7 @@ def test_a_node_that_raises_stops_nobody(world: World, caplog: pytest.LogCapture
 @pytest.mark.parametrize("journal", [True, False])
 def test_what_threads_report_meanwhile_belongs_to_the_session(world: World, moment: str, journal: bool) -> None:
     """Nothing is lost and nothing is without a player, whenever another thread reports; `user` comes first."""
-    tracker = world.launch(consent_required=moment != "start", journal=journal, strict=False)
+    tracker = world.launch(consent="ask" if moment != "start" else "not_needed", journal=journal, strict=False)
     if moment != "start":
         tracker.start()
     if moment == "again":
@@ -202,7 +202,7 @@ def test_a_dimension_set_before_start_is_kept_as_after_it(world: World, value: s
     first = world.start()
     first.dimensions[1] = "knight"
     first.close()
-    second = world.launch(consent_required=consents)
+    second = world.launch(consent="ask" if consents else "not_needed")
     second.design("before")
     second.dimensions[1] = value
     second.external_user_id = "shop-7"
@@ -241,7 +241,7 @@ def test_a_dimension_of_a_player_who_says_no_is_not_kept(world: World) -> None:
 
 def test_consent_does_not_wake_a_tracker_that_is_off(world: World) -> None:
     """Without keys there is nothing to agree to: later events are counted, not kept."""
-    tracker = world.start(game_key=None, secret_key=None, consent_required=True, strict=False)
+    tracker = world.start(game_key=None, secret_key=None, consent="ask", strict=False)
     tracker.consent.grant()
     tracker.design("a")
     assert tracker.stats.waiting == 0

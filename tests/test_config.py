@@ -211,7 +211,7 @@ def shown(default: object, unit: str) -> str:
         return "on" if default else "off"
     if unit == "bytes" and isinstance(default, int):
         return f"{default // 2**20} MiB"
-    return f"{default:g} {unit}"
+    return default if isinstance(default, str) else f"{default:g} {unit}"
 
 
 @pytest.mark.parametrize("name", FIELDS)

@@ -26,6 +26,9 @@ BOUND = re.compile(
 """A name that says a bound."""
 
 EXEMPT = {
+    "areas.consent_screen.FRAMES_PER_SECOND": "how often the question is drawn",
+    "areas.consent_screen.MAX_FONT": "the look of the question",
+    "areas.consent_screen.MIN_FONT": "the look of the question",
     "clients.caller._IDLE_SECONDS": "a sleep that every call ends",
     "clients.caller._ANSWER_POLL_SECONDS": "how often a worker looks, no bound of what comes from outside",
     "collector.gameanalytics.routes._LIMITS": "a message with other bounds in it",

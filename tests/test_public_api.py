@@ -28,6 +28,7 @@ from ga_pygame.testing import FrameRunner, ManualClock, Parts, ScriptedTransport
 PUBLIC = [
     "Config",
     "ConsentState",
+    "ConsentWords",
     "Drop",
     "Flow",
     "FlushResult",
@@ -52,7 +53,7 @@ AREAS: dict[type, set[str]] = {
     ResourceArea: {"source", "sink"},
     Wallet: {"earn", "spend"},
     Dimensions: {"values"},
-    Consent: {"grant", "deny", "state"},
+    Consent: {"ask", "grant", "deny", "state"},
     RemoteConfigs: {"get", "values", "ab_id", "ab_variant_id"},
 }
 DOCUMENTED = [

@@ -605,7 +605,7 @@ def test_other_setters_do_not_raise_either(world: World, value: Any) -> None:
 def test_the_inbox_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A game that reports without end before consent fills its own memory no further than that."""
     monkeypatch.setattr("ga_pygame.recording.recorder.MAX_HELD", 5)
-    tracker = world.start(consent_required=True)
+    tracker = world.start(consent="ask")
     for _ in range(10):
         tracker.design("a")
     kept = tracker.stats.waiting
@@ -980,7 +980,7 @@ def test_calls_from_any_thread(world: World) -> None:
 
 def test_nothing_is_written_or_sent_before_consent(world: World) -> None:
     """Not a file, not a request, not even init; then everything from the beginning."""
-    tracker = world.start(consent_required=True)
+    tracker = world.start(consent="ask")
     assert tracker.consent.state is ConsentState.UNKNOWN
     tracker.design("a")
     world.play(tracker, 60)
@@ -994,7 +994,7 @@ def test_nothing_is_written_or_sent_before_consent(world: World) -> None:
 
 def test_consent_that_never_comes_leaves_nothing(world: World) -> None:
     """The events of the launch are counted as dropped."""
-    tracker = world.start(consent_required=True)
+    tracker = world.start(consent="ask")
     tracker.design("a")
     tracker.close()
     assert not world.folder.exists()
@@ -1005,7 +1005,7 @@ def test_consent_that_never_comes_leaves_nothing(world: World) -> None:
 def test_a_no_stops_everything_now_and_in_later_launches(world: World, required: bool) -> None:
     """Unsent events are deleted, nothing more is sent, not even init; a later grant begins anew."""
     world.init = Reply(None, error="no route")
-    tracker = world.start(consent_required=required)
+    tracker = world.start(consent="ask" if required else "not_needed")
     if required:
         tracker.consent.grant()
     tracker.design("a")
@@ -1016,7 +1016,7 @@ def test_a_no_stops_everything_now_and_in_later_launches(world: World, required:
     tracker.design("b")
     world.play(tracker, 100)
     tracker.close()
-    later = world.start(consent_required=required)
+    later = world.start(consent="ask" if required else "not_needed")
     assert later.consent.state is ConsentState.DENIED
     later.design("c")
     world.play(later, 100)
@@ -1043,7 +1043,7 @@ def test_a_no_sends_nothing_of_what_waits(world: World) -> None:
 
 def test_a_player_may_change_their_mind(world: World) -> None:
     """No and yes in one launch: a session of its own, with its start and its end."""
-    tracker = world.start(consent_required=True)
+    tracker = world.start(consent="ask")
     tracker.consent.deny()
     tracker.design("never")
     tracker.consent.grant()
@@ -1057,7 +1057,7 @@ def test_a_player_may_change_their_mind(world: World) -> None:
 @pytest.mark.parametrize("yes", [True, False])
 def test_a_word_before_start_counts(world: World, required: bool, yes: bool) -> None:
     """A game that asks in its launcher starts with the answer, and the next launch knows it."""
-    tracker = world.launch(consent_required=required)
+    tracker = world.launch(consent="ask" if required else "not_needed")
     (tracker.consent.grant if yes else tracker.consent.deny)()
     tracker.start()
     tracker.design("a")
@@ -1065,13 +1065,13 @@ def test_a_word_before_start_counts(world: World, required: bool, yes: bool) -> 
     tracker.close()
     assert world.ids == (["user", "a", "session_end"] if yes else [])
     assert bool(world.requests) is yes
-    again = world.start(consent_required=True)
+    again = world.start(consent="ask")
     assert again.consent.state is (ConsentState.GRANTED if yes else ConsentState.DENIED)
 
 
 def test_a_yes_takes_back_a_no_before_start(world: World) -> None:
     """A launcher in which the player unticks a box and ticks it again: what is reported from then on counts."""
-    tracker = world.launch(consent_required=True)
+    tracker = world.launch(consent="ask")
     tracker.design("never")
     tracker.consent.deny()
     tracker.consent.grant()
@@ -1096,9 +1096,9 @@ def test_a_tracker_leaves_no_cycle_of_warnings(world: World) -> None:
 
 def test_what_waits_for_the_players_word_is_said(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """One line at the start; a flush tells the same, and after a no its own words."""
-    tracker = world.start(consent_required=True, strict=False)
+    tracker = world.start(consent="ask", strict=False)
     assert [record.getMessage()[:50] for record in caplog.records] == [
-        "the player has not consented: with consent_require"
+        'the player has not consented: with consent="ask" n'
     ]
     unasked = tracker.flush().wait(0)
     tracker.consent.deny()

@@ -579,7 +579,7 @@ def test_a_no_before_start_deletes_what_waits(services: Services, tmp_path: Path
     """Nothing delivers then; it is deleted nevertheless, also what lies in a file that was set aside."""
     threads = Parts(transport=services._transport)
     services.down |= {ONE, TWO}
-    first = services.start_of(threads, destinations=both(), data_dir=tmp_path, consent_required=True)
+    first = services.start_of(threads, destinations=both(), data_dir=tmp_path, consent="ask")
     first.consent.grant()
     first.design("secret")
     player = first.user_id
@@ -589,7 +589,7 @@ def test_a_no_before_start_deletes_what_waits(services: Services, tmp_path: Path
     if damaged:
         (path.parent / "outbox.damaged-2.sqlite3").write_bytes(path.read_bytes())
     assert b"secret" in _content(tmp_path)
-    second = tracker_of(threads, destinations=both(), data_dir=tmp_path, consent_required=True, hook=False)
+    second = tracker_of(threads, destinations=both(), data_dir=tmp_path, consent="ask", hook=False)
     services.trackers.append(second)
     second.consent.deny()
     second.start()
@@ -598,7 +598,7 @@ def test_a_no_before_start_deletes_what_waits(services: Services, tmp_path: Path
     assert b"secret" not in _content(tmp_path)
     assert player.encode() not in _content(tmp_path)
     services.down.clear()
-    third = services.start_of(threads, destinations=both(), data_dir=tmp_path, consent_required=True)
+    third = services.start_of(threads, destinations=both(), data_dir=tmp_path, consent="ask")
     assert third.consent.state is ConsentState.DENIED
     third.consent.grant()
     assert third.user_id not in {"", player}
@@ -609,7 +609,7 @@ def test_a_first_no_leaves_nothing_but_itself(services: Services, tmp_path: Path
     """No outbox is made for a player who does not want one, and no id."""
     threads = Parts(transport=services._transport)
     for _ in range(2):
-        tracker = tracker_of(threads, destinations=both(), data_dir=tmp_path, consent_required=True, hook=False)
+        tracker = tracker_of(threads, destinations=both(), data_dir=tmp_path, consent="ask", hook=False)
         services.trackers.append(tracker)
         if early:
             tracker.consent.deny()
@@ -618,7 +618,7 @@ def test_a_first_no_leaves_nothing_but_itself(services: Services, tmp_path: Path
         tracker.design("never")
         tracker.close()
         assert [one.name for one in tmp_path.rglob("*") if one.is_file()] == ["consent-denied"]
-    again = services.start_of(threads, destinations=both(), data_dir=tmp_path, consent_required=True)
+    again = services.start_of(threads, destinations=both(), data_dir=tmp_path, consent="ask")
     assert again.consent.state is ConsentState.DENIED
 
 

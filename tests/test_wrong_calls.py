@@ -55,7 +55,7 @@ def calls(tracker: Tracker) -> dict[str, Any]:
 @pytest.fixture(params=["running", "closed", "unstarted", "unasked"])
 def tracker(world: World, request: pytest.FixtureRequest) -> Tracker:
     """Return a tracker; a test gets one in each possible state."""
-    tracker = world.launch(strict=False, consent_required=request.param == "unasked", hook=False)
+    tracker = world.launch(strict=False, consent="ask" if request.param == "unasked" else "not_needed", hook=False)
     if request.param != "unstarted":
         tracker.start()
     if request.param == "closed":
