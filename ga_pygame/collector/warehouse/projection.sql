@@ -75,7 +75,7 @@ FROM met ANTI JOIN players USING (game, user_id);
 
 CREATE OR REPLACE TEMP TABLE keyed AS
 WITH timed AS (
-    SELECT sent.* EXCLUDE (first_id, told_at, {context}, name, currency, user_id), context, name_key, player, {moment} AS moment
+    SELECT sent.* EXCLUDE (first_id, told_at, fps_data_table, {context}, name, currency, user_id), context, name_key, player, {moment} AS moment
     FROM sent
         JOIN clocks ON clocks.first_id = sent.first_id
         JOIN contexts USING ({context})
