@@ -151,3 +151,8 @@ SELECT id, keyed.game, keyed.player, session, keyed.context, client_ts, keyed.da
     flow, severity, value, score, attempt_num, seconds, amount, cart, keyed.length, fps, frame_ms_p99, mem_mb,
     custom_fields
 FROM keyed LEFT JOIN going USING (game, session_id);
+
+-- The large ones; their memory is for the next requests.
+DROP TABLE sent;
+
+DROP TABLE keyed;
