@@ -273,8 +273,10 @@ def test_odd_events_stop_nothing(tmp_path: Path, odd: dict[str, Any]) -> None:
             ask(found.database, metric)
 
 
-def test_a_damaged_request_is_left_out_and_counted(log: Path) -> None:
-    """The requests beside it are projected, and the developer hears of it."""
+@pytest.mark.parametrize("at_once", [20, projecting.EVENTS_PER_TRANSACTION])
+def test_a_damaged_request_is_left_out_and_counted(log: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    """The requests beside it are projected, and the developer hears of it; also if it was loaded ahead."""
+    monkeypatch.setattr(projecting, "EVENTS_PER_TRANSACTION", at_once)
     with contextlib.closing(sqlite3.connect(log)) as db:
         (damaged, number) = db.execute("SELECT id, number FROM batches ORDER BY id LIMIT 1 OFFSET 2").fetchone()
         with db:

@@ -29,7 +29,7 @@ _FIELDS = """
     fps_data_table frame_ms_p99 mem_mb ad_action ad_type ad_placement error_category error_area error_action
 """.split()
 """The fields that are read. As texts, because other SDKs send odd values; those that do not fit become NULL."""
-_COUNT_SENT = "SELECT count(*), countIf(id IS NOT NULL AND category IS NOT NULL) FROM sent"
+_COUNT_SENT = "SELECT count(*), countIf(id IS NOT NULL AND category IS NOT NULL), count(fps_data_table) FROM sent"
 
 
 class StoredRequest(NamedTuple):
@@ -147,7 +147,7 @@ class Loader:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, "ga-collector-loader")
         self._ahead: Future[LoadedRequests] | None = None
-        self._read: duckdb.Statement | None = None
+        self._statements: list[duckdb.Statement] = []
 
     def take(self, after: int) -> LoadedRequests | None:
         """Return the requests after that event if they were loaded ahead; wait for it."""
@@ -206,20 +206,24 @@ class Loader:
         number = sum(piece.number for piece in file.told)
         values = {
             "path": file.end(),
-            "own_paths": [f"$.{WHO_FIELD}", "$.seconds"],
+            "who": WHO_FIELD,
+            "seconds": "seconds",
             "first_ids": [piece.first_id for piece in file.told],
             "numbers": [piece.number for piece in file.told],
             "games": [piece.game for piece in file.told],
             "received": [piece.received_at for piece in file.told],
         }
         try:
-            if self._read is None:  # it is parsed once, since DuckDB holds the GIL meanwhile, for 3 ms
-                (self._read,) = connection.extract_statements(_read_events())
-            connection.execute(self._read, values)
-            found = connection.execute(_COUNT_SENT).fetchone()
+            if not self._statements:  # they are parsed once, since DuckDB holds the GIL meanwhile, for 3 ms
+                self._statements = connection.extract_statements(_read_events())
+            read, measure = self._statements
+            connection.execute(read, values)
+            *found, tables = connection.execute(_COUNT_SENT).fetchone() or (0, 0, 0)
+            if tables:
+                connection.execute(measure)
         except duckdb.Error as error:
             return error
-        return None if found == (number, number) else duckdb.DataError(f"of {number} events {found} are in their JSON")
+        return None if found == [number, number] else duckdb.DataError(f"of {number} events {found} are in their JSON")
 
 
 def unpack_request(request: StoredRequest, after: int = 0) -> list[Piece]:
@@ -257,6 +261,6 @@ def rewrite_piece(piece: Piece) -> list[Piece]:
 
 
 def _read_events() -> str:
-    """Return the statement that reads the events of a file."""
+    """Return the statements that read the events of a file."""
     columns = {**dict.fromkeys(_FIELDS, "VARCHAR"), "custom_fields": "JSON"}
     return sql_text("sent.sql").replace("{columns}", str(columns)).replace("{longest}", str(MAX_PROJECTED_EVENT_BYTES))

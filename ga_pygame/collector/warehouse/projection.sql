@@ -75,7 +75,7 @@ FROM met ANTI JOIN players USING (game, user_id);
 
 CREATE OR REPLACE TEMP TABLE keyed AS
 WITH timed AS (
-    SELECT sent.* EXCLUDE (first_id, told_at, {context}, name, currency, user_id), context, name_key, player, {moment} AS moment
+    SELECT sent.* EXCLUDE (first_id, told_at, fps_data_table, {context}, name, currency, user_id), context, name_key, player, {moment} AS moment
     FROM sent
         JOIN clocks ON clocks.first_id = sent.first_id
         JOIN contexts USING ({context})
@@ -151,3 +151,8 @@ SELECT id, keyed.game, keyed.player, session, keyed.context, client_ts, keyed.da
     flow, severity, value, score, attempt_num, seconds, amount, cart, keyed.length, fps, frame_ms_p99, mem_mb,
     custom_fields
 FROM keyed LEFT JOIN going USING (game, session_id);
+
+-- The large ones; their memory is for the next requests.
+DROP TABLE sent;
+
+DROP TABLE keyed;

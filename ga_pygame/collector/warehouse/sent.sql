@@ -10,27 +10,18 @@ numbered AS (
     SELECT unnest(range(first_id, first_id + number)) AS id, first_id, game, received_at FROM requests
 ),
 read AS (
-    SELECT *, json_extract_string(custom_fields, $own_paths) AS own
+    SELECT * REPLACE (category::category AS category)
     FROM read_json($path, format = 'array',
         maximum_object_size = {longest}, columns = {columns}) POSITIONAL JOIN numbered
-),
-sampled AS (
-    SELECT *, CASE WHEN category = 'health' THEN TRY_CAST(fps_data_table AS BIGINT[]) END AS seconds_by_fps FROM read
-),
-measured AS (
-    -- Official SDKs send the seconds at 0, 1, … frames a second, once a session. They become the figures that this
-    -- tracker sends: the mean rate, and the frame time that all but the slowest 1 % of the seconds keep.
-    SELECT *, CASE WHEN len(seconds_by_fps) > 1 AND list_count(seconds_by_fps) = len(seconds_by_fps)
-        AND list_min(seconds_by_fps) >= 0 AND list_sum(seconds_by_fps) > 0 THEN seconds_by_fps END AS fps_table
-    FROM sampled
 )
 SELECT
     id, first_id, game, received_at, user_id, session_id, TRY_CAST(session_num AS BIGINT) AS session_num,
-    TRY_CAST(client_ts AS BIGINT) AS told_at, category::category AS category,
+    TRY_CAST(client_ts AS BIGINT) AS told_at, category,
     coalesce(build, '') AS build, coalesce(platform, '') AS platform, coalesce(os_version, '') AS os_version,
     coalesce(device, '') AS device, coalesce(custom_01, '') AS custom_01, coalesce(custom_02, '') AS custom_02,
     coalesce(custom_03, '') AS custom_03, coalesce(ab_id, '') AS ab_id, coalesce(ab_variant_id, '') AS ab_variant_id,
-    coalesce(nullif(own[1], ''), 'player') AS who,
+    CASE WHEN contains(custom_fields, $who)
+        THEN coalesce(nullif(json_extract_string(custom_fields, $who), ''), 'player') ELSE 'player' END AS who,
     CASE WHEN category = 'progression' THEN TRY_CAST(split_part(event_id, ':', 1) AS status) END AS status,
     CASE WHEN category = 'resource' THEN TRY_CAST(split_part(event_id, ':', 1) AS flow) END AS flow,
     CASE WHEN category = 'error' THEN TRY_CAST(severity AS severity) END AS severity,
@@ -46,18 +37,29 @@ SELECT
     CASE WHEN category = 'design' THEN TRY_CAST(value AS DOUBLE) END AS value,
     CASE WHEN category = 'progression' THEN TRY_CAST(score AS DOUBLE) END AS score,
     CASE WHEN category = 'progression' THEN TRY_CAST(attempt_num AS BIGINT) END AS attempt_num,
-    CASE WHEN category = 'progression' THEN TRY_CAST(own[2] AS DOUBLE) END AS seconds,
+    CASE WHEN category = 'progression' AND contains(custom_fields, $seconds)
+        THEN TRY_CAST(json_extract_string(custom_fields, $seconds) AS DOUBLE) END AS seconds,
     CASE category WHEN 'business' THEN TRY_CAST(amount AS DOUBLE)
         WHEN 'resource' THEN abs(TRY_CAST(amount AS DOUBLE)) END AS amount,
     CASE WHEN category = 'business' THEN cart_type END AS cart,
     CASE WHEN category = 'session_end' THEN TRY_CAST(length AS BIGINT) END AS length,
-    CASE WHEN fps_table IS NOT NULL
-            THEN list_inner_product(fps_table::DOUBLE[], range(len(fps_table))::DOUBLE[]) / list_sum(fps_table)
-        WHEN category = 'health' THEN TRY_CAST(fps AS DOUBLE) END AS fps,
-    CASE WHEN fps_table IS NOT NULL
-            THEN 1000.0 / greatest(list_filter(range(len(fps_table)),
-                lambda rate: list_sum(fps_table[1:rate + 1]) >= 0.01 * list_sum(fps_table))[1], 1)
-        WHEN category = 'health' THEN TRY_CAST(frame_ms_p99 AS DOUBLE) END AS frame_ms_p99,
+    CASE WHEN category = 'health' THEN TRY_CAST(fps AS DOUBLE) END AS fps,
+    CASE WHEN category = 'health' THEN TRY_CAST(frame_ms_p99 AS DOUBLE) END AS frame_ms_p99,
     CASE WHEN category = 'health' THEN TRY_CAST(mem_mb AS DOUBLE) END AS mem_mb,
+    CASE WHEN category = 'health' THEN fps_data_table END AS fps_data_table,
     nullif(custom_fields::VARCHAR, '{}') AS custom_fields
-FROM measured;
+FROM read;
+
+-- Official SDKs send the seconds at 0, 1, … frames a second, once a session. They become the figures that this tracker
+-- sends: the mean rate, and the frame time that all but the slowest 1 % of the seconds keep. DuckDB would evaluate the
+-- functions of lists for each event if they stood above.
+UPDATE sent SET fps = measured.fps, frame_ms_p99 = measured.frame_ms_p99
+FROM (
+    SELECT id, list_inner_product(fps_table::DOUBLE[], range(len(fps_table))::DOUBLE[]) / list_sum(fps_table) AS fps,
+        1000.0 / greatest(list_filter(range(len(fps_table)),
+            lambda rate: list_sum(fps_table[1:rate + 1]) >= 0.01 * list_sum(fps_table))[1], 1) AS frame_ms_p99
+    FROM (SELECT id, TRY_CAST(fps_data_table AS BIGINT[]) AS fps_table FROM sent WHERE fps_data_table IS NOT NULL)
+    WHERE len(fps_table) > 1 AND list_count(fps_table) = len(fps_table) AND list_min(fps_table) >= 0
+        AND list_sum(fps_table) > 0
+) AS measured
+WHERE sent.id = measured.id;
