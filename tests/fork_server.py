@@ -36,7 +36,7 @@ PYTHON = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 LIBRARIES = ["pygame", "requests", "sqlite3"]
 MODULES = {
-    "collectors": ["ga_pygame.cli", "ga_pygame.collector.server"],
+    "collectors": ["ga_pygame.cli", "ga_pygame.collector.server", "ga_pygame.tools.printing"],
     "libraries": LIBRARIES,
     "games": [
         *LIBRARIES,
@@ -50,6 +50,17 @@ MODULES = {
     ],
 }
 """What the fork servers import; the tests' own processes need not."""
+
+OPTIONAL = {
+    "collectors": [
+        "encodings.idna",
+        "tomllib",
+        "uvicorn.lifespan.off",
+        "uvicorn.loops.uvloop",
+        "uvicorn.protocols.websockets.websockets_sansio_impl",
+    ],
+}
+"""What their forks import later if it is installed, a tenth of a second."""
 
 PAGE = "ga_pygame.collector.page.dashboard"
 _NUMBER = struct.Struct("i")
@@ -218,6 +229,9 @@ def main(kind: str, control: int) -> None:
     """Serve forks until the tests end; run what was asked for in a fork."""
     for name in MODULES[kind]:
         importlib.import_module(name)
+    for name in OPTIONAL.get(kind, ()):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     with socket.socket(fileno=control) as server:
         request = serve(server)
     if request is None:

@@ -494,7 +494,7 @@ def test_normal_flow_in_a_plain_loop(intake: Intake) -> None:
 def test_a_game_that_just_ends(intake: Intake) -> None:
     """Calls before the interpreter exits are sent, without a wait or a `close()` in the game."""
     code = (
-        "import sys; from ga_pygame.clients import POGRClient;"
+        "import sys, requests; from ga_pygame.clients import POGRClient;"  # an exit waits 1 s, a slow import is longer
         "client = POGRClient('game', '0.3.1', collector=sys.argv[1]); client.init('player'); client.end()"
     )
     subprocess.run([sys.executable, "-c", code, intake.url], check=True)

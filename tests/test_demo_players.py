@@ -46,6 +46,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
+@pytest.mark.e2e
 def test_they_fill_every_view(many: Run) -> None:
     """All categories, builds, machines and dimensions; as players, in the simulated days, and nothing is refused."""
     totals, events = many
@@ -66,6 +67,7 @@ def test_they_fill_every_view(many: Run) -> None:
     assert kinds["business"] == totals.purchases
 
 
+@pytest.mark.e2e
 def test_levels_are_played_as_a_game_reports_them(many: Run) -> None:
     """Each attempt has a start, and an end with its time; an attempt in a crash fails."""
     totals, events = many
@@ -79,6 +81,7 @@ def test_levels_are_played_as_a_game_reports_them(many: Run) -> None:
     assert len([event for event in events if event.get("severity") == "critical"]) == totals.crashes
 
 
+@pytest.mark.e2e
 def test_the_same_seed_plays_the_same_games(collector: Collector, tmp_path: Path) -> None:
     """Only the ids differ, so two runs are the play of twice as many players; another seed plays others."""
     runs = []

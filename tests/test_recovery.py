@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from ga_pygame.clock import PastClock
 from ga_pygame.delivery.encoder import Encoder
+from ga_pygame.delivery.outbox import failover, sqlite
 from ga_pygame.delivery.outbox.books import books_of
 from ga_pygame.delivery.outbox.contract import DeadLaunch, LockedError, Transaction
 from ga_pygame.delivery.outbox.failover import PATIENCE_SECONDS, FailoverOutbox
@@ -572,6 +573,14 @@ class Stopgap:
         return found
 
 
+@pytest.fixture
+def game(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stopgap:
+    """Start such a launch, which waits a hundredth of a second for a lock that will not go."""
+    for module in (sqlite, failover):
+        monkeypatch.setattr(module, "BUSY_SECONDS", 0.01)
+    return Stopgap(tmp_path)
+
+
 COIN = WalletChange(Resource(Flow.SOURCE, "gold", 1, "pickup", "coin"))
 
 
@@ -592,10 +601,9 @@ COIN = WalletChange(Resource(Flow.SOURCE, "gold", 1, "pickup", "coin"))
     ids=["complete", "fail and start", "wallet", "end", "complete and end"],
 )
 def test_what_was_sent_from_memory_is_neither_undone_nor_repeated(
-    tmp_path: Path, events: list[Any], attempts: list[str], sends: bool, notes: bool
+    game: Stopgap, events: list[Any], attempts: list[str], sends: bool, notes: bool
 ) -> None:
     """Killed while the disk is locked: no event comes twice with two ids, no completed level fails, no coin is lost."""
-    game = Stopgap(tmp_path)
     game.report(User(), Progression(Status.START, ("a", "b")), COIN, COIN)
     with game.locked():
         for event in events:
@@ -611,9 +619,8 @@ def test_what_was_sent_from_memory_is_neither_undone_nor_repeated(
     assert [event["session_num"] for event in found] == [1] * len(found)
 
 
-def test_a_session_that_began_in_memory_keeps_its_number(tmp_path: Path) -> None:
+def test_a_session_that_began_in_memory_keeps_its_number(game: Stopgap) -> None:
     """Its `user` was sent and is not replayed; its later events and its end have the same number."""
-    game = Stopgap(tmp_path)
     game.report(User(), SessionEnd(1, "pause"))
     with game.locked():
         second = SessionRef("11111111-2222-4333-8444-555555555555", game.clock.monotonic())
@@ -626,9 +633,8 @@ def test_a_session_that_began_in_memory_keeps_its_number(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("place", [0, 5, 20, 40, 700, BOOKS_SIZE, BOOKS_SIZE + 9, BOOKS_SIZE + 300])
-def test_damaged_books_cost_no_recovery(tmp_path: Path, place: int) -> None:
+def test_damaged_books_cost_no_recovery(game: Stopgap, place: int) -> None:
     """The other copy is taken, or none; nothing raises and every event that was not sent arrives."""
-    game = Stopgap(tmp_path)
     game.report(User(), Design("a", 1))
     with game.locked():
         game.report(Design("a", 2))

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ga_pygame.collector.gameanalytics.routes import take_apart
 from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.reading import Reader
@@ -23,6 +25,7 @@ from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.metrics import METRICS
 from ga_pygame.collector.warehouse.projector import Projector
+from tests import effort
 from tests.collectors import ANNOTATIONS, KEY
 
 Event = dict[str, Any]
@@ -167,6 +170,13 @@ FILTERS = {
     "nothing": Filters(build="9.9"),
 }
 """Filters that the golden story has events for."""
+
+EVERYDAY_FILTERS = ("none", "range", "several")
+"""Those that the everyday lane tries; the other ones differ from `several` in the field only."""
+
+_tried = {name: filters for name, filters in FILTERS.items() if not effort.is_everyday or name in EVERYDAY_FILTERS}
+each_filter = pytest.mark.parametrize("filters", _tried.values(), ids=_tried)
+"""Runs a test with each filter."""
 
 
 def golden_story(players: int = 60, days: int = 12) -> Story:

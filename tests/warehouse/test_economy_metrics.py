@@ -21,14 +21,13 @@ from tests.warehouse.golden import (
     Story,
     ask,
     day_of,
+    each_filter,
     exported,
     passes,
     projected,
     store_story,
 )
 from tests.warehouse.trading import trading_story
-
-each_filter = pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS)
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,13 @@ import pytest
 from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.filters import Filters
 from tests.warehouse.golden import (
-    FILTERS,
     HOUR,
     MINUTE,
     MONDAY,
     Event,
     Story,
     ask,
+    each_filter,
     exported,
     golden_story,
     passes,
@@ -27,7 +27,6 @@ from tests.warehouse.golden import (
     store_story,
 )
 
-each_filter = pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS)
 SEVERITIES = ("debug", "info", "warning", "error", "critical")
 
 _HEAD = "Traceback (most recent call last):\n"

@@ -27,11 +27,12 @@ from tests.warehouse.golden import (
     Story,
     ask,
     day_of,
+    each_filter,
     passes,
     projected,
     store_story,
 )
-from tests.warehouse.test_metrics import each_filter, levels_of, order, sessions, status
+from tests.warehouse.test_metrics import levels_of, order, sessions, status
 
 Tell = Callable[[Story, int], None]
 """Adds players to a story."""

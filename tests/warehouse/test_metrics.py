@@ -11,9 +11,7 @@ import pytest
 from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.metrics.overview import filters_before
-from tests.warehouse.golden import DAY, FILTERS, TODAY, Event, ask, day_of, passes
-
-each_filter = pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS)
+from tests.warehouse.golden import DAY, FILTERS, TODAY, Event, ask, day_of, each_filter, passes
 
 
 def first_days(events: list[Event]) -> dict[str, datetime.date]:

@@ -18,19 +18,17 @@ from ga_pygame.collector.warehouse.filters import BadFilter, Filters
 from ga_pygame.collector.warehouse.metrics import METRICS
 from tests.warehouse.golden import (
     DAY,
-    FILTERS,
     MONDAY,
     Event,
     Story,
     ask,
+    each_filter,
     exported,
     golden_story,
     passes,
     projected,
     store_story,
 )
-
-each_filter = pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS)
 
 
 @pytest.fixture(scope="module")

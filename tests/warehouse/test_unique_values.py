@@ -13,8 +13,19 @@ import pytest
 from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.metrics.unique_values import NEAR, OVER, UNIQUE_LIMITS, highest_days
-from tests.warehouse.golden import DAY, FILTERS, MONDAY, Event, Story, ask, day_of, passes, projected, store_story
-from tests.warehouse.test_metrics import each_filter
+from tests.warehouse.golden import (
+    DAY,
+    FILTERS,
+    MONDAY,
+    Event,
+    Story,
+    ask,
+    day_of,
+    each_filter,
+    passes,
+    projected,
+    store_story,
+)
 
 OF_EVENTS = ("build", "platform", "device", "os_version", "custom_01", "custom_02", "custom_03")
 
