@@ -116,6 +116,8 @@ class Database:
             duckdb.Error: It cannot be opened, or it is damaged.
         """
         self.close()
+        if self.path is None or not self.path.exists():
+            return None
         with self._connected() as connection:
             state = _read_state(connection)
             if state is None or (state.schema_version, state.timezone) != (WAREHOUSE_VERSION, self.zone.key):
