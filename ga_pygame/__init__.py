@@ -14,8 +14,13 @@ from ga_pygame.tracker import Tracker
 if TYPE_CHECKING:
     from ga_pygame.areas.consent_screen import ConsentWords
     from ga_pygame.config import Config
+    from ga_pygame.log_handler import LoggingHandler
 else:
-    _LATER = {"Config": "ga_pygame.config", "ConsentWords": "ga_pygame.areas.consent_screen"}
+    _LATER = {
+        "Config": "ga_pygame.config",
+        "ConsentWords": "ga_pygame.areas.consent_screen",
+        "LoggingHandler": "ga_pygame.log_handler",
+    }
 
     def __getattr__(name: str) -> object:
         """Import a class at its first use: what these import takes 10 ms and more."""
@@ -39,6 +44,7 @@ __all__ = [
     "Flow",
     "FlushResult",
     "InvalidEvent",
+    "LoggingHandler",
     "Response",
     "Severity",
     "Signal",

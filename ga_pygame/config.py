@@ -149,6 +149,12 @@ class Config:
     attempt_seconds: bool = _knob(
         True, "add the time in an attempt to its Fail and Complete, as custom field `seconds`", Boolean()
     )
+    hitch_ms: float = _knob(
+        100.0,
+        "a longer frame is counted with the running attempt, as custom field `hitches`",
+        Seconds(zero=False, unit="milliseconds"),
+        unit="ms",
+    )
     who: str | None = _knob(
         None,
         "who plays: player, developer or bot; default: developer if a program in source sends to a collector",

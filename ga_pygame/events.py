@@ -302,17 +302,22 @@ class Design(Event):
 
 
 class Error(Event):
-    """An error in the game. Source: GameAnalytics REST v2, Error."""
+    """An error in the game. Source: GameAnalytics REST v2, Error.
 
-    __slots__ = ("severity", "message")
+    Attributes:
+        crash: How it was noticed, one of `rules.CRASH_KINDS`; "" if the game reported it.
+    """
+
+    __slots__ = ("severity", "message", "crash")
     code = 9
     category = "error"
     wire_fields = {"severity": Field(rules.severity, required=True), "message": Field(rules.message, required=True)}
     told_by = ("severity", "message")
 
-    def __init__(self, severity: Severity, message: str) -> None:
+    def __init__(self, severity: Severity, message: str, crash: str = "") -> None:
         self.severity: Final = Severity(severity)
         self.message: Final = rules.message("message", message)
+        self.crash: Final = crash and rules.crash_kind("crash", crash)
 
     def wire(self) -> dict[str, Any]:
         return {"category": self.category, "severity": self.severity.value, "message": self.message}

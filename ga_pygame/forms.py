@@ -152,23 +152,27 @@ class Choice(NamedTuple):
 
 
 class Seconds(NamedTuple):
-    """A number of seconds.
+    """A number of seconds, or of another unit.
 
     Attributes:
         zero: Whether 0 is allowed.
+        unit: What is counted.
     """
 
     zero: bool
+    unit: str = "seconds"
 
     @property
     def words(self) -> str:
-        return f"a number of seconds, {'0 or more' if self.zero else 'more than 0'}"
+        return f"a number of {self.unit}, {'0 or more' if self.zero else 'more than 0'}"
 
     def __call__(self, name: str, value: object) -> float:
         value = _python_value(value)
         is_number = hasattr(type(value), "__float__") and not isinstance(value, bool)
         if not is_number:
-            hint = f"; give {name}.total_seconds()" if hasattr(value, "total_seconds") else ""
+            hint = (
+                f"; give {name}.total_seconds()" if self.unit == "seconds" and hasattr(value, "total_seconds") else ""
+            )
             raise wrong(name, value, f"must be {self.words}, not a {_kind(value)}{hint}")
         try:
             seconds = float(value)  # type: ignore[arg-type]  # it has __float__

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from ga_pygame import active, advice
+from ga_pygame import active, advice, rules
 from ga_pygame.areas.progression import abandon
 from ga_pygame.diagnostics import Drop
 
@@ -54,11 +54,11 @@ class NotRunning:
     def denied(self) -> None:
         """Do nothing: the answer is kept when the tracker starts."""
 
-    def on_crash(self, error: BaseException, ends_game: bool) -> None:
+    def on_crash(self, error: BaseException, kind: str) -> None:
         """Record an uncaught exception; fail the open attempt if it ends the game."""
         if isinstance(error, Exception):
-            self._said.errors.crash(error)
-        if ends_game:
+            self._said.errors.crash(error, kind)
+        if kind == rules.MAIN:
             abandon(self._said.progression)
 
     def say_if_forgotten(self) -> None:

@@ -89,6 +89,14 @@ WHO_FIELD = "ga_who"
 WHO_PLAYS = PLAYER, DEVELOPER, BOT = ("player", "developer", "bot")
 SECONDS_FIELD = "seconds"
 """The custom field of Fail and Complete with the attempt's seconds of focus, one decimal. Source: ours."""
+CRASH_FIELD = "ga_crash"
+"""The custom field that says how an error was noticed, one of `CRASH_KINDS`; other errors have none. Source: ours."""
+CRASH_KINDS = MAIN, THREAD, TASK, UNRAISABLE, FATAL, HANG = ("main", "thread", "task", "unraisable", "fatal", "hang")
+crash_kind = OneOf(CRASH_KINDS, "ours")
+CRUMBS_FIELD = "ga_before"
+"""The custom fields `ga_before_1`, … with the events before a critical error, the oldest first. Source: ours."""
+HITCHES_FIELD = "hitches"
+"""The custom field of Fail and Complete with the attempt's long frames, if it had any. Source: ours."""
 _CUSTOM_FIELDS_SOURCE = "SDK, Custom event fields"
 custom_field_key = Pattern(
     "[A-Za-z0-9_]{1,64}", "1 to 64 letters, digits or _", _CUSTOM_FIELDS_SOURCE, allowed="[A-Za-z0-9_]"

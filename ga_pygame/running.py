@@ -16,6 +16,7 @@ from ga_pygame.areas.progression import abandon
 from ga_pygame.diagnostics import Drop
 from ga_pygame.engine.crash_hooks import CrashHooks
 from ga_pygame.engine.focus import Focus, Watch
+from ga_pygame.engine.frames import Frames, HangWatch
 from ga_pygame.engine.health import HealthSampler
 from ga_pygame.engine.hook import NO_CALLS, Hook
 from ga_pygame.engine.session import Session
@@ -63,11 +64,19 @@ class Running:
         focus = Focus(self._session)
         wants_health = any(target.wants_health for target in targets)
         health = HealthSampler(core.recorder.post) if wants_health else None
+        self._frames = frames = Frames(self._session, core.config.hitch_ms / 1000)
         self._hook = hook = Hook(
-            self._session, focus, clock=core.clock, diagnostics=core.diagnostics, loop=self, health=health
+            self._session,
+            focus,
+            clock=core.clock,
+            diagnostics=core.diagnostics,
+            loop=self,
+            frames=frames,
+            health=health,
         )
         warn = functools.partial(core.diagnostics.warn_once, "no calls", NO_CALLS)
-        self._watch = Watch(focus, self._session, core.clock, is_seen=lambda: hook.seen, warn=warn)
+        look = HangWatch(frames, said.errors.hang).look if core.config.capture_exceptions else lambda _now: None
+        self._watch = Watch(focus, self._session, core.clock, is_seen=lambda: hook.seen, warn=warn, look=look)
 
     @property
     def phase(self) -> str:
@@ -123,6 +132,8 @@ class Running:
         """Remove the hooks in a forked child. The delivery's files stay open: they are the parent's."""
         self._hook.remove()
         self._crash_hooks.let_go()
+        if self.delivery is not None:
+            self.delivery.crash_file.let_go()
 
     def say_if_forgotten(self) -> None:
         """Do nothing: the tracker was started. See `NotRunning`."""
@@ -149,8 +160,12 @@ class Running:
             self.delivery.flush(lambda _destination, _error: None)
 
     def on_pygame_quit(self) -> None:
-        """End the session; a later window begins another one. See `Loop`."""
-        self._leave("quit")
+        """End the session; a later window begins another one. See `Loop`.
+
+        In a crash, pygame calls this as its last action; then the next launch ends the session.
+        """
+        if self.delivery is None or not self.delivery.crash_file.has_crashed:
+            self._leave("quit")
 
     def look_after(self) -> None:
         self._crash_hooks.look_after()
@@ -163,12 +178,17 @@ class Running:
 
     # --- session ----------------------------------------------------------------------------------------
 
-    def on_crash(self, error: BaseException, ends_game: bool) -> None:
-        """Report an uncaught exception; end the session if it ends the game. Any thread."""
+    def on_crash(self, error: BaseException, kind: str) -> None:
+        """Report an uncaught exception; end the session if it ends the game. Any thread.
+
+        Args:
+            error: The exception.
+            kind: How it was noticed, one of `rules.CRASH_KINDS`.
+        """
         try:
             if isinstance(error, Exception):  # not Ctrl-C, exit, a cancelled task or a closed generator
-                self._said.errors.crash(error)
-            if ends_game:
+                self._said.errors.crash(error, kind)
+            if kind == rules.MAIN:
                 self._leave("crash" if isinstance(error, Exception) else "quit")
         except Exception as own:  # noqa: BLE001 - the game's own traceback must come through
             self._core.diagnostics.defect("the crash hook", own)
@@ -188,7 +208,7 @@ class Running:
         core, said = self._core, self._said
         if self._forgetting is not None:
             self._forgetting.revoke_forgetting()
-        self.delivery = delivery = Delivery(core, self._session, self._watch, self._take_configs)
+        self.delivery = delivery = Delivery(core, self._session, self._watch, self._take_configs, self._frames.hitches)
         before = kept.beginning(delivery.kept)
         loaded = said.dimensions.load(before.dimensions)
         if said.consent.state is ConsentState.GRANTED:

@@ -161,6 +161,27 @@ def _calls(trace: TracebackType) -> Iterator[str]:
         if here.tb_next is None:
             break
         here = here.tb_next
+    yield from _call_lines(places, count)
+
+
+def stack_of(frame: FrameType, what: str) -> str:
+    """Format the stack of a running thread like a traceback that ends with `what`, the innermost calls last.
+
+    The thread may go on meanwhile, so that the calls belong to one moment or shortly after it.
+    """
+    places: deque[tuple[FrameType, int]] = deque()
+    here: FrameType | None = frame
+    count = 0
+    while here is not None:
+        if count < MAX_FRAMES:
+            places.appendleft((here, here.f_lineno))
+        count += 1
+        here = here.f_back
+    return f"Traceback (most recent call last):\n{''.join(_call_lines(places, count))}{what}\n"
+
+
+def _call_lines(places: deque[tuple[FrameType, int]], count: int) -> Iterator[str]:
+    """Format calls, of which there were `count`."""
     if count > len(places):
         yield f"  ({count - len(places)} calls are left out)\n"
     for frame, line in places:

@@ -183,7 +183,7 @@ class Tracker:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is not None:
-            self._running.on_crash(error, ends_game=True)
+            self._running.on_crash(error, rules.MAIN)
         self.close()
 
     @request

@@ -28,7 +28,7 @@ from ga_pygame.delivery.foreign import Foreign, amounts_of
 from ga_pygame.delivery.intake import Intake
 from ga_pygame.delivery.outbox.contract import Transaction
 from ga_pygame.delivery.runner import Worker
-from ga_pygame.delivery.slice_writer import Heartbeat, Playing
+from ga_pygame.delivery.slice_writer import Heartbeat, Hitches, Playing
 from ga_pygame.delivery.uploader import FlushDone, Timing, Uploader
 from ga_pygame.delivery.writer import FRAMES_SECONDS, Writer
 from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation, SummingDestination
@@ -37,6 +37,7 @@ from ga_pygame.engine.session import Phase, Session
 from ga_pygame.kept import KeptKey, Remember
 from ga_pygame.kinds import KIND_BY_CODE
 from ga_pygame.parts import Core
+from ga_pygame.recording.crash_file import begun_crash_file
 from ga_pygame.recording.inbox import Flush
 from ga_pygame.recording.journal import Journal
 
@@ -146,18 +147,24 @@ class Delivery:
         session: Tells how long the running session has lasted.
         watch: The engine's worker, which is stopped first.
         take_configs: Called on the game thread with new remote configs.
+        hitches: Counts the long frames between two times.
 
     Attributes:
         kept: The values that earlier launches kept.
         runner: Calls the workers.
+        crash_file: Takes the stack of a hard crash.
     """
 
     def __init__(
-        self, core: Core, session: Session, watch: Worker, take_configs: Callable[[Mapping[str, Any]], None]
+        self,
+        core: Core,
+        session: Session,
+        watch: Worker,
+        take_configs: Callable[[Mapping[str, Any]], None],
+        hitches: Hitches,
     ) -> None:
         config, clock, diagnostics = core.config, core.clock, core.diagnostics
         targets = destinations(config)
-        names = [target.name for target in targets]
         summing = (target for target in targets if isinstance(target, SummingDestination))
         amounts = {target.name: amounts_of(target, diagnostics) for target in summing}
         adopt(config)
@@ -166,7 +173,7 @@ class Delivery:
         self._inbox = core.recorder.inbox
         self._is_stopped = False
         self._next_commit = 0.0
-        taking_records = [name for name in names if name not in amounts]
+        taking_records = [target.name for target in targets if target.name not in amounts]
         self._path = outbox_path(config)
         self._outbox = core.parts.outbox(self._path, taking_records, clock, diagnostics, tuple(amounts))
         self._mark = ConsentMark(self._path) if self._path is not None else None
@@ -180,12 +187,14 @@ class Delivery:
         if mark and self._mark is not None and self._outbox.is_on_disk:
             self._mark.remove()
         self._intake = Intake(self._inbox, self._make_journal, self._begin_journal)
+        has_file = config.capture_exceptions and self._outbox.is_on_disk
+        self.crash_file = begun_crash_file(self._path if has_file else None, self._outbox.launch, diagnostics)
         self._writer = Writer(
             self._intake,
             self._outbox,
             Encoder(clock, amounts, _wanted_by(targets), OwnFields(config.attempt_seconds, who_plays(config))),
             diagnostics=diagnostics,
-            playing=Playing(self._heartbeat, session.focused),
+            playing=Playing(self._heartbeat, session.focused, hitches),
             urge=self._urge,
             max_outbox_bytes=config.max_outbox_bytes,
         )
@@ -287,6 +296,7 @@ class Delivery:
         """Store the remaining events and send what can be sent within `timeout` seconds."""
         self._is_stopped = True
         self.runner.stop(timeout)
+        self.crash_file.end()
         if not self._closing.has_saved:
             lost = self._inbox.give_up() + self._writer.unstored + self._outbox.give_up()
             if lost:
@@ -306,6 +316,7 @@ class Delivery:
     def forget_all(self) -> None:
         """Stop, delete all unsent events and keep the player's no. Waits at most `FORGET_SECONDS`."""
         self._is_stopped = True
+        self.crash_file.end()
         closing, diagnostics, requests = self._closing, self._core.diagnostics, self._inbox.requests
         if self._mark is not None:
             self._mark.deny()

@@ -166,3 +166,20 @@ def test_it_can_be_turned_off(world: World) -> None:
     tracker.progression.complete()
     tracker.close()
     assert last(world, "Complete:a") == {}
+
+
+@pytest.mark.parametrize(("hitch_ms", "hitches"), [(100, 2), (2000, 1)])
+def test_long_frames_are_counted_with_the_attempt(world: World, hitch_ms: float, hitches: int) -> None:
+    """Those since its own Start; an attempt without any has no such field, so that most repeat each other."""
+    tracker = world.start(hitch_ms=hitch_ms)
+    spend(world, tracker, 4.0)
+    tracker.progression.start("forest", "level_1")
+    for seconds in (0.05, 1.0, 0.05, 3.0):
+        spend(world, tracker, seconds)
+    tracker.progression.fail()
+    tracker.progression.start("forest", "level_1")
+    spend(world, tracker, 0.09)
+    tracker.progression.complete()
+    tracker.close()
+    assert last(world, "Fail:forest:level_1") == {"seconds": 4.1, "hitches": hitches}
+    assert last(world, "Complete:forest:level_1") == {"seconds": 0.1}

@@ -33,8 +33,8 @@ class Rig:
     """Hooks, and the exceptions that they saw."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, bool]] = []
-        self.hooks = CrashHooks(lambda error, ends_game: self.heard.append((str(error), ends_game)))
+        self.heard: list[tuple[str, str]] = []
+        self.hooks = CrashHooks(lambda error, kind: self.heard.append((str(error), kind)))
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_uncaught_exceptions_are_heard_and_passed_on(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(sys, "excepthook", before)
     monkeypatch.setattr(threading, "excepthook", before_thread)
-    hook = CrashHooks(lambda error, ends_game: order.append(f"ours {error} {ends_game}"))
+    hook = CrashHooks(lambda error, kind: order.append(f"ours {error} {kind}"))
     hook.install()
     error = crash("boom")
     sys.excepthook(type(error), error, None)
@@ -79,7 +79,7 @@ def test_uncaught_exceptions_are_heard_and_passed_on(monkeypatch: pytest.MonkeyP
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert order == ["ours boom True", "previous boom", "ours in a thread False", "previous in a thread"]
+    assert order == ["ours boom main", "previous boom", "ours in a thread thread", "previous in a thread"]
     hook.remove()
     assert sys.excepthook is before
     assert threading.excepthook is before_thread
@@ -89,7 +89,7 @@ def test_a_hook_chained_in_later_is_left_alone(monkeypatch: pytest.MonkeyPatch) 
     """Removing ours must not cut out somebody else's."""
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    hook = CrashHooks(lambda _error, _ends: None)
+    hook = CrashHooks(lambda _error, _kind: None)
     hook.install()
 
     def later(*_: object) -> None: ...
@@ -104,7 +104,7 @@ def test_a_hook_chained_in_later_is_left_alone(monkeypatch: pytest.MonkeyPatch) 
 def test_removing_what_was_not_installed_is_nothing() -> None:
     """`close()` removes the hook also where `capture_exceptions` was off."""
     before = (sys.excepthook, threading.excepthook)
-    CrashHooks(lambda _error, _ends: None).remove()
+    CrashHooks(lambda _error, _kind: None).remove()
     assert (sys.excepthook, threading.excepthook) == before
 
 
@@ -124,7 +124,7 @@ def test_what_cannot_go_anywhere_is_heard(rig: Rig, monkeypatch: pytest.MonkeyPa
     bad = Bad()
     del bad
     gc.collect()
-    assert rig.heard == [("in del", False)]
+    assert rig.heard == [("in del", "unraisable")]
     assert passed_on == [ValueError]
 
 
@@ -157,7 +157,7 @@ def test_what_nobody_took_of_a_task_is_heard(rig: Rig, has_own_handler: bool) ->
         await asyncio.sleep(0)
 
     asyncio.run(game())
-    assert sorted(rig.heard) == [("in a callback", False), ("in a future", False), ("in a task", False)]
+    assert sorted(rig.heard) == [("in a callback", "task"), ("in a future", "task"), ("in a task", "task")]
     assert len(own) == (3 if has_own_handler else 0)
 
 
@@ -183,7 +183,7 @@ def test_hooks_that_are_set_later_are_wrapped(rig: Rig, chains: bool) -> None:
     in_a_thread("a")
     error = ValueError("b")
     sys.excepthook(ValueError, error, None)
-    assert rig.heard == [("a", False), ("b", True)]
+    assert rig.heard == [("a", "thread"), ("b", "main")]
     assert calls == ["a", "b"]
     rig.hooks.remove()
     assert sys.excepthook is later
@@ -198,7 +198,7 @@ def test_two_that_insist_build_no_tower(rig: Rig) -> None:
         sys.excepthook = lambda *args, inner=sys.excepthook: inner(*args)
         rig.hooks.look_after()
     sys.excepthook(ValueError, ValueError("deep"), None)
-    assert rig.heard == [("deep", True)]
+    assert rig.heard == [("deep", "main")]
     assert MAX_REHOOKS < 50
 
 
@@ -210,7 +210,7 @@ def test_a_hook_of_none_means_pythons_own(monkeypatch: pytest.MonkeyPatch, capsy
     in_a_thread("shown")
     rig.hooks.remove()
     assert threading.excepthook is None
-    assert rig.heard == [("shown", False)]
+    assert rig.heard == [("shown", "thread")]
     assert "ValueError: shown" in capsys.readouterr().err
 
 
@@ -218,7 +218,7 @@ def test_a_crash_that_passed_by_our_hook_is_heard_at_the_end(rig: Rig) -> None:
     """Python keeps in `sys.last_value` what ended the program, whatever hook printed it."""
     sys.last_value = ValueError("unheard")
     rig.hooks.remove()
-    assert rig.heard == [("unheard", True)]
+    assert rig.heard == [("unheard", "main")]
 
 
 def test_a_crash_that_was_heard_or_is_older_is_not_heard_again() -> None:
@@ -232,7 +232,7 @@ def test_a_crash_that_was_heard_or_is_older_is_not_heard_again() -> None:
     sys.last_value = error = ValueError("heard")
     sys.excepthook(ValueError, error, None)
     rig.hooks.remove()
-    assert rig.heard == [("heard", True)]
+    assert rig.heard == [("heard", "main")]
 
 
 def test_a_previous_hook_that_raises_is_its_own_problem(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +256,7 @@ def test_a_failure_of_ours_does_not_keep_it_from_the_previous_hook(monkeypatch: 
     heard: list[object] = []
     monkeypatch.setattr(sys, "excepthook", lambda *args: heard.append(args[1]))
 
-    def fails(_error: BaseException, _ends: bool) -> None:
+    def fails(_error: BaseException, _kind: str) -> None:
         raise SystemExit
 
     hooks = CrashHooks(fails)

@@ -585,3 +585,24 @@ def test_rows_count_for_summing_destinations() -> None:
     batch = desk.outbox.lease("sums", 1, 1)
     assert batch is not None
     assert json.loads(b"{" + batch.records[0].payload)["value"] == 3.5
+
+
+@pytest.mark.parametrize("shared", [0, 48, 49, 50])
+def test_a_critical_error_says_what_came_before_as_far_as_there_is_room(shared: int) -> None:
+    """Events of earlier transactions, too; a lesser error says only how it was noticed."""
+    desk = Desk()
+    context = Context(user_id="player", fields={f"f{number}": number for number in range(shared)})
+    desk.write(User(), *(Design(f"kill:{'x' * 60}", number) for number in range(30)), context=context)
+    told = desk.write(
+        Error(Severity.ERROR, "a", rules.HANG), Error(Severity.CRITICAL, "b", rules.TASK), context=context
+    )
+    hang, crash = (event.get("custom_fields", {}) for event in told)
+    assert len(crash) <= rules.MAX_CUSTOM_FIELDS
+    assert hang.get(rules.CRASH_FIELD) == (rules.HANG if shared < 50 else None)
+    assert not [name for name in hang if name.startswith(rules.CRUMBS_FIELD)]
+    texts = [crash[name] for name in crash if name.startswith(rules.CRUMBS_FIELD)]
+    assert len(texts) == {0: 7, 48: 1, 49: 0, 50: 0}[shared]
+    crumbs = [crumb for text in texts for crumb in text.split(" | ")]
+    assert crumbs[-1:] == (["0.0 s error error"] if texts else [])
+    if not shared:
+        assert crumbs[:-1] == [f"0.0 s design kill:{'x' * 60} {number}"[:80] for number in range(11, 30)]

@@ -43,8 +43,14 @@ class Story:
         self.focus = Focus(self.session)
         self.warnings: list[int] = []
         self.seen = False
+        self.looks: list[float] = []
         self.watch = Watch(
-            self.focus, self.session, self.clock, is_seen=lambda: self.seen, warn=lambda: self.warnings.append(1)
+            self.focus,
+            self.session,
+            self.clock,
+            is_seen=lambda: self.seen,
+            warn=lambda: self.warnings.append(1),
+            look=self.looks.append,
         )
         self.session.start(self.clock.monotonic())
 

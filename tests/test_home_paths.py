@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ga_pygame.engine import home_paths
+from ga_pygame import home_paths
 from ga_pygame.engine.crashes import clipped, describe
-from ga_pygame.engine.home_paths import masked, masked_end, masked_start
+from ga_pygame.home_paths import masked, masked_end, masked_start
 
 
 @pytest.fixture(autouse=True)

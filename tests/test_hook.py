@@ -10,6 +10,7 @@ import pytest
 
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.focus import Focus
+from ga_pygame.engine.frames import Frames
 from ga_pygame.engine.hook import Hook
 from ga_pygame.engine.session import Phase, Session
 from ga_pygame.testing import ManualClock
@@ -47,6 +48,7 @@ class Rig:
             clock=self.clock,
             diagnostics=self.diagnostics,
             loop=self,
+            frames=Frames(self.session, 0.1),
         )
         self.session.start(self.clock.monotonic())
 

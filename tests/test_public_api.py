@@ -33,6 +33,7 @@ PUBLIC = [
     "Flow",
     "FlushResult",
     "InvalidEvent",
+    "LoggingHandler",
     "Response",
     "Severity",
     "Signal",

@@ -33,6 +33,10 @@ from tests.effort import examples
 KEYS = {"game_key": "0123456789abcdef" * 2, "secret_key": "0123456789" * 4}
 
 
+LONG_FRAMES: dict[str, Any] = {"hitch_ms": 10**7}
+"""Knobs for a game whose clock jumps by seconds within a frame: no frame is a long one."""
+
+
 class World:
     """One player's machine: a data folder, a clock and a service, for any number of launches."""
 
@@ -57,7 +61,7 @@ class World:
             transport=lambda _timeout, _clock: self.transport,
             runner=FrameRunner,
         )
-        tracker = tracker_of(parts, **{**KEYS, "data_dir": self.folder, "strict": True, **knobs})
+        tracker = tracker_of(parts, **{**KEYS, "data_dir": self.folder, "strict": True, **LONG_FRAMES, **knobs})
         self.trackers.append(tracker)
         return tracker
 

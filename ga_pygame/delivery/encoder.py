@@ -16,7 +16,7 @@ from ga_pygame.clock import Clock, CountedIds
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
 from ga_pygame.kinds import Event
 from ga_pygame.records import Context, Record, Repeated, SessionRef, new_tuple
-from ga_pygame.rules import MAX_CUSTOM_FIELDS, SECONDS_FIELD, WHO_FIELD
+from ga_pygame.rules import CRASH_FIELD, CRUMBS_FIELD, HITCHES_FIELD, MAX_CUSTOM_FIELDS, SECONDS_FIELD, WHO_FIELD
 
 Amounts = Callable[[Mapping[str, Any], str], Sequence[tuple[str, float]]]
 """A function from an event and its player to slots and the amounts added to them. See `protocol.SummingDestination`."""
@@ -102,6 +102,17 @@ class Encoder:
     def with_seconds(self, fields: Mapping[str, Any], seconds: float | None) -> Mapping[str, Any]:
         """Add the seconds of an attempt to custom fields; return the same mapping if there is nothing to add."""
         return _with(fields, SECONDS_FIELD, seconds if self._own_fields.seconds else None)
+
+    def with_hitches(self, fields: Mapping[str, Any], hitches: int) -> Mapping[str, Any]:
+        """Add the long frames of an attempt to custom fields, if there were any."""
+        return _with(fields, HITCHES_FIELD, hitches or None)
+
+    def with_crash(self, fields: Mapping[str, Any], kind: str, before: Sequence[str] = ()) -> Mapping[str, Any]:
+        """Add the kind of a crash, and texts with the events before it, as far as there is room."""
+        fields = _with(fields, CRASH_FIELD, kind or None)
+        for place, text in enumerate(before[-max(0, MAX_CUSTOM_FIELDS - len(fields)) :], 1):
+            fields = _with(fields, f"{CRUMBS_FIELD}_{place}", text)
+        return fields
 
     def add_to_sums(self, own: Mapping[str, Any], user_id: str, transaction: Transaction) -> None:
         """Add an event's amounts to the sums of the summing destinations."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,10 @@ from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.slice_writer import Focused, SliceWriter, WriterState, sent_seconds
 from ga_pygame.delivery.wallets import wallet_events
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import Progression, SessionEnd, Status, User
+from ga_pygame.events import Error, Progression, SessionEnd, Status, User
 from ga_pygame.kept import from_json, journal_position
 from ga_pygame.kinds import Event
+from ga_pygame.recording.crash_file import crash_error
 from ga_pygame.recording.journal_files import NotOurs
 from ga_pygame.recording.leftover import Leftover, read_journal
 from ga_pygame.records import Record
@@ -94,6 +95,7 @@ def _recover(outbox: Outbox, dead_launch: DeadLaunch, encoder: Encoder, diagnost
     offset = dead_launch.sessions[0].clock_offset if dead_launch.sessions else None
     past = encoder.of(PastClock(leftover.anchor, offset), _who_played(dead_launch, encoder))
     lost = leftover.unreadable
+    crash = _crash(dead_launch.crash, diagnostics)
     missing = 0
     if leftover.stored and dead_launch.is_of_this_file:
         position = outbox.transact(lambda transaction: _position(transaction, dead_launch, leftover), may_wait=True)
@@ -102,7 +104,7 @@ def _recover(outbox: Outbox, dead_launch: DeadLaunch, encoder: Encoder, diagnost
     def replay_to_disk(transaction: Transaction) -> int:
         if not transaction.is_lasting:  # else the journal would be removed, and a kill would cost its events
             raise NotLastingError("the disk cannot be written now")
-        return replay(transaction, dead_launch, leftover, past)
+        return replay(transaction, dead_launch, leftover, past, crash)
 
     try:
         lost += outbox.transact(replay_to_disk, may_wait=True)
@@ -111,7 +113,7 @@ def _recover(outbox: Outbox, dead_launch: DeadLaunch, encoder: Encoder, diagnost
     except Exception as error:  # noqa: BLE001 - all of it together cannot be told: end its sessions at least
         diagnostics.defect("the recovery of a journal", error)
         lost += len(leftover.records)
-        end = functools.partial(end_sessions, sessions=dead_launch.sessions, encoder=past)
+        end = functools.partial(end_sessions, sessions=dead_launch.sessions, encoder=past, crash=crash)
         lost += outbox.transact(end, may_wait=True)
     outbox.forget_launch(dead_launch)
     if missing:
@@ -123,6 +125,15 @@ def _recover(outbox: Outbox, dead_launch: DeadLaunch, encoder: Encoder, diagnost
         diagnostics.drop(Drop.DAMAGED, lost, "the journal or the session's row of a launch that was killed is damaged")
         words = f"{lost} events of a launch that was killed are lost: its journal or its session's row is damaged"
         diagnostics.warn_once("journal damaged", words)
+
+
+def _crash(path: Path | None, diagnostics: Diagnostics) -> Error | None:
+    """Read what a hard crash left; `None` if there was none, or if it cannot be read."""
+    try:
+        return crash_error(path) if path is not None else None
+    except OSError as error:
+        diagnostics.warn_once("crash file", f"the stack of a launch that crashed cannot be read: {error}")
+        return None
 
 
 def _leftover(path: Path | None, diagnostics: Diagnostics) -> Leftover | None:
@@ -145,7 +156,13 @@ def _leftover(path: Path | None, diagnostics: Diagnostics) -> Leftover | None:
     return _NOTHING
 
 
-def replay(transaction: Transaction, dead_launch: DeadLaunch, leftover: Leftover, encoder: Encoder) -> int:
+def replay(
+    transaction: Transaction,
+    dead_launch: DeadLaunch,
+    leftover: Leftover,
+    encoder: Encoder,
+    crash: Error | None = None,
+) -> int:
     """Add the records that a dead process had not committed, then end its sessions.
 
     Returns how many records are lost.
@@ -186,7 +203,7 @@ def replay(transaction: Transaction, dead_launch: DeadLaunch, leftover: Leftover
             session = _seen_until(slice_writer.state.session, encoder.clock.wall(last.at))
             sessions[session.session_id] = session
         lost += slice_writer.lost
-    return lost + end_sessions(transaction, list(sessions.values()), encoder)
+    return lost + end_sessions(transaction, list(sessions.values()), encoder, crash)
 
 
 def _who_played(dead_launch: DeadLaunch, encoder: Encoder) -> str | None:
@@ -226,13 +243,16 @@ def _has_number(record: Record, slice_writer: SliceWriter, leftover: Leftover, d
     return is_known or leftover.began.get(session.id, -1) >= max(done, leftover.committed)
 
 
-def end_sessions(transaction: Transaction, sessions: Sequence[OpenSession], encoder: Encoder) -> int:
+def end_sessions(
+    transaction: Transaction, sessions: Sequence[OpenSession], encoder: Encoder, crash: Error | None = None
+) -> int:
     """End the open sessions of a dead process; delete a session whose end cannot be encoded.
 
+    The last one gets the crash. If none is open, the player had left the game, and the crash is not reported.
     Returns how many of their events are lost.
     """
     lost = 0
-    for session in sessions:
+    for place, session in enumerate(sessions, 1):
         try:
             json.loads(b"{" + session.annotations + b"}")["user_id"]
             if session.attempt is not None:
@@ -241,7 +261,7 @@ def end_sessions(transaction: Transaction, sessions: Sequence[OpenSession], enco
         except (ValueError, TypeError, LookupError, OverflowError, RecursionError, AttributeError):
             if session.annotations:
                 session = replace(session, annotations=b"")  # noqa: PLW2901 - it is deleted then
-        lost += end_lost(transaction, session, encoder)
+        lost += end_lost(transaction, session, encoder, crash if place == len(sessions) else None)
     return lost
 
 
@@ -262,8 +282,8 @@ def _seen_until(session: OpenSession, client_ts: float) -> OpenSession:
     return replace(session, client_ts=client_ts, length=session.length + (more if more <= _UNSAVED_SECONDS else 0.0))
 
 
-def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -> int:
-    """Add the events that a dead process could not: its wallet, the Fail of its open attempt, its session_end.
+def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder, crash: Error | None = None) -> int:
+    """Add the events that a dead process could not: its wallet, its crash, the Fail of its open attempt, its end.
 
     Returns how many events are lost: invalid flows of the wallet, or the end of a session that names no player.
 
@@ -275,11 +295,13 @@ def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -
         return 1
     flows, lost = wallet_events(session)
     events: list[tuple[Event, dict[str, Any]]] = [(event, {}) for event in flows]
+    if crash is not None:
+        events.append((crash, {}))
     if session.attempt is not None:
         number = transaction.attempts(session.attempt) + 1
         transaction.set_attempts(session.attempt, number)
         events.append((Progression(Status.FAIL, tuple(session.attempt.split(":"))), {"attempt_num": number}))
-    events.append((SessionEnd(int(session.length), "lost"), {}))
+    events.append((SessionEnd(int(session.length), "lost" if crash is None else "crash"), {}))
     user_id = json.loads(b"{" + session.annotations + b"}")["user_id"]
     when = (session.client_ts, session.clock_offset)
     records = []
@@ -289,20 +311,24 @@ def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder) -
         annotations, extra = session.annotations, None
         if isinstance(event, SessionEnd):
             extra = json.dumps({"reason": event.reason})
+        elif isinstance(event, Error):
+            annotations = _with_fields(own, annotations, functools.partial(encoder.with_crash, kind=event.crash))
         elif isinstance(event, Progression) and session.attempt_seconds is not None:
             seconds = sent_seconds(session.attempt_seconds)
             extra = json.dumps({"duration_s": seconds})
-            annotations = _with_seconds(own, annotations, seconds, encoder)
+            annotations = _with_fields(own, annotations, functools.partial(encoder.with_seconds, seconds=seconds))
         records.append(NewRecord(session.session_id, own["category"], *when, annotations, encoder.own(own), extra))
     transaction.add(records)
     return lost
 
 
-def _with_seconds(own: dict[str, Any], annotations: bytes, seconds: float, encoder: Encoder) -> bytes:
-    """Add the seconds of an attempt to its Fail; return the fields that it shares, then without custom fields."""
+def _with_fields(
+    own: dict[str, Any], annotations: bytes, add: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> bytes:
+    """Add custom fields to an event; return the fields that it shares, then without custom fields."""
     shared = json.loads(b"{" + annotations + b"}")
     given = shared.pop("custom_fields", {})
-    fields = encoder.with_seconds(given, seconds) if isinstance(given, dict) else given
+    fields = add(given) if isinstance(given, dict) else given
     if fields is given:
         return annotations
     own["custom_fields"] = fields

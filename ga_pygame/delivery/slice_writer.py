@@ -12,16 +12,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from ga_pygame.clock import CountedIds, yield_gil
+from ga_pygame.delivery.crumbs import MAX_CRUMBS, crumbs_of
 from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
 from ga_pygame.delivery.outbox.open_session import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS, OpenSession
 from ga_pygame.delivery.wallets import added, wallet_events
-from ga_pygame.events import Business, Progression, Resource, SessionEnd, Status, User, WalletChange
+from ga_pygame.events import Business, Error, Progression, Resource, SessionEnd, Severity, Status, User, WalletChange
 from ga_pygame.kept import SESSION_NUM, TRANSACTION_NUM
 from ga_pygame.kinds import Event
 from ga_pygame.records import Record, Repeated, SessionRef
@@ -55,16 +57,27 @@ It returns `None` if they are not known.
 """
 
 
+Hitches = Callable[[float, float], int]
+"""A function from two times of `Clock.monotonic` to the number of long frames between them."""
+
+
+def no_hitches(_since: float, _until: float) -> int:
+    """Return 0: a `Hitches` that knows of no frames."""
+    return 0
+
+
 class Playing(NamedTuple):
     """The writer's view of the sessions. Any thread.
 
     Attributes:
         heartbeat: Returns the length of the running session; `None` if no session is running.
         focused: Returns the seconds of focus of this launch.
+        hitches: Counts long frames.
     """
 
     heartbeat: Callable[[float], Heartbeat | None]
     focused: Focused
+    hitches: Hitches = no_hitches
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,8 @@ class WriterState:
         session: The running session's row.
         attempt: The level of the open progression attempt; it outlives a session that a pause ended.
         attempt_since: The seconds of focus when it began; `None` if they are not known.
+        attempt_at: When it began, in seconds of `Clock.monotonic`; `None` if that is not known.
+        before: The last few events of the game, which a critical error carries.
         last: The last record, whose context is the current one.
         wallet_since: Since when the wallet is not empty; `None` if it is empty.
         newest: The start of the newest session that has a number, in seconds of `Clock.monotonic`.
@@ -85,6 +100,8 @@ class WriterState:
     session: OpenSession | None = None
     attempt: str | None = None
     attempt_since: float | None = None
+    attempt_at: float | None = None
+    before: tuple[Record | Repeated, ...] = ()
     last: Record | None = None
     wallet_since: float | None = None
     newest: float = -math.inf
@@ -102,6 +119,7 @@ class SliceWriter:
         transaction: The transaction.
         encoder: Encodes the records.
         focused: Tells the seconds of focus.
+        hitches: Counts long frames.
         is_replay: Whether the records are those of a dead process, which may have sent them from memory.
 
     Attributes:
@@ -117,6 +135,7 @@ class SliceWriter:
         transaction: Transaction,
         encoder: Encoder,
         focused: Focused = lambda _at: None,
+        hitches: Hitches = no_hitches,
         *,
         is_replay: bool = False,
     ) -> None:
@@ -129,6 +148,8 @@ class SliceWriter:
         self._adds_up = transaction.is_lasting and not is_replay
         self._encoder = encoder
         self._focused = focused
+        self._hitches = hitches
+        self._before = deque(state.before, maxlen=MAX_CRUMBS)
         self._records: list[NewRecord] = []
         self._wanted: dict[str, list[NewRecord]] = {}  # by `Event.wanted_by`
         self._last: Record | Repeated | None = state.last
@@ -136,6 +157,11 @@ class SliceWriter:
 
     def take(self, item: Record | Repeated) -> None:
         """Apply a record to the counters and the session, then encode it."""
+        self._take_item(item)
+        if not item.event.wanted_by:
+            self._before.append(item)
+
+    def _take_item(self, item: Record | Repeated) -> None:
         if isinstance(item, Repeated):
             session = item.session
             number = self.state.numbers.get(session.id) if session is not None else None
@@ -167,6 +193,8 @@ class SliceWriter:
             numbers = {"transaction_num": self._transaction.increment(TRANSACTION_NUM)}
         elif kind is User:
             self._begin(record)
+        elif isinstance(event, Error):
+            record = self._told(event, record)
         elif isinstance(event, SessionEnd):
             if not self._end(record):
                 return
@@ -187,7 +215,7 @@ class SliceWriter:
         if last is not None and self._adds_up and self.state.wallet_is_due(now):
             self._empty_wallet(last._replace(at=now, event_uuid=None))
         self.store()
-        self.state = replace(self.state, last=last)
+        self.state = replace(self.state, last=last, before=tuple(self._before))
         session = self.state.session
         if session is None:
             return
@@ -254,7 +282,9 @@ class SliceWriter:
             if session is not None and session.attempt_seconds is not None:  # the row's is of an earlier attempt
                 session = replace(session, attempt_seconds=None)
             since = self._focused(record.at)
-            self.state = replace(self.state, attempt=event.level, attempt_since=since, session=session)
+            self.state = replace(
+                self.state, attempt=event.level, attempt_since=since, attempt_at=record.at, session=session
+            )
             return {}
         self._empty_wallet(record)
         if self.state.attempt == event.level:
@@ -264,14 +294,28 @@ class SliceWriter:
         return {"attempt_num": number}
 
     def _timed(self, event: Progression, record: Record) -> tuple[Record, str | None]:
-        """Return the end of the open attempt with its seconds, as a custom field and as JSON for `extra`."""
+        """Return the end of the open attempt with its seconds, as a custom field and as JSON for `extra`.
+
+        Its long frames are a custom field, too.
+        """
         spent = self._spent(record.at) if self.state.attempt == event.level else None
         if event.status is Status.START or spent is None:
             return record, None
         seconds = sent_seconds(spent)
         given = {**(record.context.fields or {}), **(record.fields or {})}
-        fields = self._encoder.with_seconds(given, seconds)
+        since = self.state.attempt_at
+        hitches = self._hitches(since, record.at) if since is not None else 0
+        fields = self._encoder.with_hitches(self._encoder.with_seconds(given, seconds), hitches)
         return record if fields is given else record._replace(fields=fields), json.dumps({"duration_s": seconds})
+
+    def _told(self, error: Error, record: Record) -> Record:
+        """Return an error with how it was noticed and, if it is critical, with the events before it."""
+        is_critical = error.severity is Severity.CRITICAL
+        if not error.crash and not is_critical:
+            return record
+        before = crumbs_of(self._before, record.at) if is_critical else ()
+        given = {**(record.context.fields or {}), **(record.fields or {})}
+        return record._replace(fields=self._encoder.with_crash(given, error.crash, before))
 
     def _spent(self, at: float) -> float | None:
         """Return the seconds of focus in the open attempt until `at`; `None` if there is none or they are unknown."""

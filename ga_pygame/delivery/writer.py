@@ -255,7 +255,9 @@ class Writer:
         """Do the work of one transaction; it may run twice, so it changes nothing of the writer."""
         if self._has_ceased:  # while it waited for another process; the next delivery may have stored something since
             raise _CeasedError
-        slice_writer = SliceWriter(self._state, transaction, self._encoder, self._playing.focused)
+        slice_writer = SliceWriter(
+            self._state, transaction, self._encoder, self._playing.focused, self._playing.hitches
+        )
         pace = _YIELD_AFTER_TAKEN if len(items) < _BUSY else _BUSY
         for place, item in enumerate(items, 1):
             slice_writer.take(item)

@@ -13,8 +13,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-Heard = Callable[[BaseException, bool], None]
-"""Receives an exception and whether it ends the game."""
+from ga_pygame import rules
+
+Heard = Callable[[BaseException, str], None]
+"""Receives an exception and how it was noticed, one of `rules.CRASH_KINDS`; `rules.MAIN` ends the game."""
 
 MAX_REHOOKS = 8
 """Times that we wrap a hook. If another library also wraps it again each time, the chain must not grow for ever."""
@@ -82,7 +84,7 @@ class CrashHooks:
     """Installs and removes the hooks that the module describes.
 
     Args:
-        heard: Called with each uncaught exception and whether it ends the game. On the thread that raised it.
+        heard: Called with each uncaught exception. On the thread that raised it.
     """
 
     def __init__(self, heard: Heard) -> None:
@@ -97,8 +99,8 @@ class CrashHooks:
         self._before = _last_error()
         self._hooks = [
             _Hook(sys, "excepthook", self._on_exception, sys.__excepthook__),
-            _Hook(threading, "excepthook", self._on_argument, threading.__excepthook__),
-            _Hook(sys, "unraisablehook", self._on_argument, sys.__unraisablehook__),
+            _Hook(threading, "excepthook", self._on_thread, threading.__excepthook__),
+            _Hook(sys, "unraisablehook", self._on_unraisable, sys.__unraisablehook__),
         ]
         self._look_for_asyncio()
 
@@ -115,7 +117,7 @@ class CrashHooks:
             return
         last = _last_error()
         if last is not None and last is not self._before and last is not self._ended_by:
-            self._heard(last, True)
+            self._heard(last, rules.MAIN)
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
@@ -138,16 +140,20 @@ class CrashHooks:
     def _on_exception(self, _kind: object, error: BaseException, _trace: object) -> None:
         if error is not self._ended_by:
             self._ended_by = error  # also in `sys.last_value`, where `remove()` must not report it again
-            self._heard(error, True)
+            self._heard(error, rules.MAIN)
 
-    def _on_argument(self, args: Any) -> None:
+    def _on_thread(self, args: Any) -> None:
         if isinstance(args.exc_value, BaseException):
-            self._heard(args.exc_value, False)
+            self._heard(args.exc_value, rules.THREAD)
+
+    def _on_unraisable(self, args: Any) -> None:
+        if isinstance(args.exc_value, BaseException):
+            self._heard(args.exc_value, rules.UNRAISABLE)
 
     def _on_loop(self, _loop: object, context: Any) -> None:
         error = context.get("exception") if isinstance(context, dict) else None
         if isinstance(error, BaseException):
-            self._heard(error, False)
+            self._heard(error, rules.TASK)
 
 
 def _last_error() -> BaseException | None:

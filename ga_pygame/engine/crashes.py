@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable
+from types import FrameType
 
 from ga_pygame import rules
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics, Drop, guard
-from ga_pygame.engine.home_paths import masked_end, masked_start
 from ga_pygame.events import Error, Fields, Severity
+from ga_pygame.home_paths import masked_end, masked_start
 from ga_pygame.records import Post
-from ga_pygame.traces import start_of, trace_of, traceback_of
+from ga_pygame.traces import stack_of, start_of, trace_of, traceback_of
 
 LIMIT = 10
 """Distinct errors that a launch sends."""
 
 _PLACES = 5  # innermost calls of a traceback that are part of a fingerprint
+
+HANG_WORDS = "Hang: the game did not call pygame for 5 seconds"
 
 MAX_MESSAGE_READ = 2 * rules.MAX_ERROR_MESSAGE
 """Characters of a message that are read, however long it is: enough to see where a path at the limit ends."""
@@ -50,8 +53,15 @@ class ErrorReports:
             self._post(Error(level, clipped(text)), fields)
             self._seen.add(key)
 
-    def exception(self, error: BaseException, severity: Severity | str, fields: Fields | None) -> None:
-        """Record an exception. A wrong severity is reported and replaced by `Severity.ERROR`."""
+    def exception(self, error: BaseException, severity: Severity | str, fields: Fields | None, crash: str = "") -> None:
+        """Record an exception. A wrong severity is reported and replaced by `Severity.ERROR`.
+
+        Args:
+            error: The exception.
+            severity: How bad it is.
+            fields: Custom fields of the event.
+            crash: How it was noticed, one of `rules.CRASH_KINDS`; "" if the game reports it.
+        """
         rules.exception("error", error)
         if self._is_full():
             return
@@ -62,13 +72,21 @@ class ErrorReports:
             self._diagnostics.left_out(wrong)
         key = fingerprint(error)
         if self._is_new(key):
-            self._post(Error(level, describe(error)), fields)
+            self._post(Error(level, describe(error), crash), fields)
             self._seen.add(key)
 
     @guard
-    def crash(self, error: Exception) -> None:
-        """Record an exception that the game did not catch."""
-        self.exception(error, Severity.CRITICAL, None)
+    def crash(self, error: Exception, kind: str) -> None:
+        """Record an exception that the game did not catch; for `kind` see `rules.CRASH_KINDS`."""
+        self.exception(error, Severity.CRITICAL, None, kind)
+
+    @guard
+    def hang(self, frame: FrameType) -> None:
+        """Record that the game hangs, with the stack of its thread: an error, since the game may go on."""
+        if not self._is_full():
+            text = masked_end(_sayable(stack_of(frame, HANG_WORDS)), rules.MAX_ERROR_MESSAGE)
+            self._post(Error(Severity.ERROR, text, rules.HANG), None)
+            self._seen.add(HANG_WORDS)
 
     def _is_full(self) -> bool:
         """Return whether the limit is reached; count the error as dropped if so. Called before it becomes text."""

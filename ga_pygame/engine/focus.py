@@ -69,18 +69,27 @@ class Watch:
         clock: Tells a sleeping machine from a game that holds the GIL: in sleep the process uses no processor time.
         is_seen: Whether the hook has seen a call of the game.
         warn: Called once if there is a window and the hook has seen no call for 10 s.
+        look: Called at each step with its time.
     """
 
     name = "watch"
 
     def __init__(
-        self, focus: Focus, session: Session, clock: Clock, is_seen: Callable[[], bool], warn: Callable[[], None]
+        self,
+        focus: Focus,
+        session: Session,
+        clock: Clock,
+        *,
+        is_seen: Callable[[], bool],
+        warn: Callable[[], None],
+        look: Callable[[float], None],
     ) -> None:
         self._focus = focus
         self._session = session
         self._clock = clock
         self._is_seen = is_seen
         self._warn = warn
+        self._look = look
         self._last: tuple[float, float] | None = None
         self._window_since: float | None = None
         self._finished = False
@@ -101,6 +110,7 @@ class Watch:
         self._focus.read(now)
         self._session.check(now)
         self._look_for_calls(now)
+        self._look(now)
         return WATCH_SECONDS
 
     def _look_for_calls(self, now: float) -> None:

@@ -15,6 +15,7 @@ import pygame
 from ga_pygame.clock import Clock
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.focus import WATCH_SECONDS, Focus
+from ga_pygame.engine.frames import Frames
 from ga_pygame.engine.health import HealthSampler
 from ga_pygame.engine.session import Session
 from ga_pygame.traces import pass_on
@@ -77,6 +78,7 @@ class Hook:
         clock: Gives the times of events and frames.
         diagnostics: Told if our code fails.
         loop: Called as its methods say.
+        frames: Told of each call.
         health: Told of each frame; `None` if no destination wants that.
 
     Attributes:
@@ -91,6 +93,7 @@ class Hook:
         clock: Clock,
         diagnostics: Diagnostics,
         loop: Loop,
+        frames: Frames,
         health: HealthSampler | None = None,
     ) -> None:
         self._session = session
@@ -99,6 +102,7 @@ class Hook:
         self._diagnostics = diagnostics
         self._loop = loop
         self._tick = loop.tick
+        self._frames = frames
         self._health = health
         self._next_read = 0.0
         self._wrapped: list[tuple[Any, str, Any, Any]] = []
@@ -113,7 +117,7 @@ class Hook:
         self._is_installed = True
         self._wrap(pygame.event, "get", self._seen_all)
         self._wrap(pygame.event, "poll", self._seen_one)
-        self._wrap(pygame.event, "wait", self._seen_one)
+        self._wrap(pygame.event, "wait", self._seen_one, waits=True)
         self._wrap(pygame.display, "flip", self._seen_frame)
         self._wrap(pygame.display, "update", self._seen_frame)
         self._register_quit()
@@ -143,6 +147,7 @@ class Hook:
     def frame(self, now: float) -> None:
         """Read the focus state and call `look_after()` if they are due: four times a second."""
         self.seen = True
+        self._frames.call(now)
         if now >= self._next_read:
             self._next_read = now + WATCH_SECONDS
             self._focus.read(now)
@@ -153,11 +158,14 @@ class Hook:
 
     # --- wrapping ---------------------------------------------------------------------------------------
 
-    def _wrap(self, module: Any, name: str, seen: Callable[[Any], None]) -> None:
+    def _wrap(self, module: Any, name: str, seen: Callable[[Any], None], *, waits: bool = False) -> None:
         original = getattr(module, name)
+        frames = self._frames
 
         @functools.wraps(original)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if waits:
+                frames.is_waiting = True
             result = original(*args, **kwargs)
             if self._is_installed:
                 try:

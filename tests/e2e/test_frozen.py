@@ -63,6 +63,7 @@ PYINSTALLER = Tool(
     "PyInstaller",
     lambda script, folder: [
         *("--noconfirm", "--log-level=WARN", f"--paths={ROOT}", f"--specpath={folder}"),
+        f"--additional-hooks-dir={ROOT / 'ga_pygame' / 'freezing'}",  # as the wheel's entry point says
         *(f"--distpath={folder / 'dist'}", f"--workpath={folder / 'work'}", str(script)),
     ],
     "dist/tiny/tiny",

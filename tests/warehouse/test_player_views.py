@@ -32,12 +32,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshots]:
     story = Story()
     ann = story.session("ann", MONDAY, build="1.0", device="Deck").level(1, "Start", "forest:1")
     ann.add(30, "health", fps=50, frame_ms_p99=60, mem_mb=100).business(31, "pack:gold", 499)
-    ann.level(32, "Complete", "forest:1").error(33, "critical", TRACE).end(34)
+    ann.level(32, "Complete", "forest:1", custom_fields={"hitches": 3})
+    told_before = {"ga_crash": "main", "ga_before_1": "9 s user | 8 s design a", "ga_before_2": "1 s design b"}
+    ann.add(33, "error", severity="critical", message=TRACE, custom_fields=told_before).end(34)
     bob = story.session("bob", MONDAY + HOUR, build="1.1", device="unknown")
     bob.error(1, "warning", "save failed").add(2, "health", fps=100, frame_ms_p99=20, mem_mb=200)
     for number in range(150):
         bob.design(number + 3, f"kill:{number}")
-    bob.end(153)
+    stack = TRACE.replace("KeyError: 1\u202e", "Hang: x")
+    bob.add(153, "error", severity="error", message=stack, custom_fields={"ga_crash": "hang"}).end(154)
     story.session(EVIL, MONDAY + 2 * HOUR, build="1.1").end(60)
     store_story(path, story)
     told: list[str] = []
@@ -65,9 +68,11 @@ def test_errors(data: Snapshots) -> None:
     """Kinds with their figures; sessions without a crash, the newest build first, in grey as players are few."""
     panels = asked(errors.ask_errors, data, "view=errors")
     assert list(panels) == ["kinds", "builds"]
-    rows = {row[0]: row[1:8] for row in panels["kinds"].sheet.rows}
+    rows = {row[0]: (row[1], *row[3:9]) for row in panels["kinds"].sheet.rows}
+    assert [row[2] for row in panels["kinds"].sheet.rows if row[2]] == ["hang", "ended the game"]
     assert rows == {
         "KeyError: 1\u202e": ("critical", 1, 1, 1, "1.0", "1.0", "2026-03-02 00:00:33"),
+        "Hang: x": ("error", 1, 1, 1, "1.1", "1.1", "2026-03-02 01:02:33"),
         "save failed": ("warning", 1, 1, 1, "1.1", "1.1", "2026-03-02 01:00:01"),
     }
     new, old = panels["builds"].sheet.rows
@@ -85,7 +90,8 @@ def test_an_error_is_opened_by_its_link(data: Snapshots) -> None:
     panels = asked(errors.ask_errors, data, link)
     assert list(panels) == ["trail", "kinds", "builds"]
     opened = panels["trail"]
-    assert (opened.title, opened.text, opened.is_opened) == ("KeyError: 1\\u202e", TRACE, True)
+    assert (opened.title, opened.is_opened) == ("KeyError: 1\\u202e", True)
+    assert opened.text == f"{TRACE}\n\nEvents before it, as it tells them:\n9 s user\n8 s design a\n1 s design b"
     assert [row[1:] for row in opened.sheet.rows] == [
         ("session starts", "", None, ""),
         ("level started", "forest:1", None, ""),
@@ -105,6 +111,7 @@ def test_an_error_is_opened_by_its_link(data: Snapshots) -> None:
 def test_health_panels(data: Snapshots) -> None:
     """By build, device and level; a part without a name has words instead."""
     panels = asked(health.ask_health, data, "view=health")
+    hitches, hangs = panels.pop("hitches"), panels.pop("hangs")
     assert {name: [tuple(row[:4]) for row in panel.sheet.rows] for name, panel in panels.items()} == {
         "build": [("1.0", 1, 1, 50), ("1.1", 1, 1, 100)],
         "device": [("Deck", 1, 1, 50), ("linux 6.8.0", 1, 1, 100)],
@@ -113,7 +120,14 @@ def test_health_panels(data: Snapshots) -> None:
     assert [row[5] for row in panels["build"].sheet.rows] == [20, 10]
     assert panels["level"].chart is not None
     assert panels["level"].chart["series"][0]["data"] == [0, 100]
+    assert [tuple(row[:6]) for row in hitches.sheet.rows] == [("forest:1", 1, 1.0, 3, 3.0, 3)]
+    assert [tuple(row[:4]) for row in hangs.sheet.rows] == [("play in play.py, line 7", 1, 1, "1.1")]
+    assert hangs.text.endswith("Hang: x")
+    opened = asked(errors.ask_errors, data, hangs.links[0])["trail"]
+    assert opened.text == hangs.text
     empty = asked(health.ask_health, data, "view=health&build=9")
+    assert not empty.pop("hitches").sheet.rows
+    assert not empty.pop("hangs").sheet.rows
     assert all("wants_health = True" in panel.empty and not panel.sheet.rows for panel in empty.values())
 
 
@@ -140,7 +154,7 @@ def test_a_timeline_has_pages(data: Snapshots) -> None:
     second = asked(players.ask_players, data, dict(first.steps)["Older events"])["timeline"]
     assert list(dict(second.steps)) == ["All players", "Newest events"]
     rows = [*first.sheet.rows, *second.sheet.rows]
-    assert [row[2] for row in rows] == ["session ends", *["design"] * 150, "health", "error", "session starts"]
+    assert [row[2] for row in rows] == ["session ends", "error", *["design"] * 150, "health", "error", "session starts"]
     assert query_of(dict(second.steps)["Newest events"]).filters == {"user_id": "bob"}
     assert query_of(dict(second.steps)["All players"]).filters == {}
     with_another = parse_address(dict(first.steps)["Older events"].removeprefix("/")).with_filter("user_id", "ann")

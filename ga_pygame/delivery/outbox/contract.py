@@ -88,6 +88,7 @@ class DeadLaunch:
         launch: The name of that process.
         sessions: Its open sessions.
         journal: The path of its journal, if it had one.
+        crash: The path of its crash file, if it had one.
         is_of_this_file: Whether it used this outbox file; false if a new file was begun since.
     """
 
@@ -95,6 +96,7 @@ class DeadLaunch:
     sessions: Sequence[OpenSession]
     journal: Path | None
     is_of_this_file: bool = True
+    crash: Path | None = None
 
 
 def _unheard(*_message: object) -> None:

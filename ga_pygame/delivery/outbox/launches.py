@@ -15,7 +15,7 @@ from ga_pygame import kept
 from ga_pygame.delivery.outbox.contract import DeadLaunch, OutboxError, Told
 from ga_pygame.delivery.outbox.file_lock import FileLock
 from ga_pygame.delivery.outbox.open_session import OpenSession, launch_of, lost_flows, session_of
-from ga_pygame.recording import journal_files
+from ga_pygame.recording import crash_file, journal_files
 
 _FRESH_SECONDS = 60.0
 """Only a lock file that is older than ours by more is removed: a copy that starts has made a younger one but may not
@@ -74,7 +74,8 @@ class Launches:
         # position of a launch that starts now would look like one without a journal and be deleted.
         journals = set(journal_files.launches(self._folder))
         self._sweep_positions(connection, positions, journals)
-        names = ({launch for launch, _ in rows} | journals) - {self.own}
+        crashes = set(crash_file.crashed_launches(self._folder))
+        names = ({launch for launch, _ in rows} | journals | crashes) - {self.own}
         dead = [launch for launch in sorted(names) if kept.LAUNCH.fullmatch(launch) and self._take_lock_of(launch)]
         for launch in tuple(dead):
             if (mark := self._ended_mark(launch)).exists():
@@ -86,8 +87,10 @@ class Launches:
         for launch in dead:
             sessions = [session for owner, session in rows if owner == launch]
             path = self.journal_of(launch)
-            if sessions or path.exists():
-                dead_launches.append(DeadLaunch(launch, sessions, path if path.exists() else None))
+            crash = crash_file.crash_path(self._folder, launch) if launch in crashes else None
+            if sessions or path.exists() or crash is not None:
+                journal = path if path.exists() else None
+                dead_launches.append(DeadLaunch(launch, sessions, journal, crash=crash))
             else:
                 self._release_lock_of(launch)
         return dead_launches
@@ -116,6 +119,9 @@ class Launches:
         journal_files.mark_done(path)
         if journal_files.remove(path):  # else the position must stay as long as the file: see `_sweep_positions`
             connection.execute("DELETE FROM key_value WHERE key = ?", (kept.journal_position(dead_launch.launch),))
+        if dead_launch.crash is not None:
+            with contextlib.suppress(OSError):
+                dead_launch.crash.unlink(missing_ok=True)
         self._release_lock_of(dead_launch.launch)
 
     def _sweep_positions(

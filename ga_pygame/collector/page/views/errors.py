@@ -16,6 +16,15 @@ from ga_pygame.collector.warehouse.metrics.timeline import EVENTS_BEFORE_ERROR, 
 
 MAX_PANEL_TITLE = 90
 """Characters of a game's name or message in the heading of a panel; the rest is cut."""
+CRASH_WORDS = {
+    "main": "ended the game",
+    "thread": "ended a thread",
+    "task": "in a task",
+    "unraisable": "in a destructor",
+    "fatal": "hard crash",
+    "hang": "hang",
+}
+"""What the page says for the kinds of `rules.CRASH_KINDS`."""
 _FEW_PLAYERS_WORDS = "few players"
 
 
@@ -64,10 +73,15 @@ def panel_of_error(kind: ErrorKind | None, steps: Sequence[TimelineEvent], addre
         sheet=Sheet(columns, [(one.time, one.happened, one.name, one.value, one.unit) for one in steps]),
         empty="Choose a longer time, or clear the filters.",
         is_wide=True,
-        text=kind.message if kind else "",
+        text=_error_text(kind) if kind else "",
         steps=tuple(links),
         is_opened=True,
     )
+
+
+def _error_text(kind: ErrorKind) -> str:
+    """Return the newest message, and after it the events that it carries; a session that was cut has no others."""
+    return f"{kind.message}\n\nEvents before it, as it tells them:\n{kind.before}" if kind.before else kind.message
 
 
 def panel_of_kinds(kinds: Sequence[ErrorKind], address: PageAddress) -> Panel:
@@ -75,6 +89,7 @@ def panel_of_kinds(kinds: Sequence[ErrorKind], address: PageAddress) -> Panel:
     columns = (
         Column("error", "link"),
         Column("severity", "soft"),
+        Column("kind of crash", "soft"),
         Column("errors", "number"),
         Column("players", "number"),
         Column("sessions", "number"),
@@ -87,6 +102,7 @@ def panel_of_kinds(kinds: Sequence[ErrorKind], address: PageAddress) -> Panel:
         (
             one.error,
             one.severity,
+            CRASH_WORDS.get(one.crash, one.crash),
             one.events,
             one.players,
             one.sessions,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,10 @@ from ga_pygame.collector.page.charts import bar_chart
 from ga_pygame.collector.page.panel_view import panel_view
 from ga_pygame.collector.page.panels import Column, Panel, Panels, Sheet
 from ga_pygame.collector.page.snapshots import Snapshots
+from ga_pygame.collector.warehouse.metrics.errors import ErrorKind
 from ga_pygame.collector.warehouse.metrics.health import HEALTH_METRIC, HITCH_MS, HealthFigures
+from ga_pygame.collector.warehouse.metrics.hitches import HITCHES_METRIC, LevelHitches
+from ga_pygame.rules import HANG
 
 _EMPTY_HEALTH = (
     "No health event in this range. The tracker sends one every 30 seconds to destinations that want it: give it a"
@@ -26,7 +30,10 @@ _OF_PARTS = {
 
 async def ask_health(data: Snapshots, address: PageAddress) -> Panels:
     """Read the figures by build, device and level."""
-    return Panels(tuple([panel_of_health(by, await data.metric("health", address, by=by)) for by in _WITHOUT_PART]))
+    panels = [panel_of_health(by, await data.metric("health", address, by=by)) for by in _WITHOUT_PART]
+    hitches: list[LevelHitches] = await data.metric("hitches", address)
+    kinds: list[ErrorKind] = await data.metric("errors", address)
+    return Panels((*panels, panel_of_hitches(hitches), panel_of_hangs(kinds, address)))
 
 
 def panel_of_health(by: str, figures: Sequence[HealthFigures]) -> Panel:
@@ -69,6 +76,74 @@ def panel_of_health(by: str, figures: Sequence[HealthFigures]) -> Panel:
     )
     chart = _chart_of_hitches(names, figures) if by == "level" else _chart_of_rates(by, names, figures)
     return Panel(by, f"By {by}", counted, Sheet(columns, rows), chart, _EMPTY_HEALTH, is_wide=True)
+
+
+def panel_of_hitches(levels: Sequence[LevelHitches]) -> Panel:
+    """Make the panel with the long frames in attempts."""
+    columns = (
+        Column("level"),
+        Column("attempts", "number"),
+        Column("with hitches", "share"),
+        Column("hitches", "number"),
+        Column("per attempt", "number"),
+        Column("most in one", "number"),
+        Column("players", "number"),
+        Column("note", "soft"),
+    )
+    rows = [
+        (
+            one.level,
+            one.attempts,
+            one.hitching_share,
+            one.hitches,
+            one.per_attempt,
+            one.most,
+            one.players,
+            "few players" if one.is_few else "",
+        )
+        for one in levels
+    ]
+    series: dict[str, list[float | None]] = {"hitches per attempt": [_rounded(one.per_attempt) for one in levels]}
+    return Panel(
+        "hitches",
+        "Hitches by level",
+        HITCHES_METRIC.sentence,
+        Sheet(columns, rows),
+        bar_chart("Hitches per attempt by level", [one.level for one in levels], series),
+        "No attempt with a hitch in this range.",
+        is_wide=True,
+    )
+
+
+def panel_of_hangs(kinds: Sequence[ErrorKind], address: PageAddress) -> Panel:
+    """Make the panel with the hangs, by place; each opens in the view Errors, and the first has its stack here."""
+    hangs = [one for one in kinds if one.crash == HANG]
+    columns = (
+        Column("where", "link"),
+        Column("hangs", "number"),
+        Column("players", "number"),
+        Column("last build", "soft"),
+        Column("last seen (UTC)", "soft"),
+    )
+    rows = [(_hang_place(one.message), one.events, one.players, one.last_build, one.last_seen) for one in hangs]
+    errors = PageAddress("errors", address.filters)
+    return Panel(
+        "hangs",
+        "Hangs",
+        "The game did not call pygame for 5 seconds while its window had focus; at most one a launch is reported, with"
+        " the stack of the main thread. Hangs of one place are those with the same five innermost calls.",
+        Sheet(columns, rows),
+        empty="No hang in this range.",
+        is_wide=True,
+        links=tuple(errors.with_filter("error", one.fingerprint).link() for one in hangs),
+        text=hangs[0].message if hangs else "",
+    )
+
+
+def _hang_place(stack: str) -> str:
+    """Return the innermost call of a stack, without its folder."""
+    calls = re.findall(r'^  File "(?:[^"\n]*[/\\])?([^"\n]+)", line (\d+), in (.*)$', stack, re.MULTILINE)
+    return f"{calls[-1][2]} in {calls[-1][0]}, line {calls[-1][1]}" if calls else "(no stack)"
 
 
 def _chart_of_rates(by: str, names: Sequence[str], figures: Sequence[HealthFigures]) -> dict[str, Any]:

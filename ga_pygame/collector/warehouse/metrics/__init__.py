@@ -15,6 +15,7 @@ from ga_pygame.collector.warehouse.metrics.event_ids import EVENT_IDS_METRIC
 from ga_pygame.collector.warehouse.metrics.findings import FINDINGS_METRIC
 from ga_pygame.collector.warehouse.metrics.funnel import FUNNEL_METRIC
 from ga_pygame.collector.warehouse.metrics.health import HEALTH_METRIC
+from ga_pygame.collector.warehouse.metrics.hitches import HITCHES_METRIC
 from ga_pygame.collector.warehouse.metrics.level_histogram import LEVEL_HISTOGRAM_METRIC
 from ga_pygame.collector.warehouse.metrics.levels import LEVELS_METRIC
 from ga_pygame.collector.warehouse.metrics.money import MONEY_METRIC
@@ -46,6 +47,7 @@ METRICS: dict[str, WarehouseMetric] = {
         STABILITY_METRIC,
         TRAIL_METRIC,
         HEALTH_METRIC,
+        HITCHES_METRIC,
         PLAYERS_METRIC,
         TIMELINE_METRIC,
         LEVEL_HISTOGRAM_METRIC,
