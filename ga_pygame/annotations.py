@@ -34,6 +34,7 @@ _unknown = Text(64, "schema, Default annotations")
 _nonempty = Text(2**16, _DEFAULTS_SOURCE, shortest=1)
 _short = Text(32, _DEFAULTS_SOURCE)
 _flag = Field(Flag(_DEFAULTS_SOURCE))
+_id = Field(Text(256, _DEFAULTS_SOURCE))
 
 
 class Annotation(NamedTuple):
@@ -110,8 +111,15 @@ ANNOTATIONS = (
     ),
     Annotation("limit_ad_tracking", _flag),
     Annotation("logon_gamecenter", _flag),
+    Annotation("logon_gameplay", _flag),
     Annotation("logon_googleplay", _flag),
     Annotation("jailbroken", _flag),
+    Annotation("facebook_id", _id),
+    Annotation("googleplus_id", _id),
+    Annotation("android_id", _id),
+    Annotation("ios_idfv", _id),
+    Annotation("ios_idfa", _id),
+    Annotation("google_aid", _id),
 )
 """All annotations. The collector accepts any other field, as the server does."""
 

@@ -87,9 +87,13 @@ class SessionEnd(Event):
 
 
 class Business(Event):
-    """A purchase with real money. Source: GameAnalytics REST v2, Business."""
+    """A purchase with real money. Source: GameAnalytics REST v2, Business.
 
-    __slots__ = ("currency", "amount_cents", "item_type", "item_id", "cart_type")
+    Attributes:
+        receipt: The shop's receipt as pairs, which the journal can hold and a hash needs.
+    """
+
+    __slots__ = ("currency", "amount_cents", "item_type", "item_id", "cart_type", "receipt")
     code = 4
     category = "business"
     wire_fields = {
@@ -97,7 +101,8 @@ class Business(Event):
         "amount": Field(rules.amount_cents, required=True),
         "currency": Field(rules.business_currency, required=True),
         "transaction_num": Field(Integer("REST v2, Business"), required=True),
-        "cart_type": Field(Text(32, "REST v2, Business")),
+        "cart_type": Field(rules.cart_type),
+        "receipt_info": Field(rules.receipt_info),
     }
     summed = ("amount",)
     is_counted = True
@@ -106,14 +111,21 @@ class Business(Event):
     number_rule = rules.amount_cents
     least = 0
 
-    def __init__(
-        self, currency: str, amount_cents: int, item_type: str, item_id: str, cart_type: str | None = None
+    def __init__(  # noqa: PLR0917 - the order in which the journal keeps them
+        self,
+        currency: str,
+        amount_cents: int,
+        item_type: str,
+        item_id: str,
+        cart_type: str | None = None,
+        receipt: Mapping[str, str] | tuple[tuple[str, str], ...] | None = None,
     ) -> None:
         self.currency: Final = rules.business_currency("currency", currency)
         self.amount_cents: Final = rules.amount_cents("amount_cents", amount_cents)
         self.item_type: Final = rules.event_part("item_type", item_type)
         self.item_id: Final = rules.event_part("item_id", item_id)
-        self.cart_type: Final = None if cart_type is None else rules.cart_type("cart_type", cart_type)
+        self.cart_type: Final = None if cart_type is None else rules.cart_type("cart_type", cart_type) or None
+        self.receipt: Final = None if receipt is None else _pairs_of_receipt(receipt)
 
     @staticmethod
     def key_of(currency: str, item_type: str, item_id: str, cart_type: str | None) -> Key:
@@ -121,7 +133,9 @@ class Business(Event):
         return ("business", currency, item_type, item_id, cart_type)
 
     @property
-    def key(self) -> Key:
+    def key(self) -> Key | None:
+        if self.receipt is not None:  # no other purchase has it
+            return None
         return self.key_of(self.currency, self.item_type, self.item_id, self.cart_type)
 
     def wire(self) -> dict[str, Any]:
@@ -133,7 +147,15 @@ class Business(Event):
         }
         if self.cart_type is not None:
             own["cart_type"] = self.cart_type
+        if self.receipt is not None:
+            own["receipt_info"] = dict(self.receipt)
         return own
+
+
+def _pairs_of_receipt(receipt: Mapping[str, str] | tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Check a receipt: the game's mapping, or the pairs that the journal kept."""
+    given = dict(receipt) if type(receipt) is tuple else receipt
+    return tuple(rules.receipt_info("receipt", given).items())
 
 
 class Resource(Event):
@@ -362,3 +384,68 @@ class Health(Event):
             "frame_ms_p99": (p99 + 1) * BUCKET_SECONDS * 1000,
             "mem_mb": round(memory_bytes() / 2**20, 1),
         }
+
+
+class Ad(Event):
+    """What happened to an advertisement. Source: the official SDKs' Ad event; no REST document describes it.
+
+    Attributes:
+        reason: Why it was not shown; only of `failed_show`.
+        duration_ms: How long it was watched; only of videos.
+    """
+
+    __slots__ = ("action", "ad_type", "sdk", "placement", "reason", "duration_ms")
+    code = 11
+    category = "ads"
+    wire_fields = {
+        "ad_action": Field(rules.ad_action, required=True),
+        "ad_type": Field(rules.ad_type, required=True),
+        "ad_sdk_name": Field(Text(2**16, "SDK, Ad events", shortest=1), required=True),
+        "ad_placement": Field(rules.ad_placement, required=True),
+        "ad_fail_show_reason": Field(rules.ad_reason),
+        "ad_duration": Field(rules.ad_duration),
+    }
+    told_by = ("ad_action", "ad_type", "ad_placement")
+    variants = rules.AD_ACTIONS
+
+    def __init__(  # noqa: PLR0917 - the order in which the journal keeps them
+        self,
+        action: str,
+        ad_type: str,
+        sdk: str,
+        placement: str,
+        reason: str | None = None,
+        duration_ms: int | None = None,
+    ) -> None:
+        self.action: Final = rules.ad_action("action", action)
+        self.ad_type: Final = rules.ad_type("ad_type", ad_type)
+        self.sdk: Final = rules.ad_sdk("sdk", sdk).lower()
+        self.placement: Final = rules.ad_placement("placement", placement)
+        self.reason: Final = None if reason is None else rules.ad_reason("reason", reason)
+        self.duration_ms: Final = None if duration_ms is None else rules.ad_duration("duration_ms", duration_ms)
+
+    def wire(self) -> dict[str, Any]:
+        own: dict[str, Any] = {
+            "category": self.category,
+            "ad_action": self.action,
+            "ad_type": self.ad_type,
+            "ad_sdk_name": self.sdk,
+            "ad_placement": self.placement,
+        }
+        if self.reason is not None and self.action == "failed_show":
+            own["ad_fail_show_reason"] = self.reason
+        if self.duration_ms is not None and self.ad_type in ("video", "rewarded_video"):
+            own["ad_duration"] = self.duration_ms
+        return own
+
+
+class Troubleshooting(Event):
+    """A sign of trouble, with custom fields only. Source: GameAnalytics REST v2, Event types."""
+
+    __slots__ = ()
+    code = 12
+    category = "troubleshooting"
+    told_by = ()
+
+    def wire(self) -> dict[str, Any]:
+        return {"category": self.category}

@@ -25,7 +25,9 @@ from ga_pygame.checks import (
     Pattern,
     Text,
     exact_number,
+    exact_text,
 )
+from ga_pygame.currencies import CURRENCIES
 
 # --- the table: arguments of calls ----------------------------------------------------------------------
 
@@ -55,7 +57,10 @@ resource_currency = Pattern(
     "[A-Za-z]{1,64}", "1 to 64 letters, no digits, no underscore", "schema, Resource", allowed="[A-Za-z]"
 )
 business_currency = Pattern(
-    "[A-Z]{3}", "three upper-case letters as in ISO 4217, e.g. USD", "REST v2, Business", allowed="[A-Z]"
+    "|".join(CURRENCIES),
+    "a currency of ISO 4217 in upper case, e.g. USD; virtual currency is a resource",
+    "REST v2, Business",
+    allowed="[A-Z]",
 )
 amount_cents = Integer("REST v2, Business", words="must be a whole number of cents, 0 or more: 4.99 USD is 499")
 positive = Number("ours: an amount", positive=True)
@@ -63,7 +68,7 @@ resource_amount = Number("REST v2, Resource", positive=True, fix="; the sign on 
 number = Number("REST v2, Design")
 score = Integer("schema, Progression", least=-(2**63), words="must be a whole number", fix="; round it: int(score)")
 count = Integer("REST v2, Default annotations")
-cart_type = Text(32, "REST v2, Business (short string)", shortest=1)
+cart_type = Text(32, "REST v2, Business (short string)")
 severity = OneOf(("debug", "info", "warning", "error", "critical"), "REST v2, Error")
 message = Text(8192, "schema, Error")
 custom_dimension = Text(32, "REST v2, Custom dimensions (short string)", shortest=1)
@@ -161,6 +166,51 @@ def _foreign_fields(field: str, value: object) -> dict[str, str | int | float]:
     return dict(found)
 
 
+_RECEIPT_SOURCE = "REST v2, Business, receipt_info"
+_STORES = ("apple", "google_play")
+_MAX_RECEIPT = 2**16
+_RECEIPT = Pattern(
+    "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)", "", _RECEIPT_SOURCE, repeats=False
+)
+
+
+def receipt_info(field: str, value: object) -> dict[str, str]:
+    """Check a shop's receipt: `store` is apple or google_play, `receipt` is base64, google_play needs a `signature`.
+
+    Its words never contain the receipt, which proves a purchase of a person.
+    """
+    if not isinstance(value, Mapping):
+        raise _wrong_receipt(field, value, 'must be a mapping: {"store": "apple", "receipt": "…"}', "wrong_type")
+    found = {name: exact_text(value.get(name)) for name in ("store", "receipt", "signature") if name in value}
+    if len(found) != len(value):
+        raise _wrong_receipt(field, value, "may have store, receipt and signature only; leave out the rest")
+    for name, text in found.items():
+        if text is None or len(text) > _MAX_RECEIPT:
+            words = f"{name} must be a string of at most {_MAX_RECEIPT} characters; leave out what you do not have"
+            raise _wrong_receipt(field, value, words, "wrong_type" if text is None else "wrong_length")
+    checked = {name: text for name, text in found.items() if text is not None}
+    if checked.get("store") not in _STORES:
+        raise _wrong_receipt(
+            field, value, f"store must be one of: {', '.join(_STORES)}; leave out other stores' receipts"
+        )
+    if not _is_base64(checked.get("receipt", "")):
+        raise _wrong_receipt(field, value, "receipt must be in base64 and not empty: base64.b64encode(data).decode()")
+    signature = checked.get("signature", "")
+    if checked["store"] == "google_play" and not signature:
+        raise _wrong_receipt(field, value, "signature is required for google_play: the signature of the purchase")
+    if not signature.isascii():
+        raise _wrong_receipt(field, value, "signature must be ASCII text, as the store gives it")
+    return checked
+
+
+def _is_base64(text: str) -> bool:
+    return _RECEIPT.compile().fullmatch(text) is not None
+
+
+def _wrong_receipt(field: str, value: object, words: str, kind: str = "no_match") -> InvalidEvent:
+    return InvalidEvent(field, value, words, _RECEIPT_SOURCE, kind, private=True)
+
+
 def progression_levels(levels: tuple[object, ...]) -> tuple[str, ...]:
     """Check the one to three parts of a progression, outermost first."""
     if not 1 <= len(levels) <= 3:
@@ -182,6 +232,17 @@ def declared(field: str, value: object, names: Collection[str] | None) -> None:
         known = ", ".join(sorted(names))
         words = f"is not declared; declared are: {known}. Add it to the list or correct the name"
         raise InvalidEvent(field, value, words, "the game's own declared list", "not_in_enum")
+
+
+AD_ACTIONS = ("clicked", "show", "failed_show", "reward_received")
+AD_TYPES = ("video", "rewarded_video", "playable", "interstitial", "offer_wall", "banner")
+AD_REASONS = ("unknown", "offline", "no_fill", "internal_error", "invalid_request", "unable_to_precache")
+_ADS = "SDK, Ad events"
+ad_action, ad_type = OneOf(AD_ACTIONS, _ADS), OneOf(AD_TYPES, _ADS)
+ad_reason = OneOf(AD_REASONS, _ADS)
+ad_sdk = Text(32, _ADS, shortest=1)
+ad_placement = Text(64, _ADS, shortest=1)
+ad_duration = Integer(_ADS, words="must be a whole number of milliseconds, 0 or more", fix="; round it")
 
 
 # --- the table: the wire --------------------------------------------------------------------------------

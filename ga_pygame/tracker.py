@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from ga_pygame import active, advice, attributes, rules
 from ga_pygame.areas.consent import Consent, ConsentState
+from ga_pygame.areas.earnings import Earnings
 from ga_pygame.areas.player import Dimensions, DimensionTuple, GlobalFields
 from ga_pygame.areas.resource import ResourceArea, Wallet
 from ga_pygame.diagnostics import DEBUG, Drop, Stats, guard, guarded, request, say, setting
-from ga_pygame.events import Business, Design, Fields, FieldValue, Severity
+from ga_pygame.events import Design, Fields, FieldValue, Severity, Troubleshooting
 from ga_pygame.flushing import Flushing, FlushResult
 from ga_pygame.nodes import Node, Nodes
 from ga_pygame.not_running import NotRunning
@@ -53,6 +54,8 @@ class Tracker:
         connection_restored: It answers again. `(destination: str)`
         progression: Attempts at levels.
         resource: Virtual currency, gained and spent.
+        business: Reports a purchase; see `Earnings.business`.
+        ad: Reports what happened to an advertisement; see `Earnings.ad`.
         remote_configs: Values that the service sets.
         consent: The player's consent to being recorded.
         config: The knobs in force.
@@ -90,6 +93,8 @@ class Tracker:
         self._repeat = repeat = core.recorder.inbox.repeat
         self.progression = said.progression
         self.resource = ResourceArea(post, diagnostics, self.config.currencies, self.config.item_types, repeat)
+        earnings = Earnings(post, diagnostics, repeat, core.recorder.write_now)
+        self.business, self.ad = earnings.business, earnings.ad
         self._dimensions = Dimensions(said.dimensions, self._set_dimension, diagnostics)
         self._fields = GlobalFields(lambda fields: core.recorder.change(fields=fields), diagnostics)
         self.remote_configs = RemoteConfigs(said.configs, diagnostics)
@@ -235,32 +240,13 @@ class Tracker:
             self._post(self._diagnostics.made(Design, event_id, value=value), fields)
 
     @guard
-    def business(
-        self,
-        currency: str,
-        amount_cents: int,
-        item_type: str,
-        item_id: str,
-        *,
-        cart_type: str | None = None,
-        fields: Fields | None = None,
-    ) -> None:
-        """Report a purchase with real money.
+    def troubleshooting(self, *, fields: Fields | None = None) -> None:
+        """Report trouble to the service's support; GameAnalytics documents the category without fields of its own.
 
         Args:
-            currency: Its ISO 4217 code, e.g. `"USD"`.
-            amount_cents: The price in hundredths of the currency: 499 is 4.99.
-            item_type: The kind of item.
-            item_id: The item.
-            cart_type: The place in the game where it was bought.
-            fields: Custom fields of this event.
+            fields: Custom fields, which say what the support asked for.
         """
-        key = Business.key_of(currency, item_type, item_id, cart_type)
-        if fields is None and type(amount_cents) is int and self._repeat(key, amount_cents, Business.least):
-            self._recorder.write_now()
-        else:
-            required = (currency, amount_cents, item_type, item_id)
-            self._post(self._diagnostics.made(Business, *required, cart_type=cart_type), fields)
+        self._post(Troubleshooting(), fields)
 
     @guard
     def error(self, severity: Severity | str, message: str, *, fields: Fields | None = None) -> None:

@@ -168,6 +168,7 @@ def test_good_batch(fresh: Collector, packed: bool) -> None:
     "sent",
     [
         event("ads", ad_sdk_name="admob", ad_type="video", ad_action="show", ad_placement="end"),
+        event("troubleshooting", logon_gameplay=True, logon_googleplay=True, facebook_id="f", google_aid="g"),
         event("impression", ad_network_name="x", impression_data={"country": "DK"}),
         event("sdk_init", is_first_sdk_init=True, app_boot_time=812),
         event("health", fps_data_table=[0] * 121, memory_app_data_table=[0] * 101),
@@ -221,7 +222,19 @@ def test_what_official_clients_send_is_accepted(shared: Collector, sent: dict[st
         (event("error", severity="fatal"), "/severity", "not_in_enum"),
         (event("error", message="x" * 8193), "/message", "wrong_length"),
         (event("session_end", length=...), "/length", "missing_required_property"),
-        (event("troubleshooting"), "/category", "not_in_enum"),
+        (event("rumour"), "/category", "not_in_enum"),
+        (
+            event("ads", ad_action="seen", ad_type="banner", ad_sdk_name="x", ad_placement="y"),
+            "/ad_action",
+            "not_in_enum",
+        ),
+        (
+            event("business", event_id="a:b", amount=1, currency="USD", transaction_num=1, receipt_info={}),
+            "/receipt_info",
+            "no_match",
+        ),
+        (event(facebook_id=5), "/facebook_id", "wrong_type"),
+        (event(logon_gameplay=False), "/logon_gameplay", "not_in_enum"),
         ({**event(), "category": None}, "/category", "missing_required_property"),
         ({**event(), "category": ["design"]}, "/category", "wrong_type"),
         (17, "", "wrong_type"),

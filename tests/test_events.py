@@ -11,6 +11,7 @@ import pytest
 from ga_pygame import events
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.events import (
+    Ad,
     Business,
     Design,
     Error,
@@ -21,6 +22,7 @@ from ga_pygame.events import (
     SessionEnd,
     Severity,
     Status,
+    Troubleshooting,
     User,
     WalletChange,
 )
@@ -61,6 +63,39 @@ KINDS = [kind for kind in KIND_BY_CODE.values() if kind.__module__ == events.__n
         ),
         (Design("kill:slime"), {"category": "design", "event_id": "kill:slime"}),
         (Design("kill:slime", 0), {"category": "design", "event_id": "kill:slime", "value": 0}),
+        (
+            Business("EUR", 1, "a", "b", "", {"store": "google_play", "receipt": "QUJD", "signature": "s"}),
+            {
+                "category": "business",
+                "event_id": "a:b",
+                "amount": 1,
+                "currency": "EUR",
+                "receipt_info": {"store": "google_play", "receipt": "QUJD", "signature": "s"},
+            },
+        ),
+        (
+            Ad("failed_show", "banner", "AdMob", "menu", "no_fill", 5),
+            {
+                "category": "ads",
+                "ad_action": "failed_show",
+                "ad_type": "banner",
+                "ad_sdk_name": "admob",
+                "ad_placement": "menu",
+                "ad_fail_show_reason": "no_fill",
+            },
+        ),
+        (
+            Ad("show", "video", "admob", "menu", "no_fill", 5),
+            {
+                "category": "ads",
+                "ad_action": "show",
+                "ad_type": "video",
+                "ad_sdk_name": "admob",
+                "ad_placement": "menu",
+                "ad_duration": 5,
+            },
+        ),
+        (Troubleshooting(), {"category": "troubleshooting"}),
         (Error(Severity.WARNING, ""), {"category": "error", "severity": "warning", "message": ""}),
     ],
 )
@@ -98,7 +133,13 @@ def test_wallet_change_says_what_its_flow_says() -> None:
         lambda: Business("USD", True, "a", "b"),
         lambda: Business("USD", 1, "a:x", "b"),
         lambda: Business("USD", 1, "a", ""),
-        lambda: Business("USD", 1, "a", "b", ""),
+        lambda: Business("ABC", 1, "a", "b"),
+        lambda: Business("USD", 1, "a", "b", None, {"store": "steam", "receipt": "QUJD"}),
+        lambda: Business("USD", 1, "a", "b", None, {"store": "apple", "receipt": "no base64"}),
+        lambda: Business("USD", 1, "a", "b", None, {"store": "google_play", "receipt": "QUJD"}),
+        lambda: Business("USD", 1, "a", "b", None, {"store": "apple", "receipt": "QUJD", "price": "1"}),
+        lambda: Ad("seen", "banner", "admob", "menu"),
+        lambda: Ad("show", "banner", "admob", ""),
         lambda: Business("USD", 1, "a", "b", "x" * 33),
         lambda: Resource(Flow.SOURCE, "my_gold", 1, "a", "b"),
         lambda: Resource(Flow.SOURCE, "gold", 0, "a", "b"),

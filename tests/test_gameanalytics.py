@@ -255,6 +255,17 @@ def test_the_clock_offset_is_learned_and_applied() -> None:
     assert [event["client_ts"] for event in events] == [1_700_000_100, 1_699_999_997, 1_700_000_000]
 
 
+def test_a_clock_offset_beyond_a_year_is_not_applied_and_said() -> None:
+    """A server with a wrong clock must not move the player's events into another decade."""
+    rig = Rig()
+    rig.ask()
+    assert rig.welcome(201, {"server_ts": 1_700_000_000 + 366 * 86_400}) is Standing.READY
+    assert rig.clock.server_offset is None
+    assert "366 days, more than a year: not applied" in rig.warnings[f"{rig.service.name}:clock"]
+    rig.welcome(201, {"server_ts": 1_700_000_000 + 364 * 86_400})
+    assert rig.clock.server_offset == 364 * 86_400
+
+
 @pytest.mark.parametrize("server_ts", [None, 0, -5, "1700000000", True, float("nan"), float("inf"), 10**400, 1e300, []])
 def test_a_server_time_that_is_none_is_not_taken(server_ts: object) -> None:
     """The answer counts all the same."""

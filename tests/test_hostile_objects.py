@@ -101,6 +101,9 @@ def _with_attempt(tracker: Tracker, a: Any, b: Any, f: Any) -> None:
 CALLS: dict[str, Callable[..., object]] = {
     "design": lambda t, a, b, f: t.design(a, b, fields=f),
     "business": lambda t, a, b, c, d, e, f: t.business(a, b, c, d, cart_type=e, fields=f),
+    "business with a receipt": lambda t, a, b: t.business("USD", 1, "a", "b", receipt={"store": a, "receipt": b}),
+    "troubleshooting": lambda t, f: t.troubleshooting(fields=f),
+    "ad": lambda t, a, b, c, d, f: t.ad("show", a, b, c, duration_ms=d, fields=f),
     "business of a good kind": lambda t, a, f: t.business("USD", 1, "a", "b", cart_type=a, fields=f),
     "error": lambda t, a, b, f: t.error(a, b, fields=f),
     "error with a message": lambda t, a, f: t.error("error", a, fields=f),

@@ -20,6 +20,7 @@ from ga_pygame.checks import Integer, InvalidEvent
 from ga_pygame.collector.page.rows import row_of_event
 from ga_pygame.collector.storage.queries import Arrival
 from ga_pygame.events import (
+    Ad,
     Business,
     Design,
     Error,
@@ -30,6 +31,7 @@ from ga_pygame.events import (
     SessionEnd,
     Severity,
     Status,
+    Troubleshooting,
     User,
     WalletChange,
 )
@@ -166,6 +168,8 @@ EXAMPLES: list[Event] = [
     Design("kill:slime", 3),
     Error(Severity.WARNING, "hm"),
     Health(1.0, (0, 60)),
+    Ad("show", "banner", "admob", "menu"),
+    Troubleshooting(),
 ]
 """One event of each kind."""
 
@@ -249,7 +253,9 @@ def test_a_code_stands_for_one_kind(probe: type[Event]) -> None:
 def test_the_codes_in_the_journal_never_change() -> None:
     """A later version reads what this one left."""
     codes = {2: User, 3: SessionEnd, 4: Business, 5: Resource, 6: WalletChange, 7: Progression, 8: Design, 9: Error}
-    assert dict(KIND_BY_CODE) == {**codes, 10: Health}, "add a new kind to `codes`; never change the code of another"
+    assert dict(KIND_BY_CODE) == {**codes, 10: Health, 11: Ad, 12: Troubleshooting}, (
+        "add a new kind to `codes`; never change the code of another"
+    )
 
 
 def test_every_kind_is_in_the_docs() -> None:

@@ -17,6 +17,7 @@ import pytest
 import ga_pygame
 from ga_pygame import Config, Response, Signal, Tracker
 from ga_pygame.areas.consent import Consent
+from ga_pygame.areas.earnings import Earnings
 from ga_pygame.areas.player import Dimensions, GlobalFields
 from ga_pygame.areas.progression import Attempt, ProgressionArea
 from ga_pygame.areas.resource import ResourceArea, Wallet
@@ -44,9 +45,10 @@ PUBLIC = [
     "current",
 ]
 TRACKER = """
-    attach batch_delivered business close config connection_lost connection_restored consent design dimensions error
+    ad attach batch_delivered business close config connection_lost connection_restored consent design dimensions error
     event_dropped event_rejected exception external_user_id fields flush process progression remote_configs
-    remote_configs_updated resource session_ended session_id session_started start stats tick user_id wallet
+    remote_configs_updated resource session_ended session_id session_started start stats tick
+    troubleshooting user_id wallet
 """.split()
 AREAS: dict[type, set[str]] = {
     ProgressionArea: {"start", "complete", "fail", "attempt", "current"},
@@ -185,7 +187,14 @@ def test_signals_are_named_in_the_past_tense(tmp_path: Path) -> None:
 
 def test_events_return_none_and_requests_a_response() -> None:
     """Fire and forget, or something to wait for."""
-    for method in (Tracker.design, Tracker.business, Tracker.error, Tracker.exception):
+    for method in (
+        Tracker.design,
+        Tracker.troubleshooting,
+        Earnings.business,
+        Earnings.ad,
+        Tracker.error,
+        Tracker.exception,
+    ):
         assert typing.get_type_hints(method, localns=vars(ga_pygame.events)).get("return") is type(None)
     assert inspect.signature(Tracker.flush).return_annotation.startswith("Response")
     assert Response.__doc__

@@ -39,7 +39,7 @@ from urllib.parse import urlencode
 
 from ga_pygame import device, remote_configs, rules, untrusted
 from ga_pygame.addresses import address
-from ga_pygame.clock import yield_gil
+from ga_pygame.clock import Clock, yield_gil
 from ga_pygame.config import SANDBOX_GAME_KEY, check_keys
 from ga_pygame.diagnostics import Drop
 from ga_pygame.kept import REMOTE_CONFIGS
@@ -50,6 +50,8 @@ GAMEANALYTICS_SANDBOX_URL = "https://sandbox-api.gameanalytics.com"
 _JSON_PIECE = 64
 """Records that are encoded at a time."""
 MAX_REJECTION_LENGTH = 1000
+MAX_CLOCK_OFFSET = 365 * 86_400
+"""Seconds; a clock that is further off is not corrected. Source: ours; REST v2 says "within some limit"."""
 """Characters kept of the service's reasons for a rejected event."""
 MIN_TOO_LARGE_BYTES = 4096
 """A smaller event is never too large. A 413 for it that is not marked as GameAnalytics' does not count."""
@@ -158,7 +160,7 @@ class GameAnalytics(Destination):
         server_ts = untrusted.server_time(answer.get("server_ts"))
         if server_ts is not None:
             now = host.clock.wall(host.clock.monotonic())
-            host.clock.server_offset = round(server_ts - now)
+            self._correct(host.clock, round(server_ts - now))
         if is_new and not self._legacy:
             self._configs = remote_configs.sound(
                 {**answer, "user_id": self._asked.user_id if self._asked else ""},
@@ -166,6 +168,15 @@ class GameAnalytics(Destination):
             )
             host.remember(REMOTE_CONFIGS, json.dumps(self._configs))
         host.publish_configs(self._configs)
+
+    def _correct(self, clock: Clock, offset: int) -> None:
+        """Apply the clock offset, unless it is beyond the limit that the REST document asks for without a number."""
+        if abs(offset) <= MAX_CLOCK_OFFSET:
+            clock.server_offset = offset
+            return
+        days = abs(offset) // 86_400
+        words = "server_ts differs from this machine's clock by {} days, more than a year: not applied; set the clock"
+        self._warn("clock", f"{self._endpoint}, {words.format(days)}, or the server's")
 
     # --- events -----------------------------------------------------------------------------------------
 
