@@ -66,8 +66,7 @@ class SessionEnd(Event):
 
     Attributes:
         length: Whole seconds for which the player was focused on the game.
-        reason: `quit`, `pause`, `crash`, `closed` or `lost` (found at the next launch); not sent to GameAnalytics,
-            which has no field for it.
+        reason: `quit`, `pause`, `crash`, `closed` or `lost` (found at the next launch); GameAnalytics has no field.
     """
 
     __slots__ = ("length", "reason")

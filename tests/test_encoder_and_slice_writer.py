@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from ga_pygame import categories, rules
+from ga_pygame.currencies import CURRENCIES
 from ga_pygame.delivery.encoder import Encoder, encode
 from ga_pygame.delivery.outbox.contract import Transaction
 from ga_pygame.delivery.outbox.memory import MemoryOutbox
@@ -422,7 +423,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(Design, st.lists(PART, min_size=1, max_size=5).map(":".join), st.none() | NUMBER),
     st.builds(
         Business,
-        st.text(st.sampled_from("ABCXYZ"), min_size=3, max_size=3),
+        st.sampled_from(CURRENCIES),
         st.integers(0, 2**60),
         PART,
         PART,

@@ -22,6 +22,7 @@ from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.recovery import replay
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import (
+    Ad,
     Business,
     Design,
     Error,
@@ -32,6 +33,7 @@ from ga_pygame.events import (
     SessionEnd,
     Severity,
     Status,
+    Troubleshooting,
     User,
     WalletChange,
 )
@@ -61,6 +63,9 @@ EVENTS: list[Event] = [
     Design("kill:slime", 3),
     Design("plain"),
     Business("USD", 499, "pack", "gold", "shop"),
+    Business("EUR", 99, "pack", "gems", None, {"store": "google_play", "receipt": "QUJD", "signature": "x="}),
+    Ad("failed_show", "video", "AdMob", "after level", "no_fill"),
+    Troubleshooting(),
     Resource(Flow.SINK, "gold", 2.5, "shop", "hat"),
     WalletChange(Resource(Flow.SOURCE, "gold", 1, "pickup", "coin")),
     Progression(Status.COMPLETE, ("a", "b"), 7),
