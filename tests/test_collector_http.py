@@ -191,6 +191,7 @@ def test_good_batch(fresh: Collector, packed: bool) -> None:
         event(custom_fields={"seed": 10**25, "name": "ü"}),
     ],
 )
+@pytest.mark.requirement("002:category-troubleshooting")
 def test_what_official_clients_send_is_accepted(shared: Collector, sent: dict[str, Any]) -> None:
     """Fields, categories and ids that official SDKs really send pass, although no document lists them."""
     reply = shared.send(sent)

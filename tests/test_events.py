@@ -109,6 +109,7 @@ KINDS = [kind for kind in KIND_BY_CODE.values() if kind.__module__ == events.__n
     "002:error-message",
     "002:business-cart_type",
 )
+@pytest.mark.requirement("002:business-receipt")
 def test_wire(event: Event, wire: dict[str, Any]) -> None:
     """The fields, the sign of a sink, score only at the end of an attempt, absent values left out and zeros kept."""
     assert event.wire() == wire
@@ -160,6 +161,7 @@ def test_wallet_change_says_what_its_flow_says() -> None:
         lambda: Error(Severity.ERROR, None),  # type: ignore[arg-type]
     ],
 )
+@pytest.mark.requirement("002:business-currency-known", "002:business-receipt-stores")
 def test_an_invalid_event_cannot_be_made(make: Any) -> None:
     """Each argument is checked where the event is made, long before the wire."""
     with pytest.raises(InvalidEvent):

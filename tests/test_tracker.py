@@ -469,19 +469,22 @@ def test_a_wrong_call_of_design_is_counted_as_invalid(
         tracker.close()
 
 
+@pytest.mark.requirement("002:business-receipt-left-out")
 def test_a_wrong_part_is_left_out_of_any_event(world: World) -> None:
     """The purchase, the flow and the error are what counts; each part is counted, and said with its line."""
     tracker = world.start(strict=False)
     bad: Any = {"ok": 1, "a b": 2, "none": None}
-    tracker.business("USD", 499, "pack", "gold", cart_type="x" * 33, fields=bad)
+    tracker.business(
+        "USD", 499, "pack", "gold", cart_type="x" * 33, receipt={"store": "steam", "receipt": "QQ=="}, fields=bad
+    )
     tracker.design("value", [], fields=5)  # type: ignore[arg-type]  # wrong on purpose
     tracker.resource.source("gold", 5, "pickup", "coin", fields={str(number): 1 for number in range(60)})
     tracker.wallet("gold").spend(2, "boost", "x", fields=bad)
     tracker.exception(ValueError("x"), severity="fatal", fields=bad)
     tracker.close()
-    assert tracker.stats.dropped == {"part": 8}
+    assert tracker.stats.dropped == {"part": 9}
     _, business, design, resource, wallet, error, _ = world.sent
-    assert "cart_type" not in business
+    assert not {"cart_type", "receipt_info"} & set(business)
     assert business["custom_fields"] == wallet["custom_fields"] == error["custom_fields"] == {"ok": 1}
     assert not {"value", "custom_fields"} & set(design)
     assert len(resource["custom_fields"]) == 50
