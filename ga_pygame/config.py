@@ -38,8 +38,10 @@ SANDBOX_GAME_KEY = "5c6bcb5402204249437fb5a7a80a4959"
 SANDBOX_SECRET_KEY = "16813a12f718bc5c620f56944e1abc3ea13ccbac"  # noqa: S105 - published for everyone
 """GameAnalytics' published sandbox pair. Source: REST v2, Sandbox keys."""
 
-OTHER_VARIABLES = frozenset({"GA_PYGAME_BENCH", "GA_PYGAME_GAMES"})
+OTHER_VARIABLES = frozenset({"GA_PYGAME_AB_VARIANT", "GA_PYGAME_BENCH", "GA_PYGAME_GAMES"})
 """Environment variables of this package that are not knobs of a tracker."""
+_OTHER_PREFIX = "GA_PYGAME_CONFIG_"
+"""What those begin with that set a remote config; see `remote_configs.overrides_of`."""
 
 _UPLOAD_SECONDS = 20.0
 _UPLOAD_SECONDS_TO_COLLECTOR = 1.0
@@ -314,7 +316,11 @@ def _warn_of_unknown(
     """Report once which `GA_PYGAME_*` variables are unknown: most are misspelt."""
     variables = {one.metadata["env"]: one.name for one in known.values() if one.metadata["env"]}
     ours = OTHER_VARIABLES | variables.keys()
-    unknown = sorted(name for name in environment if name.upper().startswith("GA_PYGAME_") and name not in ours)
+    unknown = sorted(
+        name
+        for name in environment
+        if name.upper().startswith("GA_PYGAME_") and name not in ours and not name.upper().startswith(_OTHER_PREFIX)
+    )
     if not unknown:
         return
     import difflib  # noqa: PLC0415 - 1 ms, for a wrong variable only

@@ -19,7 +19,7 @@ from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.crashes import ErrorReports
 from ga_pygame.recording.recorder import Recorder
 from ga_pygame.records import AS_KEPT, Context
-from ga_pygame.remote_configs import ConfigsInForce
+from ga_pygame.remote_configs import ConfigsInForce, Overrides, overrides_of
 from ga_pygame.signals import Mailbox
 
 if TYPE_CHECKING:
@@ -156,13 +156,23 @@ class Said(NamedTuple):
     errors: ErrorReports
 
 
+def _overrides() -> Overrides:
+    """Return the remote configs that a developer's environment sets; a game that was built for players takes none."""
+    found = overrides_of(os.environ)
+    if found == Overrides():
+        return found
+    from ga_pygame import program  # noqa: PLC0415 - only with overrides
+
+    return Overrides() if program.is_built() else found
+
+
 def said_to(core: Core) -> Said:
     """Make the state behind the areas of a new tracker."""
     config, diagnostics, recorder = core.config, core.diagnostics, core.recorder
     return Said(
         ConsentAnswer(is_required=config.consent == rules.ASK),
         ChosenDimensions(config.dimension_values),
-        ConfigsInForce(diagnostics.warn_once),
+        ConfigsInForce(diagnostics.warn_once, _overrides()),
         ProgressionArea(recorder.post, diagnostics, recorder.inbox.repeat),
         ErrorReports(recorder.post, diagnostics),
     )

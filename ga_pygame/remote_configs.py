@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ga_pygame import attributes, untrusted
 from ga_pygame.checks import exact_number, exact_text
@@ -46,6 +46,38 @@ _HASH = re.compile(f"[0-9A-Za-z]{{1,{MAX_HASH_LENGTH}}}")
 T = TypeVar("T", bool, int, float, str, list, dict)  # type: ignore[type-arg]  # JSON's own types
 
 
+OVERRIDE_PREFIX = "GA_PYGAME_CONFIG_"
+"""What the environment variables that set a config begin with; the rest is its key, in any case."""
+FORCED_VARIANT = "GA_PYGAME_AB_VARIANT"
+"""The environment variable that sets the player's group in the A/B test."""
+
+
+class Overrides(NamedTuple):
+    """What a developer's environment sets in the place of the service.
+
+    Attributes:
+        values: Texts by the key in lower case, since Windows knows only one case of a variable's name.
+        ab_variant_id: The group; "" leaves it to the service.
+    """
+
+    values: Mapping[str, str] = MappingProxyType({})
+    ab_variant_id: str = ""
+
+
+_NO_OVERRIDES = Overrides()
+
+
+def overrides_of(environment: Mapping[str, str]) -> Overrides:
+    """Read the overrides of a developer's environment; a key or value that no service could send is left out."""
+    found = {
+        name[len(OVERRIDE_PREFIX) :].lower(): text
+        for name, text in environment.items()
+        if name.upper().startswith(OVERRIDE_PREFIX)
+    }
+    values = {key: text for key, text in found.items() if not _refusal({"key": key, "value": text})}
+    return Overrides(dict(list(values.items())[:MAX_CONFIGS]), _ab_id(environment.get(FORCED_VARIANT)))
+
+
 class ConfigsInForce:
     """The remote configs in force, and the player's A/B group. Game thread only.
 
@@ -53,16 +85,24 @@ class ConfigsInForce:
         values: By key, as the service sent them. Events carry these objects, so the game gets only copies of them.
         ab_id: The A/B test that the player is in, "" for none.
         ab_variant_id: The player's group in it.
+        is_ready: Whether the service has answered in this launch.
 
     Args:
         warn_once: Reports refused configs. Arguments: cause, message.
+        overrides: What a developer sets in the place of the service.
     """
 
-    def __init__(self, warn_once: Callable[[str, str], None]) -> None:
+    def __init__(self, warn_once: Callable[[str, str], None], overrides: Overrides = _NO_OVERRIDES) -> None:
         self._warn_once = warn_once
-        self.values: Mapping[str, Any] = {}
+        self._overrides = overrides
+        self.values: Mapping[str, Any] = self._overridden({})
         self.ab_id = ""
-        self.ab_variant_id = ""
+        self.ab_variant_id = overrides.ab_variant_id
+        self.is_ready = False
+        self._told: tuple[Mapping[str, Any], str, str] = ({}, "", "")  # what `update` said last
+        if overrides != _NO_OVERRIDES:
+            names = ", ".join([*overrides.values, *filter(None, [overrides.ab_variant_id and "the A/B group"])])
+            warn_once("configs:overrides", f"remote configs: set by environment variables, not by the service: {names}")
 
     def update(self, answer: Mapping[str, Any], now: float) -> bool:
         """Apply an answer to init; return whether anything changed.
@@ -72,12 +112,19 @@ class ConfigsInForce:
             now: Seconds since 1970 by the server's clock.
         """
         found = sound(answer, lambda why: self._warn_once("configs", f"remote configs: {why}"))
-        values = {config["key"]: config["value"] for config in found["configs"] if _is_in_force(config, now)}
-        before = (self.values, self.ab_id, self.ab_variant_id)
+        sent = {config["key"]: config["value"] for config in found["configs"] if _is_in_force(config, now)}
+        values = self._overridden(sent)
         self.values = _copied(values)  # the answer may be an object that the destination still changes
         self.ab_id = found["ab_id"]
-        self.ab_variant_id = found["ab_variant_id"]
-        return before != (self.values, self.ab_id, self.ab_variant_id)
+        self.ab_variant_id = self._overrides.ab_variant_id or found["ab_variant_id"]
+        before, self._told = self._told, (self.values, self.ab_id, self.ab_variant_id)
+        return before != self._told
+
+    def _overridden(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values with the developer's own, under the service's spelling of their keys."""
+        left = dict(self._overrides.values)
+        values = {key: left.pop(key.lower(), value) for key, value in sent.items()}
+        return {**values, **left}
 
     def annotations(self) -> dict[str, Any]:
         """Return the fields that events carry. Source: GameAnalytics SDKs."""
@@ -121,6 +168,32 @@ class RemoteConfigs:
         """The player's group in it."""
         return self._found.ab_variant_id
 
+    @property
+    def ready(self) -> bool:
+        """Whether the service has answered in this launch; before, the values of an earlier launch are in force."""
+        return self._found.is_ready
+
+    @guarded("the default is used", lambda _self, _key=None, default=None, *_more, **_named: default)
+    def json(self, key: str, default: Any = None) -> Any:
+        """Return a config's value decoded from JSON: a list, an object, a number, …; a copy.
+
+        Returns the default if there is no such config or its value is not JSON; the latter is logged once.
+
+        Args:
+            key: The config's name.
+            default: Of any type.
+        """
+        name = self._name(key)
+        value = None if name is None else self._value(name)
+        if value is None or not isinstance(value, str):
+            return default if value is None else _copied(value)
+        try:
+            return _copied(json.loads(value))
+        except (ValueError, RecursionError):
+            words = f"remote config {name!r} is no JSON; its default is used"
+            self._diagnostics.warn_once(f"config:{name}", words)
+            return default
+
     @guarded("the default is used", lambda _self, _key=None, default=None, *_more, **_named: default)
     def get(self, key: str, default: T) -> T:
         """Return a config's value in the type of the default.
@@ -132,12 +205,8 @@ class RemoteConfigs:
             key: The config's name.
             default: Also gives the type: bool, int, float, str, or a list or dict for JSON.
         """
-        name = exact_text(key)
-        if name is None:
-            words = f"the key of a remote config must be a string, not a {type_name(key)}; the default is used"
-            self._diagnostics.warn_once("config key", words)
-            return default
-        value = self._found.values.get(name)
+        name = self._name(key)
+        value = None if name is None else self._value(name)
         if value is None:
             return default
         try:
@@ -148,6 +217,19 @@ class RemoteConfigs:
             self._diagnostics.warn_once(f"config:{name}", words)
             return default
         return converted
+
+    def _name(self, key: object) -> str | None:
+        """Return a key as text; `None`, with a message, if it is none."""
+        name = exact_text(key)
+        if name is None:
+            words = f"the key of a remote config must be a string, not a {type_name(key)}; the default is used"
+            self._diagnostics.warn_once("config key", words)
+        return name
+
+    def _value(self, name: str) -> Any:
+        """Return a value by its key, or by the key in lower case, as an override may have it."""
+        values = self._found.values
+        return values[name] if name in values else values.get(name.lower())
 
 
 def sound(answer: object, refused: Callable[[str], None] = lambda _why: None) -> dict[str, Any]:

@@ -208,7 +208,9 @@ class Running:
         core, said = self._core, self._said
         if self._forgetting is not None:
             self._forgetting.revoke_forgetting()
-        self.delivery = delivery = Delivery(core, self._session, self._watch, self._take_configs, self._frames.hitches)
+        self.delivery = delivery = Delivery(
+            core, self._session, self._watch, self._take_new_configs, self._frames.hitches
+        )
         before = kept.beginning(delivery.kept)
         loaded = said.dimensions.load(before.dimensions)
         if said.consent.state is ConsentState.GRANTED:
@@ -225,6 +227,10 @@ class Running:
         """Keep a custom dimension (1 to 3) for the next launch."""
         if self.delivery is not None:
             self.delivery.remember(kept.DIMENSIONS[number - 1], value)
+
+    def _take_new_configs(self, answer: Mapping[str, Any]) -> None:
+        self._said.configs.is_ready = True
+        self._take_configs(answer)
 
     def _take_configs(self, answer: Mapping[str, Any]) -> None:
         clock, configs = self._core.clock, self._said.configs

@@ -173,7 +173,8 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": ANY,
     "tracker": ANY,
     "running": ANY,
-    "parts": VOCABULARY | {"announcer", "areas", "dynamic_ids", "engine", "recording", "delivery", "delivery/outbox"},
+    "parts": VOCABULARY
+    | {"program", "announcer", "areas", "dynamic_ids", "engine", "recording", "delivery", "delivery/outbox"},
     "wiring": ANY,
 }
 

@@ -57,7 +57,7 @@ AREAS: dict[type, set[str]] = {
     Wallet: {"earn", "spend"},
     Dimensions: {"values"},
     Consent: {"ask", "grant", "deny", "state"},
-    RemoteConfigs: {"get", "values", "ab_id", "ab_variant_id"},
+    RemoteConfigs: {"get", "json", "ready", "values", "ab_id", "ab_variant_id"},
 }
 DOCUMENTED = [
     *(getattr(ga_pygame, name) for name in PUBLIC if name != "__version__"),

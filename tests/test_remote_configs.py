@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ga_pygame import remote_configs
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.remote_configs import ConfigsInForce, RemoteConfigs, sound
+from ga_pygame.remote_configs import ConfigsInForce, Overrides, RemoteConfigs, overrides_of, sound
 
 NOW = 1_700_000_000.0
 
@@ -31,6 +31,58 @@ def configs(*found: dict[str, Any], **more: Any) -> RemoteConfigs:
 
 def values(**found: Any) -> RemoteConfigs:
     return configs(*({"key": key, "value": value} for key, value in found.items()))
+
+
+def test_a_developer_sets_what_the_service_would() -> None:
+    """By environment variables, in any case of the key; the service's other values stay."""
+    said: list[str] = []
+    environment = {
+        "GA_PYGAME_CONFIG_gravity": "40",
+        "GA_PYGAME_CONFIG_SPEED": "3",
+        "GA_PYGAME_CONFIG_": "no key",
+        f"GA_PYGAME_CONFIG_{'x' * 17}": "too long",
+        "GA_PYGAME_CONFIG_big": "x" * 2001,
+        "GA_PYGAME_AB_VARIANT": "b",
+        "GA_PYGAME_BUILD": "1",
+    }
+    found = ConfigsInForce(lambda _cause, message: said.append(message), overrides_of(environment))
+    game = RemoteConfigs(found, Diagnostics())
+    assert (game.get("gravity", 80.0), game.get("Speed", 1), game.ab_variant_id) == (40.0, 3, "b")
+    assert found.update({}, NOW)  # so that events carry them, also if no service answers
+    assert not found.update({}, NOW)
+    sent = [{"key": key, "value": value} for key, value in {"gravity": "9", "Speed": "1", "lives": "5"}.items()]
+    found.update({"configs": sent, "ab_id": "t", "ab_variant_id": "a"}, NOW)
+    assert dict(game.values) == {"gravity": "40", "Speed": "3", "lives": "5"}
+    assert (game.ab_id, game.ab_variant_id) == ("t", "b")
+    assert found.annotations()["configurations"]["Speed"] == "3"
+    assert said == ["remote configs: set by environment variables, not by the service: gravity, speed, the A/B group"]
+    assert overrides_of({"HOME": "/"}) == Overrides()
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ('{"a": [1, 2]}', {"a": [1, 2]}),
+        ("[]", []),
+        ("7.5", 7.5),
+        ('"text"', "text"),
+        ([1, {"b": None}], [1, {"b": None}]),
+        (3, 3),
+        ("no json", "default"),
+        ("[" * 1500, "default"),
+    ],
+)
+def test_a_value_as_json(value: object, found: object, caplog: pytest.LogCaptureFixture) -> None:
+    """Decoded, as a copy; the default and one line in the log if it is none."""
+    game = values(key=value)
+    assert game.json("key", "default") == found
+    assert game.json("other", 5) == 5
+    assert game.json(7, "default") == "default"  # type: ignore[arg-type]  # wrong on purpose
+    assert ("remote config 'key' is no JSON" in caplog.text) is (found == "default")
+    changed = game.json("key")
+    if isinstance(changed, list):
+        changed.append(1)
+        assert game.json("key") == found
 
 
 @pytest.mark.parametrize(

@@ -938,7 +938,9 @@ def test_remote_configs_come_with_init_and_are_kept(world: World) -> None:
     updates: list[float] = []
     tracker.remote_configs_updated.connect(lambda: updates.append(tracker.remote_configs.get("gravity", 80.0)))
     assert tracker.remote_configs.get("gravity", 80.0) == 80.0
+    assert not tracker.remote_configs.ready
     world.play(tracker)
+    assert tracker.remote_configs.ready
     tracker.design("a")
     tracker.close()
     assert updates == [9.5]
@@ -947,6 +949,25 @@ def test_remote_configs_come_with_init_and_are_kept(world: World) -> None:
     world.init = Reply(None, error="no route")
     again = world.start()
     assert again.remote_configs.get("gravity", 80.0) == 9.5
+    assert not again.remote_configs.ready
+
+
+@pytest.mark.parametrize("is_built", [False, True])
+def test_a_built_game_takes_no_configs_of_the_environment(
+    world: World, monkeypatch: pytest.MonkeyPatch, is_built: bool
+) -> None:
+    """A developer tries values; players cannot set any."""
+    monkeypatch.setenv("GA_PYGAME_CONFIG_gravity", "40")
+    monkeypatch.setattr("ga_pygame.program.is_built", lambda: is_built)
+    world.init = Reply(None, error="no route")
+    tracker = world.start(strict=False)
+    assert tracker.remote_configs.get("gravity", 80.0) == (80.0 if is_built else 40.0)
+    tracker.design("a")
+    tracker.close()
+    world.init = Reply(201, {}, b'{"server_ts": 1700000000}')
+    later = world.start(strict=False)
+    world.play(later, 30)
+    assert [event.get("configurations") for event in world.sent[:2]] == [None if is_built else {"gravity": "40"}] * 2
 
 
 @pytest.mark.requirement("002:trim")
