@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from ga_pygame.areas.consent_screen import ConsentWords
     from ga_pygame.config import Config
     from ga_pygame.log_handler import LoggingHandler
+    from ga_pygame.tuning import tunable
 else:
     _LATER = {
         "Config": "ga_pygame.config",
         "ConsentWords": "ga_pygame.areas.consent_screen",
         "LoggingHandler": "ga_pygame.log_handler",
+        "tunable": "ga_pygame.tuning",
     }
 
     def __getattr__(name: str) -> object:
@@ -53,4 +55,5 @@ __all__ = [
     "Tracker",
     "__version__",
     "current",
+    "tunable",
 ]

@@ -43,6 +43,7 @@ MAX_HASH_LENGTH = 64
 _MAX_REFUSALS = 1000
 _HASH = re.compile(f"[0-9A-Za-z]{{1,{MAX_HASH_LENGTH}}}")
 
+D = TypeVar("D")
 T = TypeVar("T", bool, int, float, str, list, dict)  # type: ignore[type-arg]  # JSON's own types
 
 
@@ -86,6 +87,7 @@ class ConfigsInForce:
         ab_id: The A/B test that the player is in, "" for none.
         ab_variant_id: The player's group in it.
         is_ready: Whether the service has answered in this launch.
+        followers: Called after each change.
 
     Args:
         warn_once: Reports refused configs. Arguments: cause, message.
@@ -99,6 +101,7 @@ class ConfigsInForce:
         self.ab_id = ""
         self.ab_variant_id = overrides.ab_variant_id
         self.is_ready = False
+        self.followers: list[Callable[[], None]] = []
         self._told: tuple[Mapping[str, Any], str, str] = ({}, "", "")  # what `update` said last
         if overrides != _NO_OVERRIDES:
             names = ", ".join([*overrides.values, *filter(None, [overrides.ab_variant_id and "the A/B group"])])
@@ -118,6 +121,9 @@ class ConfigsInForce:
         self.ab_id = found["ab_id"]
         self.ab_variant_id = self._overrides.ab_variant_id or found["ab_variant_id"]
         before, self._told = self._told, (self.values, self.ab_id, self.ab_variant_id)
+        if before != self._told:
+            for follow in self.followers:
+                follow()
         return before != self._told
 
     def _overridden(self, sent: Mapping[str, Any]) -> dict[str, Any]:
@@ -218,6 +224,22 @@ class RemoteConfigs:
             return default
         return converted
 
+    @guarded("not bound: the defaults stay", lambda _self, kind=None, *_more, **_named: _unbound(kind))
+    def bind(self, kind: type[D]) -> D:
+        """Return an object of a dataclass whose fields follow the remote configs of their names, also later ones.
+
+        A value of another type than the field's default, or out of its bounds, gives the default, and is logged once.
+
+        Args:
+            kind: A dataclass whose fields all have defaults; `ga_pygame.tunable(80.0, least=0, most=200)` adds bounds.
+        """
+        from ga_pygame.tuning import Binding  # noqa: PLC0415 - imports dataclasses, for games that bind
+
+        binding = Binding(kind, self.get, self._diagnostics.warn_once)
+        self._found.followers.append(binding.follow)
+        bound: D = binding.bound
+        return bound
+
     def _name(self, key: object) -> str | None:
         """Return a key as text; `None`, with a message, if it is none."""
         name = exact_text(key)
@@ -230,6 +252,15 @@ class RemoteConfigs:
         """Return a value by its key, or by the key in lower case, as an override may have it."""
         values = self._found.values
         return values[name] if name in values else values.get(name.lower())
+
+
+def _unbound(kind: Any) -> Any:
+    """Return an object of a class that cannot be bound, if it can be made, so that the game goes on."""
+    try:
+        return kind()
+    except Exception as failure:  # noqa: BLE001 - a class of the game
+        pass_on(failure)
+        return None
 
 
 def sound(answer: object, refused: Callable[[str], None] = lambda _why: None) -> dict[str, Any]:

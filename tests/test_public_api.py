@@ -43,6 +43,7 @@ PUBLIC = [
     "Tracker",
     "__version__",
     "current",
+    "tunable",
 ]
 TRACKER = """
     ad attach batch_delivered business close config connection_lost connection_restored consent design dimensions error
@@ -57,7 +58,7 @@ AREAS: dict[type, set[str]] = {
     Wallet: {"earn", "spend"},
     Dimensions: {"values"},
     Consent: {"ask", "grant", "deny", "state"},
-    RemoteConfigs: {"get", "json", "ready", "values", "ab_id", "ab_variant_id"},
+    RemoteConfigs: {"bind", "get", "json", "ready", "values", "ab_id", "ab_variant_id"},
 }
 DOCUMENTED = [
     *(getattr(ga_pygame, name) for name in PUBLIC if name != "__version__"),

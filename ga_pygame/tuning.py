@@ -1,0 +1,81 @@
+"""Binds the fields of a dataclass to remote configs: defaults, types and ranges of a game's values in one place."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from ga_pygame.checks import InvalidEvent
+
+_TYPES = (bool, int, float, str, list, dict)
+
+
+def tunable(default: Any, *, least: float | None = None, most: float | None = None) -> Any:
+    """Make a field of a dataclass for `remote_configs.bind`, with bounds.
+
+    Args:
+        default: The value without a remote config, of its type; a list or dict is copied for each object.
+        least: The lowest number.
+        most: The highest number.
+    """
+    bounds = {name: bound for name, bound in (("least", least), ("most", most)) if bound is not None}
+    if isinstance(default, list | dict):
+        return dataclasses.field(default_factory=lambda: type(default)(default), metadata=bounds)
+    return dataclasses.field(default=default, metadata=bounds)
+
+
+class Binding:
+    """An object whose fields follow the remote configs. Game thread only.
+
+    Args:
+        kind: A dataclass whose fields all have defaults: bool, int, float, str, list or dict.
+        get: Returns a config's value in the type of a default.
+        warn_once: Reports values that are out of bounds. Arguments: cause, message.
+
+    Raises:
+        InvalidEvent: It is no such class.
+
+    Attributes:
+        bound: The object.
+    """
+
+    def __init__(self, kind: Any, get: Callable[[str, Any], Any], warn_once: Callable[[str, str], None]) -> None:
+        if not isinstance(kind, type) or not dataclasses.is_dataclass(kind):
+            raise InvalidEvent("kind", kind, "must be a dataclass: @dataclass above the class", "ours", "wrong_type")
+        try:
+            self.bound: Any = kind()
+            self._defaults = kind()
+        except TypeError as error:
+            raise InvalidEvent(
+                "kind", kind, f"needs a default for each field ({error})", "ours", "wrong_type"
+            ) from None
+        self._fields = dataclasses.fields(kind)
+        for one in self._fields:
+            if type(getattr(self._defaults, one.name)) not in _TYPES:
+                rule = f"{one.name} needs a default that is a bool, int, float, str, list or dict"
+                raise InvalidEvent("kind", kind, rule, "ours", "wrong_type")
+        self._get = get
+        self._warn_once = warn_once
+        self.follow()
+
+    def follow(self) -> None:
+        """Set all fields to the values in force."""
+        for one in self._fields:
+            object.__setattr__(self.bound, one.name, self._value(one))  # also of a frozen class
+
+    def _value(self, one: dataclasses.Field[Any]) -> Any:
+        default = getattr(self._defaults, one.name)
+        value = self._get(one.name, default)
+        least, most = one.metadata.get("least"), one.metadata.get("most")
+        if (least is None or value >= least) and (most is None or value <= most):
+            return value
+        words = f"remote config {one.name!r} is {value!r:.40}, not {_range(least, most)}; its default is used"
+        self._warn_once(f"config:{one.name}:range", words)
+        return default
+
+
+def _range(least: object, most: object) -> str:
+    if least is None:
+        return f"at most {most}"
+    return f"at least {least}" if most is None else f"from {least} to {most}"

@@ -1,0 +1,121 @@
+"""Dataclasses whose fields follow the remote configs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+import ga_pygame
+from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.remote_configs import ConfigsInForce, RemoteConfigs
+
+NOW = 1_700_000_000.0
+
+
+@dataclass
+class Tuning:
+    """Values of a game."""
+
+    gravity: float = ga_pygame.tunable(80.0, least=0, most=200)
+    lives: int = ga_pygame.tunable(3, least=1)
+    title: str = "Hop"
+    is_hard: bool = False
+    waves: list[int] = ga_pygame.tunable([1, 2])
+    speed: float = ga_pygame.tunable(2.0, most=9)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The same of a frozen class."""
+
+    lives: int = 3
+
+
+def game() -> tuple[RemoteConfigs, Any]:
+    """Return the area, and a function with which the service sends values."""
+    diagnostics = Diagnostics()
+    found = ConfigsInForce(diagnostics.warn_once)
+
+    def send(**values: object) -> None:
+        found.update({"configs": [{"key": key, "value": value} for key, value in values.items()]}, NOW)
+
+    return RemoteConfigs(found, diagnostics), send
+
+
+def test_fields_follow_the_service() -> None:
+    """From the values in force when it is bound to those of each later answer; what is not sent has its default."""
+    configs, send = game()
+    send(gravity="40", waves="[5]", unknown="1")
+    tuning, frozen = configs.bind(Tuning), configs.bind(Frozen)
+    assert tuning == Tuning(gravity=40.0, waves=[5])
+    tuning.waves.append(6)
+    send(lives="5", title="Jump", is_hard="true", gravity=0)
+    assert tuning == Tuning(gravity=0.0, lives=5, title="Jump", is_hard=True)
+    assert (frozen.lives, type(tuning.gravity)) == (5, float)
+    send()
+    assert tuning == Tuning()
+    assert Tuning().waves == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({"gravity": "201"}, "'gravity' is 201.0, not from 0 to 200"),
+        ({"gravity": "-0.1"}, "'gravity' is -0.1, not from 0 to 200"),
+        ({"lives": "0"}, "'lives' is 0, not at least 1"),
+        ({"speed": "9.5"}, "'speed' is 9.5, not at most 9"),
+        ({"lives": "many"}, "'lives' is no int"),
+        ({"is_hard": "maybe"}, "'is_hard' is no bool"),
+        ({"waves": "7"}, "'waves' is no list"),
+    ],
+)
+def test_a_wrong_value_gives_the_default(sent: dict[str, str], said: str, caplog: pytest.LogCaptureFixture) -> None:
+    """And one line in the log."""
+    configs, send = game()
+    tuning = configs.bind(Tuning)
+    send(**sent, title="Jump")
+    send(**sent)
+    assert tuning == Tuning()
+    assert len(caplog.records) == 1
+    assert said in caplog.text
+
+
+@dataclass
+class Required:
+    """A field has no default."""
+
+    lives: int
+
+
+@dataclass
+class Odd:
+    """A default is of a type that no config has."""
+
+    lives: Any = field(default_factory=set)
+
+
+class Plain:
+    """No dataclass."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (Required, "needs a default for each field"),
+        (Odd, "lives needs a default that is"),
+        (Plain, "must be a dataclass"),
+        (Tuning(), "must be a dataclass"),
+        (None, "must be a dataclass"),
+    ],
+)
+def test_a_wrong_class_is_said_and_stops_nothing(kind: Any, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The game gets an object of it, if one can be made, with the defaults."""
+    configs, send = game()
+    bound = configs.bind(kind)
+    assert bound is None or isinstance(bound, kind)
+    assert (bound is not None) is (kind in (Odd, Plain))
+    assert said in caplog.text
+    assert "Please report" not in caplog.text
+    send(lives="5")
