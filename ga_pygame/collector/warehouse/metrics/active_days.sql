@@ -4,6 +4,8 @@
 WITH seen AS (
     SELECT player, day FROM events WHERE player IS NOT NULL AND {filters} GROUP BY player, day
 )
-SELECT day, count(*) AS players FROM seen GROUP BY day
-UNION ALL SELECT NULL, uniqExact(player) FROM seen
+SELECT day, players FROM (
+    SELECT day, count(*) AS players FROM seen GROUP BY day
+    UNION ALL SELECT NULL, uniqExact(player) FROM seen
+)
 ORDER BY day NULLS FIRST

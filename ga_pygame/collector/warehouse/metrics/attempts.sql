@@ -16,7 +16,7 @@ fails AS (
     WHERE category = 'progression' AND status = 'Fail' AND player IN (SELECT player FROM unnumbered) AND {filters}
 ),
 counted AS (
-    SELECT unnumbered.player AS player, unnumbered.name_key AS name_key, count(*) + 1 AS tries
+    SELECT unnumbered.player AS player, unnumbered.name_key AS name_key, CAST(count(*) + 1 AS BIGINT) AS tries
     FROM unnumbered JOIN fails ON fails.player = unnumbered.player AND fails.name_key = unnumbered.name_key
     WHERE client_ts < first_at GROUP BY unnumbered.player, unnumbered.name_key
 ),

@@ -4,7 +4,7 @@
 -- with ':'. Sum and mean are those of the events' values.
 -- Source: GameAnalytics, Custom event fields.
 WITH chosen AS (
-    SELECT player, value, JSONExtractString(custom_fields, $field) AS said FROM events
+    SELECT player, value, jsonText(custom_fields, $field) AS said FROM events
     WHERE category = 'design' AND {filters} AND name_key IN (
         SELECT name_key FROM names WHERE category = 'design'
             AND ($event_id = '' OR name = $event_id OR startsWith(name, concat($event_id, ':')))

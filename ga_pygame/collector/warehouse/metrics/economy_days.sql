@@ -24,7 +24,7 @@ held AS (
 ),
 days AS (
     SELECT of_group, day, sum(gained) AS source, sum(spent) AS sink, count(*) AS players, avg(holding) AS mean_holding,
-        median(holding) AS median_holding
+        p50(holding) AS median_holding
     FROM held GROUP BY of_group, day
 )
 SELECT currency, day, source, sink, sum(source - sink) OVER (PARTITION BY days.of_group ORDER BY day) AS balance, players,

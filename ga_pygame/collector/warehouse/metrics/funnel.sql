@@ -22,16 +22,16 @@ ids AS (
     UNION ALL SELECT name_key, 'Source', concat('Source:', name) FROM matching WHERE category = 'resource'
     UNION ALL SELECT name_key, 'Sink', concat('Sink:', name) FROM matching WHERE category = 'resource'
 ),
-wanted AS (SELECT name_key, front, event_id FROM ids WHERE has($steps, event_id)),
+wanted AS MATERIALIZED (SELECT name_key, front, event_id FROM ids WHERE has($steps, event_id)),
 hits AS (
     SELECT player, name_key, client_ts, coalesce(CAST(status AS VARCHAR), CAST(flow AS VARCHAR), '') AS front
     FROM events WHERE player IS NOT NULL AND name_key IN (SELECT name_key FROM wanted) AND {filters}
 ),
-named AS (
+named AS MATERIALIZED (
     SELECT player, client_ts, toUnixTimestamp(client_ts) AS second, indexOf($steps, event_id) AS id
     FROM hits JOIN wanted ON wanted.name_key = hits.name_key AND wanted.front = hits.front
 ),
-step_1 AS (SELECT player, client_ts, second, second AS began, 0 AS gap FROM named WHERE id = $id_1),
+step_1 AS MATERIALIZED (SELECT player, client_ts, second, second AS began, 0 AS gap FROM named WHERE id = $id_1),
 {steps}
 done AS (
     {told}
@@ -40,5 +40,5 @@ firsts AS (
     SELECT step, player, argMin(gap, client_ts) AS gap, argMin(since_first, client_ts) AS since_first
     FROM done GROUP BY step, player
 )
-SELECT step, count(*) AS players, median(gap) AS median_gap, median(since_first) AS median_since_first
+SELECT step, count(*) AS players, p50(gap) AS median_gap, p50(since_first) AS median_since_first
 FROM firsts GROUP BY step ORDER BY step

@@ -1,5 +1,5 @@
 -- One step of a funnel after the first one, see funnel.sql. `funnel.py` repeats it for each, without this comment.
-step_{number} AS (
+step_{number} AS MATERIALIZED (
     SELECT player, client_ts, second, latest_began AS began, second - latest AS gap FROM (
         SELECT player, client_ts, second, is_new, max(done) OVER earlier AS latest, max(began) OVER earlier AS latest_began
         FROM (

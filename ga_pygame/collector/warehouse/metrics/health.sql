@@ -12,8 +12,8 @@ parts AS (
         WHEN 'device' THEN CASE WHEN device IN ('', 'unknown') THEN os_version ELSE device END END AS part
     FROM contexts
 )
-SELECT part, count(*) AS samples, uniqExact(player) AS players, median(fps) AS median_fps, p05(fps) AS p05_fps,
-    median(frame_ms_p99) AS median_p99_ms, countIf(frame_ms_p99 > $hitch_ms) AS hitching,
-    count(frame_ms_p99) AS timed, median(mem_mb) AS median_mb, p95(mem_mb) AS p95_mb
+SELECT part, count(*) AS samples, uniqExact(player) AS players, p50(fps) AS median_fps, p05(fps) AS p05_fps,
+    p50(frame_ms_p99) AS median_p99_ms, countIf(frame_ms_p99 > $hitch_ms) AS hitching,
+    count(frame_ms_p99) AS timed, p50(mem_mb) AS median_mb, p95(mem_mb) AS p95_mb
 FROM samples JOIN parts ON parts.context = samples.context
 GROUP BY part ORDER BY samples DESC, part

@@ -4,10 +4,10 @@
 -- count them.
 -- Source: Android vitals (slow and frozen frames by session).
 WITH ends AS (
-    SELECT player, name_key, coalesce(JSONExtractFloat(custom_fields, 'hitches'), 0) AS hitches FROM events
+    SELECT player, name_key, coalesce(JSONExtractFloat(custom_fields, 'hitches'), 0) AS long_frames FROM events
     WHERE category = 'progression' AND status <> 'Start' AND player IS NOT NULL AND {filters}
 )
-SELECT name AS level, count(*) AS attempts, countIf(hitches > 0) AS hitching, uniqExact(player) AS players,
-    sum(hitches) AS hitches, max(hitches) AS most
+SELECT name AS level, count(*) AS attempts, countIf(long_frames > 0) AS hitching, uniqExact(player) AS players,
+    sum(long_frames) AS hitches, max(long_frames) AS most
 FROM ends JOIN names ON names.name_key = ends.name_key
-GROUP BY name HAVING sum(hitches) > 0 ORDER BY hitches DESC, level
+GROUP BY name HAVING sum(long_frames) > 0 ORDER BY hitches DESC, level

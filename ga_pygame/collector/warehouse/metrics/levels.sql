@@ -30,7 +30,7 @@ counted AS (
     FROM played GROUP BY name_key
 ),
 measured AS (
-    SELECT name_key, median(seconds) AS median_seconds, p90(seconds) AS p90_seconds,
+    SELECT name_key, p50(seconds) AS median_seconds, p90(seconds) AS p90_seconds,
         avgIf(score, status = 'Complete') AS mean_score
     FROM events WHERE category = 'progression' AND player IS NOT NULL AND {filters} GROUP BY name_key
 )

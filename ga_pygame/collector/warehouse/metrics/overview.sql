@@ -23,14 +23,14 @@ visits AS (
 ),
 visited AS (
     SELECT day, at_hour, count(*) AS sessions, count(length) AS ended, sum(length) AS playtime, avg(length) AS mean_length,
-        median(length) AS median_length, countIf(errored AND NOT crashed) AS errored, countIf(crashed) AS crashed
+        p50(length) AS median_length, countIf(errored AND NOT crashed) AS errored, countIf(crashed) AS crashed
     FROM visits GROUP BY day, at_hour
-    UNION ALL SELECT NULL, NULL, count(*), count(length), sum(length), avg(length), median(length),
+    UNION ALL SELECT NULL, NULL, count(*), count(length), sum(length), avg(length), p50(length),
         countIf(errored AND NOT crashed), countIf(crashed) FROM visits
 )
 SELECT active.day AS day, active.at_hour AS hour, players, coalesce(new_players, 0), coalesce(sessions, 0),
     coalesce(ended, 0), coalesce(playtime, 0), mean_length, median_length, coalesce(errored, 0), coalesce(crashed, 0)
 FROM active LEFT JOIN visited
-    ON coalesce(visited.day, '1970-01-01') = coalesce(active.day, '1970-01-01')
+    ON coalesce(visited.day, CAST('1970-01-01' AS DATE)) = coalesce(active.day, CAST('1970-01-01' AS DATE))
     AND coalesce(visited.at_hour, 99) = coalesce(active.at_hour, 99)
 ORDER BY active.day NULLS FIRST, active.at_hour

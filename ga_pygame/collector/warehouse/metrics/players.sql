@@ -10,7 +10,7 @@ WITH visits AS (
 listed AS (
     SELECT visits.player AS player, user_id, game, first_at, last_seen, sessions, playtime
     FROM visits JOIN players ON players.player = visits.player
-    WHERE $search = '' OR position(lower($search) IN lower(user_id)) > 0
+    WHERE $search = '' OR position(lowerUTF8($search) IN lowerUTF8(user_id)) > 0
     ORDER BY last_seen DESC, user_id LIMIT $most
 ),
 reached AS (

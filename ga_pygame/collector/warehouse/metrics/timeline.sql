@@ -9,7 +9,7 @@ WITH chosen AS (
 ),
 steps AS (SELECT * FROM events WHERE id IN (SELECT id FROM chosen))
 SELECT steps.id, steps.client_ts, user_id, session_id, session_num, build, steps.category, status, flow, severity, name,
-    coalesce(value, score, amount, steps.length, fps) AS number, currency
+    coalesce(value, score, amount, CAST(steps.length AS DOUBLE), fps) AS number, currency
 FROM steps
     JOIN contexts ON contexts.context = steps.context
     JOIN players ON players.player = steps.player

@@ -6,7 +6,7 @@
 WITH worn AS (
     SELECT DISTINCT game, day, context FROM presence WHERE {filters}
 ),
-dressed AS (
+dressed AS MATERIALIZED (
     SELECT game, day, build, platform, device, os_version, custom_01, custom_02, custom_03
     FROM worn JOIN contexts ON contexts.context = worn.context
 ),
@@ -14,7 +14,7 @@ called AS (
     SELECT DISTINCT game, day, name_key, cart FROM events
     WHERE category IN ('design', 'progression', 'resource', 'business') AND {filters}
 ),
-named AS (
+named AS MATERIALIZED (
     SELECT game, day, cart, category, name, currency, item_type, item_id, splitByChar(':', name) AS parts
     FROM called JOIN names ON names.name_key = called.name_key
 ),
