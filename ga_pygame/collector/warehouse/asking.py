@@ -5,13 +5,25 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
-
-import duckdb
+from typing import Any, NamedTuple, Protocol
 
 from ga_pygame.collector.warehouse.database import sql_text
 from ga_pygame.collector.warehouse.filters import BadFilter, Filters
 from ga_pygame.rules import PLAYER
+
+
+class SqlAnswer(Protocol):
+    """The result of a query."""
+
+    def fetchall(self) -> list[Any]:
+        """Return its rows, each a tuple."""
+
+
+class SqlEngine(Protocol):
+    """What answers queries: a cursor of DuckDB, or `clickhouse.ClickHouse`."""
+
+    def execute(self, text: str, values: Mapping[str, Any], /) -> SqlAnswer:
+        """Run a query with the values of its parameters, `$name` in its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +31,12 @@ class Question:
     """A question to the warehouse, for one thread; all its queries see the same state of the tables.
 
     Attributes:
-        cursor: A cursor within a transaction.
+        cursor: What answers it: a cursor within a transaction.
         filters: The filters.
         today: The calendar day in the warehouse's time zone, which is not over yet.
     """
 
-    cursor: duckdb.DuckDBPyConnection
+    cursor: SqlEngine
     filters: Filters
     today: datetime.date
 
@@ -75,8 +87,8 @@ def answer_metric(question: Question, metric: WarehouseMetric, options: Mapping[
     A developer's own events come first, and are all there is; later they would spoil the figures of the players.
     """
     if not question.filters.who:
-        found = question.cursor.execute("SELECT count(*) FROM contexts WHERE who = ?", [PLAYER]).fetchone()
-        if found is not None and found[0]:
+        text = "SELECT count(*) FROM contexts WHERE who = $who"
+        if question.cursor.execute(text, {"who": PLAYER}).fetchall() != [(0,)]:
             question = replace(question, filters=replace(question.filters, who=(PLAYER,)))
     return metric.function(question, **options)
 

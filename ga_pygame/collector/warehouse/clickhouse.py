@@ -1,0 +1,117 @@
+"""Ask ClickHouse in the texts of the metrics, which are those for DuckDB."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+SETTINGS = {
+    "aggregate_functions_null_for_empty": 1,  # the sum of nothing is NULL
+    "cast_keep_nullable": 1,  # so is the text of NULL
+    "enable_materialized_cte": 1,  # a part of a text that others read twice is computed once, as DuckDB does
+    "join_use_nulls": 1,  # and the columns of a row that a LEFT JOIN does not find
+    "output_format_json_quote_64bit_integers": 0,
+    "output_format_json_quote_denormals": 1,  # infinity is "inf" instead of null
+    "prefer_column_name_to_alias": 1,  # `sum(x) AS x` does not change what another sum(x) adds up
+}
+"""Settings with which ClickHouse understands SQL as DuckDB does; each query has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClickHouseAnswer:
+    """The result of a query: its rows."""
+
+    found: list[tuple[Any, ...]]
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self.found
+
+
+class ClickHouse:
+    """ClickHouse as a metric's function asks it; the thread is that of `send`.
+
+    Args:
+        send: Runs a query with the texts of its parameters by name, as ClickHouse's HTTP interface takes them
+            (`param_<name>`), and returns the answer's body. It raises what it likes.
+    """
+
+    def __init__(self, send: Callable[[str, Mapping[str, str]], bytes]) -> None:
+        self._send = send
+
+    def execute(self, text: str, values: Mapping[str, Any], /) -> ClickHouseAnswer:
+        """Run a query with the values of its parameters, `$name` in its text."""
+        own = {name: values[name] for name in re.findall(r"\$(\w+)", text)}
+        for name, value in own.items():
+            text = re.sub(rf"\${name}\b", f"{{{name}:{_parameter_type(value)}}}", text)
+        settings = ", ".join(f"{name} = {value}" for name, value in SETTINGS.items())
+        query = f"{text}\nFORMAT JSONCompact SETTINGS {settings}"
+        body = self._send(query, {name: _parameter_text(value) for name, value in own.items()})
+        return ClickHouseAnswer(_rows_of_body(body))
+
+
+_TYPES = {bool: "Bool", int: "Int64", float: "Float64", str: "String", datetime.date: "Date32"}
+
+
+def _parameter_type(value: object) -> str:
+    """Return the ClickHouse type of a parameter."""
+    if isinstance(value, list):
+        return "Array(String)"
+    return "Nullable(Int64)" if value is None else _TYPES[type(value)]
+
+
+def _parameter_text(value: object) -> str:
+    """Write a parameter as ClickHouse reads it. Source: ClickHouse, TabSeparated, Data Formatting."""
+    if value is None:
+        return r"\N"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_array_item, value))}]"
+    return _escaped(value) if isinstance(value, str) else str(value)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n")
+
+
+def _array_item(text: str) -> str:
+    return "'" + _escaped(text).replace("'", r"\'") + "'"
+
+
+class _Column(msgspec.Struct):
+    name: str
+    type: str
+
+
+class _Body(msgspec.Struct):
+    """An answer in the format JSONCompact."""
+
+    meta: list[_Column]
+    data: list[list[Any]]
+
+
+def _rows_of_body(body: bytes) -> list[tuple[Any, ...]]:
+    found = msgspec.json.decode(body, type=_Body)
+    readers = [_reader_of_type(column.type) for column in found.meta]
+    return [
+        tuple(read(value) if read and value is not None else value for read, value in zip(readers, row, strict=True))
+        for row in found.data
+    ]
+
+
+def _reader_of_type(type_: str) -> Callable[[Any], Any] | None:
+    """Return what makes a value of a type from one of JSON; `None` if it is one already."""
+    plain = re.sub(r"^(?:LowCardinality\()?(?:Nullable\()?(\w+).*", r"\1", type_)
+    return _READERS.get(plain)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "Date": datetime.date.fromisoformat,
+    "Date32": datetime.date.fromisoformat,
+    "DateTime": datetime.datetime.fromisoformat,
+    "DateTime64": datetime.datetime.fromisoformat,
+    "Float64": float,
+}

@@ -1,0 +1,10 @@
+-- The names of macros.sql that ClickHouse does not have.
+CREATE OR REPLACE FUNCTION p05 AS x -> quantileExactInclusive(0.05)(x);
+CREATE OR REPLACE FUNCTION p50 AS x -> quantileExactInclusive(0.5)(x);
+CREATE OR REPLACE FUNCTION p90 AS x -> quantileExactInclusive(0.9)(x);
+CREATE OR REPLACE FUNCTION p95 AS x -> quantileExactInclusive(0.95)(x);
+-- A field of JSON as text, NULL if there is none: JSONExtractString would be '' for a number, too.
+CREATE OR REPLACE FUNCTION jsonText AS (j, k) ->
+    multiIf(JSONType(j, k) = 'String', JSONExtractString(j, k),
+        JSONType(j, k) = 'Double' AND match(JSONExtractRaw(j, k), '^-?[0-9]+$'), concat(JSONExtractRaw(j, k), '.0'),
+        nullIf(nullIf(JSONExtractRaw(j, k), ''), 'null'));
