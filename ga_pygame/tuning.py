@@ -8,7 +8,7 @@ from typing import Any
 
 from ga_pygame.checks import InvalidEvent
 
-_TYPES = (bool, int, float, str, list, dict)
+_BOUND_TYPES = (bool, int, float, str, list, dict)
 
 
 def tunable(default: Any, *, least: float | None = None, most: float | None = None) -> Any:
@@ -52,7 +52,7 @@ class Binding:
             ) from None
         self._fields = dataclasses.fields(kind)
         for one in self._fields:
-            if type(getattr(self._defaults, one.name)) not in _TYPES:
+            if type(getattr(self._defaults, one.name)) not in _BOUND_TYPES:
                 rule = f"{one.name} needs a default that is a bool, int, float, str, list or dict"
                 raise InvalidEvent("kind", kind, rule, "ours", "wrong_type")
         self._get = get

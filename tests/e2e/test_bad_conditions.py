@@ -127,16 +127,27 @@ def test_wrong_keys(known: str, stage: str, game: Any, tmp_path: Path) -> None:
         tolerant.stop()
 
 
+LOSING = """
+import pygame
+import ga_pygame
+pygame.init()
+tracker = ga_pygame.Tracker()
+tracker.connection_lost.connect(lambda *why: print("lost", why))
+tracker.start()
+print("result", tracker.flush().wait(20))
+"""
+"""Hears of a lost connection from the beginning."""
+
+
 def test_errors_of_the_network_name_no_key(game: Any) -> None:
     """The messages of `connection_lost` and of a flush say what is wrong and contain no key."""
     with refusing() as url:
         keys = {"GA_PYGAME_GAME_KEY": KEY, "GA_PYGAME_SECRET_KEY": SECRET}
-        puppet = play(game, url, "tracker.connection_lost.connect(lambda *why: print('lost', why))", **keys)
-        puppet.say("print('result', tracker.flush().wait(5))")
-        said = puppet.wait_for("lost") + puppet.wait_for("result")
+        played = game(LOSING, GA_PYGAME_COLLECTOR=url, **keys)
+        said = played.wait_for("lost") + played.wait_for("result")
         assert "refused" in said
         assert KEY not in said
-        close(puppet)
+        played.end()
 
 
 # --- disk ------------------------------------------------------------------------------------------------
