@@ -87,19 +87,18 @@ def test_overview_by_hour(golden: Database, golden_events: list[Event]) -> None:
     assert {row.time: row.players for row in rows[1:]} == {hour: len(users) for hour, users in found.items()}
 
 
+CONTEXT = ("build", "platform", "os_version", "device", "custom_01", "custom_02", "custom_03", "ab_id", "ab_variant_id")
+"""The fields of a context, beside who plays: a player is always the same here."""
+
+
 @each_filter
 def test_levels(golden: Database, golden_events: list[Event], filters: Filters) -> None:
     """Starts, fails, completes, abandons, players, times and drop-off of each level, in the order of play."""
     visits = levels_of(golden_events, filters)
-    places: defaultdict[str, list[int]] = defaultdict(list)
-    for user in {user for user, _ in visits}:
-        own = sorted((level for one, level in visits if one == user), key=lambda level: order(visits[user, level][0]))
-        for place, level in enumerate(own):
-            places[level].append(place)
     rows = ask(golden, "levels", filters)
-    means = [statistics.mean(places[row.level]) for row in rows]
-    assert {row.level for row in rows} == set(places)
-    assert means == sorted(means)
+    means = mean_places(golden_events, filters)
+    assert {row.level for row in rows} == set(means)
+    assert [means[row.level] for row in rows] == sorted(means.values())
     for row, following in zip(rows, [*rows[1:], None], strict=False):
         by_player = {user: Counter(map(status, some)) for (user, level), some in visits.items() if level == row.level}
         total = sum(by_player.values(), Counter())
@@ -120,6 +119,24 @@ def test_levels(golden: Database, golden_events: list[Event], filters: Filters) 
 
 def order(event: Event) -> tuple[int, int]:
     return event["client_ts"], event["position"]
+
+
+def mean_places(events: list[Event], filters: Filters) -> dict[str, float]:
+    """Return the mean place of each level: its number among the player's levels by arrival, once a day and context."""
+    reached: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for event in sorted(events, key=lambda event: event["position"]):
+        if event["category"] == "progression":
+            own = reached[event["user_id"]]
+            own.setdefault(event["event_id"].partition(":")[2], len(own) + 1)
+    days = {
+        (user, level, day_of(event["client_ts"]), *(event.get(name, "") for name in CONTEXT))
+        for (user, level), some in levels_of(events, filters).items()
+        for event in some
+    }
+    places: defaultdict[str, list[int]] = defaultdict(list)
+    for user, level, *_ in days:
+        places[level].append(reached[user][level])
+    return {level: statistics.mean(some) for level, some in places.items()}
 
 
 @each_filter

@@ -15,6 +15,7 @@ import pytest
 from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.reading import Reader
 from ga_pygame.collector.storage.schema import SELECT_LAST_ID
+from ga_pygame.collector.warehouse import database as opening
 from ga_pygame.collector.warehouse import projector as projecting
 from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.metrics import METRICS
@@ -120,14 +121,44 @@ def test_many_transactions_give_the_same_figures(log: Path, monkeypatch: pytest.
     with projected(log) as database:
         assert {name: ask(database, name) for name in METRICS} == expected
         kept = database.ask(lambda cursor: cursor.execute(KEPT_TWICE).fetchone())
-    assert kept == (0, 0, 0)
+    assert kept == (0, 0, 0, 0)
 
 
 KEPT_TWICE = """
 SELECT (SELECT count(*) - count(DISTINCT (player, game, context, day, hour)) FROM presence),
     (SELECT count(*) - count(DISTINCT (player, game, context, day, name_key)) FROM visits),
+    (SELECT count(*) - count(DISTINCT (player, game, context, day, currency)) FROM balances),
     (SELECT count(*) - count(DISTINCT (game, session_id)) FROM sessions)
 """
+
+
+def test_sets_of_players_are_lists_if_they_are_too_large(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strings of bits, which need memory for all players, and lists give the same figures."""
+    with projected(log) as database:
+        expected = {name: ask(database, name) for name in METRICS}
+    monkeypatch.setattr(opening, "MAX_BYTES_OF_SETS", 0)
+    with projected(log) as database:
+        assert "list" in database.ask(lambda cursor: cursor.execute(PLAYER_SET).fetchall())[0][0]
+        assert {name: ask(database, name) for name in METRICS} == expected
+
+
+PLAYER_SET = "SELECT macro_definition FROM duckdb_functions() WHERE lower(function_name) = 'playerset'"
+
+
+def test_sets_grow_with_the_players(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Players beyond the first 1,024 are counted, whether they come in one transaction or later."""
+    path = tmp_path / "events.sqlite3"
+    story = Story()
+    for number in range(1_500):
+        story.session(f"p{number}", MONDAY + number).level(1, "Start", "one").level(2, "Complete", "one").design(
+            3, "a:b"
+        )
+    store_story(path, story)
+    monkeypatch.setattr(projecting, "EVENTS_PER_TRANSACTION", 1_000)
+    with projected(path) as database:
+        ((level,), nodes) = ask(database, "levels"), ask(database, "design")
+    assert (level.players, level.completers) == (1_500, 1_500)
+    assert [node.players for node in nodes] == [1_500, 1_500]
 
 
 def test_it_goes_on_where_it_was(log: Path, tmp_path: Path) -> None:
@@ -152,7 +183,7 @@ def test_a_kill_within_a_transaction_loses_and_doubles_nothing(log: Path, tmp_pa
         found.projector.step(0.0)
         connection = found.database.writer
         connection.begin()
-        connection.execute("DELETE FROM events")
+        connection.execute("DELETE FROM design_events")
         connection.execute("UPDATE state SET last_id = 0")
     with projection(log, file) as found:
         found.projector.run_to_end()
@@ -344,7 +375,8 @@ def test_damage_that_shows_later(log: Path, tmp_path: Path, monkeypatch: pytest.
 
     with projection(log, tmp_path / "events.duckdb") as found:
         found.projector.run_to_end()
-        found.database.writer.execute("DELETE FROM events")
+        for table in opening.EVENT_TABLES:
+            found.database.writer.execute(f"DELETE FROM {table}")
         monkeypatch.setattr(Projector, "_next", fail)
         for _ in range(projecting.MAX_DAMAGED_TRIES):
             assert in_the_warehouse(found.database) == []

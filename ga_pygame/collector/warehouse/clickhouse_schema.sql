@@ -29,7 +29,8 @@ CREATE TABLE sessions (
     length      Nullable(Int64),
     errored     Bool,
     crashed     Bool,
-    events      Int64
+    events      Int64,
+    who         Nullable(Enum8('player', 'developer', 'bot'))
 ) ENGINE = MergeTree ORDER BY (day, session);
 
 CREATE TABLE presence (
@@ -37,7 +38,8 @@ CREATE TABLE presence (
     game    UInt64,
     context UInt64,
     day     Date,
-    hour    UInt8
+    hour    UInt8,
+    who     Nullable(Enum8('player', 'developer', 'bot'))
 ) ENGINE = MergeTree ORDER BY (day, player);
 
 CREATE TABLE visits (
@@ -51,7 +53,23 @@ CREATE TABLE visits (
     fails        Int64,
     completes    Int64,
     completed_at Nullable(DateTime64(6, 'UTC')),
-    attempt_num  Nullable(Int64)
+    attempt_num  Nullable(Int64),
+    who          Nullable(Enum8('player', 'developer', 'bot')),
+    is_repeat    Bool,
+    place        Int64
+) ENGINE = MergeTree ORDER BY (day, player);
+
+CREATE TABLE balances (
+    player   UInt64,
+    game     UInt64,
+    context  UInt64,
+    day      Date,
+    currency String,
+    gained   Float64,
+    spent    Float64,
+    sources  Int64,
+    sinks    Int64,
+    who      Nullable(Enum8('player', 'developer', 'bot'))
 ) ENGINE = MergeTree ORDER BY (day, player);
 
 CREATE TABLE contexts (
@@ -96,11 +114,39 @@ CREATE TABLE events (
     score         Nullable(Float64),
     attempt_num   Nullable(Int64),
     seconds       Nullable(Float64),
+    hitches       Nullable(Float64),
     amount        Nullable(Float64),
     cart          Nullable(String),
     length        Nullable(Int64),
     fps           Nullable(Float64),
     frame_ms_p99  Nullable(Float64),
     mem_mb        Nullable(Float64),
-    custom_fields Nullable(String) CODEC(ZSTD)
+    custom_fields Nullable(String) CODEC(ZSTD),
+    who           Nullable(Enum8('player', 'developer', 'bot'))
 ) ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (category, day, id);
+
+-- The table of events is sorted by category, so these are views.
+
+CREATE VIEW progression_events AS
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, status, score, attempt_num, seconds, hitches
+FROM events WHERE category = 'progression';
+
+CREATE VIEW resource_events AS
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, flow, amount
+FROM events WHERE category = 'resource';
+
+CREATE VIEW design_events AS
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, value
+FROM events WHERE category = 'design';
+
+CREATE VIEW business_events AS
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, amount, cart
+FROM events WHERE category = 'business';
+
+CREATE VIEW error_events AS
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, severity
+FROM events WHERE category = 'error';
+
+CREATE VIEW health_events AS
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, fps, frame_ms_p99, mem_mb
+FROM events WHERE category = 'health';

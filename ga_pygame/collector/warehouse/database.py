@@ -21,10 +21,21 @@ from ga_pygame import categories
 
 _Found = TypeVar("_Found")
 
-WAREHOUSE_VERSION = 5
+WAREHOUSE_VERSION = 7
 """Raise it with each change of the SQL files of this folder: a file of another version is made anew from the log."""
 UTC = "UTC"
+EVENT_TABLES = tuple(
+    f"{name}_events" for name in ("progression", "resource", "design", "business", "error", "health", "other")
+)
+"""The tables of events; the view `events` has all of them."""
+MAX_BYTES_OF_SETS = 64 * 2**20
+"""Memory of one set of players for each name, as strings of bits; beyond it sets are lists, which take more time."""
 _FOLDER = Path(__file__).parent
+_LARGEST = """
+SELECT (SELECT coalesce(max(player), 0) FROM players), (SELECT coalesce(max(number), 0) FROM (
+    SELECT count(*) AS number FROM names WHERE category IN ('design', 'progression', 'resource') GROUP BY category
+))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,7 @@ class Database:
         self._lock = threading.Lock()
         self._open: duckdb.DuckDBPyConnection | None = None
         self._beside: duckdb.DuckDBPyConnection | None = None
+        self._sets = ""
 
     @property
     def writer(self) -> duckdb.DuckDBPyConnection:
@@ -124,6 +136,8 @@ class Database:
                 connection.close()
                 return None
             _run_all(connection, sql_text("macros.sql"))
+            self._sets = ""
+            self.fit_sets(connection)
         self._use(connection)
         return state
 
@@ -143,10 +157,30 @@ class Database:
             connection.begin()
             _run_all(connection, sql_text("schema.sql").replace("{categories}", names))
             _run_all(connection, sql_text("macros.sql"))
+            self._sets = ""
+            self.fit_sets(connection)
             connection.execute("INSERT INTO state VALUES (?, ?, 0, NULL, 0)", [WAREHOUSE_VERSION, self.zone.key])
             connection.commit()
         self._use(connection)
         return Projected(WAREHOUSE_VERSION, self.zone.key, 0, None, 0)
+
+    def fit_sets(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Define the macros of sets of players so that they have room for all players, in the open transaction if any.
+
+        After a rollback they may have more room than they need.
+
+        Args:
+            connection: That of the writing thread.
+        """
+        most, names = connection.execute(_LARGEST).fetchone() or (0, 0)
+        capacity = max(1_024, 1 << most.bit_length())
+        if capacity // 8 * names > MAX_BYTES_OF_SETS:
+            text = sql_text("sets_of_lists.sql")
+        else:
+            text = sql_text("sets_of_bits.sql").replace("{capacity}", str(capacity))
+        if text != self._sets:
+            _run_all(connection, text)
+            self._sets = text
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[duckdb.DuckDBPyConnection]:

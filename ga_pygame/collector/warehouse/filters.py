@@ -63,12 +63,12 @@ class Filters:
             parts.append("player IN (SELECT player FROM players WHERE user_id = $user_id)")
             values["user_id"] = self.user_id
         own = {name: value for name in OF_CONTEXTS if (value := getattr(self, name)) is not None}
-        conditions = [f"{name} = ${name}" for name in own]
-        if self.who:
-            own["who"] = list(self.who)
-            conditions.append("has($who, who)")
         if own:
-            parts.append(f"context IN (SELECT context FROM contexts WHERE {' AND '.join(conditions)})")  # noqa: S608
+            conditions = " AND ".join(f"{name} = ${name}" for name in own)
+            parts.append(f"context IN (SELECT context FROM contexts WHERE {conditions})")  # noqa: S608 - names of ours
+        if self.who:
+            words = ", ".join(f"'{word}'" for word in WHO_PLAYS if word in self.who)
+            parts.append(f"who IN ({words or 'NULL'})")
         return " AND ".join(parts) or "true", {**values, **own}
 
 

@@ -16,7 +16,7 @@ import msgspec
 from ga_pygame.collector import bodies
 from ga_pygame.collector.storage import batches
 from ga_pygame.collector.warehouse.database import sql_text
-from ga_pygame.rules import WHO_FIELD
+from ga_pygame.rules import HITCHES_FIELD, SECONDS_FIELD, WHO_FIELD
 
 MAX_TRANSACTION_BYTES = 64 * 2**20
 """Bytes of JSON that are projected at once; a request that exceeds it is the last one."""
@@ -207,7 +207,8 @@ class Loader:
         values = {
             "path": file.end(),
             "who": WHO_FIELD,
-            "seconds": "seconds",
+            "seconds": SECONDS_FIELD,
+            "hitches": HITCHES_FIELD,
             "first_ids": [piece.first_id for piece in file.told],
             "numbers": [piece.number for piece in file.told],
             "games": [piece.game for piece in file.told],

@@ -1,5 +1,6 @@
 -- The names of ClickHouse's functions for DuckDB, so that each metric is one text for both; those that neither has are in
--- clickhouse_macros.sql, too.
+-- clickhouse_macros.sql, too. Sets of players, of which only sizes are asked, are in sets_of_bits.sql
+-- and sets_of_lists.sql.
 CREATE OR REPLACE MACRO uniqExact(x) AS count(DISTINCT x);
 CREATE OR REPLACE MACRO countIf(c) AS count(*) FILTER (WHERE c);
 CREATE OR REPLACE MACRO sumIf(x, c) AS sum(x) FILTER (WHERE c);
@@ -12,6 +13,7 @@ CREATE OR REPLACE MACRO toUnixTimestamp(x) AS CAST(floor(epoch(x)) AS BIGINT);
 CREATE OR REPLACE MACRO p05(x) AS quantile_cont(x, 0.05);
 CREATE OR REPLACE MACRO p50(x) AS median(x);
 CREATE OR REPLACE MACRO p90(x) AS quantile_cont(x, 0.9);
+CREATE OR REPLACE MACRO p50_p90(x) AS quantile_cont(x, [0.5, 0.9]);
 CREATE OR REPLACE MACRO p95(x) AS quantile_cont(x, 0.95);
 CREATE OR REPLACE MACRO jsonText(j, k) AS json_extract_string(j, '$."' || k || '"');
 CREATE OR REPLACE MACRO JSONExtractFloat(j, k) AS TRY_CAST(json_extract_string(j, '$."' || k || '"') AS DOUBLE);

@@ -75,7 +75,7 @@ FROM met ANTI JOIN players USING (game, user_id);
 
 CREATE OR REPLACE TEMP TABLE keyed AS
 WITH timed AS (
-    SELECT sent.* EXCLUDE (first_id, told_at, fps_data_table, {context}, name, currency, user_id), context, name_key, player, {moment} AS moment
+    SELECT sent.* EXCLUDE (first_id, told_at, fps_data_table, {context}, name, currency, user_id), context, name_key, player, TRY_CAST(who AS who_plays) AS played_by, {moment} AS moment
     FROM sent
         JOIN clocks ON clocks.first_id = sent.first_id
         JOIN contexts USING ({context})
@@ -83,18 +83,38 @@ WITH timed AS (
         LEFT JOIN players USING (game, user_id)
 ),
 dated AS (SELECT *, {here} AS here FROM timed)
-SELECT * EXCLUDE (moment, here), moment AS client_ts, here::DATE AS day, hour(here)::UTINYINT AS hour FROM dated;
+SELECT * EXCLUDE (moment, here) RENAME (played_by AS who), moment AS client_ts, here::DATE AS day, hour(here)::UTINYINT AS hour FROM dated;
 
 INSERT INTO presence
-WITH met AS (SELECT DISTINCT player, game, context, day, hour FROM keyed WHERE player IS NOT NULL)
+WITH met AS (SELECT DISTINCT player, game, context, day, hour, who FROM keyed WHERE player IS NOT NULL)
 SELECT * FROM met ANTI JOIN presence USING (player, game, context, day, hour);
+
+-- The place of each level that a player met: the one it has, or the next ones in the order of arrival.
+CREATE OR REPLACE TEMP TABLE reached AS
+WITH met AS (
+    SELECT player, name_key, min(id) AS id FROM keyed
+    WHERE category = 'progression' AND player IS NOT NULL AND name_key IS NOT NULL GROUP BY player, name_key
+),
+known AS (
+    SELECT player, name_key, min(place) AS place, bool_or(completes > 0) AS is_completed FROM visits WHERE player IN (SELECT player FROM met)
+    GROUP BY player, name_key
+),
+furthest AS (SELECT player, max(place) AS place FROM known GROUP BY player)
+SELECT met.player, met.name_key, coalesce(known.place, coalesce(furthest.place, 0)
+    + row_number() OVER (PARTITION BY met.player, known.place IS NULL ORDER BY id)) AS place, coalesce(is_completed, false) AS is_completed
+FROM met
+    LEFT JOIN known ON known.player = met.player AND known.name_key = met.name_key
+    LEFT JOIN furthest ON furthest.player = met.player;
 
 CREATE OR REPLACE TEMP TABLE visiting AS
 SELECT player, game, context, day, name_key, min(client_ts) AS first_at, countIf(status = 'Start') AS starts,
     countIf(status = 'Fail') AS fails, countIf(status = 'Complete') AS completes,
     minIf(client_ts, status = 'Complete') AS completed_at,
-    arg_min(coalesce(attempt_num, 0), client_ts) FILTER (status = 'Complete') AS attempt_num
-FROM keyed WHERE category = 'progression' AND player IS NOT NULL AND name_key IS NOT NULL
+    arg_min(coalesce(attempt_num, 0), client_ts) FILTER (status = 'Complete') AS attempt_num, any_value(who) AS who,
+    completes > 0 AND (bool_or(is_completed) OR row_number() OVER (PARTITION BY player, name_key, completes > 0
+        ORDER BY day, context) > 1) AS is_repeat,
+    any_value(place) AS place
+FROM keyed JOIN reached USING (player, name_key) WHERE category = 'progression' AND player IS NOT NULL AND name_key IS NOT NULL
 GROUP BY player, game, context, day, name_key;
 
 UPDATE visits SET
@@ -104,12 +124,28 @@ UPDATE visits SET
     completes = visits.completes + visiting.completes,
     attempt_num = CASE WHEN visits.completed_at IS NULL OR visiting.completed_at < visits.completed_at
         THEN visiting.attempt_num ELSE visits.attempt_num END,
+    is_repeat = visits.is_repeat OR visits.completes = 0 AND visiting.is_repeat,
     completed_at = least(visits.completed_at, visiting.completed_at)
 FROM visiting WHERE visits.player = visiting.player AND visits.game = visiting.game
     AND visits.context = visiting.context AND visits.day = visiting.day AND visits.name_key = visiting.name_key;
 
 INSERT INTO visits
 SELECT * FROM visiting ANTI JOIN visits USING (player, game, context, day, name_key);
+
+CREATE OR REPLACE TEMP TABLE trading AS
+SELECT player, keyed.game AS game, context, day, names.currency AS currency, coalesce(sumIf(amount, flow = 'Source'), 0) AS gained,
+    coalesce(sumIf(amount, flow = 'Sink'), 0) AS spent, countIf(flow = 'Source') AS sources, countIf(flow = 'Sink') AS sinks,
+    any_value(who) AS who
+FROM keyed JOIN names USING (name_key) WHERE keyed.category = 'resource' AND player IS NOT NULL AND flow IS NOT NULL
+GROUP BY player, keyed.game, context, day, names.currency;
+
+UPDATE balances SET gained = balances.gained + trading.gained, spent = balances.spent + trading.spent,
+    sources = balances.sources + trading.sources, sinks = balances.sinks + trading.sinks
+FROM trading WHERE balances.player = trading.player AND balances.game = trading.game
+    AND balances.context = trading.context AND balances.day = trading.day AND balances.currency = trading.currency;
+
+INSERT INTO balances
+SELECT * FROM trading ANTI JOIN balances USING (player, game, context, day, currency);
 
 -- The sessions with new events: `known` is the key of one that is here already. They are few, so the events are joined
 -- in their order.
@@ -119,7 +155,7 @@ WITH told AS (
         min(client_ts) AS first_at, max(client_ts) AS last_at, max(received_at) AS received_at, min(day) AS day,
         arg_min(hour, client_ts) AS hour, arg_min(context, client_ts) AS context, max(length) AS length,
         bool_or(category = 'error') AS errored, bool_or(coalesce(severity = 'critical', false)) AS crashed,
-        count(*) AS events, min(id) AS first_id
+        count(*) AS events, arg_min(who, client_ts) AS who, min(id) AS first_id
     FROM keyed WHERE session_id IS NOT NULL GROUP BY game, session_id
 )
 SELECT told.*, session AS known, coalesce(session, (SELECT coalesce(max(session), 0) FROM sessions)
@@ -132,6 +168,7 @@ UPDATE sessions SET
     day = least(sessions.day, going.day),
     hour = CASE WHEN going.first_at < sessions.first_at THEN going.hour ELSE sessions.hour END,
     context = CASE WHEN going.first_at < sessions.first_at THEN going.context ELSE sessions.context END,
+    who = CASE WHEN going.first_at < sessions.first_at THEN going.who ELSE sessions.who END,
     first_at = least(sessions.first_at, going.first_at),
     last_at = greatest(sessions.last_at, going.last_at),
     received_at = greatest(sessions.received_at, going.received_at),
@@ -143,14 +180,37 @@ FROM going WHERE sessions.session = going.known;
 
 INSERT INTO sessions
 SELECT session, game, session_id, player, session_num, first_at, last_at, received_at, day, hour, context, length,
-    errored, crashed, events
+    errored, crashed, events, who
 FROM going WHERE known IS NULL ORDER BY session;
 
-INSERT INTO events
-SELECT id, keyed.game, keyed.player, session, keyed.context, client_ts, keyed.day, keyed.hour, category, name_key, status,
-    flow, severity, value, score, attempt_num, seconds, amount, cart, keyed.length, fps, frame_ms_p99, mem_mb,
-    custom_fields
-FROM keyed LEFT JOIN going USING (game, session_id);
+INSERT INTO progression_events
+SELECT {event}, status, score, attempt_num, seconds, hitches
+FROM keyed LEFT JOIN going USING (game, session_id) WHERE category = 'progression';
+
+INSERT INTO resource_events
+SELECT {event}, flow, amount
+FROM keyed LEFT JOIN going USING (game, session_id) WHERE category = 'resource';
+
+INSERT INTO design_events
+SELECT {event}, value
+FROM keyed LEFT JOIN going USING (game, session_id) WHERE category = 'design';
+
+INSERT INTO business_events
+SELECT {event}, amount, cart
+FROM keyed LEFT JOIN going USING (game, session_id) WHERE category = 'business';
+
+INSERT INTO error_events
+SELECT {event}, severity
+FROM keyed LEFT JOIN going USING (game, session_id) WHERE category = 'error';
+
+INSERT INTO health_events
+SELECT {event}, fps, frame_ms_p99, mem_mb
+FROM keyed LEFT JOIN going USING (game, session_id) WHERE category = 'health';
+
+INSERT INTO other_events
+SELECT {event}, category, keyed.length
+FROM keyed LEFT JOIN going USING (game, session_id)
+WHERE category NOT IN ('progression', 'resource', 'design', 'business', 'error', 'health');
 
 -- The large ones; their memory is for the next requests.
 DROP TABLE sent;

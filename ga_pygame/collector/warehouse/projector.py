@@ -41,6 +41,11 @@ SECONDS_AFTER_TROUBLE = 5.0
 _CONTEXT_COLUMNS = "build, platform, os_version, device, custom_01, custom_02, custom_03, ab_id, ab_variant_id, who"
 _NAME_COLUMNS = "category, name, currency"
 """Which of `names` an event has: these tell them apart, the others are parts of them."""
+_COMMON_COLUMNS = """
+id, keyed.game, keyed.player, session, keyed.context, client_ts, keyed.day, keyed.hour, name_key, custom_fields,
+keyed.who
+"""
+"""What each table of events has first."""
 _MOMENT = "make_timestamp(coalesce(least(told_at - ahead, arrived), arrived) * 1000000 + id % 1000000)"
 """The time of an event, corrected by its request's clock; the microseconds keep the order of arrival."""
 _NEXT = "SELECT id, number, game_id, received_at, body FROM batches WHERE id > ? AND number > 0 ORDER BY id"
@@ -260,6 +265,7 @@ class Projector:
             has_zone = "timezone" in statement.named_parameters
             writer.execute(statement, {"timezone": zone} if has_zone else None)
         self._write_games(writer, told)
+        self._database.fit_sets(writer)
         self._commit(writer, told[-1], 0)
 
     def _write_games(self, writer: duckdb.DuckDBPyConnection, pieces: Sequence[Piece]) -> None:
@@ -292,7 +298,14 @@ def _projection(timezone: str) -> str:
     """Return the SQL that projects; that for UTC converts no times."""
     here = "moment" if timezone == UTC else "timezone($timezone, timezone('UTC', moment))"
     text = sql_text("projection.sql")
-    for name, value in {"here": here, "moment": _MOMENT, "context": _CONTEXT_COLUMNS, "name": _NAME_COLUMNS}.items():
+    values = {
+        "here": here,
+        "moment": _MOMENT,
+        "context": _CONTEXT_COLUMNS,
+        "name": _NAME_COLUMNS,
+        "event": _COMMON_COLUMNS,
+    }
+    for name, value in values.items():
         text = text.replace(f"{{{name}}}", value)
     return text
 

@@ -12,7 +12,7 @@ import datetime
 from ga_pygame.collector.storage.reading import Reader
 from ga_pygame.collector.storage.removal import FirstDay, first_id_left, last_old_id, removes_old
 from ga_pygame.collector.storage.store import Change, Store
-from ga_pygame.collector.warehouse.database import UTC, Database, sql_text, statements
+from ga_pygame.collector.warehouse.database import EVENT_TABLES, UTC, Database, sql_text, statements
 
 EVENTS_PER_REMOVAL = 2_000
 """Events that one step removes."""
@@ -95,7 +95,8 @@ class Retention:
         writer = self._database.writer
         writer.begin()
         try:
-            writer.execute("DELETE FROM events WHERE id < ?", [first_id])
+            for table in EVENT_TABLES:
+                writer.execute(f"DELETE FROM {table} WHERE id < ?", [first_id])  # noqa: S608 - names of ours
             if is_over:
                 for table, key in (("sessions", "session"), ("names", "name_key")):
                     used = f"SELECT {key} FROM events WHERE {key} IS NOT NULL"  # noqa: S608 - names of ours

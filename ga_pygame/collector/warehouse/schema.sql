@@ -5,6 +5,7 @@
 CREATE TYPE category AS ENUM ({categories});
 CREATE TYPE status AS ENUM ('Start', 'Fail', 'Complete');
 CREATE TYPE flow AS ENUM ('Source', 'Sink');
+CREATE TYPE who_plays AS ENUM ('player', 'developer', 'bot');
 CREATE TYPE severity AS ENUM ('debug', 'info', 'warning', 'error', 'critical');
 
 CREATE TABLE state (                      -- one row
@@ -43,7 +44,8 @@ CREATE TABLE sessions (
     length      BIGINT,                   -- seconds, from session_end; NULL while none came
     errored     BOOLEAN NOT NULL,         -- an error event came
     crashed     BOOLEAN NOT NULL,         -- a critical one came
-    events      BIGINT NOT NULL
+    events      BIGINT NOT NULL,
+    who         who_plays
 );
 
 CREATE TABLE presence (                   -- the hours in which a player has an event of a context, each once
@@ -51,7 +53,8 @@ CREATE TABLE presence (                   -- the hours in which a player has an 
     game    INTEGER NOT NULL,
     context INTEGER NOT NULL,
     day     DATE NOT NULL,
-    hour    UTINYINT NOT NULL
+    hour    UTINYINT NOT NULL,
+    who     who_plays                     -- of the context, here and below: questions are nearly always about players
 );
 
 CREATE TABLE visits (                     -- what a player did in a level on a day, in a context
@@ -65,7 +68,23 @@ CREATE TABLE visits (                     -- what a player did in a level on a d
     fails        BIGINT NOT NULL,
     completes    BIGINT NOT NULL,
     completed_at TIMESTAMP,               -- of its first Complete; NULL if there is none
-    attempt_num  BIGINT                   -- of its first Complete; 0 if that has none
+    attempt_num  BIGINT,                  -- of its first Complete; 0 if that has none
+    who          who_plays,
+    is_repeat    BOOLEAN NOT NULL,        -- it has a Complete, and so has another row of this level, which came first
+    place        BIGINT NOT NULL          -- of the level among all levels of the player, by the arrival of first events
+);
+
+CREATE TABLE balances (                   -- what a player gained and spent of a currency on a day, in a context
+    player   INTEGER NOT NULL,
+    game     INTEGER NOT NULL,
+    context  INTEGER NOT NULL,
+    day      DATE NOT NULL,
+    currency VARCHAR NOT NULL,
+    gained   DOUBLE NOT NULL,
+    spent    DOUBLE NOT NULL,
+    sources  BIGINT NOT NULL,
+    sinks    BIGINT NOT NULL,
+    who      who_plays
 );
 
 CREATE TABLE contexts (                   -- what many events share; '' where an event has no such field
@@ -93,7 +112,10 @@ CREATE TABLE names (                      -- what an event is about
     fingerprint VARCHAR NOT NULL          -- error: 16 hex digits, the same for errors of one kind; else ''
 );
 
-CREATE TABLE events (
+-- The events, a table for each category that has metrics of its own: a metric reads the rows and columns that it needs.
+-- All begin with the same columns; `events` has all of all.
+
+CREATE TABLE progression_events (
     id            BIGINT NOT NULL,        -- of the log, the order of arrival
     game          INTEGER NOT NULL,
     player        INTEGER,                -- NULL for sdk_error, which names none
@@ -102,20 +124,72 @@ CREATE TABLE events (
     client_ts     TIMESTAMP NOT NULL,     -- UTC, the player's clock; its microseconds only keep the order of a second
     day           DATE NOT NULL,          -- in the warehouse's time zone
     hour          UTINYINT NOT NULL,
-    category      category NOT NULL,
     name_key      INTEGER,                -- NULL for user, session_end, health and others that have no id
-    status        status,                 -- progression
-    flow          flow,                   -- resource
-    severity      severity,               -- error
-    value         DOUBLE,                 -- design
-    score         DOUBLE,                 -- progression
-    attempt_num   BIGINT,                 -- progression
-    seconds       DOUBLE,                 -- progression Fail and Complete: custom field `seconds`
-    amount        DOUBLE,                 -- business: cents; resource: positive, see `flow`
-    cart          VARCHAR,                -- business
-    length        BIGINT,                 -- session_end, seconds
-    fps           DOUBLE,                 -- health: the mean of a sample
-    frame_ms_p99  DOUBLE,                 -- health: exceeded by 1 % of its frames; official SDKs: of its seconds
-    mem_mb        DOUBLE,                 -- health
-    custom_fields VARCHAR                 -- JSON; NULL if there are none
+    custom_fields VARCHAR,                -- JSON; NULL if there are none
+    who           who_plays,
+    status        status,
+    score         DOUBLE,
+    attempt_num   BIGINT,
+    seconds       DOUBLE,                 -- Fail and Complete: custom field `seconds`
+    hitches       DOUBLE                  -- Fail and Complete: custom field `hitches`
+);
+
+CREATE TABLE resource_events (
+    id BIGINT NOT NULL, game INTEGER NOT NULL, player INTEGER, session INTEGER, context INTEGER NOT NULL,
+    client_ts TIMESTAMP NOT NULL, day DATE NOT NULL, hour UTINYINT NOT NULL, name_key INTEGER, custom_fields VARCHAR,
+    who who_plays,
+    flow flow,
+    amount DOUBLE                         -- positive, see `flow`
+);
+
+CREATE TABLE design_events (
+    id BIGINT NOT NULL, game INTEGER NOT NULL, player INTEGER, session INTEGER, context INTEGER NOT NULL,
+    client_ts TIMESTAMP NOT NULL, day DATE NOT NULL, hour UTINYINT NOT NULL, name_key INTEGER, custom_fields VARCHAR,
+    who who_plays,
+    value DOUBLE
+);
+
+CREATE TABLE business_events (
+    id BIGINT NOT NULL, game INTEGER NOT NULL, player INTEGER, session INTEGER, context INTEGER NOT NULL,
+    client_ts TIMESTAMP NOT NULL, day DATE NOT NULL, hour UTINYINT NOT NULL, name_key INTEGER, custom_fields VARCHAR,
+    who who_plays,
+    amount DOUBLE,                        -- cents
+    cart VARCHAR
+);
+
+CREATE TABLE error_events (
+    id BIGINT NOT NULL, game INTEGER NOT NULL, player INTEGER, session INTEGER, context INTEGER NOT NULL,
+    client_ts TIMESTAMP NOT NULL, day DATE NOT NULL, hour UTINYINT NOT NULL, name_key INTEGER, custom_fields VARCHAR,
+    who who_plays,
+    severity severity
+);
+
+CREATE TABLE health_events (
+    id BIGINT NOT NULL, game INTEGER NOT NULL, player INTEGER, session INTEGER, context INTEGER NOT NULL,
+    client_ts TIMESTAMP NOT NULL, day DATE NOT NULL, hour UTINYINT NOT NULL, name_key INTEGER, custom_fields VARCHAR,
+    who who_plays,
+    fps DOUBLE,                           -- the mean of a sample
+    frame_ms_p99 DOUBLE,                  -- exceeded by 1 % of its frames; official SDKs: of its seconds
+    mem_mb DOUBLE
+);
+
+CREATE TABLE other_events (
+    id BIGINT NOT NULL, game INTEGER NOT NULL, player INTEGER, session INTEGER, context INTEGER NOT NULL,
+    client_ts TIMESTAMP NOT NULL, day DATE NOT NULL, hour UTINYINT NOT NULL, name_key INTEGER, custom_fields VARCHAR,
+    who who_plays,
+    category category NOT NULL,
+    length BIGINT                         -- session_end, seconds
+);
+
+CREATE VIEW events AS
+SELECT id, game, player, session, context, client_ts, day, hour, category, name_key, status, flow, severity, value, score,
+    attempt_num, seconds, hitches, amount, cart, length, fps, frame_ms_p99, mem_mb, custom_fields, who
+FROM (
+    SELECT 'progression'::category AS category, * FROM progression_events
+    UNION ALL BY NAME SELECT 'resource'::category AS category, * FROM resource_events
+    UNION ALL BY NAME SELECT 'design'::category AS category, * FROM design_events
+    UNION ALL BY NAME SELECT 'business'::category AS category, * FROM business_events
+    UNION ALL BY NAME SELECT 'error'::category AS category, * FROM error_events
+    UNION ALL BY NAME SELECT 'health'::category AS category, * FROM health_events
+    UNION ALL BY NAME SELECT * FROM other_events
 );

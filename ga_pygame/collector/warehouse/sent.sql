@@ -1,6 +1,6 @@
 -- Reads new events: a temporary table with the columns that need nothing but the event. Its parameters: the file of
 -- events; the first id, number of events, game and time of arrival of each request in it; and where the custom fields say
--- who plays and the seconds of an attempt.
+-- who plays, and an attempt's seconds and long frames.
 CREATE OR REPLACE TEMP TABLE sent AS
 WITH requests AS (
     SELECT unnest($first_ids) AS first_id, unnest($numbers) AS number, unnest($games) AS game,
@@ -39,6 +39,8 @@ SELECT
     CASE WHEN category = 'progression' THEN TRY_CAST(attempt_num AS BIGINT) END AS attempt_num,
     CASE WHEN category = 'progression' AND contains(custom_fields, $seconds)
         THEN TRY_CAST(json_extract_string(custom_fields, $seconds) AS DOUBLE) END AS seconds,
+    CASE WHEN category = 'progression' AND contains(custom_fields, $hitches)
+        THEN TRY_CAST(json_extract_string(custom_fields, $hitches) AS DOUBLE) END AS hitches,
     CASE category WHEN 'business' THEN TRY_CAST(amount AS DOUBLE)
         WHEN 'resource' THEN abs(TRY_CAST(amount AS DOUBLE)) END AS amount,
     CASE WHEN category = 'business' THEN cart_type END AS cart,

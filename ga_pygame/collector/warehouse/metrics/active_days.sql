@@ -2,7 +2,7 @@
 -- Counted are the distinct players with an event.
 -- Source: GameAnalytics, DAU.
 WITH seen AS (
-    SELECT player, day FROM events WHERE player IS NOT NULL AND {filters} GROUP BY player, day
+    SELECT player, day FROM presence WHERE {filters} GROUP BY player, day
 )
 SELECT day, players FROM (
     SELECT day, count(*) AS players FROM seen GROUP BY day

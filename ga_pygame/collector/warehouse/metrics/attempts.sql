@@ -6,14 +6,18 @@
 WITH completed AS (
     SELECT player, name_key, completed_at, attempt_num FROM visits WHERE completes > 0 AND {filters}
 ),
+repeated AS (SELECT player, name_key FROM visits WHERE is_repeat AND {filters}),
 firsts AS (
-    SELECT player, name_key, min(completed_at) AS first_at, argMin(attempt_num, completed_at) AS attempt_num
-    FROM completed GROUP BY player, name_key
+    SELECT player, name_key, completed_at AS first_at, attempt_num FROM completed
+    WHERE (player, name_key) NOT IN (SELECT player, name_key FROM repeated)
+    UNION ALL
+    SELECT player, name_key, min(completed_at), argMin(attempt_num, completed_at) FROM completed
+    WHERE (player, name_key) IN (SELECT player, name_key FROM repeated) GROUP BY player, name_key
 ),
 unnumbered AS (SELECT player, name_key, first_at FROM firsts WHERE attempt_num = 0),
 fails AS (
-    SELECT player, name_key, client_ts FROM events
-    WHERE category = 'progression' AND status = 'Fail' AND player IN (SELECT player FROM unnumbered) AND {filters}
+    SELECT player, name_key, client_ts FROM progression_events
+    WHERE status = 'Fail' AND player IN (SELECT player FROM unnumbered) AND {filters}
 ),
 counted AS (
     SELECT unnumbered.player AS player, unnumbered.name_key AS name_key, CAST(count(*) + 1 AS BIGINT) AS tries
@@ -23,7 +27,6 @@ counted AS (
 needed AS (
     SELECT firsts.name_key AS name_key, CASE WHEN attempt_num > 0 THEN attempt_num ELSE coalesce(tries, 1) END AS attempts
     FROM firsts LEFT JOIN counted ON counted.player = firsts.player AND counted.name_key = firsts.name_key
-)
-SELECT name AS level, attempts, count(*) AS players
-FROM needed JOIN names ON names.name_key = needed.name_key
-GROUP BY name, attempts ORDER BY name, attempts
+),
+sums AS (SELECT name_key, attempts, count(*) AS players FROM needed GROUP BY name_key, attempts)
+SELECT name AS level, attempts, players FROM sums JOIN names ON names.name_key = sums.name_key ORDER BY name, attempts

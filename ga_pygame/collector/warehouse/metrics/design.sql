@@ -12,24 +12,12 @@ beginnings AS (
     SELECT name_key, name, depth, arrayStringConcat(arraySlice(parts, 1, depth), ':') AS node
     FROM ids CROSS JOIN depths WHERE depth <= length(parts)
 ),
-nodes AS (
-    SELECT name_key, name, depth, node, min(name_key) OVER (PARTITION BY node) AS of_node,
-        count(*) OVER (PARTITION BY node) AS ids
-    FROM beginnings
-),
-chosen AS (SELECT player, name_key, value FROM events WHERE category = 'design' AND {filters}),
 sums AS (
     SELECT name_key, count(*) AS events, count(value) AS valued, sum(value) AS total, min(value) AS least,
-        max(value) AS most, uniqExact(player) AS players
-    FROM chosen GROUP BY name_key
-),
-shared AS (
-    SELECT depth, of_node, uniqExact(player) AS players
-    FROM chosen JOIN nodes ON nodes.name_key = chosen.name_key WHERE ids > 1 GROUP BY depth, of_node
+        max(value) AS most, playerSet(player) AS players
+    FROM design_events WHERE {filters} GROUP BY name_key
 )
-SELECT node, nodes.depth AS depth, sum(events) AS events, sumIf(events, node = name) AS own_events,
-    coalesce(max(shared.players), max(sums.players)) AS players, sum(valued) AS valued, sum(total), min(least), max(most)
-FROM sums
-    JOIN nodes ON nodes.name_key = sums.name_key
-    LEFT JOIN shared ON shared.of_node = nodes.of_node AND shared.depth = nodes.depth
-GROUP BY node, nodes.depth ORDER BY node
+SELECT node, depth, sum(events) AS events, sumIf(events, node = name) AS own_events, unionSize(players) AS players,
+    sum(valued) AS valued, sum(total), min(least), max(most)
+FROM sums JOIN beginnings ON beginnings.name_key = sums.name_key
+GROUP BY node, depth ORDER BY node

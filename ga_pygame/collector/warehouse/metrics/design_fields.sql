@@ -4,11 +4,11 @@
 -- with ':'. Sum and mean are those of the events' values.
 -- Source: GameAnalytics, Custom event fields.
 WITH chosen AS (
-    SELECT player, value, jsonText(custom_fields, $field) AS said FROM events
-    WHERE category = 'design' AND {filters} AND name_key IN (
+    SELECT player, value, jsonText(custom_fields, $field) AS said FROM design_events
+    WHERE {filters} AND name_key IN (
         SELECT name_key FROM names WHERE category = 'design'
             AND ($event_id = '' OR name = $event_id OR startsWith(name, concat($event_id, ':')))
     )
 )
-SELECT said, count(*) AS events, uniqExact(player) AS players, count(value), sum(value)
+SELECT said, count(*) AS events, setSize(playerSet(player)) AS players, count(value), sum(value)
 FROM chosen GROUP BY said ORDER BY events DESC, said LIMIT $most

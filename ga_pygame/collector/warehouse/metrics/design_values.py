@@ -67,9 +67,7 @@ def interval_width(least: float, most: float, *, are_whole: bool) -> float:
 
 
 def _most_frequent(question: Question) -> str:
-    rows = question.rows("design")
-    valued = [(values, node) for node, _, _, own_events, _, values, *_ in rows if own_events]
-    return str(max(valued, key=lambda one: one[0])[1]) if valued else ""
+    return "".join(name for (name,) in question.rows("design_frequent"))
 
 
 DESIGN_VALUES_METRIC = WarehouseMetric(

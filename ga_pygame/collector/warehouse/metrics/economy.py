@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -75,15 +76,11 @@ def economy(question: Question, by: str = "currency") -> list[EconomyRow]:
         by: `currency`, `item_type` or `item`.
     """
     active = active_days(question)
-    first, second = _halves(active, question.today)
-    rows = question.rows(
-        "economy",
-        by_type=by == "item_type",
-        by_item=by == "item",
-        first_until=first.day,
-        second_since=second.day,
-    )
-    return [_economy_row(row, active.players, (first, second), is_currency=by == "currency") for row in rows]
+    halves = _halves(active, question.today)
+    if by == "currency":
+        rows = question.rows("economy", first_until=halves[0].day, second_since=halves[1].day)
+        return [_economy_row(row[:8], active.players, _net_growth(row[8:], halves)) for row in rows]
+    return [_economy_row(row, active.players) for row in question.rows("economy_items", by_item=by == "item")]
 
 
 def _halves(active: ActiveDays, today: datetime.date) -> tuple[_HalfOfRange, _HalfOfRange]:
@@ -98,16 +95,26 @@ def _halves(active: ActiveDays, today: datetime.date) -> tuple[_HalfOfRange, _Ha
     )
 
 
-def _economy_row(
-    row: tuple[Any, ...], active: int, halves: tuple[_HalfOfRange, _HalfOfRange], *, is_currency: bool
-) -> EconomyRow:
-    currency, item_type, item_id, source, sink, sources, sinks, players, *flows = row
-    before, after = (
-        quotient(flow, half.player_days) if is_currency else None for flow, half in zip(flows, halves, strict=True)
-    )
-    growth = after / before - 1 if before is not None and after is not None and before > 0 else None
+class _Growth(NamedTuple):
+    """The flow of a currency per active player and day in the two halves, and how it grew."""
+
+    before: float | None = None
+    after: float | None = None
+    rate: float | None = None
+
+
+def _net_growth(flows: Sequence[float], halves: tuple[_HalfOfRange, _HalfOfRange]) -> _Growth:
+    before, after = (quotient(flow, half.player_days) for flow, half in zip(flows, halves, strict=True))
+    rate = after / before - 1 if before is not None and after is not None and before > 0 else None
+    return _Growth(before, after, rate)
+
+
+def _economy_row(row: tuple[Any, ...], active: int, growth: _Growth | None = None) -> EconomyRow:
+    """Make a row; that of a currency has a growth."""
+    currency, item_type, item_id, source, sink, sources, sinks, players = row
     share = quotient(sink, source)
-    says = is_currency and players >= FEW_PLAYERS
+    says = growth is not None and players >= FEW_PLAYERS
+    growth = growth or _Growth()
     return EconomyRow(
         currency=currency,
         item_type=item_type,
@@ -120,11 +127,11 @@ def _economy_row(
         source_events=sources,
         sink_events=sinks,
         players=players,
-        first_half_flow=before,
-        second_half_flow=after,
-        flow_growth_rate=growth,
+        first_half_flow=growth.before,
+        second_half_flow=growth.after,
+        flow_growth_rate=growth.rate,
         is_hoarded=share < HOARDED_BELOW if says and share is not None else None,
-        is_inflating=growth >= INFLATES_FROM if says and growth is not None else None,
+        is_inflating=growth.rate >= INFLATES_FROM if says and growth.rate is not None else None,
         is_few=players < FEW_PLAYERS,
     )
 

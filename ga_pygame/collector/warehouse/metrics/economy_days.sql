@@ -4,30 +4,19 @@
 -- of the day's players. Both begin with the first event in the warehouse, whatever the first day of the range is, and
 -- pass all other filters.
 -- Sources: GameAnalytics, Resource events; GamePulse (balances of players).
-WITH groups AS (
-    SELECT name_key, currency, min(name_key) OVER (PARTITION BY currency) AS of_group
-    FROM names WHERE category = 'resource'
-),
-flows AS (
-    SELECT player, day, of_group, CASE WHEN flow = 'Source' THEN amount ELSE 0 END AS gained,
-        CASE WHEN flow = 'Sink' THEN amount ELSE 0 END AS spent
-    FROM events JOIN groups ON groups.name_key = events.name_key
-    WHERE events.category = 'resource' AND flow IS NOT NULL AND amount IS NOT NULL AND day <= $last_day AND {undated}
-),
-of_players AS (
-    SELECT of_group, player, day, sum(gained) AS gained, sum(spent) AS spent FROM flows GROUP BY of_group, player, day
+WITH of_players AS (
+    SELECT currency, player, day, sum(gained) AS gained, sum(spent) AS spent FROM balances
+    WHERE day <= $last_day AND {undated} GROUP BY currency, player, day
 ),
 held AS (
-    SELECT of_group, day, gained, spent,
-        sum(gained - spent) OVER (PARTITION BY of_group, player ORDER BY day) AS holding
+    SELECT currency, day, gained, spent, sum(gained - spent) OVER (PARTITION BY currency, player ORDER BY day) AS holding
     FROM of_players
 ),
 days AS (
-    SELECT of_group, day, sum(gained) AS source, sum(spent) AS sink, count(*) AS players, avg(holding) AS mean_holding,
+    SELECT currency, day, sum(gained) AS source, sum(spent) AS sink, count(*) AS players, avg(holding) AS mean_holding,
         p50(holding) AS median_holding
-    FROM held GROUP BY of_group, day
+    FROM held GROUP BY currency, day
 )
-SELECT currency, day, source, sink, sum(source - sink) OVER (PARTITION BY days.of_group ORDER BY day) AS balance, players,
+SELECT currency, day, source, sink, sum(source - sink) OVER (PARTITION BY currency ORDER BY day) AS balance, players,
     mean_holding, median_holding
-FROM days JOIN groups ON groups.name_key = days.of_group
-ORDER BY currency, day
+FROM days ORDER BY currency, day

@@ -5,8 +5,8 @@
 -- custom fields are those of the newest error that has any.
 -- Sources: GameAnalytics, Error (severity); Sentry, Issue Grouping (fingerprint, users, first and last release).
 WITH found AS (
-    SELECT id, player, session, context, client_ts, name_key, severity, custom_fields FROM events
-    WHERE category = 'error' AND {filters}
+    SELECT id, player, session, context, client_ts, name_key, severity, custom_fields FROM error_events
+    WHERE {filters}
 ),
 builds AS (
     SELECT build, row_number() OVER (ORDER BY min(first_at), build) AS place

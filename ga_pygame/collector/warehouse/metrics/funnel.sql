@@ -24,8 +24,14 @@ ids AS (
 ),
 wanted AS MATERIALIZED (SELECT name_key, front, event_id FROM ids WHERE has($steps, event_id)),
 hits AS (
-    SELECT player, name_key, client_ts, coalesce(CAST(status AS VARCHAR), CAST(flow AS VARCHAR), '') AS front
-    FROM events WHERE player IS NOT NULL AND name_key IN (SELECT name_key FROM wanted) AND {filters}
+    SELECT player, name_key, client_ts, '' AS front FROM design_events
+    WHERE player IS NOT NULL AND name_key IN (SELECT name_key FROM wanted) AND {filters}
+    UNION ALL SELECT player, name_key, client_ts, '' FROM business_events
+    WHERE player IS NOT NULL AND name_key IN (SELECT name_key FROM wanted) AND {filters}
+    UNION ALL SELECT player, name_key, client_ts, CAST(status AS VARCHAR) FROM progression_events
+    WHERE player IS NOT NULL AND name_key IN (SELECT name_key FROM wanted) AND {filters}
+    UNION ALL SELECT player, name_key, client_ts, CAST(flow AS VARCHAR) FROM resource_events
+    WHERE player IS NOT NULL AND name_key IN (SELECT name_key FROM wanted) AND {filters}
 ),
 named AS MATERIALIZED (
     SELECT player, client_ts, toUnixTimestamp(client_ts) AS second, indexOf($steps, event_id) AS id

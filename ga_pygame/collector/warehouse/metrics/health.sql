@@ -5,7 +5,7 @@
 -- its system's version.
 -- Sources: GameAnalytics, Health events; Glitchless (median, p95, share over budget).
 WITH samples AS (
-    SELECT player, context, fps, frame_ms_p99, mem_mb FROM events WHERE category = 'health' AND {filters}
+    SELECT player, context, fps, frame_ms_p99, mem_mb FROM health_events WHERE {filters}
 ),
 parts AS (
     SELECT context, CASE $by WHEN 'build' THEN build WHEN 'platform' THEN platform

@@ -4,9 +4,9 @@
 -- level.
 -- Sources: as in health.sql.
 WITH samples AS (
-    SELECT player, session, client_ts, fps, frame_ms_p99, mem_mb FROM events WHERE category = 'health' AND {filters}
+    SELECT player, session, client_ts, fps, frame_ms_p99, mem_mb FROM health_events WHERE {filters}
 ),
-steps AS (SELECT session, client_ts, status, name_key FROM events WHERE category = 'progression'),
+steps AS (SELECT session, client_ts, status, name_key FROM progression_events),
 placed AS (
     SELECT samples.*, CASE WHEN status = 'Start' THEN name_key END AS level_key
     FROM samples ASOF LEFT JOIN steps ON samples.session = steps.session AND samples.client_ts >= steps.client_ts

@@ -3,11 +3,10 @@
 -- 100 ms unless the game sets another length. Events without the field had none, or come from a game that does not
 -- count them.
 -- Source: Android vitals (slow and frozen frames by session).
-WITH ends AS (
-    SELECT player, name_key, coalesce(JSONExtractFloat(custom_fields, 'hitches'), 0) AS long_frames FROM events
-    WHERE category = 'progression' AND status <> 'Start' AND player IS NOT NULL AND {filters}
+WITH sums AS (
+    SELECT name_key, count(*) AS attempts, countIf(hitches > 0) AS hitching, playerSet(player) AS players,
+        sum(hitches) AS hitches, max(hitches) AS most
+    FROM progression_events WHERE status <> 'Start' AND player IS NOT NULL AND {filters} GROUP BY name_key
 )
-SELECT name AS level, count(*) AS attempts, countIf(long_frames > 0) AS hitching, uniqExact(player) AS players,
-    sum(long_frames) AS hitches, max(long_frames) AS most
-FROM ends JOIN names ON names.name_key = ends.name_key
-GROUP BY name HAVING sum(long_frames) > 0 ORDER BY hitches DESC, level
+SELECT name AS level, attempts, hitching, setSize(players), hitches, most
+FROM sums JOIN names ON names.name_key = sums.name_key WHERE hitches > 0 ORDER BY hitches DESC, level

@@ -4,32 +4,40 @@
 -- percentile. What is above the bin of that percentile is in one last bin, so that a few odd values do not hide the rest.
 -- Source: GameAnalytics, Progression events (score); `seconds` is this tracker's.
 WITH attempts AS (
-    SELECT name_key, status, score, seconds FROM events
-    WHERE category = 'progression' AND player IS NOT NULL AND status <> 'Start' AND {filters}
+    SELECT name_key, status, score, seconds FROM progression_events
+    WHERE status <> 'Start' AND player IS NOT NULL AND {filters}
+        AND ($level = '' OR name_key IN (SELECT name_key FROM names WHERE category = 'progression' AND name = $level))
 ),
-figures AS (
-    SELECT name_key, 'seconds' AS figure, seconds AS x FROM attempts WHERE abs(seconds) < 1e12
-    UNION ALL SELECT name_key, 'score', score FROM attempts WHERE status = 'Complete' AND abs(score) < 1e12
+-- Equal values are counted first: times have tenths of a second and scores are whole, so there are few.
+counted AS (
+    SELECT name_key, 'seconds' AS figure, seconds AS x, count(*) AS number FROM attempts
+    WHERE abs(seconds) < 1e12 GROUP BY name_key, seconds
+    UNION ALL SELECT name_key, 'score', score, count(*) FROM attempts
+    WHERE status = 'Complete' AND abs(score) < 1e12 GROUP BY name_key, score
 ),
-chosen AS (
-    SELECT name, figure, x FROM figures JOIN names ON names.name_key = figures.name_key
-    WHERE $level = '' OR name = $level
+ranked AS (
+    SELECT name_key, figure, x, sum(number) OVER (PARTITION BY name_key, figure ORDER BY x) AS up_to,
+        sum(number) OVER (PARTITION BY name_key, figure) AS total
+    FROM counted
+),
+tops AS (
+    SELECT name_key, figure, min(x) AS least, minIf(x, up_to >= 0.95 * total) AS top FROM ranked GROUP BY name_key, figure
 ),
 bounds AS (
-    SELECT name, figure, p95(x) AS top, CASE WHEN p95(x) > min(x) THEN (p95(x) - min(x)) / 10 ELSE 1 END AS raw
-    FROM chosen GROUP BY name, figure
+    SELECT name_key, figure, top, CASE WHEN top > least THEN (top - least) / 10 ELSE 1 END AS raw FROM tops
 ),
-scaled AS (SELECT name, figure, top, raw, pow(10, floor(log10(raw))) AS ten FROM bounds),
+scaled AS (SELECT name_key, figure, top, raw, pow(10, floor(log10(raw))) AS ten FROM bounds),
 bins AS (
-    SELECT name, figure, top,
+    SELECT name_key, figure, top,
         ten * CASE WHEN raw <= ten THEN 1 WHEN raw <= 2 * ten THEN 2 WHEN raw <= 5 * ten THEN 5 ELSE 10 END AS width
     FROM scaled
 ),
 placed AS (
-    SELECT bins.name AS name, bins.figure AS figure, width, floor(top / width) AS last_bin,
-        least(floor(x / width), floor(top / width) + 1) AS bin
-    FROM chosen JOIN bins ON bins.name = chosen.name AND bins.figure = chosen.figure
+    SELECT bins.name_key AS name_key, bins.figure AS figure, width, floor(top / width) AS last_bin,
+        least(floor(x / width), floor(top / width) + 1) AS bin, number
+    FROM counted JOIN bins ON bins.name_key = counted.name_key AND bins.figure = counted.figure
 )
 SELECT name AS level, figure, bin * width AS low, CASE WHEN bin > last_bin THEN NULL ELSE (bin + 1) * width END AS high,
-    count(*) AS attempts
-FROM placed GROUP BY name, figure, bin, width, last_bin ORDER BY name, figure, bin
+    sum(number) AS attempts
+FROM placed JOIN names ON names.name_key = placed.name_key
+GROUP BY name, figure, bin, width, last_bin ORDER BY name, figure, bin

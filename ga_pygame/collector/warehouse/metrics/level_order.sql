@@ -1,12 +1,7 @@
 -- The levels in the order in which players reach them, as levels.sql orders them.
--- Counted are the progression events in the range. A player's place for a level is its number among the player's levels
--- by first event; levels are ordered by the mean of these.
+-- Counted are the progression events in the range. A level's place for a player is its number among all levels of the
+-- player by the arrival of their first events ever; levels are ordered by the mean of these over the days of each player
+-- in the level.
 -- Source: as in levels.sql.
-WITH played AS (
-    SELECT player, name_key, min(first_at) AS first_at FROM visits WHERE {filters} GROUP BY player, name_key
-),
-ranked AS (
-    SELECT name_key, row_number() OVER (PARTITION BY player ORDER BY first_at) AS rank FROM played
-),
-places AS (SELECT name_key, avg(rank) AS place FROM ranked GROUP BY name_key)
-SELECT name AS level FROM places JOIN names ON names.name_key = places.name_key ORDER BY place, places.name_key
+WITH places AS (SELECT name_key, avg(place) AS mean_place FROM visits WHERE {filters} GROUP BY name_key)
+SELECT name AS level FROM places JOIN names ON names.name_key = places.name_key ORDER BY mean_place, places.name_key

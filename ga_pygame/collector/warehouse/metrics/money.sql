@@ -2,7 +2,7 @@
 -- Counted are the business events in the range; the amount is in cents. Payers are the players with such an event.
 -- Source: GameAnalytics, Business events.
 WITH bought AS (
-    SELECT player, name_key, coalesce(cart, '') AS cart, amount FROM events WHERE category = 'business' AND {filters}
+    SELECT player, name_key, coalesce(cart, '') AS cart, amount FROM business_events WHERE {filters}
 )
 SELECT currency, CASE WHEN $by_item THEN item_type ELSE '' END AS of_type,
     CASE WHEN $by_item THEN item_id ELSE '' END AS of_item, CASE WHEN $by_cart THEN cart ELSE '' END AS of_cart,

@@ -3,7 +3,7 @@
 -- Counted are the business events in the range. First payers are the players whose first purchase ever is among them.
 -- Source: GameAnalytics, Monetization (paying users, first-time paying users).
 WITH bought AS (
-    SELECT player, name_key, day, client_ts, amount FROM events WHERE category = 'business' AND {filters}
+    SELECT player, name_key, day, client_ts, amount FROM business_events WHERE {filters}
 ),
 purchases AS (
     SELECT bought.player AS player, bought.day AS day, currency, amount,

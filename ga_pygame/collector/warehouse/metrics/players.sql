@@ -3,25 +3,28 @@
 -- session_end, and their events in the range: levels with a Complete, errors, purchases by currency in cents (a row
 -- for each currency of a player). The first day is that of their first event ever.
 -- Source: Talo (players with playtime); the session's length as GameAnalytics defines it.
-WITH visits AS (
+WITH stays AS (
     SELECT player, count(*) AS sessions, coalesce(sum(length), 0) AS playtime, max(last_at) AS last_seen
     FROM sessions WHERE player IS NOT NULL AND {filters} GROUP BY player
 ),
 listed AS (
-    SELECT visits.player AS player, user_id, game, first_at, last_seen, sessions, playtime
-    FROM visits JOIN players ON players.player = visits.player
+    SELECT stays.player AS player, user_id, game, first_at, last_seen, sessions, playtime
+    FROM stays JOIN players ON players.player = stays.player
     WHERE $search = '' OR position(lowerUTF8($search) IN lowerUTF8(user_id)) > 0
     ORDER BY last_seen DESC, user_id LIMIT $most
 ),
 reached AS (
-    SELECT player, uniqExactIf(name_key, status = 'Complete') AS levels, countIf(category = 'error') AS errors FROM events
-    WHERE category IN ('progression', 'error') AND player IN (SELECT player FROM listed) AND {filters}
-    GROUP BY player
+    SELECT player, uniqExact(name_key) AS levels FROM visits
+    WHERE completes > 0 AND player IN (SELECT player FROM listed) AND {filters} GROUP BY player
+),
+failed AS (
+    SELECT player, count(*) AS errors FROM error_events
+    WHERE player IN (SELECT player FROM listed) AND {filters} GROUP BY player
 ),
 paid AS (
     SELECT player, currency, count(*) AS purchases, sum(amount) AS cents
-    FROM events JOIN names ON names.name_key = events.name_key
-    WHERE events.category = 'business' AND player IN (SELECT player FROM listed) AND {filters}
+    FROM business_events JOIN names ON names.name_key = business_events.name_key
+    WHERE player IN (SELECT player FROM listed) AND {filters}
     GROUP BY player, currency
 )
 SELECT user_id, game_key, first_at, last_seen, sessions, playtime, coalesce(levels, 0), coalesce(errors, 0),
@@ -29,5 +32,6 @@ SELECT user_id, game_key, first_at, last_seen, sessions, playtime, coalesce(leve
 FROM listed
     JOIN games ON games.game = listed.game
     LEFT JOIN reached ON reached.player = listed.player
+    LEFT JOIN failed ON failed.player = listed.player
     LEFT JOIN paid ON paid.player = listed.player
 ORDER BY last_seen DESC, user_id, game_key, currency

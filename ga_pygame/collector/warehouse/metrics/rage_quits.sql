@@ -4,8 +4,8 @@
 -- rage quit at most: after its last Fail.
 -- Source: Glitchless (quit within 20 s after a fail).
 WITH fails AS (
-    SELECT player, session, name_key, client_ts FROM events
-    WHERE category = 'progression' AND status = 'Fail' AND player IS NOT NULL AND session IS NOT NULL AND {filters}
+    SELECT player, session, name_key, client_ts FROM progression_events
+    WHERE status = 'Fail' AND player IS NOT NULL AND session IS NOT NULL AND {filters}
 ),
 timed AS (
     SELECT fails.player AS player, fails.session AS session, name_key, client_ts,
@@ -13,7 +13,7 @@ timed AS (
     FROM fails JOIN sessions ON sessions.session = fails.session WHERE length IS NOT NULL
 ),
 failed AS (
-    SELECT name_key, count(*) AS fails, uniqExact(player) AS players FROM timed WHERE seconds_left >= 1 GROUP BY name_key
+    SELECT name_key, count(*) AS fails, setSize(playerSet(player)) AS players FROM timed WHERE seconds_left >= 1 GROUP BY name_key
 ),
 lasts AS (
     SELECT session, argMax(name_key, client_ts) AS name_key FROM timed

@@ -11,8 +11,10 @@ dressed AS MATERIALIZED (
     FROM worn JOIN contexts ON contexts.context = worn.context
 ),
 called AS (
-    SELECT DISTINCT game, day, name_key, cart FROM events
-    WHERE category IN ('design', 'progression', 'resource', 'business') AND {filters}
+    SELECT DISTINCT game, day, name_key, '' AS cart FROM visits WHERE {filters}
+    UNION ALL SELECT DISTINCT game, day, name_key, '' FROM design_events WHERE {filters}
+    UNION ALL SELECT DISTINCT game, day, name_key, '' FROM resource_events WHERE {filters}
+    UNION ALL SELECT DISTINCT game, day, name_key, cart FROM business_events WHERE {filters}
 ),
 named AS MATERIALIZED (
     SELECT game, day, cart, category, name, currency, item_type, item_id, splitByChar(':', name) AS parts
