@@ -31,7 +31,7 @@ EVENT_TABLES = tuple(
 MAX_BYTES_OF_SETS = 64 * 2**20
 """Memory of one set of players for each name, as strings of bits; beyond it sets are lists, which take more time."""
 _FOLDER = Path(__file__).parent
-_LARGEST = """
+_NUMBERS_OF_SETS = """
 SELECT (SELECT coalesce(max(player), 0) FROM players), (SELECT coalesce(max(number), 0) FROM (
     SELECT count(*) AS number FROM names WHERE category IN ('design', 'progression', 'resource') GROUP BY category
 ))
@@ -172,7 +172,7 @@ class Database:
         Args:
             connection: That of the writing thread.
         """
-        most, names = connection.execute(_LARGEST).fetchone() or (0, 0)
+        most, names = connection.execute(_NUMBERS_OF_SETS).fetchone() or (0, 0)
         capacity = max(1_024, 1 << most.bit_length())
         if capacity // 8 * names > MAX_BYTES_OF_SETS:
             text = sql_text("sets_of_lists.sql")
