@@ -61,6 +61,7 @@ def send(collector: Collector, path: str, *, secret: str = OWN_SECRET, **headers
 # --- games -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 def test_on_loopback_every_game_may_send(start: Callable[..., Collector]) -> None:
     """A game with keys of its own is taken by a collector that was told no game, which says so once."""
     collector = start()
@@ -360,6 +361,7 @@ def test_odd_lengths_upset_nothing(shared: Collector, length: str) -> None:
 # --- the token and the terminal --------------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("page", [True, False], ids=["page", "no page"])
 def test_the_token_is_never_written(tmp_path: Path, page: bool) -> None:
     """No wrong address, method or header brings the token of an address into a message."""
@@ -485,6 +487,7 @@ def test_a_missing_field_is_told_by_its_own_rule(category: str, field: str, rule
     assert f"(rule: {source})" in error["reason"]
 
 
+@pytest.mark.e2e
 def test_an_event_is_stored_once(start: Callable[..., Collector]) -> None:
     """Twice in a request, in two, and after a restart: once for each game."""
     collector = start()

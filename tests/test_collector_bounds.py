@@ -104,6 +104,7 @@ def test_a_client_that_reads_too_slowly_is_late() -> None:
     asyncio.run(asyncio.wait_for(main(), 60))
 
 
+@pytest.mark.e2e
 def test_a_turn_of_the_loop_parses_so_many_lines_of_all_connections() -> None:
     """However many connections send tiny chunks in the same moment, others have their turn, and nothing is lost."""
 

@@ -181,6 +181,7 @@ def test_a_log_that_is_gone_costs_nothing(opened: Opened, damage: Callable[[Path
     assert opened.stored() == {"1", "2", "3"}
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody touch a file that is open")
 def test_another_programs_file_is_left_alone(opened: Opened) -> None:
     """An object that somebody else put there is not touched; nothing is stored until it is removed."""
@@ -197,6 +198,7 @@ def test_another_programs_file_is_left_alone(opened: Opened) -> None:
     assert opened.stored() == {"2"}
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody touch a file that is open")
 def test_it_is_said_each_time(opened: Opened) -> None:
     """A file that is deleted twice is told twice."""
@@ -348,6 +350,7 @@ def test_nobody_waits_for_a_writing_thread_that_has_ended(opened: Opened) -> Non
         opened.store.change(Change(lambda _: None, 0))
 
 
+@pytest.mark.e2e
 def test_another_program_that_keeps_the_lock(opened: Opened) -> None:
     """What waits is refused together after a moment, it is said, and the end does not wait for the lock again."""
     opened.put("1")
@@ -447,6 +450,7 @@ def test_the_server_goes_on_with_a_new_file(tmp_path: Path) -> None:
         assert collector.stop() == 0
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 def test_only_the_owner_can_read_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a umask of 0 the files are 0600 and every folder that is made 0700."""

@@ -432,6 +432,7 @@ def test_beyond_two_megabytes_the_connection_is_closed(shared: Collector, declar
 # --- duplicates ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 def test_duplicates_are_stored_once(fresh: Collector) -> None:
     """The same event_uuid is answered 200 again and counted as a duplicate, in one batch or in two."""
     one, other = event(), event("progression")
@@ -480,6 +481,7 @@ def projected_rows(collector: Collector, path: str, number: int) -> list[dict[st
 # --- sessions and levels -------------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 def test_sessions_and_levels(fresh: Collector) -> None:
     """Sessions know user, start, length and end; levels their starts, fails, completes and attempts."""
     second = "de305d54-75b4-431b-adb2-eb6b9e546015"
@@ -630,6 +632,7 @@ def test_wrong_route(shared: Collector, method: str, path: str, status: int) -> 
 # --- many at once, and anything at all -----------------------------------------------------------------
 
 
+@pytest.mark.e2e
 def test_many_clients_at_once(fresh: Collector) -> None:
     """Sixteen clients at once: each event is stored once, none is lost."""
     problems: list[Any] = []
@@ -659,6 +662,7 @@ _json = st.recursive(
 )
 
 
+@pytest.mark.e2e
 @settings(
     max_examples=examples(150),
     deadline=None,
@@ -677,6 +681,7 @@ def test_no_body_upsets_it(shared: Collector, body: bytes) -> None:
         reply.json()
 
 
+@pytest.mark.e2e
 @settings(
     max_examples=examples(150),
     deadline=None,

@@ -193,6 +193,7 @@ def test_fractions(free: Collector, player: str) -> None:
     assert event(free, player, 0.25, "km").json()["total"] == 0.75
 
 
+@pytest.mark.e2e
 def test_six_in_a_second(fresh: Collector) -> None:
     """The sixth event or completion in a second, by whomever, gets 429; a second later the same key gets 201."""
     for attempt in range(20):  # on a slow machine six calls may take more than that second
@@ -222,6 +223,7 @@ def test_lost_answer(fresh: Collector) -> None:
     assert (reply.status, reply.json()["total"]) == (202, 7)
 
 
+@pytest.mark.e2e
 def test_concurrent_events_are_refused(fresh: Collector) -> None:
     """While an event of a user and metric is being processed, another gets 409; other users and metrics do not."""
     fault = {"route": "trophy/metrics", "delay": 4.0}
@@ -256,6 +258,7 @@ def test_lenient_lets_concurrent_events_wait(tmp_path: Path) -> None:
         assert collector.stop() == 0
 
 
+@pytest.mark.e2e
 def test_strict_concurrency_loses_nothing(tmp_path: Path) -> None:
     """Many senders with keys that try again after 409: the total is exact."""
     collector = start(tmp_path)
@@ -1121,6 +1124,7 @@ def test_sdk_errors(free: Collector, sdk: Any, player: str) -> None:
         stranger.users.get(id=player)
 
 
+@pytest.mark.e2e
 def test_sdk_waits_when_it_is_too_fast(fresh: Collector) -> None:
     """The SDK honours Retry-After: the sixth event in a second arrives on its second try."""
     began = time.monotonic()
@@ -1158,6 +1162,7 @@ _parts = st.sampled_from(
 )
 
 
+@pytest.mark.e2e
 @settings(
     deadline=None,
     max_examples=examples(250),

@@ -128,6 +128,7 @@ def test_what_cannot_go_anywhere_is_heard(rig: Rig, monkeypatch: pytest.MonkeyPa
     assert passed_on == [ValueError]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("has_own_handler", [True, False])
 def test_what_nobody_took_of_a_task_is_heard(rig: Rig, has_own_handler: bool) -> None:
     """Tasks, futures and callbacks, with asyncio's handler or the game's, which is called as ever."""

@@ -67,6 +67,7 @@ def test_every_kind_of_call_stands_once_below_a_comment(kind: str) -> None:
     assert sites[0].startswith("# ")
 
 
+@pytest.mark.e2e
 def test_without_sound_and_with_a_broken_save_file(tmp_path: Path, silent: None) -> None:
     """A machine without an audio device plays in silence; a file that cannot be written is reported and survived."""
     (tmp_path / "save.json").mkdir()

@@ -193,6 +193,7 @@ def test_a_dead_launch_is_not_recovered_in_memory(rig: Rig, locked_at: int) -> N
     assert outbox.dead_launches() == []
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("moment", ["start", "middle"])
 def test_a_writer_that_may_wait_waits_for_another_process(rig: Rig, moment: str) -> None:
     """Numbers are given in the file, where no other copy gives the same; after 5 s in memory."""

@@ -473,6 +473,7 @@ def test_megabytes_of_reasons_are_cut() -> None:
 HUGE = "x" * (MAX_STRING + 1)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     "errors",
     [

@@ -148,6 +148,7 @@ CONFIGS = (
 )
 
 
+@pytest.mark.e2e
 @settings(
     max_examples=examples(60),
     deadline=None,

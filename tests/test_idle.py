@@ -35,6 +35,7 @@ def test_what_is_reported_after_close_is_counted_and_said(world: World, caplog: 
     assert "event dropped (not_running): no tracker runs" in said[0]
 
 
+@pytest.mark.e2e
 def test_there_is_one_where_none_was_ever_made(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

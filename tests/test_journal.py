@@ -351,6 +351,7 @@ def test_a_sector_that_did_not_reach_the_disk_costs_what_was_in_it(noted: Noted,
         assert 200 - 512 // 32 <= len(found) <= 200
 
 
+@pytest.mark.e2e
 def test_a_sector_of_an_earlier_lap_is_not_read_as_new(noted: Noted, path: Path) -> None:
     """After a power cut a sector may be as before the wipe: no old event comes twice."""
     laps = []

@@ -83,6 +83,7 @@ def column(panel: Panel, label: str) -> list[Any]:
 # --- Overview --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 def test_the_overview_of_a_range(database: Database) -> None:
     """Tiles with the period before, charts of each day of the range, the period before at the same places."""
     found = view(database, "view=overview&since=2026-03-04&until=2026-03-08")
@@ -263,6 +264,7 @@ def test_the_triangle(database: Database) -> None:
 # --- Compare ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 def test_both_sides_are_in_the_address(database: Database) -> None:
     """Builds, variants or days of the second side; the panels name both."""
     found = view(database, "view=compare&build=1.1&other_build=1.0")

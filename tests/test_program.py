@@ -34,6 +34,7 @@ def name_of(*command: str, cwd: Path) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.e2e
 def test_each_script_has_its_own_name_at_each_launch(tmp_path: Path) -> None:
     """However it is started; a file with a name that says nothing is called as its folder."""
     for place in ("a/pong.py", "b/pong.py", "snake/main.py", "kart/__main__.py", "kart/__init__.py", "c d/Ü.py"):

@@ -154,6 +154,7 @@ def test_a_giant_record_is_a_block_of_its_own() -> None:
     assert found == [record.stored(place) for place, (record, _) in enumerate(additions, 1)]
 
 
+@pytest.mark.e2e
 @settings(
     max_examples=examples(40),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

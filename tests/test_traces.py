@@ -148,6 +148,7 @@ def nested_groups() -> BaseException:
     return error
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     "make",
     [

@@ -330,6 +330,7 @@ CALLS = [
 ]
 
 
+@pytest.mark.e2e
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     max_examples=examples(150),
@@ -1111,6 +1112,7 @@ def test_a_yes_takes_back_a_no_before_start(world: World) -> None:
     assert tracker.stats.dropped == {"no_consent": 1}
 
 
+@pytest.mark.e2e
 def test_a_tracker_leaves_no_cycle_of_warnings(world: World) -> None:
     """Nothing is left open after `close()`: no file, no thread, no warning when it is collected."""
     world.start().close()

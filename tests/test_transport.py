@@ -214,6 +214,7 @@ def test_what_has_no_end_is_no_answer(kind: str) -> None:
         transport.close()
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("status", [b"200 OK", b"302 Found", b"400 Bad", b"500 Oops"])
 def test_what_unpacks_without_end_is_no_answer(status: bytes) -> None:
     """A redirect's body and an error's as well."""

@@ -79,6 +79,7 @@ def test_a_value_that_cannot_be_kept_costs_itself(text: str, value: object) -> N
     assert parsed(text.encode()) == value
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     "body",
     [

@@ -401,6 +401,7 @@ def test_a_no_while_the_outbox_is_locked_holds(services: Services, tmp_path: Pat
     assert services.events(ONE) == services.events(TWO) == ["user", "after", "session_end", "user", "session_end"]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize("until_close", [True, False])
 def test_a_yes_after_a_no_while_the_outbox_is_locked_holds(

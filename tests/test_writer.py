@@ -338,6 +338,7 @@ def test_what_is_committed_is_neither_lost_nor_doubled_by_a_kill(tmp_path: Path)
     assert len(stored) == len(recorded)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("moment", ["start", "middle"])
 def test_a_file_that_is_held_for_minutes(tmp_path: Path, moment: str) -> None:
     """Both halves of the journal fill, then memory: all is stored in the end, once and in order."""

@@ -181,6 +181,7 @@ def test_attempts_of_a_game_that_sends_no_attempt_num(file: Path) -> None:
         assert [(row.attempts, row.players) for row in ask(database, "attempts")] == [(1, 1), (3, 1)]
 
 
+@pytest.mark.e2e
 def test_a_game_with_three_thousand_levels(file: Path) -> None:
     """All of them are listed, in the order of play, not in that of their names."""
     story = Story()

@@ -81,6 +81,7 @@ def part_of(event: Event, by: str) -> tuple[str, str, str]:
 # --- economy ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 @each_filter
 @pytest.mark.parametrize("by", ["currency", "item_type", "item"])
 def test_economy(trading: Database, trade: list[Event], filters: Filters, by: str) -> None:

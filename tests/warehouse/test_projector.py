@@ -71,6 +71,7 @@ def test_every_event_is_there_once_under_its_id(log: Path) -> None:
         assert in_the_warehouse(database) == in_the_log(log)
 
 
+@pytest.mark.e2e
 def test_steps_and_progress(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step projects a bounded number of events and returns 0 while there are more."""
     monkeypatch.setattr(projecting, "EVENTS_PER_TRANSACTION", 100)
@@ -104,6 +105,7 @@ class BusyLog(Reader):
         return super().execute(query, values)
 
 
+@pytest.mark.e2e
 def test_a_log_that_grows_meanwhile_is_not_projected_without_a_pause(log: Path) -> None:
     """Each step has a fixed cost, so a few events that came during one wait for others."""
     with contextlib.closing(BusyLog(log)) as busy, contextlib.closing(Database(None)) as database:
@@ -113,6 +115,7 @@ def test_a_log_that_grows_meanwhile_is_not_projected_without_a_pause(log: Path) 
     assert waits == [projecting.SECONDS_BETWEEN_LOOKS] * 3
 
 
+@pytest.mark.e2e
 def test_many_transactions_give_the_same_figures(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept per player, session and level grows with each transaction; the figures are those of one."""
     with projected(log) as database:
@@ -132,6 +135,7 @@ SELECT (SELECT count(*) - count(DISTINCT (player, game, context, day, hour)) FRO
 """
 
 
+@pytest.mark.e2e
 def test_sets_of_players_are_lists_if_they_are_too_large(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Strings of bits, which need memory for all players, and lists give the same figures."""
     with projected(log) as database:
@@ -145,6 +149,7 @@ def test_sets_of_players_are_lists_if_they_are_too_large(log: Path, monkeypatch:
 PLAYER_SET = "SELECT macro_definition FROM duckdb_functions() WHERE lower(function_name) = 'playerset'"
 
 
+@pytest.mark.e2e
 def test_sets_grow_with_the_players(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Players beyond the first 1,024 are counted, whether they come in one transaction or later."""
     path = tmp_path / "events.sqlite3"
@@ -161,6 +166,7 @@ def test_sets_grow_with_the_players(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [node.players for node in nodes] == [1_500, 1_500]
 
 
+@pytest.mark.e2e
 def test_it_goes_on_where_it_was(log: Path, tmp_path: Path) -> None:
     """After a restart only what is new is projected."""
     file = tmp_path / "events.duckdb"
@@ -176,6 +182,7 @@ def test_it_goes_on_where_it_was(log: Path, tmp_path: Path) -> None:
         assert len(in_the_warehouse(found.database)) > 4
 
 
+@pytest.mark.e2e
 def test_a_kill_within_a_transaction_loses_and_doubles_nothing(log: Path, tmp_path: Path) -> None:
     """The last id is committed with the rows: what was not committed is projected again."""
     file = tmp_path / "events.duckdb"
@@ -190,6 +197,7 @@ def test_a_kill_within_a_transaction_loses_and_doubles_nothing(log: Path, tmp_pa
         assert in_the_warehouse(found.database) == in_the_log(log)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("content", [b"", b"not a database", b"\0" * 20_000], ids=["empty", "text", "zeros"])
 def test_a_damaged_file_is_made_anew(log: Path, tmp_path: Path, content: bytes) -> None:
     """The log has everything."""
@@ -200,6 +208,7 @@ def test_a_damaged_file_is_made_anew(log: Path, tmp_path: Path, content: bytes) 
         assert in_the_warehouse(found.database) == in_the_log(log)
 
 
+@pytest.mark.e2e
 def test_bytes_that_rot_within_the_file(log: Path, tmp_path: Path) -> None:
     """A file whose middle is overwritten is made anew as soon as it cannot be read."""
     file = tmp_path / "events.duckdb"
@@ -213,6 +222,7 @@ def test_bytes_that_rot_within_the_file(log: Path, tmp_path: Path) -> None:
         assert in_the_warehouse(found.database) == in_the_log(log)
 
 
+@pytest.mark.e2e
 def test_another_time_zone_version_or_log_is_made_anew(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +244,7 @@ def test_another_time_zone_version_or_log_is_made_anew(
         assert in_the_warehouse(database) == in_the_log(other)
 
 
+@pytest.mark.e2e
 def test_a_new_file_of_the_store_is_followed(log: Path) -> None:
     """The log was deleted and begun anew: so is the warehouse."""
     with projection(log, None) as found:
@@ -295,6 +306,7 @@ ODD: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.e2e
 def test_odd_events_stop_nothing(tmp_path: Path) -> None:
     """What other SDKs send is projected, each among usual events, and every metric can be asked."""
     log = tmp_path / "events.sqlite3"
@@ -317,6 +329,7 @@ def test_odd_events_stop_nothing(tmp_path: Path) -> None:
             ask(found.database, metric)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("at_once", [20, projecting.EVENTS_PER_TRANSACTION])
 def test_a_damaged_request_is_left_out_and_counted(log: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     """The requests beside it are projected, and the developer hears of it; also if it was loaded ahead."""
@@ -353,6 +366,7 @@ def test_a_name_that_occurs_twice_in_an_event(tmp_path: Path) -> None:
         assert names == [("second",)]
 
 
+@pytest.mark.e2e
 def test_one_event_that_cannot_be_projected(log: Path) -> None:
     """Of a request with an event that is no object, only that one is left out."""
     with contextlib.closing(sqlite3.connect(log)) as db:
@@ -366,6 +380,7 @@ def test_one_event_that_cannot_be_projected(log: Path) -> None:
         assert [one for one, _ in in_the_warehouse(found.database)][-3:] == [last, last + 1, last + 4]
 
 
+@pytest.mark.e2e
 def test_damage_that_shows_later(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that opens but fails again and again when it is used is made anew."""
     damage = duckdb.IOException("Corrupt database file: computed checksum does not match stored checksum")

@@ -94,6 +94,7 @@ def by_day(events: list[Event], since: datetime.date) -> dict[str, tuple[int, in
     return {str(day): (len(seen[day]), sum(first[user] == day for user in seen[day])) for day in days}
 
 
+@pytest.mark.e2e
 def test_players_stay_returning(tmp_path: Path) -> None:
     """The figures of the days that are left are those of before, also in a warehouse that is made anew."""
     path = tmp_path / "events.sqlite3"
@@ -122,6 +123,7 @@ def test_players_stay_returning(tmp_path: Path) -> None:
         assert any(new < players for players, new in expected.values())
 
 
+@pytest.mark.e2e
 def test_what_goes_is_what_arrived_before(tmp_path: Path) -> None:
     """Log and warehouse lose the same requests: those that arrived before the first day that is kept."""
     path = tmp_path / "events.sqlite3"
@@ -147,6 +149,7 @@ def test_days_are_those_of_the_zone(tmp_path: Path) -> None:
         assert [event["user_id"] for event in exported(path)] == ["p2", "p2"]
 
 
+@pytest.mark.e2e
 def test_steps_are_bounded(tmp_path: Path) -> None:
     """A long log goes in steps, between which requests are stored."""
     path = tmp_path / "events.sqlite3"
@@ -162,6 +165,7 @@ def test_steps_are_bounded(tmp_path: Path) -> None:
         assert exported(path) == []
 
 
+@pytest.mark.e2e
 def test_a_log_without_events_goes_on(tmp_path: Path) -> None:
     """After all is removed, ids go on, the warehouse knows its log, and a known player is no new one."""
     path = tmp_path / "events.sqlite3"
@@ -184,6 +188,7 @@ def test_a_log_without_events_goes_on(tmp_path: Path) -> None:
         assert [ask(anew, "overview")[0][n] for n in (2, 3, 4)] == [2, 1, 1]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("when", ["before the warehouse", "after both"])
 def test_a_crash_in_between(tmp_path: Path, when: str) -> None:
     """If the process ends after the log's commit, the next pass brings the warehouse up to it."""
@@ -204,6 +209,7 @@ def test_a_crash_in_between(tmp_path: Path, when: str) -> None:
         assert sessions == (len({one["session_id"] for one in exported(path)}),)
 
 
+@pytest.mark.e2e
 def test_levels_and_hours_of_players_are_those_of_the_events_left(tmp_path: Path) -> None:
     """What is kept per level and hour equals what the rest of the log has, by plain Python."""
     path, story = tmp_path / "events.sqlite3", Story()
@@ -223,6 +229,7 @@ def test_levels_and_hours_of_players_are_those_of_the_events_left(tmp_path: Path
         assert [row.time for row in ask(one.database, "overview")] == ["all", str(day_of(MONDAY + 8 * DAY))]
 
 
+@pytest.mark.e2e
 def test_rejected_events_go_too(tmp_path: Path) -> None:
     """A player's name may be in them."""
     path = tmp_path / "events.sqlite3"

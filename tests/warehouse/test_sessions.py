@@ -51,6 +51,7 @@ def test_latest_sessions_and_those_that_go_on(tmp_path: Path) -> None:
         assert [going(database, MONDAY + at) for at in (0, 150, 151)] == [1, 1, 0]
 
 
+@pytest.mark.e2e
 def test_a_session_with_a_critical_error_crashed(tmp_path: Path) -> None:
     """Only that one; its state is shown as such."""
     log, story = tmp_path / "events.sqlite3", Story()
@@ -93,6 +94,7 @@ def write_old_file(path: Path, version: int) -> list[Event]:
     return events
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("version", range(1, schema.COLLECTOR_SCHEMA_VERSION))
 def test_an_older_file_is_taken_over_without_its_rollups(tmp_path: Path, version: int) -> None:
     """Its events, counts and doubles stay; sessions and levels come from the events."""

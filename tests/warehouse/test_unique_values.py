@@ -59,6 +59,7 @@ def counted(events: list[Event]) -> dict[tuple[str, datetime.date], int]:
     return {place: len(values) for place, values in found.items()}
 
 
+@pytest.mark.e2e
 @each_filter
 @pytest.mark.requirement(
     "002:unique-build",
@@ -81,6 +82,7 @@ def test_unique_values(golden: Database, golden_events: list[Event], filters: Fi
     assert filters == FILTERS["none"] or len(rows) > 20
 
 
+@pytest.mark.e2e
 @pytest.mark.requirement("002:unique-custom", "002:unique-business", "002:design-nodes")
 def test_what_is_near_a_limit_and_over_it(tmp_path: Path) -> None:
     """80 % of a limit is near, the limit itself too, one more is over; the highest day is the one that is shown."""

@@ -148,10 +148,7 @@ class Database:
             OSError: The old file cannot be deleted.
             duckdb.Error: The new one cannot be made.
         """
-        self.close()
-        if self.path is not None:
-            for suffix in ("", ".wal"):
-                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        self.delete()
         names = ", ".join(f"'{name}'" for name in categories.names())
         with self._connected() as connection:
             connection.begin()
@@ -163,6 +160,17 @@ class Database:
             connection.commit()
         self._use(connection)
         return Projected(WAREHOUSE_VERSION, self.zone.key, 0, None, 0)
+
+    def delete(self) -> None:
+        """Close and delete the file.
+
+        Raises:
+            OSError: It cannot be deleted.
+        """
+        self.close()
+        if self.path is not None:
+            for suffix in ("", ".wal"):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
 
     def fit_sets(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Define the macros of sets of players so that they have room for all players, in the open transaction if any.

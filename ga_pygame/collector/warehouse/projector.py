@@ -94,6 +94,10 @@ class Projector:
         """Drop what was read ahead, before the database is closed."""
         self._loader.forget()
 
+    def has_events(self) -> bool:
+        """Whether the log has any."""
+        return self._log.execute(_NEXT, (0,)).fetchone() is not None
+
     def step(self, now: float) -> float:  # noqa: ARG002 - as every worker's
         """Project the next requests; return the seconds until the next step."""
         try:
