@@ -137,6 +137,7 @@ def test_a_node_that_raises_stops_nobody(world: World, caplog: pytest.LogCapture
 # --- threads at the start -----------------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("moment", ["start", "grant", "again"])
 @pytest.mark.parametrize("journal", [True, False])
 def test_what_threads_report_meanwhile_belongs_to_the_session(world: World, moment: str, journal: bool) -> None:

@@ -188,6 +188,7 @@ print(json.dumps([shared["mood"], bad.mood, errors, list(wire_errors({**shared, 
 """
 
 
+@pytest.mark.e2e
 def test_a_new_annotation_is_one_row(tmp_path: Path) -> None:
     """Context, journal, encoder and validation take a row that is added to the table, without a change to them."""
     shutil.copytree(ROOT / "ga_pygame", tmp_path / "ga_pygame", ignore=shutil.ignore_patterns("__pycache__"))

@@ -491,6 +491,7 @@ def test_normal_flow_in_a_plain_loop(intake: Intake) -> None:
     check_flow(intake)
 
 
+@pytest.mark.e2e
 def test_a_game_that_just_ends(intake: Intake) -> None:
     """Calls before the interpreter exits are sent, without a wait or a `close()` in the game."""
     code = (

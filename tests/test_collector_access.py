@@ -104,6 +104,7 @@ def test_a_key_that_cannot_be_one_is_said(shared: Collector, key: str, reason: s
     assert OWN_SECRET not in shared.said()
 
 
+@pytest.mark.e2e
 def test_told_games_only(start: Callable[..., Collector]) -> None:
     """With games named, others get 401; the terminal shows the option to use, with a placeholder for the secret."""
     other = "f" * 32
@@ -115,6 +116,7 @@ def test_told_games_only(start: Callable[..., Collector]) -> None:
     assert OWN_SECRET not in collector.said()
 
 
+@pytest.mark.e2e
 @pytest.mark.requirement("002:sandbox-keys")
 def test_beyond_loopback_only_known_games(start: Callable[..., Collector]) -> None:
     """A collector that others can reach takes no game that it was not told."""
@@ -124,6 +126,7 @@ def test_beyond_loopback_only_known_games(start: Callable[..., Collector]) -> No
     assert send(collector, EVENTS, secret=SECRET.decode()).status == 200
 
 
+@pytest.mark.e2e
 def test_games_from_a_file_and_the_environment(start: Callable[..., Collector], tmp_path: Path) -> None:
     """Both let in the games that they name, and no other."""
     third = "e" * 32
@@ -254,6 +257,7 @@ def asks(rule: str) -> list[tuple[str, str, dict[str, str]]]:
 OWN = [("GET", "/", {}), *asks("own")]
 
 
+@pytest.mark.e2e
 def test_each_class_with_routes_has_its_access_rule() -> None:
     """A new one is put into `RULES`, so that the tests below ask for its routes."""
     found = {
@@ -302,6 +306,7 @@ def test_a_name_that_points_here_is_another_site(shared: Collector) -> None:
     assert send(shared, OWN_EVENTS, Host="api.gameanalytics.com").status == 200
 
 
+@pytest.mark.e2e
 def test_allowed_origins(start: Callable[..., Collector]) -> None:
     """An origin that was named may use the games' routes, never the page's data."""
     collector = start("--allow-origin", "https://GAME.example/", "--allow-origin", "http://localhost:8000")
@@ -388,6 +393,7 @@ def test_the_token_is_never_written(tmp_path: Path, page: bool) -> None:
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\r\nga_pygame: all is well\u202e\x9b31m"
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("page", [True, False], ids=["page", "no page"])
 def test_requests_cannot_draw_on_the_terminal(tmp_path: Path, page: bool) -> None:
     """Paths, tags, names, attributes and headers of requests are shown without what a terminal would obey."""

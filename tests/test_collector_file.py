@@ -152,6 +152,7 @@ DAMAGES = [
 ]
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody touch a file that is open")
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_what_is_acknowledged_after_a_damage_is_there(opened: Opened, damage: Callable[[Path], None]) -> None:
@@ -432,6 +433,7 @@ def test_a_disk_that_is_full_is_said_until_it_is_not(opened: Opened) -> None:
     assert opened.stored() == {"1", "2"}
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody touch a file that is open")
 def test_the_server_goes_on_with_a_new_file(tmp_path: Path) -> None:
     """After the file was deleted games get 200 only for what is in the new one, and its data is what is shown."""

@@ -138,6 +138,7 @@ def test_remote_configs(tmp_path: Path) -> None:
 # --- events --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.requirement(
     "002:category-user",
@@ -264,6 +265,7 @@ def test_broken_rule_is_named(shared: Collector, sent: Any, path: str, error_typ
     assert error["reason"]
 
 
+@pytest.mark.e2e
 @pytest.mark.requirement("002:valid-ones-collected", "002:answer-400-fields")
 def test_valid_ones_of_a_bad_batch_are_stored(fresh: Collector) -> None:
     """400 lists the failed events only; the others of the batch are kept."""
@@ -281,6 +283,7 @@ def test_valid_ones_of_a_bad_batch_are_stored(fresh: Collector) -> None:
     assert [one["id"] for one in later] == [arrivals[1]["id"]]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     "body",
     [
@@ -348,6 +351,7 @@ def test_wrong_gzip_trailer_is_tolerated(shared: Collector, spoil: slice) -> Non
     assert shared.post(EVENTS, bytes(body), Content_Encoding="gzip").status == 200
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("make", "status"),
     [
@@ -446,6 +450,7 @@ def test_duplicates_are_stored_once(fresh: Collector) -> None:
     assert [row["starts"] for row in projected_rows(fresh, "/api/warehouse/levels", 1)] == [1]
 
 
+@pytest.mark.e2e
 def test_games_are_kept_apart(tmp_path: Path) -> None:
     """The same event_uuid of two games is no duplicate, and one game's key does not sign for another."""
     keys = {"1" * 32: b"a" * 40, "2" * 32: b"b" * 40}
@@ -582,6 +587,7 @@ def test_other_origins_may_not_ask(shared: Collector) -> None:
     assert "access-control-allow-origin" not in shared.ask("GET", "/api/summary", None, own).headers
 
 
+@pytest.mark.e2e
 def test_beyond_loopback_a_token_is_needed(tmp_path: Path) -> None:
     """On 0.0.0.0 reading needs the printed token, as parameter, header or cookie; sending needs none."""
     collector = Collector(tmp_path, "--host", "0.0.0.0")

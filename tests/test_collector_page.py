@@ -192,6 +192,7 @@ def test_a_filter_reads_only_what_is_new(opened: store.Store, path: Path) -> Non
     reader.close()
 
 
+@pytest.mark.e2e
 def test_a_look_is_bounded(opened: store.Store, path: Path) -> None:
     """A category that is rare in large requests is looked for in a bounded number of events."""
     many = [design(f"{number}", category="user" if number == 0 else "design") for number in range(4000)]

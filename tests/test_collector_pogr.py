@@ -99,6 +99,7 @@ def test_init_takes_every_identity(shared: Collector, body: bytes, headers: dict
     assert newest["identity"] == identity
 
 
+@pytest.mark.e2e
 def test_secrets_are_not_kept(fresh: Collector) -> None:
     """Tokens, tickets and secret keys are nowhere in the collector's file."""
     post(fresh, "init", {"steam_auth_ticket": "TICKET"}, Authorization="Bearer TOKEN", **KEYS)
@@ -129,6 +130,7 @@ def test_init_needs_both_headers(shared: Collector, headers: dict[str, str], nam
     refused(post(shared, "init", b"", **headers), 400, *named)
 
 
+@pytest.mark.e2e
 def test_only_configured_clients(tmp_path: Path) -> None:
     """With --pogr-client other pairs get 401, for init and for calls without a session."""
     options = ("--pogr-client", "one:a", "--pogr-client", "one:b", "--pogr-client", "two:c")
@@ -405,6 +407,7 @@ def test_wrong_paths_and_sizes(shared: Collector) -> None:
     refused(post(shared, "data", b'{"data": "' + b"x" * 1_100_000 + b'"}', **KEYS), 413)
 
 
+@pytest.mark.e2e
 def test_preflight(tmp_path: Path) -> None:
     """A browser may send all of the headers from a page of an allowed origin."""
     collector = Collector(tmp_path, "--allow-origin", "https://game.example")
@@ -423,6 +426,7 @@ def test_preflight(tmp_path: Path) -> None:
         assert collector.stop() == 0
 
 
+@pytest.mark.e2e
 def test_underscores_reach_it(tmp_path: Path) -> None:
     """The headers' underscores survive the HTTP parser that the server runs on."""
     collector = Collector(tmp_path)
@@ -440,6 +444,7 @@ def test_underscores_reach_it(tmp_path: Path) -> None:
 # --- what stays --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 def test_restart_keeps_everything(tmp_path: Path) -> None:
     """Sessions, rows and counts are there after a restart, and a session goes on."""
     first = Collector(tmp_path)
@@ -458,6 +463,7 @@ def test_restart_keeps_everything(tmp_path: Path) -> None:
         assert second.stop() == 0
 
 
+@pytest.mark.e2e
 def test_many_games_at_once(fresh: Collector) -> None:
     """Calls from many sessions at the same time are all kept, each in its session."""
     problems: list[Any] = []
@@ -482,6 +488,7 @@ def test_many_games_at_once(fresh: Collector) -> None:
     assert found["rows"] == {"event": 160}
 
 
+@pytest.mark.e2e
 def test_two_ends_at_once(fresh: Collector) -> None:
     """If a session is ended several times at once, only one of the requests succeeds."""
     session = begin(fresh)
@@ -504,6 +511,7 @@ def fail(collector: Collector, **fault: Any) -> None:
     assert collector.ask("POST", "/_emu/fail", json.dumps(fault).encode()).status == 200
 
 
+@pytest.mark.e2e
 def test_faults(fresh: Collector) -> None:
     """Each kind of trouble can be had on demand, for a number of requests, and then everything is well again."""
     session = {"INTAKE_SESSION_ID": begin(fresh)}

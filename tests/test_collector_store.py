@@ -303,6 +303,7 @@ def test_what_is_stored_does_not_stay_in_memory(tmp_path: Path) -> None:
     opened.close()
 
 
+@pytest.mark.e2e
 def test_an_asker_reads_beside_the_loop_and_follows(opened: store.Store, path: Path) -> None:
     """Questions are answered on another thread, one after the other, and of the file that is there now."""
     asker = Asker(opened)

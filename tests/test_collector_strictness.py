@@ -48,6 +48,7 @@ def test_the_document_is_kept_and_the_reason_names_it(one: dict[str, Any], path:
     assert "(rule: REST v2, " in error["reason"]
 
 
+@pytest.mark.e2e
 def test_lenient_checks_the_published_schemas_only(tmp_path: Path) -> None:
     """Clients that deviate from the document can be used as they are; what the schemas refuse is refused still."""
     collector = Collector(tmp_path, "--lenient")

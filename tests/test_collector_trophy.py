@@ -213,6 +213,7 @@ def test_six_in_a_second(fresh: Collector) -> None:
     assert event(fresh, f"late{attempt}", once="k").status == 201
 
 
+@pytest.mark.e2e
 def test_lost_answer(fresh: Collector) -> None:
     """A connection that dies after the event was processed: the same key again tells so, and nothing counts twice."""
     fault = {"route": "trophy/metrics", "drop": True, "processed": True}
@@ -239,6 +240,7 @@ def test_concurrent_events_are_refused(fresh: Collector) -> None:
     assert event(fresh, "me").json()["total"] == 2
 
 
+@pytest.mark.e2e
 def test_lenient_lets_concurrent_events_wait(tmp_path: Path) -> None:
     """With --lenient they are processed one after the other, and none is lost."""
     collector = start(tmp_path, UNLIMITED, "--lenient")
@@ -330,6 +332,7 @@ def test_bad_events(free: Collector, body: Any, status: int) -> None:
     assert after == {**before, "refused": before["refused"] + 1}
 
 
+@pytest.mark.e2e
 def test_attributes_that_exist(tmp_path: Path) -> None:
     """If the rules list attributes, these are taken and others are named."""
     rules = UNLIMITED.replace("event = []", 'event = ["level"]').replace("user = []", 'user = ["role"]')
@@ -346,6 +349,7 @@ def test_attributes_that_exist(tmp_path: Path) -> None:
         assert collector.stop() == 0
 
 
+@pytest.mark.e2e
 def test_the_published_call(tmp_path: Path) -> None:
     """The example of the Ruby client, with its attributes, at a collector with its own rules."""
     collector = Collector(tmp_path)
@@ -386,6 +390,7 @@ def test_the_day_of_a_sign_up(free: Collector, player: str, said: str, kept: str
     assert read(free, f"users/{player}")["signUpDate"] == kept
 
 
+@pytest.mark.e2e
 def test_a_year_in_review(tmp_path: Path) -> None:
     """Active days, weeks and months, and of each the most active one with its metrics, points and achievements."""
     collector = start(tmp_path, UNLIMITED + BOARDS)
@@ -534,6 +539,7 @@ def test_composite_achievement(free: Collector, player: str) -> None:
     assert len(found["sky-champion"]["achievementIds"]) == 2
 
 
+@pytest.mark.e2e
 def test_composites_of_composites(tmp_path: Path) -> None:
     """A chain of them is completed at once, also by a call, and its points are given."""
     rules = """
@@ -610,6 +616,7 @@ def many(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     db.close()
 
 
+@pytest.mark.e2e
 def test_players_are_counted_by_points(many: sqlite3.Connection) -> None:
     """Each player counts at one level and in one range; who never got points has none."""
     totals = [number % 101 if number % 3 == 0 else 0 for number in range(trophy_users.MAX_USERS)]
@@ -703,6 +710,7 @@ def test_streak_is_in_the_players_zone(tmp_path: Path) -> None:
         assert collector.stop() == 0
 
 
+@pytest.mark.e2e
 def test_threshold_and_other_metrics(tmp_path: Path) -> None:
     """A day counts when its sum reaches the threshold; metrics without a streak never count."""
     collector = start(tmp_path, UNLIMITED.replace("threshold = 1 ", "threshold = 3 "))
@@ -713,6 +721,7 @@ def test_threshold_and_other_metrics(tmp_path: Path) -> None:
         assert collector.stop() == 0
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(("frequency", "days"), [("weekly", 7), ("monthly", 31)])
 def test_longer_periods(tmp_path: Path, frequency: str, days: int) -> None:
     """Weeks begin on Monday, months on their first day."""
@@ -745,6 +754,7 @@ def test_streaks_of_several(free: Collector, player: str) -> None:
 # --- leaderboards ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 def test_leaderboards(tmp_path: Path) -> None:
     """Ranks by value, equal values share one; an event tells the rank before it and after it."""
     collector = start(tmp_path, UNLIMITED + BOARDS)
@@ -875,6 +885,7 @@ def test_wrong_questions(free: Collector, player: str, path: str, status: int) -
 # --- what stays --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 def test_restart_keeps_everything(tmp_path: Path) -> None:
     """Totals, keys, streaks, points, boards, made-up metrics, the clock: all as before a kill."""
     first = start(tmp_path, UNLIMITED + BOARDS)
@@ -917,6 +928,7 @@ def test_reset_and_clock(fresh: Collector) -> None:
         assert fresh.ask("POST", "/_emu/clock", body.encode()).status == 400, body
 
 
+@pytest.mark.e2e
 def test_state(fresh: Collector) -> None:
     """`/_emu/state` tells what a player has."""
     event(fresh, "me", 3, name="Ann", tz="Europe/Paris")
@@ -933,6 +945,7 @@ def test_state(fresh: Collector) -> None:
     }
 
 
+@pytest.mark.e2e
 def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
     """A collector's file from before POGR and Trophy gets their tables and keeps its events."""
     import sqlite3  # noqa: PLC0415 - only here
@@ -1186,6 +1199,7 @@ def test_nothing_breaks_it(free: Collector, method: str, path: str, body: bytes,
     reply.json()
 
 
+@pytest.mark.e2e
 @settings(
     deadline=None,
     max_examples=examples(60),

@@ -108,6 +108,7 @@ def test_removing_what_was_not_installed_is_nothing() -> None:
     assert (sys.excepthook, threading.excepthook) == before
 
 
+@pytest.mark.e2e
 def test_what_cannot_go_anywhere_is_heard(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception in `__del__` reaches `sys.unraisablehook`, whose previous value is called with the same."""
     rig.hooks.remove()

@@ -162,6 +162,7 @@ def test_what_is_not_saved_when_the_time_is_over_is_counted_once(
     assert "lost" not in caplog.text
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("locked_at", [0, 1])
 def test_a_dead_launch_is_not_recovered_in_memory(rig: Rig, locked_at: int) -> None:
     """Its journal would be removed, so a kill before the disk can be written would cost its events; later it is."""
@@ -247,6 +248,7 @@ def test_what_is_cleared_while_another_process_writes_is_not_sent(rig: Rig) -> N
     assert rig.diagnostics.stats(0).dropped == {"no_consent": 1}
 
 
+@pytest.mark.e2e
 def test_a_revoked_clear_changes_nothing_on_the_disk_any_more(rig: Rig) -> None:
     """The next outbox of this process has stored something there meanwhile."""
     answers = iter([False])

@@ -566,6 +566,7 @@ HEADERS = st.dictionaries(st.sampled_from(["x-ga-service", "date", "retry-after"
 REPLIES = st.builds(Reply, STATUS, HEADERS, BODIES)
 
 
+@pytest.mark.e2e
 @given(REPLIES, st.integers(1, 3), st.booleans())
 def test_judging_never_raises(answer: Reply, count: int, resubmit: bool) -> None:
     """Any status with any body gives one verdict for each record; those that concern all are the same for all."""
@@ -575,6 +576,7 @@ def test_judging_never_raises(answer: Reply, count: int, resubmit: bool) -> None
     assert len(outcomes) == 1 or outcomes <= {Outcome.DELIVERED, Outcome.DROPPED}
 
 
+@pytest.mark.e2e
 @given(st.lists(REPLIES, min_size=1, max_size=3))
 @pytest.mark.requirement("003:answer-configs")
 def test_welcoming_never_raises(answers: list[Reply]) -> None:

@@ -115,6 +115,7 @@ def test_the_overview_of_a_range(database: Database) -> None:
     assert lines["players, before"]["data"][-2:] > [0, 0]
 
 
+@pytest.mark.e2e
 def test_one_or_two_days_are_shown_by_hour(database: Database) -> None:
     """Each hour has its place, with or without events; three days are shown by day, all time too."""
     by_hour = view(database, "view=overview&since=2026-03-04&until=2026-03-05")
@@ -210,6 +211,7 @@ def test_progression_shows_the_figures_of_levels(database: Database) -> None:
     assert column(found["funnel"], "drop off") == [one.drop_off for one in levels]
 
 
+@pytest.mark.e2e
 def test_the_level_of_the_address_is_shown(database: Database) -> None:
     """Attempts, times and scores of it; without one, of the level that most players do not complete."""
     found = view(database, "view=progression&level=forest%3Alevel_2")

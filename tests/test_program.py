@@ -56,6 +56,7 @@ def test_each_script_has_its_own_name_at_each_launch(tmp_path: Path) -> None:
     assert name_of("c d/Ü.py", cwd=tmp_path).startswith("_-")
 
 
+@pytest.mark.e2e
 def test_without_a_file_the_folder_tells(tmp_path: Path) -> None:
     """`python -c`, an interactive session, a notebook."""
     here, there = tmp_path / "here", tmp_path / "there"

@@ -154,6 +154,7 @@ def test_records_given_back_are_safe_from_a_kill(tmp_path: Path) -> None:
     journal.close()
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("reason", [None, Drop.NOT_RUNNING])
 def test_a_tracker_that_nobody_takes_from_remembers_no_contexts(reason: Drop | None) -> None:
     """A game that sets a field in every frame does not fill the memory if the tracker is off or not started yet."""

@@ -375,6 +375,7 @@ class Rot:
         ]
 
 
+@pytest.mark.e2e
 def test_damage_anywhere_in_a_journal_costs_only_what_it_hit(tmp_path: Path) -> None:
     """Bits that flip, and stretches that are zero or rubbish, at hundreds of random places."""
     rot = Rot(tmp_path / "journal-x.ring")

@@ -164,6 +164,7 @@ def deep(levels: int) -> list[Any]:
     return made
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     "value",
     [

@@ -93,6 +93,7 @@ ADDITIONS: st.SearchStrategy[list[Addition]] = st.lists(
 columns = as_row
 
 
+@pytest.mark.e2e
 @given(ADDITIONS, st.integers(1, 2**40))
 def test_records_come_out_of_blocks_as_they_went_in(additions: list[Addition], first_id: int) -> None:
     """Whatever stands in the JSON, with ids in a row: a block is another form of the same."""
@@ -103,6 +104,7 @@ def test_records_come_out_of_blocks_as_they_went_in(additions: list[Addition], f
     assert [block.last_id for block in made] == sorted({block.last_id for block in made})
 
 
+@pytest.mark.e2e
 @given(ADDITIONS, st.data())
 def test_a_block_gives_what_comes_after_an_id(additions: list[Addition], data: st.DataObject) -> None:
     """A batch may end in the middle of a block; the next one begins there."""
@@ -112,6 +114,7 @@ def test_a_block_gives_what_comes_after_an_id(additions: list[Addition], data: s
     assert found == list(range(after + 1, len(additions) + 1))
 
 
+@pytest.mark.e2e
 @given(ADDITIONS)
 def test_a_block_has_one_session_one_way_and_one_fate(additions: list[Addition]) -> None:
     """Only neighbours share a block, and only if all that a block stores once is equal."""

@@ -231,6 +231,7 @@ def test_what_unpacks_without_end_is_no_answer(status: bytes) -> None:
         transport.close()
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("kind", servers.DRIPPING)
 def test_an_answer_that_drips_is_given_up(kind: str) -> None:
     """The whole exchange ends at its timeout, wherever the server takes its time."""
@@ -244,6 +245,7 @@ def test_an_answer_that_drips_is_given_up(kind: str) -> None:
     transport.close()
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     "say",
     [
@@ -269,6 +271,7 @@ def test_a_proxys_greeting_is_bounded_too(say: servers.Say, monkeypatch: pytest.
     transport.close()
 
 
+@pytest.mark.e2e
 def test_many_silent_addresses_take_one_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host may have eight addresses that a firewall swallows."""
     clock = SystemClock()

@@ -376,6 +376,7 @@ def _is_denied_in(path: Path) -> bool:
             return False
 
 
+@pytest.mark.e2e
 def test_a_no_while_the_outbox_is_locked_holds(services: Services, tmp_path: Path) -> None:
     """Events that waited there stay unsent; after a later grant they are deleted instead of sent."""
     services.down |= {ONE, TWO}

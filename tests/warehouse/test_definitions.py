@@ -78,6 +78,7 @@ def test_events_that_come_a_week_late(file: Path) -> None:
         assert [cell.day for cell in ask(database, "retention") if cell.returned] == [7]
 
 
+@pytest.mark.e2e
 def test_a_first_complete_that_comes_late(file: Path) -> None:
     """The attempts are those of the Complete that happened first, also if a later one was projected before it."""
     early, late = Story(1), Story(2)
@@ -226,6 +227,7 @@ def test_filters_from_texts() -> None:
             filters_from(wrong)
 
 
+@pytest.mark.e2e
 def test_players_count_by_default_once_there_are_any(tmp_path: Path) -> None:
     """A developer's events are all there is at first; later they would spoil the figures."""
     story = Story()

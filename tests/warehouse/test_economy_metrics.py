@@ -353,6 +353,7 @@ def test_event_ids(trading: Database, trade: list[Event], filters: Filters) -> N
     assert [row.events for row in rows] == sorted(counts.values(), reverse=True)
 
 
+@pytest.mark.e2e
 def test_a_funnel_that_a_person_counts(tmp_path: Path) -> None:
     """Steps that are repeated, in a wrong order, too late or in between break nothing."""
     story = Story()

@@ -116,6 +116,7 @@ def by_session(events: list[Event]) -> dict[str, list[Event]]:
     return found
 
 
+@pytest.mark.e2e
 @each_filter
 def test_errors_by_kind(database: Database, told: list[Event], filters: Filters) -> None:
     """Errors, players, sessions, worst severity, builds, times and the newest text of each kind."""
@@ -151,6 +152,7 @@ def test_all_kinds_are_there(database: Database) -> None:
     assert rows["a text"].error == "save failed: PermissionError"
 
 
+@pytest.mark.e2e
 @each_filter
 def test_what_came_before_an_error(database: Database, told: list[Event], filters: Filters) -> None:
     """Of the newest error of a kind: the events of its session up to it, at most 30, the newest last."""

@@ -102,6 +102,7 @@ def found_in(folder: Path, tell: Tell, players: int) -> list[Finding]:
         return ask(database, "findings")
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("rule", [rule.name for rule in RULES])
 def test_a_rule_speaks_and_is_silent(tmp_path: Path, rule: str) -> None:
     """It finds what was put into the story, and nothing else; of 19 players nothing is said."""
@@ -116,6 +117,7 @@ def test_a_rule_speaks_and_is_silent(tmp_path: Path, rule: str) -> None:
     assert found_in(tmp_path, tell, FEW_PLAYERS - 1) == []
 
 
+@pytest.mark.e2e
 def test_one_player_who_is_lost_is_no_finding(tmp_path: Path) -> None:
     """The lower end of one in thirty lies above the neighbours' median of 0, but this is chance."""
 
@@ -172,6 +174,7 @@ def test_intervals_of_means_and_differences() -> None:
 # --- against plain Python --------------------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 @each_filter
 def test_rage_quits_equal_those_of_the_events(golden: Database, golden_events: list[Event], filters: Filters) -> None:
     """The share of each level that the rule looks at."""

@@ -78,6 +78,7 @@ def quantile(values: list[float], part: float) -> float | None:
     return some[low] + (some[min(low + 1, len(some) - 1)] - some[low]) * (place - low)
 
 
+@pytest.mark.e2e
 @each_filter
 def test_the_list_of_players(database: Database, told: list[Event], filters: Filters) -> None:
     """First and last time, sessions, playtime, levels, purchases by currency and errors; seen last first."""

@@ -347,6 +347,7 @@ def test_a_damaged_request_is_left_out_and_counted(log: Path, monkeypatch: pytes
         assert len(found.told) == 1
 
 
+@pytest.mark.e2e
 def test_a_name_that_occurs_twice_in_an_event(tmp_path: Path) -> None:
     """DuckDB refuses such JSON; the last value counts, as in the collector's checks."""
     log = tmp_path / "events.sqlite3"
@@ -401,6 +402,7 @@ def test_damage_that_shows_later(log: Path, tmp_path: Path, monkeypatch: pytest.
         assert in_the_warehouse(found.database) == in_the_log(log)
 
 
+@pytest.mark.e2e
 def test_a_file_that_another_program_has_open(log: Path, tmp_path: Path) -> None:
     """It is not deleted; the projection says so and tries again later."""
     file = tmp_path / "events.duckdb"

@@ -136,6 +136,7 @@ def test_what_goes_is_what_arrived_before(tmp_path: Path) -> None:
         assert len(one.ids()) == sum(number for _, number in kept_requests)
 
 
+@pytest.mark.e2e
 def test_days_are_those_of_the_zone(tmp_path: Path) -> None:
     """Midnight in Tokyo is nine hours before midnight in UTC."""
     path = tmp_path / "events.sqlite3"

@@ -27,6 +27,7 @@ def going(database: Database, since: float) -> int:
     return database.ask(lambda cursor: going_sessions(cursor, since))
 
 
+@pytest.mark.e2e
 def test_latest_sessions_and_those_that_go_on(tmp_path: Path) -> None:
     """The one that sent something last is first; a session without an end is as long as its events reach."""
     log, story = tmp_path / "events.sqlite3", Story()
