@@ -65,7 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the demo."""
     options = parse(arguments)
     fast = choose_drivers(options)
-    from .local_collector import LocalCollector, fetch_summary, print_summary  # noqa: PLC0415 - after the environment
+    from ga_pygame.tools.local_collector import LocalCollector  # noqa: PLC0415 - after the environment
+
+    from .collected import fetch_summary, print_summary  # noqa: PLC0415 - the same
 
     try:
         given = os.environ.get("GA_PYGAME_COLLECTOR", "").strip()

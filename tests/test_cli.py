@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from ga_pygame import cli
+from ga_pygame import cli, options
 
 NEEDED = {"import": ["events.jsonl"], "forget": ["--user", "p1"]}
 """The arguments without which a command does not run."""
@@ -14,7 +14,7 @@ NEEDED = {"import": ["events.jsonl"], "forget": ["--user", "p1"]}
 
 def test_each_command_has_its_function() -> None:
     """A command that is added to the parser does not run another one's function."""
-    _, commands = cli._parser()
+    _, commands = options.command_parser()
     assert cli._COMMANDS.keys() == commands.keys()
 
 
@@ -30,4 +30,4 @@ def test_a_command_runs_its_own_function(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(cli, "_COMMANDS", {name: run})
         assert cli.main([name, *NEEDED.get(name, [])]) == 7
         monkeypatch.undo()
-    assert ran == ["collect", "stats", "report", "export", "import", "forget"]
+    assert ran == ["dev", "collect", "stats", "report", "export", "import", "forget"]

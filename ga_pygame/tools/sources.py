@@ -169,6 +169,23 @@ class AskedCollector:
         if not isinstance(listed, list) or not all(isinstance(one, dict) and "metric" in one for one in listed):
             raise ToolError(f"what answers at {self._base} is no collector of this version")
 
+    def newest_id(self) -> int:
+        """Return the id of the newest event, 0 if there is none.
+
+        Raises:
+            ToolError: The collector does not answer.
+        """
+        return int(self._json(self._call("GET", "/api/summary"))["newest_id"])
+
+    def events(self, after: int, limit: int) -> list[dict[str, Any]]:
+        """Return the next events after an id, accepted and rejected, as `/api/events` tells them.
+
+        Raises:
+            ToolError: The collector does not answer.
+        """
+        found = self._json(self._call("GET", "/api/events", params={"after": str(after), "limit": str(limit)}))
+        return list(found)
+
     def rows(self, metric: WarehouseMetric, filters: Mapping[str, str], options: Mapping[str, Any]) -> list[Any]:
         """Return the rows of a metric. See `Source`."""
         texts = {

@@ -71,8 +71,13 @@ class Queries:
         self._db.close()
 
     def summary(self) -> dict[str, Any]:
-        """Return events by category, the number of duplicates, and POGR's and Trophy's counts."""
-        return {**self.totals(), "pogr": counts.pogr(self._db), "trophy": counts.trophy(self._db)}
+        """Return events by category, the number of duplicates, the newest id, and POGR's and Trophy's counts."""
+        return {
+            **self.totals(),
+            "newest_id": self.newest_id(),
+            "pogr": counts.pogr(self._db),
+            "trophy": counts.trophy(self._db),
+        }
 
     def totals(self) -> dict[str, Any]:
         """Return accepted and rejected events by category, and the number of duplicates."""

@@ -1,4 +1,4 @@
-"""Run `python -m ga_pygame …` and end when stdin closes: so it never outlives the game, not even a killed one."""
+"""Run `python -m ga_pygame …` and end when stdin closes: so it never outlives who started it, not even a killed one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import threading
 def _end_with_parent() -> None:
     while os.read(0, 1024):
         pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)  # os.kill would end the process at once on Windows, with its files left behind
     threading.Timer(3.0, os._exit, (1,)).start()  # a browser that keeps the page open must not delay the end
 
 

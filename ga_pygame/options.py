@@ -1,0 +1,276 @@
+"""The options of `python -m ga_pygame`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ga_pygame import __version__
+
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def command_parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """Return the parser of the command line, and that of each command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ga_pygame",
+        description="Game analytics for pygame-ce: the tools beside the SDK.",
+        epilog="To begin: `python -m ga_pygame dev my_game.py`. No keys are needed.",
+    )
+    parser.add_argument("--version", action="version", version=f"ga_pygame {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    dev = _add_dev(commands)
+    collect = _add_collect(commands)
+    tools = {
+        name: commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}. {more}")
+        for name, (summary, more) in TOOLS.items()
+    }
+    for name, tool in tools.items():
+        _add_where(tool)
+        if name not in ("import", "forget"):
+            _add_filters(tool)
+    _add_own_options(tools)
+    return parser, {"dev": dev, "collect": collect, **tools}
+
+
+def _add_dev(commands: _Commands) -> argparse.ArgumentParser:
+    dev = commands.add_parser(
+        "dev",
+        help="run your game with a collector beside it: its page in the browser, its events in the terminal",
+        description="Run a game as you run it (same Python, folder, arguments, exit code, Ctrl-C), with a collector on"
+        " this machine. Events are kept for the next time. No keys are needed.",
+        usage="%(prog)s [options] (my_game.py | my_folder | -m my_package) [arguments of the game]",
+    )
+    dev.add_argument("-m", dest="is_module", action="store_true", help="the game is a module, as for python -m")
+    dev.add_argument("--port", type=_port, default=8420, help="the collector's port (default: %(default)s)")
+    dev.add_argument("--no-browser", action="store_true", help="do not open the page")
+    dev.add_argument("--keep", action="store_true", help="go on with the collector when the game has ended")
+    dev.add_argument("--reload", action="store_true", help="start the game again when a Python file is saved")
+    dev.add_argument("game", nargs=argparse.REMAINDER, help="the game and its arguments")
+    return dev
+
+
+def _add_collect(commands: _Commands) -> argparse.ArgumentParser:
+    collect = commands.add_parser(
+        "collect",
+        help="start the collector: a local server that takes your game's events and shows them live",
+        description="Start the collector. Then: GA_PYGAME_COLLECTOR=http://127.0.0.1:8420 python my_game.py",
+    )
+    collect.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    collect.add_argument("--port", type=_port, default=8420, help="port; 0 takes any free one (default: %(default)s)")
+    collect.add_argument(
+        "--db",
+        metavar="FILE",
+        help="the file to store events in; with ':memory:' they are deleted at the end (default: a file per port in the"
+        " user's data folder, printed at the start; with --port 0 a temporary file)",
+    )
+    collect.add_argument(
+        "--game",
+        metavar="KEY:SECRET",
+        action="append",
+        default=[],
+        help="a game that may send, repeatable; other programs of this machine can read it while the collector runs,"
+        " so --games or GA_PYGAME_GAMES are better (default: every game if only this machine can reach the collector,"
+        " else GameAnalytics' published sandbox keys)",
+    )
+    collect.add_argument(
+        "--games",
+        metavar="FILE",
+        type=Path,
+        help="a file with such games, one KEY:SECRET a line; or put them into the environment variable GA_PYGAME_GAMES",
+    )
+    collect.add_argument(
+        "--allow-origin",
+        metavar="ORIGIN",
+        action="append",
+        default=[],
+        help="a web page that may send without signatures, e.g. a browser build of your game at http://localhost:8000,"
+        " repeatable; * for all (default: none)",
+    )
+    collect.add_argument(
+        "--configs",
+        metavar="FILE",
+        type=Path,
+        help="JSON file with remote configs and A/B variants, read again when it changes: "
+        '{"*": {"configs": [{"key": "gravity", "value": "40"}]}}',
+    )
+    collect.add_argument(
+        "--timezone",
+        metavar="ZONE",
+        type=_zone,
+        default="UTC",
+        help="the time zone of the metrics' calendar days, e.g. Europe/Berlin (default: %(default)s)",
+    )
+    collect.add_argument(
+        "--retention",
+        metavar="DAYS",
+        type=_days,
+        help="remove events this many days after they arrived; counts of players stay right (default: keep all)",
+    )
+    collect.add_argument("--no-page", action="store_true", help="run without the page")
+
+    emulators = collect.add_argument_group("POGR and Trophy")
+    emulators.add_argument(
+        "--pogr-client",
+        metavar="ID:BUILD",
+        action="append",
+        default=[],
+        help="a POGR client and build that may call, repeatable (default: any)",
+    )
+    emulators.add_argument(
+        "--pogr-unknown-session",
+        metavar="STATUS",
+        type=int,
+        choices=(401, 404),
+        default=401,
+        help="POGR's status for an unknown or ended session, 401 or 404 (default: %(default)s)",
+    )
+    emulators.add_argument(
+        "--trophy-rules",
+        metavar="FILE",
+        type=Path,
+        help="TOML file with Trophy's metrics, achievements, points, boards",
+    )
+    emulators.add_argument(
+        "--print-trophy-rules",
+        action="store_true",
+        help="print the default rules, as a start for your own file, and exit",
+    )
+    collect.add_argument(
+        "--lenient",
+        action="store_true",
+        help="for clients that deviate from the documents: check GameAnalytics' events only by the published schemas"
+        " (any sign of an amount, no client_ts, a score at any step); accept POGR's unknown tags and wrong times with a"
+        " note; let Trophy's concurrent events wait",
+    )
+    return collect
+
+
+_EITHER = "A running collector is asked; without one its file is read."
+TOOLS = {
+    "stats": ("print the most important figures: players, sessions, levels", _EITHER),
+    "report": ("write the page's figures into one HTML file that needs no network", _EITHER),
+    "export": (
+        "write the stored events, or the rows of a metric, as JSON lines, CSV or Parquet",
+        "Events are read from the file, in order of arrival; the collector may be running.",
+    ),
+    "import": (
+        "take events from files of JSON lines, e.g. of the destination JsonLines or of an export",
+        "They are checked like those of a game; those that are stored already are left out.",
+    ),
+    "forget": (
+        "remove all that is stored of a player",
+        "From the log, the metrics, the rejected events and POGR's and Trophy's emulators, down to the files' bytes.",
+    ),
+}
+"""What each tool does, in a line and more."""
+
+
+def _add_where(tool: argparse.ArgumentParser) -> None:
+    where = tool.add_argument_group("which collector")
+    where.add_argument("--db", metavar="FILE", type=Path, help="read or write this file of a collector")
+    where.add_argument(
+        "--url", help="ask the collector at this address, as it printed it; beyond loopback with its ?token=…"
+    )
+    where.add_argument(
+        "--port",
+        type=_port,
+        default=8420,
+        help="without --db and --url: the collector on this port, or its default file (default: %(default)s)",
+    )
+    where.add_argument(
+        "--timezone",
+        metavar="ZONE",
+        type=_zone,
+        default="UTC",
+        help="the time zone of calendar days if a file is read; a collector has its own (default: %(default)s)",
+    )
+
+
+def _add_filters(tool: argparse.ArgumentParser) -> None:
+    filters = tool.add_argument_group("filters")
+    for name, (metavar, what) in FILTER_OPTIONS.items():
+        option = f"--{name.replace('_', '-')}"
+        filters.add_argument(option, metavar=metavar, dest=f"filter_{name}", help=what)
+
+
+FILTER_OPTIONS = {
+    "since": ("DAY", "first day, e.g. 2026-01-31"),
+    "until": ("DAY", "last day"),
+    "game": ("KEY", "events of the game with this key"),
+    "build": ("BUILD", "events of this build"),
+    "platform": ("NAME", "events of this platform, e.g. windows"),
+    "custom_01": ("VALUE", "events with this first dimension"),
+    "custom_02": ("VALUE", "events with this second dimension"),
+    "custom_03": ("VALUE", "events with this third dimension"),
+    "ab_variant_id": ("VARIANT", "events of this variant of the A/B test"),
+    "user_id": ("ID", "events of this player"),
+    "who": ("WHO", "player, developer, bot, or some joined by commas (default: players, once there are any)"),
+}
+"""The filters of metrics; see `collector/warehouse/filters.py`."""
+
+
+def _add_own_options(tools: Mapping[str, argparse.ArgumentParser]) -> None:
+    for name, what in (
+        ("stats", "print all of it as JSON"),
+        ("report", "write all rows of all metrics as JSON instead"),
+    ):
+        tools[name].add_argument("--json", action="store_true", help=what)
+    for name in ("report", "export"):
+        tools[name].add_argument("-o", "--output", metavar="FILE", type=Path, help="the file to write")
+    export = tools["export"]
+    form = export.add_mutually_exclusive_group()
+    for one, what in (
+        ("jsonl", "a JSON object a line; events as they were sent (the default)"),
+        ("json", "a list of these objects"),
+        ("csv", "CSV without formulas; an event a row, with the columns of the metrics' tables"),
+        ("parquet", "Parquet, with the same columns; needs -o"),
+    ):
+        form.add_argument(f"--{one}", dest="form", action="store_const", const=one, default="jsonl", help=what)
+    export.add_argument("--metric", metavar="NAME", help="the rows of a metric, e.g. levels, instead of events")
+    export.add_argument(
+        "--option",
+        metavar="NAME=VALUE",
+        action="append",
+        type=_pair,
+        default=[],
+        help="an option of the metric, e.g. bucket=hour, repeatable",
+    )
+    export.add_argument("--rejected", action="store_true", help="the rejected events, with the broken rules")
+    tools["import"].add_argument("files", metavar="FILE", nargs="+", type=Path, help="a file of JSON lines")
+    tools["import"].add_argument(
+        "--game", metavar="KEY", default="", help="the key of the events' game (default: the collector's only one)"
+    )
+    tools["forget"].add_argument("--user", metavar="ID", required=True, help="the player's id, as the page shows it")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError("must be NAME=VALUE")
+    return name, value
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) <= 5 and int(text)):
+        raise argparse.ArgumentTypeError("must be a whole number of days from 1")
+    return int(text)
+
+
+def _zone(text: str) -> str:
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - keeps --version quick
+
+    try:
+        return ZoneInfo(text).key
+    except (ValueError, OSError, LookupError) as error:
+        raise argparse.ArgumentTypeError(f"there is no time zone {text!r}: use one such as Europe/Berlin") from error
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= 65535):
+        raise argparse.ArgumentTypeError("must be a whole number from 0 to 65535")
+    return int(text)

@@ -1,0 +1,207 @@
+"""`ga_pygame dev`: run a game with a collector beside it, its page in the browser, its events in the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import webbrowser
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from watchfiles import PythonFilter, watch
+
+from ga_pygame.collector.warehouse.database import UTC
+from ga_pygame.tools.event_feed import EventFeed
+from ga_pygame.tools.game_source import GameSource, find_game
+from ga_pygame.tools.local_collector import LocalCollector
+from ga_pygame.tools.printing import ToolError, print_note
+from ga_pygame.tools.sources import Where, running_collector
+
+COLLECTOR_VARIABLE = "GA_PYGAME_COLLECTOR"
+SECONDS_TO_STOP = 3.0
+"""The longest wait until a game that is restarted ends, before it is killed."""
+SECONDS_BETWEEN_LOOKS_AT_GAME = 0.2
+"""Time between two looks whether the game has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevOptions:
+    """The options of `dev`.
+
+    Attributes:
+        game: The game and its arguments: a file, or a folder with `main.py`; with `is_module` a module.
+        is_module: Whether the game is run as `python -m`.
+        port: The collector's port.
+        opens_page: Whether the page is opened in the browser.
+        keeps: Whether the collector goes on after the game, until Ctrl-C.
+        reloads: Whether the game is started again when a Python file of its folder is saved.
+    """
+
+    game: Sequence[str]
+    is_module: bool
+    port: int
+    opens_page: bool
+    keeps: bool
+    reloads: bool
+
+
+def run_dev(options: DevOptions) -> int:
+    """Run the game and return its exit code.
+
+    Raises:
+        ToolError: There is no such game, or no collector.
+    """
+    game = find_game(options.game, is_module=options.is_module)
+    with _collector(options.port) as url, contextlib.closing(EventFeed(url)) as feed:
+        print_note(f"the collector's page: {url}")
+        if hint := game.missing_lines():
+            print_note(f"{game.name} does not use ga_pygame yet")
+            sys.stdout.write(hint)
+            sys.stdout.flush()
+        if options.opens_page:
+            webbrowser.open(url)
+        feed.start()
+        try:
+            with _heeding_the_game():
+                play = _play_again if options.reloads else _play
+                code = play(game, {**os.environ, COLLECTOR_VARIABLE: url})
+            feed.finish()
+            _tell_end(game, feed.events, code)
+            if options.keeps:
+                print_note(f"the collector goes on until Ctrl-C: {url}")
+                threading.Event().wait()
+        except KeyboardInterrupt:
+            return 130
+    return code if code >= 0 else 128 - code  # as a shell says that a signal ended it
+
+
+@contextlib.contextmanager
+def _collector(port: int) -> Iterator[str]:
+    """Yield the address of the collector that runs on the port or is named by the environment, or start one.
+
+    Raises:
+        ToolError: None can be started.
+    """
+    given = os.environ.get(COLLECTOR_VARIABLE, "").strip()
+    running = running_collector(Where(None, given or None, port, UTC))
+    if running is not None:
+        running.close()
+        yield given or f"http://127.0.0.1:{port}"
+        return
+    local = LocalCollector(("--port", str(port)))
+    if not local.start():
+        raise ToolError(f"the collector did not start: {local.problem}")
+    try:
+        yield local.url
+    finally:
+        local.stop()
+
+
+@contextlib.contextmanager
+def _heeding_the_game() -> Iterator[None]:
+    """Leave the first Ctrl-C to the game, which gets it from the terminal, too; the second one ends all.
+
+    A child process has the default again, since a function is no handler for it.
+    """
+
+    def heard(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, heard)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Saves:
+    """Notices each save of a Python file of a folder, on a thread of its own, until it is closed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ends = threading.Event()
+        self._is_saved = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="saves", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._ends.set()
+        self._thread.join()
+
+    def take(self) -> bool:
+        """Return whether there was one since the last time."""
+        is_saved = self._is_saved.is_set()
+        self._is_saved.clear()
+        return is_saved
+
+    def _watch(self) -> None:
+        for _ in watch(self._folder, watch_filter=PythonFilter(), stop_event=self._ends, rust_timeout=500):
+            self._is_saved.set()
+
+
+def _play(game: GameSource, environment: dict[str, str]) -> int:
+    """Run the game to its end; return its exit code."""
+    with _process_of(game, environment) as process:
+        return process.wait()
+
+
+def _play_again(game: GameSource, environment: dict[str, str]) -> int:
+    """Run the game to its end, and again after each save; return its exit code."""
+    with contextlib.closing(_Saves(game.folder)) as saves:
+        while True:
+            with _process_of(game, environment) as process:
+                has_saved = _wait_for_save(saves, process)
+            if not has_saved and process.returncode <= 0:
+                return process.returncode
+            if not has_saved:
+                print_note(f"the game ended with exit code {process.returncode}; it starts again when a file is saved")
+                _wait_for_save(saves, None)
+            print_note("a file was saved: the game starts again")
+
+
+@contextlib.contextmanager
+def _process_of(game: GameSource, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the game, and end it with the context if it still runs."""
+    process = subprocess.Popen(game.command, cwd=game.cwd, env=environment)  # noqa: S603 - the developer's own game
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+def _wait_for_save(saves: _Saves, process: subprocess.Popen[bytes] | None) -> bool:
+    """Wait until a file is saved; return False if the game ends before."""
+    while not saves.take():
+        if process is not None and process.poll() is not None:
+            return False
+        time.sleep(SECONDS_BETWEEN_LOOKS_AT_GAME)
+    return True
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the game if it still runs: the next launch of its tracker closes the session."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _tell_end(game: GameSource, events: int, code: int) -> None:
+    """Say what came, and what is missing if nothing did."""
+    sys.stdout.flush()
+    ended = f"the game ended with exit code {code}"
+    if events or game.missing_lines():
+        print_note(f"{ended}; {events:,} events came")
+    else:
+        print_note(
+            f"{ended}, and no event came: call tracker.start() before the game's loop, on the thread that has it"
+        )

@@ -1,0 +1,145 @@
+"""`ga_pygame dev`: games that are run with a collector beside them, as a developer does it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.collectors import Collector
+from tests.collectors import event as any_event
+
+pytestmark = pytest.mark.e2e
+
+PLAYED = """
+import os, sys
+import pygame
+import ga_pygame
+
+pygame.init()
+pygame.display.set_mode((64, 48))
+tracker = ga_pygame.Tracker(build="0.1")
+tracker.start()
+tracker.progression.start("forest", "1")
+tracker.progression.complete("forest", "1", score=900)
+tracker.business("USD", 499, "pack", "gold")
+tracker.close()
+print("played", sys.argv[1:], os.getcwd(), flush=True)
+sys.exit(3)
+"""
+WAITING = """
+import sys, time
+try:
+    print("waits", flush=True)
+    while True:
+        time.sleep(0.05)
+except KeyboardInterrupt:
+    print("bye", flush=True)
+    sys.exit(5)
+"""
+
+
+def begin(folder: Path, *arguments: str, port: int = 0) -> subprocess.Popen[str]:
+    """Start the command in a folder, in a process group of its own as a terminal does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ga_pygame", "dev", "--no-browser", "--port", str(port), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    try:
+        out, error = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    return process.returncode, out, error
+
+
+def read_until(process: subprocess.Popen[str], word: str) -> None:
+    assert process.stdout is not None
+    assert any(line.startswith(word) for line in process.stdout)
+
+
+def words_of(lines: Sequence[str]) -> list[list[str]]:
+    return [line.split() for line in lines]
+
+
+def test_a_game_with_its_events_in_the_terminal(tmp_path: Path) -> None:
+    """Arguments, folder and exit code are the game's; each event is a line; a second game is told its three lines."""
+    (tmp_path / "game.py").write_text(PLAYED)
+    code, out, error = end(begin(tmp_path, "game.py", "--level", "3"))
+    assert code == 3, error
+    lines = out.splitlines()
+    assert f"played ['--level', '3'] {tmp_path}" in lines
+    told = words_of([line for line in lines if line.startswith("  ")])
+    assert ["user", "session", "starts"] in told
+    assert ["progression", "Complete:forest:1", "900"] in told
+    assert ["business", "pack:gold", "4.99", "USD"] in told
+    assert told[-1][:3] == ["session_end", "session", "ends"]
+    assert "the collector's page: http://127.0.0.1:" in error
+    assert "exit code 3; 5 events came" in error
+
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "main.py").write_text("import pygame\npygame.init()\nprint('played')\n")
+    code, out, error = end(begin(tmp_path, "other"))
+    assert (code, out.splitlines()[-1]) == (0, "played")
+    assert "other/main.py after line 2, `pygame.init()`:" in out
+    assert "tracker.start()" in out
+
+
+def test_ctrl_c_is_the_games(tmp_path: Path) -> None:
+    """The terminal sends it to both; the command waits for the game, and its exit code is the game's."""
+    (tmp_path / "game.py").write_text(WAITING)
+    process = begin(tmp_path, "game.py")
+    read_until(process, "waits")
+    os.killpg(process.pid, signal.SIGINT)
+    code, out, error = end(process)
+    assert (code, out.splitlines()) == (5, ["bye"]), error
+
+
+def test_a_saved_file_starts_the_game_again(tmp_path: Path) -> None:
+    """Also one that fails, until it ends well."""
+    game = tmp_path / "game.py"
+    game.write_text(WAITING)
+    process = begin(tmp_path, "--reload", "game.py")
+    read_until(process, "waits")
+    game.write_text("print('fails', flush=True)\nraise SystemExit(7)\n")
+    read_until(process, "fails")
+    assert process.stderr is not None
+    assert any("exit code 7; it starts again when a file is saved" in line for line in process.stderr)
+    game.write_text("print('works', flush=True)\n")
+    code, out, _ = end(process)
+    assert (code, out.splitlines()) == (0, ["works"])
+
+
+def test_a_collector_that_runs_is_used_and_left(fresh: Collector, tmp_path: Path) -> None:
+    """A rejected event is told with its rule; what came before the game is not told."""
+    fresh.send(any_event("design", event_id="earlier"))
+    bad = any_event("design", event_id="a:b:c:d:e:f")
+    (tmp_path / "game.py").write_text("import sys\nprint('plays', flush=True)\nimport time; time.sleep(60)\n")
+    process = begin(tmp_path, "game.py", port=fresh.port)
+    read_until(process, "plays")
+    fresh.send(bad)
+    seen: list[str] = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        seen.append(line)
+        if "rejected" in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    end(process)
+    assert words_of(seen)[0][:2] == ["design", "a:b:c:d:e:f"]
+    assert "rejected: event_id: " in seen[1]
+    assert fresh.ask("GET", "/api/summary").status == 200
