@@ -167,6 +167,13 @@ def _dev(options: argparse.Namespace) -> int:
         return _fail(str(error))
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    from ga_pygame.tools import doctor  # noqa: PLC0415 - keeps --version quick
+
+    given = doctor.GivenKeys(options.game_key, options.secret_key, options.trophy_key)
+    return doctor.run_doctor(given, as_json=options.json)
+
+
 _RUN: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "stats": _stats,
     "report": _report,
@@ -179,5 +186,6 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "dev": _dev,
     "collect": _collect,
     **dict.fromkeys(TOOLS, _tool),
+    "doctor": _doctor,
 }
 """What each command of the parser runs."""

@@ -34,7 +34,7 @@ def command_parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.Arg
         if name not in ("import", "forget"):
             _add_filters(tool)
     _add_own_options(tools)
-    return parser, {"dev": dev, "collect": collect, **tools}
+    return parser, {"dev": dev, "collect": collect, **tools, "doctor": _add_doctor(commands)}
 
 
 def _add_dev(commands: _Commands) -> argparse.ArgumentParser:
@@ -52,6 +52,22 @@ def _add_dev(commands: _Commands) -> argparse.ArgumentParser:
     dev.add_argument("--reload", action="store_true", help="start the game again when a Python file is saved")
     dev.add_argument("game", nargs=argparse.REMAINDER, help="the game and its arguments")
     return dev
+
+
+def _add_doctor(commands: _Commands) -> argparse.ArgumentParser:
+    doctor = commands.add_parser(
+        "doctor",
+        help="check what events need on their way: keys, folder, connection, clock, pygame, and say what to do",
+        description="Check keys, environment, data folder, service or collector, clock, pygame and the hook. The exit"
+        " code is 1 if there is a problem. Keys are those of the environment (GA_PYGAME_GAME_KEY,"
+        " GA_PYGAME_SECRET_KEY, TROPHY_API_KEY) or these.",
+    )
+    for name in ("game", "secret", "trophy"):
+        doctor.add_argument(
+            f"--{name}-key", metavar="KEY", help="other programs of this machine can read it while this runs"
+        )
+    doctor.add_argument("--json", action="store_true", help="print a list of objects instead")
+    return doctor
 
 
 def _add_collect(commands: _Commands) -> argparse.ArgumentParser:

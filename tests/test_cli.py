@@ -30,4 +30,4 @@ def test_a_command_runs_its_own_function(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(cli, "_COMMANDS", {name: run})
         assert cli.main([name, *NEEDED.get(name, [])]) == 7
         monkeypatch.undo()
-    assert ran == ["dev", "collect", "stats", "report", "export", "import", "forget"]
+    assert ran == ["dev", "collect", "stats", "report", "export", "import", "forget", "doctor"]
