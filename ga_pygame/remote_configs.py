@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ga_pygame import attributes, untrusted
 from ga_pygame.checks import exact_number, exact_text
-from ga_pygame.diagnostics import Diagnostics, guarded
+from ga_pygame.diagnostics import Diagnostics, game_call, guarded
 from ga_pygame.traces import pass_on, type_name
 
 MAX_CONFIGS = 50
@@ -196,7 +196,7 @@ class RemoteConfigs:
         try:
             return _copied(json.loads(value))
         except (ValueError, RecursionError):
-            words = f"remote config {name!r} is no JSON; its default is used"
+            words = f"{game_call()}: remote config {name!r} is no JSON; its default is used"
             self._diagnostics.warn_once(f"config:{name}", words)
             return default
 
@@ -204,13 +204,17 @@ class RemoteConfigs:
     def get(self, key: str, default: T) -> T:
         """Return a config's value in the type of the default.
 
-        Returns the default if there is no such config or its value cannot be converted; the latter is logged once.
-        A list or dict is a copy, so the game may change it. A number is finite.
+        Returns the default if there is no such config or its value cannot be converted; the latter is logged once,
+        with the line of this call. A list or dict is a copy, so the game may change it. A number is finite.
 
         Args:
             key: The config's name.
             default: Also gives the type: bool, int, float, str, or a list or dict for JSON.
         """
+        return self._typed(key, default, game_call)
+
+    def _typed(self, key: str, default: T, place: Callable[[], str]) -> T:
+        """Return a config's value in the type of the default; `place` returns the line of code for the message."""
         name = self._name(key)
         value = None if name is None else self._value(name)
         if value is None:
@@ -219,7 +223,7 @@ class RemoteConfigs:
             converted: T = _converted(value, type(default))
         except Exception as failure:  # noqa: BLE001 - a server may send anything; the game must go on
             pass_on(failure)
-            words = f"remote config {name!r} is no {type_name(default)}; its default is used"
+            words = f"{place()}: remote config {name!r} is no {type_name(default)}; its default is used"
             self._diagnostics.warn_once(f"config:{name}", words)
             return default
         return converted
@@ -228,14 +232,20 @@ class RemoteConfigs:
     def bind(self, kind: type[D]) -> D:
         """Return an object of a dataclass whose fields follow the remote configs of their names, also later ones.
 
-        A value of another type than the field's default, or out of its bounds, gives the default, and is logged once.
+        A value of another type than the field's default, or out of its bounds, gives the default, and is logged once
+        with the line of this call.
 
         Args:
             kind: A dataclass whose fields all have defaults; `ga_pygame.tunable(80.0, least=0, most=200)` adds bounds.
         """
         from ga_pygame.tuning import Binding  # noqa: PLC0415 - imports dataclasses, for games that bind
 
-        binding = Binding(kind, self.get, self._diagnostics.warn_once)
+        place = game_call()  # later answers are applied in `tick()`, when the stack does not have the game's call
+        binding = Binding(
+            kind,
+            lambda key, default: self._typed(key, default, lambda: place),
+            lambda cause, message: self._diagnostics.warn_once(cause, f"{place}: {message}"),
+        )
         self._found.followers.append(binding.follow)
         bound: D = binding.bound
         return bound

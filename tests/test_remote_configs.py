@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from types import FunctionType
@@ -150,10 +151,11 @@ def test_what_does_not_fit_is_the_default_and_said_once(
 ) -> None:
     """A wrong value on the server never breaks the game."""
     found = values(key=value)
+    line = inspect.getframeinfo(inspect.currentframe()).lineno + 1  # type: ignore[arg-type]  # CPython has frames
     assert found.get("key", default) == default
     assert found.get("key", default) == default
     assert [record.getMessage().split(";")[0] for record in caplog.records] == [
-        f"remote config 'key' is no {type(default).__name__}"
+        f"{__file__}:{line}: remote config 'key' is no {type(default).__name__}"
     ]
 
 
