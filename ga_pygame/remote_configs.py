@@ -39,6 +39,10 @@ MAX_NUMBER = 2**63 - 1
 """The largest whole number that a game gets from a config, positive or negative: pygame takes no larger ones."""
 MAX_HASH_LENGTH = 64
 """Characters of the hash that tells the service which configs we have."""
+MAX_CONFIG_ID_LENGTH = 64
+"""Characters of the id that the service gives a config."""
+MAX_VSN = 2**53
+"""The highest version of a config."""
 
 _MAX_REFUSALS = 1000
 _HASH = re.compile(f"[0-9A-Za-z]{{1,{MAX_HASH_LENGTH}}}")
@@ -98,11 +102,12 @@ class ConfigsInForce:
         self._warn_once = warn_once
         self._overrides = overrides
         self.values: Mapping[str, Any] = self._overridden({})
+        self._versions: tuple[dict[str, Any], ...] = ()
         self.ab_id = ""
         self.ab_variant_id = overrides.ab_variant_id
         self.is_ready = False
         self.followers: list[Callable[[], None]] = []
-        self._told: tuple[Mapping[str, Any], str, str] = ({}, "", "")  # what `update` said last
+        self._told: tuple[Any, ...] = ({}, (), "", "")  # what `update` said last
         if overrides != _NO_OVERRIDES:
             names = ", ".join([*overrides.values, *filter(None, [overrides.ab_variant_id and "the A/B group"])])
             warn_once("configs:overrides", f"remote configs: set by environment variables, not by the service: {names}")
@@ -115,12 +120,17 @@ class ConfigsInForce:
             now: Seconds since 1970 by the server's clock.
         """
         found = sound(answer, lambda why: self._warn_once("configs", f"remote configs: {why}"))
-        sent = {config["key"]: config["value"] for config in found["configs"] if _is_in_force(config, now)}
-        values = self._overridden(sent)
+        in_force = [config for config in found["configs"] if _is_in_force(config, now)]
+        values = self._overridden({config["key"]: config["value"] for config in in_force})
         self.values = _copied(values)  # the answer may be an object that the destination still changes
+        self._versions = tuple(
+            {"key": config["key"], "id": config.get("id", ""), "vsn": config["vsn"]}
+            for config in in_force
+            if "vsn" in config and config["key"].lower() not in self._overrides.values
+        )
         self.ab_id = found["ab_id"]
         self.ab_variant_id = self._overrides.ab_variant_id or found["ab_variant_id"]
-        before, self._told = self._told, (self.values, self.ab_id, self.ab_variant_id)
+        before, self._told = self._told, (self.values, self._versions, self.ab_id, self.ab_variant_id)
         if before != self._told:
             for follow in self.followers:
                 follow()
@@ -133,16 +143,19 @@ class ConfigsInForce:
         return {**values, **left}
 
     def annotations(self) -> dict[str, Any]:
-        """Return the fields that events carry. Source: GameAnalytics SDKs."""
-        if len(json.dumps(self.values)) > MAX_ANNOTATED_LENGTH:
+        """Return the fields that events carry, those of older SDKs and of newer ones.
+
+        `configurations` has the values by key; `configurations_v3` has key, id and version of each config that came
+        with a version, but no value. An official SDK sends one of them; we send both, since only the values can be
+        read by a person, and only the versions are what the service counts by. Source: GameAnalytics SDKs 4 and 5.
+        """
+        found: dict[str, Any] = {"configurations": self.values, "configurations_v3": self._versions}
+        if len(json.dumps(found)) > MAX_ANNOTATED_LENGTH:
             why = f"more than {MAX_ANNOTATED_LENGTH} characters together; events go without them"
             self._warn_once("configs:annotations", f"remote configs: {why}")
-            return {name: value for name, value in self._ab().items() if value}
-        found = {"configurations": self.values, **self._ab()}
+            found = {}
+        found |= {"ab_id": self.ab_id, "ab_variant_id": self.ab_variant_id}
         return {name: value for name, value in found.items() if value}
-
-    def _ab(self) -> dict[str, str]:
-        return {"ab_id": self.ab_id, "ab_variant_id": self.ab_variant_id}
 
 
 class RemoteConfigs:
@@ -277,8 +290,8 @@ def sound(answer: object, refused: Callable[[str], None] = lambda _why: None) ->
     """Return the valid parts of an answer to init, new or kept by an earlier launch.
 
     A part that breaks a rule is left out. The result has all of these: `configs` (a list of objects with `key`,
-    `value` and, if given, `start_ts` and `end_ts` in seconds since 1970), `configs_hash`, `ab_id`, `ab_variant_id`
-    and `user_id` (strings, "" for none). It can be encoded as JSON in UTF-8.
+    `value` and, if given, `start_ts` and `end_ts` in seconds since 1970, `vsn` and `id`), `configs_hash`, `ab_id`,
+    `ab_variant_id` and `user_id` (strings, "" for none). It can be encoded as JSON in UTF-8.
 
     Args:
         answer: Any object.
@@ -296,7 +309,8 @@ def sound(answer: object, refused: Callable[[str], None] = lambda _why: None) ->
             refusals.append(why)
         else:
             names = ("key", "value", "start_ts", "end_ts")
-            configs[config["key"]] = {name: config[name] for name in names if config.get(name) is not None}
+            kept = {name: config[name] for name in names if config.get(name) is not None}
+            configs[config["key"]] = {**kept, **_version(config)}
     found: dict[str, Any] = {"configs": list(configs.values())}
     hash_ = given.get("configs_hash")
     found["configs_hash"] = hash_ if isinstance(hash_, str) and _HASH.fullmatch(hash_) else ""
@@ -328,6 +342,15 @@ def _refusal(config: Any) -> str:
         if config.get(name) is not None and untrusted.finite_number(config[name]) is None:
             return f"{name} of {key!r} is no time"
     return ""
+
+
+def _version(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `vsn` and `id` of a config; nothing if it has no valid version, and no `id` if that is not valid."""
+    vsn, id_ = config.get("vsn"), config.get("id")
+    if type(vsn) is not int or not 0 <= vsn <= MAX_VSN:
+        return {}
+    is_id = isinstance(id_, str) and 0 < len(id_) <= MAX_CONFIG_ID_LENGTH and id_.isprintable()
+    return {"vsn": vsn, "id": id_} if is_id else {"vsn": vsn}
 
 
 def _value_problem(value: Any) -> str:

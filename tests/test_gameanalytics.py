@@ -194,7 +194,7 @@ def test_the_init_request() -> None:
     request = Rig().ask()
     address = urlsplit(request.url)
     assert address.path == "/remote_configs/v1/init"
-    assert parse_qs(address.query) == {"game_key": [KEY], "interval_seconds": ["0"]}
+    assert parse_qs(address.query) == {"game_key": [KEY], "interval_seconds": ["0"], "config_vsn_supported": ["3"]}
     sent = body(request)
     assert sent["user_id"] == "player"
     assert sent["session_num"] == 7

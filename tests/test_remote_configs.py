@@ -271,6 +271,32 @@ def test_ab_groups_and_annotations() -> None:
     assert configs(ab_id=None).ab_id == ""
 
 
+def test_configs_with_versions_are_annotated_as_newer_sdks_do() -> None:
+    """With key, id and version, beside the values; what has no valid version or is the developer's own is not."""
+    found = ConfigsInForce(lambda _cause, _message: None, Overrides({"mine": "1"}))
+    sent: list[dict[str, Any]] = [
+        {"key": "a", "value": {"x": 1}, "id": "i==", "vsn": 7},
+        {"key": "b", "value": "2", "id": None, "vsn": 0},
+        {"key": "later", "value": "3", "id": "l", "vsn": 1, "start_ts": NOW + 1},
+        {"key": "Mine", "value": "4", "id": "m", "vsn": 1},
+        *(
+            {"key": f"odd{at}", "value": "5", "id": "o", "vsn": vsn}
+            for at, vsn in enumerate((None, -1, "1", True, 2**54))
+        ),
+        {"key": "id", "value": "6", "id": "x" * 65, "vsn": 1},
+    ]
+    assert found.update({"configs": sent}, NOW)
+    assert json.loads(json.dumps(found.annotations()["configurations_v3"])) == [
+        {"key": "a", "id": "i==", "vsn": 7},
+        {"key": "b", "id": "", "vsn": 0},
+        {"key": "id", "id": "", "vsn": 1},
+    ]
+    assert found.annotations()["configurations"]["a"] == {"x": 1}
+    sent[0]["vsn"] = 8
+    assert found.update({"configs": sent}, NOW)  # the same value, saved again: events say its version
+    assert not found.update(sound({"configs": sent}), NOW)  # as it is kept for the next launch
+
+
 def test_update_says_whether_anything_changed() -> None:
     """`remote_configs_updated` fires for changes only; configs that are gone are gone."""
     made = empty()

@@ -127,7 +127,7 @@ class GameAnalytics(Destination):
         body["session_num"] = situation.session_num
         if situation.build is not None:
             body["build"] = situation.build
-        query = {"game_key": self._game_key, "interval_seconds": "0"}
+        query = {"game_key": self._game_key, "interval_seconds": "0", "config_vsn_supported": _CONFIG_VSN}
         if self._configs.get("user_id") == situation.user_id and self._configs.get("configs_hash"):
             query["configs_hash"] = self._configs["configs_hash"]  # another user may be in another A/B group
         return self._request(f"/remote_configs/v1/init?{urlencode(query)}", [_json_bytes(body)])
@@ -243,6 +243,9 @@ class GameAnalytics(Destination):
 
 
 _KEYS_FIX = "compare game_key and secret_key with the game's settings; events are kept and sent when the keys are right"
+
+_CONFIG_VSN = "3"
+"""Asks for configs with `id` and `vsn`, whose values may be any JSON. Source: GameAnalytics SDKs 5."""
 
 _FOREIGN = object()
 """Stands for a body that is not JSON or was not read to its end."""
