@@ -142,6 +142,13 @@ class Config:
         unit="bytes",
         env="MAX_OUTBOX_BYTES",
     )
+    configs_interval: float | None = _knob(
+        None,
+        "ask for remote configs again after this time, beside each session's start; default: not within a session",
+        Seconds(zero=False),
+        unit="s",
+        env="CONFIGS_INTERVAL",
+    )
     resubmit_on_server_error: bool | None = _knob(
         None,
         "send events again after a server error; default: only to our own collector, which drops duplicates",
@@ -172,11 +179,17 @@ class Config:
             raise ValueError("game_key and secret_key belong together: give both or none")
 
 
-def who_plays(config: Config) -> str | None:
-    """Return the value of the custom field `rules.WHO_FIELD` on all events; `None` for a player's, which have none."""
-    if config.who is not None:
+def who_plays(config: Config, *, is_group_chosen: bool = False) -> str | None:
+    """Return the value of the custom field `rules.WHO_FIELD` on all events; `None` for a player's, which have none.
+
+    Args:
+        config: The knobs in force.
+        is_group_chosen: Whether somebody chose the group of the A/B test: then it is no player's, whose group is
+            chosen by chance.
+    """
+    if config.who is not None and not (is_group_chosen and config.who == rules.PLAYER):
         return None if config.who == rules.PLAYER else config.who
-    return rules.DEVELOPER if is_development(config) else None
+    return rules.DEVELOPER if is_group_chosen or is_development(config) else None
 
 
 def is_development(config: Config) -> bool:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ga_pygame import rules
+from ga_pygame import advice, rules
 from ga_pygame.announcer import Announcer, Signals
 from ga_pygame.areas.consent import ConsentAnswer
 from ga_pygame.areas.player import ChosenDimensions
@@ -156,14 +156,23 @@ class Said(NamedTuple):
     errors: ErrorReports
 
 
-def _overrides() -> Overrides:
-    """Return the remote configs that a developer's environment sets; a game that was built for players takes none."""
+def _overrides(config: Config, warn_once: Callable[[str, str], None]) -> Overrides:
+    """Return the remote configs that a developer's environment sets; a game that was built for players takes none.
+
+    A group of the A/B test is left out without a collector: no service gives the values of a chosen group, and events
+    must not name a group whose values are not in force.
+    """
     found = overrides_of(os.environ)
     if found == Overrides():
         return found
     from ga_pygame import program  # noqa: PLC0415 - only with overrides
 
-    return Overrides() if program.is_built() else found
+    if program.is_built():
+        return Overrides()
+    if found.ab_variant_id and not config.collector:
+        warn_once("configs:variant", advice.NO_CHOSEN_GROUP)
+        found = found._replace(ab_variant_id="")
+    return found
 
 
 def said_to(core: Core) -> Said:
@@ -172,7 +181,7 @@ def said_to(core: Core) -> Said:
     return Said(
         ConsentAnswer(is_required=config.consent == rules.ASK),
         ChosenDimensions(config.dimension_values),
-        ConfigsInForce(diagnostics.warn_once, _overrides()),
+        ConfigsInForce(diagnostics.warn_once, _overrides(config, diagnostics.warn_once)),
         ProgressionArea(recorder.post, diagnostics, recorder.inbox.repeat),
         ErrorReports(recorder.post, diagnostics),
     )

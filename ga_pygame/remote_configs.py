@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from ga_pygame import attributes, untrusted
+from ga_pygame import attributes, rules, untrusted
 from ga_pygame.checks import exact_number, exact_text
 from ga_pygame.diagnostics import Diagnostics, game_call, guarded
 from ga_pygame.traces import pass_on, type_name
@@ -54,7 +54,7 @@ T = TypeVar("T", bool, int, float, str, list, dict)  # type: ignore[type-arg]  #
 OVERRIDE_PREFIX = "GA_PYGAME_CONFIG_"
 """What the environment variables that set a config begin with; the rest is its key, in any case."""
 FORCED_VARIANT = "GA_PYGAME_AB_VARIANT"
-"""The environment variable that sets the player's group in the A/B test."""
+"""The environment variable that chooses the player's group in the A/B test of a collector."""
 
 
 class Overrides(NamedTuple):
@@ -62,7 +62,7 @@ class Overrides(NamedTuple):
 
     Attributes:
         values: Texts by the key in lower case, since Windows knows only one case of a variable's name.
-        ab_variant_id: The group; "" leaves it to the service.
+        ab_variant_id: The group that our collector is asked for, with its values; "" leaves it to the service.
     """
 
     values: Mapping[str, str] = MappingProxyType({})
@@ -92,6 +92,7 @@ class ConfigsInForce:
         ab_variant_id: The player's group in it.
         is_ready: Whether the service has answered in this launch.
         followers: Called after each change.
+        chosen_variant_id: The group that a developer asks the collector for, "" for none.
 
     Args:
         warn_once: Reports refused configs. Arguments: cause, message.
@@ -104,12 +105,14 @@ class ConfigsInForce:
         self.values: Mapping[str, Any] = self._overridden({})
         self._versions: tuple[dict[str, Any], ...] = ()
         self.ab_id = ""
-        self.ab_variant_id = overrides.ab_variant_id
+        self.ab_variant_id = ""
+        self.chosen_variant_id = overrides.ab_variant_id
         self.is_ready = False
         self.followers: list[Callable[[], None]] = []
         self._told: tuple[Any, ...] = ({}, (), "", "")  # what `update` said last
         if overrides != _NO_OVERRIDES:
-            names = ", ".join([*overrides.values, *filter(None, [overrides.ab_variant_id and "the A/B group"])])
+            group = overrides.ab_variant_id and f"the A/B group (events say {rules.WHO_FIELD}: {rules.DEVELOPER})"
+            names = ", ".join([*overrides.values, *filter(None, [group])])
             warn_once("configs:overrides", f"remote configs: set by environment variables, not by the service: {names}")
 
     def update(self, answer: Mapping[str, Any], now: float) -> bool:
@@ -129,7 +132,11 @@ class ConfigsInForce:
             if "vsn" in config and config["key"].lower() not in self._overrides.values
         )
         self.ab_id = found["ab_id"]
-        self.ab_variant_id = self._overrides.ab_variant_id or found["ab_variant_id"]
+        self.ab_variant_id = found["ab_variant_id"]
+        if self.is_ready and self.chosen_variant_id not in ("", self.ab_variant_id):
+            words = f"{FORCED_VARIANT}: the collector's answer has the A/B group {self.ab_variant_id or 'none'!r}, not"
+            fix = "compare it with the experiment in the collector's settings"
+            self._warn_once("configs:variant", f"{words} {self.chosen_variant_id!r}; {fix}")
         before, self._told = self._told, (self.values, self._versions, self.ab_id, self.ab_variant_id)
         if before != self._told:
             for follow in self.followers:
@@ -148,13 +155,15 @@ class ConfigsInForce:
         `configurations` has the values by key; `configurations_v3` has key, id and version of each config that came
         with a version, but no value. An official SDK sends one of them; we send both, since only the values can be
         read by a person, and only the versions are what the service counts by. Source: GameAnalytics SDKs 4 and 5.
+        The group of the A/B test is left out if a developer has set a value: then its values are not in force.
         """
         found: dict[str, Any] = {"configurations": self.values, "configurations_v3": self._versions}
         if len(json.dumps(found)) > MAX_ANNOTATED_LENGTH:
             why = f"more than {MAX_ANNOTATED_LENGTH} characters together; events go without them"
             self._warn_once("configs:annotations", f"remote configs: {why}")
             found = {}
-        found |= {"ab_id": self.ab_id, "ab_variant_id": self.ab_variant_id}
+        if not self._overrides.values:
+            found |= {"ab_id": self.ab_id, "ab_variant_id": self.ab_variant_id}
         return {name: value for name, value in found.items() if value}
 
 

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ga_pygame import advice, kept, rules, wiring
+from ga_pygame import advice, kept, rules, stored
 from ga_pygame.areas.consent import ConsentState
 from ga_pygame.areas.progression import abandon
 from ga_pygame.diagnostics import Drop
@@ -21,7 +21,7 @@ from ga_pygame.engine.health import HealthSampler
 from ga_pygame.engine.hook import NO_CALLS, Hook
 from ga_pygame.engine.session import Session
 from ga_pygame.parts import Core, Said
-from ga_pygame.protocol import Destination
+from ga_pygame.protocol import Asking, Destination
 from ga_pygame.records import SessionRef
 from ga_pygame.wiring import Delivery
 
@@ -90,7 +90,7 @@ class Running:
         core, consent = self._core, self._said.consent
         for pattern in rules.PATTERNS_OF_CALLS:
             pattern.compile()
-        consent.take_kept(wiring.kept_consent(core.config))
+        consent.take_kept(stored.kept_consent(core.config))
         if consent.state is ConsentState.GRANTED:
             self._open_delivery()
         elif consent.state is ConsentState.DENIED:
@@ -208,8 +208,9 @@ class Running:
         core, said = self._core, self._said
         if self._forgetting is not None:
             self._forgetting.revoke_forgetting()
+        asking = Asking(core.config.configs_interval, said.configs.chosen_variant_id)
         self.delivery = delivery = Delivery(
-            core, self._session, self._watch, self._take_new_configs, self._frames.hitches
+            core, self._session, self._watch, self._take_new_configs, hitches=self._frames.hitches, asking=asking
         )
         before = kept.beginning(delivery.kept)
         loaded = said.dimensions.load(before.dimensions)
@@ -263,7 +264,7 @@ class Running:
     def _keep_consent(self) -> None:
         """Keep the player's answer for the next launch; after a no, nothing else stays on the disk."""
         is_no = self._said.consent.state is ConsentState.DENIED
-        if self.delivery is None and is_no and wiring.has_nothing_but_no(self._core.config):
+        if self.delivery is None and is_no and stored.has_nothing_but_no(self._core.config):
             return
         delivery = self.delivery or self._open_delivery()
         if is_no:

@@ -48,15 +48,29 @@ def test_a_developer_sets_what_the_service_would() -> None:
     }
     found = ConfigsInForce(lambda _cause, message: said.append(message), overrides_of(environment))
     game = RemoteConfigs(found, Diagnostics())
-    assert (game.get("gravity", 80.0), game.get("Speed", 1), game.ab_variant_id) == (40.0, 3, "b")
+    assert (game.get("gravity", 80.0), game.get("Speed", 1), game.ab_variant_id) == (40.0, 3, "")
     assert found.update({}, NOW)  # so that events carry them, also if no service answers
     assert not found.update({}, NOW)
     sent = [{"key": key, "value": value} for key, value in {"gravity": "9", "Speed": "1", "lives": "5"}.items()]
     found.update({"configs": sent, "ab_id": "t", "ab_variant_id": "a"}, NOW)
     assert dict(game.values) == {"gravity": "40", "Speed": "3", "lives": "5"}
-    assert (game.ab_id, game.ab_variant_id) == ("t", "b")
+    assert (game.ab_id, game.ab_variant_id) == ("t", "a")  # kept by an earlier launch: these values are in force
     assert found.annotations()["configurations"]["Speed"] == "3"
-    assert said == ["remote configs: set by environment variables, not by the service: gravity, speed, the A/B group"]
+    assert "ab_variant_id" not in found.annotations()  # not all of its values are in force
+    assert len(said) == 1
+    assert said[0].startswith(
+        "remote configs: set by environment variables, not by the service: gravity, speed, the A/B"
+    )
+    found.is_ready = True
+    found.update({"configs": sent, "ab_id": "t", "ab_variant_id": "a"}, NOW)
+    said_of_group = (
+        "GA_PYGAME_AB_VARIANT: the collector's answer has the A/B group 'a', not 'b'; compare it with the experiment"
+        " in the collector's settings"
+    )
+    assert said[1:] == [said_of_group]
+    found.update({"configs": sent, "ab_id": "t", "ab_variant_id": "b"}, NOW)
+    assert game.ab_variant_id == "b"
+    assert len(said) == 2
     assert overrides_of({"HOME": "/"}) == Overrides()
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ga_pygame import Config, Tracker, wiring
+from ga_pygame import Config, Tracker, stored, wiring
 from ga_pygame.areas.consent import ConsentState
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
 from ga_pygame.delivery.consent_mark import ConsentMark
@@ -107,7 +107,7 @@ ONE, TWO = "http://one.test", "http://two.test"
 
 
 def outbox_path(config: Config) -> Path:
-    path = wiring.outbox_path(config)
+    path = stored.outbox_path(config)
     assert path is not None
     return path
 
@@ -297,12 +297,12 @@ def test_another_outbox_can_be_put_in(tmp_path: Path) -> None:
 def test_kept_consent_is_read_without_making_a_file(tmp_path: Path) -> None:
     """Unknown if nothing was kept, or the kept value is not an answer."""
     config = Config(**KEYS, data_dir=tmp_path / "data")
-    assert wiring.kept_consent(config) is ConsentState.UNKNOWN
+    assert stored.kept_consent(config) is ConsentState.UNKNOWN
     assert not (tmp_path / "data").exists()
     outbox = FailoverOutbox(outbox_path(config), ["x"], ManualClock(), Diagnostics())
     for kept, expected in (("perhaps", ConsentState.UNKNOWN), ("denied", ConsentState.DENIED)):
         outbox.transact(remembering("consent", kept))
-        assert wiring.kept_consent(config) is expected
+        assert stored.kept_consent(config) is expected
     outbox.close()
 
 
@@ -564,10 +564,10 @@ def test_a_folder_that_cannot_be_moved_is_used_where_it_is(tmp_path: Path, monke
         raise PermissionError
 
     monkeypatch.setattr(Path, "rename", refuse)
-    wiring.adopt(config)
+    stored.adopt(config)
     assert outbox_path(config).parent == shared
     monkeypatch.undo()
-    wiring.adopt(config)
+    stored.adopt(config)
     assert outbox_path(config).parent == tmp_path / "collector-pong"
 
 
