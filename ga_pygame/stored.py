@@ -84,6 +84,19 @@ def kept_consent(config: Config) -> ConsentState:
     return ConsentState(said) if said in set(ConsentState) else ConsentState.UNKNOWN
 
 
+def has_nothing(config: Config) -> bool:
+    """Return whether nothing was ever recorded; false if there may be something to delete."""
+    path = outbox_path(config)
+    if path is None:
+        return True
+    from ga_pygame.recording import journal_files  # noqa: PLC0415 - with files, when a tracker starts
+
+    try:
+        return not any(path.parent.glob("outbox.*")) and not journal_files.launches(path.parent)
+    except (OSError, ValueError):
+        return False
+
+
 def has_nothing_but_no(config: Config) -> bool:
     """Keep the player's no, if nothing was ever recorded; return false if there may be something to delete.
 
@@ -93,14 +106,12 @@ def has_nothing_but_no(config: Config) -> bool:
     if path is None:
         return True
     from ga_pygame.delivery.outbox import data_folder as folders  # noqa: PLC0415 - with files, when a tracker starts
-    from ga_pygame.recording import journal_files  # noqa: PLC0415
 
+    if not has_nothing(config):
+        return False
     try:
-        is_empty = not any(path.parent.glob("outbox.*")) and not journal_files.launches(path.parent)
-        if is_empty:
-            folders.make_private_folder(path.parent)
+        folders.make_private_folder(path.parent)
     except (OSError, ValueError):
         return False
-    if is_empty:
-        ConsentMark(path).deny()
-    return is_empty
+    ConsentMark(path).deny()
+    return True

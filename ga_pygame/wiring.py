@@ -261,13 +261,21 @@ class Delivery:
                 self._mark.grant(self._outbox.launch)
         self.remember(kept.CONSENT, ConsentState.GRANTED.value)
 
-    def forget_all(self) -> None:
-        """Stop, delete all unsent events and keep the player's no. Waits at most `FORGET_SECONDS`."""
+    def forget_all(self, answer: ConsentState = ConsentState.DENIED, *, is_answered: bool = True) -> None:
+        """Stop, delete all data, and keep the player's answer. Waits at most `FORGET_SECONDS`.
+
+        Args:
+            answer: The player's answer, which stays in force.
+            is_answered: Whether the player gave it; one that was not needed is not kept.
+        """
         self._is_stopped = True
         self.crash_file.end()
         closing, diagnostics, requests = self._closing, self._core.diagnostics, self._inbox.requests
-        if self._mark is not None:
+        cleared_for = self._core.parts.new_id()  # so that this deletion is not taken for an earlier one of this launch
+        if self._mark is not None and answer is not ConsentState.UNKNOWN:
             self._mark.deny()
+            if answer is ConsentState.GRANTED:
+                self._mark.grant(cleared_for)
 
         def forget(transaction: Transaction) -> int:
             if closing.is_revoked:
@@ -277,7 +285,10 @@ class Delivery:
 
                 salvage.remove_set_aside(self._path)
             deleted = transaction.clear(lambda: closing.is_revoked)
-            transaction.remember(kept.CONSENT, ConsentState.DENIED.value)
+            if is_answered:
+                transaction.remember(kept.CONSENT, answer.value)
+            if answer is ConsentState.GRANTED:
+                transaction.remember(kept.CLEARED_FOR, cleared_for)
             return deleted
 
         closing.forget(forget, lambda deleted: diagnostics.drop(Drop.NO_CONSENT, deleted))

@@ -164,6 +164,7 @@ ALLOWED: dict[str, set[str]] = {
     "running": ANY,
     "parts": VOCABULARY
     | {"program", "announcer", "areas", "dynamic_ids", "engine", "recording", "delivery", "delivery/outbox"},
+    "privacy_export": {"delivery/outbox", "stored"},
     "stored": {"areas", "config", "delivery", "delivery/outbox", "kept", "recording"},
     "wiring": ANY,
 }
