@@ -98,6 +98,11 @@ class Config:
         Choice((rules.NOT_NEEDED, rules.ASK)),
         env="CONSENT",
     )
+    child_directed: bool = _knob(
+        False,
+        "for a game for children: a new random id each launch, and no texts, which `docs/privacy.md` lists",
+        Boolean(),
+    )
     hook: bool = _knob(
         True, "observe the game's calls of pygame; off: the game calls `process(event)` and `tick()`", Boolean()
     )
@@ -177,6 +182,8 @@ class Config:
         check_keys(self.game_key, self.secret_key)
         if (self.game_key is None) != (self.secret_key is None):
             raise ValueError("game_key and secret_key belong together: give both or none")
+        if self.child_directed and self.user_id is not None:
+            raise ValueError("user_id: leave it out with child_directed: it would recognise a child in every launch")
 
 
 def who_plays(config: Config, *, is_group_chosen: bool = False) -> str | None:

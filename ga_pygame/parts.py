@@ -131,6 +131,7 @@ def core_of(parts: Parts, knobs: Mapping[str, Any], signals: Signals) -> Core:
     unknown = (AS_KEPT, AS_KEPT, AS_KEPT)
     context = Context(user_id=config.user_id or "", build=config.build, dimensions=unknown)
     recorder = Recorder(context, clock.monotonic, diagnostics)
+    recorder.is_for_children = config.child_directed
     if knob_table.is_development(config):
         from ga_pygame.dynamic_ids import DynamicIds  # noqa: PLC0415 - only while a game is developed
 
@@ -183,5 +184,5 @@ def said_to(core: Core) -> Said:
         ChosenDimensions(config.dimension_values),
         ConfigsInForce(diagnostics.warn_once, _overrides(config, diagnostics.warn_once)),
         ProgressionArea(recorder.post, diagnostics, recorder.inbox.repeat),
-        ErrorReports(recorder.post, diagnostics),
+        ErrorReports(recorder.post, diagnostics, with_texts=not config.child_directed),
     )

@@ -221,10 +221,12 @@ class Asking(NamedTuple):
         interval: Seconds after which it asks again within a session; `None` asks once a session.
         ab_variant_id: The group of the A/B test that a developer has chosen, which only our collector gives; "" for
             none.
+        keeps_user: Whether the answer may be kept with the player's id.
     """
 
     interval: float | None = None
     ab_variant_id: str = ""
+    keeps_user: bool = True
 
 
 class Host(NamedTuple):

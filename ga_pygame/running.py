@@ -213,7 +213,7 @@ class Running:
         core, said = self._core, self._said
         if self._forgetting is not None:
             self._forgetting.revoke_forgetting()
-        asking = Asking(core.config.configs_interval, said.configs.chosen_variant_id)
+        asking = Asking(core.config.configs_interval, said.configs.chosen_variant_id, not core.config.child_directed)
         self.delivery = delivery = Delivery(
             core, self._session, self._watch, self._take_new_configs, hitches=self._frames.hitches, asking=asking
         )

@@ -124,9 +124,10 @@ class Delivery:
         self._outbox = core.parts.outbox(self._path, taking_records, clock, diagnostics, tuple(amounts))
         self._mark = ConsentMark(self._path) if self._path is not None else None
         mark = self._mark.read() if self._mark is not None else None
+        keeps = not config.child_directed
         self.kept: Mapping[KeptKey, str]
         self.kept, deleted = self._outbox.transact_at_start(
-            lambda transaction: _first_values(transaction, core.parts.new_id, mark, self._outbox.launch)
+            lambda transaction: _first_values(transaction, core.parts.new_id, mark, self._outbox.launch, keeps=keeps)
         )
         if deleted is not None:
             diagnostics.drop(Drop.NO_CONSENT, deleted)
@@ -139,7 +140,12 @@ class Delivery:
         self._writer = Writer(
             self._intake,
             self._outbox,
-            Encoder(clock, amounts, _wanted_by(targets), OwnFields(config.attempt_seconds, who)),
+            Encoder(
+                clock,
+                amounts,
+                _wanted_by(targets),
+                OwnFields(config.attempt_seconds, who, crumbs=not config.child_directed),
+            ),
             diagnostics=diagnostics,
             playing=Playing(self._heartbeat, session.focused, hitches),
             urge=self._urge,
@@ -338,7 +344,7 @@ def _journal(path: Path | None, clock: Clock, diagnostics: Diagnostics) -> Journ
 
 
 def _first_values(
-    transaction: Transaction, make_id: Callable[[], str], mark: str | None, launch: str
+    transaction: Transaction, make_id: Callable[[], str], mark: str | None, launch: str, *, keeps: bool = True
 ) -> tuple[Mapping[KeptKey, str], int | None]:
     """Return the values that earlier launches kept; make the player's random id if the data folder has none.
 
@@ -349,6 +355,7 @@ def _first_values(
         make_id: Makes a random id.
         mark: See `ConsentMark.read`.
         launch: The name of this launch.
+        keeps: Whether the id is kept; else each launch has a new one, a new player's with numbers that begin at 1.
 
     Returns:
         The values, and how many records were deleted; `None` if nothing had to be.
@@ -357,6 +364,13 @@ def _first_values(
     if mark is not None and (not mark or transaction.value(kept.CLEARED_FOR) != mark):
         deleted = transaction.clear()
         transaction.remember(kept.CLEARED_FOR, mark or launch)
+    if not keeps:
+        configs = kept.from_json(transaction.value(kept.REMOTE_CONFIGS) or "{}") or {}
+        of_somebody = [kept.REMOTE_CONFIGS] if configs.get("user_id") else []  # kept before the knob was on
+        for key in (kept.USER_ID, *kept.COUNTERS, *of_somebody):
+            if transaction.value(key) is not None:
+                transaction.remember(key, None)
+        return {**transaction.values(), kept.USER_ID: make_id()}, deleted
     if transaction.value(kept.USER_ID) is None:
         transaction.remember(kept.USER_ID, make_id())
     return transaction.values(), deleted

@@ -169,3 +169,50 @@ def test_a_file_that_cannot_be_written(world: World, tmp_path: Path, caplog: pyt
     assert tracker.privacy.export(tmp_path / "nowhere" / "mine.json") is False
     assert "nothing is written" in caplog.text
     assert tracker.privacy.forget() == {}  # a file of the game is no service
+
+
+def test_a_game_for_children(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A new id each launch, which is not kept; no text of a player or an error, in no event and on no disk."""
+    world.init = Reply(201, {}, json.dumps(CONFIGS).encode())
+    earlier = world.start()
+    world.play(earlier)
+    earlier.close()
+    ids = [earlier.user_id]
+    texts = ("Ann lives in", "Ann was here", "shop-7")
+    for _ in range(2):
+        del world.requests[:]
+        tracker = world.launch(child_directed=True, strict=False)
+        tracker.fields.update({"name": texts[0], "seed": 7})
+        tracker.start()
+        world.play(tracker)
+        assert tracker.remote_configs.get("gravity", 80.0) == 9.0
+        tracker.external_user_id = texts[2]
+        tracker.design("kill:slime", fields={"said": texts[1], "hits": 2})
+        tracker.error("warning", texts[1])
+        try:
+            raise KeyError(texts[1])
+        except KeyError as error:
+            tracker.exception(error, severity="critical")
+        world.play(tracker, 0.2)
+        on_disk = files_of(world)
+        assert [text for text in texts if text.encode() in on_disk] == []
+        assert "user_id" not in {one["key"] for one in exported(world, tracker)["stored"]["kept_values"]}
+        tracker.close()
+        ids.append(tracker.user_id)
+        assert not any(one.encode() in files_of(world) for one in ids)
+        sent = json.dumps(world.sent)
+        assert [text for text in texts if text in sent] == []
+        user, kill, warning, critical, end = world.sent
+        assert {event["user_id"] for event in world.sent} == {tracker.user_id}
+        assert {event["session_num"] for event in world.sent} == {1}
+        assert user["custom_fields"] == end["custom_fields"] == {"seed": 7}
+        assert kill["custom_fields"] == {"seed": 7, "hits": 2}
+        assert warning["message"] == "no message: child_directed is on"
+        assert critical["message"].startswith("KeyError (no message: child_directed is on) at test_privacy.py:")
+        assert critical["custom_fields"] == {"seed": 7}
+        assert tracker.external_user_id is None
+    assert len(set(ids)) == 3
+    assert caplog.text.count("fields that are text are left out") == 2
+    assert caplog.text.count("an id of the player is not taken") == 2
+    with pytest.raises(ValueError, match="user_id: leave it out with child_directed"):
+        world.launch(child_directed=True, user_id="ann")

@@ -142,7 +142,7 @@ class GameAnalytics(Destination):
         body["session_num"] = situation.session_num
         if situation.build is not None:
             body["build"] = situation.build
-        interval, chosen = self._host.asking if self._host else Asking()
+        interval, chosen, _ = self._host.asking if self._host else Asking()
         seconds = str(round(interval or 0))
         query = {"game_key": self._game_key, "interval_seconds": seconds, "config_vsn_supported": _CONFIG_VSN}
         if chosen:
@@ -185,8 +185,9 @@ class GameAnalytics(Destination):
             now = host.clock.wall(host.clock.monotonic())
             self._correct(host.clock, round(server_ts - now))
         if is_new and not self._legacy:
+            user_id = self._asked.user_id if self._asked and host.asking.keeps_user else ""
             self._configs = remote_configs.sound(
-                {**answer, "user_id": self._asked.user_id if self._asked else ""},
+                {**answer, "user_id": user_id},
                 lambda why: self._warn("configs", f"{self._endpoint}, remote configs: {why}"),
             )
             if not host.asking.ab_variant_id:  # a chosen group holds for this launch only
