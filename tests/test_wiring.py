@@ -402,13 +402,25 @@ def test_a_no_while_the_outbox_is_locked_holds(services: Services, tmp_path: Pat
     assert services.events(ONE) == services.events(TWO) == ["user", "after", "session_end", "user", "session_end"]
 
 
+def _no_and_yes(tracker: Tracker) -> None:
+    tracker.consent.deny()
+    tracker.consent.grant()
+
+
+def _forget(tracker: Tracker) -> None:
+    assert tracker.privacy.forget()
+
+
 @pytest.mark.e2e
-@pytest.mark.parametrize("times", [1, 3])
-@pytest.mark.parametrize("until_close", [True, False])
+@pytest.mark.parametrize("delete", [_no_and_yes, _forget])
+@pytest.mark.parametrize(("until_close", "times"), [(True, 1), (False, 3)])
 def test_a_yes_after_a_no_while_the_outbox_is_locked_holds(
-    services: Services, tmp_path: Path, until_close: bool, times: int
+    services: Services, tmp_path: Path, until_close: bool, times: int, delete: Callable[[Tracker], None]
 ) -> None:
-    """The deletion that the no began takes nothing of what comes after the yes, however often the player changes it."""
+    """The deletion that the no began takes nothing of what comes after the yes, however often the player changes it.
+
+    The same holds for `privacy.forget()`, which is both in one.
+    """
     services.down |= {ONE, TWO}
     threads = Parts(transport=services._transport)
     first = services.start_of(threads, destinations=both(), data_dir=tmp_path, strict=False)
@@ -418,8 +430,7 @@ def test_a_yes_after_a_no_while_the_outbox_is_locked_holds(
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as held:
         held.execute("BEGIN IMMEDIATE")
         for _ in range(times):
-            first.consent.deny()
-            first.consent.grant()
+            delete(first)
         for number in range(3):
             first.design("locked", number)
         if until_close:
