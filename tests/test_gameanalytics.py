@@ -158,7 +158,12 @@ def test_configs_are_asked_for_again_within_a_session() -> None:
         assert rig.service.handshake(SITUATION) is None
     rig.clock.advance(60.5)
     rig.ask()
-    assert rig.welcome(200, {"server_ts": 1_700_000_000, "enabled": False}) is Standing.REFUSED
+    assert len(rig.published) == 1
+    assert rig.welcome(200, {"server_ts": 1_700_000_120}) is Standing.READY
+    assert len(rig.published) == 2  # the game looks at the time windows of the same configs again
+    rig.clock.advance(60.5)
+    rig.ask()
+    assert rig.welcome(200, {"server_ts": 1_700_000_180, "enabled": False}) is Standing.REFUSED
     assert Rig().ask().url.count("interval_seconds=0") == 1
 
 
