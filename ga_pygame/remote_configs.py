@@ -111,7 +111,7 @@ class ConfigsInForce:
         self.followers: list[Callable[[], None]] = []
         self._told: tuple[Any, ...] = ({}, (), "", "")  # what `update` said last
         if overrides != _NO_OVERRIDES:
-            group = overrides.ab_variant_id and f"the A/B group (events say {rules.WHO_FIELD}: {rules.DEVELOPER})"
+            group = overrides.ab_variant_id and f"the A/B group (so {rules.WHO_FIELD} says that no player plays)"
             names = ", ".join([*overrides.values, *filter(None, [group])])
             warn_once("configs:overrides", f"remote configs: set by environment variables, not by the service: {names}")
 

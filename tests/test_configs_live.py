@@ -49,6 +49,7 @@ def until(tracker: ga_pygame.Tracker, holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.e2e  # a collector in a process of its own, and files that are read again: 2 s
 @pytest.mark.requirement("003:query-interval")
 def test_a_chosen_group_has_its_values_and_is_no_players(
     collector: Collector, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
