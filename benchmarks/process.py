@@ -55,7 +55,7 @@ def child(module: str, peer: str, arguments: dict[str, Any], timeout: float = 18
 def outbox_file(data: Path) -> Path:
     """Return the path of the sandbox game's outbox in a data folder."""
     from ga_pygame.config import Config
-    from ga_pygame.wiring import outbox_path
+    from ga_pygame.stored import outbox_path
 
     path = outbox_path(Config(collector="http://127.0.0.1:1", data_dir=data, game="benchmark"))
     assert path is not None

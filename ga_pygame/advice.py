@@ -26,5 +26,13 @@ UNASKED = (
 )
 DENIED = "the player has not consented: the answer was no (consent.deny()); consent.grant() takes it back"
 NOT_RUNNING = "the tracker is not running: it is off, closed, or start() was not called"
+NO_CHOSEN_GROUP = (
+    "GA_PYGAME_AB_VARIANT is not used: no service gives the values of a chosen A/B group, only a collector does. Run "
+    "`python -m ga_pygame collect --configs FILE` with the experiment, and set GA_PYGAME_COLLECTOR"
+)
+FORGET_NOT_STARTED = (
+    "privacy.forget() deletes nothing here: call it after start(), in the process that called start(), with the "
+    "tracker on"
+)
 WRONG_FLUSH = "flush() takes no arguments; write flush().wait(2)"
 KEYWORDS_ONLY = 'Tracker takes keywords only: Tracker(game_key="…", secret_key="…", build="0.3.1")'

@@ -102,6 +102,7 @@ ANNOTATIONS = (
     Annotation("ab_id", _ANY, Origin.CONTEXT, part="extra"),
     Annotation("ab_variant_id", _ANY, Origin.CONTEXT, part="extra"),
     Annotation("configurations", _ANY, Origin.CONTEXT, part="extra"),
+    Annotation("configurations_v3", _ANY, Origin.CONTEXT, part="extra"),
     Annotation("custom_fields", Field(rules.custom_fields), Origin.CONTEXT, part="fields"),
     Annotation("engine_version", Field(rules.engine_version)),
     Annotation("connection_type", Field(OneOf(("offline", "wwan", "wifi", "lan"), _DEFAULTS_SOURCE))),

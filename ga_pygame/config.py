@@ -98,6 +98,11 @@ class Config:
         Choice((rules.NOT_NEEDED, rules.ASK)),
         env="CONSENT",
     )
+    child_directed: bool = _knob(
+        False,
+        "for a game for children: a new random id each launch, and no texts, which `docs/privacy.md` lists",
+        Boolean(),
+    )
     hook: bool = _knob(
         True, "observe the game's calls of pygame; off: the game calls `process(event)` and `tick()`", Boolean()
     )
@@ -142,6 +147,13 @@ class Config:
         unit="bytes",
         env="MAX_OUTBOX_BYTES",
     )
+    configs_interval: float | None = _knob(
+        None,
+        "ask for remote configs again after this time, beside each session's start; default: not within a session",
+        Seconds(zero=False),
+        unit="s",
+        env="CONFIGS_INTERVAL",
+    )
     resubmit_on_server_error: bool | None = _knob(
         None,
         "send events again after a server error; default: only to our own collector, which drops duplicates",
@@ -170,13 +182,21 @@ class Config:
         check_keys(self.game_key, self.secret_key)
         if (self.game_key is None) != (self.secret_key is None):
             raise ValueError("game_key and secret_key belong together: give both or none")
+        if self.child_directed and self.user_id is not None:
+            raise ValueError("user_id: leave it out with child_directed: it would recognise a child in every launch")
 
 
-def who_plays(config: Config) -> str | None:
-    """Return the value of the custom field `rules.WHO_FIELD` on all events; `None` for a player's, which have none."""
-    if config.who is not None:
+def who_plays(config: Config, *, is_group_chosen: bool = False) -> str | None:
+    """Return the value of the custom field `rules.WHO_FIELD` on all events; `None` for a player's, which have none.
+
+    Args:
+        config: The knobs in force.
+        is_group_chosen: Whether somebody chose the group of the A/B test: then it is no player's, whose group is
+            chosen by chance.
+    """
+    if config.who is not None and not (is_group_chosen and config.who == rules.PLAYER):
         return None if config.who == rules.PLAYER else config.who
-    return rules.DEVELOPER if is_development(config) else None
+    return rules.DEVELOPER if is_group_chosen or is_development(config) else None
 
 
 def is_development(config: Config) -> bool:

@@ -106,7 +106,7 @@ class Drop(str, Enum):
     SERVER_ERROR = "server_error"
     """The server failed, and its documentation forbids sending it again."""
     NO_CONSENT = "no_consent"
-    """The player denied consent, or had not answered when the game ended."""
+    """The player denied consent, had not answered when the game ended, or had their data deleted."""
     ERROR_LIMIT = "error_limit"
     """It is a repeat of an error, or one error more than a launch may report."""
     INTERNAL = "internal"
@@ -117,7 +117,8 @@ _DROPPED = {reason: f"dropped.{reason.value}" for reason in Drop}
 _WORDS = {
     Drop.NOT_RUNNING: "no tracker runs, so events are only counted. Call start() before the game's loop, and close() "
     "after it",
-    Drop.NO_CONSENT: "the player has not consented: nothing is recorded until tracker.consent.grant()",
+    Drop.NO_CONSENT: "the player has not consented, or had their data deleted by privacy.forget(). Without consent, "
+    "nothing is recorded until tracker.consent.grant()",
     Drop.ERROR_LIMIT: "a launch sends ten different errors, each once; others and repeats are only counted",
     Drop.INBOX_FULL: "more events came than memory is kept for until they are written; report fewer, or sums of them",
     Drop.TOO_LARGE: "the server takes no event of its size; give it fewer or shorter custom fields",

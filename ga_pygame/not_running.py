@@ -7,6 +7,7 @@ These are: a tracker that is not started, is off or has no destination, or is in
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ga_pygame import active, advice, rules
@@ -14,6 +15,7 @@ from ga_pygame.areas.progression import abandon
 from ga_pygame.diagnostics import Drop
 
 if TYPE_CHECKING:
+    from ga_pygame.areas.privacy import Ids
     from ga_pygame.parts import Core, Said
 
 
@@ -27,10 +29,12 @@ class NotRunning:
     Attributes:
         phase: The session's phase.
         delivery: Always `None`.
+        services: Always empty.
     """
 
     phase = "closed"
     delivery = None
+    services: Sequence[str] = ()
 
     def __init__(self, core: Core, said: Said) -> None:
         self._core = core
@@ -53,6 +57,11 @@ class NotRunning:
 
     def denied(self) -> None:
         """Do nothing: the answer is kept when the tracker starts."""
+
+    def forget(self) -> Ids:
+        """Delete nothing, with a message: the data are open only between `start()` and the end."""
+        self._core.diagnostics.warn_once("forget", advice.FORGET_NOT_STARTED)
+        return {}
 
     def on_crash(self, error: BaseException, kind: str) -> None:
         """Record an uncaught exception; fail the open attempt if it ends the game."""

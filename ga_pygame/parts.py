@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ga_pygame import rules
+from ga_pygame import advice, rules
 from ga_pygame.announcer import Announcer, Signals
 from ga_pygame.areas.consent import ConsentAnswer
 from ga_pygame.areas.player import ChosenDimensions
@@ -131,6 +131,7 @@ def core_of(parts: Parts, knobs: Mapping[str, Any], signals: Signals) -> Core:
     unknown = (AS_KEPT, AS_KEPT, AS_KEPT)
     context = Context(user_id=config.user_id or "", build=config.build, dimensions=unknown)
     recorder = Recorder(context, clock.monotonic, diagnostics)
+    recorder.is_for_children = config.child_directed
     if knob_table.is_development(config):
         from ga_pygame.dynamic_ids import DynamicIds  # noqa: PLC0415 - only while a game is developed
 
@@ -156,14 +157,23 @@ class Said(NamedTuple):
     errors: ErrorReports
 
 
-def _overrides() -> Overrides:
-    """Return the remote configs that a developer's environment sets; a game that was built for players takes none."""
+def _overrides(config: Config, warn_once: Callable[[str, str], None]) -> Overrides:
+    """Return the remote configs that a developer's environment sets; a game that was built for players takes none.
+
+    A group of the A/B test is left out without a collector: no service gives the values of a chosen group, and events
+    must not name a group whose values are not in force.
+    """
     found = overrides_of(os.environ)
     if found == Overrides():
         return found
     from ga_pygame import program  # noqa: PLC0415 - only with overrides
 
-    return Overrides() if program.is_built() else found
+    if program.is_built():
+        return Overrides()
+    if found.ab_variant_id and not config.collector:
+        warn_once("configs:variant", advice.NO_CHOSEN_GROUP)
+        found = found._replace(ab_variant_id="")
+    return found
 
 
 def said_to(core: Core) -> Said:
@@ -172,7 +182,7 @@ def said_to(core: Core) -> Said:
     return Said(
         ConsentAnswer(is_required=config.consent == rules.ASK),
         ChosenDimensions(config.dimension_values),
-        ConfigsInForce(diagnostics.warn_once, _overrides()),
+        ConfigsInForce(diagnostics.warn_once, _overrides(config, diagnostics.warn_once)),
         ProgressionArea(recorder.post, diagnostics, recorder.inbox.repeat),
-        ErrorReports(recorder.post, diagnostics),
+        ErrorReports(recorder.post, diagnostics, with_texts=not config.child_directed),
     )

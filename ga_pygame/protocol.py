@@ -214,6 +214,21 @@ def _at_once(call: Callable[[], None]) -> None:
     call()
 
 
+class Asking(NamedTuple):
+    """How a destination asks for remote configs.
+
+    Attributes:
+        interval: Seconds after which it asks again within a session; `None` asks once a session.
+        ab_variant_id: The group of the A/B test that a developer has chosen, which only our collector gives; "" for
+            none.
+        keeps_user: Whether the answer may be kept with the player's id.
+    """
+
+    interval: float | None = None
+    ab_variant_id: str = ""
+    keeps_user: bool = True
+
+
 class Host(NamedTuple):
     """The services of this package that a destination may use.
 
@@ -224,6 +239,7 @@ class Host(NamedTuple):
         publish_configs: Passes new remote configs to the game.
         warn_once: Logs a warning once per cause. Arguments: cause, message.
         post: Has a function called on the game thread, e.g. `ga_pygame.signals.emit` with a signal of the destination.
+        asking: How it asks for remote configs.
     """
 
     clock: Clock
@@ -232,6 +248,7 @@ class Host(NamedTuple):
     publish_configs: Callable[[Mapping[str, Any]], None]
     warn_once: Callable[[str, str], None]
     post: Callable[[Callable[[], None]], None] = _at_once
+    asking: Asking = Asking()
 
 
 class Destination(Protocol):

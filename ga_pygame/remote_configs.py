@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from ga_pygame import attributes, untrusted
+from ga_pygame import attributes, rules, untrusted
 from ga_pygame.checks import exact_number, exact_text
-from ga_pygame.diagnostics import Diagnostics, guarded
+from ga_pygame.diagnostics import Diagnostics, game_call, guarded
 from ga_pygame.traces import pass_on, type_name
 
 MAX_CONFIGS = 50
@@ -39,6 +39,10 @@ MAX_NUMBER = 2**63 - 1
 """The largest whole number that a game gets from a config, positive or negative: pygame takes no larger ones."""
 MAX_HASH_LENGTH = 64
 """Characters of the hash that tells the service which configs we have."""
+MAX_CONFIG_ID_LENGTH = 64
+"""Characters of the id that the service gives a config."""
+MAX_VSN = 2**53
+"""The highest version of a config."""
 
 _MAX_REFUSALS = 1000
 _HASH = re.compile(f"[0-9A-Za-z]{{1,{MAX_HASH_LENGTH}}}")
@@ -50,7 +54,7 @@ T = TypeVar("T", bool, int, float, str, list, dict)  # type: ignore[type-arg]  #
 OVERRIDE_PREFIX = "GA_PYGAME_CONFIG_"
 """What the environment variables that set a config begin with; the rest is its key, in any case."""
 FORCED_VARIANT = "GA_PYGAME_AB_VARIANT"
-"""The environment variable that sets the player's group in the A/B test."""
+"""The environment variable that chooses the player's group in the A/B test of a collector."""
 
 
 class Overrides(NamedTuple):
@@ -58,7 +62,7 @@ class Overrides(NamedTuple):
 
     Attributes:
         values: Texts by the key in lower case, since Windows knows only one case of a variable's name.
-        ab_variant_id: The group; "" leaves it to the service.
+        ab_variant_id: The group that our collector is asked for, with its values; "" leaves it to the service.
     """
 
     values: Mapping[str, str] = MappingProxyType({})
@@ -88,6 +92,7 @@ class ConfigsInForce:
         ab_variant_id: The player's group in it.
         is_ready: Whether the service has answered in this launch.
         followers: Called after each change.
+        chosen_variant_id: The group that a developer asks the collector for, "" for none.
 
     Args:
         warn_once: Reports refused configs. Arguments: cause, message.
@@ -98,13 +103,16 @@ class ConfigsInForce:
         self._warn_once = warn_once
         self._overrides = overrides
         self.values: Mapping[str, Any] = self._overridden({})
+        self._versions: tuple[dict[str, Any], ...] = ()
         self.ab_id = ""
-        self.ab_variant_id = overrides.ab_variant_id
+        self.ab_variant_id = ""
+        self.chosen_variant_id = overrides.ab_variant_id
         self.is_ready = False
         self.followers: list[Callable[[], None]] = []
-        self._told: tuple[Mapping[str, Any], str, str] = ({}, "", "")  # what `update` said last
+        self._told: tuple[Any, ...] = ({}, (), "", "")  # what `update` said last
         if overrides != _NO_OVERRIDES:
-            names = ", ".join([*overrides.values, *filter(None, [overrides.ab_variant_id and "the A/B group"])])
+            group = overrides.ab_variant_id and f"the A/B group (so {rules.WHO_FIELD} says that no player plays)"
+            names = ", ".join([*overrides.values, *filter(None, [group])])
             warn_once("configs:overrides", f"remote configs: set by environment variables, not by the service: {names}")
 
     def update(self, answer: Mapping[str, Any], now: float) -> bool:
@@ -115,12 +123,21 @@ class ConfigsInForce:
             now: Seconds since 1970 by the server's clock.
         """
         found = sound(answer, lambda why: self._warn_once("configs", f"remote configs: {why}"))
-        sent = {config["key"]: config["value"] for config in found["configs"] if _is_in_force(config, now)}
-        values = self._overridden(sent)
+        in_force = [config for config in found["configs"] if _is_in_force(config, now)]
+        values = self._overridden({config["key"]: config["value"] for config in in_force})
         self.values = _copied(values)  # the answer may be an object that the destination still changes
+        self._versions = tuple(
+            {"key": config["key"], "id": config.get("id", ""), "vsn": config["vsn"]}
+            for config in in_force
+            if "vsn" in config and config["key"].lower() not in self._overrides.values
+        )
         self.ab_id = found["ab_id"]
-        self.ab_variant_id = self._overrides.ab_variant_id or found["ab_variant_id"]
-        before, self._told = self._told, (self.values, self.ab_id, self.ab_variant_id)
+        self.ab_variant_id = found["ab_variant_id"]
+        if self.is_ready and self.chosen_variant_id not in ("", self.ab_variant_id):
+            words = f"{FORCED_VARIANT}: the collector's answer has the A/B group {self.ab_variant_id or 'none'!r}, not"
+            fix = "compare it with the experiment in the collector's settings"
+            self._warn_once("configs:variant", f"{words} {self.chosen_variant_id!r}; {fix}")
+        before, self._told = self._told, (self.values, self._versions, self.ab_id, self.ab_variant_id)
         if before != self._told:
             for follow in self.followers:
                 follow()
@@ -133,16 +150,21 @@ class ConfigsInForce:
         return {**values, **left}
 
     def annotations(self) -> dict[str, Any]:
-        """Return the fields that events carry. Source: GameAnalytics SDKs."""
-        if len(json.dumps(self.values)) > MAX_ANNOTATED_LENGTH:
+        """Return the fields that events carry, those of older SDKs and of newer ones.
+
+        `configurations` has the values by key; `configurations_v3` has key, id and version of each config that came
+        with a version, but no value. An official SDK sends one of them; we send both, since only the values can be
+        read by a person, and only the versions are what the service counts by. Source: GameAnalytics SDKs 4 and 5.
+        The group of the A/B test is left out if a developer has set a value: then its values are not in force.
+        """
+        found: dict[str, Any] = {"configurations": self.values, "configurations_v3": self._versions}
+        if len(json.dumps(found)) > MAX_ANNOTATED_LENGTH:
             why = f"more than {MAX_ANNOTATED_LENGTH} characters together; events go without them"
             self._warn_once("configs:annotations", f"remote configs: {why}")
-            return {name: value for name, value in self._ab().items() if value}
-        found = {"configurations": self.values, **self._ab()}
+            found = {}
+        if not self._overrides.values:
+            found |= {"ab_id": self.ab_id, "ab_variant_id": self.ab_variant_id}
         return {name: value for name, value in found.items() if value}
-
-    def _ab(self) -> dict[str, str]:
-        return {"ab_id": self.ab_id, "ab_variant_id": self.ab_variant_id}
 
 
 class RemoteConfigs:
@@ -196,7 +218,7 @@ class RemoteConfigs:
         try:
             return _copied(json.loads(value))
         except (ValueError, RecursionError):
-            words = f"remote config {name!r} is no JSON; its default is used"
+            words = f"{game_call()}: remote config {name!r} is no JSON; its default is used"
             self._diagnostics.warn_once(f"config:{name}", words)
             return default
 
@@ -204,13 +226,17 @@ class RemoteConfigs:
     def get(self, key: str, default: T) -> T:
         """Return a config's value in the type of the default.
 
-        Returns the default if there is no such config or its value cannot be converted; the latter is logged once.
-        A list or dict is a copy, so the game may change it. A number is finite.
+        Returns the default if there is no such config or its value cannot be converted; the latter is logged once,
+        with the line of this call. A list or dict is a copy, so the game may change it. A number is finite.
 
         Args:
             key: The config's name.
             default: Also gives the type: bool, int, float, str, or a list or dict for JSON.
         """
+        return self._typed(key, default, game_call)
+
+    def _typed(self, key: str, default: T, place: Callable[[], str]) -> T:
+        """Return a config's value in the type of the default; `place` returns the line of code for the message."""
         name = self._name(key)
         value = None if name is None else self._value(name)
         if value is None:
@@ -219,7 +245,7 @@ class RemoteConfigs:
             converted: T = _converted(value, type(default))
         except Exception as failure:  # noqa: BLE001 - a server may send anything; the game must go on
             pass_on(failure)
-            words = f"remote config {name!r} is no {type_name(default)}; its default is used"
+            words = f"{place()}: remote config {name!r} is no {type_name(default)}; its default is used"
             self._diagnostics.warn_once(f"config:{name}", words)
             return default
         return converted
@@ -228,14 +254,20 @@ class RemoteConfigs:
     def bind(self, kind: type[D]) -> D:
         """Return an object of a dataclass whose fields follow the remote configs of their names, also later ones.
 
-        A value of another type than the field's default, or out of its bounds, gives the default, and is logged once.
+        A value of another type than the field's default, or out of its bounds, gives the default, and is logged once
+        with the line of this call.
 
         Args:
             kind: A dataclass whose fields all have defaults; `ga_pygame.tunable(80.0, least=0, most=200)` adds bounds.
         """
         from ga_pygame.tuning import Binding  # noqa: PLC0415 - imports dataclasses, for games that bind
 
-        binding = Binding(kind, self.get, self._diagnostics.warn_once)
+        place = game_call()  # later answers are applied in `tick()`, when the stack does not have the game's call
+        binding = Binding(
+            kind,
+            lambda key, default: self._typed(key, default, lambda: place),
+            lambda cause, message: self._diagnostics.warn_once(cause, f"{place}: {message}"),
+        )
         self._found.followers.append(binding.follow)
         bound: D = binding.bound
         return bound
@@ -267,8 +299,8 @@ def sound(answer: object, refused: Callable[[str], None] = lambda _why: None) ->
     """Return the valid parts of an answer to init, new or kept by an earlier launch.
 
     A part that breaks a rule is left out. The result has all of these: `configs` (a list of objects with `key`,
-    `value` and, if given, `start_ts` and `end_ts` in seconds since 1970), `configs_hash`, `ab_id`, `ab_variant_id`
-    and `user_id` (strings, "" for none). It can be encoded as JSON in UTF-8.
+    `value` and, if given, `start_ts` and `end_ts` in seconds since 1970, `vsn` and `id`), `configs_hash`, `ab_id`,
+    `ab_variant_id` and `user_id` (strings, "" for none). It can be encoded as JSON in UTF-8.
 
     Args:
         answer: Any object.
@@ -286,7 +318,8 @@ def sound(answer: object, refused: Callable[[str], None] = lambda _why: None) ->
             refusals.append(why)
         else:
             names = ("key", "value", "start_ts", "end_ts")
-            configs[config["key"]] = {name: config[name] for name in names if config.get(name) is not None}
+            kept = {name: config[name] for name in names if config.get(name) is not None}
+            configs[config["key"]] = {**kept, **_version(config)}
     found: dict[str, Any] = {"configs": list(configs.values())}
     hash_ = given.get("configs_hash")
     found["configs_hash"] = hash_ if isinstance(hash_, str) and _HASH.fullmatch(hash_) else ""
@@ -318,6 +351,15 @@ def _refusal(config: Any) -> str:
         if config.get(name) is not None and untrusted.finite_number(config[name]) is None:
             return f"{name} of {key!r} is no time"
     return ""
+
+
+def _version(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `vsn` and `id` of a config; nothing if it has no valid version, and no `id` if that is not valid."""
+    vsn, id_ = config.get("vsn"), config.get("id")
+    if type(vsn) is not int or not 0 <= vsn <= MAX_VSN:
+        return {}
+    is_id = isinstance(id_, str) and 0 < len(id_) <= MAX_CONFIG_ID_LENGTH and id_.isprintable()
+    return {"vsn": vsn, "id": id_} if is_id else {"vsn": vsn}
 
 
 def _value_problem(value: Any) -> str:

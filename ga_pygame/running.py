@@ -10,8 +10,9 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ga_pygame import advice, kept, rules, wiring
+from ga_pygame import advice, kept, rules, stored
 from ga_pygame.areas.consent import ConsentState
+from ga_pygame.areas.privacy import Ids
 from ga_pygame.areas.progression import abandon
 from ga_pygame.diagnostics import Drop
 from ga_pygame.engine.crash_hooks import CrashHooks
@@ -21,7 +22,7 @@ from ga_pygame.engine.health import HealthSampler
 from ga_pygame.engine.hook import NO_CALLS, Hook
 from ga_pygame.engine.session import Session
 from ga_pygame.parts import Core, Said
-from ga_pygame.protocol import Destination
+from ga_pygame.protocol import Asking, Destination
 from ga_pygame.records import SessionRef
 from ga_pygame.wiring import Delivery
 
@@ -41,7 +42,10 @@ class Running:
     Attributes:
         delivery: Stores and sends events; `None` before the player has agreed and after `stop_delivery`.
         tick: As given; the hook calls it.
+        services: The names of the destinations that send over a network.
     """
+
+    services: Sequence[str] = ()
 
     def __init__(self, core: Core, said: Said, targets: Sequence[Destination], tick: Callable[[], None]) -> None:
         self._core = core
@@ -62,6 +66,7 @@ class Running:
         )
         self._crash_hooks = CrashHooks(self.on_crash)
         focus = Focus(self._session)
+        self.services = [target.name for target in targets if not target.is_local]
         wants_health = any(target.wants_health for target in targets)
         health = HealthSampler(core.recorder.post) if wants_health else None
         self._frames = frames = Frames(self._session, core.config.hitch_ms / 1000)
@@ -90,7 +95,7 @@ class Running:
         core, consent = self._core, self._said.consent
         for pattern in rules.PATTERNS_OF_CALLS:
             pattern.compile()
-        consent.take_kept(wiring.kept_consent(core.config))
+        consent.take_kept(stored.kept_consent(core.config))
         if consent.state is ConsentState.GRANTED:
             self._open_delivery()
         elif consent.state is ConsentState.DENIED:
@@ -208,8 +213,9 @@ class Running:
         core, said = self._core, self._said
         if self._forgetting is not None:
             self._forgetting.revoke_forgetting()
+        asking = Asking(core.config.configs_interval, said.configs.chosen_variant_id, not core.config.child_directed)
         self.delivery = delivery = Delivery(
-            core, self._session, self._watch, self._take_new_configs, self._frames.hitches
+            core, self._session, self._watch, self._take_new_configs, hitches=self._frames.hitches, asking=asking
         )
         before = kept.beginning(delivery.kept)
         loaded = said.dimensions.load(before.dimensions)
@@ -248,22 +254,66 @@ class Running:
         if self._recorder.closed is not None:  # nothing of a denied session may be recorded, not even its end
             self._session.end(self._monotonic(), "quit")
             self._core.diagnostics.drop(Drop.NO_CONSENT, self._recorder.forget())
+        delivery = self._record_again()
+        delivery.keep_yes()
+        delivery.runner.start()
+
+    def _record_again(self) -> Delivery:
         delivery = self._open_delivery()
         self._recorder.closed = None
         self._session.start(self._monotonic())
         self._recorder.release()
-        delivery.keep_yes()
-        delivery.runner.start()
+        return delivery
 
     def denied(self) -> None:
         """End the session and delete unsent events, since the player does not agree. The recorder is closed already."""
         self._session.end(self._monotonic(), "quit")
         self._keep_consent()
 
+    def forget(self) -> Ids:
+        """Delete all data, and go on with a new id if the player's answer allows it; return the old ids by service.
+
+        In a launch that the player denied, what is left is deleted.
+        """
+        consent, recorder = self._said.consent, self._recorder
+        recorder.hold()
+        recorder.closed = recorder.closed or Drop.NO_CONSENT
+        self._session.end(self._monotonic(), "quit")
+        self._said.dimensions.forget_kept()
+        ids = self._ids()
+        if consent.state is ConsentState.DENIED:
+            if self._forgetting is None:  # else it is being deleted
+                self._keep_consent()
+        elif self.delivery is not None or not stored.has_nothing(self._core.config):
+            delivery = self.delivery or self._open_delivery()
+            ids = self._ids()  # also those of a launch without an answer, which are read from the file
+            delivery.forget_all(consent.state, is_answered=consent.is_given)
+            self._forgetting, self.delivery = delivery, None
+        recorder.change(
+            user_id=self._core.config.user_id or "", external_user_id=None, dimensions=self._said.dimensions.known
+        )
+        if self._is_over or consent.state is ConsentState.DENIED:
+            return ids
+        self._core.diagnostics.drop(Drop.NO_CONSENT, recorder.forget())
+        if consent.state is ConsentState.UNKNOWN:
+            recorder.closed = None
+            self._session.start(self._monotonic())
+            return ids
+        delivery = self._record_again()
+        if consent.is_given:
+            delivery.remember(kept.CONSENT, consent.state.value)
+        delivery.runner.start()
+        return ids
+
+    def _ids(self) -> Ids:
+        context = self._recorder.context
+        ids = [one for one in (context.user_id, context.external_user_id) if one]
+        return {name: list(ids) for name in self.services} if ids else {}
+
     def _keep_consent(self) -> None:
         """Keep the player's answer for the next launch; after a no, nothing else stays on the disk."""
         is_no = self._said.consent.state is ConsentState.DENIED
-        if self.delivery is None and is_no and wiring.has_nothing_but_no(self._core.config):
+        if self.delivery is None and is_no and stored.has_nothing_but_no(self._core.config):
             return
         delivery = self.delivery or self._open_delivery()
         if is_no:

@@ -12,6 +12,7 @@ from ga_pygame import active, advice, attributes, rules
 from ga_pygame.areas.consent import Consent, ConsentState
 from ga_pygame.areas.earnings import Earnings
 from ga_pygame.areas.player import Dimensions, DimensionTuple, GlobalFields
+from ga_pygame.areas.privacy import Ids, Privacy
 from ga_pygame.areas.resource import ResourceArea, Wallet
 from ga_pygame.diagnostics import DEBUG, Drop, Stats, guard, guarded, request, say, setting
 from ga_pygame.events import Design, Fields, FieldValue, Severity, Troubleshooting
@@ -33,8 +34,8 @@ class Tracker:
     """Records what happens in a game and delivers it; the README has the three lines that a game needs.
 
     Event calls are for any thread, all others for the game thread. No call blocks. None raises, except in `strict`
-    mode and for wrong knobs. Only `start()`, `consent.grant()`, `consent.deny()` and `close()` touch a file or the
-    network.
+    mode and for wrong knobs. Only `start()`, `consent.grant()`, `consent.deny()`, `close()` and the calls
+    of `privacy` touch a file or the network.
 
     Args:
         **knobs: The fields of `ga_pygame.config.Config`, which has the default of each.
@@ -58,6 +59,7 @@ class Tracker:
         ad: Reports what happened to an advertisement; see `Earnings.ad`.
         remote_configs: Values that the service sets.
         consent: The player's consent to being recorded.
+        privacy: A copy of the player's data, and its deletion.
         config: The knobs in force.
     """
 
@@ -99,6 +101,7 @@ class Tracker:
         self._fields = GlobalFields(lambda fields: core.recorder.change(fields=fields), diagnostics)
         self.remote_configs = RemoteConfigs(said.configs, diagnostics)
         self.consent = Consent(said.consent, self._set_consent, diagnostics)
+        self.privacy = Privacy(self._export_data, self._forget_data, diagnostics)
         self._flushing = Flushing(core, self._tick)
         self._pid = os.getpid()
         self._left_to_parent: object = None
@@ -332,3 +335,11 @@ class Tracker:
         self._recorder.closed = self._recorder.closed or Drop.NO_CONSENT
         self._running.denied()
         self._diagnostics.drop(Drop.NO_CONSENT, self._recorder.forget())
+
+    def _forget_data(self) -> Ids:
+        return self._running.forget()
+
+    def _export_data(self, path: str | os.PathLike[str]) -> None:
+        from ga_pygame.privacy_export import write_export  # noqa: PLC0415 - only for a player who asks
+
+        write_export(path, self._core, self._said, self._running.services)

@@ -31,7 +31,7 @@ class Binding:
     Args:
         kind: A dataclass whose fields all have defaults: bool, int, float, str, list or dict.
         get: Returns a config's value in the type of a default.
-        warn_once: Reports values that are out of bounds. Arguments: cause, message.
+        warn_once: Reports values that are out of bounds. Arguments: cause, message, which names no line of code.
 
     Raises:
         InvalidEvent: It is no such class.

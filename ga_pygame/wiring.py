@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -11,16 +10,7 @@ from typing import Any
 from ga_pygame import kept
 from ga_pygame.areas.consent import ConsentState
 from ga_pygame.clock import Clock
-from ga_pygame.config import (
-    NO_KEYS,
-    SANDBOX_GAME_KEY,
-    SANDBOX_SECRET_KEY,
-    Config,
-    data_folder,
-    shared_folder,
-    upload_seconds,
-    who_plays,
-)
+from ga_pygame.config import Config, upload_seconds, who_plays
 from ga_pygame.delivery.closing import Closing, Ending
 from ga_pygame.delivery.consent_mark import ConsentMark
 from ga_pygame.delivery.encoder import Encoder, OwnFields
@@ -37,9 +27,11 @@ from ga_pygame.engine.session import Phase, Session
 from ga_pygame.kept import KeptKey, Remember
 from ga_pygame.kinds import KIND_BY_CODE
 from ga_pygame.parts import Core
+from ga_pygame.protocol import Asking
 from ga_pygame.recording.crash_file import begun_crash_file
 from ga_pygame.recording.inbox import Flush
 from ga_pygame.recording.journal import Journal
+from ga_pygame.stored import adopt, game_keys, outbox_path
 
 
 def _wanted_by(targets: Sequence[Destination]) -> Mapping[str, Sequence[str]]:
@@ -85,55 +77,6 @@ def destinations(config: Config) -> Sequence[Destination]:
     ]
 
 
-def game_keys(config: Config) -> tuple[str, str] | None:
-    """Return the game's two keys; if there are none, the published sandbox pair for a collector, else `None`."""
-    if config.game_key is not None and config.secret_key is not None:
-        return config.game_key, config.secret_key
-    return (SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY) if config.collector else None
-
-
-def outbox_path(config: Config) -> Path | None:
-    """Return this game's database file; `None` if the player has no home folder.
-
-    A folder of an earlier version is used in its place until `adopt` has moved it.
-    """
-    own, shared = _folders(config)
-    if own is None or shared is None:
-        return None
-    folder = own if own == shared or own.exists() or not (shared / _OUTBOX).exists() else shared
-    return folder / _OUTBOX
-
-
-def _folders(config: Config) -> tuple[Path | None, Path | None]:
-    """Return this game's folder, and the one that games without keys shared in earlier versions."""
-    keys = game_keys(config)
-    key = keys[0] if keys else NO_KEYS
-    return data_folder(config, key), shared_folder(config, key)
-
-
-def adopt(config: Config) -> None:
-    """Give the folder that games without keys shared in earlier versions to the first of them that starts.
-
-    Its waiting events are delivered as before. If two games start at once, only one of them can rename it. If the
-    rename fails (on Windows while a game of an earlier version runs), the folder is used in its place until a later
-    start.
-    """
-    path = outbox_path(config)
-    own, _ = _folders(config)
-    if path is None or own is None or path.parent == own:
-        return
-    from ga_pygame.recording.journal_files import memory_folder as in_memory  # noqa: PLC0415 - see _journal
-
-    rings = in_memory(path.parent)  # journals of killed launches; their folder is named after the data folder's path
-    with contextlib.suppress(OSError):
-        path.parent.rename(own)
-        if rings is not None and (new := in_memory(own)) is not None and rings.exists():
-            rings.rename(new)
-
-
-_OUTBOX = "outbox.sqlite3"
-
-
 _COLLECTOR_ADVICE = "is the collector running, and is that its address? It is started by: python -m ga_pygame collect"
 
 
@@ -148,6 +91,7 @@ class Delivery:
         watch: The engine's worker, which is stopped first.
         take_configs: Called on the game thread with new remote configs.
         hitches: Counts the long frames between two times.
+        asking: How destinations ask for remote configs.
 
     Attributes:
         kept: The values that earlier launches kept.
@@ -161,7 +105,9 @@ class Delivery:
         session: Session,
         watch: Worker,
         take_configs: Callable[[Mapping[str, Any]], None],
+        *,
         hitches: Hitches,
+        asking: Asking,
     ) -> None:
         config, clock, diagnostics = core.config, core.clock, core.diagnostics
         targets = destinations(config)
@@ -178,9 +124,10 @@ class Delivery:
         self._outbox = core.parts.outbox(self._path, taking_records, clock, diagnostics, tuple(amounts))
         self._mark = ConsentMark(self._path) if self._path is not None else None
         mark = self._mark.read() if self._mark is not None else None
+        keeps = not config.child_directed
         self.kept: Mapping[KeptKey, str]
         self.kept, deleted = self._outbox.transact_at_start(
-            lambda transaction: _first_values(transaction, core.parts.new_id, mark, self._outbox.launch)
+            lambda transaction: _first_values(transaction, core.parts.new_id, mark, self._outbox.launch, keeps=keeps)
         )
         if deleted is not None:
             diagnostics.drop(Drop.NO_CONSENT, deleted)
@@ -189,10 +136,16 @@ class Delivery:
         self._intake = Intake(self._inbox, self._make_journal, self._begin_journal)
         has_file = config.capture_exceptions and self._outbox.is_on_disk
         self.crash_file = begun_crash_file(self._path if has_file else None, self._outbox.launch, diagnostics)
+        who = who_plays(config, is_group_chosen=bool(asking.ab_variant_id))
         self._writer = Writer(
             self._intake,
             self._outbox,
-            Encoder(clock, amounts, _wanted_by(targets), OwnFields(config.attempt_seconds, who_plays(config))),
+            Encoder(
+                clock,
+                amounts,
+                _wanted_by(targets),
+                OwnFields(config.attempt_seconds, who, crumbs=not config.child_directed),
+            ),
             diagnostics=diagnostics,
             playing=Playing(self._heartbeat, session.focused, hitches),
             urge=self._urge,
@@ -207,6 +160,7 @@ class Delivery:
             lambda answer: post(lambda: take_configs(answer)),
             diagnostics.warn_once,
             post,
+            asking,
         )
         self._uploaders = [self._uploader(target, host) for target in targets]
         uploaders = [Ending(uploader) for uploader in self._uploaders]
@@ -313,13 +267,21 @@ class Delivery:
                 self._mark.grant(self._outbox.launch)
         self.remember(kept.CONSENT, ConsentState.GRANTED.value)
 
-    def forget_all(self) -> None:
-        """Stop, delete all unsent events and keep the player's no. Waits at most `FORGET_SECONDS`."""
+    def forget_all(self, answer: ConsentState = ConsentState.DENIED, *, is_answered: bool = True) -> None:
+        """Stop, delete all data, and keep the player's answer. Waits at most `FORGET_SECONDS`.
+
+        Args:
+            answer: The player's answer, which stays in force.
+            is_answered: Whether the player gave it; one that was not needed is not kept.
+        """
         self._is_stopped = True
         self.crash_file.end()
         closing, diagnostics, requests = self._closing, self._core.diagnostics, self._inbox.requests
-        if self._mark is not None:
+        cleared_for = self._core.parts.new_id()  # so that this deletion is not taken for an earlier one of this launch
+        if self._mark is not None and answer is not ConsentState.UNKNOWN:
             self._mark.deny()
+            if answer is ConsentState.GRANTED:
+                self._mark.grant(cleared_for)
 
         def forget(transaction: Transaction) -> int:
             if closing.is_revoked:
@@ -329,7 +291,10 @@ class Delivery:
 
                 salvage.remove_set_aside(self._path)
             deleted = transaction.clear(lambda: closing.is_revoked)
-            transaction.remember(kept.CONSENT, ConsentState.DENIED.value)
+            if is_answered:
+                transaction.remember(kept.CONSENT, answer.value)
+            if answer is ConsentState.GRANTED:
+                transaction.remember(kept.CLEARED_FOR, cleared_for)
             return deleted
 
         closing.forget(forget, lambda deleted: diagnostics.drop(Drop.NO_CONSENT, deleted))
@@ -358,53 +323,6 @@ class Delivery:
 FORGET_SECONDS = 0.3
 """The longest that the game waits for the deletion of unsent events; after that it goes on in the background."""
 
-CONSENT_SECONDS = 0.05
-"""The longest wait for another program's lock on the outbox while the player's earlier answer is read."""
-
-
-def kept_consent(config: Config) -> ConsentState:
-    """Return the player's answer of an earlier launch, without making a file; unknown if it cannot be read.
-
-    A no also has a file of its own beside the outbox: it must hold even if the outbox is locked or damaged.
-    """
-    path = outbox_path(config)
-    try:
-        mark = ConsentMark(path).read() if path is not None else None
-        if mark is not None:
-            return ConsentState.GRANTED if mark else ConsentState.DENIED
-        if path is None or not path.exists():
-            return ConsentState.UNKNOWN
-    except (OSError, ValueError):  # such as a loop of links; the outbox reports it
-        return ConsentState.UNKNOWN
-    from ga_pygame.delivery.outbox.sqlite import read_value  # noqa: PLC0415 - sqlite3, 15 ms of imports
-
-    said = read_value(path, kept.CONSENT, CONSENT_SECONDS)
-    if said == ConsentState.DENIED:
-        ConsentMark(path).deny()  # an earlier version kept it only in the outbox
-    return ConsentState(said) if said in set(ConsentState) else ConsentState.UNKNOWN
-
-
-def has_nothing_but_no(config: Config) -> bool:
-    """Keep the player's no, if nothing was ever recorded; return false if there may be something to delete.
-
-    An outbox is not opened for that: it would get a random id of a player who does not want one.
-    """
-    path = outbox_path(config)
-    if path is None:
-        return True
-    from ga_pygame.delivery.outbox import data_folder as folders  # noqa: PLC0415 - with files, when a tracker starts
-    from ga_pygame.recording import journal_files  # noqa: PLC0415
-
-    try:
-        is_empty = not any(path.parent.glob("outbox.*")) and not journal_files.launches(path.parent)
-        if is_empty:
-            folders.make_private_folder(path.parent)
-    except (OSError, ValueError):
-        return False
-    if is_empty:
-        ConsentMark(path).deny()
-    return is_empty
-
 
 def _journal(path: Path | None, clock: Clock, diagnostics: Diagnostics) -> Journal | None:
     """Make a journal; `None` if there is no disk for it, which is reported."""
@@ -426,7 +344,7 @@ def _journal(path: Path | None, clock: Clock, diagnostics: Diagnostics) -> Journ
 
 
 def _first_values(
-    transaction: Transaction, make_id: Callable[[], str], mark: str | None, launch: str
+    transaction: Transaction, make_id: Callable[[], str], mark: str | None, launch: str, *, keeps: bool = True
 ) -> tuple[Mapping[KeptKey, str], int | None]:
     """Return the values that earlier launches kept; make the player's random id if the data folder has none.
 
@@ -437,6 +355,7 @@ def _first_values(
         make_id: Makes a random id.
         mark: See `ConsentMark.read`.
         launch: The name of this launch.
+        keeps: Whether the id is kept; else each launch has a new one, a new player's with numbers that begin at 1.
 
     Returns:
         The values, and how many records were deleted; `None` if nothing had to be.
@@ -445,6 +364,13 @@ def _first_values(
     if mark is not None and (not mark or transaction.value(kept.CLEARED_FOR) != mark):
         deleted = transaction.clear()
         transaction.remember(kept.CLEARED_FOR, mark or launch)
+    if not keeps:
+        configs = kept.from_json(transaction.value(kept.REMOTE_CONFIGS) or "{}") or {}
+        of_somebody = [kept.REMOTE_CONFIGS] if configs.get("user_id") else []  # kept before the knob was on
+        for key in (kept.USER_ID, *kept.COUNTERS, *of_somebody):
+            if transaction.value(key) is not None:
+                transaction.remember(key, None)
+        return {**transaction.values(), kept.USER_ID: make_id()}, deleted
     if transaction.value(kept.USER_ID) is None:
         transaction.remember(kept.USER_ID, make_id())
     return transaction.values(), deleted

@@ -34,7 +34,12 @@ FULL: dict[str, Any] = {
     "build": "1.0",
     "dimensions": ("ninja", None, "red"),
     "fields": {"seed": 1, "mode": "größe"},
-    "extra": {"ab_id": "a", "ab_variant_id": "b", "configurations": {"gravity": "1"}},
+    "extra": {
+        "ab_id": "a",
+        "ab_variant_id": "b",
+        "configurations": {"gravity": "1"},
+        "configurations_v3": ({"key": "gravity", "id": "i", "vsn": 1},),
+    },
 }
 """All parts of a context."""
 

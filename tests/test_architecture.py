@@ -75,7 +75,7 @@ ALLOWED: dict[str, set[str]] = {
     "flushing": {"advice", "signals"},
     "nodes": {"checks", "diagnostics", "traces"},
     "active": {"advice", "diagnostics", "forks", "traces", "wiring"},
-    "remote_configs": {"attributes", "checks", "diagnostics", "traces", "tuning", "untrusted"},
+    "remote_configs": {"attributes", "checks", "diagnostics", "rules", "traces", "tuning", "untrusted"},
     "tuning": {"checks"},
     "addresses": set(),
     "forms": {"addresses", "checks", "protocol", "rules"},
@@ -164,6 +164,8 @@ ALLOWED: dict[str, set[str]] = {
     "running": ANY,
     "parts": VOCABULARY
     | {"program", "announcer", "areas", "dynamic_ids", "engine", "recording", "delivery", "delivery/outbox"},
+    "privacy_export": {"delivery/outbox", "stored"},
+    "stored": {"areas", "config", "delivery", "delivery/outbox", "kept", "recording"},
     "wiring": ANY,
 }
 

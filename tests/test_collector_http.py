@@ -127,6 +127,7 @@ def test_remote_configs(tmp_path: Path) -> None:
         assert changed.status == 201
         assert changed.json()["configs"] == []
         assert (changed.json()["ab_id"], changed.json()["ab_variant_id"]) == ("x", "ctrl")
+        assert changed.json()["enabled"] is False
         assert collector.post(INIT, json.dumps(WHO).encode()).json()["enabled"] is False
 
         bad = collector.post(CONFIGS.replace("seconds=0", "seconds=-1"), body)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ga_pygame import Config, wiring
+from ga_pygame import Config, stored
 from ga_pygame.areas.consent import ConsentState
 from ga_pygame.config import SANDBOX_GAME_KEY
 from ga_pygame.delivery.outbox import file_lock
@@ -266,7 +266,7 @@ def test_a_file_that_others_could_read_is_made_private(tmp_path: Path) -> None:
 def test_any_name_of_a_folder(tmp_path: Path, name: str) -> None:
     """Of a folder that there may be; what is kept can be read, too."""
     config = Config(data_dir=tmp_path / name)
-    path = wiring.outbox_path(config)
+    path = stored.outbox_path(config)
     assert path is not None
     try:
         os.fsencode(path)
@@ -275,7 +275,7 @@ def test_any_name_of_a_folder(tmp_path: Path, name: str) -> None:
     outbox = FailoverOutbox(path, NAMES, ManualClock(), Diagnostics())
     assert outbox.is_on_disk
     outbox.transact(lambda t: t.remember(KeptKey("consent"), "denied"))
-    assert wiring.kept_consent(config) is ConsentState.DENIED
+    assert stored.kept_consent(config) is ConsentState.DENIED
     outbox.close()
     assert path.exists()
 
@@ -287,7 +287,7 @@ def test_a_relative_folder_is_meant_from_where_the_tracker_was_made(
     monkeypatch.chdir(tmp_path)
     config = Config(data_dir="data")
     monkeypatch.chdir("/")
-    path = wiring.outbox_path(config)
+    path = stored.outbox_path(config)
     assert path is not None
     assert path.parent.parent == tmp_path / "data"
     assert path.name == "outbox.sqlite3"
@@ -308,9 +308,9 @@ def test_there_is_no_home(tmp_path: Path, caplog: pytest.LogCaptureFixture, monk
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     config = Config()
-    assert wiring.outbox_path(config) is None
-    assert wiring.kept_consent(config) is ConsentState.UNKNOWN
-    outbox = FailoverOutbox(wiring.outbox_path(config), NAMES, ManualClock(), Diagnostics())
+    assert stored.outbox_path(config) is None
+    assert stored.kept_consent(config) is ConsentState.UNKNOWN
+    outbox = FailoverOutbox(stored.outbox_path(config), NAMES, ManualClock(), Diagnostics())
     add(outbox, "a")
     assert delivered(outbox) == ["a"]
     add(outbox, "b")

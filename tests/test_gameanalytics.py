@@ -18,7 +18,7 @@ from ga_pygame import rules
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
 from ga_pygame.destinations import GameAnalytics
 from ga_pygame.diagnostics import Drop
-from ga_pygame.protocol import Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
+from ga_pygame.protocol import Asking, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
 from ga_pygame.testing import ManualClock
 from ga_pygame.untrusted import MAX_ELEMENTS, MAX_STRING
 from tests.effort import examples
@@ -26,6 +26,7 @@ from tests.effort import examples
 KEY, SECRET = "0123456789abcdef" * 2, "0123456789" * 4
 SITUATION = Situation("de305d54-75b4-431b-adb2-eb6b9e546014", 7, "player", "1.0")
 DELIVERED, RETRY, SPLIT = Verdict(Outcome.DELIVERED), Verdict(Outcome.RETRY), Verdict(Outcome.SPLIT)
+ONCE = Asking()
 UNDECIDED = Verdict(Outcome.UNDECIDED)
 EMPTY: tuple[Any, ...] = (None, {}, [])
 
@@ -33,7 +34,7 @@ EMPTY: tuple[Any, ...] = (None, {}, [])
 class Rig:
     """The destination, and its calls to its host."""
 
-    def __init__(self, kept: Mapping[str, str] | None = None, **options: Any) -> None:
+    def __init__(self, kept: Mapping[str, str] | None = None, asking: Asking = ONCE, **options: Any) -> None:
         self.clock = ManualClock()
         self.remembered: dict[str, str | None] = {}
         self.published: list[Mapping[str, Any]] = []
@@ -46,6 +47,7 @@ class Rig:
                 self.remembered.__setitem__,
                 self.published.append,
                 self._warn,
+                asking=asking,
             )
         )
 
@@ -136,6 +138,35 @@ def test_events_are_a_list_at_the_games_address() -> None:
     assert {event["client_ts"] for event in events} == {1_700_000_000}
 
 
+@pytest.mark.requirement("003:query-interval")
+def test_configs_are_asked_for_again_within_a_session() -> None:
+    """After the interval, with it in the query; an answer of somebody else does not hold up events, `false` does."""
+    rig = Rig(asking=Asking(60.4, "low"))
+    assert {"interval_seconds": ["60"], "ab_variant_id": ["low"]}.items() <= parse_qs(
+        urlsplit(rig.ask().url).query
+    ).items()
+    assert rig.welcome(500) is Standing.RETRY
+    rig.ask()
+    assert rig.welcome(201, {"server_ts": 1_700_000_000, "configs": [], "configs_hash": "h"}) is Standing.READY
+    assert rig.remembered == {}  # the chosen group holds for this launch only
+    rig.clock.advance(60.3)
+    assert rig.service.handshake(SITUATION) is None
+    for status in (None, 404, 502):
+        rig.clock.advance(60.5)
+        assert "configs_hash=h" in rig.ask().url
+        assert rig.welcome(status) is Standing.READY
+        assert rig.service.handshake(SITUATION) is None
+    rig.clock.advance(60.5)
+    rig.ask()
+    assert len(rig.published) == 1
+    assert rig.welcome(200, {"server_ts": 1_700_000_120}) is Standing.READY
+    assert len(rig.published) == 2  # the game looks at the time windows of the same configs again
+    rig.clock.advance(60.5)
+    rig.ask()
+    assert rig.welcome(200, {"server_ts": 1_700_000_180, "enabled": False}) is Standing.REFUSED
+    assert Rig().ask().url.count("interval_seconds=0") == 1
+
+
 @pytest.mark.parametrize(
     ("key", "endpoint", "host"),
     [
@@ -194,7 +225,7 @@ def test_the_init_request() -> None:
     request = Rig().ask()
     address = urlsplit(request.url)
     assert address.path == "/remote_configs/v1/init"
-    assert parse_qs(address.query) == {"game_key": [KEY], "interval_seconds": ["0"]}
+    assert parse_qs(address.query) == {"game_key": [KEY], "interval_seconds": ["0"], "config_vsn_supported": ["3"]}
     sent = body(request)
     assert sent["user_id"] == "player"
     assert sent["session_num"] == 7

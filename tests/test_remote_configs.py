@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from types import FunctionType
@@ -47,15 +48,29 @@ def test_a_developer_sets_what_the_service_would() -> None:
     }
     found = ConfigsInForce(lambda _cause, message: said.append(message), overrides_of(environment))
     game = RemoteConfigs(found, Diagnostics())
-    assert (game.get("gravity", 80.0), game.get("Speed", 1), game.ab_variant_id) == (40.0, 3, "b")
+    assert (game.get("gravity", 80.0), game.get("Speed", 1), game.ab_variant_id) == (40.0, 3, "")
     assert found.update({}, NOW)  # so that events carry them, also if no service answers
     assert not found.update({}, NOW)
     sent = [{"key": key, "value": value} for key, value in {"gravity": "9", "Speed": "1", "lives": "5"}.items()]
     found.update({"configs": sent, "ab_id": "t", "ab_variant_id": "a"}, NOW)
     assert dict(game.values) == {"gravity": "40", "Speed": "3", "lives": "5"}
-    assert (game.ab_id, game.ab_variant_id) == ("t", "b")
+    assert (game.ab_id, game.ab_variant_id) == ("t", "a")  # kept by an earlier launch: these values are in force
     assert found.annotations()["configurations"]["Speed"] == "3"
-    assert said == ["remote configs: set by environment variables, not by the service: gravity, speed, the A/B group"]
+    assert "ab_variant_id" not in found.annotations()  # not all of its values are in force
+    assert len(said) == 1
+    assert said[0].startswith(
+        "remote configs: set by environment variables, not by the service: gravity, speed, the A/B"
+    )
+    found.is_ready = True
+    found.update({"configs": sent, "ab_id": "t", "ab_variant_id": "a"}, NOW)
+    said_of_group = (
+        "GA_PYGAME_AB_VARIANT: the collector's answer has the A/B group 'a', not 'b'; compare it with the experiment"
+        " in the collector's settings"
+    )
+    assert said[1:] == [said_of_group]
+    found.update({"configs": sent, "ab_id": "t", "ab_variant_id": "b"}, NOW)
+    assert game.ab_variant_id == "b"
+    assert len(said) == 2
     assert overrides_of({"HOME": "/"}) == Overrides()
 
 
@@ -150,10 +165,11 @@ def test_what_does_not_fit_is_the_default_and_said_once(
 ) -> None:
     """A wrong value on the server never breaks the game."""
     found = values(key=value)
+    line = inspect.getframeinfo(inspect.currentframe()).lineno + 1  # type: ignore[arg-type]  # CPython has frames
     assert found.get("key", default) == default
     assert found.get("key", default) == default
     assert [record.getMessage().split(";")[0] for record in caplog.records] == [
-        f"remote config 'key' is no {type(default).__name__}"
+        f"{__file__}:{line}: remote config 'key' is no {type(default).__name__}"
     ]
 
 
@@ -267,6 +283,32 @@ def test_ab_groups_and_annotations() -> None:
     assert found._found.annotations() == {"configurations": {"a": "1"}, "ab_id": "t1", "ab_variant_id": "v2"}
     assert configs()._found.annotations() == {}
     assert configs(ab_id=None).ab_id == ""
+
+
+def test_configs_with_versions_are_annotated_as_newer_sdks_do() -> None:
+    """With key, id and version, beside the values; what has no valid version or is the developer's own is not."""
+    found = ConfigsInForce(lambda _cause, _message: None, Overrides({"mine": "1"}))
+    sent: list[dict[str, Any]] = [
+        {"key": "a", "value": {"x": 1}, "id": "i==", "vsn": 7},
+        {"key": "b", "value": "2", "id": None, "vsn": 0},
+        {"key": "later", "value": "3", "id": "l", "vsn": 1, "start_ts": NOW + 1},
+        {"key": "Mine", "value": "4", "id": "m", "vsn": 1},
+        *(
+            {"key": f"odd{at}", "value": "5", "id": "o", "vsn": vsn}
+            for at, vsn in enumerate((None, -1, "1", True, 2**54))
+        ),
+        {"key": "id", "value": "6", "id": "x" * 65, "vsn": 1},
+    ]
+    assert found.update({"configs": sent}, NOW)
+    assert json.loads(json.dumps(found.annotations()["configurations_v3"])) == [
+        {"key": "a", "id": "i==", "vsn": 7},
+        {"key": "b", "id": "", "vsn": 0},
+        {"key": "id", "id": "", "vsn": 1},
+    ]
+    assert found.annotations()["configurations"]["a"] == {"x": 1}
+    sent[0]["vsn"] = 8
+    assert found.update({"configs": sent}, NOW)  # the same value, saved again: events say its version
+    assert not found.update(sound({"configs": sent}), NOW)  # as it is kept for the next launch
 
 
 def test_update_says_whether_anything_changed() -> None:

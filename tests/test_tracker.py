@@ -751,7 +751,7 @@ def test_leaving_with_an_open_attempt_fails_it_before_the_end(world: World) -> N
 
 @pytest.mark.requirement("002:session-end-pause")
 def test_a_pause_longer_than_the_knob_ends_the_session(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`pause_timeout` seconds without focus: ended as of when focus was lost; back is a new session."""
+    """`pause_timeout` seconds without focus: ended as of when focus was lost; back is a new session, with an init."""
     focused = [True]
     monkeypatch.setattr(pygame.key, "get_focused", lambda: focused[0])
     pygame.display.init()
@@ -767,9 +767,15 @@ def test_a_pause_longer_than_the_knob_ends_the_session(world: World, monkeypatch
     focused[0] = True
     world.play(tracker, 10)
     focused[0] = False
+    answer = {"server_ts": 1_700_000_000, "configs": [{"key": "gravity", "value": "9"}], "configs_hash": "h2"}
+    world.init = Reply(201, {}, json.dumps(answer).encode())
+    updates: list[float] = []
+    tracker.remote_configs_updated.connect(lambda: updates.append(tracker.remote_configs.get("gravity", 80.0)))
     world.play(tracker, 60)
+    assert updates == []
     focused[0] = True
     world.play(tracker, 3)
+    assert updates == [9.0]
     tracker.close()
     assert [one[0] for one in heard] == ["start", "end", "start", "end"]
     assert heard[1][1] == first
@@ -969,6 +975,22 @@ def test_a_built_game_takes_no_configs_of_the_environment(
     later = world.start(strict=False)
     world.play(later, 30)
     assert [event.get("configurations") for event in world.sent[:2]] == [None if is_built else {"gravity": "40"}] * 2
+
+
+def test_a_service_gives_no_chosen_group(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Events name the group whose values are in force, and a line says that none can be chosen."""
+    monkeypatch.setenv("GA_PYGAME_AB_VARIANT", "low")
+    answer = {"server_ts": 1_700_000_000, "configs": [], "configs_hash": "h", "ab_id": "t", "ab_variant_id": "high"}
+    world.init = Reply(201, {}, json.dumps(answer).encode())
+    tracker = world.start()
+    world.play(tracker)
+    tracker.design("a")
+    tracker.close()
+    assert "low" not in world.requests[0].url
+    assert (world.sent[-1]["ab_variant_id"], world.sent[-1].get("custom_fields")) == ("high", None)
+    assert caplog.text.count("GA_PYGAME_AB_VARIANT is not used") == 1
 
 
 @pytest.mark.requirement("002:trim")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,14 +73,15 @@ def test_fields_follow_the_service() -> None:
     ],
 )
 def test_a_wrong_value_gives_the_default(sent: dict[str, str], said: str, caplog: pytest.LogCaptureFixture) -> None:
-    """And one line in the log."""
+    """And one line in the log, with the line of the code that bound it."""
     configs, send = game()
+    line = inspect.getframeinfo(inspect.currentframe()).lineno + 1  # type: ignore[arg-type]  # CPython has frames
     tuning = configs.bind(Tuning)
     send(**sent, title="Jump")
     send(**sent)
     assert tuning == Tuning()
     assert len(caplog.records) == 1
-    assert said in caplog.text
+    assert caplog.records[0].getMessage().startswith(f"{__file__}:{line}: remote config {said}")
 
 
 @dataclass

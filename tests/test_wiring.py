@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ga_pygame import Config, Tracker, wiring
+from ga_pygame import Config, Tracker, stored, wiring
 from ga_pygame.areas.consent import ConsentState
 from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
 from ga_pygame.delivery.consent_mark import ConsentMark
@@ -107,7 +107,7 @@ ONE, TWO = "http://one.test", "http://two.test"
 
 
 def outbox_path(config: Config) -> Path:
-    path = wiring.outbox_path(config)
+    path = stored.outbox_path(config)
     assert path is not None
     return path
 
@@ -297,12 +297,12 @@ def test_another_outbox_can_be_put_in(tmp_path: Path) -> None:
 def test_kept_consent_is_read_without_making_a_file(tmp_path: Path) -> None:
     """Unknown if nothing was kept, or the kept value is not an answer."""
     config = Config(**KEYS, data_dir=tmp_path / "data")
-    assert wiring.kept_consent(config) is ConsentState.UNKNOWN
+    assert stored.kept_consent(config) is ConsentState.UNKNOWN
     assert not (tmp_path / "data").exists()
     outbox = FailoverOutbox(outbox_path(config), ["x"], ManualClock(), Diagnostics())
     for kept, expected in (("perhaps", ConsentState.UNKNOWN), ("denied", ConsentState.DENIED)):
         outbox.transact(remembering("consent", kept))
-        assert wiring.kept_consent(config) is expected
+        assert stored.kept_consent(config) is expected
     outbox.close()
 
 
@@ -402,13 +402,25 @@ def test_a_no_while_the_outbox_is_locked_holds(services: Services, tmp_path: Pat
     assert services.events(ONE) == services.events(TWO) == ["user", "after", "session_end", "user", "session_end"]
 
 
+def _no_and_yes(tracker: Tracker) -> None:
+    tracker.consent.deny()
+    tracker.consent.grant()
+
+
+def _forget(tracker: Tracker) -> None:
+    assert tracker.privacy.forget()
+
+
 @pytest.mark.e2e
-@pytest.mark.parametrize("times", [1, 3])
-@pytest.mark.parametrize("until_close", [True, False])
+@pytest.mark.parametrize("delete", [_no_and_yes, _forget])
+@pytest.mark.parametrize(("until_close", "times"), [(True, 1), (False, 3)])
 def test_a_yes_after_a_no_while_the_outbox_is_locked_holds(
-    services: Services, tmp_path: Path, until_close: bool, times: int
+    services: Services, tmp_path: Path, until_close: bool, times: int, delete: Callable[[Tracker], None]
 ) -> None:
-    """The deletion that the no began takes nothing of what comes after the yes, however often the player changes it."""
+    """The deletion that the no began takes nothing of what comes after the yes, however often the player changes it.
+
+    The same holds for `privacy.forget()`, which is both in one.
+    """
     services.down |= {ONE, TWO}
     threads = Parts(transport=services._transport)
     first = services.start_of(threads, destinations=both(), data_dir=tmp_path, strict=False)
@@ -418,8 +430,7 @@ def test_a_yes_after_a_no_while_the_outbox_is_locked_holds(
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as held:
         held.execute("BEGIN IMMEDIATE")
         for _ in range(times):
-            first.consent.deny()
-            first.consent.grant()
+            delete(first)
         for number in range(3):
             first.design("locked", number)
         if until_close:
@@ -564,10 +575,10 @@ def test_a_folder_that_cannot_be_moved_is_used_where_it_is(tmp_path: Path, monke
         raise PermissionError
 
     monkeypatch.setattr(Path, "rename", refuse)
-    wiring.adopt(config)
+    stored.adopt(config)
     assert outbox_path(config).parent == shared
     monkeypatch.undo()
-    wiring.adopt(config)
+    stored.adopt(config)
     assert outbox_path(config).parent == tmp_path / "collector-pong"
 
 

@@ -29,16 +29,18 @@ class ConsentAnswer:
     Attributes:
         state: The answer; with `consent="not_needed"` it is granted from the beginning.
         is_new: Whether the game has called `grant()` or `deny()` in this launch.
+        is_given: Whether the player gave it, in this launch or an earlier one.
     """
 
     def __init__(self, *, is_required: bool) -> None:
         self.state = ConsentState.UNKNOWN if is_required else ConsentState.GRANTED
-        self.is_new = False
+        self.is_new = self.is_given = False
 
     def take_kept(self, state: ConsentState) -> None:
         """Take the answer that an earlier launch kept, unless the player has answered in this one."""
         if state is not ConsentState.UNKNOWN and not self.is_new:
             self.state = state
+            self.is_given = True
 
 
 class Consent:
@@ -100,7 +102,7 @@ class Consent:
         return self.state
 
     def _set(self, state: ConsentState) -> None:
-        self._answer.is_new = True
+        self._answer.is_new = self._answer.is_given = True
         if state is not self._answer.state:
             self._answer.state = state
             self._changed(state)

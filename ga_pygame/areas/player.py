@@ -54,6 +54,11 @@ class ChosenDimensions:
         self._values = (first, second, third)
         return Loaded(kept, {number: self._values[number - 1] for number in sorted(self._said)})
 
+    def forget_kept(self) -> None:
+        """Forget the values of earlier launches; those that the game has set in this one stay."""
+        first, second, third = (value if number in self._said else None for number, value in enumerate(self._values, 1))
+        self._values = (first, second, third)
+
     @property
     def known(self) -> DimensionTuple:
         """All three values; `None` for a dimension that is not set or not known yet."""

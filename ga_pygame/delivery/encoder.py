@@ -30,10 +30,12 @@ class OwnFields(NamedTuple):
     Attributes:
         seconds: Whether a Fail and a Complete get `SECONDS_FIELD`.
         who: The value of `WHO_FIELD` on all events; `None` for a player's.
+        crumbs: Whether a critical error gets texts with the events before it.
     """
 
     seconds: bool = True
     who: str | None = None
+    crumbs: bool = True
 
 
 class Encoder:
@@ -110,6 +112,7 @@ class Encoder:
     def with_crash(self, fields: Mapping[str, Any], kind: str, before: Sequence[str] = ()) -> Mapping[str, Any]:
         """Add the kind of a crash, and texts with the events before it, as far as there is room."""
         fields = _with(fields, CRASH_FIELD, kind or None)
+        before = before if self._own_fields.crumbs else ()
         for place, text in enumerate(before[-max(0, MAX_CUSTOM_FIELDS - len(fields)) :], 1):
             fields = _with(fields, f"{CRUMBS_FIELD}_{place}", text)
         return fields

@@ -31,6 +31,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import math
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,16 +44,29 @@ from ga_pygame.clock import Clock, yield_gil
 from ga_pygame.config import SANDBOX_GAME_KEY, check_keys
 from ga_pygame.diagnostics import Drop
 from ga_pygame.kept import REMOTE_CONFIGS
-from ga_pygame.protocol import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
+from ga_pygame.protocol import (
+    Asking,
+    Destination,
+    Host,
+    Outcome,
+    Reply,
+    Request,
+    Situation,
+    Standing,
+    StoredRecord,
+    Verdict,
+)
 
 GAMEANALYTICS_URL = "https://api.gameanalytics.com"
 GAMEANALYTICS_SANDBOX_URL = "https://sandbox-api.gameanalytics.com"
 _JSON_PIECE = 64
 """Records that are encoded at a time."""
 MAX_REJECTION_LENGTH = 1000
+"""Characters kept of the service's reasons for a rejected event."""
 MAX_CLOCK_OFFSET = 365 * 86_400
 """Seconds; a clock that is further off is not corrected. Source: ours; REST v2 says "within some limit"."""
-"""Characters kept of the service's reasons for a rejected event."""
+MIN_ASK_SECONDS = 0.25
+"""The least time between two inits of a session that only ask for remote configs again."""
 MIN_TOO_LARGE_BYTES = 4096
 """A smaller event is never too large. A 413 for it that is not marked as GameAnalytics' does not count."""
 
@@ -95,6 +109,7 @@ class GameAnalytics(Destination):
         self._legacy = False
         self._asked: Situation | None = None
         self._ready_for = ""
+        self._asks_again_at = math.inf
 
     def __repr__(self) -> str:
         return f"<GameAnalytics at {self._endpoint}>"
@@ -112,7 +127,7 @@ class GameAnalytics(Destination):
     # --- init -------------------------------------------------------------------------------------------
 
     def handshake(self, situation: Situation) -> Request | None:
-        if self._ready_for == situation.session_id:
+        if self._ready_for == situation.session_id and self._now() < self._asks_again_at:
             return None
         self._asked = situation
         body: dict[str, Any] = {
@@ -127,21 +142,29 @@ class GameAnalytics(Destination):
         body["session_num"] = situation.session_num
         if situation.build is not None:
             body["build"] = situation.build
-        query = {"game_key": self._game_key, "interval_seconds": "0"}
+        interval, chosen, _ = self._host.asking if self._host else Asking()
+        seconds = str(round(interval or 0))
+        query = {"game_key": self._game_key, "interval_seconds": seconds, "config_vsn_supported": _CONFIG_VSN}
+        if chosen:
+            query["ab_variant_id"] = chosen
         if self._configs.get("user_id") == situation.user_id and self._configs.get("configs_hash"):
             query["configs_hash"] = self._configs["configs_hash"]  # another user may be in another A/B group
         return self._request(f"/remote_configs/v1/init?{urlencode(query)}", [_json_bytes(body)])
 
     def welcome(self, reply: Reply) -> Standing:
         answer = _parsed_reply(reply)
+        is_again = self._asked is not None and self._ready_for == self._asked.session_id
+        if self._host is not None and self._host.asking.interval:
+            self._asks_again_at = self._now() + max(MIN_ASK_SECONDS, self._host.asking.interval)
+        if is_again and not _is_init(reply, answer):
+            return Standing.READY  # events need not wait for it: this session has had its answer
         if reply.status == 404 and not self._legacy:
             self._legacy = True
             return Standing.AGAIN
         if reply.status == 401 and (answer is not _FOREIGN or _is_marked(reply)):
             self._warn("401", f"{self._endpoint} does not know these keys (401): {_KEYS_FIX}")
             return Standing.REFUSED
-        is_theirs = isinstance(answer, dict) and (_is_marked(reply) or not _INIT_FIELDS.isdisjoint(answer))
-        if reply.status not in (200, 201) or not is_theirs:
+        if not _is_init(reply, answer):
             self._legacy = False  # the 404 may not have been GameAnalytics': try remote configs again
             return Standing.RETRY
         enabled = answer.get("enabled", None if self._legacy else True)
@@ -162,11 +185,13 @@ class GameAnalytics(Destination):
             now = host.clock.wall(host.clock.monotonic())
             self._correct(host.clock, round(server_ts - now))
         if is_new and not self._legacy:
+            user_id = self._asked.user_id if self._asked and host.asking.keeps_user else ""
             self._configs = remote_configs.sound(
-                {**answer, "user_id": self._asked.user_id if self._asked else ""},
+                {**answer, "user_id": user_id},
                 lambda why: self._warn("configs", f"{self._endpoint}, remote configs: {why}"),
             )
-            host.remember(REMOTE_CONFIGS, json.dumps(self._configs))
+            if not host.asking.ab_variant_id:  # a chosen group holds for this launch only
+                host.remember(REMOTE_CONFIGS, json.dumps(self._configs))
         host.publish_configs(self._configs)
 
     def _correct(self, clock: Clock, offset: int) -> None:
@@ -237,12 +262,18 @@ class GameAnalytics(Destination):
         }
         return Request(self._endpoint + path, zipped, headers)
 
+    def _now(self) -> float:
+        return self._host.clock.monotonic() if self._host is not None else 0.0
+
     def _warn(self, cause: str, message: str) -> None:
         if self._host is not None:
             self._host.warn_once(f"{self.name}:{cause}", message)
 
 
 _KEYS_FIX = "compare game_key and secret_key with the game's settings; events are kept and sent when the keys are right"
+
+_CONFIG_VSN = "3"
+"""Asks for configs with `id` and `vsn`, whose values may be any JSON. Source: GameAnalytics SDKs 5."""
 
 _FOREIGN = object()
 """Stands for a body that is not JSON or was not read to its end."""
@@ -271,6 +302,12 @@ _INIT_FIELDS = frozenset({"server_ts", "enabled", "flags", "configs", "configs_h
 def _is_marked(reply: Reply) -> bool:
     """Whether the answer has the documented header. Source: REST v2, Init."""
     return bool(reply.headers.get("x-ga-service"))
+
+
+def _is_init(reply: Reply, answer: Any) -> bool:
+    """Whether an answer is that of a server that knows the keys: see the module for whose it is."""
+    is_theirs = isinstance(answer, dict) and (_is_marked(reply) or not _INIT_FIELDS.isdisjoint(answer))
+    return reply.status in (200, 201) and is_theirs
 
 
 def _lists_events(answer: Any) -> bool:

@@ -6,6 +6,7 @@ do not hide the others. Uncaught exceptions come from `crash_hooks`.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Hashable
 from types import FrameType
@@ -16,12 +17,15 @@ from ga_pygame.diagnostics import Diagnostics, Drop, guard
 from ga_pygame.events import Error, Fields, Severity
 from ga_pygame.home_paths import masked_end, masked_start
 from ga_pygame.records import Post
-from ga_pygame.traces import stack_of, start_of, trace_of, traceback_of
+from ga_pygame.traces import stack_of, start_of, trace_of, traceback_of, type_name
 
 LIMIT = 10
 """Distinct errors that a launch sends."""
 
 _PLACES = 5  # innermost calls of a traceback that are part of a fingerprint
+
+NO_TEXT = "no message: child_directed is on"
+"""Stands for the text of an error of a game for children."""
 
 HANG_WORDS = "Hang: the game did not call pygame for 5 seconds"
 
@@ -35,9 +39,11 @@ class ErrorReports:
     Args:
         post: Records an event.
         diagnostics: Counts errors that are not sent.
+        with_texts: Whether events carry messages and the lines of tracebacks; else only classes and places.
     """
 
-    def __init__(self, post: Post, diagnostics: Diagnostics) -> None:
+    def __init__(self, post: Post, diagnostics: Diagnostics, *, with_texts: bool = True) -> None:
+        self._with_texts = with_texts
         self._post = post
         self._diagnostics = diagnostics
         self._seen: set[Hashable] = set()
@@ -50,7 +56,7 @@ class ErrorReports:
         text = start_of(message, MAX_MESSAGE_READ)
         key = (level._value_, text)
         if self._is_new(key):
-            self._post(Error(level, clipped(text)), fields)
+            self._post(Error(level, clipped(text) if self._with_texts else NO_TEXT), fields)
             self._seen.add(key)
 
     def exception(self, error: BaseException, severity: Severity | str, fields: Fields | None, crash: str = "") -> None:
@@ -72,7 +78,7 @@ class ErrorReports:
             self._diagnostics.left_out(wrong)
         key = fingerprint(error)
         if self._is_new(key):
-            self._post(Error(level, describe(error), crash), fields)
+            self._post(Error(level, describe(error) if self._with_texts else outlined(error), crash), fields)
             self._seen.add(key)
 
     @guard
@@ -84,7 +90,10 @@ class ErrorReports:
     def hang(self, frame: FrameType) -> None:
         """Record that the game hangs, with the stack of its thread: an error, since the game may go on."""
         if not self._is_full():
-            text = masked_end(_sayable(stack_of(frame, HANG_WORDS)), rules.MAX_ERROR_MESSAGE)
+            stack = (
+                stack_of(frame, HANG_WORDS) if self._with_texts else f"{HANG_WORDS}, at {_place(frame, frame.f_lineno)}"
+            )
+            text = masked_end(_sayable(stack), rules.MAX_ERROR_MESSAGE)
             self._post(Error(Severity.ERROR, text, rules.HANG), None)
             self._seen.add(HANG_WORDS)
 
@@ -118,6 +127,21 @@ def _level(severity: object) -> Severity:
 def describe(error: BaseException) -> str:
     """Return the traceback as text without the player's home folder. A long one keeps its end with the error."""
     return masked_end(_sayable(trace_of(error)), rules.MAX_ERROR_MESSAGE)
+
+
+def outlined(error: BaseException) -> str:
+    """Return an exception's class and the places of its innermost calls: no message, and no line of code."""
+    places: deque[str] = deque(maxlen=_PLACES)
+    trace = traceback_of(error)
+    while trace is not None:
+        places.append(_place(trace.tb_frame, trace.tb_lineno))
+        trace = trace.tb_next
+    return _sayable(f"{type_name(error)} ({NO_TEXT}) at {', '.join(places) or 'an unknown place'}")
+
+
+def _place(frame: FrameType, line: int) -> str:
+    code = frame.f_code
+    return f"{os.path.basename(code.co_filename)}:{line} in {code.co_name}"
 
 
 def clipped(message: object) -> str:

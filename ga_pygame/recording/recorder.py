@@ -19,6 +19,7 @@ from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import Business, Error, Fields, FieldValue, SessionEnd, User
 from ga_pygame.kinds import Event
+from ga_pygame.recording.child_directed import allowed_parts, numbers_only
 from ga_pygame.recording.inbox import Inbox
 from ga_pygame.records import AS_KEPT, Context, Record, Repeated, SessionRef
 from ga_pygame.traces import pass_on, type_name
@@ -51,6 +52,7 @@ class Recorder:
         write_now: Makes the writer commit at once.
         kept_dimensions: The last launch's dimensions, for events that were held before any were set.
         look: Called with each event of the game that is not a repeat; `None` unless a developer plays.
+        is_for_children: Whether texts and lasting ids are left out; see `child_directed`.
 
     Args:
         context: The first context.
@@ -63,6 +65,7 @@ class Recorder:
         self.write_now: Callable[[], None] = _nothing
         self.kept_dimensions: tuple[str | None, str | None, str | None] = (None, None, None)
         self.look: Callable[[Event], None] | None = None
+        self.is_for_children = False
         self._monotonic = monotonic
         self._diagnostics = diagnostics
         self._session: SessionRef | None = None
@@ -79,6 +82,8 @@ class Recorder:
         if fields is not None:
             # Copied before it is checked: another thread may change the game's dict until the event is recorded.
             fields = self._sound(fields.copy() if type(fields) is dict else fields)
+            if self.is_for_children:
+                fields = numbers_only(fields, self._diagnostics)
         self._put(event, None, self._monotonic(), fields)
         if self.look is not None:
             self.look(event)
@@ -232,6 +237,8 @@ class Recorder:
 
     def change(self, **changes: Any) -> None:
         """Replace parts of the context for later records."""
+        if self.is_for_children:
+            changes = allowed_parts(changes, self._diagnostics)
         self._context = self._context.changed(**changes)
         self._stamp()
 

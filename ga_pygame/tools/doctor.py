@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import requests
 
 from ga_pygame import config as knobs
-from ga_pygame import wiring
+from ga_pygame import stored
 from ga_pygame.clock import SystemClock, new_id
 from ga_pygame.config import SANDBOX_GAME_KEY, Config
 from ga_pygame.delivery.transport import RequestsTransport
@@ -175,7 +175,7 @@ def look_at_keys(config: Config) -> Iterator[CheckResult]:
 
 def look_at_folder(config: Config) -> Iterator[CheckResult]:
     """Say where events wait, whether they can, and where the journal is."""
-    path = wiring.outbox_path(config)
+    path = stored.outbox_path(config)
     if path is None:
         yield CheckResult(
             "folder", "problem", "there is no home folder: events are kept in memory only", "set GA_PYGAME_DATA_DIR"
@@ -205,7 +205,7 @@ def look_at_folder(config: Config) -> Iterator[CheckResult]:
 
 def look_at_service(config: Config) -> Iterator[CheckResult]:
     """Ask the service or the collector as a game does at its start."""
-    keys = wiring.game_keys(config)
+    keys = stored.game_keys(config)
     if keys is None:
         return
     destination = GameAnalytics(*keys, endpoint=config.collector or config.endpoint)

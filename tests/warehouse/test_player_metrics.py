@@ -106,17 +106,33 @@ def test_the_list_of_players(database: Database, told: list[Event], filters: Fil
         assert row.playtime == sum(event.get("length", 0) for events in own for event in events)
         assert (row.levels_completed, row.purchases) == (len(completed), len(bought))
         assert row.errors == sum(event["category"] == "error" for event in inside)
+        tests = [(event.get("ab_id", ""), event["ab_variant_id"]) for event in inside if event.get("ab_variant_id")]
+        assert (row.ab_id, row.ab_variant_id) == (tests[-1] if tests else ("", ""))
         sums = {
             currency: sum(event["amount"] for event in bought if event["currency"] == currency)
             for currency in sorted({event["currency"] for event in bought})
         }
         assert row.spent == ", ".join(f"{cents / 100:.2f} {currency}" for currency, cents in sums.items())
     assert filters.build == "9.9" or rows
+    assert filters.build == "9.9" or {row.ab_variant_id for row in rows} <= {"a", "b"}
 
 
 def test_some_players_paid_in_two_currencies(database: Database) -> None:
     """The comparison above compares that."""
     assert {len(row.spent.split(", ")) for row in ask(database, "players") if row.spent} == {2}
+
+
+def test_the_newest_group_of_an_ab_test(tmp_path: Path) -> None:
+    """The group of the newest session that names one: a later session without an answer of the service keeps it."""
+    story = Story()
+    story.session("ann", MONDAY, ab_id="jump", ab_variant_id="low").end(5)
+    story.session("ann", MONDAY + 60, ab_id="speed", ab_variant_id="high").end(5)
+    story.session("ann", MONDAY + 120).end(5)
+    story.session("bob", MONDAY).end(5)
+    store_story(tmp_path / "events.sqlite3", story)
+    with projected(tmp_path / "events.sqlite3") as found:
+        groups = {row.user_id: (row.ab_id, row.ab_variant_id) for row in ask(found, "players")}
+    assert groups == {"ann": ("speed", "high"), "bob": ("", "")}
 
 
 def test_players_are_searched(tmp_path: Path) -> None:

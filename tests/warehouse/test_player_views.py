@@ -30,7 +30,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshots]:
     """What a page shows of a story: ann crashed after a purchase, bob met a warning, the last one has an odd name."""
     path = tmp_path_factory.mktemp("views") / "events.sqlite3"
     story = Story()
-    ann = story.session("ann", MONDAY, build="1.0", device="Deck").level(1, "Start", "forest:1")
+    ann = story.session("ann", MONDAY, build="1.0", device="Deck", ab_id="jump", ab_variant_id="low")
+    ann.level(1, "Start", "forest:1")
     ann.add(30, "health", fps=50, frame_ms_p99=60, mem_mb=100).business(31, "pack:gold", 499)
     ann.level(32, "Complete", "forest:1", custom_fields={"hitches": 3})
     told_before = {"ga_crash": "main", "ga_before_1": "9 s user | 8 s design a", "ga_before_2": "1 s design b"}
@@ -135,7 +136,7 @@ def test_players_are_found_and_opened(data: Snapshots) -> None:
     """The search, the figures, and a link that names the player whatever the id is."""
     panel = asked(players.ask_players, data, "view=players&search=N")["players"]
     assert [tuple(row) for row in panel.sheet.rows] == [
-        ("ann", "2026-03-02 00:00:00", "2026-03-02 00:00:34", 1, 0.6, 1, 1, "4.99 USD", 1)
+        ("ann", "2026-03-02 00:00:00", "2026-03-02 00:00:34", 1, 0.6, 1, 1, "4.99 USD", 1, "jump", "low")
     ]
     whole = asked(players.ask_players, data, "view=players")["players"]
     assert [row[0] for row in whole.sheet.rows] == [EVIL, "bob", "ann"]

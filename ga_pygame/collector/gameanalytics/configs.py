@@ -94,7 +94,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     configs: list[RemoteConfig] = []
     experiment: Experiment | None = None
 
-    def answer(self, user_id: str, start: int, end: int, *, versions: bool) -> dict[str, Any]:
+    def answer(self, user_id: str, start: int, end: int, *, versions: bool, chosen: str = "") -> dict[str, Any]:
         """Make the answer for a player: the configs, their hash and the A/B ids.
 
         Args:
@@ -102,8 +102,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
             start: Seconds since 1970.
             end: `start`, or later to include configs of the near future.
             versions: The client knows `id`, `vsn` and values that are no strings. Source: SDK 5.
+            chosen: The variant that a developer asks for, ours; "" or an unknown one gives the player's own.
         """
         variant = self.experiment.variant_of(user_id) if self.experiment else None
+        if self.experiment and chosen in self.experiment.variants:
+            variant = chosen
         answer: dict[str, Any] = {}
         configs = self.configs
         if self.experiment and variant is not None:

@@ -153,7 +153,8 @@ class GameAnalyticsRoutes:
         versions = _whole_number("config_vsn_supported", query.get("config_vsn_supported", "")) >= 3
         now = int(clock.wall_now())
         settings = self._settings.of(game_key)
-        configs = settings.answer(event["user_id"], now, now + interval, versions=versions)
+        chosen = query.get("ab_variant_id", "")
+        configs = settings.answer(event["user_id"], now, now + interval, versions=versions, chosen=chosen)
         common: dict[str, Any] = {"server_ts": now}
         if not settings.enabled:  # official SDKs read this only from the other init, our tracker from both
             common["enabled"] = False

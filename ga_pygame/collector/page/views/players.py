@@ -47,6 +47,8 @@ def panel_of_players(listed: Sequence[PlayerFigures], address: PageAddress) -> P
         Column("purchases", "number"),
         Column("spent", "soft"),
         Column("errors", "number"),
+        Column("A/B test", "soft"),
+        Column("A/B variant", "soft"),
     )
     rows = [
         (
@@ -59,6 +61,8 @@ def panel_of_players(listed: Sequence[PlayerFigures], address: PageAddress) -> P
             one.purchases,
             one.spent,
             one.errors,
+            one.ab_id,
+            one.ab_variant_id,
         )
         for one in listed
     ]

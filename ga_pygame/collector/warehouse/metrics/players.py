@@ -28,6 +28,8 @@ class PlayerFigures(NamedTuple):
         spent: Their sums by currency, e.g. `4.99 EUR, 9.98 USD`.
         errors: Error events.
         game: The game's key.
+        ab_id: The A/B test of the newest start or end of a session that names a group, "" for none.
+        ab_variant_id: The player's group in it.
     """
 
     user_id: str
@@ -40,6 +42,8 @@ class PlayerFigures(NamedTuple):
     spent: str
     errors: int
     game: str
+    ab_id: str
+    ab_variant_id: str
 
 
 def players(question: Question, search: str = "", limit: int = PLAYERS_LISTED) -> list[PlayerFigures]:
@@ -56,18 +60,19 @@ def players(question: Question, search: str = "", limit: int = PLAYERS_LISTED) -
 
 def _player(rows: list[tuple[Any, ...]]) -> PlayerFigures:
     """Make a player's figures from a row for each currency."""
-    user_id, game, first_at, last_seen, sessions, playtime, levels, errors, *_ = rows[0]
+    user_id, game, first_at, last_seen, sessions, playtime, levels, errors, *test, _, _, _ = rows[0]
     paid = [(currency, count, cents) for *_, currency, count, cents in rows if count]
     spent = ", ".join(f"{cents / 100:,.2f} {currency}" for currency, _, cents in paid)
     times = (time_shown(first_at), time_shown(last_seen))
     purchases = sum(count for _, count, _ in paid)
-    return PlayerFigures(user_id, *times, sessions, int(playtime), levels, purchases, spent, errors, game)
+    return PlayerFigures(user_id, *times, sessions, int(playtime), levels, purchases, spent, errors, game, *test)
 
 
 PLAYERS_METRIC = WarehouseMetric(
     "players",
     "Players with a session that began in the range, those seen last first: their sessions, the sum of the lengths of"
-    " those that ended, the levels that they completed, what they paid, and their errors.",
+    " those that ended, the levels that they completed, what they paid, their errors, and the group of the A/B test"
+    " that their newest session names.",
     PlayerFigures,
     players,
     {"search": str, "limit": lambda text: min(whole_number("limit", text), MAX_PLAYERS_LISTED)},
