@@ -161,6 +161,7 @@ def test_good_batch(fresh: Collector, packed: bool) -> None:
         "accepted": dict.fromkeys(sorted(names), 1),
         "rejected": {},
         "duplicates": 0,
+        "newest_id": len(names),
         "pogr": {"sessions": 0, "rows": {}, "refused": 0},
         "trophy": {"users": 0, "events": 0, "replays": 0, "achievements": 0, "refused": 0},
     }
