@@ -34,6 +34,8 @@ EXEMPT = {
     "collector.gameanalytics.routes._LIMITS": "a message with other bounds in it",
     "collector.warehouse.metrics.finding_rules.RAGE_QUIT_SECONDS": "a definition",
     "collector.warehouse.metrics.unique_values.UNIQUE_LIMITS": "the service's limits, which are compared, not enforced",
+    "testing.game_test.MAX_NEAR": "the length of a message of a test",
+    "testing.game_test.SECONDS_PER_TICK": "how often time that passes in a test is noticed",
     "delivery.outbox.salvage._INTEGER_BYTES": "SQLite's file format",
     "delivery.outbox.schema._FIXED_BYTES": "what a block takes beside its lines",
     "delivery.outbox.schema._LINE_BYTES": "what a line of a block takes beside its text",
