@@ -35,6 +35,9 @@ def files_of(folder: str) -> set[str]:
     }
 
 
+PLUGIN = "_ga_pygame_pytestplugin.py"
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a wheel and an sdist of this repository."""
@@ -52,12 +55,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_has_the_package_and_nothing_else(built: Path) -> None:
-    """With its data files and its mark for type checkers; without demo, tests and benchmarks."""
+    """With its data files, its mark for type checkers and the pytest plugin; without demo, tests and benchmarks."""
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     ours = {name for name in names if not re.match(r"ga_pygame-[^/]+\.dist-info/", name)}
-    assert ours == files_of("ga_pygame")
+    assert ours == files_of("ga_pygame") | {PLUGIN}
     assert {Path(name).suffix for name in ours} <= DATA | {".py"}
     assert "ga_pygame/py.typed" in ours
     assert any(name.endswith("/licenses/LICENSE") for name in names)
@@ -70,6 +73,7 @@ def test_the_sdist_has_what_its_tests_need_and_no_benchmarks(built: Path) -> Non
         names = {name.partition("/")[2] for name in archive.getnames()}
     top = {name.partition("/")[0] for name in names}
     assert top - {"docs"} == {
+        PLUGIN,
         "ga_pygame",
         "demo_game",
         "tests",
