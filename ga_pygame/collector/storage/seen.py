@@ -16,6 +16,8 @@ from ga_pygame.collector.storage import batches
 
 KEPT_IN_MEMORY = 50_000
 """About 6 MB. Reading them again at a start takes 0.2 s, and so does inserting them into the index."""
+READ_AT_ONCE = 1_000_000
+"""Ids that are read again at once, some 150 MB; smaller parts would write each page of the index once for each part."""
 _ASKED_AT_ONCE = 500  # an SQLite may be built for no more than 999 values
 
 
@@ -34,7 +36,9 @@ class SeenIds:
         self.damaged = 0
         """Stored requests whose ids cannot be read. If their events are sent again, they are stored again."""
         self._up_to = self._indexed_up_to()
-        self.catch_up()
+        while self.catch_up(READ_AT_ONCE):  # all of them if the index was lost, which do not fit into memory at once
+            self.tidy()
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _indexed_up_to(self) -> int:
         """Return the newest event up to which all ids are in the index."""
@@ -45,16 +49,28 @@ class SeenIds:
         self._db.execute("INSERT INTO seen_up_to VALUES (0)")
         return 0
 
-    def catch_up(self) -> None:
-        """Add the ids of events that another process has stored; called within a write transaction."""
+    def catch_up(self, most: int | None = None) -> bool:
+        """Add the ids of events that another process has stored; called within a write transaction.
+
+        Args:
+            most: Stop when more ids than this are in memory; `None` reads all.
+
+        Returns:
+            Whether it has stopped before the last one.
+        """
         query = "SELECT id, game_id, body FROM batches WHERE id > ? ORDER BY id"
-        for last, game, body in self._db.execute(query, (self._up_to,)):
+        rows = self._db.execute(query, (self._up_to,))
+        for last, game, body in rows:
             uuids = batches.ids(body)
             if uuids is None:
                 self.damaged += 1
             else:
                 self._newest[game].update(uuids)
             self._up_to = last
+            if most is not None and sum(map(len, self._newest.values())) > most:
+                rows.close()
+                return True
+        return False
 
     def among(self, game: int, uuids: Collection[str]) -> set[str]:
         """Return those of the given ids that are stored."""
