@@ -136,7 +136,7 @@ def test_players_are_found_and_opened(data: Snapshots) -> None:
     """The search, the figures, and a link that names the player whatever the id is."""
     panel = asked(players.ask_players, data, "view=players&search=N")["players"]
     assert [tuple(row) for row in panel.sheet.rows] == [
-        ("ann", "2026-03-02 00:00:00", "2026-03-02 00:00:34", 1, 0.6, 1, 1, "4.99 USD", 1, "jump", "low")
+        ("ann", "2026-03-02 00:00:00", "2026-03-02 00:00:34", 1, 0.6, 0, 1, 1, "4.99 USD", 1, "jump", "low")
     ]
     whole = asked(players.ask_players, data, "view=players")["players"]
     assert [row[0] for row in whole.sheet.rows] == [EVIL, "bob", "ann"]
