@@ -9,26 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mmdb_writer import MMDBWriter
-from netaddr import IPSet
 
 from ga_pygame.collector.countries import MAX_FORWARDED_CHARACTERS, Countries, GeoIpError, forwarded_address
 from ga_pygame.rules import SENT_BY_FIELD, SERVER
 from tests.collectors import EVENTS, KEY, Collector, event, pack, sign
+from tests.geoip import FRENCH, GERMAN, SWEDISH, geoip_file
 from tests.warehouse.golden import MONDAY, Story, ask, projected, store_story
-
-GERMAN, SWEDISH, FRENCH = "203.0.113.7", "2001:db8:1::7", "198.51.100.9"
-
-
-def geoip_file(path: Path) -> Path:
-    """Write a small GeoIP file, with the records of three vendors."""
-    writer = MMDBWriter(6, ipv4_compatible=True, database_type="Test-Country")
-    writer.insert_network(IPSet(["203.0.113.0/24"]), {"country": {"iso_code": "DE", "names": {"en": "Germany"}}})
-    writer.insert_network(IPSet(["2001:db8:1::/48"]), {"country_code": "SE", "country": "Sweden"})
-    writer.insert_network(IPSet(["198.51.100.0/24"]), {"registered_country": {"iso_code": "FR"}})
-    writer.insert_network(IPSet(["192.0.2.0/24"]), {"country": {"iso_code": 7}})
-    writer.to_db_file(str(path))
-    return path
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ PUBLIC = [
     "InvalidEvent",
     "LoggingHandler",
     "Response",
+    "ServerTracker",
     "Severity",
     "Signal",
     "Stats",
