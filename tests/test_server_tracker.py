@@ -32,12 +32,16 @@ class Desk:
     Attributes:
         server: The tracker.
         is_up: Whether the service answers.
+        is_known: Whether the service accepts the keys.
+        inits: How often init was sent.
+        sent: The requests with events: their time, `X-Forwarded-For` and events.
     """
 
     def __init__(self, folder: Path, *, players: int = 100, timeout: float = 300.0, **knobs: Any) -> None:
         self.clock = ManualClock()
-        self.is_up = True
-        self.sent: list[tuple[float, str, list[dict[str, Any]]]] = []  # time, X-Forwarded-For, events
+        self.is_up = self.is_known = True
+        self.inits = 0
+        self.sent: list[tuple[float, str, list[dict[str, Any]]]] = []
         transport = ScriptedTransport([self._answer])
         parts = Parts(clock=lambda: self.clock, runner=FrameRunner, transport=lambda *_: transport, chance=lambda: 0.5)
         self.server = ServerTracker.__new__(ServerTracker)
@@ -50,6 +54,9 @@ class Desk:
             events = json.loads(gzip.decompress(request.body))
             self.sent.append((self.clock.monotonic(), request.headers.get("X-Forwarded-For", ""), events))
             return Reply(200, {}, b"{}")
+        self.inits += 1
+        if not self.is_known:
+            return Reply(401, {}, b"{}")
         return Reply(201, {}, json.dumps({"server_ts": self.clock.wall(self.clock.monotonic())}).encode())
 
     def run(self, seconds: float, step: float = 0.5) -> Desk:
@@ -204,7 +211,7 @@ def test_sessions_end(desk: Desk) -> None:
     ann.leave()
     ann.design("late")
     assert desk.server.stats.dropped == {"not_running": 1}
-    assert len(desk.server) == 1
+    assert desk.server.playing == 1
     cid = desk.server.player("cid")
     for _ in range(10):
         desk.run(40)
@@ -265,6 +272,18 @@ def test_nothing_is_lost_or_sent_twice_while_the_service_is_away(tmp_path: Path)
     assert [address for _, address, _ in again.sent] == [f"203.0.113.{number}" for number in range(4)]
     again.server.close()
     assert len(again.events()) == 48
+
+
+def test_a_service_that_refuses_is_asked_again(desk: Desk) -> None:
+    """Each hour: a server runs for months, and its keys may be mended elsewhere."""
+    desk.is_known = False
+    desk.server.player("ann")
+    desk.run(1800, step=10)
+    assert (desk.inits, desk.sent) == (1, [])
+    desk.is_known = True
+    desk.run(1900, step=10)
+    assert desk.inits == 2
+    assert desk.events("ann")[0]["category"] == "user"
 
 
 def test_a_large_bucket_is_cut(desk: Desk) -> None:

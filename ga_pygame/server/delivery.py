@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +28,9 @@ from ga_pygame.wiring import game_keys
 ROUND_SECONDS = 17.5
 """Seconds between two rounds of requests, unless `upload_interval` says otherwise. Source: REST v2, Request per user,
 which asks for 15 to 20."""
+
+INIT_SECONDS = 3600.0
+"""Seconds after which init is sent again: for the time of the service, and in case it refused the events."""
 
 _CLOSING_SECONDS = 0.02
 
@@ -68,7 +72,9 @@ class ServerDelivery:
             open_disk=_by_session,
         )
         user_id = outbox.transact_at_start(lambda transaction: _own_id(transaction, parts.new_id()))
+        self._clock, self._new_id = clock, parts.new_id
         self._situation = Situation(parts.new_id(), 1, user_id, config.build)
+        self._asks_at = clock.monotonic() + INIT_SECONDS
         who = None if config.who == rules.PLAYER else config.who
         self._writer = ServerWriter(
             seats.queue,
@@ -84,7 +90,7 @@ class ServerDelivery:
             Uploader(
                 Foreign(destination, parts.transport(config.request_timeout, clock), host, diagnostics),
                 outbox,
-                situation=lambda: self._situation,
+                situation=self._situation_now,
                 diagnostics=diagnostics,
                 listener=_NobodyListens(),
                 timing=Timing(interval, parts.chance),
@@ -94,6 +100,13 @@ class ServerDelivery:
         closing = _OutboxClosing(outbox, uploader)
         self.runner = parts.runner([[self._writer], [uploader], [closing]], clock, diagnostics)
 
+    def _situation_now(self) -> Situation:
+        """Return what init says of this server; a new id each hour, so that it is sent again. Uploader's thread."""
+        if self._clock.monotonic() >= self._asks_at:
+            self._asks_at = self._clock.monotonic() + INIT_SECONDS
+            self._situation = replace(self._situation, session_id=self._new_id())
+        return self._situation
+
     @property
     def unstored(self) -> int:
         """Count the records that are not in the outbox."""
@@ -102,7 +115,7 @@ class ServerDelivery:
     def stop(self, timeout: float) -> None:
         """Store the remaining events and send what can be sent within `timeout` seconds."""
         self.runner.stop(timeout)
-        if lost := self._writer.unstored + self._outbox.give_up():
+        if lost := self._writer.lost + self._outbox.give_up():
             self._diagnostics.drop(Drop.OUTBOX_FULL, lost)
             words = f"{lost} events are lost: the disk could not be written in the time that there is at the end"
             self._diagnostics.warn_once("stop", words)

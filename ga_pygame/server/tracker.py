@@ -178,8 +178,9 @@ class ServerTracker:
         """Counts of what happened to the events of this process so far."""
         return self._diagnostics.stats(self._delivery.unstored if self._delivery is not None else 0)
 
-    def __len__(self) -> int:
-        """Return the number of players with a running session."""
+    @property
+    def playing(self) -> int:
+        """The number of players with a running session."""
         return len(self._seats)
 
     @request

@@ -20,6 +20,7 @@ from ga_pygame.delivery.recovery import end_sessions
 from ga_pygame.delivery.slice_writer import Heartbeat, SliceWriter, WriterState
 from ga_pygame.delivery.writer import COMMIT_SECONDS
 from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.events import SessionEnd
 from ga_pygame.kept import KeptKey, from_json
 from ga_pygame.protocol import FORWARDED_FOR
 from ga_pygame.records import Record
@@ -31,7 +32,7 @@ PLAYERS_SLICE = 512
 LOOK_FOR_SILENT_SECONDS = 1.0
 """Time between two looks for silent players."""
 
-_YIELD_AFTER_PLAYERS = 16
+_YIELD_AFTER_PLAYERS = 4
 """Players between two yields of the GIL."""
 
 _TRIMMED = (
@@ -111,6 +112,12 @@ class ServerWriter:
     def unstored(self) -> int:
         """Count the records that are not in the outbox. Any thread."""
         return len(self._queue) + len(self._in_hand)
+
+    @property
+    def lost(self) -> int:
+        """Count the records that a next start does not make anew: it ends the sessions whose end is not stored."""
+        items = [*self._in_hand, *tuple(self._queue)]
+        return sum(not isinstance(item.record.event, SessionEnd) for item in items)
 
     def _taken(self) -> list[Queued]:
         taken = [self._queue.popleft() for _ in range(min(PLAYERS_SLICE, len(self._queue)))]
