@@ -2,8 +2,8 @@
 
 A `ServerTracker` on one core has 10,000 connected players, each of which reports one event a minute, evenly spread; on
 another core, a sink answers each request at once, or the real collector stores the events. Counted are, after all have
-connected and their first events were sent, the CPU time of this process per second, its memory, the time of a call,
-the requests, and the events that wait. `time` of the process has all its threads; 20 µs of each event are the call.
+connected and their first events were sent, the CPU time of this process with all its threads, the memory that it has
+more than before, the time of a call, and the events that were delivered.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.inside import percentiles
 from benchmarks.process import progress
-from benchmarks.report import Report
+from benchmarks.report import Cell, Report
 from benchmarks.scene import MARK
 from benchmarks.servers import running
 from ga_pygame import ServerTracker
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         progress(f"they play for {chosen.seconds:g} s")
         played = play(server, players, chosen.seconds)
         server.close()
-    rows = []
+    rows: list[list[Cell]] = []
     for name, cost in (("connecting", connected), ("playing", played)):
         share = 100 * cost.cpu / cost.seconds
         call = percentiles(cost.calls or [0.0])

@@ -11,9 +11,9 @@ from ga_pygame.areas.progression import ProgressionArea, abandon
 from ga_pygame.areas.reports import Reports
 from ga_pygame.areas.resource import ResourceArea
 from ga_pygame.config import Config
-from ga_pygame.diagnostics import Diagnostics, guard, request, setting
+from ga_pygame.diagnostics import Diagnostics, request, setting
 from ga_pygame.engine.crashes import ErrorReports
-from ga_pygame.events import Fields, FieldValue, Severity
+from ga_pygame.events import Fields, FieldValue
 from ga_pygame.records import no_repeat
 from ga_pygame.server.seats import Seat, Seats
 
@@ -26,9 +26,11 @@ class ServerPlayer:
         resource: Virtual currency, gained and spent.
         business: Reports a purchase; see `Earnings.business`.
         ad: Reports what happened to an advertisement; see `Earnings.ad`.
-        design: Reports a game-specific event; see `Tracker.design`.
-        troubleshooting: Reports trouble to the service's support; see `Tracker.troubleshooting`.
-        wallet: Makes a wallet; see `Tracker.wallet`.
+        design: Reports a game-specific event; see `Reports.design`.
+        error: Reports an error; see `Reports.error`.
+        exception: Reports a caught exception; see `Reports.exception`.
+        troubleshooting: Reports trouble to the service's support; see `Reports.troubleshooting`.
+        wallet: Makes a wallet; see `Reports.wallet`.
 
     Args:
         seat: The player's place.
@@ -51,9 +53,9 @@ class ServerPlayer:
         self.resource = ResourceArea(post, diagnostics, config.currencies, config.item_types)
         earnings = Earnings(post, diagnostics, no_repeat, write_now)
         self.business, self.ad = earnings.business, earnings.ad
-        reports = Reports(post, diagnostics, self.resource)
+        reports = Reports(post, no_repeat, diagnostics, self.resource, ErrorReports(post, diagnostics))
         self.design, self.troubleshooting, self.wallet = reports.design, reports.troubleshooting, reports.wallet
-        self._errors = ErrorReports(post, diagnostics)
+        self.error, self.exception = reports.error, reports.exception
         self._dimensions = Dimensions(ChosenDimensions(config.dimension_values), self._set_dimensions, diagnostics)
         self._fields = GlobalFields(self._set_fields, diagnostics)
         self._set_fields(None)
@@ -61,18 +63,6 @@ class ServerPlayer:
 
     def __repr__(self) -> str:
         return f"<ServerPlayer {'plays' if self._seat.session else 'does not play'}>"
-
-    @guard
-    def error(self, severity: Severity | str, message: str, *, fields: Fields | None = None) -> None:
-        """Report an error, as `Tracker.error`; a few different ones of each player are sent."""
-        self._errors.error(severity, message, fields)
-
-    @guard
-    def exception(
-        self, error: BaseException, *, severity: Severity | str = Severity.ERROR, fields: Fields | None = None
-    ) -> None:
-        """Report a caught exception with its traceback, as `Tracker.exception`."""
-        self._errors.exception(error, severity, fields)
 
     @request
     def alive(self) -> None:
