@@ -104,7 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             0, {min(os.sched_getaffinity(0))}
         )  # the other side has started: it may use the other cores
         empty = resident()
-        server = ServerTracker(collector=other.url, data_dir=folder, game="benchmark", max_players=chosen.players)
+        server = ServerTracker(
+            collector=other.url, data_dir=folder, game="benchmark", max_players=chosen.players, shutdown_timeout=5
+        )
         progress(f"{chosen.players} players connect")
         players, connected = connect(server, chosen.players if chosen.to != "down" else 0)
         if chosen.to == "down":

@@ -115,6 +115,7 @@ def test_each_player_has_requests_of_their_own(desk: Desk) -> None:
     cid = desk.server.player("cid")
     for player in (ann, bob, cid):
         play(player)
+    assert desk.server.player("ann") is ann  # what it does not give stays
     desk.run(60)
     assert [{event["user_id"] for event in events} for _, _, events in desk.sent[:3]] == [{"ann"}, {"bob"}, {"cid"}]
     assert [address for _, address, _ in desk.sent] == ["203.0.113.7", "2001:db8::7", ""] * 2

@@ -43,7 +43,7 @@ class Countries:
         self._tell = tell
         self._reader: maxminddb.Reader | None = None
         if path is not None:
-            self._reader = _opened(path)
+            self._reader = _geoip_reader(path)
 
     def of(self, forwarded: str | None, peer: str) -> str:
         """Return the country of a request's sender as two letters (ISO 3166-1); "" if it is not known.
@@ -71,7 +71,7 @@ class Countries:
             self._reader.close()
 
 
-def _opened(path: Path) -> maxminddb.Reader:
+def _geoip_reader(path: Path) -> maxminddb.Reader:
     import maxminddb  # noqa: PLC0415 - only with --geoip
 
     try:

@@ -105,6 +105,8 @@ class ServerTracker:
     ) -> ServerPlayer:
         """Return a player, whose session begins now if none is running; the same object for the same id.
 
+        What a later call does not give stays as it is.
+
         Args:
             user_id: The player's id, 1 to 64 characters.
             ip: The player's address, by which the service finds the country. It is kept in the data folder until the
@@ -117,15 +119,15 @@ class ServerTracker:
         user_id = user_id_rule("user_id", user_id)
         address = self._address(ip)
         extra = self._annotations(annotations)
-        version = self.config.build if build is None else build_rule("build", build)
+        version = None if build is None else build_rule("build", build)
         with self._seats.lock:
             known = self._players.get(user_id)
-            if known is not None and known._seat.is_open:
-                known._change(build=version, extra=extra)
-            else:
-                known = self._made(Seat(Context(user_id, build=version, extra=extra)))
+            if known is None or not known._seat.is_open:
+                known = self._made(Seat(Context(user_id, build=self.config.build)))
                 self._players[user_id] = known
-            known._seat.address = address
+            before = known._seat.context
+            known._change(build=version or before.build, extra={**(before.extra or {}), **extra})
+            known._seat.address = address or known._seat.address
             self._seats.sit(known._seat)
             return known
 
