@@ -44,7 +44,8 @@ _BEFORE_WORDS = ", before"
 _Pick = Callable[[OverviewRow], float | None]
 
 
-async def _ask_overview(data: Snapshots, address: PageAddress) -> Panels:
+async def ask_overview(data: Snapshots, address: PageAddress) -> Panels:
+    """Read the figures, what stands out, and the countries."""
     filters, today = data.filters(address), data.today()
     bucket = "hour" if is_by_hour(filters, today) else "day"
     rows = await data.metric("overview", address, bucket=bucket)
@@ -255,6 +256,6 @@ OVERVIEW_VIEW = panel_view(
     "Who plays, for how long, who comes back, and what crashes, by day or, for one or two days, by hour. Days are"
     " those of"
     " the collector's time zone, UTC if none was chosen.",
-    _ask_overview,
+    ask_overview,
     filters=METRIC_FILTERS,
 )
