@@ -92,7 +92,7 @@ ALLOWED: dict[str, set[str]] = {
     "delivery/outbox": VOCABULARY | {"recording"},
     "destinations": VOCABULARY,
     "server": VOCABULARY
-    | {"areas", "delivery", "delivery/outbox", "destinations", "engine", "forms", "parts", "recording", "wiring"},
+    | {"areas", "delivery", "delivery/outbox", "destinations", "engine", "forms", "parts", "recording", "stored"},
     "testing": VOCABULARY | {"delivery", "delivery/outbox", "parts", "tracker"},
     "clients": VOCABULARY | {"parts", "clients/pogr", "clients/trophy"},
     "clients/pogr": VOCABULARY | {"parts", "clients"},

@@ -23,7 +23,7 @@ from ga_pygame.parts import Parts
 from ga_pygame.protocol import Host, Situation, StoredRecord
 from ga_pygame.server.seats import Seats
 from ga_pygame.server.writer import ServerWriter
-from ga_pygame.wiring import game_keys
+from ga_pygame.stored import game_keys
 
 ROUND_SECONDS = 17.5
 """Seconds between two rounds of requests, unless `upload_interval` says otherwise. Source: REST v2, Request per user,
