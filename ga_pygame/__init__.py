@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from ga_pygame.areas.consent_screen import ConsentWords
     from ga_pygame.config import Config
     from ga_pygame.log_handler import LoggingHandler
+    from ga_pygame.server.tracker import ServerTracker
     from ga_pygame.tuning import tunable
 else:
     _LATER = {
         "Config": "ga_pygame.config",
         "ConsentWords": "ga_pygame.areas.consent_screen",
         "LoggingHandler": "ga_pygame.log_handler",
+        "ServerTracker": "ga_pygame.server.tracker",
         "tunable": "ga_pygame.tuning",
     }
 
@@ -48,6 +50,7 @@ __all__ = [
     "InvalidEvent",
     "LoggingHandler",
     "Response",
+    "ServerTracker",
     "Severity",
     "Signal",
     "Stats",

@@ -14,7 +14,19 @@ from ga_pygame.options import FILTER_OPTIONS, TOOLS, command_parser
 if TYPE_CHECKING:
     from ga_pygame.tools import sources
 
-_EXTRA = {"duckdb", "jinja2", "msgspec", "nicegui", "rich", "starlette", "tomli", "tomlkit", "uvicorn", "watchfiles"}
+_EXTRA = {
+    "duckdb",
+    "jinja2",
+    "maxminddb",
+    "msgspec",
+    "nicegui",
+    "rich",
+    "starlette",
+    "tomli",
+    "tomlkit",
+    "uvicorn",
+    "watchfiles",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +70,7 @@ def _fail(message: str) -> int:
 
 
 def _collect(options: argparse.Namespace) -> int:
-    from ga_pygame.collector import guard, server  # noqa: PLC0415 - an extra
+    from ga_pygame.collector import countries, guard, server  # noqa: PLC0415 - an extra
     from ga_pygame.collector.emulators.pogr import routes as pogr  # noqa: PLC0415 - an extra
     from ga_pygame.collector.emulators.trophy import rules as trophy_rules  # noqa: PLC0415 - an extra
     from ga_pygame.collector.gameanalytics import configs, games  # noqa: PLC0415 - an extra
@@ -93,13 +105,20 @@ def _collect(options: argparse.Namespace) -> int:
                 configs=options.configs,
                 timezone=options.timezone,
                 retention=options.retention,
+                geoip=options.geoip,
                 page=not options.no_page,
                 pogr=pogr.PogrOptions(clients, options.lenient, options.pogr_unknown_session),
                 trophy_rules=trophy_rules.load_rules(options.trophy_rules),
                 lenient=options.lenient,
             )
         )
-    except (server.CannotStart, schema.StoreError, configs.ConfigsError, trophy_rules.RulesError) as error:
+    except (
+        server.CannotStart,
+        schema.StoreError,
+        configs.ConfigsError,
+        countries.GeoIpError,
+        trophy_rules.RulesError,
+    ) as error:
         return _fail(str(error))
 
 

@@ -157,6 +157,14 @@ def _add_collect(commands: _Commands) -> argparse.ArgumentParser:
         help="print the default rules, as a start for your own file, and exit",
     )
     collect.add_argument(
+        "--geoip",
+        metavar="FILE",
+        type=Path,
+        help="keep the country of each event, looked up by the sender's address in this file in MaxMind's format"
+        " (.mmdb); the address itself is never stored. Of a request with a signature that was checked, the address is"
+        " the first one in X-Forwarded-For",
+    )
+    collect.add_argument(
         "--lenient",
         action="store_true",
         help="for clients that deviate from the documents: check GameAnalytics' events only by the published schemas"
@@ -223,6 +231,7 @@ FILTER_OPTIONS = {
     "custom_01": ("VALUE", "events with this first dimension"),
     "custom_02": ("VALUE", "events with this second dimension"),
     "custom_03": ("VALUE", "events with this third dimension"),
+    "country_code": ("CODE", "events from this country, e.g. DE"),
     "ab_variant_id": ("VARIANT", "events of this variant of the A/B test"),
     "user_id": ("ID", "events of this player"),
     "who": ("WHO", "player, developer, bot, or some joined by commas (default: players, once there are any)"),

@@ -6,6 +6,7 @@ service's protocol and does no I/O. To send events to another service, write a `
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,6 +20,11 @@ from ga_pygame.diagnostics import Drop
 T = TypeVar("T")
 
 
+FORWARDED_FOR = "forwarded_for"
+"""The name of the player's address in `StoredRecord.extra`, where it comes first."""
+_BEGINS_FORWARDED = f'{{"{FORWARDED_FOR}"'
+
+
 class StoredRecord(NamedTuple):
     """A record in the form that a destination gets.
 
@@ -30,7 +36,7 @@ class StoredRecord(NamedTuple):
         clock_offset: Server time minus local time in seconds; `None` if it was not known then.
         payload: The event's JSON under GameAnalytics' names, without `client_ts` and the opening brace.
         extra: A JSON object of facts that GameAnalytics has no field for: `reason` of a session's end,
-            `duration_s` of an attempt.
+            `duration_s` of an attempt, `FORWARDED_FOR`.
     """
 
     id: int
@@ -40,6 +46,13 @@ class StoredRecord(NamedTuple):
     clock_offset: float | None
     payload: bytes
     extra: str | None = None
+
+    @property
+    def forwarded(self) -> str | None:
+        """The address of the player on whose behalf a server sends it, "" if unknown; `None` if the game sends it."""
+        if self.extra is None or not self.extra.startswith(_BEGINS_FORWARDED):
+            return None
+        return str(json.loads(self.extra)[FORWARDED_FOR])
 
     def json(self, offset: float | None) -> bytes:
         """Return the whole JSON object. Its `client_ts` is corrected by the record's own offset, else by `offset`."""

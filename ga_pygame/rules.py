@@ -92,6 +92,8 @@ NOT_NEEDED, ASK = "not_needed", "ask"
 WHO_FIELD = "ga_who"
 """The custom field that says who plays: `developer` or `bot`; a player's events have none. Source: ours."""
 WHO_PLAYS = PLAYER, DEVELOPER, BOT = ("player", "developer", "bot")
+SENT_BY_FIELD, SERVER = "ga_sent_by", "server"
+"""The custom field of events that a game's server sends on behalf of players, and its value."""
 SECONDS_FIELD = "seconds"
 """The custom field of Fail and Complete with the attempt's seconds of focus, one decimal. Source: ours."""
 CRASH_FIELD = "ga_crash"

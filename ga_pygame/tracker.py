@@ -13,9 +13,10 @@ from ga_pygame.areas.consent import Consent, ConsentState
 from ga_pygame.areas.earnings import Earnings
 from ga_pygame.areas.player import Dimensions, DimensionTuple, GlobalFields
 from ga_pygame.areas.privacy import Ids, Privacy
-from ga_pygame.areas.resource import ResourceArea, Wallet
-from ga_pygame.diagnostics import DEBUG, Drop, Stats, guard, guarded, request, say, setting
-from ga_pygame.events import Design, Fields, FieldValue, Severity, Troubleshooting
+from ga_pygame.areas.reports import Reports
+from ga_pygame.areas.resource import ResourceArea
+from ga_pygame.diagnostics import DEBUG, Drop, Stats, guarded, request, say, setting
+from ga_pygame.events import FieldValue
 from ga_pygame.flushing import Flushing, FlushResult
 from ga_pygame.nodes import Node, Nodes
 from ga_pygame.not_running import NotRunning
@@ -57,6 +58,11 @@ class Tracker:
         resource: Virtual currency, gained and spent.
         business: Reports a purchase; see `Earnings.business`.
         ad: Reports what happened to an advertisement; see `Earnings.ad`.
+        design: Reports a game-specific event; see `Reports.design`.
+        error: Reports an error; see `Reports.error`.
+        exception: Reports a caught exception; see `Reports.exception`.
+        troubleshooting: Reports trouble to the service's support; see `Reports.troubleshooting`.
+        wallet: Makes a wallet; see `Reports.wallet`.
         remote_configs: Values that the service sets.
         consent: The player's consent to being recorded.
         privacy: A copy of the player's data, and its deletion.
@@ -91,12 +97,14 @@ class Tracker:
         self._said = said = said_to(core)
         self._running: Running | NotRunning = NotRunning(core, said)
         self._monotonic, self._mailbox, self._recorder = core.clock.monotonic, core.mailbox, core.recorder
-        self._post = post = core.recorder.post
-        self._repeat = repeat = core.recorder.inbox.repeat
+        post, repeat = core.recorder.post, core.recorder.inbox.repeat
         self.progression = said.progression
         self.resource = ResourceArea(post, diagnostics, self.config.currencies, self.config.item_types, repeat)
         earnings = Earnings(post, diagnostics, repeat, core.recorder.write_now)
         self.business, self.ad = earnings.business, earnings.ad
+        reports = Reports(post, repeat, diagnostics, self.resource, said.errors)
+        self.design, self.troubleshooting, self.wallet = reports.design, reports.troubleshooting, reports.wallet
+        self.error, self.exception = reports.error, reports.exception
         self._dimensions = Dimensions(said.dimensions, self._set_dimension, diagnostics)
         self._fields = GlobalFields(lambda fields: core.recorder.change(fields=fields), diagnostics)
         self.remote_configs = RemoteConfigs(said.configs, diagnostics)
@@ -226,53 +234,6 @@ class Tracker:
         """Have `tick()` and `close()` also call those of a node, such as a `POGRClient`."""
         self._nodes.attach(node)
         self._has_nodes = True
-
-    # --- events -----------------------------------------------------------------------------------------
-
-    @guard
-    def design(self, event_id: str, value: float | None = None, *, fields: Fields | None = None) -> None:
-        """Report a game-specific event: `"kill:slime"`, one to five parts, from the general to the specific.
-
-        Args:
-            event_id: Keep it to some thousand different ids: put no values into it that never repeat.
-            value: A number, of which services show sums and averages.
-            fields: Custom fields of this event.
-        """
-        # The id is itself the key of a repeat; an object of another type could equal the key of another kind.
-        if type(event_id) is not str or not self._repeat(event_id, value, Design.least, fields):
-            self._post(self._diagnostics.made(Design, event_id, value=value), fields)
-
-    @guard
-    def troubleshooting(self, *, fields: Fields | None = None) -> None:
-        """Report trouble to the service's support; GameAnalytics documents the category without fields of its own.
-
-        Args:
-            fields: Custom fields, which say what the support asked for.
-        """
-        self._post(Troubleshooting(), fields)
-
-    @guard
-    def error(self, severity: Severity | str, message: str, *, fields: Fields | None = None) -> None:
-        """Report an error. A launch sends a few different errors; further ones and repeats are only counted.
-
-        Args:
-            severity: `Severity.WARNING` or `"warning"`, …
-            message: Cut if it is long: see `docs/limits.md`. It must not identify the player.
-            fields: Custom fields of this event.
-        """
-        self._said.errors.error(severity, message, fields)
-
-    @guard
-    def exception(
-        self, error: BaseException, *, severity: Severity | str = Severity.ERROR, fields: Fields | None = None
-    ) -> None:
-        """Report a caught exception with its traceback; one per class and place is sent each launch."""
-        self._said.errors.exception(error, severity, fields)
-
-    @guarded("wallet without a currency", lambda tracker, *_args, **_named: tracker.wallet(""))
-    def wallet(self, currency: str) -> Wallet:
-        """Make a wallet: it sums up the flows of one currency, which are sent once per attempt or 10 s."""
-        return Wallet(self.resource, currency, self._post, self._diagnostics, self._repeat)
 
     # --- facts ------------------------------------------------------------------------------------------
 

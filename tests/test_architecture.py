@@ -91,6 +91,8 @@ ALLOWED: dict[str, set[str]] = {
     "delivery": VOCABULARY | {"recording", "delivery/outbox"},
     "delivery/outbox": VOCABULARY | {"recording"},
     "destinations": VOCABULARY,
+    "server": VOCABULARY
+    | {"areas", "delivery", "delivery/outbox", "destinations", "engine", "forms", "parts", "recording", "stored"},
     "testing": VOCABULARY | {"delivery", "delivery/outbox", "parts", "tracker"},
     "clients": VOCABULARY | {"parts", "clients/pogr", "clients/trophy"},
     "clients/pogr": VOCABULARY | {"parts", "clients"},

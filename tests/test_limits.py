@@ -42,6 +42,7 @@ EXEMPT = {
     "delivery.undecided._KEPT": "a pattern",
     "delivery.uploader._POLL_SECONDS": "how often a worker looks, no bound of what comes from outside",
     "events.BUCKET_SECONDS": "the width of a bucket of frame times",
+    "server.delivery._CLOSING_SECONDS": "how often a worker looks, no bound of what comes from outside",
     "recording.recorder._AT_ONCE": "kinds of events",
     "records.AS_KEPT": "a value of a dimension",
     "rules._ID_CHARACTERS": "a pattern",

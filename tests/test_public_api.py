@@ -21,6 +21,7 @@ from ga_pygame.areas.earnings import Earnings
 from ga_pygame.areas.player import Dimensions, GlobalFields
 from ga_pygame.areas.privacy import Privacy
 from ga_pygame.areas.progression import Attempt, ProgressionArea
+from ga_pygame.areas.reports import Reports
 from ga_pygame.areas.resource import ResourceArea, Wallet
 from ga_pygame.clients import POGRClient, TrophyClient
 from ga_pygame.destinations import Destination, GameAnalytics
@@ -37,6 +38,7 @@ PUBLIC = [
     "InvalidEvent",
     "LoggingHandler",
     "Response",
+    "ServerTracker",
     "Severity",
     "Signal",
     "Stats",
@@ -192,12 +194,12 @@ def test_signals_are_named_in_the_past_tense(tmp_path: Path) -> None:
 def test_events_return_none_and_requests_a_response() -> None:
     """Fire and forget, or something to wait for."""
     for method in (
-        Tracker.design,
-        Tracker.troubleshooting,
+        Reports.design,
+        Reports.troubleshooting,
         Earnings.business,
         Earnings.ad,
-        Tracker.error,
-        Tracker.exception,
+        Reports.error,
+        Reports.exception,
     ):
         assert typing.get_type_hints(method, localns=vars(ga_pygame.events)).get("return") is type(None)
     assert inspect.signature(Tracker.flush).return_annotation.startswith("Response")

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 from ga_pygame.collector import app as application
 from ga_pygame.collector import bodies, connections
 from ga_pygame.collector.connections import Connections
+from ga_pygame.collector.countries import Countries
 from ga_pygame.collector.emulators.faults import Faults
 from ga_pygame.collector.emulators.pogr.routes import PogrOptions, PogrRoutes
 from ga_pygame.collector.emulators.switchboard import Switchboard
@@ -74,6 +75,7 @@ class Options:
     lenient: bool = False
     timezone: str = UTC
     retention: int | None = None
+    geoip: Path | None = None
 
     @property
     def is_temporary(self) -> bool:
@@ -95,6 +97,7 @@ def run(options: Options) -> int:
         CannotStart: The address cannot be used.
         StoreError: The file cannot be used.
         ConfigsError: The settings file cannot be used.
+        GeoIpError: The GeoIP file cannot be used.
     """
     os.umask(os.umask(0o077) | 0o077)  # DuckDB makes its log by the umask; all files hold players' data
     tell = Teller()
@@ -104,6 +107,7 @@ def run(options: Options) -> int:
     with (
         contextlib.closing(listener),
         _logs(tell),
+        contextlib.closing(Countries(options.geoip, tell)) as located,
         _store(options, tell, troubles) as store,
         contextlib.closing(Queries(store.path, store.generation)) as queries,
         contextlib.closing(Asker(store)) as asker,
@@ -128,7 +132,9 @@ def run(options: Options) -> int:
         )
         games = Games(options.games, takes_all=near and not options.games, tell=tell, troubles=troubles)
         bounds = Bounds(lanes, held, open_ones.drop)
-        signed = GameAnalyticsRoutes(games, store, settings, bounds, lenient=options.lenient, tell=tell).routes()
+        signed = GameAnalyticsRoutes(
+            games, store, settings, bounds, located, lenient=options.lenient, tell=tell
+        ).routes()
         unsigned = [*pogr.routes(), *trophy.routes()]
         switchboard = Switchboard(store, asker, options.trophy_rules, faults, trophy)
         upkeep = Upkeep(store, warehouse, open_ones.drop)

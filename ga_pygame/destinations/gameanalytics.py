@@ -207,7 +207,8 @@ class GameAnalytics(Destination):
 
     def encode(self, records: Sequence[StoredRecord]) -> Request:
         offset = self._host.clock.server_offset if self._host else None
-        return self._request(f"/v2/{self._game_key}/events", _list_in_pieces(records, offset))
+        address = next((record.forwarded for record in records[:1]), None)
+        return self._request(f"/v2/{self._game_key}/events", _list_in_pieces(records, offset), address)
 
     def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> Sequence[Verdict]:
         answer, status = _parsed_reply(reply), reply.status or reply.unread or 0
@@ -247,7 +248,7 @@ class GameAnalytics(Destination):
         self._ready_for = ""  # send init again: a portal does not answer it as GameAnalytics does
         return Verdict(Outcome.UNDECIDED)
 
-    def _request(self, path: str, pieces: Iterable[bytes]) -> Request:
+    def _request(self, path: str, pieces: Iterable[bytes], forwarded: str | None = None) -> Request:
         compressor = zlib.compressobj(4, zlib.DEFLATED, 31)
         zipped = b"".join(map(compressor.compress, pieces))
         zipped += (
@@ -260,6 +261,8 @@ class GameAnalytics(Destination):
             "Content-Encoding": "gzip",
             "User-Agent": "ga_pygame",
         }
+        if forwarded:  # a server sends for this player. Source: REST v2, Server Implementation
+            headers["X-Forwarded-For"] = forwarded
         return Request(self._endpoint + path, zipped, headers)
 
     def _now(self) -> float:

@@ -10,19 +10,17 @@ into the inbox, whichever thread reports it and when.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ga_pygame import forks, rules
-from ga_pygame.checks import InvalidEvent
+from ga_pygame import forks
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.events import Business, Error, Fields, FieldValue, SessionEnd, User
+from ga_pygame.events import Business, Error, Fields, SessionEnd, User
 from ga_pygame.kinds import Event
 from ga_pygame.recording.child_directed import allowed_parts, numbers_only
 from ga_pygame.recording.inbox import Inbox
+from ga_pygame.recording.sound_fields import sound_fields
 from ga_pygame.records import AS_KEPT, Context, Record, Repeated, SessionRef
-from ga_pygame.traces import pass_on, type_name
 
 if TYPE_CHECKING:
     from ga_pygame.recording.journal import Journal
@@ -37,7 +35,6 @@ MAX_HELD = 50_000
 """Events held until `start()` or until consent; about 15 MB. Later ones are counted as `inbox_full`."""
 MAX_HELD_BYTES = 16 * 2**20
 """Bytes of their custom fields and error messages."""
-_MAX_LOOKED_AT = 1000  # custom fields that are checked one by one if some are invalid
 
 
 def _nothing() -> None:
@@ -81,50 +78,13 @@ class Recorder:
         """Record an event, as of now; leave out invalid custom fields, count and report them."""
         if fields is not None:
             # Copied before it is checked: another thread may change the game's dict until the event is recorded.
-            fields = self._sound(fields.copy() if type(fields) is dict else fields)
+            copied = fields.copy() if type(fields) is dict else fields
+            fields = sound_fields(copied, self._context.fields, self._diagnostics)
             if self.is_for_children:
                 fields = numbers_only(fields, self._diagnostics)
         self._put(event, None, self._monotonic(), fields)
         if self.look is not None:
             self.look(event)
-
-    def _sound(self, fields: Fields) -> Fields | None:
-        """Return the valid custom fields; the limits count those that all events carry, too."""
-        shared = self._context.fields
-        try:
-            checked = rules.custom_fields("custom_fields", fields)
-            if shared:
-                rules.custom_fields("custom_fields with tracker.fields", {**shared, **checked})
-            return checked
-        except InvalidEvent as error:
-            self._diagnostics.left_out(error)
-            return self._sorted_out(fields)
-        except Exception as error:  # noqa: BLE001 - not our code
-            pass_on(error)
-            self._diagnostics.left_out(_unreadable(fields, error))
-            return None
-
-    def _sorted_out(self, fields: Fields) -> Fields | None:
-        """Return the valid ones of custom fields of which some are invalid."""
-        sound: dict[str, FieldValue] = {}
-        shared = self._context.fields or {}
-        room = rules.MAX_CUSTOM_FIELDS - len(shared)
-        try:
-            if not isinstance(fields, Mapping):
-                return None
-            for key, value in islice(fields.items(), _MAX_LOOKED_AT):
-                try:
-                    name, exact = rules.custom_field(key, value)
-                except InvalidEvent:
-                    continue
-                is_new = name not in sound and name not in shared
-                if room > 0 or not is_new:
-                    sound[name] = exact
-                    room -= is_new
-        except Exception as error:  # noqa: BLE001 - not our code
-            pass_on(error)
-            self._diagnostics.left_out(_unreadable(fields, error))
-        return sound or None
 
     def post_session(self, event: Event, session: SessionRef, at: float) -> None:
         """Record a session's start or end, with a time that may be in the past."""
@@ -297,12 +257,6 @@ class Recorder:
         """Empty the inbox and return its records; only while there is no writer."""
         items = iter(lambda: self.inbox.take(1000), [])
         return [item.record() if isinstance(item, Repeated) else item for some in items for item in some]
-
-
-def _unreadable(fields: object, error: Exception) -> InvalidEvent:
-    """Describe custom fields whose own methods raise."""
-    words = f"must be a mapping that can be read; it raised {type_name(error)}"
-    return InvalidEvent("custom_fields", fields, words, "ours", "wrong_type", private=True)
 
 
 def _size(record: Record) -> int:

@@ -120,7 +120,7 @@ def test_a_player_is_found_and_opened(collector: Collector, browser: Any) -> Non
     control(browser, "find a player").send_keys("AN", ENTER)
     until(browser, lambda: len(rows(browser, "panel-players")) == 1)
     assert shown(browser, "players") == [
-        ["ann", "2026-03-02 00:00:00", "2026-03-02 00:01:30", "1", "1.50", "0", "1", "4.99 USD", "1", "", ""]
+        ["ann", "2026-03-02 00:00:00", "2026-03-02 00:01:30", "1", "1.50", "0", "0", "1", "4.99 USD", "1", "", ""]
     ]
     answer = collector.ask("GET", "/csv/players/players?search=an")
     assert next(iter(list(csv.reader(io.StringIO(answer.body.decode())))[1:]))[:5] == [

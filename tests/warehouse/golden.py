@@ -147,7 +147,16 @@ def passes(event: Event, filters: Filters, *, dated: bool = True) -> bool:
     day = day_of(event["client_ts"])
     if dated and not ((filters.since or day) <= day <= (filters.until or day)):
         return False
-    for name in ("build", "platform", "custom_01", "custom_02", "custom_03", "ab_variant_id", "user_id"):
+    for name in (
+        "build",
+        "platform",
+        "custom_01",
+        "custom_02",
+        "custom_03",
+        "ab_variant_id",
+        "country_code",
+        "user_id",
+    ):
         if getattr(filters, name) not in (None, event.get(name, "")):
             return False
     return not filters.who or event.get("custom_fields", {}).get("ga_who", "player") in filters.who
@@ -164,6 +173,7 @@ FILTERS = {
     "variant": Filters(ab_variant_id="b"),
     "players": Filters(who=("player",)),
     "others": Filters(who=("developer", "bot")),
+    "country": Filters(country_code="SE"),
     "player": Filters(user_id="p7"),
     "game": Filters(game=KEY),
     "several": Filters(since=day_of(MONDAY + DAY), build="1.0", platform="linux", who=("player",)),
@@ -194,6 +204,8 @@ def golden_story(players: int = 60, days: int = 12) -> Story:
             "ab_variant_id": rng.choice(["a", "b"]),
         }
         annotations["os_version"] = f"{annotations['platform']} 6.8"
+        if number % 3:
+            annotations["country_code"] = "DE" if number % 3 == 1 else "SE"
         if number < 4:
             annotations["custom_fields"] = {"ga_who": "bot" if number == 0 else "developer"}
         for played, day in enumerate([first, *[d for d in range(first + 1, days) if rng.random() < 0.3]]):

@@ -57,7 +57,7 @@ FILTER_SETS = {
     "none": Filters(),
     "several": replace(FILTERS["several"], until=FILTERS["range"].until),
     "dimensions": Filters(custom_01="ninja", custom_02="hard", custom_03="left", ab_variant_id="b"),
-    "player": Filters(user_id="p7", game=KEY),
+    "player": Filters(user_id="p7", game=KEY, country_code="DE"),
     "nothing": FILTERS["nothing"],
 }
 """All filters, several at once: an engine that understands each condition understands them joined by AND."""

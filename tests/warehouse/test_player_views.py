@@ -13,7 +13,7 @@ from ga_pygame.collector.page.address import PageAddress, parse_address
 from ga_pygame.collector.page.panel_view import AskPanels
 from ga_pygame.collector.page.panels import Column, Panel, Sheet, lines_shown, rows_of_sheet
 from ga_pygame.collector.page.snapshots import Snapshots
-from ga_pygame.collector.page.views import errors, health, players
+from ga_pygame.collector.page.views import errors, health, overview, players
 from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.troubles import Troubles
 from ga_pygame.collector.warehouse.database import Database
@@ -30,7 +30,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshots]:
     """What a page shows of a story: ann crashed after a purchase, bob met a warning, the last one has an odd name."""
     path = tmp_path_factory.mktemp("views") / "events.sqlite3"
     story = Story()
-    ann = story.session("ann", MONDAY, build="1.0", device="Deck", ab_id="jump", ab_variant_id="low")
+    annotations = {"device": "Deck", "ab_id": "jump", "ab_variant_id": "low", "country_code": "DE"}
+    ann = story.session("ann", MONDAY, build="1.0", **annotations)
     ann.level(1, "Start", "forest:1")
     ann.add(30, "health", fps=50, frame_ms_p99=60, mem_mb=100).business(31, "pack:gold", 499)
     ann.level(32, "Complete", "forest:1", custom_fields={"hitches": 3})
@@ -136,7 +137,7 @@ def test_players_are_found_and_opened(data: Snapshots) -> None:
     """The search, the figures, and a link that names the player whatever the id is."""
     panel = asked(players.ask_players, data, "view=players&search=N")["players"]
     assert [tuple(row) for row in panel.sheet.rows] == [
-        ("ann", "2026-03-02 00:00:00", "2026-03-02 00:00:34", 1, 0.6, 1, 1, "4.99 USD", 1, "jump", "low")
+        ("ann", "2026-03-02 00:00:00", "2026-03-02 00:00:34", 1, 0.6, 0, 1, 1, "4.99 USD", 1, "jump", "low")
     ]
     whole = asked(players.ask_players, data, "view=players")["players"]
     assert [row[0] for row in whole.sheet.rows] == [EVIL, "bob", "ann"]
@@ -145,6 +146,17 @@ def test_players_are_found_and_opened(data: Snapshots) -> None:
     assert list(opened) == ["timeline", "players"]
     assert [row[2] for row in opened["timeline"].sheet.rows] == ["session ends", "session starts"]
     assert opened["timeline"].title == "Timeline of =<b>\\u202e&user_id=x"
+
+
+def test_players_by_country(data: Snapshots) -> None:
+    """A country filters by its link; players without one are named in the sentence."""
+    panel = asked(overview.ask_overview, data, "view=overview&build=1.0")["countries"]
+    assert [tuple(row) for row in panel.sheet.rows] == [("DE", 1, 1)]
+    assert query_of(panel.links[0]).filters == {"build": "1.0", "country_code": "DE"}
+    others = asked(overview.ask_overview, data, "view=overview&build=1.1")["countries"]
+    assert not others.sheet.rows
+    assert "2 players have events without a country" in others.counted
+    assert "--geoip" in others.empty
 
 
 def test_a_timeline_has_pages(data: Snapshots) -> None:

@@ -120,8 +120,8 @@ class Games:
         self._troubles = troubles
         self._untold: set[str] = set()
 
-    def admit(self, key: str, body: bytes, authorization: bytes, *, foreign: bool) -> None:
-        """Check a request.
+    def admit(self, key: str, body: bytes, authorization: bytes, *, foreign: bool) -> bool:
+        """Check a request; return whether its signature was checked, so that its sender knows the secret key.
 
         Args:
             key: The game key in its address.
@@ -133,7 +133,7 @@ class Games:
             NotLetIn: The request is turned down.
         """
         try:
-            self._check(key, body, authorization, foreign=foreign)
+            is_checked = self._check(key, body, authorization, foreign=foreign)
         except NotLetIn as refused:
             well_formed = rules.game_key.compile().fullmatch(key) is not None
             who = f"the game {key}" if well_formed else "a game"
@@ -147,8 +147,9 @@ class Games:
                 self._troubles.tell("game without a key", f"A game was turned down: {refused}.")
             raise
         self._troubles.clear(f"game {key}")
+        return is_checked
 
-    def _check(self, key: str, body: bytes, authorization: bytes, *, foreign: bool) -> None:
+    def _check(self, key: str, body: bytes, authorization: bytes, *, foreign: bool) -> bool:
         _check_form(key)
         if not authorization.strip():
             raise NotLetIn(401, "the Authorization header is missing: the base64 of the body's HMAC-SHA256")
@@ -160,7 +161,7 @@ class Games:
                     "its signature does not fit: compare the secret key in the game with the one given to the"
                     " collector; signed is the body as it is sent, after gzip",
                 )
-            return
+            return True
         if not self._takes_all and key == SANDBOX_GAME.key:
             raise NotLetIn(
                 401,
@@ -193,6 +194,7 @@ class Games:
                 f"python -m ga_pygame collect --game {key}:SECRET_KEY",
                 calm=True,
             )
+        return False
 
 
 def _check_form(key: str) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,13 +28,14 @@ from starlette.routing import Route
 from ga_pygame import clock
 from ga_pygame.annotations import FIELDS
 from ga_pygame.checks import InvalidEvent
-from ga_pygame.collector import bodies
+from ga_pygame.collector import bodies, countries
 from ga_pygame.collector.gameanalytics import validation
 from ga_pygame.collector.gameanalytics.configs import SettingsFile
 from ga_pygame.collector.gameanalytics.games import Games, NotLetIn
 from ga_pygame.collector.guard import is_foreign
 from ga_pygame.collector.lanes import Heavy, Lanes
 from ga_pygame.collector.responses import json_response, preflight, with_retry_after
+from ga_pygame.collector.storage import batches
 from ga_pygame.collector.storage.store import RejectedEvent, Store, StoreFull, Submission
 from ga_pygame.collector.teller import Tell
 
@@ -69,6 +71,20 @@ class Bounds(NamedTuple):
     drop: Callable[[tuple[str, int]], None]
 
 
+class _Admitted(NamedTuple):
+    """A request that was let in.
+
+    Attributes:
+        game_key: The game.
+        body: As it was sent.
+        is_checked: Whether the sender proved that it knows the game's secret key.
+    """
+
+    game_key: str
+    body: bytes
+    is_checked: bool
+
+
 class GameAnalyticsRoutes:
     """The routes of the GameAnalytics API.
 
@@ -77,6 +93,7 @@ class GameAnalyticsRoutes:
         store: Stores the events.
         settings: The settings that init answers.
         bounds: What bounds the work.
+        located: Looks up the country of a sender.
         lenient: Check events only by the published schemas, see `categories.wire_errors`.
         tell: Called to tell the developer what is turned down and why.
     """
@@ -87,6 +104,7 @@ class GameAnalyticsRoutes:
         store: Store,
         settings: SettingsFile,
         bounds: Bounds,
+        located: countries.Countries,
         *,
         lenient: bool,
         tell: Tell,
@@ -95,6 +113,7 @@ class GameAnalyticsRoutes:
         self._store = store
         self._settings = settings
         self._lanes, self._held, self._drop = bounds
+        self._countries = located
         self._lenient = lenient
         self._tell = tell
 
@@ -106,7 +125,7 @@ class GameAnalyticsRoutes:
             self._route("/remote_configs/v1/init", self._remote_configs),
         ]
 
-    def _route(self, path: str, handle: Callable[[Request, str, bytes], Awaitable[Response]]) -> Route:
+    def _route(self, path: str, handle: Callable[[Request, _Admitted], Awaitable[Response]]) -> Route:
         async def endpoint(request: Request) -> Response:
             if request.method == "OPTIONS":
                 return preflight(request, GAMEANALYTICS_HEADERS, 200)
@@ -117,8 +136,8 @@ class GameAnalyticsRoutes:
                     body = await bodies.read_body(request, self._drop, hold)
                     game_key = request.path_params.get("game_key") or request.query_params.get("game_key", "")
                     authorization = request.headers.get("authorization", "").encode("latin-1")
-                    self._games.admit(game_key, body, authorization, foreign=is_foreign(request.scope))
-                    return await handle(request, game_key, body)
+                    is_checked = self._games.admit(game_key, body, authorization, foreign=is_foreign(request.scope))
+                    return await handle(request, _Admitted(game_key, body, is_checked))
             except (NotLetIn, bodies.TooLarge, bodies.BadBody, bodies.Busy, bodies.Gone) as error:
                 return self._turned_down(error)
 
@@ -139,20 +158,20 @@ class GameAnalyticsRoutes:
 
     # --- init -----------------------------------------------------------------------------------------
 
-    async def _init(self, request: Request, game_key: str, body: bytes) -> Response:
-        event = bodies.decode_object(bodies.unpack(body, _encoding(request)))
+    async def _init(self, request: Request, admitted: _Admitted) -> Response:
+        event = bodies.decode_object(bodies.unpack(admitted.body, _encoding(request)))
         _check_init(event, ("platform", "os_version", "sdk_version"))
-        enabled = self._settings.of(game_key).enabled
+        enabled = self._settings.of(admitted.game_key).enabled
         return answer(200, {"enabled": enabled, "server_ts": int(clock.wall_now()), "flags": []})
 
-    async def _remote_configs(self, request: Request, game_key: str, body: bytes) -> Response:
-        event = bodies.decode_object(bodies.unpack(body, _encoding(request)))
+    async def _remote_configs(self, request: Request, admitted: _Admitted) -> Response:
+        event = bodies.decode_object(bodies.unpack(admitted.body, _encoding(request)))
         _check_init(event, ("user_id", "platform", "os_version", "sdk_version"))
         query = request.query_params
         interval = _whole_number("interval_seconds", query.get("interval_seconds", ""))
         versions = _whole_number("config_vsn_supported", query.get("config_vsn_supported", "")) >= 3
         now = int(clock.wall_now())
-        settings = self._settings.of(game_key)
+        settings = self._settings.of(admitted.game_key)
         chosen = query.get("ab_variant_id", "")
         configs = settings.answer(event["user_id"], now, now + interval, versions=versions, chosen=chosen)
         common: dict[str, Any] = {"server_ts": now}
@@ -164,12 +183,14 @@ class GameAnalyticsRoutes:
 
     # --- events ---------------------------------------------------------------------------------------
 
-    async def _events(self, request: Request, game_key: str, body: bytes) -> Response:
+    async def _events(self, request: Request, admitted: _Admitted) -> Response:
         received_at = clock.wall_now()
-        encoding = _encoding(request)
+        game_key, encoding = admitted.game_key, _encoding(request)
+        country = self._country(request, admitted)
 
         def work(light: bool) -> tuple[Submission, list[validation.Rejection]]:
-            return take_apart(game_key, received_at, body, encoding, light=light, lenient=self._lenient)
+            taken = take_apart(game_key, received_at, admitted.body, encoding, light=light, lenient=self._lenient)
+            return (located(taken[0], country), taken[1]) if country else taken
 
         sender = (request.client.host if request.client else "", game_key)
         async with self._lanes.run(sender, work) as (submission, rejected):
@@ -186,6 +207,21 @@ class GameAnalyticsRoutes:
         for category, _, errors in rejected:
             self._tell(f"rejected {category}", f"rejected {category}: {errors[0]['reason']}")
         return answer(400, [{"event": msgspec.Raw(raw), "errors": errors} for _, raw, errors in rejected])
+
+    def _country(self, request: Request, admitted: _Admitted) -> str:
+        """Return the country of the player; the address is not used for anything else.
+
+        A sender whose signature was checked may name the player's address. Source: REST v2, Server Implementation.
+        """
+        forwarded = request.headers.getlist("x-forwarded-for") if admitted.is_checked else []
+        peer = request.client.host if request.client else ""
+        return self._countries.of(",".join(forwarded) if forwarded else None, peer)
+
+
+def located(submission: Submission, country: str) -> Submission:
+    """Put the country into each accepted event of a request."""
+    accepted = [(event, countries.with_country(event, raw, country)) for event, raw in submission.accepted]
+    return replace(submission, accepted=accepted, body=batches.join(raw for _, raw in accepted))
 
 
 def take_apart(

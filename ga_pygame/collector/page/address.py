@@ -61,6 +61,7 @@ FILTERS: dict[str, Filter] = {
     "custom_02": Filter("dimension 2"),
     "custom_03": Filter("dimension 3"),
     "ab_variant_id": Filter("A/B variant"),
+    "country_code": Filter("country"),
     "user_id": Filter("player", without=("newest",)),
     "who": Filter(
         "who plays",
@@ -91,7 +92,17 @@ FILTERS: dict[str, Filter] = {
 }
 """All filters by their name in the address; those of an event's field have the name of the field."""
 
-EVERY_EVENT = ("build", "platform", "custom_01", "custom_02", "custom_03", "ab_variant_id", "user_id", "game")
+EVERY_EVENT = (
+    "build",
+    "platform",
+    "custom_01",
+    "custom_02",
+    "custom_03",
+    "ab_variant_id",
+    "country_code",
+    "user_id",
+    "game",
+)
 """The filters that compare a field which every event carries."""
 METRIC_FILTERS = ("days", "since", "until", *EVERY_EVENT, "who")
 """The filters of all metrics."""

@@ -83,6 +83,8 @@ CREATE TABLE contexts (
     custom_03     String,
     ab_id         String,
     ab_variant_id String,
+    country_code  LowCardinality(String),
+    sent_by       LowCardinality(String),
     who           LowCardinality(String)
 ) ENGINE = MergeTree ORDER BY context;
 

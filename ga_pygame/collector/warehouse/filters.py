@@ -28,6 +28,7 @@ class Filters:
         custom_02: The second one.
         custom_03: The third one.
         ab_variant_id: The variant of the A/B test.
+        country_code: The country.
         user_id: The player.
         who: Some of `WHO_PLAYS`.
     """
@@ -41,6 +42,7 @@ class Filters:
     custom_02: str | None = None
     custom_03: str | None = None
     ab_variant_id: str | None = None
+    country_code: str | None = None
     user_id: str | None = None
     who: tuple[str, ...] = ()
 
@@ -72,7 +74,7 @@ class Filters:
         return " AND ".join(parts) or "true", {**values, **own}
 
 
-OF_CONTEXTS = ("build", "platform", "custom_01", "custom_02", "custom_03", "ab_variant_id")
+OF_CONTEXTS = ("build", "platform", "custom_01", "custom_02", "custom_03", "ab_variant_id", "country_code")
 """The filters that compare a column of `contexts`."""
 
 

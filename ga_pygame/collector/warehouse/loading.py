@@ -16,7 +16,7 @@ import msgspec
 from ga_pygame.collector import bodies
 from ga_pygame.collector.storage import batches
 from ga_pygame.collector.warehouse.database import sql_text
-from ga_pygame.rules import HITCHES_FIELD, SECONDS_FIELD, WHO_FIELD
+from ga_pygame.rules import HITCHES_FIELD, SECONDS_FIELD, SENT_BY_FIELD, SERVER, WHO_FIELD
 
 MAX_TRANSACTION_BYTES = 64 * 2**20
 """Bytes of JSON that are projected at once; a request that exceeds it is the last one."""
@@ -25,8 +25,8 @@ MAX_PROJECTED_EVENT_BYTES = 4 * 2**20
 """Bytes of an event's JSON; a larger one, which only a damaged log has, is left out. DuckDB allocates that much."""
 _FIELDS = """
     category client_ts user_id session_id session_num platform os_version device build custom_01 custom_02 custom_03
-    ab_id ab_variant_id event_id value score attempt_num amount currency cart_type length severity message fps
-    fps_data_table frame_ms_p99 mem_mb ad_action ad_type ad_placement error_category error_area error_action
+    ab_id ab_variant_id country_code event_id value score attempt_num amount currency cart_type length severity
+    message fps fps_data_table frame_ms_p99 mem_mb ad_action ad_type ad_placement error_category error_area error_action
 """.split()
 """The fields that are read. As texts, because other SDKs send odd values; those that do not fit become NULL."""
 _COUNT_SENT = "SELECT count(*), countIf(id IS NOT NULL AND category IS NOT NULL), count(fps_data_table) FROM sent"
@@ -207,6 +207,8 @@ class Loader:
         values = {
             "path": file.end(),
             "who": WHO_FIELD,
+            "sent_by": SENT_BY_FIELD,
+            "server": SERVER,
             "seconds": SECONDS_FIELD,
             "hitches": HITCHES_FIELD,
             "first_ids": [piece.first_id for piece in file.told],

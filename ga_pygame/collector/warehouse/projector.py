@@ -38,7 +38,10 @@ MAX_DAMAGED_TRIES = 2
 SECONDS_AFTER_TROUBLE = 5.0
 """Time until the next try if the file cannot be used."""
 
-_CONTEXT_COLUMNS = "build, platform, os_version, device, custom_01, custom_02, custom_03, ab_id, ab_variant_id, who"
+_CONTEXT_COLUMNS = (
+    "build, platform, os_version, device, custom_01, custom_02, custom_03, ab_id, ab_variant_id, country_code, sent_by,"
+    " who"
+)
 _NAME_COLUMNS = "category, name, currency"
 """Which of `names` an event has: these tell them apart, the others are parts of them."""
 _COMMON_COLUMNS = """

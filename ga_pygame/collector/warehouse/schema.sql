@@ -98,6 +98,8 @@ CREATE TABLE contexts (                   -- what many events share; '' where an
     custom_03     VARCHAR NOT NULL,
     ab_id         VARCHAR NOT NULL,
     ab_variant_id VARCHAR NOT NULL,
+    country_code  VARCHAR NOT NULL,       -- two capital letters
+    sent_by       VARCHAR NOT NULL,       -- server: sent on behalf of the player
     who           VARCHAR NOT NULL        -- player, developer or bot
 );
 

@@ -1,6 +1,6 @@
 -- Reads new events: a temporary table with the columns that need nothing but the event. Its parameters: the file of
 -- events; the first id, number of events, game and time of arrival of each request in it; and where the custom fields say
--- who plays, and an attempt's seconds and long frames.
+-- who plays, who sent it, and an attempt's seconds and long frames.
 CREATE OR REPLACE TEMP TABLE sent AS
 WITH requests AS (
     SELECT unnest($first_ids) AS first_id, unnest($numbers) AS number, unnest($games) AS game,
@@ -20,6 +20,9 @@ SELECT
     coalesce(build, '') AS build, coalesce(platform, '') AS platform, coalesce(os_version, '') AS os_version,
     coalesce(device, '') AS device, coalesce(custom_01, '') AS custom_01, coalesce(custom_02, '') AS custom_02,
     coalesce(custom_03, '') AS custom_03, coalesce(ab_id, '') AS ab_id, coalesce(ab_variant_id, '') AS ab_variant_id,
+    CASE WHEN regexp_full_match(country_code, '[A-Z][A-Z]') THEN country_code ELSE '' END AS country_code,
+    CASE WHEN contains(custom_fields, $sent_by) AND json_extract_string(custom_fields, $sent_by) = $server
+        THEN $server ELSE '' END AS sent_by,
     CASE WHEN contains(custom_fields, $who)
         THEN coalesce(nullif(json_extract_string(custom_fields, $who), ''), 'player') ELSE 'player' END AS who,
     CASE WHEN category = 'progression' THEN TRY_CAST(split_part(event_id, ':', 1) AS status) END AS status,

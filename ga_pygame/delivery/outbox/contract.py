@@ -311,12 +311,17 @@ class Outbox(Protocol):
 
 
 def cut(records: Iterable[StoredRecord], max_events: int, max_bytes: int) -> tuple[list[StoredRecord], bool]:
-    """Return the first records that fit into one batch, at least one; and whether there are more."""
+    """Return the first records that fit into one batch, at least one; and whether there are more.
+
+    A batch that a server sends on behalf of a player has records of one session only.
+    """
     taken: list[StoredRecord] = []
     size = 2
     for record in records:
         size += len(record.payload) + 28
         if taken and (len(taken) == max_events or size > max_bytes or record.category == "user"):
+            return taken, True
+        if taken and record.session_id != taken[0].session_id and record.forwarded is not None:
             return taken, True
         taken.append(record)
     return taken, False

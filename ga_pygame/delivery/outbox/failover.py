@@ -60,6 +60,7 @@ class FailoverOutbox:
         clock: For the time between retries.
         diagnostics: Counts losses and reports every error.
         summing: The names of destinations that take sums.
+        open_disk: Opens the file.
     """
 
     def __init__(
@@ -69,21 +70,21 @@ class FailoverOutbox:
         clock: Clock,
         diagnostics: Diagnostics,
         summing: Sequence[str] = (),
+        *,
+        open_disk: Callable[..., SqliteOutbox] = SqliteOutbox,
     ) -> None:
         self._path = path
-        self._destinations = tuple(destinations)
-        self._summing = tuple(summing)
-        self._clock = clock
-        self._diagnostics = diagnostics
+        self._open_disk = open_disk
+        self._destinations, self._summing = tuple(destinations), tuple(summing)
+        self._clock, self._diagnostics = clock, diagnostics
         self._told = Told(self._say, self._lost, self._refused)
         self._memory = MemoryOutbox(destinations, summing, self._told)
         self._memory.is_lasting = path is None
         self._launch = self._memory.launch
         self._disk: SqliteOutbox | None = None
-        self._in_memory = False
+        self._in_memory = self._moving = False
         self._numbered_in_memory = False  # whether events got numbers in memory since the disk failed
         self._locked_since: float | None = None
-        self._moving = False
         self._retry_after = FIRST_RETRY_SECONDS
         self._next_try = 0.0
         self._closing = self._has_given_up = False
@@ -121,7 +122,7 @@ class FailoverOutbox:
     ) -> SqliteOutbox:
         launches = launches or Launches(path.parent, self._launch, self._told)
         names = (self._destinations, self._summing)
-        return SqliteOutbox(path, *names, seconds=seconds, told=self._told, migrates=migrates, launches=launches)
+        return self._open_disk(path, *names, seconds=seconds, told=self._told, migrates=migrates, launches=launches)
 
     # --- a file that is damaged, or gone ----------------------------------------------------------------
 

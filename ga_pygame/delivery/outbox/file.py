@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ga_pygame.delivery.outbox import data_folder, shared_memory
-from ga_pygame.delivery.outbox.contract import LockedError, OutboxError
+from ga_pygame.delivery.outbox.contract import MAX_REJECTED, LockedError, OutboxError, Rejected
 from ga_pygame.delivery.outbox.file_lock import Patience
 from ga_pygame.kept import KeptKey
 
@@ -182,3 +182,22 @@ def translated(path: Path) -> Iterator[None]:
     except OSError as error:
         where = error.filename if isinstance(error.filename, str) else path
         raise OutboxError(f"{where}: {error.strerror or error}") from error
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return the device and inode of a file, `None` if there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def keep_rejected(connection: sqlite3.Connection, destination: str, rejected: Sequence[Rejected]) -> None:
+    """Keep the newest rejected events for the developer to look at."""
+    if rejected:
+        connection.executemany(
+            "INSERT INTO rejected (destination, reason, errors, client_ts, payload) VALUES (?, ?, ?, ?, ?)",
+            [(destination, one.reason.value, one.errors, one.record.client_ts, one.record.payload) for one in rejected],
+        )
+        connection.execute("DELETE FROM rejected WHERE id <= (SELECT MAX(id) FROM rejected) - ?", (MAX_REJECTED,))

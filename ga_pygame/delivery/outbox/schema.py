@@ -330,6 +330,13 @@ def whole_parts(row: Row) -> list[Block]:
     return parts
 
 
+def rest_after(row: Row, last: int) -> Block | None:
+    """Return what is left of a block after the records up to the id `last`, with their ids; `None` if nothing is."""
+    last_id, count, session_id, offset, only, annotations, text, _ = row
+    lines = text.split(b"\n")[max(0, last - last_id + count) :]
+    return _part(last_id, (session_id, offset, False, only, annotations), lines) if last < last_id else None
+
+
 def _part(last_id: int, shared: _Shared, lines: Sequence[bytes]) -> Block:
     session_id, offset, _, only, annotations = shared
     protected = all(line.split(b"\t")[1].decode() in PROTECTED for line in lines)

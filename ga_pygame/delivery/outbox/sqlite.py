@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,8 +20,8 @@ from typing import TypeVar
 from ga_pygame import forks, kept
 from ga_pygame.clock import new_id, yield_gil
 from ga_pygame.delivery.outbox import data_folder, shared_memory
+from ga_pygame.delivery.outbox.by_session import Rounds
 from ga_pygame.delivery.outbox.contract import (
-    MAX_REJECTED,
     MIN_SUM,
     Batch,
     DeadLaunch,
@@ -41,6 +40,8 @@ from ga_pygame.delivery.outbox.file import (
     NewerSchemaError,
     OlderSchemaError,
     connect,
+    identity_of,
+    keep_rejected,
     read_values,
     reading,
     transaction,
@@ -53,7 +54,9 @@ from ga_pygame.delivery.outbox.open_session import OpenSession, session_of
 from ga_pygame.delivery.outbox.schema import (
     SCHEMA_VERSION,
     SELECT,
+    Block,
     DamagedBlockError,
+    Row,
     as_row,
     records,
     unsealed,
@@ -101,6 +104,7 @@ class SqliteOutbox:
         launches: Launches | None = None,
     ) -> None:
         self.path = path
+        self._rounds: Rounds | None = None
         self._destinations = tuple(destinations)
         self._summing = frozenset(summing)
         self._told = told or Told()
@@ -116,8 +120,7 @@ class SqliteOutbox:
         self._readers: dict[str, sqlite3.Connection] = {}
         self._newest = 0  # the last committed id
         self._sent = Sent()
-        self._is_counted = False
-        self._is_closed = False
+        self._is_counted = self._is_closed = False
         patience = Patience(seconds)
         with translated(path):
             data_folder.make_private_folder(path.parent)
@@ -156,7 +159,7 @@ class SqliteOutbox:
             self._prepare()
             wait_at_most(self._writer, BUSY_SECONDS)
             self.launches.begin()
-            self.identity = _identity(self.path)
+            self.identity = identity_of(self.path)
         except BaseException:
             self._writer.close()
             raise
@@ -166,7 +169,7 @@ class SqliteOutbox:
     def transact(self, work: Callable[[Transaction], T], *, may_wait: bool = False) -> T:  # noqa: ARG002 - says it always
         with translated(self.path):
             with self._write_lock:
-                if _identity(self.path) != self.identity:
+                if identity_of(self.path) != self.identity:
                     raise GoneError(f"{self.path} was removed or replaced while the game runs")
                 with transaction(self._writer):
                     lent = max(self._lent.values(), default=0)
@@ -221,6 +224,12 @@ class SqliteOutbox:
             sessions = [session for row in rows if (session := session_of(row)) is not None]
             return values, attempts, {session.session_id: session for session in sessions}
 
+    def lease_by_session(self) -> None:
+        """Lease the records of one session at a time from now on; see `by_session`. Call it before the first lease."""
+        self._rounds = Rounds(self._mended)
+        with translated(self.path), transaction(self._writer):
+            self._rounds.prepare(self._writer)
+
     # --- the uploaders' side ----------------------------------------------------------------------------
 
     def lease(self, destination: str, max_events: int, max_bytes: int) -> Batch | None:
@@ -250,6 +259,8 @@ class SqliteOutbox:
 
     def _next(self, destination: str, max_events: int, max_bytes: int) -> tuple[list[StoredRecord], bool]:
         """Return the records of a lease, and whether there may be more."""
+        if self._rounds is not None:
+            return list(self._rounds.next(self._reader(destination), max_events, max_bytes)), True
         if destination not in self._summing:
             return cut(self._waiting(destination), max_events, max_bytes)
         sums = self._frozen_sums(destination)
@@ -308,10 +319,7 @@ class SqliteOutbox:
                     try:
                         found = records(row, start)
                     except DamagedBlockError:
-                        with self._write_lock:
-                            parts, lost = mend(reader, row)
-                        self._told.lost(lost, "they were damaged on the disk")
-                        for part in parts:
+                        for part in self._mended(reader, row):
                             done = max(done, part.last_id)
                             if part.only is None or wanted in part.only:
                                 yield from records(as_row(part), start)
@@ -328,13 +336,23 @@ class SqliteOutbox:
         if done < newest and not all_there(reader, start):
             raise DamagedError(f"{self.path} is damaged: the newest events are not there")
 
+    def _mended(self, reader: sqlite3.Connection, row: Row) -> Sequence[Block]:
+        """Replace a damaged block by its undamaged parts, and return these."""
+        with self._write_lock:
+            parts, lost = mend(reader, row)
+        self._told.lost(lost, "they were damaged on the disk")
+        return parts
+
     def settle(self, batch: Batch, rejected: Sequence[Rejected] = ()) -> None:
         if batch.destination in self._summing:
             self._settle_sum(batch, rejected)
             return
-        # A batch has the oldest waiting records, so all up to its last one are finished.
+        # A batch has the oldest waiting records, so all up to its last one are finished; of its session with `_rounds`.
         last = batch.records[-1].id
-        self.delivered[batch.destination] = max(last, self.delivered.get(batch.destination, 0))
+        if self._rounds is not None:
+            self._rounds.sent(batch.records[-1].session_id, last)
+        else:
+            self.delivered[batch.destination] = max(last, self.delivered.get(batch.destination, 0))
         self._unsaved[batch.destination] = last  # so they are not sent again before it is on the disk
         try:
             with reading(self.path):
@@ -348,9 +366,13 @@ class SqliteOutbox:
             if last is None and not rejected:
                 return
             with transaction(connection):
-                if last is not None:
+                if self._rounds is not None:
+                    self._rounds.save(connection)
+                elif last is not None:
                     be_done(connection, destination, last)
-                _keep_rejected(connection, destination, rejected)
+                keep_rejected(connection, destination, rejected)
+            if self._rounds is not None:
+                self._rounds.saved()
             if self._unsaved.get(destination) == last:  # else the next batch has been sent since
                 self._unsaved.pop(destination, None)
 
@@ -366,7 +388,7 @@ class SqliteOutbox:
                         " AND idempotency_key IN (SELECT value FROM json_each(?))",
                         (batch.destination, json.dumps(sorted(done))),
                     )
-                    _keep_rejected(reader, batch.destination, rejected)
+                    keep_rejected(reader, batch.destination, rejected)
                 done.clear()
         finally:
             self.release(batch)
@@ -425,21 +447,3 @@ class SqliteOutbox:
 def read_value(path: Path, key: KeptKey, seconds: float = 0.0) -> str | None:
     """Read one kept value of a file that is not open; `None` if it cannot be read."""
     return kept.value(key, read_values(path, key, seconds).get(key), Told().say)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return the device and inode of a file, `None` if there is none."""
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _keep_rejected(connection: sqlite3.Connection, destination: str, rejected: Sequence[Rejected]) -> None:
-    if rejected:
-        connection.executemany(
-            "INSERT INTO rejected (destination, reason, errors, client_ts, payload) VALUES (?, ?, ?, ?, ?)",
-            [(destination, one.reason.value, one.errors, one.record.client_ts, one.record.payload) for one in rejected],
-        )
-        connection.execute("DELETE FROM rejected WHERE id <= (SELECT MAX(id) FROM rejected) - ?", (MAX_REJECTED,))

@@ -8,9 +8,20 @@ from collections.abc import Callable, Sequence
 from ga_pygame.collector.page.address import METRIC_FILTERS, PageAddress, parse_address
 from ga_pygame.collector.page.charts import line_chart
 from ga_pygame.collector.page.panel_view import panel_view
-from ga_pygame.collector.page.panels import Note, Panel, Panels, Tile, number_shown, percent_shown, sheet_of_tuples
+from ga_pygame.collector.page.panels import (
+    Column,
+    Note,
+    Panel,
+    Panels,
+    Sheet,
+    Tile,
+    number_shown,
+    percent_shown,
+    sheet_of_tuples,
+)
 from ga_pygame.collector.page.snapshots import Snapshots
 from ga_pygame.collector.warehouse.filters import Filters
+from ga_pygame.collector.warehouse.metrics.countries import COUNTRIES_METRIC, CountryFigures
 from ga_pygame.collector.warehouse.metrics.finding_rules import Finding
 from ga_pygame.collector.warehouse.metrics.overview import BEFORE, NOW, WHOLE_PERIOD, OverviewRow, filters_before
 
@@ -33,12 +44,15 @@ _BEFORE_WORDS = ", before"
 _Pick = Callable[[OverviewRow], float | None]
 
 
-async def _ask_overview(data: Snapshots, address: PageAddress) -> Panels:
+async def ask_overview(data: Snapshots, address: PageAddress) -> Panels:
+    """Read the figures, what stands out, and the countries."""
     filters, today = data.filters(address), data.today()
     bucket = "hour" if is_by_hour(filters, today) else "day"
     rows = await data.metric("overview", address, bucket=bucket)
     found = await data.metric("findings", address)
-    return Panels((panel_of_findings(found, address), *panels_of_overview(rows, filters, today)))
+    located = await data.metric("countries", address)
+    panels = (panel_of_findings(found, address), *panels_of_overview(rows, filters, today))
+    return Panels((*panels, panel_of_countries(located, address)))
 
 
 def is_by_hour(filters: Filters, today: datetime.date) -> bool:
@@ -62,6 +76,21 @@ def panel_of_findings(found: Sequence[Finding], address: PageAddress) -> Panel:
     )
     sheet = sheet_of_tuples(Finding, found)
     return Panel("findings", "Findings", counted, sheet, None, NO_FINDINGS, notes=tuple(notes), is_wide=True)
+
+
+def panel_of_countries(located: Sequence[CountryFigures], address: PageAddress) -> Panel:
+    """Make the table of players by country; each country filters by a link."""
+    known = [one for one in located if one.country]
+    columns = (Column("country", "link"), Column("players", "number"), Column("sessions", "number"))
+    unknown = sum(one.players for one in located if not one.country)
+    return Panel(
+        name="countries",
+        title="Countries",
+        counted=f"{COUNTRIES_METRIC.sentence} {unknown} players have events without a country.",
+        sheet=Sheet(columns, [tuple(one) for one in known]),
+        empty="No country is known: start the collector with --geoip and a file such as GeoLite2-Country.mmdb.",
+        links=tuple(address.with_filter("country_code", one.country).link() for one in known),
+    )
 
 
 def panels_of_overview(rows: Sequence[OverviewRow], filters: Filters, today: datetime.date) -> tuple[Panel, ...]:
@@ -227,6 +256,6 @@ OVERVIEW_VIEW = panel_view(
     "Who plays, for how long, who comes back, and what crashes, by day or, for one or two days, by hour. Days are"
     " those of"
     " the collector's time zone, UTC if none was chosen.",
-    _ask_overview,
+    ask_overview,
     filters=METRIC_FILTERS,
 )

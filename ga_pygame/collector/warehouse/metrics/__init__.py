@@ -5,6 +5,7 @@ from __future__ import annotations
 from ga_pygame.collector.warehouse.asking import WarehouseMetric
 from ga_pygame.collector.warehouse.metrics.attempts import ATTEMPTS_METRIC
 from ga_pygame.collector.warehouse.metrics.compare import COMPARE_METRIC
+from ga_pygame.collector.warehouse.metrics.countries import COUNTRIES_METRIC
 from ga_pygame.collector.warehouse.metrics.design import DESIGN_METRIC
 from ga_pygame.collector.warehouse.metrics.design_fields import DESIGN_FIELDS_METRIC, FIELD_NAMES_METRIC
 from ga_pygame.collector.warehouse.metrics.design_values import DESIGN_VALUES_METRIC
@@ -31,6 +32,7 @@ METRICS: dict[str, WarehouseMetric] = {
     one.name: one
     for one in (
         OVERVIEW_METRIC,
+        COUNTRIES_METRIC,
         LEVELS_METRIC,
         ATTEMPTS_METRIC,
         ECONOMY_METRIC,

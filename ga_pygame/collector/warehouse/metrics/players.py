@@ -23,6 +23,7 @@ class PlayerFigures(NamedTuple):
         last_seen: The time of the last event of the sessions.
         sessions: Sessions.
         playtime: The sum of their lengths, in seconds.
+        by_server: Sessions that a server sent on the player's behalf.
         levels_completed: Distinct levels with a Complete.
         purchases: Business events.
         spent: Their sums by currency, e.g. `4.99 EUR, 9.98 USD`.
@@ -37,6 +38,7 @@ class PlayerFigures(NamedTuple):
     last_seen: str
     sessions: int
     playtime: int
+    by_server: int
     levels_completed: int
     purchases: int
     spent: str
@@ -60,19 +62,21 @@ def players(question: Question, search: str = "", limit: int = PLAYERS_LISTED) -
 
 def _player(rows: list[tuple[Any, ...]]) -> PlayerFigures:
     """Make a player's figures from a row for each currency."""
-    user_id, game, first_at, last_seen, sessions, playtime, levels, errors, *test, _, _, _ = rows[0]
+    user_id, game, first_at, last_seen, sessions, playtime, by_server, levels, errors, *test, _, _, _ = rows[0]
     paid = [(currency, count, cents) for *_, currency, count, cents in rows if count]
     spent = ", ".join(f"{cents / 100:,.2f} {currency}" for currency, _, cents in paid)
     times = (time_shown(first_at), time_shown(last_seen))
     purchases = sum(count for _, count, _ in paid)
-    return PlayerFigures(user_id, *times, sessions, int(playtime), levels, purchases, spent, errors, game, *test)
+    return PlayerFigures(
+        user_id, *times, sessions, int(playtime), by_server, levels, purchases, spent, errors, game, *test
+    )
 
 
 PLAYERS_METRIC = WarehouseMetric(
     "players",
     "Players with a session that began in the range, those seen last first: their sessions, the sum of the lengths of"
-    " those that ended, the levels that they completed, what they paid, their errors, and the group of the A/B test"
-    " that their newest session names.",
+    " those that ended, the sessions that a server sent on their behalf, the levels that they completed, what they"
+    " paid, their errors, and the group of the A/B test that their newest session names.",
     PlayerFigures,
     players,
     {"search": str, "limit": lambda text: min(whole_number("limit", text), MAX_PLAYERS_LISTED)},

@@ -1,15 +1,19 @@
 -- Players with their sessions, what they reached and paid; those seen last come first.
 -- Counted are the players with a session that began in the range: their sessions, the lengths of those with a
 -- session_end, and their events in the range: levels with a Complete, errors, purchases by currency in cents (a row
--- for each currency of a player). The first day is that of their first event ever. The A/B test and its group are those
--- of the newest start or end of a session in the range that names a group.
+-- for each currency of a player). Of the sessions, those by a server are the ones whose first event a server sent on the
+-- player's behalf. The first day is that of a player's first event ever. The A/B test and
+-- its group are those of the newest start or end of a session in the range that names a group.
 -- Source: Talo (players with playtime); the session's length as GameAnalytics defines it.
 WITH stays AS (
-    SELECT player, count(*) AS sessions, coalesce(sum(length), 0) AS playtime, max(last_at) AS last_seen
-    FROM sessions WHERE player IS NOT NULL AND {filters} GROUP BY player
+    SELECT player, count(*) AS sessions, coalesce(sum(length), 0) AS playtime, max(last_at) AS last_seen,
+        countIf(sent_by = 'server') AS by_server
+    FROM (SELECT * FROM sessions WHERE player IS NOT NULL AND {filters}) AS begun
+        JOIN contexts ON contexts.context = begun.context
+    GROUP BY player
 ),
 listed AS (
-    SELECT stays.player AS player, user_id, game, first_at, last_seen, sessions, playtime
+    SELECT stays.player AS player, user_id, game, first_at, last_seen, sessions, playtime, by_server
     FROM stays JOIN players ON players.player = stays.player
     WHERE $search = '' OR position(lowerUTF8($search) IN lowerUTF8(user_id)) > 0
     ORDER BY last_seen DESC, user_id LIMIT $most
@@ -34,7 +38,7 @@ tested AS (
         AND player IN (SELECT player FROM listed) AND {filters}
     GROUP BY player
 )
-SELECT user_id, game_key, first_at, last_seen, sessions, playtime, coalesce(levels, 0), coalesce(errors, 0),
+SELECT user_id, game_key, first_at, last_seen, sessions, playtime, by_server, coalesce(levels, 0), coalesce(errors, 0),
     coalesce(ab_id, ''), coalesce(ab_variant_id, ''),
     coalesce(currency, ''), coalesce(purchases, 0), coalesce(cents, 0)
 FROM listed

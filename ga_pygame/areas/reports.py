@@ -1,0 +1,91 @@
+"""The calls for what is neither progression nor resource nor money: design events, errors, wallets."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ga_pygame import attributes
+from ga_pygame.areas.resource import ResourceArea, Wallet
+from ga_pygame.diagnostics import Diagnostics, guard, guarded
+from ga_pygame.events import Design, Fields, Severity, Troubleshooting
+from ga_pygame.records import Post, Repeat
+
+
+class TakesErrors(Protocol):
+    """What `engine.crashes.ErrorReports` does for these calls."""
+
+    def error(self, severity: Severity | str, message: object, fields: Fields | None) -> None:
+        """Record a message."""
+        ...
+
+    def exception(self, error: BaseException, severity: Severity | str, fields: Fields | None) -> None:
+        """Record an exception."""
+        ...
+
+
+class Reports:
+    """These calls; a tracker, and each player of a server, has them as its own. Any thread.
+
+    Args:
+        post: Records an event.
+        repeat: Records an event that differs from an earlier one only in its number.
+        diagnostics: Reports wrong calls.
+        resource: Checks the flows of wallets.
+        errors: Takes errors.
+    """
+
+    def __init__(
+        self, post: Post, repeat: Repeat, diagnostics: Diagnostics, resource: ResourceArea, errors: TakesErrors
+    ) -> None:
+        self._post = post
+        self._repeat = repeat
+        self._diagnostics = diagnostics
+        self._resource = resource
+        self._errors = errors
+
+    __setattr__ = attributes.only()
+
+    @guard
+    def design(self, event_id: str, value: float | None = None, *, fields: Fields | None = None) -> None:
+        """Report a game-specific event: `"kill:slime"`, one to five parts, from the general to the specific.
+
+        Args:
+            event_id: Keep it to some thousand different ids: put no values into it that never repeat.
+            value: A number, of which services show sums and averages.
+            fields: Custom fields of this event.
+        """
+        # The id is itself the key of a repeat; an object of another type could equal the key of another kind.
+        if type(event_id) is not str or not self._repeat(event_id, value, Design.least, fields):
+            self._post(self._diagnostics.made(Design, event_id, value=value), fields)
+
+    @guard
+    def troubleshooting(self, *, fields: Fields | None = None) -> None:
+        """Report trouble to the service's support; GameAnalytics documents the category without fields of its own.
+
+        Args:
+            fields: Custom fields, which say what the support asked for.
+        """
+        self._post(Troubleshooting(), fields)
+
+    @guard
+    def error(self, severity: Severity | str, message: str, *, fields: Fields | None = None) -> None:
+        """Report an error. A launch sends a few different errors; further ones and repeats are only counted.
+
+        Args:
+            severity: `Severity.WARNING` or `"warning"`, …
+            message: Cut if it is long: see `docs/limits.md`. It must not identify the player.
+            fields: Custom fields of this event.
+        """
+        self._errors.error(severity, message, fields)
+
+    @guard
+    def exception(
+        self, error: BaseException, *, severity: Severity | str = Severity.ERROR, fields: Fields | None = None
+    ) -> None:
+        """Report a caught exception with its traceback; one per class and place is sent each launch."""
+        self._errors.exception(error, severity, fields)
+
+    @guarded("wallet without a currency", lambda reports, *_args, **_named: reports.wallet(""))
+    def wallet(self, currency: str) -> Wallet:
+        """Make a wallet: it sums up the flows of one currency, which are sent once per attempt or 10 s."""
+        return Wallet(self._resource, currency, self._post, self._diagnostics, self._repeat)

@@ -1,0 +1,1 @@
+"""Events that a multiplayer server reports on behalf of its players; imports no pygame."""
