@@ -376,6 +376,22 @@ def test_a_ca_bundle_that_vanished_sends_nothing(monkeypatch: pytest.MonkeyPatch
     transport.close()
 
 
+def test_a_proxy_that_was_switched_off_is_not_used_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The player ends a VPN or a proxy in mid-game; the next request asks for the settings again."""
+    server.answer = http("200 OK", b"[]")
+    url = server.url.replace("127.0.0.1", "host.example")
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _host, *args, **named: real("127.0.0.1", *args, **named))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    transport = RequestsTransport(2.0, SystemClock())
+    assert send(transport, url).status is None
+    monkeypatch.delenv("HTTP_PROXY")
+    monkeypatch.delenv("http_proxy")
+    assert send(transport, url).status == 200
+    transport.close()
+
+
 @pytest.mark.parametrize(
     ("proxy", "said"),
     [
