@@ -41,6 +41,7 @@ VOCABULARY = {
     "remote_configs",
     "rules",
     "signals",
+    "sqlite_uri",
     "traces",
     "untrusted",
 }
@@ -83,6 +84,7 @@ ALLOWED: dict[str, set[str]] = {
     "config": {"checks", "forms", "program", "rules"},
     "protocol": {"clock", "diagnostics"},
     "forks": set(),
+    "sqlite_uri": set(),
     "home_paths": {"traces"},
     "kept": {"checks", "rules"},
     "recording": VOCABULARY,
@@ -96,7 +98,7 @@ ALLOWED: dict[str, set[str]] = {
     "clients/pogr": VOCABULARY | {"parts", "clients"},
     "clients/trophy": VOCABULARY | {"parts", "clients"},
     "collector": {"checks", "rules", "clock"},
-    "collector/storage": {"clock", "collector"},
+    "collector/storage": {"clock", "collector", "sqlite_uri"},
     "collector/gameanalytics": {
         "annotations",
         "categories",
