@@ -45,6 +45,7 @@ def test_the_facts_of_this_machine_pass_the_servers_rules() -> None:
     [
         ("linux", "release", "6.8.0-45-generic", "linux 6.8.0"),
         ("linux", "release", "5.15.153.1-microsoft-standard-WSL2", "linux 5.15.153"),
+        ("linux", "release", "6.11.11-valve12-1-neptune-611-g517a46b477e1", "linux 6.11.11"),  # a Steam Deck
         ("linux", "release", "", "linux 0"),
         ("linux", "release", "\u0663.\u0661", "linux 0"),
         ("linux", "release", "rolling", "linux 0"),

@@ -132,6 +132,20 @@ def test_the_machines_sleep_is_a_pause(window: Window) -> None:
     assert story.phase is Phase.ACTIVE
 
 
+def test_a_watch_that_runs_rarely_is_no_second_pause(window: Window) -> None:
+    """App Nap of macOS delays the workers of a hidden game: one pause from its begin, however long the gaps are."""
+    story = Story()
+    story.pass_time(5)
+    window.is_focused = False
+    story.pass_time(1)
+    for _ in range(4):
+        story.watch.step(story.clock.advance(10.0, cpu=0.0))
+    window.is_focused = True
+    story.watch.step(story.clock.advance(10.0, cpu=0.0))
+    assert [length for length, _ in story.ends] == [5]
+    assert story.phase is Phase.ACTIVE
+
+
 def test_a_window_that_is_dragged_is_played(window: Window) -> None:
     """On Windows all threads stand still meanwhile, without processor time; no second of play is lost."""
     story = Story()
