@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pygame
 import pytest
+import requests
 
-from ga_pygame import annotations, device
+from ga_pygame import Tracker, device
+from ga_pygame.annotations import launch_annotations
 from ga_pygame.recording import journal_files
-from tests.test_tracker import World
+from tests.test_tracker import KEYS, World
 
 GONE = {
     "darwin": ("O_TMPFILE", "posix_fallocate", "memfd_create"),
@@ -22,7 +28,7 @@ GONE = {
 
 
 def forget_the_machine() -> None:
-    for cached in (device.platform_name, device.system_version, device.time_zone, annotations.launch_annotations):
+    for cached in (device.platform_name, device.system_version, device.time_zone, launch_annotations):
         cached.cache_clear()
 
 
@@ -35,6 +41,14 @@ def world(tmp_path: Path) -> Iterator[World]:
     for tracker in made.trackers:
         tracker.close()
     forget_the_machine()
+
+
+def kill(tracker: Tracker) -> None:
+    """Leave a launch as a kill does: the system frees its locks, and neither a worker nor `close()` runs any more."""
+    delivery = tracker._running.delivery
+    assert delivery is not None
+    delivery._outbox.close()
+    tracker._let_go()
 
 
 @pytest.mark.parametrize("system", ["darwin", "win32"])
@@ -50,13 +64,79 @@ def test_a_killed_launch_and_the_next(world: World, monkeypatch: pytest.MonkeyPa
     killed.design("before:kill")
     journals = list(world.folder.rglob("journal-*.ring"))
     assert [path.parent for path in journals] == [next(world.folder.iterdir())]
-    delivery = killed._running.delivery
-    assert delivery is not None
-    delivery._outbox.close()  # the system frees the locks of a dead process
-    killed._let_go()  # no worker and no `close()` of it runs any more
+    kill(killed)
     again = world.start()
     world.play(again, 2)
     again.close()
     assert world.ids == ["user", "before:kill", "session_end", "user", "session_end"]
     assert list(world.folder.rglob("journal-*.ring")) == []
     assert {event["platform"] for event in world.sent} == {"mac_osx" if system == "darwin" else "windows"}
+
+
+def test_no_file_can_be_removed_or_replaced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows while a scanner or a backup has all of them open: nothing is sent twice, or against a no."""
+    refused: list[str] = []
+
+    def refuse(path: object, *_: object, **__: object) -> None:
+        refused.append(os.path.basename(os.fspath(path)))  # type: ignore[call-overload]
+        raise PermissionError(errno.EACCES, "the file is used by another process", path)
+
+    for name in ("unlink", "remove", "rename", "replace"):
+        monkeypatch.setattr(os, name, refuse)
+    monkeypatch.setattr(sys, "platform", "darwin")  # the journal is in the data folder
+    first = world.start()
+    first.design("first")
+    kill(first)
+    for name in ("second", "third"):
+        tracker = world.start()
+        world.play(tracker, 1)
+        tracker.design(name)
+        tracker.close()
+    denied = world.start()
+    denied.design("denied")
+    denied.consent.deny()
+    denied.close()
+    world.launch().start()
+    agreed = world.start()
+    agreed.consent.grant()
+    agreed.design("agreed")
+    agreed.close()
+    last = world.start()
+    world.play(last, 1)
+    last.close()
+    assert [one for one in world.ids if one not in ("user", "session_end")] == ["first", "second", "third", "agreed"]
+    assert world.ids.count("user") == world.ids.count("session_end")
+    assert any(name.endswith(".ring") for name in refused)
+    assert any(name.endswith(".lock") for name in refused)
+    assert "consent-denied" in refused
+
+
+def test_the_game_thread_looks_up_no_name_and_no_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that does not answer, and Windows' registry, are waited for by the uploader only."""
+    callers: dict[str, set[threading.Thread]] = {}
+    uploaded = threading.Event()
+
+    def noting(module: Any, name: str) -> None:
+        real = getattr(module, name)
+
+        def note(*args: Any, **named: Any) -> Any:
+            callers.setdefault(name, set()).add(threading.current_thread())
+            try:
+                return real(*args, **named)
+            finally:
+                if name == "getaddrinfo":
+                    uploaded.set()
+
+        monkeypatch.setattr(module, name, note)
+
+    for module, name in ((socket, "getaddrinfo"), (socket, "gethostbyname"), (socket, "getfqdn"), (socket, "socket")):
+        noting(module, name)
+    noting(requests.Session, "merge_environment_settings")
+    keys: dict[str, Any] = KEYS
+    tracker = Tracker(**keys, endpoint="http://not-there.invalid", data_dir=tmp_path, shutdown_timeout=0.1)
+    tracker.start()
+    tracker.design("once")
+    assert uploaded.wait(10)
+    tracker.close()
+    assert "merge_environment_settings" in callers
+    assert all(thread is not threading.main_thread() for threads in callers.values() for thread in threads)
