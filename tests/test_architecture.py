@@ -158,7 +158,7 @@ ALLOWED: dict[str, set[str]] = {
         "rules",
     },
     "tools": ANY,
-    "options": {"__init__"},
+    "options": {"__init__", "collector"},
     "cli": ANY,
     "__main__": {"cli"},
     "__init__": ANY,

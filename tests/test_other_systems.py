@@ -17,6 +17,7 @@ import requests
 
 from ga_pygame import Tracker, device
 from ga_pygame.annotations import launch_annotations
+from ga_pygame.delivery.outbox import sqlite
 from ga_pygame.recording import journal_files
 from tests.test_tracker import KEYS, World
 
@@ -71,6 +72,29 @@ def test_a_killed_launch_and_the_next(world: World, monkeypatch: pytest.MonkeyPa
     assert world.ids == ["user", "before:kill", "session_end", "user", "session_end"]
     assert list(world.folder.rglob("journal-*.ring")) == []
     assert {event["platform"] for event in world.sent} == {"mac_osx" if system == "darwin" else "windows"}
+
+
+def test_a_scanner_that_holds_the_file_at_the_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The launch has its outbox and its journal as soon as the file is free: a later kill costs nothing."""
+    monkeypatch.setattr(sys, "platform", "darwin")  # the journal is in the data folder
+
+    def refuse(path: Path, *_: object) -> None:
+        raise PermissionError(errno.EACCES, "the file is used by another process", str(path))
+
+    with monkeypatch.context() as held:
+        held.setattr(sqlite, "connect", refuse)
+        tracker = world.start()
+        tracker.design("in:memory")
+        world.play(tracker, 0.2)
+    assert list(world.folder.rglob("journal-*.ring")) == []
+    world.play(tracker, 1)
+    assert len(list(world.folder.rglob("journal-*.ring"))) == 1
+    tracker.design("before:kill")
+    kill(tracker)
+    again = world.start()
+    world.play(again, 1)
+    again.close()
+    assert world.ids == ["user", "in:memory", "before:kill", "session_end", "user", "session_end"]
 
 
 def test_no_file_can_be_removed_or_replaced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
