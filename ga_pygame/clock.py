@@ -85,7 +85,8 @@ class SystemClock:
     def __init__(self, monotonic: Callable[[], float] = _monotonic, *, counts_sleep: bool | None = None) -> None:
         self._source = monotonic
         self._slept = 0.0
-        self.monotonic = self._with_sleep if counts_sleep is False or _is_wine() else monotonic
+        may_miss_sleep = _is_wine() if counts_sleep is None else not counts_sleep
+        self.monotonic = self._with_sleep if may_miss_sleep else monotonic
         self._anchor = time.time() - self.monotonic()
         self._ahead = self._anchor
         self._server_offset: float | None = None

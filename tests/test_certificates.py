@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import ssl
@@ -60,7 +61,8 @@ def url(made: Path) -> Iterator[str]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"https://127.0.0.1:{listener.getsockname()[1]}/v2/x/events"
-        listener.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # Windows
+            listener.shutdown(socket.SHUT_RDWR)
     thread.join(5)
 
 

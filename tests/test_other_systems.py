@@ -28,6 +28,12 @@ GONE = {
 """What the system does not have, of what Linux has."""
 
 
+PLAYED = pytest.mark.skipif(
+    sys.platform == "win32", reason="there a launch cannot die within a process: it maps its file"
+)
+"""What is played here on Linux; Windows itself ends real processes (`tests/e2e`)."""
+
+
 def forget_the_machine() -> None:
     for cached in (device.platform_name, device.system_version, device.time_zone, launch_annotations):
         cached.cache_clear()
@@ -52,6 +58,7 @@ def kill(tracker: Tracker) -> None:
     tracker._let_go()
 
 
+@PLAYED
 @pytest.mark.parametrize("system", ["darwin", "win32"])
 def test_a_killed_launch_and_the_next(world: World, monkeypatch: pytest.MonkeyPatch, system: str) -> None:
     """There is no /dev/shm: the journal is in the data folder, survives there, and goes when its events are stored."""
@@ -74,6 +81,7 @@ def test_a_killed_launch_and_the_next(world: World, monkeypatch: pytest.MonkeyPa
     assert {event["platform"] for event in world.sent} == {"mac_osx" if system == "darwin" else "windows"}
 
 
+@PLAYED
 def test_a_scanner_that_holds_the_file_at_the_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The launch has its outbox and its journal as soon as the file is free: a later kill costs nothing."""
     monkeypatch.setattr(sys, "platform", "darwin")  # the journal is in the data folder
@@ -97,6 +105,7 @@ def test_a_scanner_that_holds_the_file_at_the_start(world: World, monkeypatch: p
     assert world.ids == ["user", "in:memory", "before:kill", "session_end", "user", "session_end"]
 
 
+@PLAYED
 def test_no_file_can_be_removed_or_replaced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on Windows while a scanner or a backup has all of them open: nothing is sent twice, or against a no."""
     refused: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
@@ -28,7 +29,12 @@ def test_a_path_of_any_system_has_an_empty_authority(path: PurePath, expected: s
         sqlite3.connect(uri.replace("x?", "not-there?").replace("#1", ""), uri=True)
 
 
-@pytest.mark.parametrize("name", ["a b", "100%", "what?", "#1", "é", "\udcff", "a&b=c", "x:y"])
+NAMES = ["a b", "100%", "#1", "é", "a&b=c"]
+if os.name == "posix":
+    NAMES += ["what?", "\udcff", "x:y"]  # Windows allows none of them
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_any_name_is_read(tmp_path: Path, name: str) -> None:
     """No character of a path is taken for a part of the URI."""
     path = tmp_path / name
