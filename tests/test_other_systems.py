@@ -28,9 +28,7 @@ GONE = {
 """What the system does not have, of what Linux has."""
 
 
-PLAYED = pytest.mark.skipif(
-    sys.platform == "win32", reason="there a launch cannot die within a process: it maps its file"
-)
+PLAYED = pytest.mark.skipif(sys.platform == "win32", reason="a launch that is left keeps its files mapped there")
 """What is played here on Linux; Windows itself ends real processes (`tests/e2e`)."""
 
 
