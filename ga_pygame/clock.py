@@ -12,6 +12,7 @@ import math
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -33,22 +34,65 @@ class Clock(Protocol):
         """Return the processor time of this process, in seconds; stands still while the machine sleeps."""
         ...
 
+    def notice_sleep(self) -> float:
+        """Return the seconds of sleep that `monotonic()` has not counted; it does from now on.
 
-if sys.platform == "linux":  # CLOCK_MONOTONIC stands still during sleep here
-    _monotonic = functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME)
-elif sys.platform == "darwin":  # time.monotonic() stands still during sleep here, CLOCK_MONOTONIC does not
-    _monotonic = functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC)
-else:
-    _monotonic = time.monotonic
+        Called a few times a second, on one thread. Only the clock of Wine may miss a sleep. There it is told by the
+        system's wall clock, so a player who sets that forward during the game looks like one whose machine slept.
+        """
+        ...
+
+
+def _best_monotonic(system: str) -> Callable[[], float]:
+    """Return the system's finest clock that goes on while the machine sleeps.
+
+    Args:
+        system: As `sys.platform` names it.
+    """
+    if system == "linux":  # CLOCK_MONOTONIC stands still during sleep here
+        return functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    if system == "darwin":  # time.monotonic() stands still during sleep here; CLOCK_MONOTONIC can go back by 10 µs
+        return functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC_RAW)
+    if system == "win32":  # before Python 3.13, time.monotonic() moves in steps of 15.6 ms here
+        return time.perf_counter
+    return time.monotonic
+
+
+@functools.cache
+def _is_wine() -> bool:
+    """Return whether this is a Windows program under Wine or Proton, whose clocks may stand still during sleep."""
+    if sys.platform != "win32":
+        return False
+    import ctypes  # noqa: PLC0415 - on Windows only
+
+    return hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
+
+
+_monotonic = _best_monotonic(sys.platform)
+
+SLEEP_JUMP_SECONDS = 2.0
+"""If the system's wall clock gains more between two looks, the machine slept; see `Clock.notice_sleep`."""
 
 
 class SystemClock:
-    """The machine's clocks."""
+    """The machine's clocks.
 
-    def __init__(self) -> None:
-        self.monotonic = _monotonic
+    Args:
+        monotonic: The source of `monotonic()`.
+        counts_sleep: Whether that source goes on while the machine sleeps; `None` means unless this is Wine.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = _monotonic, *, counts_sleep: bool | None = None) -> None:
+        self._source = monotonic
+        self._slept = 0.0
+        may_miss_sleep = _is_wine() if counts_sleep is None else not counts_sleep
+        self.monotonic = self._with_sleep if may_miss_sleep else monotonic
         self._anchor = time.time() - self.monotonic()
+        self._ahead = self._anchor
         self._server_offset: float | None = None
+
+    def _with_sleep(self) -> float:
+        return self._source() + self._slept
 
     @property
     def server_offset(self) -> float | None:
@@ -67,6 +111,17 @@ class SystemClock:
 
     def cpu(self) -> float:
         return time.process_time()
+
+    def notice_sleep(self) -> float:
+        if self.monotonic == self._source:
+            return 0.0
+        ahead = time.time() - self.monotonic()
+        jump = ahead - self._ahead
+        if jump <= SLEEP_JUMP_SECONDS:  # also if the player sets the wall clock back
+            self._ahead = ahead
+            return 0.0
+        self._slept += jump
+        return jump
 
 
 def wall_now() -> float:
@@ -93,6 +148,9 @@ class PastClock:
         return self._anchor + at
 
     def cpu(self) -> float:
+        return 0.0
+
+    def notice_sleep(self) -> float:
         return 0.0
 
 

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from functools import cache
+from typing import Any
 
 UNKNOWN = "unknown"
 """The value that is sent for the manufacturer and the device."""
@@ -25,23 +26,80 @@ def platform_name() -> str:
 
 @cache
 def system_version() -> str:
-    """Return the platform and at most three numbers, e.g. `windows 10.0.22631`."""
+    """Return the platform and at most three numbers, e.g. `windows 10.0.22631`.
+
+    It starts no process and waits for none. `platform.version()` would on Windows: before Python 3.12 it runs
+    `cmd /c ver`, whose console window appears over a game, since then it asks WMI, which can take seconds.
+    """
+    if sys.platform == "win32":
+        return f"{platform_name()} {_windows_version()}"
     import platform as system  # noqa: PLC0415 - called on the worker, not while importing
 
-    text = {"mac_osx": lambda: system.mac_ver()[0], "windows": system.version}.get(platform_name(), system.release)()
+    text = {"mac_osx": _mac_version, "windows": system.version}.get(platform_name(), system.release)()
     found = re.match(r"[0-9]{1,5}(\.[0-9]{1,5}){0,2}", text)
     return f"{platform_name()} {found[0] if found else '0'}"
+
+
+def _windows_version() -> str:
+    """Return major, minor and build number, e.g. `10.0.22631`.
+
+    The system understates its version to a program without a manifest and to one in compatibility mode; the version
+    of its kernel32.dll, `platform_version`, does not change with each update. So the higher one is right.
+    """
+    found: Any = sys.getwindowsversion()  # type: ignore[attr-defined,unused-ignore]  # Windows only
+    stated, of_kernel = tuple(found[:3]), tuple(getattr(found, "platform_version", ()) or ())
+    return "{}.{}.{}".format(*max(stated, of_kernel))
+
+
+_MADE_UP = re.compile(r"(10\.1[67]|16)(\.|$)")
+"""Versions of macOS that a program sees if it was built for an older one or has `SYSTEM_VERSION_COMPAT=1`; none of them
+was ever released."""
+_DARWIN_IS_PLUS = {range(20, 25): -9, range(25, 1000): 1}
+"""The difference between the versions of macOS and of its kernel, Darwin: macOS 11 has Darwin 20, macOS 26 has 25."""
+
+
+def _mac_version() -> str:
+    """Return the version of macOS; only its first number if the system tells this program another one."""
+    import platform as system  # noqa: PLC0415 - called on the worker, not while importing
+
+    text = system.mac_ver()[0]
+    darwin = re.match(r"[0-9]{1,3}", system.release())
+    if darwin is None or not _MADE_UP.match(text):
+        return text
+    return next((str(int(darwin[0]) + plus) for some, plus in _DARWIN_IS_PLUS.items() if int(darwin[0]) in some), text)
 
 
 @cache
 def time_zone() -> str | None:
     """Return the player's time zone by its IANA name, e.g. `Europe/London`; `None` if the system does not name it."""
+    named = os.environ.get("TZ", "").lstrip(":")
+    if sys.platform == "win32":  # Python has no list of zones there, unless the package tzdata is installed
+        named = named or _windows_zone()
+        return named if _ZONE.fullmatch(named) else None
     from zoneinfo import ZoneInfo  # noqa: PLC0415 - called on the worker, not while importing
 
-    named = os.environ.get("TZ", "").lstrip(":") or os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]
+    named = named or os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]
     named = re.sub("^(posix|right)/", "", named)
     try:
         ZoneInfo(named)
     except (ValueError, OSError, LookupError):  # a rule such as CET-1CEST, or an unknown name
         return None
     return named
+
+
+_ZONE = re.compile(r"UTC|(?!Etc/Unknown)[A-Z][A-Za-z_]{1,20}(/[A-Za-z0-9_+-]{1,30}){1,2}")
+"""The form of an IANA name; a rule such as CET-1CEST does not have it."""
+_MAX_ZONE = 128
+
+
+def _windows_zone() -> str:
+    """Return the IANA name by the system's ICU, which Windows has since version 1903; "" if it cannot say."""
+    import ctypes  # noqa: PLC0415 - called on the worker, on Windows only
+
+    name, status = ctypes.create_unicode_buffer(_MAX_ZONE), ctypes.c_int(0)
+    try:
+        icu = ctypes.CDLL("icu.dll")
+        icu.ucal_getDefaultTimeZone(name, _MAX_ZONE, ctypes.byref(status))
+    except (OSError, AttributeError):
+        return ""
+    return name.value if status.value <= 0 else ""  # a positive status is an error, a negative one a warning

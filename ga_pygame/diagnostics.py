@@ -6,7 +6,7 @@ Counting takes no lock: each thread has a tally of its own, and readers add the 
 from __future__ import annotations
 
 import functools
-import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -20,8 +20,10 @@ from ga_pygame.traces import is_of_a_signal_handler, is_of_other_code, trace_of,
 
 if TYPE_CHECKING:
     import logging
+    from types import FrameType
 
-_PACKAGE = os.path.dirname(__file__) + os.sep
+_NOT_THE_GAMES = re.compile(r"ga_pygame(\.|$)|_?collections[._]abc$")
+"""Modules that are not the game's: this package, and the base class of our mappings."""
 
 DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
 """The levels of `logging`, defined here to avoid its import."""
@@ -434,11 +436,11 @@ request = guarded("call ignored")
 def game_call() -> str:
     """Return file and line of the game's call into this package, as `my_game.py:42`."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
+    while frame.f_back is not None and _is_ours(frame):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def _is_ours(filename: str) -> bool:
-    """Return whether a file is not the game's: this package, or the base class of our mappings."""
-    return filename.startswith(_PACKAGE) or "_collections_abc" in filename
+def _is_ours(frame: FrameType) -> bool:
+    """Return whether code is ours. By the module's name: in an executable, file names have no folder of ours."""
+    return _NOT_THE_GAMES.match(str(frame.f_globals.get("__name__"))) is not None

@@ -106,8 +106,9 @@ def _pattern(homes: tuple[str, ...], account: str) -> re.Pattern[str] | None:
             drive = re.match(r"[A-Za-z]:", path)
             # Unix shells on Windows write C:\Users\ann as /c/Users/ann
             start = rf"(?:{drive[0]}|{_SEPARATOR}{drive[0][0]}|{drive[0][0]}%3a)" if drive else ""
-            spellings[start + "".join(_SEPARATOR + _spelled(part) for part in parts)] = None
-            names[_spelled(parts[-1])] = parts[-1]
+            spelled = [f"(?:{_spelled(part)}|{_dos_name(part)})" if drive else _spelled(part) for part in parts]
+            spellings[start + "".join(_SEPARATOR + part for part in spelled)] = None
+            names[spelled[-1]] = parts[-1]
     if not spellings:
         return None
     longest_first = "|".join(sorted(spellings, key=len, reverse=True))
@@ -133,6 +134,14 @@ def _spelled(part: str) -> str:
 
         part = unicodedata.normalize("NFC", part)
     return "".join(_SPELLED.get(character) or _spelled_character(character) for character in part)
+
+
+def _dos_name(part: str) -> str:
+    """Return an expression for the 8.3 name that Windows gives to a long one and uses in %TEMP%, e.g. JANEDO~1."""
+    stem, dot, ending = part.rpartition(".") if "." in part else (part, "", "")
+    plain = [re.escape(one) if one.isascii() and one.isalnum() else r"[^\\/]" for one in re.sub("[ .]", "", stem)]
+    tail = rf"\.{re.escape(ending.replace(' ', '')[:3])}" if dot else ""
+    return rf"(?:{''.join(plain[:6])}|{''.join(plain[:2])}[0-9a-f]{{4}})~\d{{1,3}}{tail}"
 
 
 _SPELLED = {" ": r"(?:\\{0,8} |%20|\+)"}

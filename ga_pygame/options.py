@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ga_pygame import __version__
+from ga_pygame.collector.starting import start_command
 
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -74,7 +75,7 @@ def _add_collect(commands: _Commands) -> argparse.ArgumentParser:
     collect = commands.add_parser(
         "collect",
         help="start the collector: a local server that takes your game's events and shows them live",
-        description="Start the collector. Then: GA_PYGAME_COLLECTOR=http://127.0.0.1:8420 python my_game.py",
+        description=f"Start the collector. Then: {start_command('http://127.0.0.1:8420')}",
     )
     collect.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     collect.add_argument("--port", type=_port, default=8420, help="port; 0 takes any free one (default: %(default)s)")

@@ -81,7 +81,15 @@ class Running:
         )
         warn = functools.partial(core.diagnostics.warn_once, "no calls", NO_CALLS)
         look = HangWatch(frames, said.errors.hang).look if core.config.capture_exceptions else lambda _now: None
-        self._watch = Watch(focus, self._session, core.clock, is_seen=lambda: hook.seen, warn=warn, look=look)
+        self._watch = Watch(
+            focus,
+            self._session,
+            core.clock,
+            was_held=frames.was_held,
+            is_seen=lambda: hook.seen,
+            warn=warn,
+            look=look,
+        )
 
     @property
     def phase(self) -> str:

@@ -41,6 +41,7 @@ VOCABULARY = {
     "remote_configs",
     "rules",
     "signals",
+    "sqlite_uri",
     "traces",
     "untrusted",
 }
@@ -83,6 +84,7 @@ ALLOWED: dict[str, set[str]] = {
     "config": {"checks", "forms", "program", "rules"},
     "protocol": {"clock", "diagnostics"},
     "forks": set(),
+    "sqlite_uri": set(),
     "home_paths": {"traces"},
     "kept": {"checks", "rules"},
     "recording": VOCABULARY,
@@ -98,7 +100,7 @@ ALLOWED: dict[str, set[str]] = {
     "clients/pogr": VOCABULARY | {"parts", "clients"},
     "clients/trophy": VOCABULARY | {"parts", "clients"},
     "collector": {"checks", "rules", "clock"},
-    "collector/storage": {"clock", "collector"},
+    "collector/storage": {"clock", "collector", "sqlite_uri"},
     "collector/gameanalytics": {
         "annotations",
         "categories",
@@ -158,7 +160,7 @@ ALLOWED: dict[str, set[str]] = {
         "rules",
     },
     "tools": ANY,
-    "options": {"__init__"},
+    "options": {"__init__", "collector"},
     "cli": ANY,
     "__main__": {"cli"},
     "__init__": ANY,

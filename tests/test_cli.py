@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 import pytest
 
@@ -31,3 +32,14 @@ def test_a_command_runs_its_own_function(monkeypatch: pytest.MonkeyPatch) -> Non
         assert cli.main([name, *NEEDED.get(name, [])]) == 7
         monkeypatch.undo()
     assert ran == ["dev", "collect", "stats", "report", "export", "import", "forget", "doctor"]
+
+
+def test_without_standard_streams_printing_goes_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pythonw` has none, and a greeting must not end the collector."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    cli._open_streams()
+    for stream in (sys.stdout, sys.stderr):
+        print("\u0418", file=stream, flush=True)
+        assert stream.buffer.write(b"a table of bytes") == 16
+        stream.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from typing import Any
 
@@ -81,3 +82,23 @@ def test_an_offset_that_is_no_number_is_refused_where_it_is_set(offset: Any) -> 
     assert system.server_offset is None
     system.server_offset = 5
     assert system.server_offset == 5.0
+
+
+def test_each_system_has_a_fine_clock_that_counts_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """time.monotonic() may step by 15.6 ms on Windows and stands still in sleep on macOS."""
+    monkeypatch.setattr(time, "clock_gettime", lambda which: which, raising=False)
+    for name in ("CLOCK_MONOTONIC_RAW", "CLOCK_BOOTTIME"):  # neither is on all systems
+        monkeypatch.setattr(time, name, name, raising=False)
+    assert clock._best_monotonic("win32") is time.perf_counter
+    assert str(clock._best_monotonic("darwin")()) == "CLOCK_MONOTONIC_RAW"
+    assert str(clock._best_monotonic("linux")()) == "CLOCK_BOOTTIME"
+    assert clock._best_monotonic("emscripten") is time.monotonic
+
+
+def test_a_clock_that_counts_sleep_is_not_moved_by_the_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everywhere but under Wine, a player who sets the clock changes nothing."""
+    system = clock.SystemClock(counts_sleep=True)
+    now, wall = system.monotonic(), time.time()
+    monkeypatch.setattr(time, "time", lambda: wall + 3600)
+    assert system.notice_sleep() == 0.0
+    assert system.monotonic() - now < 60.0

@@ -18,8 +18,9 @@ import pytest
 
 from ga_pygame import Config, stored
 from ga_pygame.areas.consent import ConsentState
+from ga_pygame.collector.storage import schema
 from ga_pygame.config import SANDBOX_GAME_KEY
-from ga_pygame.delivery.outbox import file_lock
+from ga_pygame.delivery.outbox import data_folder, file_lock
 from ga_pygame.delivery.outbox.contract import NewRecord
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
 from ga_pygame.delivery.outbox.file_lock import FileLock, Patience
@@ -33,6 +34,23 @@ ROOT = pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="
 NAMES = ("first",)
 SLOW = 1.5
 """Seconds that no start takes, however busy the machine is; it waits 0.2 s at most."""
+
+
+def test_on_windows_a_folder_has_the_rights_of_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With mode 0700 only the owner has rights, another one if the game was once run as administrator."""
+    modes: list[int] = []
+    real = Path.mkdir
+
+    def mkdir(path: Path, mode: int = 0o777, **others: Any) -> None:
+        modes.append(mode)
+        real(path, mode, **others)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    data_folder.make_private_folder(tmp_path / "posix" / "game")
+    monkeypatch.setattr(sys, "platform", "win32")
+    data_folder.make_private_folder(tmp_path / "windows" / "game")
+    schema.make_folder(tmp_path / "collector")
+    assert modes == [0o700, 0o700, 0o777, 0o777, 0o777]
 
 
 class Rig:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import sys
+import zoneinfo
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,7 +18,7 @@ from ga_pygame.annotations import FIELDS, launch_annotations
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     def forget() -> None:
-        for cached in (device.platform_name, device.system_version, launch_annotations):
+        for cached in (device.platform_name, device.system_version, device.time_zone, launch_annotations):
             cached.cache_clear()
 
     forget()
@@ -42,11 +45,13 @@ def test_the_facts_of_this_machine_pass_the_servers_rules() -> None:
     [
         ("linux", "release", "6.8.0-45-generic", "linux 6.8.0"),
         ("linux", "release", "5.15.153.1-microsoft-standard-WSL2", "linux 5.15.153"),
+        ("linux", "release", "6.11.11-valve12-1-neptune-611-g517a46b477e1", "linux 6.11.11"),  # a Steam Deck
         ("linux", "release", "", "linux 0"),
         ("linux", "release", "\u0663.\u0661", "linux 0"),
         ("linux", "release", "rolling", "linux 0"),
         ("darwin", "mac_ver", ("14.5", ("", "", ""), "arm64"), "mac_osx 14.5"),
-        ("win32", "version", "10.0.22631", "windows 10.0.22631"),
+        ("darwin", "mac_ver", ("26.1.2", ("", "", ""), "x86_64"), "mac_osx 26.1.2"),
+        ("darwin", "mac_ver", ("", ("", "", ""), ""), "mac_osx 0"),
         ("cygwin", "version", "10.0.22631", "windows 10.0.22631"),
         ("emscripten", "release", "3.1.58", "webgl 3.1.58"),
         ("freebsd14", "release", "14.0-RELEASE", "linux 14.0"),
@@ -68,3 +73,100 @@ def test_nothing_identifies_the_machine() -> None:
     """Manufacturer and device stay unknown, and no host or user name is among the facts."""
     assert launch_annotations()["manufacturer"] == launch_annotations()["device"] == "unknown"
     assert platform.node() not in map(str, launch_annotations().values())
+
+
+class WindowsVersion(tuple[Any, ...]):
+    """What `sys.getwindowsversion()` returns."""
+
+    platform_version: tuple[int, int, int]
+
+
+def _never(*_: object) -> Any:
+    raise AssertionError("this starts a process or asks WMI")
+
+
+@pytest.mark.parametrize(
+    ("stated", "of_kernel", "expected"),
+    [
+        ((10, 0, 19045), (10, 0, 19041), "windows 10.0.19045"),  # kernel32.dll does not change with each update
+        ((6, 2, 9200), (10, 0, 22631), "windows 10.0.22631"),  # an executable without a manifest
+        ((10, 0, 26100), None, "windows 10.0.26100"),
+    ],
+)
+def test_windows_is_asked_without_a_process(
+    monkeypatch: pytest.MonkeyPatch, stated: tuple[int, ...], of_kernel: tuple[int, int, int] | None, expected: str
+) -> None:
+    """`cmd /c ver` would show a console window over the game, WMI would take seconds."""
+    found = WindowsVersion((*stated, 2, ""))
+    if of_kernel is not None:
+        found.platform_version = of_kernel
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(sys, "getwindowsversion", lambda: found, raising=False)
+    for name in ("version", "uname", "win32_ver", "release", "system", "platform"):
+        monkeypatch.setattr(platform, name, _never)
+    assert device.system_version() == expected
+    rules.os_version("os_version", expected)
+
+
+@pytest.mark.parametrize(
+    ("said", "darwin", "expected"),
+    [
+        ("10.16", "20.6.0", "mac_osx 11"),
+        ("10.16", "23.1.0", "mac_osx 14"),
+        ("16.0", "25.0.0", "mac_osx 26"),
+        ("10.16", "", "mac_osx 10.16"),
+        ("10.15.7", "19.6.0", "mac_osx 10.15.7"),
+        ("15.2", "24.2.0", "mac_osx 15.2"),
+    ],
+)
+def test_a_made_up_version_of_macos_is_read_from_its_kernel(
+    monkeypatch: pytest.MonkeyPatch, said: str, darwin: str, expected: str
+) -> None:
+    """With `SYSTEM_VERSION_COMPAT`, and for programs built on older systems, macOS states a version that never was."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(platform, "mac_ver", lambda: (said, ("", "", ""), "x86_64"))
+    monkeypatch.setattr(platform, "release", lambda: darwin)
+    assert device.system_version() == expected
+    rules.os_version("os_version", expected)
+
+
+class Icu:
+    """Windows' icu.dll."""
+
+    def __init__(self, name: str, status: int = 0) -> None:
+        def default_zone(buffer: Any, size: int, where: Any) -> None:
+            assert len(name) < size
+            buffer.value, where._obj.value = name, status
+
+        self.ucal_getDefaultTimeZone = default_zone
+
+
+@pytest.mark.parametrize(
+    ("variable", "icu", "expected"),
+    [
+        ("", Icu("Europe/Berlin"), "Europe/Berlin"),
+        ("", Icu("America/Argentina/Buenos_Aires"), "America/Argentina/Buenos_Aires"),
+        ("", Icu("Etc/Unknown"), None),
+        ("", Icu("Europe/Ber", 15), None),  # U_BUFFER_OVERFLOW_ERROR
+        ("", OSError("there is no icu.dll before version 1903"), None),
+        ("", object(), None),
+        ("Asia/Tokyo", Icu("Europe/Berlin"), "Asia/Tokyo"),
+        ("CET-1CEST", Icu("Europe/Berlin"), None),
+    ],
+)
+def test_windows_names_the_time_zone_without_a_list_of_zones(
+    monkeypatch: pytest.MonkeyPatch, variable: str, icu: object, expected: str | None
+) -> None:
+    """Trophy's streaks are counted in the player's days; Python has no time zones on Windows."""
+
+    def load(name: str) -> object:
+        assert name == "icu.dll"
+        if isinstance(icu, Exception):
+            raise icu
+        return icu
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setenv("TZ", variable)
+    monkeypatch.setattr(zoneinfo, "ZoneInfo", _never)
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    assert device.time_zone() == expected

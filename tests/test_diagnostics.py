@@ -243,3 +243,13 @@ def test_a_log_that_raises_ends_no_worker(error: type[BaseException], capsys: py
         log.removeHandler(handler)
     assert went_on == [True]
     assert "words (said here: the log failed with" in capsys.readouterr().err
+
+
+def test_the_games_line_is_found_in_an_executable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There our code's file names have no folder, or another one than `__file__`."""
+    code = compile("def call():\n    return game_call()\n", "ga_pygame/tracker.py", "exec")
+    space: dict[str, Any] = {"__name__": "ga_pygame.tracker", "game_call": diagnostics.game_call}
+    exec(code, space)
+    assert space["call"]().startswith(f"{__file__}:")
+    space["__name__"] = "ga_pygame_game"
+    assert space["call"]().startswith("ga_pygame/tracker.py:"), "a game of a similar name"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pygame
 import pytest
 
+from ga_pygame.clock import Clock, SystemClock
 from ga_pygame.engine import focus as focus_module
 from ga_pygame.engine.focus import WATCH_SECONDS, Focus, Watch
 from ga_pygame.engine.session import Phase, Session
@@ -36,23 +38,25 @@ def window(monkeypatch: pytest.MonkeyPatch) -> Window:
 class Story:
     """A session and the events that it posted."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self.ends: list[tuple[int, float]] = []
         self.clock = ManualClock()
         self.session = Session(20.0, new_id=lambda: "x", post=self._post, started=lambda _: None, ended=lambda *_: None)
         self.focus = Focus(self.session)
         self.warnings: list[int] = []
         self.seen = False
+        self.held = False
         self.looks: list[float] = []
         self.watch = Watch(
             self.focus,
             self.session,
-            self.clock,
+            clock or self.clock,
+            was_held=lambda since, until: self.held,
             is_seen=lambda: self.seen,
             warn=lambda: self.warnings.append(1),
             look=self.looks.append,
         )
-        self.session.start(self.clock.monotonic())
+        self.session.start((clock or self.clock).monotonic())
 
     def _post(self, event: Event, _session: SessionRef, at: float) -> None:
         if isinstance(event, SessionEnd):
@@ -126,6 +130,54 @@ def test_the_machines_sleep_is_a_pause(window: Window) -> None:
     story.watch.step(story.clock.advance(3600.0, cpu=0.0))
     assert [length for length, _ in story.ends] == [5]
     assert story.phase is Phase.ACTIVE
+
+
+def test_a_watch_that_runs_rarely_is_no_second_pause(window: Window) -> None:
+    """App Nap of macOS delays the workers of a hidden game: one pause from its begin, however long the gaps are."""
+    story = Story()
+    story.pass_time(5)
+    window.is_focused = False
+    story.pass_time(1)
+    for _ in range(4):
+        story.watch.step(story.clock.advance(10.0, cpu=0.0))
+    window.is_focused = True
+    story.watch.step(story.clock.advance(10.0, cpu=0.0))
+    assert [length for length, _ in story.ends] == [5]
+    assert story.phase is Phase.ACTIVE
+
+
+def test_a_window_that_is_dragged_is_played(window: Window) -> None:
+    """On Windows all threads stand still meanwhile, without processor time; no second of play is lost."""
+    story = Story()
+    story.pass_time(5)
+    story.held = True
+    story.watch.step(story.clock.advance(30.0, cpu=0.0))
+    assert story.ends == []
+    assert story.session.state.length(story.clock.monotonic()) == 35.0
+
+
+def test_a_sleep_that_only_the_wall_clock_shows_is_a_pause(window: Window) -> None:
+    """Under Proton no clock of the process counts the suspend of a Steam Deck, by which its players stop."""
+    monotonic, wall = [1000.0], [1_700_000_000.0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: wall[0])
+        clock = SystemClock(lambda: monotonic[0], counts_sleep=False)
+        story = Story(clock)
+
+        def pass_time(seconds: float, slept: float = 0.0) -> None:
+            monotonic[0] += seconds
+            wall[0] += seconds + slept
+            story.watch.step(clock.monotonic())
+
+        for _ in range(20):
+            pass_time(0.25)
+        pass_time(0.25, slept=-3600.0)  # a clock that is set back changes nothing
+        assert story.ends == []
+        pass_time(0.25, slept=8 * 3600.0)
+        assert [length for length, _ in story.ends] == [5]
+        assert clock.monotonic() == 1000.0 + 5.5 + 8 * 3600
+        assert clock.wall(clock.monotonic()) == 1_700_000_000.0 + 5.5 + 8 * 3600, "later events have today's date"
+        assert story.phase is Phase.ACTIVE
 
 
 def test_a_short_sleep_goes_on(window: Window) -> None:

@@ -101,3 +101,28 @@ def test_the_report_has_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "in test_the_report_has_the_stack" in lines[-3]
     assert lines[-1] == HANG_WORDS
     assert (event.severity.value, event.crash, fields) == ("error", rules.HANG, None)
+
+
+def test_a_call_that_is_held_is_neither_a_long_frame_nor_a_hang(loop: Loop) -> None:
+    """The player drags the window: on Windows the call that reads events returns when that ends."""
+    loop.frames.call(1000.0)
+    loop.frames.in_call_since = 1000.01
+    loop.look(1000.0, 1010.0)
+    loop.frames.returned(1010.0)
+    loop.frames.call(1010.01)
+    loop.look(1010.0, 1011.0)
+    assert loop.hangs == []
+    assert loop.frames.hitches(1000.0, 1011.0) == 0
+
+
+def test_who_asks_is_told_of_a_held_call_before_and_after_its_end(loop: Loop) -> None:
+    """The watch may go on before our wrapper does; a usual call, and a gap that it fills to a small part, is none."""
+    loop.frames.in_call_since = 1000.0
+    assert loop.frames.was_held(999.9, 1003.0)
+    assert not loop.frames.was_held(990.0, 1003.0)
+    loop.frames.returned(1003.0)
+    assert loop.frames.was_held(999.9, 1003.0)
+    assert not loop.frames.was_held(1003.0, 1010.0)
+    loop.frames.in_call_since = 1010.0
+    loop.frames.returned(1010.001)
+    assert loop.frames.was_held(999.9, 1003.0), "a usual call does not replace the last one that was held"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,13 +43,14 @@ class Rig:
             started=lambda _: self.starts.append("start"),
             ended=lambda *_: None,
         )
+        self.frames = Frames(self.session, 0.1)
         self.hook = Hook(
             self.session,
             Focus(self.session),
             clock=self.clock,
             diagnostics=self.diagnostics,
             loop=self,
-            frames=Frames(self.session, 0.1),
+            frames=self.frames,
         )
         self.session.start(self.clock.monotonic())
 
@@ -125,6 +127,30 @@ def test_our_failure_stays_ours(rig: Rig, caplog: pytest.LogCaptureFixture) -> N
     assert "pygame.quit" in caplog.text
     pygame.display.init()
     pygame.display.set_mode((16, 16))
+
+
+def test_on_windows_every_call_that_pumps_events_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the player drags the window such a call does not return; the machine's sleep is told from it by that."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    rig = Rig()
+    pumping = ("get", "poll", "pump", "peek", "clear")
+    during: list[bool] = []
+
+    def drag(*_: object) -> None:
+        until = rig.clock.advance(30.0)
+        during.append(rig.frames.was_held(until - 30.0, until))
+
+    for name in pumping:
+        monkeypatch.setattr(pygame.event, name, drag)
+    rig.hook.install()
+    for name in pumping:
+        since = rig.clock.monotonic()
+        getattr(pygame.event, name)()
+        assert rig.frames.was_held(since, rig.clock.monotonic()), name
+        rig.clock.advance(1.0)
+    assert during == [True] * len(pumping)
+    rig.hook.remove()
+    assert all(getattr(pygame.event, name) is drag for name in pumping)
 
 
 def test_quit_flushes_and_ends_nothing(rig: Rig) -> None:

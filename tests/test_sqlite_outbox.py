@@ -162,6 +162,24 @@ def test_lock_files_of_the_dead_are_swept(outbox: SqliteOutbox, path: Path) -> N
     assert fresh.exists()
 
 
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])
+def test_a_lock_file_that_another_copy_just_removes_hides_no_dead_launch(
+    outbox: SqliteOutbox, path: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    """On Windows a file that is being removed can be listed and not be looked at."""
+    going = path.parent / "launch-going.lock"
+    going.touch()
+    real = Path.lstat
+
+    def lstat(file: Path) -> os.stat_result:
+        if file == going:
+            raise error(file)
+        return real(file)
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    assert list(outbox.dead_launches()) == []
+
+
 def test_a_record_for_a_destination_that_is_not_configured_now_stays(path: Path) -> None:
     """A game that drops a service for one release does not lose what waits for it."""
     both = SqliteOutbox(path, NAMES)

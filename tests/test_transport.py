@@ -376,6 +376,43 @@ def test_a_ca_bundle_that_vanished_sends_nothing(monkeypatch: pytest.MonkeyPatch
     transport.close()
 
 
+def test_localhost_is_tried_by_ipv4_first(
+    server: Server, transport: RequestsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows names ::1 first and takes 2 s to see that nobody listens there."""
+    server.answer = http("200 OK", b"[]")
+    tried: list[str] = []
+    real = socket.getaddrinfo
+
+    def look_up(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
+        if host == "localhost":
+            kind = socket.SOCK_STREAM
+            second = (socket.AF_INET, kind, 6, "", ("127.0.0.1", port))
+            return [(socket.AF_INET6, kind, 6, "", ("::1", port, 0, 0)), second]
+        tried.append(host)
+        return real(host, port, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    assert send(transport, server.url.replace("127.0.0.1", "localhost")).status == 200
+    assert tried == ["127.0.0.1"]
+
+
+def test_a_proxy_that_was_switched_off_is_not_used_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The player ends a VPN or a proxy in mid-game; the next request asks for the settings again."""
+    server.answer = http("200 OK", b"[]")
+    url = server.url.replace("127.0.0.1", "host.example")
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _host, *args, **named: real("127.0.0.1", *args, **named))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    transport = RequestsTransport(2.0, SystemClock())
+    assert send(transport, url).status is None
+    monkeypatch.delenv("HTTP_PROXY")
+    monkeypatch.delenv("http_proxy", raising=False)  # Windows takes both for one
+    assert send(transport, url).status == 200
+    transport.close()
+
+
 @pytest.mark.parametrize(
     ("proxy", "said"),
     [

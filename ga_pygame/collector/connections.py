@@ -9,7 +9,7 @@ A connection that is closed here gets no answer, which every sender takes for a 
 from __future__ import annotations
 
 import asyncio
-import os
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -40,6 +40,8 @@ MAX_REQUEST_SECONDS = 30.0
 """Time from a request's first byte (or the connection's start) to its last byte; then the connection is closed."""
 MAX_ACCEPTED_AT_ONCE = 128
 """Connections that are accepted in one turn of the loop, before any of them can be closed."""
+SELECT_SOCKETS = 512
+"""Sockets that `select()` takes on Windows; with more it raises. Source: CPython, FD_SETSIZE in selectmodule.c."""
 OPEN_FILES_WANTED = 4096
 OPEN_FILES_OF_OURS = 40
 """File handles that connections do not get: for the database, the listener, the page's files."""
@@ -53,8 +55,8 @@ MAX_LINES_PER_TURN = 400
 
 def raise_file_limit() -> int:
     """Raise the process's limit of open files as far as allowed; return how many connections fit."""
-    if os.name != "posix":
-        return MAX_CONNECTIONS
+    if sys.platform == "win32":
+        return min(MAX_CONNECTIONS, SELECT_SOCKETS - MAX_ACCEPTED_AT_ONCE - OPEN_FILES_OF_OURS)
     import resource  # noqa: PLC0415 - not on Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

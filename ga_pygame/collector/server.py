@@ -35,6 +35,7 @@ from ga_pygame.collector.gameanalytics.games import Game, Games
 from ga_pygame.collector.gameanalytics.routes import Bounds, GameAnalyticsRoutes
 from ga_pygame.collector.guard import Guard, PageToken, is_loopback
 from ga_pygame.collector.lanes import Lanes
+from ga_pygame.collector.starting import start_command
 from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.reading import Asker
 from ga_pygame.collector.storage.schema import StoreError, make_folder, temporary_path
@@ -203,6 +204,26 @@ class _Server(uvicorn.Server):
         self._greeting = greeting
         self._sweep = sweep
 
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal.
+
+        Not on the proactor loop, which is the default on Windows: a client that is killed while it connects makes that
+        one close the listener for good (CPython #93821), and the collector would run on, deaf.
+        """
+        if sys.platform != "win32":
+            super().run(sockets)
+        elif sys.version_info >= (3, 11):
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(self.serve(sockets))
+        else:
+            loop = asyncio.SelectorEventLoop()
+            asyncio.set_event_loop(loop)
+            try:
+                loop.run_until_complete(self.serve(sockets))
+            finally:
+                loop.run_until_complete(loop.shutdown_default_executor())
+                loop.close()
+
     async def on_tick(self, counter: int) -> bool:
         """Check the connections at every `TICKS_PER_SWEEP`th tick."""
         if counter % TICKS_PER_SWEEP == 0:
@@ -229,9 +250,9 @@ def _greeting(options: Options, port: int, store: Store, token: PageToken | None
         lines.append(f"{what}: {near}{path}?token={token.token} (from elsewhere: this machine's name instead)")
     elif options.page:
         lines.append(f"page: {url}/")
-    lines.append(f"try it: GA_PYGAME_COLLECTOR={near} python my_game.py")
+    lines.append(f"try it: {start_command(near)}")
     if token and (address := _address_of_this_machine()):
-        lines.append(f"from another machine: GA_PYGAME_COLLECTOR=http://{address}:{port} python my_game.py")
+        lines.append(f"from another machine: {start_command(f'http://{address}:{port}')}")
     return lines
 
 
@@ -317,12 +338,14 @@ def _warehouse(options: Options, store: Store, tell: Tell) -> Warehouse:
 
 @contextlib.contextmanager
 def _stopping(server: uvicorn.Server) -> Iterator[None]:
-    """Make Ctrl-C and SIGTERM stop the server, so that the process ends with exit code 0."""
+    """Make Ctrl-C, SIGTERM and Ctrl-Break (Windows) stop the server, so that the process ends with exit code 0."""
 
     def stop(*_: object) -> None:
         server.should_exit = True
 
-    before = {which: signal.signal(which, stop) for which in (signal.SIGINT, signal.SIGTERM)}
+    names = ("SIGINT", "SIGTERM", "SIGBREAK")
+    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {which: signal.signal(which, stop) for which in signals}
     try:
         yield
     finally:

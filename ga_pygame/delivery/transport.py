@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -26,6 +28,9 @@ _PRIVATE = re.compile(r"\S*[/\\@]\S*")
 
 class RequestsTransport:
     """HTTP transport by `requests`, which uses the player's proxies and certificates; blocks its thread.
+
+    It trusts the certificates of `requests` and those of the system; if `REQUESTS_CA_BUNDLE` or `CURL_CA_BUNDLE` names
+    others, only these.
 
     It follows no redirects and keeps no cookies. Each exchange keeps the bounds of `exchange_bounds`.
 
@@ -64,6 +69,7 @@ class RequestsTransport:
             return Answered(self._answer(request, timeout))
         except Exception as error:  # noqa: BLE001 - whatever a server, a proxy or the environment makes of it
             reason = _reason(error, request.url, self._secrets(request.url))
+            self._forget_settings(request.url)
             return Answered(Reply(None, error=reason, maybe_handled=self._budget.is_sent))
 
     def _answer(self, request: Request, timeout: float) -> Reply:
@@ -106,6 +112,11 @@ class RequestsTransport:
             self._settings[host] = {name: merged[name] for name in _DIRECT}
         return self._settings[host]
 
+    def _forget_settings(self, url: str) -> None:
+        """Read the settings again at the next request, since the player may have switched a proxy on or off."""
+        with contextlib.suppress(ValueError):  # no address, so there are none
+            self._settings.pop(urlsplit(url).hostname, None)
+
     def _secrets(self, url: str) -> list[str]:
         """Return the secrets of the proxies in use: user names and passwords, the words before the host."""
         try:
@@ -122,12 +133,19 @@ class RequestsTransport:
 
 
 def _adapter(budget: exchange_bounds.Budget) -> Any:
-    """Make an adapter that bounds all its connections by the budget, direct or through any proxy."""
+    """Make an adapter that bounds all its connections by the budget and trusts the system's certificates."""
     from requests.adapters import HTTPAdapter  # noqa: PLC0415 - loaded by open()
 
-    from ga_pygame.delivery import exchange_bounds  # noqa: PLC0415 - the same
+    from ga_pygame.delivery import certificates, exchange_bounds  # noqa: PLC0415 - the same
+
+    context = functools.cache(certificates.system_context)
 
     class Adapter(HTTPAdapter):
+        def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+            if verify is True and url.lower().startswith("https"):
+                conn.conn_kw["ssl_context"] = context()
+
         def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
             return bounded(super().get_connection_with_tls_context(*args, **kwargs))
 

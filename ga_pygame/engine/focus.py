@@ -66,7 +66,9 @@ class Watch:
     Args:
         focus: Reads the focus state.
         session: Told of sleep and asked to end pauses that last too long.
-        clock: Tells a sleeping machine from a game that holds the GIL: in sleep the process uses no processor time.
+        clock: Tells a sleeping machine from a game that computes: in sleep the process uses no processor time.
+        was_held: Returns whether one call of pygame by the game took most of the time between two times. On Windows
+            such a call lasts as long as the player drags or resizes the window, and no thread runs meanwhile.
         is_seen: Whether the hook has seen a call of the game.
         warn: Called once if there is a window and the hook has seen no call for 10 s.
         look: Called at each step with its time.
@@ -80,6 +82,7 @@ class Watch:
         session: Session,
         clock: Clock,
         *,
+        was_held: Callable[[float, float], bool],
         is_seen: Callable[[], bool],
         warn: Callable[[], None],
         look: Callable[[float], None],
@@ -87,6 +90,7 @@ class Watch:
         self._focus = focus
         self._session = session
         self._clock = clock
+        self._was_held = was_held
         self._is_seen = is_seen
         self._warn = warn
         self._look = look
@@ -101,10 +105,12 @@ class Watch:
         """Read the focus state once; return the seconds until the next step, `None` after `finish()`."""
         if self._finished:
             return None
+        now += self._clock.notice_sleep()
         cpu = self._clock.cpu()
         if self._last is not None:
             last, last_cpu = self._last
-            if now - last > _SLEEP_GAP_SECONDS and cpu - last_cpu < (now - last) / 2:
+            is_gap = now - last > _SLEEP_GAP_SECONDS
+            if is_gap and cpu - last_cpu < (now - last) / 2 and not self._was_held(last, now):
                 self._session.slept(last, now)
         self._last = (now, cpu)
         self._focus.read(now)

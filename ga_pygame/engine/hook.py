@@ -1,5 +1,7 @@
 """Wraps pygame's functions, as the only module: event.get, poll and wait, display.flip and update, pygame.quit.
 
+On Windows also event.pump, peek and clear: such a call lasts as long as the player drags the window.
+
 The original is always called with the same arguments and its result is returned unchanged; an event is observed,
 never removed. If our code fails, that is reported and does not reach the game.
 """
@@ -7,6 +9,7 @@ never removed. If our code fails, that is reported and does not reach the game.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -115,9 +118,12 @@ class Hook:
     def install(self) -> None:
         """Wrap pygame's functions."""
         self._is_installed = True
-        self._wrap(pygame.event, "get", self._seen_all)
-        self._wrap(pygame.event, "poll", self._seen_one)
+        is_windows = sys.platform == "win32"
+        self._wrap(pygame.event, "get", self._seen_all, may_be_held=is_windows)
+        self._wrap(pygame.event, "poll", self._seen_one, may_be_held=is_windows)
         self._wrap(pygame.event, "wait", self._seen_one, waits=True)
+        for name in ("pump", "peek", "clear") if is_windows else ():
+            self._wrap(pygame.event, name, lambda _result: None, may_be_held=True)
         self._wrap(pygame.display, "flip", self._seen_frame)
         self._wrap(pygame.display, "update", self._seen_frame)
         self._register_quit()
@@ -158,15 +164,30 @@ class Hook:
 
     # --- wrapping ---------------------------------------------------------------------------------------
 
-    def _wrap(self, module: Any, name: str, seen: Callable[[Any], None], *, waits: bool = False) -> None:
+    def _wrap(
+        self,
+        module: Any,
+        name: str,
+        seen: Callable[[Any], None],
+        *,
+        waits: bool = False,
+        may_be_held: bool = False,
+    ) -> None:
         original = getattr(module, name)
-        frames = self._frames
+        frames, monotonic = self._frames, self._clock.monotonic
 
         @functools.wraps(original)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if waits:
                 frames.is_waiting = True
-            result = original(*args, **kwargs)
+            if may_be_held:
+                frames.in_call_since = monotonic()
+                try:
+                    result = original(*args, **kwargs)
+                finally:
+                    frames.returned(monotonic())
+            else:
+                result = original(*args, **kwargs)
             if self._is_installed:
                 try:
                     seen(result)

@@ -59,6 +59,9 @@ class ManualClock:
     def cpu(self) -> float:
         return self._cpu
 
+    def notice_sleep(self) -> float:
+        return 0.0
+
     def advance(self, seconds: float, *, cpu: float = 0.0) -> float:
         """Let `seconds` pass; this process uses `cpu` seconds of processor time in them. Return the new reading."""
         self._now += seconds

@@ -16,6 +16,7 @@ from ga_pygame.collector.storage.schema import (
     StoreError,
     lenient_text,
 )
+from ga_pygame.sqlite_uri import sqlite_uri
 
 _T = TypeVar("_T")
 
@@ -92,7 +93,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 
 def _open_to_read(path: Path, how: str) -> tuple[sqlite3.Connection, int, int]:
     """Open a connection; return it with the application id and the schema version."""
-    uri = f"{path.absolute().as_uri()}?{how}"
+    uri = sqlite_uri(path.absolute(), how)
     db = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=MAX_LOCKED_SECONDS)
     try:
         db.text_factory = lenient_text

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sqlite3
+import sys
 import tempfile
 from pathlib import Path
 
@@ -297,7 +298,8 @@ def make_folder(folder: Path) -> None:
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
-        one.mkdir(mode=0o700, exist_ok=True)
+        # with 0o700 on Windows, a collector that was once run as administrator would lock its user out
+        one.mkdir(mode=0o777 if sys.platform == "win32" else 0o700, exist_ok=True)
 
 
 def temporary_path() -> Path:

@@ -22,8 +22,17 @@ _FILE_TYPES = (
 )
 
 
+def private_mode() -> int:
+    """Return the mode with which a folder is made that only the user can read.
+
+    On Windows a user's folders are private by the rights of their parent. With 0o700, Python 3.12.4 and later give
+    rights to the owner and to administrators only; if the game was once run as administrator, the player had none.
+    """
+    return 0o777 if sys.platform == "win32" else 0o700
+
+
 def make_private_folder(folder: Path) -> None:
-    """Make a folder and its missing parents, all with mode 0700, whatever the umask is.
+    """Make a folder and its missing parents, all private, whatever the umask is.
 
     Raises:
         OSError: It cannot be made, or belongs to another user.
@@ -35,7 +44,7 @@ def make_private_folder(folder: Path) -> None:
         at = at.parent
     for one in reversed(missing):
         try:
-            one.mkdir(mode=0o700)
+            one.mkdir(mode=private_mode())
             one.chmod(0o700)  # for a umask that takes the user's own rights
         except FileExistsError:  # another copy of the game made it after our `lexists`
             continue

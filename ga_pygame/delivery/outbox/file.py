@@ -17,6 +17,7 @@ from ga_pygame.delivery.outbox import data_folder, shared_memory
 from ga_pygame.delivery.outbox.contract import MAX_REJECTED, LockedError, OutboxError, Rejected
 from ga_pygame.delivery.outbox.file_lock import Patience
 from ga_pygame.kept import KeptKey
+from ga_pygame.sqlite_uri import sqlite_uri
 
 BUSY_SECONDS = 0.25
 """The longest wait of a statement for another writing process."""
@@ -127,7 +128,7 @@ def read_values(path: Path, key: KeptKey | None = None, seconds: float = 0.0) ->
         data_folder.check(path)
         shared_memory.wait(path, Patience(seconds))
         with contextlib.closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=seconds, uri=True)
+            sqlite3.connect(sqlite_uri(path.absolute(), "mode=ro"), timeout=seconds, uri=True)
         ) as connection:
             connection.text_factory = column_text
             return dict(connection.execute(query, (key,)).fetchall())

@@ -166,7 +166,7 @@ class Launches:
             launch = stale.stem.removeprefix("launch-")
             try:
                 is_old = stale.lstat().st_mtime < own - _FRESH_SECONDS
-            except FileNotFoundError:  # another copy removed it after our `glob`
+            except OSError:  # another copy removed it after our `glob`, or (on Windows) is removing it
                 continue
             if (
                 is_old

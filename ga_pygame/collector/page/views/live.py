@@ -92,7 +92,8 @@ class _Live:
             label("", "and start it with the address of this collector:")
             code(
                 f"GA_PYGAME_COLLECTOR={self._frame.url} python my_game.py\n\n"
-                f"# PowerShell\n$env:GA_PYGAME_COLLECTOR = '{self._frame.url}'; python my_game.py"
+                f"# PowerShell\n$env:GA_PYGAME_COLLECTOR = '{self._frame.url}'; python my_game.py\n\n"
+                f"# Windows, cmd\nset GA_PYGAME_COLLECTOR={self._frame.url}&& python my_game.py"
             )
         self._empty.set_visibility(False)
 
