@@ -50,6 +50,9 @@ class NotRunning:
     def keep_dimension(self, number: int, value: str | None) -> None:
         """Do nothing: the value is kept when the tracker starts."""
 
+    def keep_fact(self, name: str, value: object) -> None:
+        """Do nothing: the value is kept when the tracker starts."""
+
     def granted(self) -> None:
         """Record again, if a no before the start had closed the recorder."""
         if self._core.recorder.closed is Drop.NO_CONSENT:

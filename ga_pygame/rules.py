@@ -75,6 +75,11 @@ custom_dimension = Text(32, "REST v2, Custom dimensions (short string)", shortes
 build = Text(32, "REST v2, Default annotations (short string)", shortest=1)
 user_id = Text(64, "SDK, user id", shortest=1)
 external_user_id = Text(256, "ours: an id, not a document", shortest=1)
+gender = OneOf(("male", "female"), "REST v2, Default annotations")
+service_id = Text(256, "REST v2, Default annotations", shortest=1)
+birth_year = Integer(
+    "REST v2, Default annotations", least=1000, most=9999, words="must be a year of 4 digits, e.g. 1990"
+)
 uuid = Pattern(
     "[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}",
     "a lower-case UUID, e.g. de305d54-75b4-431b-adb2-eb6b9e546014",

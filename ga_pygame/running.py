@@ -15,6 +15,7 @@ from ga_pygame.areas.consent import ConsentState
 from ga_pygame.areas.privacy import Ids
 from ga_pygame.areas.progression import abandon
 from ga_pygame.diagnostics import Drop
+from ga_pygame.engine.connection import ConnectionWatch
 from ga_pygame.engine.crash_hooks import CrashHooks
 from ga_pygame.engine.focus import Focus, Watch
 from ga_pygame.engine.frames import Frames, HangWatch
@@ -80,8 +81,10 @@ class Running:
             health=health,
         )
         warn = functools.partial(core.diagnostics.warn_once, "no calls", NO_CALLS)
-        look = HangWatch(frames, said.errors.hang).look if core.config.capture_exceptions else lambda _now: None
-        self._watch = Watch(focus, self._session, core.clock, is_seen=lambda: hook.seen, warn=warn, look=look)
+        looks = [ConnectionWatch(lambda kind: core.mailbox.post(lambda: self._find("connection_type", kind))).look]
+        if core.config.capture_exceptions:
+            looks.append(HangWatch(frames, said.errors.hang).look)
+        self._watch = Watch(focus, self._session, core.clock, is_seen=lambda: hook.seen, warn=warn, looks=looks)
 
     @property
     def phase(self) -> str:
@@ -223,7 +226,16 @@ class Running:
             for number, value in loaded.said.items():
                 self.keep_dimension(number, value)
         self._recorder.kept_dimensions = loaded.kept
-        self._recorder.change(user_id=core.config.user_id or before.user_id, dimensions=said.dimensions.known)
+        facts_said = said.facts.load(before.facts)
+        if said.consent.state is ConsentState.GRANTED:
+            for name, fact in facts_said.items():
+                self.keep_fact(name, fact)
+        self._recorder.kept_facts = said.facts.kept
+        self._recorder.change(
+            user_id=core.config.user_id or before.user_id,
+            dimensions=said.dimensions.known,
+            facts=said.facts.said or None,
+        )
         self._recorder.write_now = delivery.write_now
         self._recorder.attach(delivery.journal)
         self._take_configs(before.remote_configs)
@@ -233,6 +245,16 @@ class Running:
         """Keep a custom dimension (1 to 3) for the next launch."""
         if self.delivery is not None:
             self.delivery.remember(kept.DIMENSIONS[number - 1], value)
+
+    def keep_fact(self, name: str, value: object) -> None:
+        """Keep a fact of the player for the next launch, if it is one of `kept.FACTS`; `None` forgets it."""
+        if self.delivery is not None and name in kept.FACTS:
+            self.delivery.remember(kept.FACTS[name], None if value is None else str(value))
+
+    def _find(self, name: str, value: object) -> None:
+        """Take a fact that the machine tells."""
+        if self._said.facts.find(name, value):
+            self._recorder.change(facts=self._said.facts.said or None)
 
     def _take_new_configs(self, answer: Mapping[str, Any]) -> None:
         self._said.configs.is_ready = True

@@ -12,6 +12,7 @@ from ga_pygame import active, advice, attributes, rules
 from ga_pygame.areas.consent import Consent, ConsentState
 from ga_pygame.areas.earnings import Earnings
 from ga_pygame.areas.player import Dimensions, DimensionTuple, GlobalFields
+from ga_pygame.areas.player_facts import PlayerFacts
 from ga_pygame.areas.privacy import Ids, Privacy
 from ga_pygame.areas.resource import ResourceArea, Wallet
 from ga_pygame.diagnostics import DEBUG, Drop, Stats, guard, guarded, request, say, setting
@@ -57,6 +58,7 @@ class Tracker:
         resource: Virtual currency, gained and spent.
         business: Reports a purchase; see `Earnings.business`.
         ad: Reports what happened to an advertisement; see `Earnings.ad`.
+        player: Facts of the player and the device that the game knows.
         remote_configs: Values that the service sets.
         consent: The player's consent to being recorded.
         privacy: A copy of the player's data, and its deletion.
@@ -98,6 +100,7 @@ class Tracker:
         earnings = Earnings(post, diagnostics, repeat, core.recorder.write_now)
         self.business, self.ad = earnings.business, earnings.ad
         self._dimensions = Dimensions(said.dimensions, self._set_dimension, diagnostics)
+        self.player = PlayerFacts(said.facts, self._set_fact, diagnostics)
         self._fields = GlobalFields(lambda fields: core.recorder.change(fields=fields), diagnostics)
         self.remote_configs = RemoteConfigs(said.configs, diagnostics)
         self.consent = Consent(said.consent, self._set_consent, diagnostics)
@@ -326,11 +329,17 @@ class Tracker:
         self._recorder.change(dimensions=values)
         self._running.keep_dimension(number, values[number - 1])
 
+    def _set_fact(self, name: str, value: Any) -> None:
+        self._recorder.change(facts=self._said.facts.said or None)
+        self._running.keep_fact(name, value)
+
     @setting
     def _set_consent(self, state: ConsentState) -> None:
         if state is ConsentState.GRANTED:
             self._running.granted()
             return
+        self._said.facts.forget()
+        self._recorder.change(facts=self._said.facts.said or None)
         self._recorder.hold()
         self._recorder.closed = self._recorder.closed or Drop.NO_CONSENT
         self._running.denied()

@@ -50,7 +50,7 @@ class Story:
             self.clock,
             is_seen=lambda: self.seen,
             warn=lambda: self.warnings.append(1),
-            look=self.looks.append,
+            looks=[self.looks.append],
         )
         self.session.start(self.clock.monotonic())
 

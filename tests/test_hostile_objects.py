@@ -116,6 +116,7 @@ CALLS: dict[str, Callable[..., object]] = {
     "progression.complete": lambda t, a, b, f: t.progression.complete(a, score=b, fields=f),
     "progression.fail": lambda t, a, b, f: t.progression.fail(a, score=b, fields=f),
     "progression.attempt": _with_attempt,
+    "player": lambda t, a: vars(type(t.player))["device"].__set__(t.player, a),
     "dimensions": lambda t, a, b: t.dimensions.__setitem__(a, b),
     "dimensions, read": lambda t, a: (t.dimensions[a], a in t.dimensions, list(t.dimensions)),
     "dimensions, deleted": lambda t, a: t.dimensions.__delitem__(a),

@@ -6,7 +6,7 @@ of given types, or only calls `pump()`. Reading it takes 0.1 µs and is safe on 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pygame
 
@@ -69,7 +69,7 @@ class Watch:
         clock: Tells a sleeping machine from a game that holds the GIL: in sleep the process uses no processor time.
         is_seen: Whether the hook has seen a call of the game.
         warn: Called once if there is a window and the hook has seen no call for 10 s.
-        look: Called at each step with its time.
+        looks: Called at each step with its time.
     """
 
     name = "watch"
@@ -82,14 +82,14 @@ class Watch:
         *,
         is_seen: Callable[[], bool],
         warn: Callable[[], None],
-        look: Callable[[float], None],
+        looks: Sequence[Callable[[float], None]],
     ) -> None:
         self._focus = focus
         self._session = session
         self._clock = clock
         self._is_seen = is_seen
         self._warn = warn
-        self._look = look
+        self._looks = looks
         self._last: tuple[float, float] | None = None
         self._window_since: float | None = None
         self._finished = False
@@ -110,7 +110,8 @@ class Watch:
         self._focus.read(now)
         self._session.check(now)
         self._look_for_calls(now)
-        self._look(now)
+        for look in self._looks:
+            look(now)
         return WATCH_SECONDS
 
     def _look_for_calls(self, now: float) -> None:
