@@ -179,6 +179,22 @@ def _overrides(config: Config, warn_once: Callable[[str, str], None]) -> Overrid
     return found
 
 
+def annotations_after(config: Config) -> Callable[[Mapping[str, Any], float], Mapping[str, Any]]:
+    """Make a function for the fields that events carry once an answer to init is in force. See `protocol.Host`."""
+    overrides = _overrides(config, _unsaid)
+
+    def annotations(answer: Mapping[str, Any], now: float) -> Mapping[str, Any]:
+        found = ConfigsInForce(_unsaid, overrides)
+        found.update(answer, now)
+        return found.annotations()
+
+    return annotations
+
+
+def _unsaid(_cause: str, _message: str) -> None:
+    """Log nothing: what is wrong with an answer is said where it comes into force."""
+
+
 def said_to(core: Core) -> Said:
     """Make the state behind the areas of a new tracker."""
     config, diagnostics, recorder = core.config, core.diagnostics, core.recorder

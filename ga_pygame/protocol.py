@@ -229,6 +229,10 @@ class Asking(NamedTuple):
     keeps_user: bool = True
 
 
+def _no_annotations(_answer: Mapping[str, Any], _now: float) -> Mapping[str, Any]:
+    return {}
+
+
 class Host(NamedTuple):
     """The services of this package that a destination may use.
 
@@ -240,6 +244,8 @@ class Host(NamedTuple):
         warn_once: Logs a warning once per cause. Arguments: cause, message.
         post: Has a function called on the game thread, e.g. `ga_pygame.signals.emit` with a signal of the destination.
         asking: How it asks for remote configs.
+        annotations_after: Returns the fields that events carry once an answer to init is in force. Arguments: the
+            answer's sound parts; seconds since 1970 by the server's clock.
     """
 
     clock: Clock
@@ -249,6 +255,7 @@ class Host(NamedTuple):
     warn_once: Callable[[str, str], None]
     post: Callable[[Callable[[], None]], None] = _at_once
     asking: Asking = Asking()
+    annotations_after: Callable[[Mapping[str, Any], float], Mapping[str, Any]] = _no_annotations
 
 
 class Destination(Protocol):
