@@ -57,7 +57,6 @@ _OF_OTHER_SDKS = {
         {"ad_network_name": Field(Text(2**16, "SDK, Impression events")), "impression_data": Field(anything)},
         ("ad_network_name",),
     ),
-    "sdk_init": _category({}),
     "sdk_error": _category(
         {"error_category": Field(anything)},
         ("error_category", "error_area", "error_action"),

@@ -91,3 +91,13 @@ def _kernel_text(file: str) -> str:
             return opened.read(4096).strip()
     except OSError:  # the kernel refuses to tell the carrier of an interface that is down
         return ""
+
+
+def cpu_model() -> str | None:
+    """Return the processor's name, cut to 256 characters; `None` if the system is not Linux, or does not name it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            named = next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), "")
+    except OSError:
+        return None
+    return named[:256] or None

@@ -271,6 +271,7 @@ class Destination(Protocol):
         pace: The least time between two requests, in seconds.
         transport: Sends its requests; `None` for HTTP.
         wants_health: Whether it also gets `Health` events, which say every 30 s how smoothly the game runs.
+        wants_sdk_events: Whether it also gets `SdkInit` and `SessionHealth` events, if the knob `health` is on.
         is_local: Whether it sends nothing over a network, such as a file. A collector leaves it as it is; any other
             destination needs a `redirect` of its own, or gets no events while a collector is set.
     """
@@ -282,6 +283,7 @@ class Destination(Protocol):
     pace: float = 0.0
     transport: Transport | None = None
     wants_health: bool = False
+    wants_sdk_events: bool = False
     is_local: bool = False
 
     def redirect(self, collector: str) -> None:  # noqa: ARG002 - a default

@@ -18,6 +18,7 @@ from ga_pygame.checks import (
     MAX_PART,
     MISSING,
     Check,
+    Counts,
     Integer,
     InvalidEvent,
     Number,
@@ -237,6 +238,18 @@ def declared(field: str, value: object, names: Collection[str] | None) -> None:
         known = ", ".join(sorted(names))
         words = f"is not declared; declared are: {known}. Add it to the list or correct the name"
         raise InvalidEvent(field, value, words, "the game's own declared list", "not_in_enum")
+
+
+fps_table = Counts(121, "SDK, Health events")
+memory_table = Counts(101, "SDK, Health events")
+device_text = Text(256, "SDK, Health events")
+
+
+def boolean(field: str, value: object) -> bool:
+    """Check that a value is true or false."""
+    if type(value) is not bool:
+        raise InvalidEvent(field, value, "must be true or false", "SDK, Init events", "wrong_type")
+    return value
 
 
 AD_ACTIONS = ("clicked", "show", "failed_show", "reward_received")

@@ -19,9 +19,11 @@ from ga_pygame.engine.connection import ConnectionWatch
 from ga_pygame.engine.crash_hooks import CrashHooks
 from ga_pygame.engine.focus import Focus, Watch
 from ga_pygame.engine.frames import Frames, HangWatch
-from ga_pygame.engine.health import HealthSampler
+from ga_pygame.engine.health import HealthSampler, SessionHistograms
 from ga_pygame.engine.hook import NO_CALLS, Hook
 from ga_pygame.engine.session import Session
+from ga_pygame.events import SessionEnd
+from ga_pygame.kinds import Event
 from ga_pygame.parts import Core, Said
 from ga_pygame.protocol import Asking, Destination
 from ga_pygame.records import SessionRef
@@ -61,7 +63,7 @@ class Running:
         self._session = Session(
             core.config.pause_timeout,
             new_id=core.parts.new_id,
-            post=core.recorder.post_session,
+            post=self._post_session,
             started=self._on_session_started,
             ended=core.announcer.session_ended,
         )
@@ -69,7 +71,11 @@ class Running:
         focus = Focus(self._session)
         self.services = [target.name for target in targets if not target.is_local]
         wants_health = any(target.wants_health for target in targets)
-        health = HealthSampler(core.recorder.post) if wants_health else None
+        flips = [HealthSampler(core.recorder.post).frame] if wants_health else []
+        self._histograms: SessionHistograms | None = None
+        if core.config.health:
+            self._histograms = SessionHistograms(core.recorder.post, lambda: self._session.state, self._monotonic())
+            flips.append(self._histograms.frame)
         self._frames = frames = Frames(self._session, core.config.hitch_ms / 1000)
         self._hook = hook = Hook(
             self._session,
@@ -78,10 +84,12 @@ class Running:
             diagnostics=core.diagnostics,
             loop=self,
             frames=frames,
-            health=health,
+            flips=flips,
         )
         warn = functools.partial(core.diagnostics.warn_once, "no calls", NO_CALLS)
         looks = [ConnectionWatch(lambda kind: core.mailbox.post(lambda: self._find("connection_type", kind))).look]
+        if self._histograms is not None:
+            looks.append(self._histograms.look)
         if core.config.capture_exceptions:
             looks.append(HangWatch(frames, said.errors.hang).look)
         self._watch = Watch(focus, self._session, core.clock, is_seen=lambda: hook.seen, warn=warn, looks=looks)
@@ -205,6 +213,14 @@ class Running:
         """Fail the open attempt and end the session, since the player leaves the game."""
         abandon(self._said.progression)
         self._session.end(self._monotonic(), reason, final=final)
+
+    def _post_session(self, event: Event, session: SessionRef, at: float) -> None:
+        """Record a session's start or end; before the end, its histograms. Any thread."""
+        if self._histograms is not None:
+            found = self._histograms.take()
+            if found is not None and type(event) is SessionEnd:
+                self._recorder.post_session(found, session, at)
+        self._recorder.post_session(event, session, at)
 
     def _on_session_started(self, session: SessionRef) -> None:
         self._recorder.session = session

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ga_pygame import events
+from ga_pygame import events, sdk_events
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.events import (
     Ad,
@@ -28,7 +28,7 @@ from ga_pygame.events import (
 )
 from ga_pygame.kinds import EXACT, KIND_BY_CODE, Event
 
-KINDS = [kind for kind in KIND_BY_CODE.values() if kind.__module__ == events.__name__]
+KINDS = [kind for kind in KIND_BY_CODE.values() if kind.__module__ in (events.__name__, sdk_events.__name__)]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,9 @@ from ga_pygame.events import (
     Health,
     Progression,
     Resource,
+    SdkInit,
     SessionEnd,
+    SessionHealth,
     Severity,
     Status,
     User,
@@ -65,6 +67,8 @@ NOT_REPEATED: list[Event] = [
     SessionEnd(12, "quit"),
     Error(Severity.WARNING, "größer"),
     Health(1.5, (0, 60, 3)),
+    SessionHealth((1,) * 121, (0,) * 101, (), (("cpu_num_cores", 8),)),
+    SdkInit(812, (("cpu_model", "x"),)),
 ]
 
 

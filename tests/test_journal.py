@@ -30,7 +30,9 @@ from ga_pygame.events import (
     Health,
     Progression,
     Resource,
+    SdkInit,
     SessionEnd,
+    SessionHealth,
     Severity,
     Status,
     Troubleshooting,
@@ -72,6 +74,8 @@ EVENTS: list[Event] = [
     Error(Severity.WARNING, "größer"),
     SessionEnd(12, "quit"),
     Health(1.5, (0, 60, 3)),
+    SessionHealth((1,) * 121, (0,) * 101, (), (("cpu_num_cores", 8),)),
+    SdkInit(812, (("cpu_model", "x"),)),
 ]
 
 

@@ -41,7 +41,7 @@ EXEMPT = {
     "delivery.outbox.schema._LINE_BYTES": "what a line of a block takes beside its text",
     "delivery.undecided._KEPT": "a pattern",
     "delivery.uploader._POLL_SECONDS": "how often a worker looks, no bound of what comes from outside",
-    "events.BUCKET_SECONDS": "the width of a bucket of frame times",
+    "sdk_events.BUCKET_SECONDS": "the width of a bucket of frame times",
     "recording.recorder._AT_ONCE": "kinds of events",
     "records.AS_KEPT": "a value of a dimension",
     "rules._ID_CHARACTERS": "a pattern",

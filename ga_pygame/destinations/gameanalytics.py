@@ -88,6 +88,7 @@ class GameAnalytics(Destination):
     """
 
     name = "gameanalytics"
+    wants_sdk_events = True
     max_events = 500  # as in the official SDKs; no limit is documented
     max_bytes = 900_000  # of JSON; the server's limit of 1 MB is for the gzipped body, which is smaller
 
