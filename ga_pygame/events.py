@@ -20,6 +20,7 @@ from ga_pygame.rules import Field
 from ga_pygame.sdk_events import BUCKET_SECONDS as BUCKET_SECONDS
 from ga_pygame.sdk_events import Ad as Ad
 from ga_pygame.sdk_events import Health as Health
+from ga_pygame.sdk_events import Impression as Impression
 from ga_pygame.sdk_events import SdkInit as SdkInit
 from ga_pygame.sdk_events import SessionHealth as SessionHealth
 

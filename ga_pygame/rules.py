@@ -10,7 +10,7 @@ published JSON schemas of its servers, "SDK" the behaviour of its official SDKs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -261,6 +261,53 @@ ad_reason = OneOf(AD_REASONS, _ADS)
 ad_sdk = Text(32, _ADS, shortest=1)
 ad_placement = Text(64, _ADS, shortest=1)
 ad_duration = Integer(_ADS, words="must be a whole number of milliseconds, 0 or more", fix="; round it")
+
+_IMPRESSIONS = "SDK, Impression events"
+ad_network = Text(64, _IMPRESSIONS, shortest=1)
+MAX_IMPRESSION_FIELDS = 50
+_impression_key = Text(64, _IMPRESSIONS, shortest=1)
+_impression_text = Text(256, _IMPRESSIONS)
+_impression_number = Number(_IMPRESSIONS)
+
+
+def impression_data(field: str, value: object) -> dict[str, str | int | float | bool]:
+    """Check what a network says about an impression: at most 50 texts, numbers and booleans; `None` is left out.
+
+    `publisher_revenue` is a number of 0 or more, `currency` one of ISO 4217.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidEvent(
+            field, value, 'must be a mapping: {"publisher_revenue": 0.01, …}', _IMPRESSIONS, "wrong_type"
+        )
+    pairs = [(key, one) for key, one in islice(value.items(), MAX_IMPRESSION_FIELDS + 1) if one is not None]
+    if len(pairs) > MAX_IMPRESSION_FIELDS:
+        words = f"must have at most {MAX_IMPRESSION_FIELDS} entries, has more"
+        raise InvalidEvent(field, MISSING, words, _IMPRESSIONS, "not_in_range")
+    return {name: _impression_value(f"{field}.{name}", name, one) for name, one in _named_fields(field, pairs)}
+
+
+def _named_fields(field: str, pairs: Sequence[tuple[object, object]]) -> list[tuple[str, object]]:
+    return [(_impression_key(f"{field} key", key), one) for key, one in pairs]
+
+
+def _impression_value(field: str, name: str, value: object) -> str | int | float | bool:
+    if name == "publisher_revenue":
+        revenue = _impression_number(field, value)
+        if revenue < 0:
+            raise InvalidEvent(field, value, "must be 0 or more", _IMPRESSIONS, "not_in_range")
+        return revenue
+    if name == "currency":
+        return business_currency(field, value)
+    if type(value) is bool:
+        return value
+    return _impression_text(field, value) if issubclass(type(value), str) else _impression_number(field, value)
+
+
+def impression_object(field: str, value: object) -> object:
+    """Check what another SDK sends about an impression: an object, since each network has fields of its own."""
+    if not isinstance(value, Mapping):
+        raise InvalidEvent(field, value, "must be an object", _IMPRESSIONS, "wrong_type")
+    return value
 
 
 # --- the table: the wire --------------------------------------------------------------------------------

@@ -194,3 +194,29 @@ class SdkInit(Event):
     def wire(self) -> dict[str, Any]:
         own: dict[str, Any] = {"category": self.category, **dict(self.facts)}
         return own if self.boot_ms is None else {**own, "app_boot_time": self.boot_ms}
+
+
+class Impression(Event):
+    """What an advertisement that was shown earned. Source: the official SDKs' impression event.
+
+    Attributes:
+        network: The advertising network or mediator, e.g. `admob`.
+        data: What it says about the impression, as pairs, which the journal can hold.
+    """
+
+    __slots__ = ("network", "data")
+    code = 15
+    category = "impression"
+    wire_fields = {
+        "ad_network_name": Field(Text(2**16, "SDK, Impression events", shortest=1), required=True),
+        "impression_data": Field(rules.impression_object, required=True),
+    }
+    told_by = ("ad_network_name",)
+
+    def __init__(self, network: str, data: Mapping[str, Any] | tuple[tuple[str, Any], ...]) -> None:
+        self.network: Final = rules.ad_network("network", network)
+        given = dict(data) if type(data) is tuple else data
+        self.data: Final = tuple(rules.impression_data("data", given).items())
+
+    def wire(self) -> dict[str, Any]:
+        return {"category": self.category, "ad_network_name": self.network, "impression_data": dict(self.data)}

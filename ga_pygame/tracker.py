@@ -59,6 +59,7 @@ class Tracker:
         business: Reports a purchase; see `Earnings.business`.
         ad: Reports what happened to an advertisement; see `Earnings.ad`.
         player: Facts of the player and the device that the game knows.
+        impression: Reports what an advertisement earned; see `Earnings.impression`.
         remote_configs: Values that the service sets.
         consent: The player's consent to being recorded.
         privacy: A copy of the player's data, and its deletion.
@@ -98,7 +99,7 @@ class Tracker:
         self.progression = said.progression
         self.resource = ResourceArea(post, diagnostics, self.config.currencies, self.config.item_types, repeat)
         earnings = Earnings(post, diagnostics, repeat, core.recorder.write_now)
-        self.business, self.ad = earnings.business, earnings.ad
+        self.business, self.ad, self.impression = earnings.business, earnings.ad, earnings.impression
         self._dimensions = Dimensions(said.dimensions, self._set_dimension, diagnostics)
         self.player = PlayerFacts(said.facts, self._set_fact, diagnostics)
         self._fields = GlobalFields(lambda fields: core.recorder.change(fields=fields), diagnostics)

@@ -104,6 +104,8 @@ CALLS: dict[str, Callable[..., object]] = {
     "business with a receipt": lambda t, a, b: t.business("USD", 1, "a", "b", receipt={"store": a, "receipt": b}),
     "troubleshooting": lambda t, f: t.troubleshooting(fields=f),
     "ad": lambda t, a, b, c, d, f: t.ad("show", a, b, c, duration_ms=d, fields=f),
+    "impression": lambda t, a, b, f: t.impression(a, {"currency": b, "x": a}, fields=f),
+    "impression of odd data": lambda t, a, f: t.impression("admob", a, fields=f),
     "business of a good kind": lambda t, a, f: t.business("USD", 1, "a", "b", cart_type=a, fields=f),
     "error": lambda t, a, b, f: t.error(a, b, fields=f),
     "error with a message": lambda t, a, f: t.error("error", a, fields=f),

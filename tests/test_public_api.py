@@ -49,8 +49,8 @@ PUBLIC = [
 ]
 TRACKER = """
     ad attach batch_delivered business close config connection_lost connection_restored consent design dimensions error
-    event_dropped event_rejected exception external_user_id fields flush player privacy process progression
-    remote_configs remote_configs_updated resource session_ended session_id session_started start stats tick
+    event_dropped event_rejected exception external_user_id fields flush impression player privacy process
+    progression remote_configs remote_configs_updated resource session_ended session_id session_started start stats tick
     troubleshooting user_id wallet
 """.split()
 AREAS: dict[type, set[str]] = {
