@@ -10,7 +10,7 @@ published JSON schemas of its servers, "SDK" the behaviour of its official SDKs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -254,6 +254,7 @@ def boolean(field: str, value: object) -> bool:
 
 AD_ACTIONS = ("clicked", "show", "failed_show", "reward_received")
 AD_TYPES = ("video", "rewarded_video", "playable", "interstitial", "offer_wall", "banner")
+AD_VIDEOS = ("video", "rewarded_video")
 AD_REASONS = ("unknown", "offline", "no_fill", "internal_error", "invalid_request", "unable_to_precache")
 _ADS = "SDK, Ad events"
 ad_action, ad_type = OneOf(AD_ACTIONS, _ADS), OneOf(AD_TYPES, _ADS)
@@ -283,11 +284,8 @@ def impression_data(field: str, value: object) -> dict[str, str | int | float | 
     if len(pairs) > MAX_IMPRESSION_FIELDS:
         words = f"must have at most {MAX_IMPRESSION_FIELDS} entries, has more"
         raise InvalidEvent(field, MISSING, words, _IMPRESSIONS, "not_in_range")
-    return {name: _impression_value(f"{field}.{name}", name, one) for name, one in _named_fields(field, pairs)}
-
-
-def _named_fields(field: str, pairs: Sequence[tuple[object, object]]) -> list[tuple[str, object]]:
-    return [(_impression_key(f"{field} key", key), one) for key, one in pairs]
+    named = [(_impression_key(f"{field} key", key), one) for key, one in pairs]
+    return {name: _impression_value(f"{field}.{name}", name, one) for name, one in named}
 
 
 def _impression_value(field: str, name: str, value: object) -> str | int | float | bool:
@@ -422,6 +420,27 @@ def _check_start_without(field: str) -> Callable[[Mapping[str, Any]], None]:
     return check
 
 
+def _check_reason_of_ad(event: Mapping[str, Any]) -> None:
+    if event.get("ad_fail_show_reason") is not None and event.get("ad_action") != "failed_show":
+        words = "must be left out: only an ad with the ad_action failed_show has a reason"
+        raise _wrong_ad("ad_fail_show_reason", event, words)
+
+
+def _check_duration_of_ad(event: Mapping[str, Any]) -> None:
+    if event.get("ad_duration") is not None and event.get("ad_type") not in AD_VIDEOS:
+        raise _wrong_ad(
+            "ad_duration", event, f"must be left out: only an ad of the ad_type {' or '.join(AD_VIDEOS)} has it"
+        )
+
+
+def _wrong_ad(field: str, event: Mapping[str, Any], words: str) -> InvalidEvent:
+    return InvalidEvent(field, event[field], words, _ADS, "no_extra_properties_allowed")
+
+
+reason_of_failed_ad = EventRule(_check_reason_of_ad)
+"""Only an ad that could not be shown has a reason."""
+duration_of_video_ad = EventRule(_check_duration_of_ad)
+"""Only videos have a duration."""
 sign_of_flow = EventRule(_check_sign_of_flow, is_broken_by_sdks=True)
 """A sink's amount is negative, a source's is not. The JavaScript SDK does not negate it if the flow is a text."""
 no_attempt_at_start = EventRule(_check_start_without("attempt_num"))

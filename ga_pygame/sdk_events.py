@@ -100,6 +100,7 @@ class Ad(Event):
         "ad_fail_show_reason": Field(rules.ad_reason),
         "ad_duration": Field(rules.ad_duration),
     }
+    wire_rules = (rules.reason_of_failed_ad, rules.duration_of_video_ad)
     told_by = ("ad_action", "ad_type", "ad_placement")
     variants = rules.AD_ACTIONS
 
@@ -129,7 +130,7 @@ class Ad(Event):
         }
         if self.reason is not None and self.action == "failed_show":
             own["ad_fail_show_reason"] = self.reason
-        if self.duration_ms is not None and self.ad_type in ("video", "rewarded_video"):
+        if self.duration_ms is not None and self.ad_type in rules.AD_VIDEOS:
             own["ad_duration"] = self.duration_ms
         return own
 
