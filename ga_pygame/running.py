@@ -262,6 +262,11 @@ class Running:
         if self.delivery is not None:
             self.delivery.remember(kept.DIMENSIONS[number - 1], value)
 
+    def set_fact(self, name: str, value: object) -> None:
+        """Put the facts on later events, and keep the one that has changed."""
+        self._recorder.change(facts=self._said.facts.said or None)
+        self.keep_fact(name, value)
+
     def keep_fact(self, name: str, value: object) -> None:
         """Keep a fact of the player for the next launch, if it is one of `kept.FACTS`; `None` forgets it."""
         if self.delivery is not None and name in kept.FACTS:
@@ -305,6 +310,7 @@ class Running:
 
     def denied(self) -> None:
         """End the session and delete unsent events, since the player does not agree. The recorder is closed already."""
+        self._recorder.change(facts=self._said.facts.said or None)
         self._session.end(self._monotonic(), "quit")
         self._keep_consent()
 
@@ -318,6 +324,7 @@ class Running:
         recorder.closed = recorder.closed or Drop.NO_CONSENT
         self._session.end(self._monotonic(), "quit")
         self._said.dimensions.forget_kept()
+        self._said.facts.forget()
         ids = self._ids()
         if consent.state is ConsentState.DENIED:
             if self._forgetting is None:  # else it is being deleted
@@ -328,7 +335,10 @@ class Running:
             delivery.forget_all(consent.state, is_answered=consent.is_given)
             self._forgetting, self.delivery = delivery, None
         recorder.change(
-            user_id=self._core.config.user_id or "", external_user_id=None, dimensions=self._said.dimensions.known
+            user_id=self._core.config.user_id or "",
+            external_user_id=None,
+            dimensions=self._said.dimensions.known,
+            facts=self._said.facts.said or None,
         )
         if self._is_over or consent.state is ConsentState.DENIED:
             return ids

@@ -101,7 +101,7 @@ class Tracker:
         earnings = Earnings(post, diagnostics, repeat, core.recorder.write_now)
         self.business, self.ad, self.impression = earnings.business, earnings.ad, earnings.impression
         self._dimensions = Dimensions(said.dimensions, self._set_dimension, diagnostics)
-        self.player = PlayerFacts(said.facts, self._set_fact, diagnostics)
+        self.player = PlayerFacts(said.facts, lambda *fact: self._running.set_fact(*fact), diagnostics)  # noqa: PLW0108
         self._fields = GlobalFields(lambda fields: core.recorder.change(fields=fields), diagnostics)
         self.remote_configs = RemoteConfigs(said.configs, diagnostics)
         self.consent = Consent(said.consent, self._set_consent, diagnostics)
@@ -330,17 +330,12 @@ class Tracker:
         self._recorder.change(dimensions=values)
         self._running.keep_dimension(number, values[number - 1])
 
-    def _set_fact(self, name: str, value: Any) -> None:
-        self._recorder.change(facts=self._said.facts.said or None)
-        self._running.keep_fact(name, value)
-
     @setting
     def _set_consent(self, state: ConsentState) -> None:
         if state is ConsentState.GRANTED:
             self._running.granted()
             return
         self._said.facts.forget()
-        self._recorder.change(facts=self._said.facts.said or None)
         self._recorder.hold()
         self._recorder.closed = self._recorder.closed or Drop.NO_CONSENT
         self._running.denied()

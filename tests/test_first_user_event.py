@@ -88,10 +88,10 @@ def test_a_late_answer_counts_and_replaces_the_kept_one(world: World) -> None:
 
 
 def test_a_developers_overrides_stay(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The event says what is in force, not what the service sent."""
+    """The event says what is in force, not what the service sent; so it names no group, whose values are not."""
     monkeypatch.setenv("GA_PYGAME_CONFIG_GRAVITY", "7")
     world.init = answer(**IN_TEST)
     tracker = world.start()
     world.play(tracker)
     tracker.close()
-    assert [shown(event) for event in world.sent] == [("t1", "v1", {"gravity": "7"})] * 2
+    assert [shown(event) for event in world.sent] == [(None, None, {"gravity": "7"})] * 2

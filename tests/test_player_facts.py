@@ -157,6 +157,20 @@ def test_a_no_forgets_the_facts(world: World) -> None:
     assert all(ABSENT.isdisjoint(event) for event in world.sent)
 
 
+def test_forgetting_the_player_forgets_the_facts(world: World) -> None:
+    """Events after privacy.forget(), and of the next launch, say nothing of the person before."""
+    tracker = world.start()
+    for name, value in GOOD.items():
+        setattr(tracker.player, name, value)
+    tracker.privacy.forget()
+    tracker.design("after")
+    assert [getattr(tracker.player, name) for name in GOOD] == [None] * len(GOOD)
+    tracker.close()
+    world.start().close()
+    assert any(event.get("event_id") == "after" for event in world.sent)
+    assert all(ABSENT.isdisjoint(event) for event in world.sent)
+
+
 @pytest.mark.requirement("002:annotations-checked")
 @pytest.mark.parametrize("name", GOOD)
 def test_both_ends_refuse_the_same(name: str, world: World, caplog: pytest.LogCaptureFixture) -> None:

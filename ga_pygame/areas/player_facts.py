@@ -88,8 +88,8 @@ class PlayerFacts:
     """Facts of the player and the device, on each event from then on; `None` clears one.
 
     Nothing is sent that the game does not set, except `connection_type` where the system tells it. `gender`,
-    `birth_year` and `facebook_id` are kept for the next launch; `consent.deny()` forgets all. Ask the player before
-    you set what says something about a person. Source: GameAnalytics REST v2, Default annotations.
+    `birth_year` and `facebook_id` are kept for the next launch; `consent.deny()` and `privacy.forget()` forget all. Ask
+    the player before you set what says something about a person. Source: REST v2, Default annotations.
 
     Args:
         told: Holds the values.
