@@ -31,6 +31,7 @@ class Origin(Enum):
 
 _DEFAULTS_SOURCE = "REST v2, Default annotations"
 _unknown = Text(64, "schema, Default annotations")
+_name_of_device = Text(64, "schema, Default annotations", shortest=1)
 _nonempty = Text(2**16, _DEFAULTS_SOURCE, shortest=1)
 _short = Text(32, _DEFAULTS_SOURCE)
 _flag = Field(Flag(_DEFAULTS_SOURCE))
@@ -43,7 +44,7 @@ class Annotation(NamedTuple):
     Attributes:
         name: The name on the wire.
         field: The server's rule.
-        fixed: Returns the value if it comes from the launch.
+        fixed: Returns the value if it comes from the launch, also while the context has none.
         part: The attribute of `Context` that holds it. If several annotations share a part, it is a tuple of their
             values in the order of the table, or a mapping by their names.
         given: The rule for the value that the game passes, if it is not the server's.
@@ -73,6 +74,16 @@ def _custom_dimension(name: str) -> Annotation:
     )
 
 
+def _fact(name: str, field: Field, given: Check | None = None, *, is_kept: bool = False) -> Annotation:
+    """Return a fact of the player or the device; `areas.player_facts.PlayerFacts` has an attribute of its name."""
+    return Annotation(name, field, Origin.CONTEXT, part="facts", given=given, is_kept=is_kept)
+
+
+def _unless_given(name: str) -> Annotation:
+    """Return a fact that every sender must send; it is unknown while the game does not tell it."""
+    return _fact(name, Field(_unknown, required=True), _name_of_device)._replace(fixed=lambda: device.UNKNOWN)
+
+
 _client_ts = Integer(
     _DEFAULTS_SOURCE,
     least=rules.CLIENT_TS_RANGE[0],
@@ -87,8 +98,8 @@ ANNOTATIONS = (
     Annotation("user_id", _REQUIRED_ID, Origin.CONTEXT, part="user_id", given=rules.user_id, is_kept=True),
     _required_of_launch("sdk_version", rules.sdk_version, lambda: rules.SDK_VERSION),
     _required_of_launch("os_version", rules.os_version, device.system_version),
-    _required_of_launch("manufacturer", _unknown, lambda: device.UNKNOWN),
-    _required_of_launch("device", _unknown, lambda: device.UNKNOWN),
+    _unless_given("manufacturer"),
+    _unless_given("device"),
     _required_of_launch("platform", rules.platform, device.platform_name),
     Annotation("session_id", Field(rules.uuid, required=True), Origin.SESSION),
     Annotation("session_num", Field(Integer(_DEFAULTS_SOURCE, least=1), required=True), Origin.SESSION),
@@ -104,23 +115,21 @@ ANNOTATIONS = (
     Annotation("configurations", _ANY, Origin.CONTEXT, part="extra"),
     Annotation("configurations_v3", _ANY, Origin.CONTEXT, part="extra"),
     Annotation("custom_fields", Field(rules.custom_fields), Origin.CONTEXT, part="fields"),
-    Annotation("engine_version", Field(rules.engine_version)),
-    Annotation("connection_type", Field(OneOf(("offline", "wwan", "wifi", "lan"), _DEFAULTS_SOURCE))),
-    Annotation("gender", Field(OneOf(("male", "female"), _DEFAULTS_SOURCE))),
-    Annotation(
-        "birth_year", Field(Integer(_DEFAULTS_SOURCE, least=1000, most=9999, words="must be a year of 4 digits"))
-    ),
-    Annotation("limit_ad_tracking", _flag),
-    Annotation("logon_gamecenter", _flag),
-    Annotation("logon_gameplay", _flag),
-    Annotation("logon_googleplay", _flag),
-    Annotation("jailbroken", _flag),
-    Annotation("facebook_id", _id),
-    Annotation("googleplus_id", _id),
-    Annotation("android_id", _id),
-    Annotation("ios_idfv", _id),
-    Annotation("ios_idfa", _id),
-    Annotation("google_aid", _id),
+    _fact("engine_version", Field(rules.engine_version)),
+    _fact("connection_type", Field(OneOf(device.CONNECTIONS, _DEFAULTS_SOURCE))),
+    _fact("gender", Field(rules.gender), is_kept=True),
+    _fact("birth_year", Field(rules.birth_year), is_kept=True),
+    _fact("limit_ad_tracking", _flag),
+    _fact("logon_gamecenter", _flag),
+    _fact("logon_gameplay", _flag),
+    _fact("logon_googleplay", _flag),
+    _fact("jailbroken", _flag),
+    _fact("facebook_id", _id, rules.service_id, is_kept=True),
+    _fact("googleplus_id", _id, rules.service_id),
+    _fact("android_id", _id, rules.service_id),
+    _fact("ios_idfv", _id, rules.service_id),
+    _fact("ios_idfa", _id, rules.service_id),
+    _fact("google_aid", _id, rules.service_id),
 )
 """All annotations. The collector accepts any other field, as the server does."""
 
@@ -173,8 +182,19 @@ def sound_parts(found: Mapping[str, Any]) -> dict[str, Any]:
             padded = (*value, *[None] * len(members))
             parts[part] = tuple(_kept_value(one, own) for one, own in zip(members, padded, strict=False))
         elif type(value) is dict and all(type(name) is str for name in value):
-            parts[part] = value
+            rules_of = {one.name: one for one in members}
+            parts[part] = {name: own for name, own in value.items() if _is_fit(rules_of.get(name), own)}
     return {part: value for part, value in parts.items() if value is not None}
+
+
+def _is_fit(one: Annotation | None, value: Any) -> bool:
+    """Whether a value of a mapping keeps its rule; `None` and those of another version's annotations do."""
+    try:
+        if one is not None and value is not None:
+            (one.given or one.field.check)(one.name, value)
+    except InvalidEvent:
+        return False
+    return True
 
 
 def _kept_value(one: Annotation, value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ga_pygame import events  # noqa: F401 - it defines the kinds
 from ga_pygame.annotations import FIELDS
-from ga_pygame.checks import MISSING, InvalidEvent, Text
+from ga_pygame.checks import MISSING, InvalidEvent
 from ga_pygame.kinds import KIND_BY_CATEGORY
 from ga_pygame.rules import SDK_VERSION, EventRule, Field, anything
 
@@ -53,11 +53,6 @@ def _category(
 
 _OF_SDK_ERRORS = {"v", "sdk_version", "os_version", "platform"}
 _OF_OTHER_SDKS = {
-    "impression": _category(
-        {"ad_network_name": Field(Text(2**16, "SDK, Impression events")), "impression_data": Field(anything)},
-        ("ad_network_name",),
-    ),
-    "sdk_init": _category({}),
     "sdk_error": _category(
         {"error_category": Field(anything)},
         ("error_category", "error_area", "error_action"),

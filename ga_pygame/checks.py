@@ -312,6 +312,26 @@ class Number:
         return number
 
 
+class Counts:
+    """A list of a fixed number of counts, each a whole number of 0 or more."""
+
+    def __init__(self, length: int, source: str) -> None:
+        self.length = length
+        self._source = source
+
+    def __call__(self, field: str, value: object) -> list[int]:
+        words = f"must be a list of {self.length} whole numbers of 0 or more"
+        if type(value) is not list:
+            raise InvalidEvent(field, value, words, self._source, "wrong_type")
+        if len(value) != self.length:
+            raise InvalidEvent(field, value, words, self._source, "wrong_length")
+        counts = [exact_whole(one) for one in value]
+        found = [one for one in counts if one is not None and one >= 0]
+        if len(found) != self.length:
+            raise InvalidEvent(field, value, words, self._source, "not_in_range")
+        return found
+
+
 class Flag:
     """A field that is sent only if true; the server refuses `false`."""
 

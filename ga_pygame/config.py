@@ -169,6 +169,12 @@ class Config:
         Seconds(zero=False, unit="milliseconds"),
         unit="ms",
     )
+    health: bool = _knob(
+        False,
+        "send `sdk_init` and each session's `health` with histograms, as GameAnalytics' own SDKs can",
+        Boolean(),
+        env="HEALTH",
+    )
     who: str | None = _knob(
         None,
         "who plays: player, developer or bot; default: developer if a program in source sends to a collector",

@@ -1,7 +1,7 @@
-"""Reads the facts about the player's machine that are sent: the system, its version and the time zone.
+"""Reads the facts about the player's machine that are sent: system, version, connection and time zone.
 
 The server has a fixed list of platforms and refuses a version that does not match its pattern, such as
-`linux 6.8.0-45-generic`. Manufacturer and device stay "unknown", since they could identify a person.
+`linux 6.8.0-45-generic`. Manufacturer and device are not read, since they could identify a person.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from functools import cache
 from typing import Any
 
 UNKNOWN = "unknown"
-"""The value that is sent for the manufacturer and the device."""
+"""The value that is sent for the manufacturer and the device while the game does not tell them."""
+
+CONNECTIONS = OFFLINE, MOBILE, WIRELESS, WIRED = ("offline", "wwan", "wifi", "lan")
+"""The ways in which a device can be connected. Source: REST v2, Default annotations, connection_type."""
+
+MAX_INTERFACES = 64
+"""Network interfaces that are looked at."""
 
 
 @cache
@@ -103,3 +109,53 @@ def _windows_zone() -> str:
     except (OSError, AttributeError):
         return ""
     return name.value if status.value <= 0 else ""  # a positive status is an error, a negative one a warning
+
+
+def connection_type(interfaces: str = "/sys/class/net") -> str | None:
+    """Return how the device is connected, one of `CONNECTIONS`; `None` if the system does not tell it cheaply.
+
+    Linux only. It reads some small files of the kernel, in 0.5 ms, so it is called on a worker. If several interfaces
+    are up, a wired one comes before a wireless one, as systems prefer them; virtual ones (bridges, tunnels) count only
+    if there is no other.
+    """
+    if platform_name() != "linux":
+        return None
+    try:
+        names = sorted(os.listdir(interfaces))[:MAX_INTERFACES]
+    except OSError:
+        return None
+    up = [name for name in names if name != "lo" and _is_up(f"{interfaces}/{name}")]
+    physical = [name for name in up if os.path.exists(f"{interfaces}/{name}/device")]
+    kinds = {_kind_of(name, f"{interfaces}/{name}") for name in physical or up}
+    return next((kind for kind in (WIRED, WIRELESS, MOBILE) if kind in kinds), OFFLINE)
+
+
+def _is_up(folder: str) -> bool:
+    """Whether an interface is connected; drivers that do not tell their state tell whether they have a carrier."""
+    state = _kernel_text(f"{folder}/operstate")
+    return state == "up" or (state == "unknown" and _kernel_text(f"{folder}/carrier") == "1")
+
+
+def _kind_of(name: str, folder: str) -> str:
+    told = _kernel_text(f"{folder}/uevent").splitlines()
+    if "DEVTYPE=wwan" in told or name.startswith(("wwan", "ppp")):
+        return MOBILE
+    return WIRELESS if "DEVTYPE=wlan" in told or os.path.exists(f"{folder}/wireless") else WIRED
+
+
+def _kernel_text(file: str) -> str:
+    try:
+        with open(file, encoding="utf-8", errors="replace") as opened:
+            return opened.read(4096).strip()
+    except OSError:  # the kernel refuses to tell the carrier of an interface that is down
+        return ""
+
+
+def cpu_model() -> str | None:
+    """Return the processor's name, cut to 256 characters; `None` if the system is not Linux, or does not name it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            named = next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), "")
+    except OSError:
+        return None
+    return named[:256] or None

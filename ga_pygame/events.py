@@ -3,7 +3,8 @@
 An invalid event cannot exist: each class checks its arguments against `rules` and holds the values that the checks
 return, which have exact built-in types. They are plain classes: a frozen dataclass costs 0.4 ms more at import.
 `wire()` returns the event's own fields under GameAnalytics' names, the standard vocabulary of game analytics. The
-writer adds the numbers that count across launches (`session_num`, `transaction_num`, `attempt_num`).
+writer adds the numbers that count across launches (`session_num`, `transaction_num`, `attempt_num`). The kinds that
+only the official SDKs document are in `sdk_events`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ from enum import Enum
 from typing import Any, Final
 
 from ga_pygame import rules
-from ga_pygame.checks import Integer, Number, Text
+from ga_pygame.checks import Integer, Number
 from ga_pygame.kinds import ABOVE_ZERO, Event, Key
-from ga_pygame.process import memory_bytes
 from ga_pygame.rules import Field
+from ga_pygame.sdk_events import BUCKET_SECONDS as BUCKET_SECONDS
+from ga_pygame.sdk_events import Ad as Ad
+from ga_pygame.sdk_events import Health as Health
+from ga_pygame.sdk_events import Impression as Impression
+from ga_pygame.sdk_events import SdkInit as SdkInit
+from ga_pygame.sdk_events import SessionHealth as SessionHealth
 
 FieldValue = str | int | float
 Fields = Mapping[str, FieldValue]
@@ -342,100 +348,6 @@ class Error(Event):
 
     def wire(self) -> dict[str, Any]:
         return {"category": self.category, "severity": self.severity.value, "message": self.message}
-
-
-BUCKET_SECONDS = 0.00025
-"""The width of a bucket of frame times; the last bucket also holds all longer ones."""
-
-
-class Health(Event):
-    """The frame rate of the game over some time; GameAnalytics' REST API has no such event.
-
-    Attributes:
-        seconds: The time of all frames together.
-        counts: The number of frames by their time, in buckets of `BUCKET_SECONDS`.
-    """
-
-    __slots__ = ("seconds", "counts")
-    code = 10
-    category = "health"
-    told_by = ()
-    summed = ("fps",)
-    wanted_by = "wants_health"
-
-    def __init__(self, seconds: float, counts: tuple[int, ...]) -> None:
-        self.seconds: Final = seconds
-        self.counts: Final = counts
-
-    @classmethod
-    def of(cls, *values: Any) -> Health:
-        seconds, counts = values
-        return cls(float(rules.positive("seconds", seconds)), tuple(rules.count("counts", one) for one in counts))
-
-    def wire(self) -> dict[str, Any]:
-        frames = sum(self.counts)
-        beyond, p99 = frames * 0.99, 0
-        while p99 < len(self.counts) - 1 and sum(self.counts[: p99 + 1]) < beyond:
-            p99 += 1
-        return {
-            "category": self.category,
-            "fps": round(frames / self.seconds, 1),
-            "frame_ms_p99": (p99 + 1) * BUCKET_SECONDS * 1000,
-            "mem_mb": round(memory_bytes() / 2**20, 1),
-        }
-
-
-class Ad(Event):
-    """What happened to an advertisement. Source: the official SDKs' Ad event; no REST document describes it.
-
-    Attributes:
-        reason: Why it was not shown; only of `failed_show`.
-        duration_ms: How long it was watched; only of videos.
-    """
-
-    __slots__ = ("action", "ad_type", "sdk", "placement", "reason", "duration_ms")
-    code = 11
-    category = "ads"
-    wire_fields = {
-        "ad_action": Field(rules.ad_action, required=True),
-        "ad_type": Field(rules.ad_type, required=True),
-        "ad_sdk_name": Field(Text(2**16, "SDK, Ad events", shortest=1), required=True),
-        "ad_placement": Field(rules.ad_placement, required=True),
-        "ad_fail_show_reason": Field(rules.ad_reason),
-        "ad_duration": Field(rules.ad_duration),
-    }
-    told_by = ("ad_action", "ad_type", "ad_placement")
-    variants = rules.AD_ACTIONS
-
-    def __init__(  # noqa: PLR0917 - the order in which the journal keeps them
-        self,
-        action: str,
-        ad_type: str,
-        sdk: str,
-        placement: str,
-        reason: str | None = None,
-        duration_ms: int | None = None,
-    ) -> None:
-        self.action: Final = rules.ad_action("action", action)
-        self.ad_type: Final = rules.ad_type("ad_type", ad_type)
-        self.sdk: Final = rules.ad_sdk("sdk", sdk).lower()
-        self.placement: Final = rules.ad_placement("placement", placement)
-        self.reason: Final = None if reason is None else rules.ad_reason("reason", reason)
-        self.duration_ms: Final = None if duration_ms is None else rules.ad_duration("duration_ms", duration_ms)
-
-    def wire(self) -> dict[str, Any]:
-        own: dict[str, Any] = {
-            "category": self.category,
-            "ad_action": self.action,
-            "ad_type": self.ad_type,
-            "ad_sdk_name": self.sdk,
-            "ad_placement": self.placement,
-        }
-        if self.reason is not None and self.action == "failed_show":
-            own["ad_fail_show_reason"] = self.reason
-        if self.duration_ms is not None and self.ad_type in ("video", "rewarded_video"):
-            own["ad_duration"] = self.duration_ms
-        return own
 
 
 class Troubleshooting(Event):

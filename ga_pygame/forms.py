@@ -315,6 +315,7 @@ _PARTS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("interval", lambda value: value is None or _is_seconds(value), "a number of seconds or None"),
     ("pace", _is_seconds, "a number of seconds"),
     ("wants_health", lambda value: isinstance(value, bool), "True or False"),
+    ("wants_sdk_events", lambda value: isinstance(value, bool), "True or False"),
 )
 
 

@@ -60,6 +60,11 @@ def _counter(text: str) -> str | None:
     return text if text.isascii() and text.isdecimal() and len(text) < 17 and int(text) <= MAX_COUNT else None
 
 
+def _year(text: str) -> str | None:
+    rules.birth_year("kept value", int(text))
+    return text
+
+
 def _any_text(text: str) -> str:
     return text
 
@@ -106,6 +111,9 @@ USER_ID = KeptKey("user_id")
 """The player's random id, made once in a data folder's life."""
 DIMENSIONS = (KeptKey("custom_01"), KeptKey("custom_02"), KeptKey("custom_03"))
 """The custom dimensions."""
+GENDER, BIRTH_YEAR, FACEBOOK_ID = KeptKey("gender"), KeptKey("birth_year"), KeptKey("facebook_id")
+FACTS: Mapping[str, KeptKey] = {str(key): key for key in (GENDER, BIRTH_YEAR, FACEBOOK_ID)}
+"""The facts of the player that are kept, by their names on the wire."""
 CONSENT = KeptKey("consent")
 """The player's last answer."""
 REMOTE_CONFIGS = KeptKey("remote_configs")
@@ -169,11 +177,13 @@ class Beginning(NamedTuple):
     Attributes:
         user_id: The player's random id.
         dimensions: The custom dimensions.
+        facts: The facts of the player, by name; those that are not kept are not in it.
         remote_configs: The last answer of a service with remote configs; empty if there was none.
     """
 
     user_id: str
     dimensions: tuple[str | None, str | None, str | None]
+    facts: Mapping[str, str | int]
     remote_configs: Mapping[str, Any]
 
 
@@ -181,7 +191,8 @@ def beginning(found: Mapping[KeptKey, str]) -> Beginning:
     """Read the values that a starting tracker needs from the kept values."""
     first, second, third = map(found.get, DIMENSIONS)
     configs = from_json(found.get(REMOTE_CONFIGS, "{}"))
-    return Beginning(found[USER_ID], (first, second, third), configs or {})
+    facts = {name: int(found[key]) if key == BIRTH_YEAR else found[key] for name, key in FACTS.items() if key in found}
+    return Beginning(found[USER_ID], (first, second, third), facts, configs or {})
 
 
 def _file_name(text: str) -> str | None:
@@ -197,6 +208,9 @@ _DIMENSION = Rule(_by(rules.custom_dimension), "the dimension is not set")
 _VALUES: dict[str, Rule] = {
     USER_ID: Rule(_by(rules.user_id), "the player gets a new random id"),
     **dict.fromkeys(DIMENSIONS, _DIMENSION),
+    GENDER: Rule(_by(rules.gender), "it is not known"),
+    BIRTH_YEAR: Rule(_year, "it is not known"),
+    FACEBOOK_ID: Rule(_by(rules.service_id), "it is not known"),
     CONSENT: Rule(_one_of("granted", "denied"), "the player is asked again"),
     SESSION_NUM: Rule(_counter, "sessions are counted from 1 again"),
     TRANSACTION_NUM: Rule(_counter, "purchases are counted from 1 again"),

@@ -50,13 +50,18 @@ class NotRunning:
     def keep_dimension(self, number: int, value: str | None) -> None:
         """Do nothing: the value is kept when the tracker starts."""
 
+    def set_fact(self, _name: str, _value: object) -> None:
+        """Put the facts on later events; what is to be kept is kept when the tracker starts."""
+        self._core.recorder.change(facts=self._said.facts.said or None)
+
     def granted(self) -> None:
         """Record again, if a no before the start had closed the recorder."""
         if self._core.recorder.closed is Drop.NO_CONSENT:
             self._core.recorder.closed = None
 
     def denied(self) -> None:
-        """Do nothing: the answer is kept when the tracker starts."""
+        """Take the facts from events; the answer is kept when the tracker starts."""
+        self._core.recorder.change(facts=self._said.facts.said or None)
 
     def forget(self) -> Ids:
         """Delete nothing, with a message: the data are open only between `start()` and the end."""

@@ -13,6 +13,7 @@ from ga_pygame import advice, rules
 from ga_pygame.announcer import Announcer, Signals
 from ga_pygame.areas.consent import ConsentAnswer
 from ga_pygame.areas.player import ChosenDimensions
+from ga_pygame.areas.player_facts import KnownFacts
 from ga_pygame.areas.progression import ProgressionArea
 from ga_pygame.clock import SystemClock, new_id
 from ga_pygame.diagnostics import Diagnostics
@@ -145,6 +146,7 @@ class Said(NamedTuple):
     Attributes:
         consent: The player's answer.
         dimensions: The custom dimensions.
+        facts: The facts of the player and the device.
         configs: The remote configs in force.
         progression: The area of attempts, with the open one.
         errors: The area of errors, with the limit for a launch.
@@ -152,6 +154,7 @@ class Said(NamedTuple):
 
     consent: ConsentAnswer
     dimensions: ChosenDimensions
+    facts: KnownFacts
     configs: ConfigsInForce
     progression: ProgressionArea
     errors: ErrorReports
@@ -176,12 +179,29 @@ def _overrides(config: Config, warn_once: Callable[[str, str], None]) -> Overrid
     return found
 
 
+def annotations_after(config: Config) -> Callable[[Mapping[str, Any], float], Mapping[str, Any]]:
+    """Make a function for the fields that events carry once an answer to init is in force. See `protocol.Host`."""
+    overrides = _overrides(config, _unsaid)
+
+    def annotations(answer: Mapping[str, Any], now: float) -> Mapping[str, Any]:
+        found = ConfigsInForce(_unsaid, overrides)
+        found.update(answer, now)
+        return found.annotations()
+
+    return annotations
+
+
+def _unsaid(_cause: str, _message: str) -> None:
+    """Log nothing: what is wrong with an answer is said where it comes into force."""
+
+
 def said_to(core: Core) -> Said:
     """Make the state behind the areas of a new tracker."""
     config, diagnostics, recorder = core.config, core.diagnostics, core.recorder
     return Said(
         ConsentAnswer(is_required=config.consent == rules.ASK),
         ChosenDimensions(config.dimension_values),
+        KnownFacts(is_for_children=config.child_directed),
         ConfigsInForce(diagnostics.warn_once, _overrides(config, diagnostics.warn_once)),
         ProgressionArea(recorder.post, diagnostics, recorder.inbox.repeat),
         ErrorReports(recorder.post, diagnostics, with_texts=not config.child_directed),

@@ -1,4 +1,4 @@
-"""Measures this process: processor time, memory, loaded native modules."""
+"""Measures this process: processor time, memory, age, loaded native modules; and the machine's memory."""
 
 from __future__ import annotations
 
@@ -42,6 +42,27 @@ def native_modules() -> list[str]:
             if isinstance(file, str) and file.lower().endswith(_NATIVE):
                 names.add(os.path.basename(file))
     return sorted(names)
+
+
+def machine_memory() -> tuple[int, int] | None:
+    """Return the machine's memory and how much of it is in use, in bytes; `None` if the system is not Linux."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            pairs = (line.split(":") for line in file)
+            sizes = {name: int(rest.split()[0]) * 1024 for name, rest in pairs if name in ("MemTotal", "MemAvailable")}
+        return sizes["MemTotal"], sizes["MemTotal"] - sizes["MemAvailable"]
+    except (OSError, ValueError, LookupError):
+        return None
+
+
+def seconds_since_start() -> float | None:
+    """Return the age of this process, right to a hundredth of a second; `None` if the system is not Linux."""
+    try:
+        with open("/proc/self/stat", "rb") as stat, open("/proc/uptime", "rb") as uptime:
+            ticks = int(stat.read().rpartition(b")")[2].split()[19])
+            return float(uptime.read().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, LookupError, AttributeError):
+        return None
 
 
 if sys.platform == "win32":

@@ -242,6 +242,10 @@ class Asking(NamedTuple):
     keeps_user: bool = True
 
 
+def _no_annotations(_answer: Mapping[str, Any], _now: float) -> Mapping[str, Any]:
+    return {}
+
+
 class Host(NamedTuple):
     """The services of this package that a destination may use.
 
@@ -253,6 +257,8 @@ class Host(NamedTuple):
         warn_once: Logs a warning once per cause. Arguments: cause, message.
         post: Has a function called on the game thread, e.g. `ga_pygame.signals.emit` with a signal of the destination.
         asking: How it asks for remote configs.
+        annotations_after: Returns the fields that events carry once an answer to init is in force. Arguments: the
+            answer's sound parts; seconds since 1970 by the server's clock.
     """
 
     clock: Clock
@@ -262,6 +268,7 @@ class Host(NamedTuple):
     warn_once: Callable[[str, str], None]
     post: Callable[[Callable[[], None]], None] = _at_once
     asking: Asking = Asking()
+    annotations_after: Callable[[Mapping[str, Any], float], Mapping[str, Any]] = _no_annotations
 
 
 class Destination(Protocol):
@@ -277,6 +284,7 @@ class Destination(Protocol):
         pace: The least time between two requests, in seconds.
         transport: Sends its requests; `None` for HTTP.
         wants_health: Whether it also gets `Health` events, which say every 30 s how smoothly the game runs.
+        wants_sdk_events: Whether it also gets `SdkInit` and `SessionHealth` events, if the knob `health` is on.
         is_local: Whether it sends nothing over a network, such as a file. A collector leaves it as it is; any other
             destination needs a `redirect` of its own, or gets no events while a collector is set.
     """
@@ -288,6 +296,7 @@ class Destination(Protocol):
     pace: float = 0.0
     transport: Transport | None = None
     wants_health: bool = False
+    wants_sdk_events: bool = False
     is_local: bool = False
 
     def redirect(self, collector: str) -> None:  # noqa: ARG002 - a default

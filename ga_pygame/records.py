@@ -68,6 +68,7 @@ class Context:
     Attributes:
         dimensions: The three custom dimensions, `None` if unset.
         fields: Global custom fields; an event's own fields win over them.
+        facts: Facts of the player and the device under their wire names; `None` for one that the game has cleared.
         extra: Further annotations under their wire names, e.g. A/B ids.
     """
 
@@ -77,6 +78,7 @@ class Context:
     build: str | None
     dimensions: tuple[str | None, str | None, str | None]
     fields: Fields | None
+    facts: Mapping[str, Any] | None
     extra: Mapping[str, Any] | None
 
     def __init__(self, user_id: str, **parts: Any) -> None:

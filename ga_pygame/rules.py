@@ -18,6 +18,7 @@ from ga_pygame.checks import (
     MAX_PART,
     MISSING,
     Check,
+    Counts,
     Integer,
     InvalidEvent,
     Number,
@@ -75,6 +76,11 @@ custom_dimension = Text(32, "REST v2, Custom dimensions (short string)", shortes
 build = Text(32, "REST v2, Default annotations (short string)", shortest=1)
 user_id = Text(64, "SDK, user id", shortest=1)
 external_user_id = Text(256, "ours: an id, not a document", shortest=1)
+gender = OneOf(("male", "female"), "REST v2, Default annotations")
+service_id = Text(256, "REST v2, Default annotations", shortest=1)
+birth_year = Integer(
+    "REST v2, Default annotations", least=1000, most=9999, words="must be a year of 4 digits, e.g. 1990"
+)
 uuid = Pattern(
     "[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}",
     "a lower-case UUID, e.g. de305d54-75b4-431b-adb2-eb6b9e546014",
@@ -236,8 +242,21 @@ def declared(field: str, value: object, names: Collection[str] | None) -> None:
         raise InvalidEvent(field, value, words, "the game's own declared list", "not_in_enum")
 
 
+fps_table = Counts(121, "SDK, Health events")
+memory_table = Counts(101, "SDK, Health events")
+device_text = Text(256, "SDK, Health events")
+
+
+def boolean(field: str, value: object) -> bool:
+    """Check that a value is true or false."""
+    if type(value) is not bool:
+        raise InvalidEvent(field, value, "must be true or false", "SDK, Init events", "wrong_type")
+    return value
+
+
 AD_ACTIONS = ("clicked", "show", "failed_show", "reward_received")
 AD_TYPES = ("video", "rewarded_video", "playable", "interstitial", "offer_wall", "banner")
+AD_VIDEOS = ("video", "rewarded_video")
 AD_REASONS = ("unknown", "offline", "no_fill", "internal_error", "invalid_request", "unable_to_precache")
 _ADS = "SDK, Ad events"
 ad_action, ad_type = OneOf(AD_ACTIONS, _ADS), OneOf(AD_TYPES, _ADS)
@@ -245,6 +264,50 @@ ad_reason = OneOf(AD_REASONS, _ADS)
 ad_sdk = Text(32, _ADS, shortest=1)
 ad_placement = Text(64, _ADS, shortest=1)
 ad_duration = Integer(_ADS, words="must be a whole number of milliseconds, 0 or more", fix="; round it")
+
+_IMPRESSIONS = "SDK, Impression events"
+ad_network = Text(64, _IMPRESSIONS, shortest=1)
+MAX_IMPRESSION_FIELDS = 50
+_impression_key = Text(64, _IMPRESSIONS, shortest=1)
+_impression_text = Text(256, _IMPRESSIONS)
+_impression_number = Number(_IMPRESSIONS)
+
+
+def impression_data(field: str, value: object) -> dict[str, str | int | float | bool]:
+    """Check what a network says about an impression: at most 50 texts, numbers and booleans; `None` is left out.
+
+    `publisher_revenue` is a number of 0 or more, `currency` one of ISO 4217.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidEvent(
+            field, value, 'must be a mapping: {"publisher_revenue": 0.01, …}', _IMPRESSIONS, "wrong_type"
+        )
+    pairs = [(key, one) for key, one in islice(value.items(), MAX_IMPRESSION_FIELDS + 1) if one is not None]
+    if len(pairs) > MAX_IMPRESSION_FIELDS:
+        words = f"must have at most {MAX_IMPRESSION_FIELDS} entries, has more"
+        raise InvalidEvent(field, MISSING, words, _IMPRESSIONS, "not_in_range")
+    named = [(_impression_key(f"{field} key", key), one) for key, one in pairs]
+    return {name: _impression_value(f"{field}.{name}", name, one) for name, one in named}
+
+
+def _impression_value(field: str, name: str, value: object) -> str | int | float | bool:
+    if name == "publisher_revenue":
+        revenue = _impression_number(field, value)
+        if revenue < 0:
+            raise InvalidEvent(field, value, "must be 0 or more", _IMPRESSIONS, "not_in_range")
+        return revenue
+    if name == "currency":
+        return business_currency(field, value)
+    if type(value) is bool:
+        return value
+    return _impression_text(field, value) if issubclass(type(value), str) else _impression_number(field, value)
+
+
+def impression_object(field: str, value: object) -> object:
+    """Check what another SDK sends about an impression: an object, since each network has fields of its own."""
+    if not isinstance(value, Mapping):
+        raise InvalidEvent(field, value, "must be an object", _IMPRESSIONS, "wrong_type")
+    return value
 
 
 # --- the table: the wire --------------------------------------------------------------------------------
@@ -359,6 +422,26 @@ def _check_start_without(field: str) -> Callable[[Mapping[str, Any]], None]:
     return check
 
 
+def _check_reason_of_ad(event: Mapping[str, Any]) -> None:
+    if event.get("ad_fail_show_reason") is not None and event.get("ad_action") != "failed_show":
+        words = "must be left out: only an ad with the ad_action failed_show has a reason"
+        raise _wrong_ad("ad_fail_show_reason", event, words)
+
+
+def _check_duration_of_ad(event: Mapping[str, Any]) -> None:
+    if event.get("ad_duration") is not None and event.get("ad_type") not in AD_VIDEOS:
+        words = f"must be left out: only an ad of the ad_type {' or '.join(AD_VIDEOS)} has it"
+        raise _wrong_ad("ad_duration", event, words)
+
+
+def _wrong_ad(field: str, event: Mapping[str, Any], words: str) -> InvalidEvent:
+    return InvalidEvent(field, event[field], words, _ADS, "no_extra_properties_allowed")
+
+
+reason_of_failed_ad = EventRule(_check_reason_of_ad)
+"""Only an ad that could not be shown has a reason."""
+duration_of_video_ad = EventRule(_check_duration_of_ad)
+"""Only videos have a duration."""
 sign_of_flow = EventRule(_check_sign_of_flow, is_broken_by_sdks=True)
 """A sink's amount is negative, a source's is not. The JavaScript SDK does not negate it if the flow is a text."""
 no_attempt_at_start = EventRule(_check_start_without("attempt_num"))

@@ -15,12 +15,15 @@ from ga_pygame.areas.consent import ConsentState
 from ga_pygame.areas.privacy import Ids
 from ga_pygame.areas.progression import abandon
 from ga_pygame.diagnostics import Drop
+from ga_pygame.engine.connection import ConnectionWatch
 from ga_pygame.engine.crash_hooks import CrashHooks
 from ga_pygame.engine.focus import Focus, Watch
 from ga_pygame.engine.frames import Frames, HangWatch
-from ga_pygame.engine.health import HealthSampler
+from ga_pygame.engine.health import HealthSampler, SessionHistograms
 from ga_pygame.engine.hook import NO_CALLS, Hook
 from ga_pygame.engine.session import Session
+from ga_pygame.events import SessionEnd
+from ga_pygame.kinds import Event
 from ga_pygame.parts import Core, Said
 from ga_pygame.protocol import Asking, Destination
 from ga_pygame.records import SessionRef
@@ -60,7 +63,7 @@ class Running:
         self._session = Session(
             core.config.pause_timeout,
             new_id=core.parts.new_id,
-            post=core.recorder.post_session,
+            post=self._post_session,
             started=self._on_session_started,
             ended=core.announcer.session_ended,
         )
@@ -68,7 +71,11 @@ class Running:
         focus = Focus(self._session)
         self.services = [target.name for target in targets if not target.is_local]
         wants_health = any(target.wants_health for target in targets)
-        health = HealthSampler(core.recorder.post) if wants_health else None
+        flips = [HealthSampler(core.recorder.post).frame] if wants_health else []
+        self._histograms: SessionHistograms | None = None
+        if core.config.health:
+            self._histograms = SessionHistograms(core.recorder.post, lambda: self._session.state, self._monotonic())
+            flips.append(self._histograms.frame)
         self._frames = frames = Frames(self._session, core.config.hitch_ms / 1000)
         self._hook = hook = Hook(
             self._session,
@@ -77,10 +84,14 @@ class Running:
             diagnostics=core.diagnostics,
             loop=self,
             frames=frames,
-            health=health,
+            flips=flips,
         )
         warn = functools.partial(core.diagnostics.warn_once, "no calls", NO_CALLS)
-        look = HangWatch(frames, said.errors.hang).look if core.config.capture_exceptions else lambda _now: None
+        looks = [ConnectionWatch(lambda kind: core.mailbox.post(lambda: self._find("connection_type", kind))).look]
+        if self._histograms is not None:
+            looks.append(self._histograms.look)
+        if core.config.capture_exceptions:
+            looks.append(HangWatch(frames, said.errors.hang).look)
         self._watch = Watch(
             focus,
             self._session,
@@ -88,7 +99,7 @@ class Running:
             was_held=frames.was_held,
             is_seen=lambda: hook.seen,
             warn=warn,
-            look=look,
+            looks=looks,
         )
 
     @property
@@ -211,6 +222,14 @@ class Running:
         abandon(self._said.progression)
         self._session.end(self._monotonic(), reason, final=final)
 
+    def _post_session(self, event: Event, session: SessionRef, at: float) -> None:
+        """Record a session's start or end; before the end, its histograms. Any thread."""
+        if self._histograms is not None:
+            found = self._histograms.take()
+            if found is not None and type(event) is SessionEnd:
+                self._recorder.post_session(found, session, at)
+        self._recorder.post_session(event, session, at)
+
     def _on_session_started(self, session: SessionRef) -> None:
         self._recorder.session = session
         self._core.announcer.session_started(session)
@@ -231,7 +250,16 @@ class Running:
             for number, value in loaded.said.items():
                 self.keep_dimension(number, value)
         self._recorder.kept_dimensions = loaded.kept
-        self._recorder.change(user_id=core.config.user_id or before.user_id, dimensions=said.dimensions.known)
+        facts_said = said.facts.load(before.facts)
+        if said.consent.state is ConsentState.GRANTED:
+            for name, fact in facts_said.items():
+                self.keep_fact(name, fact)
+        self._recorder.kept_facts = said.facts.kept
+        self._recorder.change(
+            user_id=core.config.user_id or before.user_id,
+            dimensions=said.dimensions.known,
+            facts=said.facts.said or None,
+        )
         self._recorder.write_now = delivery.write_now
         self._recorder.attach(delivery.journal)
         self._take_configs(before.remote_configs)
@@ -241,6 +269,21 @@ class Running:
         """Keep a custom dimension (1 to 3) for the next launch."""
         if self.delivery is not None:
             self.delivery.remember(kept.DIMENSIONS[number - 1], value)
+
+    def set_fact(self, name: str, value: object) -> None:
+        """Put the facts on later events, and keep the one that has changed."""
+        self._recorder.change(facts=self._said.facts.said or None)
+        self.keep_fact(name, value)
+
+    def keep_fact(self, name: str, value: object) -> None:
+        """Keep a fact of the player for the next launch, if it is one of `kept.FACTS`; `None` forgets it."""
+        if self.delivery is not None and name in kept.FACTS:
+            self.delivery.remember(kept.FACTS[name], None if value is None else str(value))
+
+    def _find(self, name: str, value: object) -> None:
+        """Take a fact that the machine tells."""
+        if self._said.facts.find(name, value):
+            self._recorder.change(facts=self._said.facts.said or None)
 
     def _take_new_configs(self, answer: Mapping[str, Any]) -> None:
         self._said.configs.is_ready = True
@@ -275,6 +318,7 @@ class Running:
 
     def denied(self) -> None:
         """End the session and delete unsent events, since the player does not agree. The recorder is closed already."""
+        self._recorder.change(facts=self._said.facts.said or None)
         self._session.end(self._monotonic(), "quit")
         self._keep_consent()
 
@@ -288,6 +332,7 @@ class Running:
         recorder.closed = recorder.closed or Drop.NO_CONSENT
         self._session.end(self._monotonic(), "quit")
         self._said.dimensions.forget_kept()
+        self._said.facts.forget()
         ids = self._ids()
         if consent.state is ConsentState.DENIED:
             if self._forgetting is None:  # else it is being deleted
@@ -298,7 +343,10 @@ class Running:
             delivery.forget_all(consent.state, is_answered=consent.is_given)
             self._forgetting, self.delivery = delivery, None
         recorder.change(
-            user_id=self._core.config.user_id or "", external_user_id=None, dimensions=self._said.dimensions.known
+            user_id=self._core.config.user_id or "",
+            external_user_id=None,
+            dimensions=self._said.dimensions.known,
+            facts=self._said.facts.said or None,
         )
         if self._is_over or consent.state is ConsentState.DENIED:
             return ids

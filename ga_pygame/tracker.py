@@ -12,6 +12,7 @@ from ga_pygame import active, advice, attributes, rules
 from ga_pygame.areas.consent import Consent, ConsentState
 from ga_pygame.areas.earnings import Earnings
 from ga_pygame.areas.player import Dimensions, DimensionTuple, GlobalFields
+from ga_pygame.areas.player_facts import PlayerFacts
 from ga_pygame.areas.privacy import Ids, Privacy
 from ga_pygame.areas.reports import Reports
 from ga_pygame.areas.resource import ResourceArea
@@ -63,6 +64,8 @@ class Tracker:
         exception: Reports a caught exception; see `Reports.exception`.
         troubleshooting: Reports trouble to the service's support; see `Reports.troubleshooting`.
         wallet: Makes a wallet; see `Reports.wallet`.
+        player: Facts of the player and the device that the game knows.
+        impression: Reports what an advertisement earned; see `Earnings.impression`.
         remote_configs: Values that the service sets.
         consent: The player's consent to being recorded.
         privacy: A copy of the player's data, and its deletion.
@@ -101,11 +104,12 @@ class Tracker:
         self.progression = said.progression
         self.resource = ResourceArea(post, diagnostics, self.config.currencies, self.config.item_types, repeat)
         earnings = Earnings(post, diagnostics, repeat, core.recorder.write_now)
-        self.business, self.ad = earnings.business, earnings.ad
+        self.business, self.ad, self.impression = earnings.business, earnings.ad, earnings.impression
         reports = Reports(post, repeat, diagnostics, self.resource, said.errors)
         self.design, self.troubleshooting, self.wallet = reports.design, reports.troubleshooting, reports.wallet
         self.error, self.exception = reports.error, reports.exception
         self._dimensions = Dimensions(said.dimensions, self._set_dimension, diagnostics)
+        self.player = PlayerFacts(said.facts, lambda *fact: self._running.set_fact(*fact), diagnostics)  # noqa: PLW0108
         self._fields = GlobalFields(lambda fields: core.recorder.change(fields=fields), diagnostics)
         self.remote_configs = RemoteConfigs(said.configs, diagnostics)
         self.consent = Consent(said.consent, self._set_consent, diagnostics)
@@ -292,6 +296,7 @@ class Tracker:
         if state is ConsentState.GRANTED:
             self._running.granted()
             return
+        self._said.facts.forget()
         self._recorder.hold()
         self._recorder.closed = self._recorder.closed or Drop.NO_CONSENT
         self._running.denied()

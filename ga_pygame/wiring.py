@@ -26,7 +26,7 @@ from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.engine.session import Phase, Session
 from ga_pygame.kept import KeptKey, Remember
 from ga_pygame.kinds import KIND_BY_CODE
-from ga_pygame.parts import Core
+from ga_pygame.parts import Core, annotations_after
 from ga_pygame.protocol import Asking
 from ga_pygame.recording.crash_file import begun_crash_file
 from ga_pygame.recording.inbox import Flush
@@ -152,15 +152,15 @@ class Delivery:
             max_outbox_bytes=config.max_outbox_bytes,
         )
         self._writer.recovers_only = mark if deleted is not None else None
-        post = core.mailbox.post
         host = Host(
             clock,
             MappingProxyType({str(key): value for key, value in self.kept.items()}),
             lambda name, value: self._remember(kept.of_destination(name), value),
-            lambda answer: post(lambda: take_configs(answer)),
+            lambda answer: core.mailbox.post(lambda: take_configs(answer)),
             diagnostics.warn_once,
-            post,
+            core.mailbox.post,
             asking,
+            annotations_after(config),
         )
         self._uploaders = [self._uploader(target, host) for target in targets]
         uploaders = [Ending(uploader) for uploader in self._uploaders]

@@ -34,6 +34,7 @@ FULL: dict[str, Any] = {
     "build": "1.0",
     "dimensions": ("ninja", None, "red"),
     "fields": {"seed": 1, "mode": "größe"},
+    "facts": {"gender": "female", "jailbroken": True, "birth_year": 1990, "device": "steamdeck"},
     "extra": {
         "ab_id": "a",
         "ab_variant_id": "b",
@@ -50,6 +51,7 @@ ON_THE_WIRE: dict[str, Any] = {
     "custom_01": "ninja",
     "custom_03": "red",
     "custom_fields": FULL["fields"],
+    **FULL["facts"],
     **FULL["extra"],
 }
 
@@ -79,7 +81,8 @@ def test_names_are_unique_and_parts_have_one_origin() -> None:
     assert len(FIELDS) == len(ANNOTATIONS)
     for one in ANNOTATIONS:
         assert bool(one.part) == (one.origin is Origin.CONTEXT), one.name
-        assert (one.fixed is not None) == (one.origin is Origin.LAUNCH), one.name
+        assert one.fixed is not None or one.origin is not Origin.LAUNCH, one.name
+        assert one.fixed is None or one.part or one.origin is Origin.LAUNCH, one.name
     assert set(FULL) == set(PARTS), "add a value of each new part to FULL and ON_THE_WIRE"
 
 
@@ -87,7 +90,8 @@ def test_names_are_unique_and_parts_have_one_origin() -> None:
 def test_what_is_kept_is_read_by_the_same_rule(one: Annotation) -> None:
     """A value that the next launch would refuse is not kept, and the other way round."""
     said: list[str] = []
-    assert kept.value(one.name, "x", lambda cause, _: said.append(cause)) == "x"
+    good = {"gender": "male", "birth_year": "1990"}.get(one.name, "x")
+    assert kept.value(one.name, good, lambda cause, _: said.append(cause)) == good
     assert not said
     too_long = "x" * 2**10
     with pytest.raises(InvalidEvent):
@@ -100,7 +104,7 @@ def test_a_context_becomes_annotations() -> None:
     """Each part has its name on the wire; what is unset is left out, and the rules of the collector are kept."""
     found = context_annotations(Context(**FULL))
     assert found == ON_THE_WIRE
-    for name, value in {**found, **launch_annotations()}.items():
+    for name, value in {**launch_annotations(), **found}.items():
         FIELDS[name].check(name, value)
     assert context_annotations(Context("player")) == {"user_id": "player"}
 
@@ -149,6 +153,13 @@ def test_a_context_without_a_player_is_none(said: tuple[Any, ...]) -> None:
     """An event that nobody could be told of is counted as damaged instead."""
     with pytest.raises((ValueError, TypeError)):
         replayed(*said)
+
+
+def test_of_wrong_facts_the_others_stay() -> None:
+    """Each is checked by its own rule, also a required one, which is unknown then; one of a later version stays."""
+    found = replayed({**FULL, "facts": {"gender": "x", "device": 5, "birth_year": 1990, "later": 1}})
+    assert context_annotations(found)["birth_year"] == 1990
+    assert {"gender", "device"}.isdisjoint(context_annotations(found))
 
 
 def test_of_wrong_dimensions_the_others_stay() -> None:

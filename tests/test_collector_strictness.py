@@ -48,6 +48,26 @@ def test_the_document_is_kept_and_the_reason_names_it(one: dict[str, Any], path:
     assert "(rule: REST v2, " in error["reason"]
 
 
+AD = {"ad_sdk_name": "admob", "ad_type": "video", "ad_action": "show", "ad_placement": "end"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "words"),
+    [
+        ({"ad_fail_show_reason": "no_fill"}, "/ad_fail_show_reason", "only an ad with the ad_action failed_show"),
+        ({"ad_type": "banner", "ad_duration": 5}, "/ad_duration", "only an ad of the ad_type video or rewarded_video"),
+        ({"ad_action": "failed_show", "ad_fail_show_reason": "no_fill"}, "", ""),
+        ({"ad_type": "rewarded_video", "ad_duration": 5}, "", ""),
+    ],
+)
+def test_an_ads_fields_fit_together(fields: dict[str, Any], path: str, words: str) -> None:
+    """As the official SDKs send them; our tracker leaves out what does not fit."""
+    sent = {**AD, **fields}
+    _, rejected = validation.sort_out(json.dumps([event("ads", **sent)]).encode())
+    assert [error["path"] for _, _, errors in rejected for error in errors] == ([path] if path else [])
+    assert all(words in error["reason"] for _, _, errors in rejected for error in errors)
+
+
 @pytest.mark.e2e
 def test_lenient_checks_the_published_schemas_only(tmp_path: Path) -> None:
     """Clients that deviate from the document can be used as they are; what the schemas refuse is refused still."""

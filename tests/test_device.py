@@ -7,6 +7,7 @@ import platform
 import sys
 import zoneinfo
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +67,42 @@ def test_versions_fit_the_servers_pattern(
     assert device.system_version() == expected
     rules.os_version("os_version", expected)
     rules.platform("platform", device.platform_name())
+
+
+@pytest.mark.requirement("002:connection_type")
+@pytest.mark.parametrize(
+    ("interfaces", "expected"),
+    [
+        ({"eth0": {"operstate": "up", "device": ""}, "wlan0": {"operstate": "up", "wireless": ""}}, "lan"),
+        ({"eth0": {"operstate": "down", "device": ""}, "wlan0": {"operstate": "up", "wireless": ""}}, "wifi"),
+        (
+            {"wlp2s0": {"operstate": "up", "device": "", "uevent": "DEVTYPE=wlan"}, "docker0": {"operstate": "up"}},
+            "wifi",
+        ),
+        ({"wwan0": {"operstate": "unknown", "carrier": "1"}}, "wwan"),
+        ({"wwp0s1": {"operstate": "up", "uevent": "X=1\nDEVTYPE=wwan"}}, "wwan"),
+        ({"eth0": {"operstate": "dormant"}, "tun0": {"operstate": "unknown"}}, "offline"),
+        ({}, "offline"),
+    ],
+)
+def test_the_connection_is_that_of_the_best_interface(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interfaces: dict[str, dict[str, str]], expected: str
+) -> None:
+    """A wired one before a wireless one, what is down does not count, a bridge only if there is nothing else."""
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name, files in {"lo": {"operstate": "up"}, **interfaces}.items():
+        (tmp_path / name).mkdir()
+        for file, text in files.items():
+            (tmp_path / name / file).write_text(f"{text}\n", encoding="utf-8")
+    assert device.connection_type(str(tmp_path)) == expected
+    FIELDS["connection_type"].check("connection_type", expected)
+    assert device.connection_type(str(tmp_path / "missing")) is None
+
+
+def test_only_linux_tells_the_connection_cheaply(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Elsewhere the field is left out."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert device.connection_type(str(tmp_path)) is None
 
 
 @pytest.mark.requirement("002:device", "002:manufacturer")

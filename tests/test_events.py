@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ga_pygame import events
+from ga_pygame import categories, events, sdk_events
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.events import (
     Ad,
@@ -17,6 +17,7 @@ from ga_pygame.events import (
     Error,
     Flow,
     Health,
+    Impression,
     Progression,
     Resource,
     SessionEnd,
@@ -28,7 +29,7 @@ from ga_pygame.events import (
 )
 from ga_pygame.kinds import EXACT, KIND_BY_CODE, Event
 
-KINDS = [kind for kind in KIND_BY_CODE.values() if kind.__module__ == events.__name__]
+KINDS = [kind for kind in KIND_BY_CODE.values() if kind.__module__ in (events.__name__, sdk_events.__name__)]
 
 
 @pytest.mark.parametrize(
@@ -270,3 +271,41 @@ def test_what_a_game_does_not_repeat_has_no_key(event: Event) -> None:
     assert event.key is None
     assert event.number is None
     assert event.with_number(None) == event
+
+
+@pytest.mark.parametrize(
+    ("network", "data", "field"),
+    [
+        ("", {}, "network"),
+        ("x" * 65, {}, "network"),
+        ("admob", None, "data"),
+        ("admob", [("a", 1)], "data"),
+        ("admob", {"a" * 65: 1}, "data key"),
+        ("admob", {5: 1}, "data key"),
+        ("admob", {"a": "x" * 257}, "data.a"),
+        ("admob", {"a": float("nan")}, "data.a"),
+        ("admob", {"a": {"b": 1}}, "data.a"),
+        ("admob", {"publisher_revenue": -0.1}, "data.publisher_revenue"),
+        ("admob", {"publisher_revenue": "0.1"}, "data.publisher_revenue"),
+        ("admob", {"currency": "XYZ"}, "data.currency"),
+        ("admob", {str(number): 1 for number in range(51)}, "data"),
+    ],
+)
+def test_a_wrong_impression_cannot_be_made(network: Any, data: Any, field: str) -> None:
+    """The error names the entry."""
+    with pytest.raises(InvalidEvent) as caught:
+        Impression(network, data)
+    assert caught.value.field == field
+
+
+def test_an_impression_on_the_wire() -> None:
+    """What the network says, without what it does not know; the collector takes it, and nothing but an object."""
+    event = Impression("admob", {"publisher_revenue": 0.012, "currency": "USD", "country": None, "is_test": True})
+    data = {"publisher_revenue": 0.012, "currency": "USD", "is_test": True}
+    assert event.wire() == {"category": "impression", "ad_network_name": "admob", "impression_data": data}
+    found = categories.category_of("impression")
+    assert found is not None
+    for name, field in found.own.items():
+        field.check(name, event.wire()[name])
+    with pytest.raises(InvalidEvent):
+        found.own["impression_data"].check("impression_data", ["x"])

@@ -54,7 +54,7 @@ class Story:
             was_held=lambda since, until: self.held,
             is_seen=lambda: self.seen,
             warn=lambda: self.warnings.append(1),
-            look=self.looks.append,
+            looks=[self.looks.append],
         )
         self.session.start((clock or self.clock).monotonic())
 

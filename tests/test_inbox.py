@@ -24,9 +24,12 @@ from ga_pygame.events import (
     Error,
     Flow,
     Health,
+    Impression,
     Progression,
     Resource,
+    SdkInit,
     SessionEnd,
+    SessionHealth,
     Severity,
     Status,
     User,
@@ -65,6 +68,9 @@ NOT_REPEATED: list[Event] = [
     SessionEnd(12, "quit"),
     Error(Severity.WARNING, "größer"),
     Health(1.5, (0, 60, 3)),
+    SessionHealth((1,) * 121, (0,) * 101, (), (("cpu_num_cores", 8),)),
+    Impression("admob", {"publisher_revenue": 0.5, "is_test": True}),
+    SdkInit(812, (("cpu_model", "x"),)),
 ]
 
 

@@ -28,9 +28,12 @@ from ga_pygame.events import (
     Error,
     Flow,
     Health,
+    Impression,
     Progression,
     Resource,
+    SdkInit,
     SessionEnd,
+    SessionHealth,
     Severity,
     Status,
     Troubleshooting,
@@ -72,6 +75,9 @@ EVENTS: list[Event] = [
     Error(Severity.WARNING, "größer"),
     SessionEnd(12, "quit"),
     Health(1.5, (0, 60, 3)),
+    SessionHealth((1,) * 121, (0,) * 101, (), (("cpu_num_cores", 8),)),
+    Impression("admob", {"publisher_revenue": 0.5, "is_test": True}),
+    SdkInit(812, (("cpu_model", "x"),)),
 ]
 
 

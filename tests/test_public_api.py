@@ -19,6 +19,7 @@ from ga_pygame import Config, Response, Signal, Tracker
 from ga_pygame.areas.consent import Consent
 from ga_pygame.areas.earnings import Earnings
 from ga_pygame.areas.player import Dimensions, GlobalFields
+from ga_pygame.areas.player_facts import FACT_RULES, PlayerFacts
 from ga_pygame.areas.privacy import Privacy
 from ga_pygame.areas.progression import Attempt, ProgressionArea
 from ga_pygame.areas.reports import Reports
@@ -50,8 +51,8 @@ PUBLIC = [
 ]
 TRACKER = """
     ad attach batch_delivered business close config connection_lost connection_restored consent design dimensions error
-    event_dropped event_rejected exception external_user_id fields flush privacy process progression remote_configs
-    remote_configs_updated resource session_ended session_id session_started start stats tick
+    event_dropped event_rejected exception external_user_id fields flush impression player privacy process
+    progression remote_configs remote_configs_updated resource session_ended session_id session_started start stats tick
     troubleshooting user_id wallet
 """.split()
 AREAS: dict[type, set[str]] = {
@@ -60,6 +61,7 @@ AREAS: dict[type, set[str]] = {
     ResourceArea: {"source", "sink"},
     Wallet: {"earn", "spend"},
     Dimensions: {"values"},
+    PlayerFacts: set(FACT_RULES),
     Consent: {"ask", "grant", "deny", "state"},
     Privacy: {"export", "forget"},
     RemoteConfigs: {"bind", "get", "json", "ready", "values", "ab_id", "ab_variant_id"},
@@ -101,7 +103,9 @@ def test_the_areas_attributes(area: type, tmp_path: Path) -> None:
     """The snapshot of what a game can say to each of the tracker's areas."""
     made = tracker(tmp_path)
     areas = (made.progression, made.progression.attempt("a"), made.resource, made.wallet("gold"), made.dimensions)
-    one = next(one for one in (*areas, made.consent, made.privacy, made.remote_configs) if type(one) is area)
+    one = next(
+        one for one in (*areas, made.player, made.consent, made.privacy, made.remote_configs) if type(one) is area
+    )
     assert set(public(one)) == AREAS[area]
 
 
@@ -128,6 +132,7 @@ def test_the_docs_list_what_is_public(tmp_path: Path) -> None:
         "tracker.resource": made.resource,
         "tracker.wallet(…)": made.wallet("gold"),
         "tracker.dimensions": made.dimensions,
+        "tracker.player": made.player,
         "tracker.consent": made.consent,
         "tracker.privacy": made.privacy,
         "tracker.remote_configs": made.remote_configs,

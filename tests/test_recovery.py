@@ -31,7 +31,7 @@ from ga_pygame.delivery.outbox.memory import MemoryOutbox
 from ga_pygame.delivery.outbox.open_session import OpenSession
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.recovery import recover, replay
-from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.events import (
     Business,
     Design,
@@ -46,6 +46,7 @@ from ga_pygame.events import (
     WalletChange,
 )
 from ga_pygame.recording import entries, journal_files, marshalled
+from ga_pygame.recording.crash_file import crash_path
 from ga_pygame.recording.entries import EVENT, entry
 from ga_pygame.recording.journal import BOOKS_SIZE, BOOKS_START
 from ga_pygame.recording.leftover import Leftover
@@ -216,6 +217,17 @@ def test_a_file_that_is_locked_meanwhile_makes_it_wait(machine: Machine, moment:
     outbox.close()
     assert machine.launch() == []
     assert machine.dropped == ({} if moment == "after the list" else {"damaged": 1})
+
+
+def test_a_hard_crash_without_a_session_is_counted(machine: Machine) -> None:
+    """The player had left the game: no session can have the error, so that is said and counted."""
+    journal = machine.dies()
+    launch = journal.stem.removeprefix("journal-")
+    crash_path(machine.path.parent, launch).write_text("Fatal Python error: Aborted\n", encoding="utf-8")
+    assert machine.launch() == []
+    assert machine.dropped == {Drop.NOT_RUNNING.value: 1}
+    assert machine.launch() == []
+    assert machine.dropped == {Drop.NOT_RUNNING.value: 1}
 
 
 def test_launches_of_before_a_no_are_deleted_and_not_recovered(machine: Machine) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from ga_pygame import attributes
 from ga_pygame.diagnostics import Diagnostics, guard
-from ga_pygame.events import Ad, Business, Fields
+from ga_pygame.events import Ad, Business, Fields, FieldValue, Impression
 from ga_pygame.records import Post, Repeat
 
 
@@ -88,3 +88,16 @@ class Earnings:
         """
         required = (action, ad_type, sdk, placement)
         self._post(self._diagnostics.made(Ad, *required, reason=reason, duration_ms=duration_ms), fields)
+
+    @guard
+    def impression(
+        self, network: str, data: Mapping[str, FieldValue | bool | None], *, fields: Fields | None = None
+    ) -> None:
+        """Report what an advertisement that was shown earned, as the advertising network says.
+
+        Args:
+            network: The network or mediator, e.g. `"admob"`.
+            data: Its words: `{"publisher_revenue": 0.012, "currency": "USD", "country": "DK", "adunit_id": "…", …}`.
+            fields: Custom fields of this event.
+        """
+        self._post(self._diagnostics.made(Impression, network, data), fields)

@@ -96,6 +96,7 @@ def _recover(outbox: Outbox, dead_launch: DeadLaunch, encoder: Encoder, diagnost
     past = encoder.of(PastClock(leftover.anchor, offset), _who_played(dead_launch, encoder))
     lost = leftover.unreadable
     crash = _crash(dead_launch.crash, diagnostics)
+    unplaced: list[Error] = []
     missing = 0
     if leftover.stored and dead_launch.is_of_this_file:
         position = outbox.transact(lambda transaction: _position(transaction, dead_launch, leftover), may_wait=True)
@@ -104,7 +105,7 @@ def _recover(outbox: Outbox, dead_launch: DeadLaunch, encoder: Encoder, diagnost
     def replay_to_disk(transaction: Transaction) -> int:
         if not transaction.is_lasting:  # else the journal would be removed, and a kill would cost its events
             raise NotLastingError("the disk cannot be written now")
-        return replay(transaction, dead_launch, leftover, past, crash)
+        return replay(transaction, dead_launch, leftover, past, crash, unplaced=unplaced.append)
 
     try:
         lost += outbox.transact(replay_to_disk, may_wait=True)
@@ -113,9 +114,16 @@ def _recover(outbox: Outbox, dead_launch: DeadLaunch, encoder: Encoder, diagnost
     except Exception as error:  # noqa: BLE001 - all of it together cannot be told: end its sessions at least
         diagnostics.defect("the recovery of a journal", error)
         lost += len(leftover.records)
-        end = functools.partial(end_sessions, sessions=dead_launch.sessions, encoder=past, crash=crash)
+        end = functools.partial(
+            end_sessions, sessions=dead_launch.sessions, encoder=past, crash=crash, unplaced=unplaced.append
+        )
         lost += outbox.transact(end, may_wait=True)
     outbox.forget_launch(dead_launch)
+    if unplaced:
+        diagnostics.drop(Drop.NOT_RUNNING, 1, "a hard crash while no session ran")
+        what = unplaced[0].message.splitlines()[-1]
+        words = f"a launch crashed after the player had left the game; no session can have the error: {what}"
+        diagnostics.warn_once("crash without a session", words)
     if missing:
         missing, lost = missing + lost, 0  # later records cannot be added without the lost ones
         diagnostics.drop(Drop.DAMAGED, missing, "the outbox has lost its last commits")
@@ -156,12 +164,18 @@ def _leftover(path: Path | None, diagnostics: Diagnostics) -> Leftover | None:
     return _NOTHING
 
 
+def _ignored(_crash: Error) -> None:
+    pass
+
+
 def replay(
     transaction: Transaction,
     dead_launch: DeadLaunch,
     leftover: Leftover,
     encoder: Encoder,
     crash: Error | None = None,
+    *,
+    unplaced: Callable[[Error], None] = _ignored,
 ) -> int:
     """Add the records that a dead process had not committed, then end its sessions.
 
@@ -203,7 +217,7 @@ def replay(
             session = _seen_until(slice_writer.state.session, encoder.clock.wall(last.at))
             sessions[session.session_id] = session
         lost += slice_writer.lost
-    return lost + end_sessions(transaction, list(sessions.values()), encoder, crash)
+    return lost + end_sessions(transaction, list(sessions.values()), encoder, crash, unplaced=unplaced)
 
 
 def _who_played(dead_launch: DeadLaunch, encoder: Encoder) -> str | None:
@@ -244,14 +258,21 @@ def _has_number(record: Record, slice_writer: SliceWriter, leftover: Leftover, d
 
 
 def end_sessions(
-    transaction: Transaction, sessions: Sequence[OpenSession], encoder: Encoder, crash: Error | None = None
+    transaction: Transaction,
+    sessions: Sequence[OpenSession],
+    encoder: Encoder,
+    crash: Error | None = None,
+    *,
+    unplaced: Callable[[Error], None] = _ignored,
 ) -> int:
     """End the open sessions of a dead process; delete a session whose end cannot be encoded.
 
-    The last one gets the crash. If none is open, the player had left the game, and the crash is not reported.
+    The last one gets the crash. If none is open, the player had left the game: then `unplaced` is called with it.
     Returns how many of their events are lost.
     """
     lost = 0
+    if crash is not None and not sessions:
+        unplaced(crash)
     for place, session in enumerate(sessions, 1):
         try:
             json.loads(b"{" + session.annotations + b"}")["user_id"]

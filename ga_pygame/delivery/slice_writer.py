@@ -23,7 +23,18 @@ from ga_pygame.delivery.encoder import Encoder
 from ga_pygame.delivery.outbox.contract import NewRecord, Transaction
 from ga_pygame.delivery.outbox.open_session import MAX_SESSION_SECONDS, MAX_WALLET_FLOWS, OpenSession
 from ga_pygame.delivery.wallets import added, wallet_events
-from ga_pygame.events import Business, Error, Progression, Resource, SessionEnd, Severity, Status, User, WalletChange
+from ga_pygame.events import (
+    Business,
+    Error,
+    Progression,
+    Resource,
+    SdkInit,
+    SessionEnd,
+    Severity,
+    Status,
+    User,
+    WalletChange,
+)
 from ga_pygame.kept import SESSION_NUM, TRANSACTION_NUM
 from ga_pygame.kinds import Event
 from ga_pygame.records import Record, Repeated, SessionRef
@@ -193,6 +204,8 @@ class SliceWriter:
             numbers = {"transaction_num": self._transaction.increment(TRANSACTION_NUM)}
         elif kind is User:
             self._begin(record)
+        elif kind is SdkInit and session is not None:
+            numbers = {"is_first_sdk_init": self.state.numbers.get(session.id) == 1}
         elif isinstance(event, Error):
             record = self._told(event, record)
         elif isinstance(event, SessionEnd):
@@ -242,8 +255,13 @@ class SliceWriter:
         own = event.wire()
         own.update(numbers)
         self._encoder.add_to_sums(own, record.context.user_id, self._transaction)
-        records = self._wanted.setdefault(event.wanted_by, []) if event.wanted_by else self._records
-        records.append(self._encoder.record(own, record, session, number, extra))
+        made = self._encoder.record(own, record, session, number, extra)
+        if not event.wanted_by:
+            self._records.append(made)
+            return
+        self.store()  # those before it, so that a session's end does not overtake its health
+        self._wanted[event.wanted_by] = [made]
+        self.store()
 
     def _begin_without_user(self, record: Record, session: SessionRef) -> None:
         """Begin a session whose `user` event is lost, so that its other events can be sent.

@@ -34,12 +34,13 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from ga_pygame import device, remote_configs, rules, untrusted
 from ga_pygame.addresses import address
+from ga_pygame.annotations import PARTS
 from ga_pygame.clock import Clock, yield_gil
 from ga_pygame.config import SANDBOX_GAME_KEY, check_keys
 from ga_pygame.diagnostics import Drop
@@ -87,6 +88,7 @@ class GameAnalytics(Destination):
     """
 
     name = "gameanalytics"
+    wants_sdk_events = True
     max_events = 500  # as in the official SDKs; no limit is documented
     max_bytes = 900_000  # of JSON; the server's limit of 1 MB is for the gzipped body, which is smaller
 
@@ -208,7 +210,20 @@ class GameAnalytics(Destination):
     def encode(self, records: Sequence[StoredRecord]) -> Request:
         offset = self._host.clock.server_offset if self._host else None
         address = next((record.forwarded for record in records[:1]), None)
-        return self._request(f"/v2/{self._game_key}/events", _list_in_pieces(records, offset), address)
+        own = [self._after_init(record) if record.category == _STARTS else record for record in records]
+        return self._request(f"/v2/{self._game_key}/events", _list_in_pieces(own, offset), address)
+
+    def _after_init(self, record: StoredRecord) -> StoredRecord:
+        """Give the `user` event of the running session what init's answer says, as the official SDKs' events have it.
+
+        They record it after the answer. Ours is on the disk at once, so that a kill costs nothing, and waits there for
+        the answer as every event does.
+        """
+        host, asked = self._host, self._asked
+        if host is None or asked is None or not asked.session_id == self._ready_for == record.session_id:
+            return record
+        now = host.clock.wall(host.clock.monotonic()) + (host.clock.server_offset or 0.0)
+        return record._replace(payload=_annotated(record.payload, host.annotations_after(self._configs, now)))
 
     def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> Sequence[Verdict]:
         answer, status = _parsed_reply(reply), reply.status or reply.unread or 0
@@ -284,6 +299,21 @@ _FOREIGN = object()
 _SCANNED = 65536
 """Bytes that are searched at a time: a search holds the GIL."""
 _UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+_STARTS = "user"
+_OF_INIT = frozenset(one.name for one in PARTS["extra"])
+"""The annotations that come from init's answer."""
+
+
+def _annotated(payload: bytes, found: Mapping[str, Any]) -> bytes:
+    """Replace the annotations of init in a record's payload; its other bytes stay as they are if none differ."""
+    try:
+        event = json.loads(b"{" + payload)
+    except ValueError:  # the disk damaged it
+        return payload
+    before = {name: event.pop(name) for name in _OF_INIT & event.keys()}
+    return payload if before == found else _json_bytes({**found, **event})[1:]  # the event's id stays its end
 
 
 def _list_in_pieces(records: Sequence[StoredRecord], offset: float | None) -> Iterator[bytes]:

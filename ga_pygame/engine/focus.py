@@ -6,7 +6,7 @@ of given types, or only calls `pump()`. Reading it takes 0.1 µs and is safe on 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pygame
 
@@ -71,7 +71,7 @@ class Watch:
             such a call lasts as long as the player drags or resizes the window, and no thread runs meanwhile.
         is_seen: Whether the hook has seen a call of the game.
         warn: Called once if there is a window and the hook has seen no call for 10 s.
-        look: Called at each step with its time.
+        looks: Called at each step with its time.
     """
 
     name = "watch"
@@ -85,7 +85,7 @@ class Watch:
         was_held: Callable[[float, float], bool],
         is_seen: Callable[[], bool],
         warn: Callable[[], None],
-        look: Callable[[float], None],
+        looks: Sequence[Callable[[float], None]],
     ) -> None:
         self._focus = focus
         self._session = session
@@ -93,7 +93,7 @@ class Watch:
         self._was_held = was_held
         self._is_seen = is_seen
         self._warn = warn
-        self._look = look
+        self._looks = looks
         self._last: tuple[float, float] | None = None
         self._window_since: float | None = None
         self._finished = False
@@ -116,7 +116,8 @@ class Watch:
         self._focus.read(now)
         self._session.check(now)
         self._look_for_calls(now)
-        self._look(now)
+        for look in self._looks:
+            look(now)
         return WATCH_SECONDS
 
     def _look_for_calls(self, now: float) -> None:

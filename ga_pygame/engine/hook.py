@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import pygame
@@ -19,7 +19,6 @@ from ga_pygame.clock import Clock
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.engine.focus import WATCH_SECONDS, Focus
 from ga_pygame.engine.frames import Frames
-from ga_pygame.engine.health import HealthSampler
 from ga_pygame.engine.session import Session
 from ga_pygame.traces import pass_on
 
@@ -82,7 +81,7 @@ class Hook:
         diagnostics: Told if our code fails.
         loop: Called as its methods say.
         frames: Told of each call.
-        health: Told of each frame; `None` if no destination wants that.
+        flips: Called with the time of each frame that is shown.
 
     Attributes:
         seen: Whether a call of the game was seen.
@@ -97,7 +96,7 @@ class Hook:
         diagnostics: Diagnostics,
         loop: Loop,
         frames: Frames,
-        health: HealthSampler | None = None,
+        flips: Sequence[Callable[[float], None]] = (),
     ) -> None:
         self._session = session
         self._focus = focus
@@ -106,7 +105,7 @@ class Hook:
         self._loop = loop
         self._tick = loop.tick
         self._frames = frames
-        self._health = health
+        self._flips = flips
         self._next_read = 0.0
         self._wrapped: list[tuple[Any, str, Any, Any]] = []
         self._is_installed = False
@@ -212,8 +211,8 @@ class Hook:
         self._tick()
 
     def _seen_frame(self, _nothing: object) -> None:
-        if self._health is not None:
-            self._health.frame(self._clock.monotonic())
+        for flip in self._flips:
+            flip(self._clock.monotonic())
         self._tick()
         self._loop.frame_shown()
 

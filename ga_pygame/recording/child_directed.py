@@ -12,7 +12,7 @@ from typing import Any
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.events import Fields
 
-CHILD_PARTS = frozenset({"user_id", "build", "dimensions", "fields", "extra"})
+CHILD_PARTS = frozenset({"user_id", "build", "dimensions", "fields", "extra", "facts"})
 """The parts of a context that events may carry; others, such as a second id of the player, are left out."""
 
 

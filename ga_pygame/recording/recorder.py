@@ -10,7 +10,7 @@ into the inbox, whichever thread reports it and when.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ga_pygame import forks
@@ -48,6 +48,7 @@ class Recorder:
         inbox: The inbox from which the writer takes.
         write_now: Makes the writer commit at once.
         kept_dimensions: The last launch's dimensions, for events that were held before any were set.
+        kept_facts: The same for the facts of the player.
         look: Called with each event of the game that is not a repeat; `None` unless a developer plays.
         is_for_children: Whether texts and lasting ids are left out; see `child_directed`.
 
@@ -61,6 +62,7 @@ class Recorder:
         self.inbox = Inbox(monotonic, diagnostics)
         self.write_now: Callable[[], None] = _nothing
         self.kept_dimensions: tuple[str | None, str | None, str | None] = (None, None, None)
+        self.kept_facts: Mapping[str, Any] = {}
         self.look: Callable[[Event], None] | None = None
         self.is_for_children = False
         self._monotonic = monotonic
@@ -174,7 +176,10 @@ class Recorder:
                     last if own == AS_KEPT else own
                     for own, last in zip(record.context.dimensions, self.kept_dimensions, strict=True)
                 )
-                context = record.context.changed(user_id=self._context.user_id, dimensions=(first, second, third))
+                facts = {**self.kept_facts, **(record.context.facts or {})} or None
+                context = record.context.changed(
+                    user_id=self._context.user_id, dimensions=(first, second, third), facts=facts
+                )
                 stamp = known[session, record.context] = self.inbox.stamp_for(session, context)
             self.inbox.record(record.event, stamp, record.at, record.fields)
 

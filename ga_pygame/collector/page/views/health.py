@@ -17,8 +17,8 @@ from ga_pygame.collector.warehouse.metrics.hitches import HITCHES_METRIC, LevelH
 from ga_pygame.rules import HANG
 
 _EMPTY_HEALTH = (
-    "No health event in this range. The tracker sends one every 30 seconds to destinations that want it: give it a"
-    " subclass of GameAnalytics with wants_health = True."
+    "No health event in this range. Tracker(health=True) sends one at the end of each session; the tracker sends one"
+    " every 30 seconds to destinations that want it, such as a subclass of GameAnalytics with wants_health = True."
 )
 _WITHOUT_PART = {"build": "(no build)", "device": "(unknown)", "level": "between levels"}
 _OF_PARTS = {
