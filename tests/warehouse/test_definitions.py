@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ga_pygame.collector.warehouse.asking import Question, answer_metric
-from ga_pygame.collector.warehouse.database import sql_text
+from ga_pygame.collector.warehouse.database import Database, sql_text
 from ga_pygame.collector.warehouse.filters import BadFilter, Filters, filters_from
 from ga_pygame.collector.warehouse.intervals import percentile, share_of
 from ga_pygame.collector.warehouse.metrics import METRICS
@@ -258,3 +258,43 @@ def test_each_macro_is_defined_once() -> None:
     """A second definition would silently change what the first one's queries count."""
     names = re.findall(r"MACRO (\w+)", sql_text("macros.sql"))
     assert sorted(names) == sorted(set(names))
+
+
+def test_numbers_with_which_nothing_can_be_computed(file: Path) -> None:
+    """Texts as `nan`, infinite sums and numbers next to 0 are none, and each metric answers beside them."""
+    story = Story()
+    session = story.session("ann", MONDAY)
+    for text in ("nan", "inf", "1e308"):
+        session.level(1, "Fail", "a", custom_fields={"seconds": text, "hitches": text})
+    session.level(2, "Fail", "a", custom_fields={"seconds": 3.5, "hitches": 2})
+    for value in (1e308, 1e308, -1e308, 5e-324, 7):
+        session.design(3, "k", value)
+    session.resource(4, "Source:gold:pickup:coin", 1e308).resource(5, "Source:gold:pickup:coin", 8)
+    session.end(9, length=2**63 - 1)
+    store_story(file, story)
+    with projected(file) as database:
+        (level,), (hitches,) = ask(database, "levels"), ask(database, "hitches")
+        assert (level.fails, level.median_seconds, hitches.hitches) == (4, 3.5, 2)
+        assert [(node.values, node.sum) for node in ask(database, "design")] == [(2, 7)]
+        assert sum(row.events for row in ask(database, "design_values")) == 2
+        assert [row.source for row in ask(database, "economy")] == [8]
+        assert ask(database, "players")[0].playtime == 0
+
+
+def test_a_rollback_takes_no_room_from_the_sets_of_players() -> None:
+    """The macros that a rollback brings back have too little room, so they are defined again."""
+    database = Database(None)
+    database.make_anew()
+    writer = database.writer
+    for _ in range(2):
+        writer.begin()
+        writer.execute("INSERT INTO players SELECT i, 1, i, now(), now(), 0, NULL, NULL FROM range(1, 2001) t(i)")
+        database.fit_sets(writer)
+        writer.rollback()
+        database.forget_sets()
+        database.fit_sets(writer)
+    assert writer.execute("SELECT setSize(playerSet(1000))").fetchall() == [(1,)]
+    writer.execute("INSERT INTO players SELECT i, 1, i, now(), now(), 0, NULL, NULL FROM range(1, 2001) t(i)")
+    database.fit_sets(writer)
+    assert writer.execute("SELECT setSize(playerSet(2000))").fetchall() == [(1,)]
+    database.close()

@@ -28,8 +28,9 @@ EVENT_TABLES = tuple(
     f"{name}_events" for name in ("progression", "resource", "design", "business", "error", "health", "other")
 )
 """The tables of events; the view `events` has all of them."""
-MAX_BYTES_OF_SETS = 64 * 2**20
-"""Memory of one set of players for each name, as strings of bits; beyond it sets are lists, which take more time."""
+MAX_BYTES_OF_SETS = 8 * 2**20
+"""Memory of one set of players for each name, as strings of bits; beyond it sets are lists, which take more time. A
+metric makes two sets for each name on each thread and copies them, which takes ten times as much."""
 _FOLDER = Path(__file__).parent
 _NUMBERS_OF_SETS = """
 SELECT (SELECT coalesce(max(player), 0) FROM players), (SELECT coalesce(max(number), 0) FROM (
@@ -175,7 +176,7 @@ class Database:
     def fit_sets(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Define the macros of sets of players so that they have room for all players, in the open transaction if any.
 
-        After a rollback they may have more room than they need.
+        After a rollback of that transaction, call `forget_sets`.
 
         Args:
             connection: That of the writing thread.
@@ -189,6 +190,10 @@ class Database:
         if text != self._sets:
             _run_all(connection, text)
             self._sets = text
+
+    def forget_sets(self) -> None:
+        """Let the next `fit_sets` define the macros again: a rollback has brought the older ones back."""
+        self._sets = ""
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[duckdb.DuckDBPyConnection]:

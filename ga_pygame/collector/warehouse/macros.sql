@@ -26,3 +26,9 @@ CREATE OR REPLACE MACRO arrayStringConcat(l, c) AS array_to_string(l, c);
 CREATE OR REPLACE MACRO indexOf(l, x) AS coalesce(list_position(l, x), 0);
 CREATE OR REPLACE MACRO JSONExtractKeys(j) AS json_keys(j);
 CREATE OR REPLACE MACRO arrayJoin(l) AS unnest(l);
+-- For sent.sql: a text as a number with which metrics can compute. NULL if it is none, not finite, or so large that a sum
+-- would not be finite (1e290); 0 if it is so small that a tenth of it would be 0 (1e-290).
+CREATE OR REPLACE MACRO sentNumber(x) AS CASE WHEN abs(TRY_CAST(x AS DOUBLE)) < 1e-290 THEN 0
+    WHEN abs(TRY_CAST(x AS DOUBLE)) < 1e290 THEN TRY_CAST(x AS DOUBLE) END;
+-- For sent.sql: a text as a count of seconds or frames. NULL beyond 1e9, as a sum would not fit into 64 bits.
+CREATE OR REPLACE MACRO sentCount(x) AS CASE WHEN TRY_CAST(x AS DOUBLE) BETWEEN 0 AND 1e9 THEN TRY_CAST(x AS BIGINT) END;

@@ -260,6 +260,7 @@ class Projector:
         except duckdb.Error as error:
             with contextlib.suppress(duckdb.Error):
                 writer.rollback()
+            self._database.forget_sets()
             return error
         return None
 

@@ -1,6 +1,7 @@
 -- Reads new events: a temporary table with the columns that need nothing but the event. Its parameters: the file of
 -- events; the first id, number of events, game and time of arrival of each request in it; and where the custom fields say
--- who plays, who sent it, and an attempt's seconds and long frames.
+-- who plays, who sent it, and an attempt's seconds and long frames. Numbers are read by the macros that macros.sql has for
+-- them.
 CREATE OR REPLACE TEMP TABLE sent AS
 WITH requests AS (
     SELECT unnest($first_ids) AS first_id, unnest($numbers) AS number, unnest($games) AS game,
@@ -37,20 +38,20 @@ SELECT
         ELSE event_id END AS name,
     CASE category WHEN 'resource' THEN split_part(event_id, ':', 2) WHEN 'business' THEN coalesce(currency, '')
         ELSE '' END AS currency,
-    CASE WHEN category = 'design' THEN TRY_CAST(value AS DOUBLE) END AS value,
-    CASE WHEN category = 'progression' THEN TRY_CAST(score AS DOUBLE) END AS score,
+    CASE WHEN category = 'design' THEN sentNumber(value) END AS value,
+    CASE WHEN category = 'progression' THEN sentNumber(score) END AS score,
     CASE WHEN category = 'progression' THEN TRY_CAST(attempt_num AS BIGINT) END AS attempt_num,
     CASE WHEN category = 'progression' AND contains(custom_fields, $seconds)
-        THEN TRY_CAST(json_extract_string(custom_fields, $seconds) AS DOUBLE) END AS seconds,
+        THEN sentNumber(json_extract_string(custom_fields, $seconds)) END AS seconds,
     CASE WHEN category = 'progression' AND contains(custom_fields, $hitches)
-        THEN TRY_CAST(json_extract_string(custom_fields, $hitches) AS DOUBLE) END AS hitches,
-    CASE category WHEN 'business' THEN TRY_CAST(amount AS DOUBLE)
-        WHEN 'resource' THEN abs(TRY_CAST(amount AS DOUBLE)) END AS amount,
+        THEN sentCount(json_extract_string(custom_fields, $hitches)) END AS hitches,
+    CASE category WHEN 'business' THEN sentNumber(amount)
+        WHEN 'resource' THEN abs(sentNumber(amount)) END AS amount,
     CASE WHEN category = 'business' THEN cart_type END AS cart,
-    CASE WHEN category = 'session_end' THEN TRY_CAST(length AS BIGINT) END AS length,
-    CASE WHEN category = 'health' THEN TRY_CAST(fps AS DOUBLE) END AS fps,
-    CASE WHEN category = 'health' THEN TRY_CAST(frame_ms_p99 AS DOUBLE) END AS frame_ms_p99,
-    CASE WHEN category = 'health' THEN TRY_CAST(mem_mb AS DOUBLE) END AS mem_mb,
+    CASE WHEN category = 'session_end' THEN sentCount(length) END AS length,
+    CASE WHEN category = 'health' THEN sentNumber(fps) END AS fps,
+    CASE WHEN category = 'health' THEN sentNumber(frame_ms_p99) END AS frame_ms_p99,
+    CASE WHEN category = 'health' THEN sentNumber(mem_mb) END AS mem_mb,
     CASE WHEN category = 'health' THEN fps_data_table END AS fps_data_table,
     nullif(custom_fields::VARCHAR, '{}') AS custom_fields
 FROM read;
