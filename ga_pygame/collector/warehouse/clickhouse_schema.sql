@@ -152,3 +152,7 @@ FROM events WHERE category = 'error';
 CREATE VIEW health_events AS
 SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, fps, frame_ms_p99, mem_mb
 FROM events WHERE category = 'health';
+
+CREATE VIEW other_events AS
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, category, length
+FROM events WHERE category NOT IN ('progression', 'resource', 'design', 'business', 'error', 'health');
