@@ -21,7 +21,7 @@ from ga_pygame import categories
 
 _Found = TypeVar("_Found")
 
-WAREHOUSE_VERSION = 8
+WAREHOUSE_VERSION = 9
 """Raise it with each change of the SQL files of this folder: a file of another version is made anew from the log."""
 UTC = "UTC"
 EVENT_TABLES = tuple(
