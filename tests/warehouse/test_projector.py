@@ -290,7 +290,7 @@ ODD: dict[str, dict[str, Any]] = {
     "troubleshooting": {"category": "troubleshooting", "what": {"ever": [1]}},
     "impression": {"category": "impression", "ad_network_name": "x", "impression_data": {"publisher_revenue": 0.1}},
     "sdk_init": {"category": "sdk_init", "is_first_sdk_init": True, "app_boot_time": 5},
-    "health": {"category": "health", "fps_data_table": [0] * 121, "fps": "fast"},
+    "health": {"category": "health", "fps_data_table": [0] * 121, "fps": 1e308},
     "sdk_error": {
         "category": "sdk_error",
         "error_category": "http",
