@@ -238,7 +238,7 @@ def test_health(database: Database, told: list[Event], filters: Filters, by: str
 
 
 def test_health_of_official_sdks(tmp_path: Path) -> None:
-    """Of 100 s, 2 at 30 and 98 at 60 frames: a mean of 59.4, and 1 % at 30; odd tables, of older logs, are no figure."""
+    """Of 100 s, 2 at 30 and 98 at 60 frames: a mean of 59.4, 1 % at 30; odd tables, of older logs, are no figure."""
     table = [0] * 121
     table[30], table[60] = 2, 98
     story = Story()
@@ -246,7 +246,7 @@ def test_health_of_official_sdks(tmp_path: Path) -> None:
     session.add(2, "health", fps_data_table=[0] * 121).end(99)
     log = tmp_path / "events.sqlite3"
     store_story(log, story)
-    odd = ([], "fast", [1, None, 3], [-1, 2], [[1]], {"a": 1}, 7)
+    odd: list[Any] = [[], "fast", [1, None, 3], [-1, 2], [[1]], {"a": 1}, 7]
     body = json.dumps([{**story.events[1], "fps_data_table": one} for one in odd]).encode()
     with contextlib.closing(sqlite3.connect(log)) as db, db:
         ((last, game),) = db.execute("SELECT max(id), max(game_id) FROM batches").fetchall()
