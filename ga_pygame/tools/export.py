@@ -33,7 +33,7 @@ ROWS_PER_FETCH = 10_000
 _FLAT = """
 SELECT events.id, game_key, user_id, session_id, session_num, events.client_ts, events.day, events.hour,
     events.category::VARCHAR AS category, build, platform, os_version, device, custom_01, custom_02, custom_03, ab_id,
-    ab_variant_id, country_code, sent_by, who, name, currency, item_type, item_id, status::VARCHAR AS status,
+    ab_variant_id, country_code, sent_by, contexts.who, name, currency, item_type, item_id, status::VARCHAR AS status,
     flow::VARCHAR AS flow, severity::VARCHAR AS severity, value, score, attempt_num, seconds, amount, cart,
     events.length, fps, frame_ms_p99, mem_mb, custom_fields
 FROM (SELECT * FROM events WHERE {filters}) AS events
