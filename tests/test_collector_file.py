@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -457,11 +458,14 @@ def test_the_server_goes_on_with_a_new_file(tmp_path: Path) -> None:
 def test_only_the_owner_can_read_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a umask of 0 the files are 0600 and every folder that is made 0700."""
     monkeypatch.setenv("GA_PYGAME_DATA_DIR", str(tmp_path / "a" / "b"))
-    script = f"umask 0; exec {sys.executable} -m ga_pygame collect --port {_free_port()} --no-page"
+    port = _free_port()
+    script = f"umask 0; exec {sys.executable} -m ga_pygame collect --port {port} --no-page"
     process = subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("listening on")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/warehouse/levels", timeout=20) as reply:
+            assert reply.status == 200  # the first question opens the warehouse
         assert eventually(lambda: len(list((tmp_path / "a" / "b").iterdir())) == 5, 10)  # each file with its log
         modes: dict[str, Any] = {p.name: stat.S_IMODE(p.stat().st_mode) for p in (tmp_path / "a").rglob("*")}
         modes["a"] = stat.S_IMODE((tmp_path / "a").stat().st_mode)
