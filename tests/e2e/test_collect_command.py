@@ -112,7 +112,7 @@ def test_first_line_and_end(tmp_path: Path, ending: signal.Signals) -> None:
     left = {path.name for path in tmp_path.iterdir()}
     assert (
         {"events.sqlite3"} <= left <= {"events.sqlite3", "events.duckdb"}
-    )  # it is opened at the first look for events
+    )  # if it had looked for events
 
 
 def test_open_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
