@@ -110,9 +110,7 @@ def test_first_line_and_end(tmp_path: Path, ending: signal.Signals) -> None:
         assert SECRET.decode() not in out
         assert err == ""
     left = {path.name for path in tmp_path.iterdir()}
-    assert (
-        {"events.sqlite3"} <= left <= {"events.sqlite3", "events.duckdb"}
-    )  # if it had looked for events
+    assert {"events.sqlite3"} <= left <= {"events.sqlite3", "events.duckdb"}  # if it had looked for events
 
 
 def test_open_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
