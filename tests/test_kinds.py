@@ -99,8 +99,8 @@ tracker.start()
 if "DIES" in os.environ:
     time.sleep(0.5)  # the session's start is in the outbox; what follows is in the journal only
 for depth in (1, 2.5, 4):  # each is a row; the first also adds an entry that describes its kind
-    tracker._post(Probe("door", depth), None)
-tracker._post(Probe("well", 7), {"tool": "spade"})
+    tracker._recorder.post(Probe("door", depth), None)
+tracker._recorder.post(Probe("well", 7), {"tool": "spade"})
 if "DIES" in os.environ:
     os.kill(os.getpid(), signal.SIGKILL)
 tracker.close()

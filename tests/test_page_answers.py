@@ -63,7 +63,7 @@ def view(database: Database, query: str) -> dict[str, Panel]:
     module = {"overview": overview, "progression": progression, "retention": retention, "compare": compare}[
         address.view
     ]
-    function = next(one for name, one in vars(module).items() if name.startswith("_ask"))
+    function = next(one for name, one in vars(module).items() if name.startswith(("_ask", "ask_")))
     found: Panels = asyncio.run(function(Golden(database), address))
     sheets: Any = asyncio.run(asked(Golden(database), address))  # type: ignore[arg-type]
     assert {panel.name: panel.sheet for panel in found.panels} == dict(sheets)
