@@ -39,6 +39,7 @@ def write_export(path: str | os.PathLike[str], core: Core, said: Said, services:
         "build": context.build,
         "dimensions": list(said.dimensions.known),
         "fields": dict(context.fields or {}),
+        "facts": dict(said.facts.known),
         "services": list(services),
         "this_launch": {**stats._asdict(), "delivered": dict(stats.delivered), "dropped": dict(stats.dropped)},
         "stored": inventory(outbox) if outbox is not None else {},

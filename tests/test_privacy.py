@@ -42,6 +42,8 @@ def test_all_that_is_stored_is_written(world: World) -> None:
     world.play(tracker)  # `user` is delivered
     tracker.dimensions[1] = "ninja"
     tracker.external_user_id = "shop-7"
+    tracker.player.gender = "female"
+    tracker.player.googleplus_id = "g-1"
     tracker.design("bad")
     tracker.progression.start("forest")
     tracker.progression.fail()
@@ -50,6 +52,7 @@ def test_all_that_is_stored_is_written(world: World) -> None:
     found = exported(world, tracker)
     assert (found["consent"], found["user_id"], found["external_user_id"]) == ("granted", tracker.user_id, "shop-7")
     assert (found["build"], found["dimensions"], found["services"]) == ("0.3", ["ninja", None, None], ["gameanalytics"])
+    assert found["facts"].items() >= {"gender": "female", "googleplus_id": "g-1"}.items()
     assert found["this_launch"]["delivered"] == {"gameanalytics": 1}
     here = found["stored"]
     assert {one["name"] for one in here["files"]} >= {"outbox.sqlite3"}

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import webbrowser
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from watchfiles import PythonFilter, watch
 
+from ga_pygame.clock import sleep
 from ga_pygame.collector.warehouse.database import UTC
 from ga_pygame.tools.event_feed import EventFeed
 from ga_pygame.tools.game_source import GameSource, find_game
@@ -60,7 +60,7 @@ def run_dev(options: DevOptions) -> int:
     game = find_game(options.game, is_module=options.is_module)
     with _collector(options.port) as url, contextlib.closing(EventFeed(url)) as feed:
         print_note(f"the collector's page: {url}")
-        if hint := game.missing_lines():
+        if hint := game.missing_lines():  # read once: a game may have thousands of files
             print_note(f"{game.name} does not use ga_pygame yet")
             sys.stdout.write(hint)
             sys.stdout.flush()
@@ -72,7 +72,7 @@ def run_dev(options: DevOptions) -> int:
                 play = _play_again if options.reloads else _play
                 code = play(game, {**os.environ, COLLECTOR_VARIABLE: url})
             feed.finish()
-            _tell_end(game, feed.events, code)
+            _tell_end(code, feed.events, is_tracked=not hint)
             if options.keeps:
                 print_note(f"the collector goes on until Ctrl-C: {url}")
                 threading.Event().wait()
@@ -180,7 +180,7 @@ def _wait_for_save(saves: _Saves, process: subprocess.Popen[bytes] | None) -> bo
     while not saves.take():
         if process is not None and process.poll() is not None:
             return False
-        time.sleep(SECONDS_BETWEEN_LOOKS_AT_GAME)
+        sleep(SECONDS_BETWEEN_LOOKS_AT_GAME)
     return True
 
 
@@ -195,11 +195,11 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def _tell_end(game: GameSource, events: int, code: int) -> None:
+def _tell_end(code: int, events: int, *, is_tracked: bool) -> None:
     """Say what came, and what is missing if nothing did."""
     sys.stdout.flush()
     ended = f"the game ended with exit code {code}"
-    if events or game.missing_lines():
+    if events or not is_tracked:
         print_note(f"{ended}; {events:,} events came")
     else:
         print_note(

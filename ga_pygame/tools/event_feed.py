@@ -6,20 +6,21 @@ import threading
 from typing import Any
 
 import msgspec
-import requests
 from rich.console import Console
 from rich.text import Text
 
+from ga_pygame.clock import sleep
 from ga_pygame.collector.page.rows import row_of_event
 from ga_pygame.collector.storage.queries import Arrival
+from ga_pygame.tools.printing import ToolError
 from ga_pygame.tools.sources import AskedCollector
 
 SECONDS_BETWEEN_LOOKS_AT_EVENTS = 0.3
 """Time between two questions for new events."""
 EVENTS_PER_LOOK = 200
 """Events of one answer; more come with the next ones."""
-SECONDS_FOR_THE_LAST = 2.0
-"""After the game has ended, the longest wait for events that are on their way."""
+MAX_LAST_LOOKS, SECONDS_BETWEEN_LAST_LOOKS = 4, 0.5
+"""Looks for events that are on their way when the game has ended; the first one that finds none is the last."""
 
 
 class EventFeed:
@@ -46,12 +47,11 @@ class EventFeed:
 
     def finish(self) -> None:
         """Print what is still on its way, and end."""
-        self._ends.wait(SECONDS_FOR_THE_LAST / 4)  # the game has sent its last request
         self._end()
-        for _ in range(3):
+        for _ in range(MAX_LAST_LOOKS):
+            sleep(SECONDS_BETWEEN_LAST_LOOKS)
             if not self._look():
                 return
-            threading.Event().wait(SECONDS_FOR_THE_LAST / 4)
 
     def close(self) -> None:
         """End without a last look."""
@@ -71,7 +71,7 @@ class EventFeed:
         """Print new events and return their number; none if the collector does not answer."""
         try:
             found = self._collector.events(self._last_id, EVENTS_PER_LOOK)
-        except (requests.RequestException, ValueError):
+        except ToolError:
             return 0
         for one in found:
             self._console.print(_line_of(one))

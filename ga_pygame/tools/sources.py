@@ -173,9 +173,13 @@ class AskedCollector:
         """Return the id of the newest event, 0 if there is none.
 
         Raises:
-            ToolError: The collector does not answer.
+            ToolError: The collector does not answer, or is of an earlier version.
         """
-        return int(self._json(self._call("GET", "/api/summary"))["newest_id"])
+        found = self._json(self._call("GET", "/api/summary"))
+        try:
+            return int(found["newest_id"])
+        except (TypeError, KeyError) as error:
+            raise ToolError(f"the collector at {self._base} is of another version: restart it") from error
 
     def events(self, after: int, limit: int) -> list[dict[str, Any]]:
         """Return the next events after an id, accepted and rejected, as `/api/events` tells them.

@@ -44,6 +44,15 @@ except KeyboardInterrupt:
 """
 
 
+UNTIL_A_FILE = """
+import os, time
+print("plays", flush=True)
+while not os.path.exists("end"):
+    time.sleep(0.05)
+raise SystemExit(4)
+"""
+
+
 def begin(folder: Path, *arguments: str, port: int = 0) -> subprocess.Popen[str]:
     """Start the command in a folder, in a process group of its own as a terminal does."""
     return subprocess.Popen(
@@ -143,3 +152,15 @@ def test_a_collector_that_runs_is_used_and_left(fresh: Collector, tmp_path: Path
     assert words_of(seen)[0][:2] == ["design", "a:b:c:d:e:f"]
     assert "rejected: event_id: " in seen[1]
     assert fresh.ask("GET", "/api/summary").status == 200
+
+
+def test_a_collector_that_ends_does_not_end_the_game(fresh: Collector, tmp_path: Path) -> None:
+    """Its events are no longer shown; the exit code is the game's all the same."""
+    (tmp_path / "game.py").write_text(UNTIL_A_FILE)
+    process = begin(tmp_path, "game.py", port=fresh.port)
+    read_until(process, "plays")
+    assert fresh.stop() == 0
+    (tmp_path / "end").write_text("")
+    code, _, error = end(process)
+    assert code == 4
+    assert "Traceback" not in error

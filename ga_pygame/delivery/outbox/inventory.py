@@ -14,6 +14,7 @@ from ga_pygame.delivery.outbox import schema
 from ga_pygame.delivery.outbox.contract import OutboxError
 from ga_pygame.delivery.outbox.file import column_text
 from ga_pygame.delivery.outbox.waiting import done_of
+from ga_pygame.paths import sqlite_uri
 
 READ_SECONDS = 1.0
 """The longest wait for another copy of the game that writes to the file."""
@@ -39,7 +40,7 @@ def inventory(path: Path) -> dict[str, Any]:
     if not path.exists():
         return found
     try:
-        address = f"{path.absolute().as_uri()}?mode=ro"
+        address = sqlite_uri(path.absolute(), "mode=ro")
         with contextlib.closing(sqlite3.connect(address, timeout=READ_SECONDS, uri=True)) as connection:
             connection.text_factory = column_text
             connection.row_factory = sqlite3.Row
