@@ -365,6 +365,13 @@ def _warn_of_unknown(
     warn("unknown variables", f"variables that are not known, and not used: {', '.join(said)}{more}")
 
 
+def game_keys(config: Config) -> tuple[str, str] | None:
+    """Return the game's two keys; if there are none, the published sandbox pair for a collector, else `None`."""
+    if config.game_key is not None and config.secret_key is not None:
+        return config.game_key, config.secret_key
+    return (SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY) if config.collector else None
+
+
 NO_KEYS = "game"
 """Stands for the key of a game that has none, since it has only destinations of its own."""
 

@@ -7,15 +7,8 @@ from pathlib import Path
 
 from ga_pygame import kept
 from ga_pygame.areas.consent import ConsentState
-from ga_pygame.config import NO_KEYS, SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY, Config, data_folder, shared_folder
+from ga_pygame.config import NO_KEYS, Config, data_folder, game_keys, shared_folder
 from ga_pygame.delivery.consent_mark import ConsentMark
-
-
-def game_keys(config: Config) -> tuple[str, str] | None:
-    """Return the game's two keys; if there are none, the published sandbox pair for a collector, else `None`."""
-    if config.game_key is not None and config.secret_key is not None:
-        return config.game_key, config.secret_key
-    return (SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY) if config.collector else None
 
 
 def outbox_path(config: Config) -> Path | None:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 from ga_pygame import active, advice, attributes, rules
 from ga_pygame.areas.consent import Consent, ConsentState
 from ga_pygame.areas.earnings import Earnings
-from ga_pygame.areas.player import Dimensions, DimensionTuple, GlobalFields
+from ga_pygame.areas.player import Dimensions, DimensionTuple, GlobalFields, OfAllEvents
 from ga_pygame.areas.player_facts import PlayerFacts
 from ga_pygame.areas.privacy import Ids, Privacy
 from ga_pygame.areas.reports import Reports
 from ga_pygame.areas.resource import ResourceArea
 from ga_pygame.diagnostics import DEBUG, Drop, Stats, guarded, request, say, setting
-from ga_pygame.events import FieldValue
 from ga_pygame.flushing import Flushing, FlushResult
 from ga_pygame.nodes import Node, Nodes
 from ga_pygame.not_running import NotRunning
 from ga_pygame.parts import Parts, core_of, said_to
+from ga_pygame.records import Context
 from ga_pygame.remote_configs import RemoteConfigs
 from ga_pygame.signals import Response, Signal
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ga_pygame.running import Running
 
 
-class Tracker:
+class Tracker(OfAllEvents):
     """Records what happens in a game and delivers it; the README has the three lines that a game needs.
 
     Event calls are for any thread, all others for the game thread. No call blocks. None raises, except in `strict`
@@ -256,36 +256,11 @@ class Tracker:
         """The player's id: the game's own, or a random one kept in the data folder, which is "" before `start()`."""
         return self._recorder.context.user_id
 
-    @property
-    def external_user_id(self) -> str | None:
-        """A second id for the player, of a shop or a login; on every event after it is set."""
-        return self._recorder.context.external_user_id
+    def _context_now(self) -> Context:
+        return self._recorder.context
 
-    @external_user_id.setter
-    @setting
-    def external_user_id(self, value: str | None) -> None:
-        checked = None if value is None else rules.external_user_id("external_user_id", value)
-        self._recorder.change(external_user_id=checked)
-
-    @property
-    def dimensions(self) -> Dimensions:
-        """The three custom dimensions: `tracker.dimensions[1] = "ninja"`. Assign a mapping to set all three."""
-        return self._dimensions
-
-    @dimensions.setter
-    @setting
-    def dimensions(self, values: Mapping[int, str | None]) -> None:
-        self._dimensions._replace(values)
-
-    @property
-    def fields(self) -> GlobalFields:
-        """Custom fields of every event: `tracker.fields["seed"] = 1234`. Assign a mapping to replace them all."""
-        return self._fields
-
-    @fields.setter
-    @setting
-    def fields(self, values: Mapping[str, FieldValue]) -> None:
-        self._fields._replace(values)
+    def _change(self, **parts: Any) -> None:
+        self._recorder.change(**parts)
 
     def _set_dimension(self, values: DimensionTuple, number: int) -> None:
         self._recorder.change(dimensions=values)

@@ -21,7 +21,8 @@ from ga_pygame.delivery.runner import Worker
 from ga_pygame.delivery.slice_writer import Heartbeat, Hitches, Playing
 from ga_pygame.delivery.uploader import FlushDone, Timing, Uploader
 from ga_pygame.delivery.writer import FRAMES_SECONDS, Writer
-from ga_pygame.destinations import Destination, GameAnalytics, Host, Situation, SummingDestination
+from ga_pygame.destinations import Destination, Host, Situation, SummingDestination
+from ga_pygame.destinations.gameanalytics import gameanalytics_of
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.engine.session import Phase, Session
 from ga_pygame.kept import KeptKey, Remember
@@ -31,7 +32,7 @@ from ga_pygame.protocol import Asking
 from ga_pygame.recording.crash_file import begun_crash_file
 from ga_pygame.recording.inbox import Flush
 from ga_pygame.recording.journal import Journal
-from ga_pygame.stored import adopt, game_keys, outbox_path
+from ga_pygame.stored import adopt, outbox_path
 
 
 def _wanted_by(targets: Sequence[Destination]) -> Mapping[str, Sequence[str]]:
@@ -64,17 +65,8 @@ def destinations(config: Config) -> Sequence[Destination]:
         for target in taken:
             target.redirect(config.collector)
         return taken
-    keys = game_keys(config)
-    if keys is None:
-        return ()
-    resubmit = config.resubmit_on_server_error
-    return [
-        GameAnalytics(
-            *keys,
-            endpoint=config.collector or config.endpoint,
-            resubmit_on_server_error=bool(config.collector) if resubmit is None else resubmit,
-        )
-    ]
+    own = gameanalytics_of(config)
+    return () if own is None else [own]
 
 
 _COLLECTOR_ADVICE = "is the collector running, and is that its address? It is started by: python -m ga_pygame collect"

@@ -42,7 +42,7 @@ VOCABULARY = {
     "rules",
     "sdk_events",
     "signals",
-    "sqlite_uri",
+    "paths",
     "traces",
     "untrusted",
 }
@@ -86,7 +86,7 @@ ALLOWED: dict[str, set[str]] = {
     "config": {"checks", "forms", "program", "rules"},
     "protocol": {"clock", "diagnostics"},
     "forks": set(),
-    "sqlite_uri": set(),
+    "paths": set(),
     "home_paths": {"traces"},
     "kept": {"checks", "rules"},
     "recording": VOCABULARY,
@@ -102,7 +102,7 @@ ALLOWED: dict[str, set[str]] = {
     "clients/pogr": VOCABULARY | {"parts", "clients"},
     "clients/trophy": VOCABULARY | {"parts", "clients"},
     "collector": {"checks", "rules", "clock"},
-    "collector/storage": {"clock", "collector", "sqlite_uri"},
+    "collector/storage": {"clock", "collector", "paths"},
     "collector/gameanalytics": {
         "annotations",
         "categories",

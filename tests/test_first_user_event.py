@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pygame
 import pytest
 
 from ga_pygame.protocol import Reply
-from tests.test_tracker import World
+from tests.test_tracker import World, world
 
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    pygame.quit()
-    made = World(tmp_path / "data")
-    yield made
-    for tracker in made.trackers:
-        tracker.close()
-    pygame.quit()
+__all__ = ["world"]
 
 
 def answer(**parts: Any) -> Reply:

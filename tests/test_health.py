@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pygame
@@ -19,17 +17,9 @@ from ga_pygame.engine.health import SAMPLE_SECONDS, HealthSampler
 from ga_pygame.events import Design, Health, User
 from ga_pygame.records import Context, Record, SessionRef
 from ga_pygame.testing import ManualClock
-from tests.test_tracker import World
+from tests.test_tracker import World, world
 
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    pygame.quit()
-    made = World(tmp_path / "data")
-    yield made
-    for tracker in made.trackers:
-        tracker.close()
-    pygame.quit()
+__all__ = ["world"]
 
 
 def frames(*gaps: float) -> list[Any]:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 
-from ga_pygame.sqlite_uri import sqlite_uri
+from ga_pygame.paths import sqlite_uri
 
 
 @pytest.mark.parametrize(

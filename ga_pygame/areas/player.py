@@ -10,7 +10,7 @@ from ga_pygame import attributes, rules
 from ga_pygame.checks import MISSING, InvalidEvent, exact_text, exact_whole
 from ga_pygame.diagnostics import Diagnostics, setting
 from ga_pygame.events import Fields, FieldValue
-from ga_pygame.records import AS_KEPT
+from ga_pygame.records import AS_KEPT, Context
 from ga_pygame.traces import pass_on, type_name
 
 DimensionTuple = tuple[str | None, str | None, str | None]
@@ -240,3 +240,53 @@ def _pairs(given: Any, most: int) -> list[tuple[Any, Any]]:
         pass_on(failure)
         words = f"must be a mapping or pairs; reading it raised {type_name(failure)}"
         raise InvalidEvent("custom_fields", given, words, "ours", "wrong_type", private=True) from None
+
+
+class OfAllEvents:
+    """What is set once and is then on every event of a player: base class of `Tracker` and `ServerPlayer`.
+
+    A subclass sets the three attributes and has the first two methods.
+    """
+
+    _diagnostics: Diagnostics
+    _dimensions: Dimensions
+    _fields: GlobalFields
+
+    def _context_now(self) -> Context:
+        """Return the context of the next event."""
+        raise NotImplementedError
+
+    def _change(self, **parts: Any) -> None:
+        """Replace parts of the context for later events."""
+        raise NotImplementedError
+
+    @property
+    def external_user_id(self) -> str | None:
+        """A second id for the player, of a shop or a login; on every event after it is set."""
+        return self._context_now().external_user_id
+
+    @external_user_id.setter
+    @setting
+    def external_user_id(self, value: str | None) -> None:
+        checked = None if value is None else rules.external_user_id("external_user_id", value)
+        self._change(external_user_id=checked)
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """The three custom dimensions: `tracker.dimensions[1] = "ninja"`. Assign a mapping to set all three."""
+        return self._dimensions
+
+    @dimensions.setter
+    @setting
+    def dimensions(self, values: Mapping[int, str | None]) -> None:
+        self._dimensions._replace(values)
+
+    @property
+    def fields(self) -> GlobalFields:
+        """Custom fields of every event: `tracker.fields["seed"] = 1234`. Assign a mapping to replace them all."""
+        return self._fields
+
+    @fields.setter
+    @setting
+    def fields(self, values: Mapping[str, FieldValue]) -> None:
+        self._fields._replace(values)

@@ -162,7 +162,6 @@ class SliceWriter:
         self._hitches = hitches
         self._before = deque(state.before, maxlen=MAX_CRUMBS)
         self._records: list[NewRecord] = []
-        self._wanted: dict[str, list[NewRecord]] = {}  # by `Event.wanted_by`
         self._last: Record | Repeated | None = state.last
         self._wallet: dict[tuple[str, str, str, str], float] | None = None  # a copy, after the first change
 
@@ -218,9 +217,7 @@ class SliceWriter:
         """Add the records taken so far to the outbox."""
         self.added += len(self._records)
         self._transaction.add(self._records)
-        for attribute, records in self._wanted.items():
-            self._transaction.add(records, self._encoder.wanted_by.get(attribute, ()))
-        self._records, self._wanted = [], {}
+        self._records = []
 
     def finish(self, now: float, heartbeat: Heartbeat | None) -> None:
         """Empty a due wallet, add the records, refresh the session's row."""
@@ -260,8 +257,7 @@ class SliceWriter:
             self._records.append(made)
             return
         self.store()  # those before it, so that a session's end does not overtake its health
-        self._wanted[event.wanted_by] = [made]
-        self.store()
+        self._transaction.add([made], self._encoder.wanted_by.get(event.wanted_by, ()))
 
     def _begin_without_user(self, record: Record, session: SessionRef) -> None:
         """Begin a session whose `user` event is lost, so that its other events can be sent.

@@ -42,7 +42,7 @@ from ga_pygame import device, remote_configs, rules, untrusted
 from ga_pygame.addresses import address
 from ga_pygame.annotations import PARTS
 from ga_pygame.clock import Clock, yield_gil
-from ga_pygame.config import SANDBOX_GAME_KEY, check_keys
+from ga_pygame.config import SANDBOX_GAME_KEY, Config, check_keys, game_keys
 from ga_pygame.diagnostics import Drop
 from ga_pygame.kept import REMOTE_CONFIGS
 from ga_pygame.protocol import (
@@ -115,6 +115,11 @@ class GameAnalytics(Destination):
 
     def __repr__(self) -> str:
         return f"<GameAnalytics at {self._endpoint}>"
+
+    @property
+    def endpoint(self) -> str:
+        """The address of the server that gets the events."""
+        return self._endpoint
 
     def redirect(self, collector: str) -> None:
         """Send to a collector instead. It drops duplicates, so batches are sent again after its errors."""
@@ -209,9 +214,9 @@ class GameAnalytics(Destination):
 
     def encode(self, records: Sequence[StoredRecord]) -> Request:
         offset = self._host.clock.server_offset if self._host else None
-        address = next((record.forwarded for record in records[:1]), None)
+        forwarded = records[0].forwarded if records else None
         own = [self._after_init(record) if record.category == _STARTS else record for record in records]
-        return self._request(f"/v2/{self._game_key}/events", _list_in_pieces(own, offset), address)
+        return self._request(f"/v2/{self._game_key}/events", _list_in_pieces(own, offset), forwarded)
 
     def _after_init(self, record: StoredRecord) -> StoredRecord:
         """Give the `user` event of the running session what init's answer says, as the official SDKs' events have it.
@@ -269,7 +274,7 @@ class GameAnalytics(Destination):
         zipped += (
             compressor.flush()
         )  # a separate statement: in one expression a compiler (Nuitka) may call flush() first
-        signature = base64.b64encode(hmac.digest(self._secret, zipped, "sha256")).decode()
+        signature = signature_of(self._secret, zipped)
         headers = {
             "Authorization": signature,
             "Content-Type": "application/json",
@@ -286,6 +291,24 @@ class GameAnalytics(Destination):
     def _warn(self, cause: str, message: str) -> None:
         if self._host is not None:
             self._host.warn_once(f"{self.name}:{cause}", message)
+
+
+def gameanalytics_of(config: Config) -> GameAnalytics | None:
+    """Make the destination of a game's own keys, or of the collector; `None` if there are neither."""
+    keys = game_keys(config)
+    if keys is None:
+        return None
+    resubmit = config.resubmit_on_server_error
+    return GameAnalytics(
+        *keys,
+        endpoint=config.collector or config.endpoint,
+        resubmit_on_server_error=bool(config.collector) if resubmit is None else resubmit,
+    )
+
+
+def signature_of(secret: bytes, body: bytes) -> str:
+    """Return the `Authorization` of a body: the base64 of its HMAC-SHA256. Source: REST v2, Authentication."""
+    return base64.b64encode(hmac.digest(secret, body, "sha256")).decode()
 
 
 _KEYS_FIX = "compare game_key and secret_key with the game's settings; events are kept and sent when the keys are right"

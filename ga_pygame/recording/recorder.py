@@ -79,9 +79,7 @@ class Recorder:
     def post(self, event: Event, fields: Fields | None) -> None:
         """Record an event, as of now; leave out invalid custom fields, count and report them."""
         if fields is not None:
-            # Copied before it is checked: another thread may change the game's dict until the event is recorded.
-            copied = fields.copy() if type(fields) is dict else fields
-            fields = sound_fields(copied, self._context.fields, self._diagnostics)
+            fields = sound_fields(fields, self._context.fields, self._diagnostics)
             if self.is_for_children:
                 fields = numbers_only(fields, self._diagnostics)
         self._put(event, None, self._monotonic(), fields)

@@ -18,10 +18,12 @@ def sound_fields(fields: Fields, shared: Fields | None, diagnostics: Diagnostics
     """Return the valid custom fields.
 
     Args:
-        fields: As the game gave them; a copy, since another thread may change the game's dict.
+        fields: As the game gave them.
         shared: The fields that all events carry, which count for the limits, too.
         diagnostics: Told of those that are left out.
     """
+    if type(fields) is dict:
+        fields = fields.copy()  # before it is checked: another thread may change the game's until the event is recorded
     try:
         checked = rules.custom_fields("custom_fields", fields)
         if shared:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ga_pygame import kept, rules
 from ga_pygame.clock import Clock
-from ga_pygame.config import Config, data_folder
+from ga_pygame.config import Config, data_folder, game_keys
 from ga_pygame.delivery.closing import Ending
 from ga_pygame.delivery.encoder import Encoder, OwnFields
 from ga_pygame.delivery.foreign import Foreign
@@ -17,13 +17,12 @@ from ga_pygame.delivery.outbox.contract import Outbox, Transaction
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.delivery.uploader import Timing, Uploader
-from ga_pygame.destinations.gameanalytics import GameAnalytics
+from ga_pygame.destinations.gameanalytics import gameanalytics_of
 from ga_pygame.diagnostics import Diagnostics, Drop
 from ga_pygame.parts import Parts
 from ga_pygame.protocol import Host, Situation, StoredRecord
 from ga_pygame.server.seats import Seats
 from ga_pygame.server.writer import ServerWriter
-from ga_pygame.stored import game_keys
 
 ROUND_SECONDS = 17.5
 """Seconds between two rounds of requests, unless `upload_interval` says otherwise. Source: REST v2, Request per user,
@@ -54,15 +53,9 @@ class ServerDelivery:
     """
 
     def __init__(self, config: Config, parts: Parts, clock: Clock, diagnostics: Diagnostics, seats: Seats) -> None:
-        keys = game_keys(config)
-        if keys is None:
+        keys, destination = game_keys(config), gameanalytics_of(config)
+        if keys is None or destination is None:
             raise ValueError("game_key and secret_key are missing")
-        resubmit = config.resubmit_on_server_error
-        destination = GameAnalytics(
-            *keys,
-            endpoint=config.collector or config.endpoint,
-            resubmit_on_server_error=bool(config.collector) if resubmit is None else resubmit,
-        )
         self._diagnostics = diagnostics
         self._outbox = outbox = FailoverOutbox(
             _path(config, keys[0]),

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import Any
 
 from ga_pygame import attributes, rules
 from ga_pygame.areas.earnings import Earnings
-from ga_pygame.areas.player import ChosenDimensions, Dimensions, DimensionTuple, GlobalFields
+from ga_pygame.areas.player import ChosenDimensions, Dimensions, DimensionTuple, GlobalFields, OfAllEvents
 from ga_pygame.areas.progression import ProgressionArea, abandon
 from ga_pygame.areas.reports import Reports
 from ga_pygame.areas.resource import ResourceArea
 from ga_pygame.config import Config
-from ga_pygame.diagnostics import Diagnostics, request, setting
+from ga_pygame.diagnostics import Diagnostics, request
 from ga_pygame.engine.crashes import ErrorReports
-from ga_pygame.events import Fields, FieldValue
-from ga_pygame.records import no_repeat
+from ga_pygame.events import Fields
+from ga_pygame.records import Context, no_repeat
 from ga_pygame.server.seats import Seat, Seats
 
 
-class ServerPlayer:
+class ServerPlayer(OfAllEvents):
     """A player of a server, made by `ServerTracker.player()`. Any thread; no call blocks, none raises but in `strict`.
 
     Attributes:
@@ -85,36 +86,8 @@ class ServerPlayer:
         session = self._seat.session
         return session.id if session is not None else ""
 
-    @property
-    def external_user_id(self) -> str | None:
-        """A second id for the player, of a shop or a login; on every event after it is set."""
-        return self._seat.context.external_user_id
-
-    @external_user_id.setter
-    @setting
-    def external_user_id(self, value: str | None) -> None:
-        checked = None if value is None else rules.external_user_id("external_user_id", value)
-        self._change(external_user_id=checked)
-
-    @property
-    def dimensions(self) -> Dimensions:
-        """The three custom dimensions: `player.dimensions[1] = "ninja"`. Assign a mapping to set all three."""
-        return self._dimensions
-
-    @dimensions.setter
-    @setting
-    def dimensions(self, values: Mapping[int, str | None]) -> None:
-        self._dimensions._replace(values)
-
-    @property
-    def fields(self) -> GlobalFields:
-        """Custom fields of every event of this player. Assign a mapping to replace them all."""
-        return self._fields
-
-    @fields.setter
-    @setting
-    def fields(self, values: Mapping[str, FieldValue]) -> None:
-        self._fields._replace(values)
+    def _context_now(self) -> Context:
+        return self._seat.context
 
     def _set_dimensions(self, values: DimensionTuple, _number: int) -> None:
         self._change(dimensions=(values[0] or None, values[1] or None, values[2] or None))
@@ -126,6 +99,6 @@ class ServerPlayer:
             own = {**own, rules.SENT_BY_FIELD: rules.SERVER}
         self._change(fields=own)
 
-    def _change(self, **parts: object) -> None:
+    def _change(self, **parts: Any) -> None:
         with self._seats.lock:
             self._seat.context = self._seat.context.changed(**parts)

@@ -108,8 +108,7 @@ class Seats:
 
     def _post(self, seat: Seat, event: Event, fields: Fields | None) -> None:
         if fields is not None:
-            copied = fields.copy() if type(fields) is dict else fields
-            fields = sound_fields(copied, seat.context.fields, self._diagnostics)
+            fields = sound_fields(fields, seat.context.fields, self._diagnostics)
         with self.lock:
             if not self.sit(seat):
                 return

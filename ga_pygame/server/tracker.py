@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ga_pygame import attributes, config, forks
-from ga_pygame.annotations import FIELDS
+from ga_pygame.annotations import FIELDS, PARTS
 from ga_pygame.checks import MISSING, InvalidEvent
 from ga_pygame.diagnostics import Diagnostics, Drop, Stats, guarded, request
 from ga_pygame.forms import Seconds, Size
@@ -34,13 +34,7 @@ KNOBS = frozenset(
 )
 """The knobs of `Config` that mean something for a server."""
 
-ANNOTATIONS_OF_PLAYERS = frozenset(
-    """
-    platform os_version device manufacturer engine_version connection_type gender birth_year limit_ad_tracking
-    logon_gamecenter logon_gameplay logon_googleplay jailbroken facebook_id googleplus_id android_id ios_idfv ios_idfa
-    google_aid
-    """.split()
-)
+ANNOTATIONS_OF_PLAYERS = frozenset({"platform", "os_version", *(one.name for one in PARTS["facts"])})
 """The annotations that a server may give for a player, by their names on the wire."""
 
 _OFF = (

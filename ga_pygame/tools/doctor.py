@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import importlib.metadata
 import json
 import os
@@ -24,7 +21,12 @@ from ga_pygame import stored
 from ga_pygame.clock import SystemClock, new_id
 from ga_pygame.config import SANDBOX_GAME_KEY, Config
 from ga_pygame.delivery.transport import RequestsTransport
-from ga_pygame.destinations.gameanalytics import GAMEANALYTICS_SANDBOX_URL, GAMEANALYTICS_URL, GameAnalytics
+from ga_pygame.destinations.gameanalytics import (
+    GAMEANALYTICS_SANDBOX_URL,
+    GAMEANALYTICS_URL,
+    gameanalytics_of,
+    signature_of,
+)
 from ga_pygame.protocol import Host, Reply, Situation, Standing
 from ga_pygame.recording import journal_files
 from ga_pygame.tools.printing import print_lines
@@ -205,13 +207,10 @@ def look_at_folder(config: Config) -> Iterator[CheckResult]:
 
 def look_at_service(config: Config) -> Iterator[CheckResult]:
     """Ask the service or the collector as a game does at its start."""
-    keys = stored.game_keys(config)
-    if keys is None:
+    destination = gameanalytics_of(config)
+    if destination is None:
         return
-    destination = GameAnalytics(*keys, endpoint=config.collector or config.endpoint)
-    url = config.collector or config.endpoint or GAMEANALYTICS_URL
-    if url == GAMEANALYTICS_URL and keys[0] == SANDBOX_GAME_KEY:
-        url = GAMEANALYTICS_SANDBOX_URL
+    url = destination.endpoint
     host = urlsplit(url).hostname or ""
     proxies = requests.utils.get_environ_proxies(url)
     if proxies and host not in ("127.0.0.1", "localhost", "::1"):
@@ -286,8 +285,7 @@ def look_at_trophy_key(key: str | None) -> Iterator[CheckResult]:
 def look_at_signature() -> CheckResult:
     """Sign the document's own example."""
     body, secret, expected = SIGNED_SAMPLE
-    made = base64.b64encode(hmac.new(secret, body, hashlib.sha256).digest()).decode()
-    if made != expected:
+    if signature_of(secret, body) != expected:
         return CheckResult(
             "signature", "problem", "this Python's HMAC-SHA256 gives a wrong signature", "reinstall Python"
         )

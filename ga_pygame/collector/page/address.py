@@ -12,6 +12,8 @@ from datetime import date, timedelta
 from types import MappingProxyType
 from urllib.parse import parse_qsl, urlencode
 
+from ga_pygame.collector.warehouse.filters import OF_CONTEXTS
+
 MAX_FILTER_CHARACTERS = 200
 """Characters of a filter's value; the rest is cut."""
 MAX_STEPS_CHARACTERS = 2700
@@ -92,17 +94,7 @@ FILTERS: dict[str, Filter] = {
 }
 """All filters by their name in the address; those of an event's field have the name of the field."""
 
-EVERY_EVENT = (
-    "build",
-    "platform",
-    "custom_01",
-    "custom_02",
-    "custom_03",
-    "ab_variant_id",
-    "country_code",
-    "user_id",
-    "game",
-)
+EVERY_EVENT = (*OF_CONTEXTS, "user_id", "game")
 """The filters that compare a field which every event carries."""
 METRIC_FILTERS = ("days", "since", "until", *EVERY_EVENT, "who")
 """The filters of all metrics."""

@@ -16,7 +16,7 @@ from ga_pygame.collector.storage.schema import (
     StoreError,
     lenient_text,
 )
-from ga_pygame.sqlite_uri import sqlite_uri
+from ga_pygame.paths import sqlite_uri
 
 _T = TypeVar("_T")
 

@@ -6,9 +6,10 @@ import contextlib
 import os
 import re
 import sqlite3
-import sys
 import tempfile
 from pathlib import Path
+
+from ga_pygame.paths import private_mode
 
 APPLICATION_ID = 0x67615F63  # "ga_c": marks the file as ours
 COLLECTOR_SCHEMA_VERSION = 5
@@ -298,8 +299,7 @@ def make_folder(folder: Path) -> None:
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
-        # with 0o700 on Windows, a collector that was once run as administrator would lock its user out
-        one.mkdir(mode=0o777 if sys.platform == "win32" else 0o700, exist_ok=True)
+        one.mkdir(mode=private_mode(), exist_ok=True)
 
 
 def temporary_path() -> Path:

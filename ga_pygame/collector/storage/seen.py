@@ -67,7 +67,7 @@ class SeenIds:
             else:
                 self._newest[game].update(uuids)
             self._up_to = last
-            if most is not None and sum(map(len, self._newest.values())) > most:
+            if most is not None and self._in_memory() > most:
                 rows.close()
                 return True
         return False
@@ -89,6 +89,9 @@ class SeenIds:
             self._newest[game].update(uuids)
         self._up_to = max(self._up_to, up_to)
 
+    def _in_memory(self) -> int:
+        return sum(map(len, self._newest.values()))
+
     def tidy(self) -> bool:
         """Insert the ids in memory into the index if there are many, in a transaction of its own.
 
@@ -98,7 +101,7 @@ class SeenIds:
         Raises:
             sqlite3.Error: The index cannot be written; the ids stay in memory.
         """
-        if sum(map(len, self._newest.values())) <= self._kept:
+        if self._in_memory() <= self._kept:
             return False
         self._db.execute("BEGIN IMMEDIATE")
         for game, uuids in self._newest.items():

@@ -136,9 +136,7 @@ class Database:
             if state is None or (state.schema_version, state.timezone) != (WAREHOUSE_VERSION, self.zone.key):
                 connection.close()
                 return None
-            _run_all(connection, sql_text("macros.sql"))
-            self._sets = ""
-            self.fit_sets(connection)
+            self._define_macros(connection)
         self._use(connection)
         return state
 
@@ -154,9 +152,7 @@ class Database:
         with self._connected() as connection:
             connection.begin()
             _run_all(connection, sql_text("schema.sql").replace("{categories}", names))
-            _run_all(connection, sql_text("macros.sql"))
-            self._sets = ""
-            self.fit_sets(connection)
+            self._define_macros(connection)
             connection.execute("INSERT INTO state VALUES (?, ?, 0, NULL, 0)", [WAREHOUSE_VERSION, self.zone.key])
             connection.commit()
         self._use(connection)
@@ -172,6 +168,11 @@ class Database:
         if self.path is not None:
             for suffix in ("", ".wal"):
                 Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+    def _define_macros(self, connection: duckdb.DuckDBPyConnection) -> None:
+        _run_all(connection, sql_text("macros.sql"))
+        self.forget_sets()
+        self.fit_sets(connection)
 
     def fit_sets(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Define the macros of sets of players so that they have room for all players, in the open transaction if any.

@@ -12,6 +12,8 @@ import stat
 import sys
 from pathlib import Path
 
+from ga_pygame.paths import private_mode
+
 _FILE_TYPES = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISLNK, "a link"),
@@ -20,15 +22,6 @@ _FILE_TYPES = (
     (stat.S_ISBLK, "a device"),
     (stat.S_ISCHR, "a device"),
 )
-
-
-def private_mode() -> int:
-    """Return the mode with which a folder is made that only the user can read.
-
-    On Windows a user's folders are private by the rights of their parent. With 0o700, Python 3.12.4 and later give
-    rights to the owner and to administrators only; if the game was once run as administrator, the player had none.
-    """
-    return 0o777 if sys.platform == "win32" else 0o700
 
 
 def make_private_folder(folder: Path) -> None:

@@ -17,7 +17,7 @@ from ga_pygame.delivery.outbox import data_folder, shared_memory
 from ga_pygame.delivery.outbox.contract import MAX_REJECTED, LockedError, OutboxError, Rejected
 from ga_pygame.delivery.outbox.file_lock import Patience
 from ga_pygame.kept import KeptKey
-from ga_pygame.sqlite_uri import sqlite_uri
+from ga_pygame.paths import sqlite_uri
 
 BUSY_SECONDS = 0.25
 """The longest wait of a statement for another writing process."""
