@@ -233,6 +233,7 @@ FILTER_OPTIONS = {
     "custom_02": ("VALUE", "events with this second dimension"),
     "custom_03": ("VALUE", "events with this third dimension"),
     "country_code": ("CODE", "events from this country, e.g. DE"),
+    "ab_id": ("TEST", "events of players in this A/B test"),
     "ab_variant_id": ("VARIANT", "events of this variant of the A/B test"),
     "user_id": ("ID", "events of this player"),
     "who": ("WHO", "player, developer, bot, or some joined by commas (default: players, once there are any)"),

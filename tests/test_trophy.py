@@ -37,6 +37,7 @@ from ga_pygame.events import (
 from ga_pygame.kinds import Event
 from ga_pygame.protocol import Host, Outcome, Reply, Request, Situation, StoredRecord, Verdict
 from ga_pygame.records import Context, Record, SessionRef
+from ga_pygame.sdk_events import Ad, Impression
 from ga_pygame.signals import Mailbox
 from ga_pygame.testing import ManualClock, ScriptedTransport
 
@@ -150,6 +151,7 @@ COMPLETE = Progression(Status.COMPLETE, ("forest", "level_1"), 900)
 SINK = Resource(Flow.SINK, "gold", 12.5, "shop", "hat")
 SOURCE = Resource(Flow.SOURCE, "gold", 5, "pickup", "coin")
 BUSINESS = Business("USD", 499, "pack", "gold_500")
+AD = Ad("show", "rewarded_video", "admob", "shop:door", duration_ms=5000)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +191,15 @@ BUSINESS = Business("USD", 499, "pack", "gold_500")
         ("error", "m", Error(Severity.WARNING, "x"), 1),
         ("error:warning", "m", Error(Severity.WARNING, "x"), 1),
         ("error:critical", "m", Error(Severity.WARNING, "x"), None),
+        ("error:warning:x", "m", Error(Severity.WARNING, "x: y"), 1),
+        ("ads.show", "m", AD, 1),
+        ("ads.show:rewarded_video", "m", AD, 1),
+        ("ads.show:rewarded_video:shop", "m", AD, 1),
+        ("ads.show:rewarded_video:shop:door", ("m", 2), AD, 2),
+        ("ads.show:video", "m", AD, None),
+        ("ads.clicked:rewarded_video", "m", AD, None),
+        ("impression:max", "m", Impression("max", {"revenue": 0.1}), 1),
+        ("impression:admob", "m", Impression("max", {"revenue": 0.1}), None),
         ("design", ("m", 0), KILL, None),
     ],
 )

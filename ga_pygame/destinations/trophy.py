@@ -50,7 +50,7 @@ class Trophy(SummingDestination):
             player's data and is refused.
         metrics: The mapping: `{"progression.complete": "levels-completed", "resource.sink:gold": ("gold-spent",
             "amount"), "design:kill": "kills"}`. A key is a category (for progression and resource with the status or
-            flow), then any leading parts of the event id.
+            flow, for ads with the action), then any leading parts of the event id; of an ad its type and placement.
         base_url: Another server that speaks the protocol.
         interval: Seconds between sends, at least 5.
         user: More data of the player to store at Trophy (`name`, `email`, `tz`, …); by default only the id and the
@@ -218,8 +218,8 @@ def _spec(selector: str, spec: MetricSpec) -> tuple[str, float | str]:
 
 
 def _parts(event: Mapping[str, Any]) -> list[str]:
-    told_by = KIND_BY_CATEGORY[event["category"]].told_by[:1]
-    return [part for name in told_by for part in str(event.get(name, "")).split(":")]
+    told = (event.get(name) for name in KIND_BY_CATEGORY[event["category"]].told_by)
+    return [part for value in told if value is not None for part in str(value).split(":")]
 
 
 def _body(reply: Reply) -> dict[str, Any] | None:

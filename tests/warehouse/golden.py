@@ -153,6 +153,7 @@ def passes(event: Event, filters: Filters, *, dated: bool = True) -> bool:
         "custom_01",
         "custom_02",
         "custom_03",
+        "ab_id",
         "ab_variant_id",
         "country_code",
         "user_id",
@@ -170,7 +171,7 @@ FILTERS = {
     "custom_01": Filters(custom_01="ninja"),
     "custom_02": Filters(custom_02="hard"),
     "custom_03": Filters(custom_03="left"),
-    "variant": Filters(ab_variant_id="b"),
+    "variant": Filters(ab_id="jump", ab_variant_id="b"),
     "players": Filters(who=("player",)),
     "others": Filters(who=("developer", "bot")),
     "country": Filters(country_code="SE"),
@@ -200,7 +201,7 @@ def golden_story(players: int = 60, days: int = 12) -> Story:
             "custom_01": rng.choice(["ninja", "wizard"]),
             "custom_02": rng.choice(["easy", "hard"]),
             "custom_03": rng.choice(["left", "right"]),
-            "ab_id": "jump",
+            "ab_id": "jump" if number % 4 else "speed",
             "ab_variant_id": rng.choice(["a", "b"]),
         }
         annotations["os_version"] = f"{annotations['platform']} 6.8"

@@ -56,7 +56,7 @@ NEED_OPTIONS = ("funnel", "trail")
 FILTER_SETS = {
     "none": Filters(),
     "several": replace(FILTERS["several"], until=FILTERS["range"].until),
-    "dimensions": Filters(custom_01="ninja", custom_02="hard", custom_03="left", ab_variant_id="b"),
+    "dimensions": Filters(custom_01="ninja", custom_02="hard", custom_03="left", ab_id="jump", ab_variant_id="b"),
     "player": Filters(user_id="p7", game=KEY, country_code="DE"),
     "nothing": FILTERS["nothing"],
 }

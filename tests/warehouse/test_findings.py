@@ -303,6 +303,10 @@ def test_what_is_compared_if_no_other_side_is_named(golden: Database) -> None:
     assert ask(golden, "compare", Filters(build="1.1")) == []
     variants = ask(golden, "compare", Filters(ab_variant_id="a"), other_ab_variant_id="b")
     assert (variants[0].first_side, variants[0].second_side) == ("variant a", "variant b")
+    of_test = ask(golden, "compare", Filters(ab_id="speed", ab_variant_id="a"), other_ab_variant_id="b")
+    assert (
+        0 < of_test[0].first_players < variants[0].first_players
+    )  # those of the other test with a variant `a` are out
     read = METRICS["compare"].options
     assert read["other_since"]("2026-03-02") == day_of(MONDAY)
 

@@ -62,6 +62,7 @@ FILTERS: dict[str, Filter] = {
     "custom_01": Filter("dimension 1"),
     "custom_02": Filter("dimension 2"),
     "custom_03": Filter("dimension 3"),
+    "ab_id": Filter("A/B test"),
     "ab_variant_id": Filter("A/B variant"),
     "country_code": Filter("country"),
     "user_id": Filter("player", without=("newest",)),

@@ -27,7 +27,8 @@ class Filters:
         custom_01: The first custom dimension.
         custom_02: The second one.
         custom_03: The third one.
-        ab_variant_id: The variant of the A/B test.
+        ab_id: The A/B test.
+        ab_variant_id: The variant of the A/B test; two tests may have variants of the same name.
         country_code: The country.
         user_id: The player.
         who: Some of `WHO_PLAYS`.
@@ -41,6 +42,7 @@ class Filters:
     custom_01: str | None = None
     custom_02: str | None = None
     custom_03: str | None = None
+    ab_id: str | None = None
     ab_variant_id: str | None = None
     country_code: str | None = None
     user_id: str | None = None
@@ -74,7 +76,7 @@ class Filters:
         return " AND ".join(parts) or "true", {**values, **own}
 
 
-OF_CONTEXTS = ("build", "platform", "custom_01", "custom_02", "custom_03", "ab_variant_id", "country_code")
+OF_CONTEXTS = ("build", "platform", "custom_01", "custom_02", "custom_03", "ab_id", "ab_variant_id", "country_code")
 """The filters that compare a column of `contexts`."""
 
 
