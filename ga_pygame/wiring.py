@@ -340,7 +340,8 @@ def _first_values(
 ) -> tuple[Mapping[KeptKey, str], int | None]:
     """Return the values that earlier launches kept; make the player's random id if the data folder has none.
 
-    If the player said no, all that was not deleted then is deleted first.
+    If the player said no, all that was not deleted then is deleted first. A kept yes stays if the answer after the no was
+    a yes: `privacy.forget()` was killed before its own transaction.
 
     Args:
         transaction: A transaction of the outbox.
@@ -354,8 +355,11 @@ def _first_values(
     """
     deleted = None
     if mark is not None and (not mark or transaction.value(kept.CLEARED_FOR) != mark):
+        answer = transaction.value(kept.CONSENT)
         deleted = transaction.clear()
         transaction.remember(kept.CLEARED_FOR, mark or launch)
+        if mark and answer == ConsentState.GRANTED.value:
+            transaction.remember(kept.CONSENT, answer)
     if not keeps:
         configs = kept.from_json(transaction.value(kept.REMOTE_CONFIGS) or "{}") or {}
         of_somebody = [kept.REMOTE_CONFIGS] if configs.get("user_id") else []  # kept before the knob was on

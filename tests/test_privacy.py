@@ -11,6 +11,7 @@ import pytest
 from ga_pygame import stored
 from ga_pygame.areas.consent import ConsentState
 from ga_pygame.config import Config
+from ga_pygame.delivery.consent_mark import ConsentMark
 from ga_pygame.destinations import JsonLines
 from ga_pygame.protocol import Reply
 from ga_pygame.recording.journal_files import memory_folder
@@ -121,6 +122,27 @@ def test_forgetting_deletes_all_and_begins_with_a_new_id(world: World, consent: 
     assert is_kept is (ConsentState.GRANTED if consent == "ask" else ConsentState.UNKNOWN)
     later = world.start(consent=consent)
     assert later.user_id == new
+
+
+@pytest.mark.parametrize("consent", ["not_needed", "ask"])
+def test_a_kill_before_the_deletion_keeps_the_answer(world: World, consent: str) -> None:
+    """The mark is on the disk, the transaction that deletes and keeps the answer is not: the next launch deletes."""
+    tracker = world.launch(consent=consent)
+    if consent == "ask":
+        tracker.consent.grant()
+    tracker.start()
+    world.play(tracker)
+    old = tracker.user_id
+    tracker.close()
+    mark = ConsentMark(next(world.folder.rglob("outbox.sqlite3")))
+    mark.deny()
+    mark.grant("launch-of-the-deletion")
+    later = world.start(consent=consent)
+    assert later.consent.state is ConsentState.GRANTED
+    later.close()
+    assert later.user_id not in ("", old)
+    is_kept = stored.kept_consent(later.config)
+    assert is_kept is (ConsentState.GRANTED if consent == "ask" else ConsentState.UNKNOWN)
 
 
 def test_forgetting_after_a_no_and_without_an_answer(world: World) -> None:
