@@ -44,27 +44,6 @@ def native_modules() -> list[str]:
     return sorted(names)
 
 
-def machine_memory() -> tuple[int, int] | None:
-    """Return the machine's memory and how much of it is in use, in bytes; `None` if the system is not Linux."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            pairs = (line.split(":") for line in file)
-            sizes = {name: int(rest.split()[0]) * 1024 for name, rest in pairs if name in ("MemTotal", "MemAvailable")}
-        return sizes["MemTotal"], sizes["MemTotal"] - sizes["MemAvailable"]
-    except (OSError, ValueError, LookupError):
-        return None
-
-
-def seconds_since_start() -> float | None:
-    """Return the age of this process, right to a hundredth of a second; `None` if the system is not Linux."""
-    try:
-        with open("/proc/self/stat", "rb") as stat, open("/proc/uptime", "rb") as uptime:
-            ticks = int(stat.read().rpartition(b")")[2].split()[19])
-            return float(uptime.read().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, LookupError, AttributeError):
-        return None
-
-
 if sys.platform == "win32":
 
     def memory_bytes() -> int:
@@ -90,6 +69,37 @@ if sys.platform == "win32":
         found = read(kernel.GetCurrentProcess(), ctypes.byref(counters), counters.size)
         return int(counters.working_set) if found else 0
 
+    def machine_memory() -> tuple[int, int] | None:
+        """Return the machine's memory and how much of it is in use, in bytes; `None` if the system does not tell."""
+        import ctypes  # noqa: PLC0415 - only health measures it
+
+        class Status(ctypes.Structure):
+            _fields_ = [("size", ctypes.c_uint32), ("load", ctypes.c_uint32)] + [
+                (name, ctypes.c_uint64)
+                for name in ("total", "free", "total_pages", "free_pages", "total_virtual", "free_virtual", "extended")
+            ]
+
+        status = Status(size=ctypes.sizeof(Status))
+        if not ctypes.WinDLL("kernel32").GlobalMemoryStatusEx(ctypes.byref(status)):
+            return None
+        return int(status.total), int(status.total - status.free)
+
+    def seconds_since_start() -> float | None:
+        """Return the age of this process; `None` if the system does not tell."""
+        import ctypes  # noqa: PLC0415
+        from ctypes import wintypes  # noqa: PLC0415
+
+        kernel = ctypes.WinDLL("kernel32")
+        kernel.GetCurrentProcess.restype = wintypes.HANDLE
+        began, ended, in_kernel, in_program, now = (ctypes.c_uint64() for _ in range(5))
+        read: Any = kernel.GetProcessTimes
+        read.argtypes = (wintypes.HANDLE, *[ctypes.POINTER(ctypes.c_uint64)] * 4)  # a FILETIME: 64 bits, 100 ns each
+        times = (ctypes.byref(one) for one in (began, ended, in_kernel, in_program))
+        if not read(kernel.GetCurrentProcess(), *times):
+            return None
+        kernel.GetSystemTimeAsFileTime(ctypes.byref(now))
+        return (now.value - began.value) / 1e7
+
 elif sys.platform == "linux":
 
     def memory_bytes() -> int:
@@ -99,6 +109,25 @@ elif sys.platform == "linux":
                 return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         except (OSError, ValueError, IndexError):
             return 0
+
+    def machine_memory() -> tuple[int, int] | None:
+        """Return the machine's memory and how much of it is in use, in bytes; `None` if the system does not tell."""
+        try:
+            with open("/proc/meminfo", encoding="ascii") as file:
+                pairs = (line.split(":") for line in file)
+                sizes = {name: int(rest.split()[0]) * 1024 for name, rest in pairs if name.startswith("Mem")}
+            return sizes["MemTotal"], sizes["MemTotal"] - sizes["MemAvailable"]
+        except (OSError, ValueError, LookupError):
+            return None
+
+    def seconds_since_start() -> float | None:
+        """Return the age of this process, right to a hundredth of a second; `None` if the system does not tell."""
+        try:
+            with open("/proc/self/stat", "rb") as stat, open("/proc/uptime", "rb") as uptime:
+                ticks = int(stat.read().rpartition(b")")[2].split()[19])
+                return float(uptime.read().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
+        except (OSError, ValueError, LookupError, AttributeError):
+            return None
 
 else:
 
@@ -110,3 +139,11 @@ else:
             return 0
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return int(used) if sys.platform == "darwin" else int(used) * 1024
+
+    def machine_memory() -> tuple[int, int] | None:
+        """Return `None`: how much of the machine's memory is in use takes a process of its own on macOS."""
+        return None
+
+    def seconds_since_start() -> float | None:
+        """Return `None`: the age of this process is not known here."""
+        return None

@@ -340,8 +340,8 @@ def _first_values(
 ) -> tuple[Mapping[KeptKey, str], int | None]:
     """Return the values that earlier launches kept; make the player's random id if the data folder has none.
 
-    If the player said no, all that was not deleted then is deleted first. A kept yes stays if the answer after the no was
-    a yes: `privacy.forget()` was killed before its own transaction.
+    If the player said no, all that was not deleted then is deleted first. A kept yes stays if a yes came after the no:
+    `privacy.forget()` was killed before its own transaction.
 
     Args:
         transaction: A transaction of the outbox.

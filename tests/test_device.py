@@ -99,9 +99,48 @@ def test_the_connection_is_that_of_the_best_interface(
     assert device.connection_type(str(tmp_path / "missing")) is None
 
 
-def test_only_linux_tells_the_connection_cheaply(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Elsewhere the field is left out."""
+@pytest.mark.parametrize(
+    ("best", "entry", "expected"),
+    [
+        (0, (0, 6), "lan"),
+        (0, (0, 71), "wifi"),
+        (0, (0, 243), "wwan"),
+        (0, (0, 131), None),  # a tunnel
+        (0, (87, 6), None),
+        (1231, (0, 6), "offline"),
+        (1232, (0, 71), "offline"),
+        (50, (0, 6), None),
+    ],
+)
+def test_windows_tells_the_interface_to_the_internet(
+    monkeypatch: pytest.MonkeyPatch, best: int, entry: tuple[int, int], expected: str | None
+) -> None:
+    """The answers of Windows' functions, played; a tunnel and other errors leave the field out."""
+
+    class Helper:
+        @staticmethod
+        def GetBestInterface(_address: int, index: Any) -> int:  # noqa: N802 - the system's name
+            index._obj.value = 7
+            return best
+
+        @staticmethod
+        def GetIfEntry(row: Any) -> int:  # noqa: N802
+            assert int.from_bytes(row[512:516], sys.byteorder) == 7
+            row[516:520] = list(entry[1].to_bytes(4, sys.byteorder))
+            return entry[0]
+
     monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(ctypes, "WinDLL", lambda _name: Helper, raising=False)
+    assert device.connection_type() == expected
+
+
+def test_other_systems_do_not_tell_the_connection_cheaply(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """There the field is left out; also on a Windows without the library."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert device.connection_type(str(tmp_path)) is None
+    device.platform_name.cache_clear()
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(ctypes, "WinDLL", ctypes.CDLL, raising=False)  # there is no iphlpapi to open
     assert device.connection_type(str(tmp_path)) is None
 
 
