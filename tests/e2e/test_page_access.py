@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,11 @@ FILLED = {
 
 
 def open_view(browser: Any, collector: Collector, view: str) -> None:
-    browser.get(f"{collector.url}/?view={view}")
+    """Load the page, or follow its own link if it is loaded."""
+    if browser.current_url.startswith(f"{collector.url}/"):
+        browser.execute_script(f"document.querySelector('nav a[data-view={view}]').click()")
+    else:
+        browser.get(f"{collector.url}/?view={view}")
     until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, f".view-{view}"))
     assert len(browser.find_elements(By.TAG_NAME, "h1")) == 1
     assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == "en-US"
@@ -129,25 +134,32 @@ def filled_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colle
     assert collector.stop() == 0
 
 
-def check_access(browser: Any) -> None:
+def check_access(browser: Any, view: str = "") -> None:
     """Check that axe finds nothing in any look of the page as it is: all rules in light, those of colours in dark."""
-    browser.execute_script(axe_source())
+    if not browser.execute_script("return 'axe' in window"):
+        browser.execute_script(axe_source())
     for look in looks(browser):
         found = browser.execute_async_script(_AXE, _OF_COLOURS if look.endswith("dark") else [])
-        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], look
+        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], (view, look)
 
 
-@pytest.mark.parametrize("view", FILLED)
-def test_axe_finds_nothing(empty_collector: Collector, filled_collector: Collector, browser: Any, view: str) -> None:
-    """A view, empty and filled, with open tables behind its charts: no finding in any look."""
-    table, words = FILLED[view]
-    open_view(browser, empty_collector, view)
-    until(browser, lambda: words in browser.page_source)
-    check_access(browser)
-    open_view(browser, filled_collector, view)
-    until(browser, lambda: not table or rows(browser, table))
-    browser.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")
-    check_access(browser)
+@pytest.mark.parametrize("first", [0, 1])
+def test_axe_finds_nothing_in_empty_views(empty_collector: Collector, browser: Any, first: int) -> None:
+    """What a view says while there is nothing to show: no finding in any look."""
+    for view in islice(FILLED, first, None, 2):
+        open_view(browser, empty_collector, view)
+        until(browser, lambda: FILLED[view][1] in browser.page_source)  # noqa: B023 - asked in this turn
+        check_access(browser, view)
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_axe_finds_nothing_in_filled_views(filled_collector: Collector, browser: Any, first: int) -> None:
+    """With open tables behind the charts: no finding in any look."""
+    for view in islice(FILLED, first, None, 3):
+        open_view(browser, filled_collector, view)
+        until(browser, lambda: not FILLED[view][0] or rows(browser, FILLED[view][0]))  # noqa: B023
+        browser.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")
+        check_access(browser, view)
 
 
 def test_axe_finds_nothing_in_a_funnel(filled_collector: Collector, browser: Any) -> None:
