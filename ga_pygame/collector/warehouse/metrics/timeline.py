@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ga_pygame.collector.tracebacks import headline
@@ -54,7 +55,21 @@ def timeline(question: Question, newest: int = 0, limit: int = EVENTS_PER_PAGE) 
         newest: The id of the first event to return; 0 for the newest of all.
         limit: Events to return at most.
     """
-    return _events(question.rows("timeline", session=0, newest=newest, most=limit))
+    recent = _recent(question, newest, limit)
+    rows = question.rows("timeline", recent, session=0, newest=newest, most=limit)
+    if len(rows) < limit and recent != question.filters:
+        rows = question.rows("timeline", session=0, newest=newest, most=limit)
+    return _events(rows)
+
+
+def _recent(question: Question, newest: int, limit: int) -> Filters:
+    """Return the filters with the day from which there should be enough events: most questions are about the newest."""
+    number = 0
+    for day, events in question.rows("timeline_days", newest=newest):
+        number += events
+        if number >= limit:
+            return replace(question.filters, since=day)
+    return question.filters
 
 
 def trail(question: Question, fingerprint: str = "") -> list[TimelineEvent]:
