@@ -41,10 +41,13 @@ class Announcer:
     Args:
         signals: Has the signals to fire.
         mailbox: Calls functions on the game thread.
+
+    Attributes:
+        signals: As given.
     """
 
     def __init__(self, signals: Signals, mailbox: Mailbox) -> None:
-        self._signals = signals
+        self.signals = signals
         self._post = mailbox.notify
         self._once = mailbox.once
         self._drops: deque[tuple[Drop, int, str]] = deque()
@@ -52,30 +55,30 @@ class Announcer:
         self._summing = Lock()
 
     def session_started(self, session: SessionRef) -> None:
-        self._post(lambda: emit(self._signals.session_started, session.id))
+        self._post(lambda: emit(self.signals.session_started, session.id))
 
     def session_ended(self, session: SessionRef, length: int, reason: str) -> None:
-        self._post(lambda: emit(self._signals.session_ended, session.id, length, reason))
+        self._post(lambda: emit(self.signals.session_ended, session.id, length, reason))
 
     def remote_configs_updated(self) -> None:
         """Fire the signal at once. Game thread only."""
-        emit(self._signals.remote_configs_updated)
+        emit(self.signals.remote_configs_updated)
 
     def delivered(self, destination: str, count: int) -> None:
-        self._post(lambda: emit(self._signals.batch_delivered, destination, count))
+        self._post(lambda: emit(self.signals.batch_delivered, destination, count))
 
     def rejected(self, destination: str, record: StoredRecord, errors: str) -> None:
         try:
             event = json.loads(record.json(None))
         except ValueError:  # the disk has damaged it
             event = {}
-        self._post(lambda: emit(self._signals.event_rejected, destination, event, errors))
+        self._post(lambda: emit(self.signals.event_rejected, destination, event, errors))
 
     def connection_lost(self, destination: str, error: str) -> None:
-        self._post(lambda: emit(self._signals.connection_lost, destination, error))
+        self._post(lambda: emit(self.signals.connection_lost, destination, error))
 
     def connection_restored(self, destination: str) -> None:
-        self._post(lambda: emit(self._signals.connection_restored, destination))
+        self._post(lambda: emit(self.signals.connection_restored, destination))
 
     def dropped(self, reason: Drop, count: int, detail: str) -> None:
         """Report a loss. Equal losses of one frame are summed up into one signal: there may be thousands."""
@@ -110,4 +113,4 @@ class Announcer:
         finally:
             self._summing.release()
         for (reason, detail), count in sums.items():
-            emit(self._signals.event_dropped, reason, count, detail)
+            emit(self.signals.event_dropped, reason, count, detail)

@@ -46,6 +46,7 @@ _OTHER_PREFIX = "GA_PYGAME_CONFIG_"
 _UPLOAD_SECONDS = 20.0
 _UPLOAD_SECONDS_TO_COLLECTOR = 1.0
 _GAME = Pattern("[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - or _", "ours: it names a folder", allowed="[\\w-]")
+_KEY_NAME = Pattern("[ -~]{1,30}", "1 to 30 characters, such as f9 or left shift", "ours: pygame's name of a key")
 _MAX_UNKNOWN = 5
 
 
@@ -175,6 +176,14 @@ class Config:
         Boolean(),
         env="HEALTH",
     )
+    overlay: bool | None = _knob(
+        None,
+        "a key shows events, session, frames and remote configs in the game; default: while a program in source sends "
+        "to a collector",
+        Boolean(),
+        env="OVERLAY",
+    )
+    overlay_key: str = _knob("f9", "the key that opens and closes the overlay, by pygame's name", Word(_KEY_NAME))
     who: str | None = _knob(
         None,
         "who plays: player, developer or bot; default: developer if a program in source sends to a collector",
@@ -212,6 +221,11 @@ def is_development(config: Config) -> bool:
     from ga_pygame import program  # noqa: PLC0415 - only with a collector
 
     return not program.is_built()
+
+
+def wants_overlay(config: Config) -> bool:
+    """Return whether a game has the overlay, closed at first."""
+    return is_development(config) if config.overlay is None else config.overlay
 
 
 def upload_seconds(config: Config) -> float:

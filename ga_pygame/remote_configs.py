@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ga_pygame import attributes, rules, untrusted
 from ga_pygame.checks import exact_number, exact_text
 from ga_pygame.diagnostics import Diagnostics, game_call, guarded
 from ga_pygame.traces import pass_on, type_name
+
+if TYPE_CHECKING:
+    from ga_pygame.tuning import Binding
 
 MAX_CONFIGS = 50
 """Configs that a game may have. Source: GameAnalytics' documentation of remote configs."""
@@ -91,7 +94,7 @@ class ConfigsInForce:
         ab_id: The A/B test that the player is in, "" for none.
         ab_variant_id: The player's group in it.
         is_ready: Whether the service has answered in this launch.
-        followers: Called after each change.
+        bindings: The objects of the game whose fields follow the values.
         chosen_variant_id: The group that a developer asks the collector for, "" for none.
 
     Args:
@@ -108,7 +111,8 @@ class ConfigsInForce:
         self.ab_variant_id = ""
         self.chosen_variant_id = overrides.ab_variant_id
         self.is_ready = False
-        self.followers: list[Callable[[], None]] = []
+        self.bindings: list[Binding] = []
+        self._sent: Sequence[Mapping[str, Any]] = ()  # the configs in force as the service sent them
         self._told: tuple[Any, ...] = ({}, (), "", "")  # what `update` said last
         if overrides != _NO_OVERRIDES:
             group = overrides.ab_variant_id and f"the A/B group (so {rules.WHO_FIELD} says that no player plays)"
@@ -123,24 +127,42 @@ class ConfigsInForce:
             now: Seconds since 1970 by the server's clock.
         """
         found = sound(answer, lambda why: self._warn_once("configs", f"remote configs: {why}"))
-        in_force = [config for config in found["configs"] if _is_in_force(config, now)]
-        values = self._overridden({config["key"]: config["value"] for config in in_force})
-        self.values = _copied(values)  # the answer may be an object that the destination still changes
-        self._versions = tuple(
-            {"key": config["key"], "id": config.get("id", ""), "vsn": config["vsn"]}
-            for config in in_force
-            if "vsn" in config and config["key"].lower() not in self._overrides.values
-        )
+        self._sent = [config for config in found["configs"] if _is_in_force(config, now)]
         self.ab_id = found["ab_id"]
         self.ab_variant_id = found["ab_variant_id"]
         if self.is_ready and self.chosen_variant_id not in ("", self.ab_variant_id):
             words = f"{FORCED_VARIANT}: the collector's answer has the A/B group {self.ab_variant_id or 'none'!r}, not"
             fix = "compare it with the experiment in the collector's settings"
             self._warn_once("configs:variant", f"{words} {self.chosen_variant_id!r}; {fix}")
+        return self._apply()
+
+    def override(self, key: str, text: str) -> bool:
+        """Set a config in the place of the service until the end of this launch, as `OVERRIDE_PREFIX` does.
+
+        Args:
+            key: Its key, in any case.
+            text: Its value.
+
+        Returns:
+            Whether anything changed; a key or text that no service could send changes nothing.
+        """
+        if _refusal({"key": key, "value": text}):
+            return False
+        self._overrides = self._overrides._replace(values={**self._overrides.values, key.lower(): text})
+        return self._apply()
+
+    def _apply(self) -> bool:
+        values = self._overridden({config["key"]: config["value"] for config in self._sent})
+        self.values = _copied(values)  # the answer may be an object that the destination still changes
+        self._versions = tuple(
+            {"key": config["key"], "id": config.get("id", ""), "vsn": config["vsn"]}
+            for config in self._sent
+            if "vsn" in config and config["key"].lower() not in self._overrides.values
+        )
         before, self._told = self._told, (self.values, self._versions, self.ab_id, self.ab_variant_id)
         if before != self._told:
-            for follow in self.followers:
-                follow()
+            for binding in self.bindings:
+                binding.follow()
         return before != self._told
 
     def _overridden(self, sent: Mapping[str, Any]) -> dict[str, Any]:
@@ -268,7 +290,7 @@ class RemoteConfigs:
             lambda key, default: self._typed(key, default, lambda: place),
             lambda cause, message: self._diagnostics.warn_once(cause, f"{place}: {message}"),
         )
-        self._found.followers.append(binding.follow)
+        self._found.bindings.append(binding)
         bound: D = binding.bound
         return bound
 

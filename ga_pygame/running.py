@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ga_pygame import advice, kept, rules, stored
 from ga_pygame.areas.consent import ConsentState
 from ga_pygame.areas.privacy import Ids
 from ga_pygame.areas.progression import abandon
+from ga_pygame.config import wants_overlay
 from ga_pygame.diagnostics import Drop
 from ga_pygame.engine.connection import ConnectionWatch
 from ga_pygame.engine.crash_hooks import CrashHooks
@@ -28,6 +29,9 @@ from ga_pygame.parts import Core, Said
 from ga_pygame.protocol import Asking, Destination
 from ga_pygame.records import SessionRef
 from ga_pygame.wiring import Delivery
+
+if TYPE_CHECKING:
+    from ga_pygame.overlay.sight import Sight
 
 
 class Running:
@@ -86,6 +90,19 @@ class Running:
             frames=frames,
             flips=flips,
         )
+        self._sight: Sight | None = None
+        if core.config.hook and wants_overlay(core.config):
+            from ga_pygame.overlay.overlay import Overlay  # noqa: PLC0415 - only while a game is developed
+            from ga_pygame.overlay.sight import Sight  # noqa: PLC0415
+
+            self._sight = Sight(core, said, self._session, self.services)
+            hook.guest = Overlay(
+                self._sight,
+                self._set_config,
+                clock=core.clock,
+                diagnostics=core.diagnostics,
+                key=core.config.overlay_key,
+            ).around
         warn = functools.partial(core.diagnostics.warn_once, "no calls", NO_CALLS)
         looks = [ConnectionWatch(lambda kind: core.mailbox.post(lambda: self._find("connection_type", kind))).look]
         if self._histograms is not None:
@@ -261,6 +278,8 @@ class Running:
             facts=said.facts.said or None,
         )
         self._recorder.write_now = delivery.write_now
+        if self._sight is not None:
+            delivery.show_events(self._sight.seen)
         self._recorder.attach(delivery.journal)
         self._take_configs(before.remote_configs)
         return delivery
@@ -293,8 +312,16 @@ class Running:
         clock, configs = self._core.clock, self._said.configs
         now = clock.wall(self._monotonic()) + (clock.server_offset or 0.0)
         if configs.update(answer, now):
-            self._recorder.change(extra=configs.annotations() or None)
-            self._core.announcer.remote_configs_updated()
+            self._tell_configs()
+
+    def _set_config(self, key: str, text: str) -> None:
+        """Set a remote config for this launch, as the developer wishes."""
+        if self._said.configs.override(key, text):
+            self._tell_configs()
+
+    def _tell_configs(self) -> None:
+        self._recorder.change(extra=self._said.configs.annotations() or None)
+        self._core.announcer.remote_configs_updated()
 
     # --- consent ----------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ga_pygame.checks import InvalidEvent
 
@@ -23,6 +23,22 @@ def tunable(default: Any, *, least: float | None = None, most: float | None = No
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=bounds)
     return dataclasses.field(default=default, metadata=bounds)
+
+
+class Tunable(NamedTuple):
+    """A field that follows a remote config.
+
+    Attributes:
+        name: Its name, which is the config's key.
+        value: Its value, of the type of its default.
+        least: The lowest number; `None` if there is no bound.
+        most: The highest one.
+    """
+
+    name: str
+    value: Any
+    least: float | None
+    most: float | None
 
 
 class Binding:
@@ -63,6 +79,13 @@ class Binding:
         """Set all fields to the values in force."""
         for one in self._fields:
             object.__setattr__(self.bound, one.name, self._value(one))  # also of a frozen class
+
+    def tunables(self) -> list[Tunable]:
+        """Return the fields with the values that they have now."""
+        return [
+            Tunable(one.name, getattr(self.bound, one.name), one.metadata.get("least"), one.metadata.get("most"))
+            for one in self._fields
+        ]
 
     def _value(self, one: dataclasses.Field[Any]) -> Any:
         default = getattr(self._defaults, one.name)

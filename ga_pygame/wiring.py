@@ -30,7 +30,7 @@ from ga_pygame.kinds import KIND_BY_CODE
 from ga_pygame.parts import Core, annotations_after
 from ga_pygame.protocol import Asking
 from ga_pygame.recording.crash_file import begun_crash_file
-from ga_pygame.recording.inbox import Flush
+from ga_pygame.recording.inbox import Flush, Item
 from ga_pygame.recording.journal import Journal
 from ga_pygame.stored import adopt, outbox_path
 
@@ -210,6 +210,10 @@ class Delivery:
         """Keep a value, also while delivery stops: destinations end their sessions then. Later it does nothing."""
         if not self._closing.has_ended and not self._closing.is_forgetting:
             self._inbox.requests.append(Remember(key, value))
+
+    def show_events(self, seen: Callable[[Sequence[Item]], None]) -> None:
+        """Call a function with each slice of events before it is stored, on the writer's thread."""
+        self._writer.seen = seen
 
     def write_now(self) -> None:
         """Have the writer commit at once. Any thread; never blocks."""

@@ -67,6 +67,7 @@ class Writer:
     Attributes:
         has_finished: Whether everything is stored and no further step will take from the inbox.
         recovers_only: See `recover`.
+        seen: Called with each slice that is taken; `None` unless an overlay shows it.
     """
 
     name = "writer"
@@ -104,6 +105,7 @@ class Writer:
         self._unsent = 0  # records stored since the last `urge`
         self._saved_at = 0.0
         self._recovered = False
+        self.seen: Callable[[Sequence[Item]], None] | None = None
         self._has_ceased = False
         self._finishing = False
 
@@ -142,6 +144,8 @@ class Writer:
         if not items:
             items = self._in_hand = self._inbox.take(SLICE)
             self._diagnostics.count("recorded", len(items))
+            if self.seen is not None:
+                self.seen(items)
         if items or self._remembers or self._is_due(now):
             try:
                 self._store(items, now, may_wait=not finishing or self._inbox.is_safe)

@@ -3,7 +3,8 @@
 On Windows also event.pump, peek and clear: such a call lasts as long as the player drags the window.
 
 The original is always called with the same arguments and its result is returned unchanged; an event is observed,
-never removed. If our code fails, that is reported and does not reach the game.
+never removed, except by a guest: the overlay of a game in development takes what hits it. If our code fails, that is
+reported and does not reach the game.
 """
 
 from __future__ import annotations
@@ -67,6 +68,9 @@ class Loop(Protocol):
         ...
 
 
+Guest = Callable[[str, Callable[..., Any]], Callable[..., Any]]
+"""Makes a function that is called in the place of one of pygame's. Arguments: its name in its module, and it."""
+
 _IDLE = "_ga_pygame_idle"
 """Attribute of a wrapper that was removed while another one wraps it: the function that it wrapped."""
 
@@ -85,6 +89,8 @@ class Hook:
 
     Attributes:
         seen: Whether a call of the game was seen.
+        guest: Puts a function of its own in the place of each original: the overlay, which takes its keys and draws;
+            `None` if there is none. Set before `install`.
     """
 
     def __init__(
@@ -111,6 +117,7 @@ class Hook:
         self._is_installed = False
         self._quit_registered = False
         self.seen = False
+        self.guest: Guest | None = None
         if not getattr(pygame, "IS_CE", False):
             diagnostics.warn_once("pygame", CLASSIC)
 
@@ -173,6 +180,7 @@ class Hook:
         may_be_held: bool = False,
     ) -> None:
         original = getattr(module, name)
+        called = original if self.guest is None else self.guest(name, original)
         frames, monotonic = self._frames, self._clock.monotonic
 
         @functools.wraps(original)
@@ -182,11 +190,11 @@ class Hook:
             if may_be_held:
                 frames.in_call_since = monotonic()
                 try:
-                    result = original(*args, **kwargs)
+                    result = called(*args, **kwargs)
                 finally:
                     frames.returned(monotonic())
             else:
-                result = original(*args, **kwargs)
+                result = called(*args, **kwargs)
             if self._is_installed:
                 try:
                     seen(result)
