@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,7 +18,8 @@ LONG_FRAME_SECONDS = 0.05
 
 _BACKGROUND, _TEXT, _DIM = (16, 18, 26, 225), (236, 238, 244), (164, 172, 190)
 _BAD, _CHOSEN, _TRACK, _BAR = (255, 128, 118), (255, 214, 102), (70, 78, 102), (126, 200, 255)
-_SHARE_OF_CONFIGS = 0.35
+_SHARE_OF_CONFIGS = 0.3
+_LINES_OF_REASON = 3
 
 
 class Place(NamedTuple):
@@ -153,7 +155,7 @@ class Panel:
         longest = f", longest {max(gaps) * 1000:.0f} ms" if gaps else ""
         self._row(f"ga_pygame · {look.key.upper()} closes · {rate:.0f} fps{longest}", _CHOSEN)
         height = 2 * self._texts.height
-        if self._room < 6 * height:
+        if self._room < 10 * height:
             return
         base = self._y + height
         pygame.draw.line(self._picture, _TRACK, (5, base), (self.area.width - 5, base))
@@ -209,7 +211,7 @@ class Panel:
             if self._room < self._texts.height:
                 return
             self._row(f"{one.clock} {one.text}", _BAD if one.why else _DIM)
-            for part in _lines(one.why, self.area.width // max(1, self._texts.height // 2 - 1))[:2]:
+            for part in textwrap.wrap(one.why, 2 * self.area.width // self._texts.height)[:_LINES_OF_REASON]:
                 self._row(part, _BAD, left=12)
 
 
@@ -218,8 +220,3 @@ def as_text(value: bool | float | str) -> str:
     if type(value) is bool:
         return "true" if value else "false"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _lines(text: str, length: int) -> list[str]:
-    """Break a text into parts of about so many characters."""
-    return [text[at : at + length] for at in range(0, len(text), length)]
