@@ -58,6 +58,7 @@ def main() -> None:
             return
         play(url, Path(folder), "--seed", "9", "--screenshot", str(ASSETS / "game.png"), "--after", "75")
         wait_for_the_end(url)
+        play_with_overlay(url, Path(folder), ASSETS / "overlay.png", 12.0)
         with opened_browser(*PAGE_SIZE) as browser:
             photograph(browser, url, ASSETS / "page.png")
             play(url, Path(folder), "--players", "40")
@@ -81,16 +82,51 @@ def collecting(folder: Path) -> Iterator[str]:
         collector.wait(10)
 
 
-def play(url: str, folder: Path, *arguments: str) -> None:
-    """Let the bot play."""
-    environment = {
+def environment(url: str, folder: Path) -> dict[str, str]:
+    """Return the environment of a game without a window."""
+    return {
         **os.environ,
         "GA_PYGAME_COLLECTOR": url,
         "GA_PYGAME_DATA_DIR": str(folder / "data"),
         "SDL_VIDEODRIVER": "dummy",
         "SDL_AUDIODRIVER": "dummy",
     }
-    subprocess.run([sys.executable, "-m", "demo_game", "--bot", *arguments], env=environment, check=True)
+
+
+def play(url: str, folder: Path, *arguments: str) -> None:
+    """Let the bot play."""
+    command = [sys.executable, "-m", "demo_game", "--bot", *arguments]
+    subprocess.run(command, env=environment(url, folder), check=True)
+
+
+_WITH_OVERLAY = """
+import os, runpy, sys, time
+import pygame
+
+picture, after, shown, began = sys.argv[1], float(sys.argv[2]), pygame.display.flip, time.monotonic()
+is_open = False
+
+def flip():
+    global is_open
+    if time.monotonic() - began > after and not is_open:
+        is_open = True
+        for kind in (pygame.KEYDOWN, pygame.KEYUP):
+            pygame.event.post(pygame.event.Event(kind, key=pygame.K_F9))
+    if time.monotonic() - began > after + 3:  # the tracker has put the overlay on the screen and calls this function
+        pygame.image.save(pygame.display.get_surface(), picture)
+        os._exit(0)
+    shown()
+
+pygame.display.flip = flip
+sys.argv = ["demo_game", "--bot", "--seed", "9"]
+runpy.run_module("demo_game", run_name="__main__")
+"""
+
+
+def play_with_overlay(url: str, folder: Path, picture: Path, after: float) -> None:
+    """Let the bot play for some seconds, open the overlay and save what is on the screen."""
+    command = [sys.executable, "-c", _WITH_OVERLAY, str(picture), str(after)]
+    subprocess.run(command, env=environment(url, folder), check=True)
 
 
 def wait_for_the_end(url: str) -> None:

@@ -22,6 +22,7 @@ from .shop import Shop
 from .sound import Sounds
 from .sprites import Sprites
 from .stage import Run
+from .tuning import Tuning
 from .ui import Screen
 from .world import DT, TICKS_PER_SECOND
 
@@ -82,6 +83,8 @@ class Game:
         tracker.fields["seed"] = options.seed
         # which events does the collector refuse, and why? shown to the developer inside the game
         tracker.event_rejected.connect(lambda *why: self.toast(f"event refused: {why}"))
+        # how high should the hero jump? tried out in the running game with the overlay (F9), decided by an A/B test
+        self.tuning = tracker.remote_configs.bind(Tuning)
         self.coins = tracker.wallet("coins")  # pickups are summed up to one event per attempt, instead of one per coin
         try:
             self.progress = save.load(options.save_path)

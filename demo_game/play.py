@@ -25,7 +25,7 @@ class Play:
         self.name = "play"
         run = game.run_state
         self.level = game.levels[run.level]
-        self.world = World(self.level, run.hero, run.shields, reach=60 if run.magnet else 0)
+        self.world = World(self.level, run.hero, run.shields, reach=60 if run.magnet else 0, tuning=game.tuning)
         run.shields = 0
         self.scene = Scene(game, self.world)
         self.deaths = 0

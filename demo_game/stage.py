@@ -17,6 +17,7 @@ from .levels import Level
 from .save import Progress
 from .sound import Sounds
 from .sprites import Sprites
+from .tuning import Tuning
 
 LIVES = 3
 
@@ -44,6 +45,7 @@ class Stage(Protocol):
     levels: list[Level]
     progress: Progress
     run_state: Run
+    tuning: Tuning
 
     @property
     def seconds(self) -> float:

@@ -8,14 +8,11 @@ from dataclasses import dataclass
 
 from .heroes import Hero
 from .levels import CLOUD, ROWS, SOLID, SPIKES, SPRING, TILE, Foe, Level
+from .tuning import Tuning
 
 TICKS_PER_SECOND = 120
 DT = 1 / TICKS_PER_SECOND
-GRAVITY = 1620.0
 MAX_FALL = 720.0
-SPRING_SPEED = 900.0
-STOMP_SPEED = 430.0
-SLAM_SPEED = 820.0
 SLAM_REACH = 90.0
 COYOTE_TICKS = 10  # a jump still counts this long after the ledge
 BUFFER_TICKS = 13  # and this long before the landing
@@ -62,9 +59,12 @@ class Happening:
 class World:
     """The simulation of one level."""
 
-    def __init__(self, level: Level, hero: Hero, extra_armour: int = 0, reach: float = 0.0) -> None:
+    def __init__(
+        self, level: Level, hero: Hero, extra_armour: int = 0, reach: float = 0.0, tuning: Tuning | None = None
+    ) -> None:
         self.level = level
         self.hero = hero
+        self.tuning = tuning or Tuning()
         self.reach = 15.0 + max(hero.reach, reach)
         self.tick = 0
         self.taken: set[int] = set()
@@ -172,13 +172,13 @@ class World:
         if hero.slams and down and not player.grounded and not player.slamming:
             player.slamming, player.rising = True, False
             self._tell("slam_start")
-        gravity = GRAVITY * (0.78 if abs(player.vy) < 70 and jump else 1.0)  # hang a little at the top
+        gravity = self.tuning.gravity * (0.78 if abs(player.vy) < 70 and jump else 1.0)  # hang a little at the top
         player.vy = min(MAX_FALL, player.vy + gravity * DT)
         player.gliding = hero.glide_speed is not None and jump and player.vy > 0 and not player.grounded
         if player.gliding and hero.glide_speed is not None:
             player.vy = min(player.vy, hero.glide_speed)
         if player.slamming:
-            player.vy = SLAM_SPEED
+            player.vy = self.tuning.slam
 
     def _move_x(self, player: Player) -> None:
         player.x += player.vx * DT
@@ -243,7 +243,7 @@ class World:
                 if kind == SPIKES and player.y + HEIGHT > row * TILE + 16:
                     self._hurt("spikes")
                 elif kind == SPRING and player.vy >= 0 and player.y + HEIGHT > row * TILE + 18:
-                    player.vy, player.rising, player.grounded = -SPRING_SPEED, False, False
+                    player.vy, player.rising, player.grounded = -self.tuning.spring, False, False
                     player.slamming, player.air_jumps = False, self.hero.air_jumps
                     self._tell("spring", detail=f"{column},{row}")
 
@@ -259,7 +259,7 @@ class World:
             if foe.kind != "saw" and player.vy > 0 and player.y + HEIGHT < y + 8:
                 self._kill(foe)
                 if not player.slamming:
-                    player.vy = -STOMP_SPEED * (1.25 if player.jump_held else 1.0)
+                    player.vy = -self.tuning.stomp * (1.25 if player.jump_held else 1.0)
                     player.rising, player.air_jumps = False, self.hero.air_jumps
             else:
                 self._hurt(foe.kind)
@@ -292,7 +292,7 @@ class World:
 
     def _hurt(self, cause: str) -> None:
         player = self.player
-        if player.invulnerable or self.state != "running":
+        if player.invulnerable or self.tuning.invincible or self.state != "running":
             return
         if player.armour:
             player.armour -= 1

@@ -175,6 +175,11 @@ def iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def time_of_day(seconds: float) -> str:
+    """Return seconds since 1970 as the time of day in the machine's time zone, e.g. `18:00:59`."""
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
 def new_id() -> str:
     """Make a random lower-case version 4 UUID."""
     return _uuid(os.urandom(16))

@@ -116,7 +116,7 @@ class Drop(str, Enum):
 
 
 _DROPPED = {reason: f"dropped.{reason.value}" for reason in Drop}
-_WORDS = {
+DROP_WORDS = {
     Drop.NOT_RUNNING: "no tracker runs, so events are only counted. Call start() before the game's loop, and close() "
     "after it",
     Drop.NO_CONSENT: "the player has not consented, or had their data deleted by privacy.forget(). Without consent, "
@@ -199,9 +199,9 @@ class Diagnostics:
     def _explain(self, reason: Drop) -> None:
         """Log once what a reason means and how to fix it, if no other message does."""
         self.explained.add(reason)
-        if reason in _WORDS:
+        if reason in DROP_WORDS:
             place = f"{game_call()}: " if reason in _AT_A_CALL else ""
-            self.warn_once(_DROPPED[reason], f"{place}event dropped ({reason.value}): {_WORDS[reason]}")
+            self.warn_once(_DROPPED[reason], f"{place}event dropped ({reason.value}): {DROP_WORDS[reason]}")
 
     def total(self, name: str) -> int:
         """Return a counter's sum over all threads."""

@@ -95,7 +95,7 @@ class Running:
             from ga_pygame.overlay.overlay import Overlay  # noqa: PLC0415 - only while a game is developed
             from ga_pygame.overlay.sight import Sight  # noqa: PLC0415
 
-            self._sight = Sight(core, said, self._session, self.services)
+            self._sight = Sight(core, said, self._session, [one for one in targets if not one.is_local])
             hook.guest = Overlay(
                 self._sight,
                 self._set_config,

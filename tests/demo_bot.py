@@ -23,7 +23,9 @@ class Recorder:
     def __getattr__(self, name: str) -> Recorder:
         return Recorder(f"{self._path}.{name}".lstrip("."), self.log)
 
-    def __call__(self, *args: Any, **fields: Any) -> Recorder:
+    def __call__(self, *args: Any, **fields: Any) -> Any:
+        if self._path == "remote_configs.bind":
+            return args[0]()  # no service has changed a value
         if not self._path.endswith("connect"):
             self.log.append((self._path, *(repr(a) for a in args if not isinstance(a, Exception)), fields))
         return Recorder(self._path, self.log)

@@ -201,7 +201,7 @@ def test_a_line_names_the_package_where_logging_does_not(is_configured: bool) ->
     assert done.stderr == "ga_pygame: a line\n"
 
 
-@pytest.mark.parametrize("reason", sorted(diagnostics._WORDS))
+@pytest.mark.parametrize("reason", sorted(diagnostics.DROP_WORDS))
 def test_a_loss_that_nobody_else_explains_is_said_once(reason: Drop, caplog: pytest.LogCaptureFixture) -> None:
     """With its reason; not if the log already says why nothing is recorded."""
     ours = Diagnostics()

@@ -15,8 +15,8 @@ import pytest
 import ga_pygame
 from ga_pygame import Tracker
 from ga_pygame.overlay.overlay import KEPT_FRAMES, REFRESH_SECONDS, Overlay
-from ga_pygame.overlay.panel import Look, Panel
-from ga_pygame.overlay.sight import KEPT_EVENTS, ConfigLine, EventLine, Shown, Sight, plain, told
+from ga_pygame.overlay.panel import Look, OverlayPanel
+from ga_pygame.overlay.sight import KEPT_EVENTS, ConfigLine, EventLine, OverlayFacts, Sight, plain, told
 from ga_pygame.protocol import Reply, Request
 from tests.test_tracker import World, world
 
@@ -79,7 +79,7 @@ class Rig:
         return found
 
     @property
-    def panel(self) -> Panel:
+    def panel(self) -> OverlayPanel:
         assert self.overlay._panel is not None
         return self.overlay._panel
 
@@ -214,7 +214,7 @@ def test_a_defect_closes_it(rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: A
     def fails(*_: object) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(Panel, "draw", fails)
+    monkeypatch.setattr(OverlayPanel, "draw", fails)
     rig.world.clock.advance(1.0)
     pygame.display.flip()
     assert rig.shown[-1] == rig.plain
@@ -427,8 +427,8 @@ def test_any_text_can_be_drawn(odd: str) -> None:
     assert line.isprintable()
     assert len(line) < 3100
     pygame.font.quit()
-    shown = Shown([line], [line], [ConfigLine(plain(odd), plain(odd))], [EventLine("1", line, line)])
-    Panel((320, 480)).draw(shown, Look((0.01, 2.0), "", 0, "f9"))
+    shown = OverlayFacts([line], [line], [ConfigLine(plain(odd), plain(odd))], [EventLine("1", line, line)])
+    OverlayPanel((320, 480)).draw(shown, Look((0.01, 2.0), "", 0, "f9"))
     assert not pygame.font.get_init()
 
 
@@ -438,7 +438,7 @@ def test_facts_are_read_a_few_times_a_second(rig: Rig, monkeypatch: pytest.Monke
     looks: list[int] = []
     look = Sight.look
 
-    def counted(sight: Sight) -> Shown:
+    def counted(sight: Sight) -> OverlayFacts:
         looks.append(1)
         return look(sight)
 

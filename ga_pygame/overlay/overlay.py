@@ -16,7 +16,7 @@ import pygame
 
 from ga_pygame.clock import Clock
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.overlay.panel import Look, Panel
+from ga_pygame.overlay.panel import Look, OverlayPanel
 from ga_pygame.overlay.sight import Sight
 from ga_pygame.overlay.sliders import Sliders
 
@@ -75,7 +75,7 @@ class Overlay:
         self._is_chord = False  # another key was pressed while it was held
         self._keys: set[int] = set()  # pressed while it was held: their release is not the game's either
         self._buttons: set[int] = set()  # pressed on the panel
-        self._panel: Panel | None = None
+        self._panel: OverlayPanel | None = None
         self._picture: pygame.Surface | None = None
         self._covered: tuple[pygame.Surface, pygame.Surface, pygame.Rect] | None = None
         self._left: pygame.Rect | None = None  # still on the screen after it was closed
@@ -160,7 +160,7 @@ class Overlay:
             return None  # the game writes its pixels now: not in this frame
         panel = self._panel
         if panel is None or panel.area.topright != (screen.get_width(), 0) or panel.area.height != screen.get_height():
-            panel = self._panel = Panel(screen.get_size())
+            panel = self._panel = OverlayPanel(screen.get_size())
             self._next_look = now
         if now >= self._next_look or self._picture is None:
             self._next_look = now + REFRESH_SECONDS

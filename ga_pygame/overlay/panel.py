@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pygame
 
-from ga_pygame.overlay.sight import ConfigLine, EventLine, Shown
+from ga_pygame.overlay.sight import ConfigLine, EventLine, OverlayFacts
 
 MIN_WIDTH, MAX_WIDTH = 236, 440
 """The panel's width in pixels; a narrower window is covered."""
@@ -16,13 +16,18 @@ MIN_HEIGHT_OF_TEXT, MAX_HEIGHT_OF_TEXT = 12, 18
 LONG_FRAME_SECONDS = 0.05
 """The height of the graph: a frame of this length reaches its top."""
 
-_BACKGROUND, _TEXT, _DIM = (16, 18, 26, 225), (236, 238, 244), (164, 172, 190)
-_BAD, _CHOSEN, _TRACK, _BAR = (255, 128, 118), (255, 214, 102), (70, 78, 102), (126, 200, 255)
+_PANEL_COLOUR, _PLAIN_COLOUR, _DIM_COLOUR = (16, 18, 26, 225), (236, 238, 244), (164, 172, 190)
+_BAD_COLOUR, _CHOSEN_COLOUR, _TRACK_COLOUR, _BAR_COLOUR = (
+    (255, 128, 118),
+    (255, 214, 102),
+    (70, 78, 102),
+    (126, 200, 255),
+)
 _SHARE_OF_CONFIGS = 0.3
 _LINES_OF_REASON = 3
 
 
-class Place(NamedTuple):
+class ConfigPlace(NamedTuple):
     """Where a remote config can be changed, in pixels of the panel.
 
     Attributes:
@@ -95,7 +100,7 @@ class Texts:
 _MAX_PICTURES = 400
 
 
-class Panel:
+class OverlayPanel:
     """The panel for a window of one size.
 
     Args:
@@ -109,22 +114,22 @@ class Panel:
     def __init__(self, size: tuple[int, int]) -> None:
         width = min(size[0], max(MIN_WIDTH, min(MAX_WIDTH, size[0] * 2 // 5)))
         self.area = pygame.Rect(size[0] - width, 0, width, size[1])
-        self.places: list[Place] = []
+        self.places: list[ConfigPlace] = []
         height = max(MIN_HEIGHT_OF_TEXT, min(MAX_HEIGHT_OF_TEXT, size[1] // 40))
         self._texts = Texts(height)
         self._picture = pygame.Surface(self.area.size, pygame.SRCALPHA, 32)
         self._y = 0
 
-    def draw(self, shown: Shown, look: Look) -> pygame.Surface:
+    def draw(self, shown: OverlayFacts, look: Look) -> pygame.Surface:
         """Draw everything and return the picture, which the next call changes."""
-        self._picture.fill(_BACKGROUND)
+        self._picture.fill(_PANEL_COLOUR)
         self._y = 3
         self.places = []
         self._frames(look)
         for fact in shown.facts:
-            self._row(fact, _TEXT)
+            self._row(fact, _PLAIN_COLOUR)
         for trouble in shown.troubles:
-            self._row(trouble, _BAD)
+            self._row(trouble, _BAD_COLOUR)
         self._configs(shown.configs, look)
         self._events(shown.events)
         return self._picture
@@ -153,18 +158,20 @@ class Panel:
             number, total = number + 1, total + gap
         rate = number / total if total else 0.0
         longest = f", longest {max(gaps) * 1000:.0f} ms" if gaps else ""
-        self._row(f"ga_pygame · {look.key.upper()} closes · {rate:.0f} fps{longest}", _CHOSEN)
+        self._row(f"ga_pygame · {look.key.upper()} closes · {rate:.0f} fps{longest}", _CHOSEN_COLOUR)
         height = 2 * self._texts.height
         if self._room < 10 * height:
             return
         base = self._y + height
-        pygame.draw.line(self._picture, _TRACK, (5, base), (self.area.width - 5, base))
+        pygame.draw.line(self._picture, _TRACK_COLOUR, (5, base), (self.area.width - 5, base))
         for at, gap in enumerate(reversed(gaps)):
             x = self.area.width - 6 - 2 * at
             if x < 5:
                 break
             tall = max(1, int(min(1.0, gap / LONG_FRAME_SECONDS) * height))
-            pygame.draw.line(self._picture, _BAD if gap > LONG_FRAME_SECONDS else _BAR, (x, base - tall), (x, base - 1))
+            pygame.draw.line(
+                self._picture, _BAD_COLOUR if gap > LONG_FRAME_SECONDS else _BAR_COLOUR, (x, base - tall), (x, base - 1)
+            )
         self._y = base + 4
 
     def _configs(self, configs: Sequence[ConfigLine], look: Look) -> None:
@@ -181,8 +188,8 @@ class Panel:
         for one in configs[first : first + fitting]:
             self._config(one, one.name == look.chosen, height)
         row = pygame.Rect(0, self._y, self.area.width, height)
-        self.places.append(Place(row, row, ""))
-        self._row(f"[copy as JSON]{more}", _DIM)
+        self.places.append(ConfigPlace(row, row, ""))
+        self._row(f"[copy as JSON]{more}", _DIM_COLOUR)
         self._y += 2
 
     def _config(self, one: ConfigLine, is_chosen: bool, height: int) -> None:
@@ -190,29 +197,29 @@ class Panel:
             return
         row = pygame.Rect(0, self._y, self.area.width, height)
         third = self.area.width // 3
-        colour = _CHOSEN if is_chosen else _TEXT
+        colour = _CHOSEN_COLOUR if is_chosen else _PLAIN_COLOUR
         self._blit(one.name, colour, 5, third - 8)
         text, value = as_text(one.value), one.value
         track = row
         if one.least is not None and one.most is not None and not isinstance(value, str):
             track = pygame.Rect(third, self._y + height // 2 - 2, third, 4)
-            pygame.draw.rect(self._picture, _TRACK, track, border_radius=2)
+            pygame.draw.rect(self._picture, _TRACK_COLOUR, track, border_radius=2)
             span = one.most - one.least
             share = min(1.0, max(0.0, (value - one.least) / span)) if span > 0 else 0.0
             pygame.draw.circle(self._picture, colour, (track.x + round(share * track.width), track.centery), 4)
             self._blit(text, colour, 2 * third + 8, third - 12)
         else:
             self._blit(text, colour, third, 2 * third - 6)
-        self.places.append(Place(row, track, one.name))
+        self.places.append(ConfigPlace(row, track, one.name))
         self._y += height
 
     def _events(self, events: Sequence[EventLine]) -> None:
         for one in events:
             if self._room < self._texts.height:
                 return
-            self._row(f"{one.clock} {one.text}", _BAD if one.why else _DIM)
+            self._row(f"{one.clock} {one.text}", _BAD_COLOUR if one.why else _DIM_COLOUR)
             for part in textwrap.wrap(one.why, 2 * self.area.width // self._texts.height)[:_LINES_OF_REASON]:
-                self._row(part, _BAD, left=12)
+                self._row(part, _BAD_COLOUR, left=12)
 
 
 def as_text(value: bool | float | str) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ga_pygame import process
 from ga_pygame.checks import exact_number
-from ga_pygame.diagnostics import Drop
+from ga_pygame.clock import time_of_day
+from ga_pygame.diagnostics import DROP_WORDS, Drop
 from ga_pygame.engine.session import Session
 from ga_pygame.kinds import KIND_BY_CATEGORY
 from ga_pygame.parts import Core, Said
+from ga_pygame.protocol import Destination, SummingDestination
 from ga_pygame.recording.inbox import Item
 from ga_pygame.records import Repeated
 
@@ -56,7 +57,7 @@ class ConfigLine(NamedTuple):
     most: float | None = None
 
 
-class Shown(NamedTuple):
+class OverlayFacts(NamedTuple):
     """All that the overlay shows but frame times."""
 
     facts: Sequence[str]
@@ -72,10 +73,10 @@ class Sight:
         core: The tracker's parts.
         said: What the game has told the tracker, with the remote configs.
         session: The session.
-        services: The names of the destinations that send over a network.
+        services: The destinations that send over a network.
     """
 
-    def __init__(self, core: Core, said: Said, session: Session, services: Sequence[str]) -> None:
+    def __init__(self, core: Core, said: Said, session: Session, services: Sequence[Destination]) -> None:
         self._core = core
         self._said = said
         self._session = session
@@ -93,7 +94,7 @@ class Sight:
         """Keep events that the writer has taken."""
         self._events.extend(items[-KEPT_EVENTS:])
 
-    def look(self) -> Shown:
+    def look(self) -> OverlayFacts:
         """Read everything; the newest event first."""
         state = self._session.state
         core, stats = self._core, self._core.diagnostics.stats(self._core.recorder.waiting)
@@ -103,15 +104,16 @@ class Sight:
             f"session {state.phase.value}, {length // 60}:{length % 60:02} · {process.memory_bytes() // 2**20} MB",
             f"attempt {plain(':'.join(attempt))}" if attempt else "no attempt is open",
         ]
-        for name in self._services:
-            sent = stats.delivered.get(name, 0)
+        for service in self._services:
+            sent = stats.delivered.get(service.name, 0)
             queue = max(0, stats.stored - sent - stats.dropped.get(Drop.REJECTED.value, 0)) + stats.waiting
-            facts.append(f"{plain(name)}: {sent} sent, {queue} wait")
+            waiting = "" if isinstance(service, SummingDestination) else f", {queue} wait"
+            facts.append(f"{plain(service.name)}: {sent} sent{waiting}")
         troubles = [f"{plain(name)}: {plain(why)}" for name, why in self._lost.items()]
         lost = [f"{count} {reason}" for reason, count in stats.dropped.items() if count]
         if lost:
             troubles.append(f"lost: {', '.join(lost)}")
-        return Shown(facts, troubles, self.configs(), [self._line(one) for one in reversed(tuple(self._events))])
+        return OverlayFacts(facts, troubles, self.configs(), [self._line(one) for one in reversed(tuple(self._events))])
 
     def as_json(self) -> str:
         """Return the remote configs that the game has, as an object by their keys."""
@@ -126,7 +128,7 @@ class Sight:
         return EventLine(self._clock(record.at), told(record.event.wire()))  # type: ignore[union-attr]  # see above
 
     def _clock(self, at: float) -> str:
-        return time.strftime("%H:%M:%S", time.localtime(self._core.clock.wall(at)))
+        return time_of_day(self._core.clock.wall(at))
 
     def _now(self) -> str:
         return self._clock(self._core.clock.monotonic())
@@ -136,7 +138,9 @@ class Sight:
 
     def _dropped(self, reason: Drop, count: int, detail: str) -> None:
         if reason not in _UNSAID and reason is not Drop.REJECTED:  # which has a signal of its own
-            self._events.append(EventLine(self._now(), f"{count} {reason.value}", plain(detail) or reason.value))
+            self._events.append(
+                EventLine(self._now(), f"{count} {reason.value}", plain(detail or DROP_WORDS.get(reason, reason.value)))
+            )
 
     # --- remote configs ---------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pygame
 
-from ga_pygame.overlay.panel import Place, as_text
+from ga_pygame.overlay.panel import ConfigPlace, as_text
 from ga_pygame.overlay.sight import ConfigLine, Sight
 
 _STEP = 0.05
@@ -29,8 +29,8 @@ class Sliders:
     def __init__(self, sight: Sight, set_config: Callable[[str, str], None]) -> None:
         self._sight = sight
         self._set_config = set_config
-        self._dragged: Place | None = None
-        self.places: Sequence[Place] = ()
+        self._dragged: ConfigPlace | None = None
+        self.places: Sequence[ConfigPlace] = ()
         self.chosen = ""
         self.scrolled = 0
 
