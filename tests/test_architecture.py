@@ -104,6 +104,7 @@ ALLOWED: dict[str, set[str]] = {
     "clients/trophy": VOCABULARY | {"parts", "clients"},
     "collector": {"checks", "rules", "clock"},
     "collector/storage": {"clock", "collector", "paths"},
+    "collector/stores": {"collector/storage", "collector/warehouse"},
     "collector/gameanalytics": {
         "annotations",
         "categories",
@@ -113,6 +114,7 @@ ALLOWED: dict[str, set[str]] = {
         "clock",
         "collector",
         "collector/storage",
+        "collector/stores",
     },
     "collector/emulators": {
         "clock",
@@ -135,6 +137,7 @@ ALLOWED: dict[str, set[str]] = {
         "collector/emulators/trophy",
         "collector/gameanalytics",
         "collector/page/views",
+        "collector/stores",
         "collector/warehouse",
         "collector/warehouse/metrics",
     },
@@ -159,7 +162,7 @@ ALLOWED: dict[str, set[str]] = {
         "collector",
         "collector/gameanalytics",
         "collector/storage",
-        "collector/warehouse",
+        "collector/stores",
         "rules",
     },
     "tools": ANY,

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from ga_pygame.collector import plain_text, tracebacks
 from ga_pygame.collector.emulators.pogr import store as pogr_store
+from ga_pygame.collector.emulators.switchboard import EmulatorFile
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.page import feed, rows, service_rows, snapshots
 from ga_pygame.collector.storage import queries, reading, store
+from ga_pygame.collector.stores.local import LocalStore
 from ga_pygame.collector.troubles import MAX_OF_A_KIND, Troubles
 from ga_pygame.collector.warehouse.database import NotReady
 from ga_pygame.collector.warehouse.projector import Progress
@@ -245,8 +247,8 @@ def test_large_rows_of_pogr_are_not_read(opened: store.Store, path: Path) -> Non
     db.close()
 
 
-def warehouse_at(projected: list[int]) -> Warehouse:
-    """Make a warehouse that has projected so many events and cannot be asked now."""
+def page_of(opened: store.Store, projected: list[int]) -> snapshots.Snapshots:
+    """Make the page of a store whose warehouse has projected so many events and cannot be asked now."""
 
     class Standing:
         @property
@@ -256,7 +258,8 @@ def warehouse_at(projected: list[int]) -> Warehouse:
         def ask(self, question: object) -> None:
             raise NotReady
 
-    return cast("Warehouse", Standing())
+    kept = LocalStore(opened, cast("Warehouse", Standing()))
+    return snapshots.Snapshots(kept, EmulatorFile(opened.path, Rules()), Troubles())
 
 
 def test_nothing_is_asked_while_nothing_is_written(opened: store.Store) -> None:
@@ -264,13 +267,13 @@ def test_nothing_is_asked_while_nothing_is_written(opened: store.Store) -> None:
     asked: list[str] = []
 
     async def story() -> None:
-        page = snapshots.Snapshots(opened, Rules(), Troubles(), warehouse_at([0]))
+        page = page_of(opened, [0])
         try:
             put(opened, submission(design("a")), submission(design("b"), key="0" * 32))
             await page.keep({feed.FeedKey()})
             assert (await page.look()).numbers.accepted == 2
             assert page.snapshot.several_games
-            assert page._queries is not None
+            assert isinstance(page._queries, queries.Queries)
             reader = page._queries._reader
 
             class Watch:
@@ -300,7 +303,7 @@ def test_views_ask_again_when_the_metrics_have_caught_up(opened: store.Store) ->
     projected = [0]
 
     async def story() -> None:
-        page = snapshots.Snapshots(opened, Rules(), Troubles(), warehouse_at(projected))
+        page = page_of(opened, projected)
         try:
             counts = [(await page.look()).changes for _ in range(2)]
             put(opened, submission(design("a")))

@@ -19,14 +19,12 @@ from starlette.types import Receive, Scope, Send
 
 from ga_pygame.collector.plain_text import one_line
 from ga_pygame.collector.responses import RETRY_AFTER_SECONDS, json_response
-from ga_pygame.collector.storage.queries import Arrival, Queries, rejected_line
-from ga_pygame.collector.storage.store import Store
+from ga_pygame.collector.storage.queries import Arrival, rejected_line
+from ga_pygame.collector.stores.contract import EventReader, EventStore
 from ga_pygame.collector.warehouse.asking import WarehouseMetric
 from ga_pygame.collector.warehouse.database import NotReady
 from ga_pygame.collector.warehouse.filters import BadFilter, Filters, filters_from
 from ga_pygame.collector.warehouse.metrics import METRICS
-from ga_pygame.collector.warehouse.running import Warehouse
-from ga_pygame.collector.warehouse.sessions import latest_sessions
 
 _T = TypeVar("_T")
 
@@ -48,10 +46,9 @@ class Api:
     answering games. An answer with events stays in memory until its client has read it, so few are made at once.
     """
 
-    def __init__(self, queries: Queries, store: Store, warehouse: Warehouse) -> None:
+    def __init__(self, queries: EventReader, store: EventStore) -> None:
         self._queries = queries
         self._store = store
-        self._warehouse = warehouse
         self._metrics_pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-metrics")
         self._metrics_line = _Line(1)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-api")
@@ -91,9 +88,7 @@ class Api:
 
     async def _sessions(self, request: Request) -> Response:
         limit = _query_number(request, "limit", 100, 1000)
-        return await self._ask_warehouse(
-            lambda: json_response(self._warehouse.ask(lambda cursor: latest_sessions(cursor, limit)))
-        )
+        return await self._ask_warehouse(lambda: json_response(self._store.latest_sessions(limit)))
 
     async def _export(self, request: Request) -> Response:
         rejected = "rejected" in request.query_params
@@ -116,8 +111,8 @@ class Api:
         filters, options = _read_query(metric, request)
 
         def answer() -> Response:
-            rows = self._warehouse.answer(metric, filters, options)
-            done, of_all, _ = self._warehouse.progress
+            rows = self._store.answer(metric, filters, options)
+            done, of_all, _ = self._store.progress
             return json_response([row._asdict() for row in rows], headers={PROJECTED_HEADER: f"{done}/{of_all}"})
 
         return await self._ask_warehouse(answer)

@@ -27,7 +27,7 @@ from ga_pygame.collector.connections import Connections
 from ga_pygame.collector.countries import Countries
 from ga_pygame.collector.emulators.faults import Faults
 from ga_pygame.collector.emulators.pogr.routes import PogrOptions, PogrRoutes
-from ga_pygame.collector.emulators.switchboard import Switchboard
+from ga_pygame.collector.emulators.switchboard import EmulatorFile, Switchboard
 from ga_pygame.collector.emulators.trophy.routes import TrophyRoutes
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.gameanalytics.configs import SettingsFile
@@ -40,6 +40,8 @@ from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.reading import Asker
 from ga_pygame.collector.storage.schema import StoreError, make_folder, temporary_path
 from ga_pygame.collector.storage.store import Store
+from ga_pygame.collector.stores.contract import EventStore
+from ga_pygame.collector.stores.local import LocalStore
 from ga_pygame.collector.teller import Logs, Tell, Teller, printable
 from ga_pygame.collector.troubles import Troubles
 from ga_pygame.collector.upkeep import Upkeep
@@ -110,9 +112,9 @@ def run(options: Options) -> int:
         _logs(tell),
         contextlib.closing(Countries(options.geoip, tell)) as located,
         _store(options, tell, troubles) as store,
-        contextlib.closing(Queries(store.path, store.generation)) as queries,
         contextlib.closing(Asker(store)) as asker,
         contextlib.closing(_warehouse(options, store, tell)) as warehouse,
+        contextlib.closing(Queries(store.path, store.generation)) as queries,
         contextlib.closing(Lanes()) as lanes,
     ):
         port = listener.getsockname()[1]
@@ -138,9 +140,11 @@ def run(options: Options) -> int:
         ).routes()
         unsigned = [*pogr.routes(), *trophy.routes()]
         switchboard = Switchboard(store, asker, options.trophy_rules, faults, trophy)
-        upkeep = Upkeep(store, warehouse, open_ones.drop)
-        own = [*application.Api(queries, store, warehouse).routes(), *upkeep.routes(), *switchboard.routes()]
-        shown = _Shown(store, settings, warehouse, troubles, _near(options.host, port))
+        kept = LocalStore(store, warehouse, options.retention)
+        upkeep = Upkeep(kept, open_ones.drop)
+        own = [*application.Api(queries, kept).routes(), *upkeep.routes(), *switchboard.routes()]
+        emulated = EmulatorFile(store.path, options.trophy_rules)
+        shown = _Shown(kept, emulated, settings, troubles, _near(options.host, port))
         app = _application(options, [*signed, *unsigned, *own], shown)
         guard = Guard(
             app,
@@ -177,9 +181,9 @@ def run(options: Options) -> int:
 class _Shown(NamedTuple):
     """What the page shows."""
 
-    store: Store
+    store: EventStore
+    emulated: EmulatorFile
     settings: SettingsFile
-    warehouse: Warehouse
     troubles: Troubles
     address: str
 
@@ -191,7 +195,7 @@ def _application(options: Options, routes: list[Route], shown: _Shown) -> ASGIAp
     if options.page:
         from ga_pygame.collector.page import dashboard, snapshots  # noqa: PLC0415 - NiceGUI takes 0.6 s, not all need it
 
-        data = snapshots.Snapshots(shown.store, options.trophy_rules, shown.troubles, shown.warehouse)
+        data = snapshots.Snapshots(shown.store, shown.emulated, shown.troubles)
         dashboard.mount(app, data, shown.settings, shown.address)
     return app
 

@@ -7,9 +7,8 @@ POST /api/forget            {"user_id": "..."}
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from starlette.exceptions import HTTPException
@@ -22,10 +21,8 @@ from ga_pygame.collector import bodies
 from ga_pygame.collector.gameanalytics.games import SANDBOX_GAME
 from ga_pygame.collector.gameanalytics.routes import take_apart
 from ga_pygame.collector.responses import RETRY_AFTER_SECONDS, json_response
-from ga_pygame.collector.storage.reading import Reader
-from ga_pygame.collector.storage.removal import Forgotten, forget_in_log
-from ga_pygame.collector.storage.store import Store, StoreFull
-from ga_pygame.collector.warehouse.running import Warehouse
+from ga_pygame.collector.storage.store import StoreFull
+from ga_pygame.collector.stores.contract import EventStore, Submits
 
 MAX_GAMES_NAMED = 5
 """Games that a message lists."""
@@ -49,11 +46,11 @@ class Imported(NamedTuple):
     rejected: list[tuple[int, str]]
 
 
-def game_to_import_for(log: Reader, key: str) -> str:
+def game_to_import_for(games: Sequence[str], key: str) -> str:
     """Return the game that imported events belong to: events do not name it.
 
     Args:
-        log: The log.
+        games: Some games of the log; `MAX_GAMES_NAMED` are enough.
         key: The game's key; "" means the only game of the log, or the sandbox' if there is none yet.
 
     Raises:
@@ -63,13 +60,12 @@ def game_to_import_for(log: Reader, key: str) -> str:
         if not rules.game_key.compile().fullmatch(key):
             raise BadImport("a game key has 32 digits of 0-9 and a-f: give the one of the game as --game KEY")
         return key
-    games = [game for (game,) in log.execute("SELECT key FROM games ORDER BY id LIMIT ?", (MAX_GAMES_NAMED,))]
     if len(games) > 1:
         raise BadImport(f"the collector has several games, so name the one of these events: --game {'|'.join(games)}")
-    return str(games[0]) if games else SANDBOX_GAME.key
+    return games[0] if games else SANDBOX_GAME.key
 
 
-def import_events(store: Store, game_key: str, body: bytes) -> Imported:
+def import_events(store: Submits, game_key: str, body: bytes) -> Imported:
     """Check a JSON list of events and store the new ones; those that break a rule are not stored.
 
     They are checked by the published schemas only: a lenient collector may have exported them.
@@ -78,7 +74,7 @@ def import_events(store: Store, game_key: str, body: bytes) -> Imported:
         BadBody: It is not a JSON list.
         TooLarge: It is larger than a game's request may be.
         StoreFull: Too much waits to be stored.
-        sqlite3.Error: The file cannot be written.
+        Exception: The store cannot be written.
     """
     submission, refused = take_apart(game_key, clock.wall_now(), body, "", light=False, lenient=True)
     stored = store.submit(dataclasses.replace(submission, rejected=())).result() if submission.accepted else 0
@@ -92,13 +88,11 @@ class Upkeep:
 
     Args:
         store: Where events are stored.
-        warehouse: Their projection.
         drop: Closes a client's connection without an answer.
     """
 
-    def __init__(self, store: Store, warehouse: Warehouse, drop: Callable[[tuple[str, int]], None]) -> None:
+    def __init__(self, store: EventStore, drop: Callable[[tuple[str, int]], None]) -> None:
         self._store = store
-        self._warehouse = warehouse
         self._drop = drop
         self._one_at_a_time = asyncio.Lock()
 
@@ -112,22 +106,23 @@ class Upkeep:
     async def _import(self, request: Request) -> Response:
         body, game = await self._body(request), request.query_params.get("game", "")
 
-        def work(log: Reader) -> Imported:
-            return import_events(self._store, game_to_import_for(log, game), body)
+        def work() -> Imported:
+            return import_events(self._store, game_to_import_for(self._games(), game), body)
 
         found: Imported = await self._run(work)
         return json_response(found._asdict())
 
     async def _forget(self, request: Request) -> Response:
         user_id = _user_id(await self._body(request))
-
-        def work(log: Reader) -> Forgotten:
-            found = forget_in_log(self._store, log, user_id)
-            self._warehouse.make_anew().result()
-            return found
-
-        forgotten: Forgotten = await self._run(work)
+        forgotten = await self._run(lambda: self._store.forget(user_id))
         return json_response(forgotten._asdict())
+
+    def _games(self) -> list[str]:
+        reader = self._store.reader()
+        try:
+            return reader.game_keys(MAX_GAMES_NAMED)
+        finally:
+            reader.close()
 
     async def _body(self, request: Request) -> bytes:
         try:
@@ -135,20 +130,15 @@ class Upkeep:
         except (bodies.TooLarge, bodies.Gone) as error:
             raise HTTPException(413, f"at most {bodies.MAX_BODY_BYTES} bytes") from error
 
-    async def _run(self, work: Callable[[Reader], Any]) -> Any:
-        """Run work on a thread of its own, with a reader of the log; one at a time.
+    async def _run(self, work: Callable[[], Any]) -> Any:
+        """Run work on a thread of its own; one at a time.
 
         Raises:
             HTTPException: It was not done (400, 413 or 503).
         """
-
-        def with_log() -> Any:
-            with contextlib.closing(Reader(self._store.path, self._store.generation)) as log:
-                return work(log)
-
         async with self._one_at_a_time:
             try:
-                return await asyncio.to_thread(with_log)
+                return await asyncio.to_thread(work)
             except (BadImport, bodies.BadBody) as error:
                 raise HTTPException(400, str(error)) from error
             except bodies.TooLarge as error:

@@ -18,10 +18,11 @@ import duckdb
 
 from ga_pygame.collector import bodies
 from ga_pygame.collector.gameanalytics.validation import MAX_EVENT_BYTES
+from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.reading import Reader
 from ga_pygame.collector.storage.schema import StoreError
 from ga_pygame.collector.storage.store import Store, StoreFull
-from ga_pygame.collector.upkeep import BadImport, game_to_import_for, import_events
+from ga_pygame.collector.upkeep import MAX_GAMES_NAMED, BadImport, game_to_import_for, import_events
 from ga_pygame.tools.printing import ToolError, print_lines, print_note
 from ga_pygame.tools.sources import AskedCollector, Where, running_collector
 
@@ -159,9 +160,9 @@ def _destination(where: Where, game: str) -> Iterator[_Send]:
             yield _through(collector, game)
         return
     path = where.path_to_write()
-    with alone(path), open_store(path) as (store, log):
+    with alone(path), open_store(path) as (store, _), contextlib.closing(Queries(path)) as queries:
         try:
-            key = game_to_import_for(log, game)
+            key = game_to_import_for(queries.game_keys(MAX_GAMES_NAMED), game)
         except BadImport as error:
             raise ToolError(str(error)) from error
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ga_pygame.collector.emulators.switchboard import EmulatorFile
 from ga_pygame.collector.emulators.trophy.rules import Rules
 from ga_pygame.collector.page.address import PageAddress, parse_address
 from ga_pygame.collector.page.panel_view import AskPanels
@@ -15,6 +16,7 @@ from ga_pygame.collector.page.panels import Column, Panel, Sheet, lines_shown, r
 from ga_pygame.collector.page.snapshots import Snapshots
 from ga_pygame.collector.page.views import errors, health, overview, players
 from ga_pygame.collector.storage.store import Store
+from ga_pygame.collector.stores.local import LocalStore
 from ga_pygame.collector.troubles import Troubles
 from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.running import Warehouse
@@ -50,7 +52,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshots]:
         warehouse = Warehouse(store, Database(None), lambda _, message: told.append(message))
         with contextlib.closing(warehouse):
             assert eventually(lambda: warehouse.progress.done == len(story.events), 20)
-            page = Snapshots(store, Rules(), Troubles(), warehouse)
+            page = Snapshots(LocalStore(store, warehouse), EmulatorFile(path, Rules()), Troubles())
             yield page
             page.close()
     assert told == []

@@ -11,7 +11,8 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -61,6 +62,13 @@ class Board:
     key: str
     name: str
     rankings: list[dict[str, Any]]
+
+
+class EmulatorFile(NamedTuple):
+    """The file of the emulators' state, and Trophy's rules."""
+
+    path: Path
+    rules: Rules
 
 
 class Services:

@@ -36,7 +36,8 @@ from ga_pygame.collector.guard import is_foreign
 from ga_pygame.collector.lanes import Heavy, Lanes
 from ga_pygame.collector.responses import json_response, preflight, with_retry_after
 from ga_pygame.collector.storage import batches
-from ga_pygame.collector.storage.store import RejectedEvent, Store, StoreFull, Submission
+from ga_pygame.collector.storage.store import RejectedEvent, StoreFull, Submission
+from ga_pygame.collector.stores.contract import Submits
 from ga_pygame.collector.teller import Tell
 
 MAX_LIGHT_BYTES = 192 * 2**10
@@ -101,7 +102,7 @@ class GameAnalyticsRoutes:
     def __init__(
         self,
         games: Games,
-        store: Store,
+        store: Submits,
         settings: SettingsFile,
         bounds: Bounds,
         located: countries.Countries,

@@ -12,7 +12,8 @@ import msgspec
 from ga_pygame.collector.page import rows
 from ga_pygame.collector.page.address import EVERY_EVENT, PageAddress
 from ga_pygame.collector.page.rows import TableRow
-from ga_pygame.collector.storage.queries import Arrival, Queries
+from ga_pygame.collector.storage.queries import Arrival
+from ga_pygame.collector.stores.contract import EventReader
 
 ROWS_KEPT = 200
 """Rows of a category that a tab shows at most."""
@@ -29,7 +30,7 @@ class FeedKey:
     """Which events a feed shows.
 
     Attributes:
-        category: See `Queries.newest`.
+        category: See `EventReader.newest`.
         fields: Names of fields and the values that they must have.
         game: The game key, or the beginning of it; "" for all games.
         text: What the event's JSON must contain, in any case; "" for all events.
@@ -98,7 +99,7 @@ class Feed:
         self._rows: deque[TableRow] = deque(maxlen=ROWS_KEPT)
         self._up_to = -1
 
-    def look(self, queries: Queries) -> Looked:
+    def look(self, queries: EventReader) -> Looked:
         """Read the rows that arrived after the ones here."""
         up_to = queries.newest_id()
         if up_to == self._up_to:

@@ -16,23 +16,19 @@ from datetime import date
 from typing import Any, TypeVar
 
 from ga_pygame import clock
-from ga_pygame.collector.emulators.switchboard import Services
-from ga_pygame.collector.emulators.trophy.rules import Rules
+from ga_pygame.collector.emulators.switchboard import EmulatorFile, Services
 from ga_pygame.collector.page import rows, service_rows
 from ga_pygame.collector.page.address import PageAddress, metric_filters
 from ga_pygame.collector.page.feed import NOTHING, Feed, FeedKey, Looked
 from ga_pygame.collector.page.panel_cache import PanelCache
 from ga_pygame.collector.page.rows import TableRow
-from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.reading import connect_to_read
-from ga_pygame.collector.storage.store import Store
+from ga_pygame.collector.stores.contract import EventReader, EventStore
 from ga_pygame.collector.troubles import Trouble, Troubles
 from ga_pygame.collector.warehouse.database import NotReady
 from ga_pygame.collector.warehouse.filters import Filters, filters_from
 from ga_pygame.collector.warehouse.metrics import METRICS
 from ga_pygame.collector.warehouse.projector import Progress
-from ga_pygame.collector.warehouse.running import Warehouse
-from ga_pygame.collector.warehouse.sessions import going_sessions, latest_sessions
 
 SECONDS_PER_LOOK = 0.4
 LOOKS_PER_TABLE = 3
@@ -81,17 +77,15 @@ class Snapshots:
     """The reader of the page. Queries run on its thread, everything else on the loop.
 
     Args:
-        store: The store whose file to read.
-        rules: Trophy's rules.
+        store: What to read.
+        emulated: What POGR's and Trophy's emulators keep; `None` if there are none.
         troubles: The troubles to show.
-        warehouse: Answers the metrics.
     """
 
-    def __init__(self, store: Store, rules: Rules, troubles: Troubles, warehouse: Warehouse) -> None:
+    def __init__(self, store: EventStore, emulated: EmulatorFile | None, troubles: Troubles) -> None:
         self.snapshot = Snapshot()
         self._store = store
-        self._rules = rules
-        self._warehouse = warehouse
+        self._emulated = emulated
         self._projection = 0
         self._troubles = troubles
         self._clock = clock.SystemClock()
@@ -106,14 +100,14 @@ class Snapshots:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-page")
         self._metrics_pool = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-metrics")
         self._choices: tuple[int, Mapping[str, tuple[str, ...]]] = (-1, {})
-        self._queries: Queries | None = None
+        self._queries: EventReader | None = None
         self._reader: sqlite3.Connection | None = None
 
     async def ask(self, question: Callable[[], _T]) -> _T:
         """Run a question on the reading thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, question)
 
-    async def query(self, question: Callable[[Queries], _T]) -> _T:
+    async def query(self, question: Callable[[EventReader], _T]) -> _T:
         """Ask the file on the reading thread."""
         return await self.ask(lambda: question(self._open()))
 
@@ -126,11 +120,11 @@ class Snapshots:
             options: The metric's own parameters.
         """
         filters = self.filters(address)
-        return await self._ask_warehouse(lambda: self._warehouse.answer(METRICS[name], filters, options))
+        return await self._ask_warehouse(lambda: self._store.answer(METRICS[name], filters, options))
 
     def today(self) -> date:
         """Return the calendar day of the metrics."""
-        return self._warehouse.today()
+        return self._store.today()
 
     def filters(self, address: PageAddress) -> Filters:
         """Return the filters of an address as the metrics know them.
@@ -143,13 +137,13 @@ class Snapshots:
     @property
     def progress(self) -> Progress:
         """How many events the metrics count."""
-        return self._warehouse.progress
+        return self._store.progress
 
     async def choices(self) -> Mapping[str, tuple[str, ...]]:
         """Return the values that occur, by the filter for them; asked anew if the file has changed."""
         changes = self.snapshot.changes
         if self._choices[0] != changes:
-            self._choices = changes, await self._ask_warehouse(self._warehouse.choices)
+            self._choices = changes, await self._ask_warehouse(self._store.choices)
         return self._choices[1]
 
     async def _ask_warehouse(self, question: Callable[[], _T]) -> _T:
@@ -194,7 +188,7 @@ class Snapshots:
             try:
                 self.snapshot, looked = await self.ask(lambda: self._read(feeds))
             except Exception as error:  # noqa: BLE001 - for any damage to the file, the page says that it is not updated
-                trouble = Trouble(f"The page cannot read {self._store.path}: {error}. The data shown is out of date.")
+                trouble = Trouble(f"The page cannot read {self._store.place}: {error}. The data shown is out of date.")
                 self.snapshot = replace(self.snapshot, troubles=[*self._troubles.present(), trouble])
             else:
                 for feed, found in zip(feeds, looked, strict=True):
@@ -203,10 +197,10 @@ class Snapshots:
 
     # --- on the reading thread --------------------------------------------------------------------------
 
-    def _open(self) -> Queries:
+    def _open(self) -> EventReader:
         generation = self._store.generation
         if self._queries is None:
-            self._queries = Queries(self._store.path, generation)
+            self._queries = self._store.reader()
         elif self._queries.follow(generation):  # the ids of the new file start again
             self._version = self._tables_version = -1
             self._feeds = {}
@@ -216,10 +210,12 @@ class Snapshots:
                 self._reader = None
         return self._queries
 
-    def _open_services(self) -> Services:
+    def _services(self) -> service_rows.Shown:
+        if self._emulated is None:
+            return service_rows.Shown()
         if self._reader is None:
-            self._reader = connect_to_read(self._store.path)
-        return Services(self._reader, self._rules)
+            self._reader = connect_to_read(self._emulated.path)
+        return service_rows.read_services(Services(self._reader, self._emulated.rules))
 
     def _close(self) -> None:
         if self._queries is not None:
@@ -244,7 +240,7 @@ class Snapshots:
             )
             looked = [feed.look(queries) for feed in feeds]
         numbers = replace(numbers, rate=self._rate(now, numbers.accepted + numbers.rejected))
-        projection = self._warehouse.progress.done
+        projection = self._store.progress.done
         moved = projection != self._projection
         if moved or now - self._sessions_at >= SECONDS_PER_RECOUNT:
             live, sessions = self._sessions(before)
@@ -267,15 +263,15 @@ class Snapshots:
         """Return the number of live sessions and the rows of the newest; those before if the warehouse is not open."""
         now = clock.wall_now()
         try:
-            live = self._warehouse.ask(lambda cursor: going_sessions(cursor, now - rows.PLAYING_SECONDS))
-            newest = self._warehouse.ask(lambda cursor: latest_sessions(cursor, SESSIONS_SHOWN))
+            live = self._store.going_sessions(now - rows.PLAYING_SECONDS)
+            newest = self._store.latest_sessions(SESSIONS_SHOWN)
         except NotReady:
             return before.numbers.live, before.sessions
         found = [rows.row_of_session(one, now) for one in newest]
         return live, before.sessions if found == before.sessions else found
 
-    def _tables(self, queries: Queries, before: Snapshot) -> Snapshot:
-        services = service_rows.read_services(self._open_services())
+    def _tables(self, queries: EventReader, before: Snapshot) -> Snapshot:
+        services = self._services()
         return replace(
             before,
             several_games=queries.games() > 1,

@@ -48,6 +48,9 @@ class Arrival:
 class Queries:
     """The queries on one connection; for one thread at a time."""
 
+    overlap = 0
+    """Ids before the newest one among which events may still appear: none, as one thread writes."""
+
     def __init__(self, path: Path, generation: int = 0) -> None:
         self._reader = Reader(path, generation)
         self._db = cast("sqlite3.Connection", self._reader)
@@ -101,6 +104,10 @@ class Queries:
     def games(self) -> int:
         """Return the number of games that have sent something."""
         return int(self._db.execute("SELECT count(*) FROM games").fetchone()[0])
+
+    def game_keys(self, most: int) -> list[str]:
+        """Return the keys of games that have sent something, the first ones first."""
+        return [key for (key,) in self._db.execute("SELECT key FROM games ORDER BY id LIMIT ?", (most,))]
 
     def arrivals(self, after: int, limit: int) -> list[Arrival]:
         """Return the next events after an id, accepted and rejected, in order of arrival.
