@@ -193,6 +193,21 @@ def _doctor(options: argparse.Namespace) -> int:
     return doctor.run_doctor(given, as_json=options.json)
 
 
+def _clickhouse_schema(options: argparse.Namespace) -> int:
+    from ga_pygame.collector.clickhouse.schema import Layout  # noqa: PLC0415 - an extra
+    from ga_pygame.tools import clickhouse_schema  # noqa: PLC0415 - an extra
+
+    layout = Layout(
+        options.database,
+        options.cluster or "",
+        options.replicated,
+        options.retention,
+        options.timezone,
+        has_metrics=not options.without_metrics,
+    )
+    return clickhouse_schema.print_schema(layout)
+
+
 _RUN: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "stats": _stats,
     "report": _report,
@@ -206,5 +221,6 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "collect": _collect,
     **dict.fromkeys(TOOLS, _tool),
     "doctor": _doctor,
+    "clickhouse-schema": _clickhouse_schema,
 }
 """What each command of the parser runs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,47 @@ def command_parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.Arg
         if name not in ("import", "forget"):
             _add_filters(tool)
     _add_own_options(tools)
-    return parser, {"dev": dev, "collect": collect, **tools, "doctor": _add_doctor(commands)}
+    schema = _add_clickhouse_schema(commands)
+    return parser, {
+        "dev": dev,
+        "collect": collect,
+        **tools,
+        "doctor": _add_doctor(commands),
+        "clickhouse-schema": schema,
+    }
+
+
+def _add_clickhouse_schema(commands: _Commands) -> argparse.ArgumentParser:
+    schema = commands.add_parser(
+        "clickhouse-schema",
+        help="print the SQL that makes the tables of a store on ClickHouse",
+        description="Print the SQL that makes the tables for `collect --store clickhouse://…`. A collector makes those"
+        " of a single server itself if they are missing and its user may; a cluster needs this:"
+        " python -m ga_pygame clickhouse-schema --cluster NAME --replicated | clickhouse-client --multiquery",
+    )
+    schema.add_argument(
+        "--cluster", metavar="NAME", type=partial(_sql_name, also="_-"), help="make them on all servers of this cluster"
+    )
+    schema.add_argument("--replicated", action="store_true", help="with replicas, coordinated by ZooKeeper or Keeper")
+    schema.add_argument(
+        "--retention", metavar="DAYS", type=_days, help="remove events this many days after they arrived"
+    )
+    schema.add_argument(
+        "--database", metavar="NAME", type=_sql_name, default="ga_pygame", help="the database (default: %(default)s)"
+    )
+    schema.add_argument(
+        "--timezone",
+        metavar="ZONE",
+        type=_zone,
+        default="UTC",
+        help="of the metrics' calendar days (default: %(default)s)",
+    )
+    schema.add_argument(
+        "--without-metrics",
+        action="store_true",
+        help="for servers older than 24.3, which then only store and show events",
+    )
+    return schema
 
 
 def _add_dev(commands: _Commands) -> argparse.ArgumentParser:
@@ -280,6 +321,13 @@ def _pair(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise argparse.ArgumentTypeError("must be NAME=VALUE")
     return name, value
+
+
+def _sql_name(text: str, also: str = "_") -> str:
+    letters = text.translate(dict.fromkeys(map(ord, also), "a"))
+    if not (text.isascii() and letters.isalnum() and len(text) <= 64 and not text[0].isdigit()):
+        raise argparse.ArgumentTypeError(f"must be a name of letters, digits and {also}")
+    return text
 
 
 def _days(text: str) -> int:

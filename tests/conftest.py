@@ -20,6 +20,7 @@ import pytest
 from ga_pygame import active
 from ga_pygame.recording import journal_files
 from tests import effort, small_journals
+from tests.clickhouse_servers import todays_server
 from tests.collectors import Collector
 from tests.fork_server import PYTHON, Forked, start_game
 
@@ -237,3 +238,10 @@ def game(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..
         for pipe in (one.process.stdin, one.process.stdout, one.process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+@pytest.fixture(scope="session")
+def todays_clickhouse() -> Iterator[str]:
+    """Today's ClickHouse: its host and port."""
+    with todays_server() as server:
+        yield server

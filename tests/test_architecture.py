@@ -105,6 +105,7 @@ ALLOWED: dict[str, set[str]] = {
     "collector": {"checks", "rules", "clock"},
     "collector/storage": {"clock", "collector", "paths"},
     "collector/stores": {"collector/storage", "collector/warehouse"},
+    "collector/clickhouse": {"categories", "clock", "collector", "collector/storage", "collector/warehouse", "rules"},
     "collector/gameanalytics": {
         "annotations",
         "categories",

@@ -31,7 +31,7 @@ def test_a_command_runs_its_own_function(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(cli, "_COMMANDS", {name: run})
         assert cli.main([name, *NEEDED.get(name, [])]) == 7
         monkeypatch.undo()
-    assert ran == ["dev", "collect", "stats", "report", "export", "import", "forget", "doctor"]
+    assert ran == ["dev", "collect", "stats", "report", "export", "import", "forget", "doctor", "clickhouse-schema"]
 
 
 def test_without_standard_streams_printing_goes_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:

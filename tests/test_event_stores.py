@@ -14,11 +14,14 @@ from typing import Any
 
 import pytest
 
+from ga_pygame.collector.clickhouse.address import parse_store
+from ga_pygame.collector.clickhouse.store import ClickHouseStore
 from ga_pygame.collector.gameanalytics.routes import take_apart
 from ga_pygame.collector.storage.queries import Arrival
 from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.stores.contract import EventReader, EventStore
 from ga_pygame.collector.stores.local import LocalStore
+from ga_pygame.collector.troubles import Troubles
 from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.metrics import METRICS
@@ -46,13 +49,22 @@ def _local(folder: Path, retention: int | None) -> Iterator[EventStore]:
     assert told == []
 
 
-STORES: dict[str, Callable[[Path, int | None], AbstractContextManager[EventStore]]] = {"local": _local}
+@contextlib.contextmanager
+def _clickhouse(server: str, retention: int | None) -> Iterator[EventStore]:
+    told: list[str] = []
+    address = parse_store(f"clickhouse://{server}/of_{uuid.uuid4().hex}")
+    store = ClickHouseStore(address, "UTC", lambda _, text: told.append(text), Troubles(), retention)
+    with contextlib.closing(store):
+        yield store
+    assert told == []
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=["local", "clickhouse"])
 def opens(request: pytest.FixtureRequest, tmp_path: Path) -> Opens:
     """What opens a store of each kind."""
-    return partial(STORES[request.param], tmp_path)
+    if request.param == "local":
+        return partial(_local, tmp_path)
+    return partial(_clickhouse, request.getfixturevalue("todays_clickhouse"))
 
 
 @contextlib.contextmanager
@@ -107,7 +119,7 @@ def test_what_was_stored_is_read(opens: Opens) -> None:
         assert [one.id for one in reader.newest(0, 9, "design", all_ids[2])] == [all_ids[2], all_ids[0]]
         assert [one.id for one in reader.arrivals(all_ids[1], 1)] == [all_ids[2]]
         counted = {"accepted": {"design": 2, "session_end": 1}, "rejected": {"design": 1}, "duplicates": 1}
-        assert eventually(lambda: reader.totals() == counted)
+        assert eventually(lambda: reader.totals() == counted), reader.totals()
         summary = reader.summary()
         assert {name: summary[name] for name in counted} == counted
         assert summary["newest_id"] == all_ids[-1]

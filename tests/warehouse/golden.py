@@ -114,8 +114,13 @@ def store_events(path: Path, requests: Iterable[tuple[float, list[Any]]], game: 
 
 def store_story(path: Path, story: Story) -> None:
     """Store a story in requests of 50 events, each at the time of its newest event."""
+    store_events(path, requests_of(story))
+
+
+def requests_of(story: Story) -> list[tuple[float, list[Event]]]:
+    """Return a story in requests of 50 events, each with its time of arrival: that of its newest event."""
     some = [story.events[at : at + 50] for at in range(0, len(story.events), 50)]
-    store_events(path, [(max(event["client_ts"] for event in events) + 0.5, events) for events in some])
+    return [(max(event["client_ts"] for event in events) + 0.5, events) for events in some]
 
 
 @contextlib.contextmanager

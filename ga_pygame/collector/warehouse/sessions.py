@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from ga_pygame.collector.warehouse.asking import SqlEngine
 from ga_pygame.collector.warehouse.database import sql_text
 
 
@@ -42,11 +43,11 @@ class StoredSession:
     crashed: bool
 
 
-def latest_sessions(cursor: duckdb.DuckDBPyConnection, limit: int) -> list[StoredSession]:
+def latest_sessions(cursor: SqlEngine, limit: int) -> list[StoredSession]:
     """Return the sessions that sent something last, newest first.
 
     Args:
-        cursor: A cursor of the warehouse.
+        cursor: What answers: a cursor of the warehouse, or ClickHouse.
         limit: The maximum.
     """
     rows = cursor.execute(sql_text("sessions.sql"), {"limit": limit}).fetchall()

@@ -1,0 +1,185 @@
+"""A client of ClickHouse's HTTP interface: queries and inserts, each at the server that answered last or else the next.
+
+Source: ClickHouse, HTTP Interface.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import threading
+from collections.abc import Iterable, Mapping
+
+import requests
+
+from ga_pygame.collector.clickhouse.address import StoreAddress
+
+SECONDS_TO_CONNECT = 2.0
+SECONDS_TO_ANSWER = 10.0
+"""How long a server may take to take a block or to answer what the live page asks."""
+SECONDS_FOR_METRICS = 120.0
+"""How long a server may take to answer a metric or a change of tables."""
+MAX_REFUSAL = 300
+"""Characters of a server's message that are told."""
+_NOT_HERE = {60, 81}
+"""Codes: there is no such table or database."""
+_OF_THE_REQUEST = {6, 26, 27, 38, 41, 53, 62, 69, 72, 117}
+"""Codes for data that cannot be read: they would be refused again."""
+
+
+class Unreachable(Exception):
+    """No server answers; the message says why."""
+
+
+class ClickHouseError(Exception):
+    """A server refuses; the message has its reason.
+
+    Attributes:
+        code: ClickHouse's number for it; 0 if it told none.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no such table or database."""
+        return self.code in _NOT_HERE
+
+    @property
+    def is_of_the_request(self) -> bool:
+        """Whether the server would refuse the same request again, but other ones not."""
+        return self.code in _OF_THE_REQUEST
+
+
+class Client:
+    """Connections to the servers of a database; for one thread at a time.
+
+    Args:
+        address: Where they are.
+    """
+
+    def __init__(self, address: StoreAddress) -> None:
+        self.database = address.database
+        self.place = address.place
+        self._urls = address.urls
+        self._first = 0
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy between a collector and its store
+        self._session.headers.update({"X-ClickHouse-User": address.user, "X-ClickHouse-Key": address.password})
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def server_version(self) -> tuple[int, int]:
+        """Return the two first numbers of the server's version."""
+        major, minor, *_ = self.query("SELECT version()", database=False).decode().strip().split(".")
+        return int(major), int(minor)
+
+    def query(
+        self,
+        text: str,
+        parameters: Mapping[str, str] = {},
+        *,
+        database: bool = True,
+        seconds: float = SECONDS_FOR_METRICS,
+        options: Mapping[str, str] = {},
+    ) -> bytes:
+        """Run a query or a statement and return the answer's body.
+
+        Args:
+            text: The query.
+            parameters: The texts of its parameters by name (`{name:Type}` in the text).
+            database: Whether it is about the database; else that need not exist.
+            seconds: How long a server may take.
+            options: Settings of the server.
+
+        Raises:
+            ClickHouseError: The server refuses.
+            Unreachable: No server answers.
+        """
+        whole = {**options, **{f"param_{name}": value for name, value in parameters.items()}}
+        return self._post(text.encode(), self._with_database(whole) if database else whole, {}, seconds)
+
+    def insert(self, table: str, lines: Iterable[bytes], options: Mapping[str, str]) -> None:
+        """Insert rows, each an object of JSON.
+
+        Args:
+            table: The table.
+            lines: The rows.
+            options: Settings of the server.
+
+        Raises:
+            ClickHouseError: The server refuses.
+            Unreachable: No server answers, or none told that the rows are stored.
+        """
+        query = {"query": f"INSERT INTO {table} FORMAT JSONEachRow"}
+        body = gzip.compress(b"\n".join(lines), 1, mtime=0)
+        self._post(body, self._with_database({**options, **query}), {"Content-Encoding": "gzip"}, SECONDS_TO_ANSWER)
+
+    def _with_database(self, options: Mapping[str, str]) -> dict[str, str]:
+        return {**options, "database": self.database}
+
+    def _post(self, body: bytes, options: Mapping[str, str], headers: Mapping[str, str], seconds: float) -> bytes:
+        failed: Exception | None = None
+        for step in range(len(self._urls)):
+            at = (self._first + step) % len(self._urls)
+            try:
+                answer = self._session.post(
+                    self._urls[at],
+                    data=body,
+                    params=options,
+                    headers=headers,
+                    timeout=(SECONDS_TO_CONNECT, seconds),
+                    allow_redirects=False,
+                )
+            except requests.RequestException as error:
+                failed = error
+                continue
+            self._first = at
+            if answer.status_code == 200 and not _has_failed(answer):
+                return answer.content
+            raise _server_refusal(answer)
+        raise Unreachable(f"no ClickHouse server of {self.place} answers ({type(failed).__name__})") from failed
+
+
+class ClientPool:
+    """Clients for any number of threads, each with one of its own."""
+
+    def __init__(self, address: StoreAddress) -> None:
+        self._address = address
+        self._own = threading.local()
+        self._all: list[Client] = []
+
+    def mine(self) -> Client:
+        """Return the client of the calling thread."""
+        client: Client | None = getattr(self._own, "client", None)
+        if client is None:
+            client = self._own.client = Client(self._address)
+            self._all.append(client)
+        return client
+
+    def close(self) -> None:
+        """Close all connections."""
+        for client in self._all:
+            client.close()
+
+
+def _has_failed(answer: requests.Response) -> bool:
+    """Whether a server noticed an error after it had sent the status."""
+    return "X-ClickHouse-Exception-Code" in answer.headers
+
+
+def _server_refusal(answer: requests.Response) -> ClickHouseError:
+    text = answer.text
+    match = re.search(r"Code: (\d+)", text)
+    code = answer.headers.get("X-ClickHouse-Exception-Code") or (match[1] if match else "0")
+    reason = " ".join(text.split())[:MAX_REFUSAL] or f"HTTP status {answer.status_code}"
+    return ClickHouseError(int(code) if code.isdecimal() else 0, f"ClickHouse refuses: {reason}")
+
+
+def text_literal(text: str) -> str:
+    """Write a text as SQL that every ClickHouse reads and in which nothing can be SQL itself: in hexadecimal digits."""
+    return f"unhex('{text.encode('utf-8', 'replace').hex()}')"

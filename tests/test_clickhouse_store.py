@@ -1,0 +1,261 @@
+"""The store on ClickHouse: its address, its tables and their versions, blocks, and what happens if it is down."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from ga_pygame.collector.clickhouse.address import PASSWORD_VARIABLE, StoreAddress, parse_store
+from ga_pygame.collector.clickhouse.client import Client
+from ga_pygame.collector.clickhouse.rows import ArrivalIds, BlockMaker
+from ga_pygame.collector.clickhouse.schema import CLICKHOUSE_SCHEMA_VERSION, Layout, read_schema, schema_statements
+from ga_pygame.collector.clickhouse.store import ClickHouseStore
+from ga_pygame.collector.clickhouse.writer import BlockWriter
+from ga_pygame.collector.gameanalytics.routes import take_apart
+from ga_pygame.collector.storage.schema import StoreError
+from ga_pygame.collector.storage.store import StoreFull, Submission
+from ga_pygame.collector.troubles import Troubles
+from tests.collectors import KEY, event
+from tests.conftest import eventually
+
+NOW = 1_790_000_000.25
+
+
+def submission(*events: dict[str, Any], at: float = NOW) -> Submission:
+    return take_apart(KEY, at, json.dumps(events).encode(), "", light=False)[0]
+
+
+# --- the address ------------------------------------------------------------------------------------------
+
+
+def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts, ports, TLS; the password may come from the environment and is never shown."""
+    monkeypatch.setenv(PASSWORD_VARIABLE, "from outside")
+    assert parse_store("clickhouse://h/games") == StoreAddress(("http://h:8123",), "games", "default", "from outside")
+    found = parse_store("clickhouses://ann:s%40cret@a.example:9,[::1]/g_1")
+    assert found == StoreAddress(("https://a.example:9", "https://[::1]:8443"), "g_1", "ann", "s@cret")
+    assert "s@cret" not in repr(found) + found.place
+    for wrong in ("http://h/games", "clickhouse://h", "clickhouse://h/a-b", "clickhouse://h:x/a", "clickhouse:///a"):
+        with pytest.raises(ValueError, match="clickhouse://user:password@host") as raised:
+            parse_store(wrong.replace("://", "://user:hidden@", 1))
+        assert "hidden" not in str(raised.value)
+
+
+# --- the tables -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def address(todays_clickhouse: str) -> StoreAddress:
+    """An empty database of today's ClickHouse."""
+    return parse_store(f"clickhouse://{todays_clickhouse}/of_{uuid.uuid4().hex}")
+
+
+@contextlib.contextmanager
+def opened(address: StoreAddress, timezone: str = "UTC", retention: int | None = None) -> Iterator[ClickHouseStore]:
+    store = ClickHouseStore(address, timezone, lambda cause, message: None, Troubles(), retention)
+    with contextlib.closing(store):
+        yield store
+
+
+def test_tables_are_made_checked_and_migrated(address: StoreAddress) -> None:
+    """Missing ones are made, older ones migrated; newer ones and those of another time zone are refused."""
+    with contextlib.closing(Client(address)) as client:
+        assert read_schema(client) is None
+        with opened(address, "Europe/Berlin", 30) as store:
+            assert store.retention == 30
+        made = read_schema(client)
+        assert made is not None
+        assert made == (CLICKHOUSE_SCHEMA_VERSION, "Europe/Berlin", "", 30)
+        with pytest.raises(StoreError, match="--timezone Europe/Berlin"), opened(address):
+            pass
+        with opened(address, "Europe/Berlin") as store:
+            assert store.retention == 30
+        client.query("DROP VIEW visits")
+        columns = "INSERT INTO ga_schema (made_us, version, timezone, cluster, retention)"
+        client.query(f"{columns} VALUES ({int(time.time() * 1e6)}, 0, 'Europe/Berlin', '', 30)")
+        with opened(address, "Europe/Berlin", 31) as store:
+            assert store.choices()["level"] == ()
+        assert read_schema(client) == (CLICKHOUSE_SCHEMA_VERSION, "Europe/Berlin", "", 31)
+        assert client.query("SELECT count() FROM visits").strip() == b"0"
+        assert b"toIntervalDay(32)" in client.query("SHOW CREATE TABLE ga_events")
+        client.query(f"{columns} VALUES ({int(time.time() * 1e6)}, 99, 'Europe/Berlin', '', 30)")
+        with pytest.raises(StoreError, match="newer ga_pygame"), opened(address, "Europe/Berlin"):
+            pass
+
+
+def test_the_sql_of_a_cluster() -> None:
+    """Each table is on every server, replicated, and spread; copies of an event come to the same shard."""
+    texts = schema_statements(Layout("g", "c1", replicated=True, retention=9))
+    (local,) = [one for one in texts if one.startswith("CREATE TABLE IF NOT EXISTS ga_events_local ON CLUSTER 'c1' (")]
+    assert "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/g/ga_events', '{replica}', version)" in local
+    assert "TTL toDate(toDateTime(intDiv(received_us, 1000000), 'UTC')) + INTERVAL 10 DAY" in local
+    spread = "AS ga_events_local ENGINE = Distributed('c1', currentDatabase(), ga_events_local, cityHash64(user_id))"
+    assert f"CREATE TABLE IF NOT EXISTS ga_events ON CLUSTER 'c1' {spread}" in texts
+    fills = [one for one in texts if one.startswith("CREATE MATERIALIZED VIEW")]
+    assert len(fills) == 4
+    assert all(" TO ga_" in one and "_local AS" in one and "FROM ga_events_local" in one for one in fills)
+    assert all("ON CLUSTER 'c1'" in one for one in texts if one.startswith("CREATE"))
+    old = " ".join(schema_statements(Layout(has_metrics=False)))
+    assert not [word for word in ("LowCardinality", "CODEC", "TTL", "DateTime64", "JSONExtract", "VIEW") if word in old]
+
+
+# --- rows -------------------------------------------------------------------------------------------------
+
+
+def test_ids_grow_and_never_leave_their_second() -> None:
+    """Also if the clock stands still: the microseconds of an id keep the order of a request's events."""
+    ids = ArrivalIds()
+    assert [ids.take(3, NOW), ids.take(2, NOW), ids.take(1, NOW - 9)] == [
+        1790000000250000,
+        1790000000250003,
+        1790000000250005,
+    ]
+    assert ids.take(2, NOW + 0.7499995) == 1790000001000000
+
+
+def test_rows_of_a_block() -> None:
+    """The day comes from the event alone; times are moved back by as much as a request's clock is ahead."""
+    late, ahead = int(NOW) - 2 * 86_400, int(NOW) + 100
+    made = BlockMaker().make([submission(event(client_ts=late), event(client_ts=ahead), event(event_uuid="x"))], NOW)
+    rows = [json.loads(line) for line in made.events]
+    days = [time.strftime("%Y-%m-%d", time.gmtime(at)) for at in (late, ahead)]
+    assert [row["event_day"] for row in rows] == days
+    assert [row["client_us"] // 1_000_000 for row in rows] == [late - 100, int(NOW)]
+    assert [row["client_us"] % 1_000_000 for row in rows] == [250_000, 250_001]
+    assert [row["version"] + row["id"] for row in rows] == [2**63 - 1] * 2
+    (refused,) = map(json.loads, made.rejected)
+    assert (refused["user_id"], refused["id"]) == ("player", rows[1]["id"] + 1)
+    (counts,) = map(json.loads, made.counts)
+    assert (counts["category"], counts["accepted"], counts["rejected"]) == ("design", 2, 1)
+
+
+# --- blocks and failures ----------------------------------------------------------------------------------
+
+
+class _Server:
+    """A stand-in for ClickHouse's HTTP interface: what it was sent, and what it answers."""
+
+    def __init__(self) -> None:
+        self.tables: list[str] = []
+        self.answers: dict[str, tuple[int, str]] = {}
+        self.slow = threading.Event()
+        self.slow.set()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = -1
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                table = self.path.partition("INSERT+INTO+")[2].partition("+")[0]
+                outer.tables.append(table)
+                outer.slow.wait(20)
+                status, text = outer.answers.get(table, (200, ""))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of http.server
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        self.address = parse_store(f"clickhouse://127.0.0.1:{self.http.server_port}/games")
+
+    def close(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[_Server]:
+    with contextlib.closing(_Server()) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def writing(address: StoreAddress, troubles: Troubles) -> Iterator[BlockWriter]:
+    writer = BlockWriter(lambda: Client(address), Layout(), lambda cause, text: None, troubles, 0.02)
+    with contextlib.closing(writer):
+        yield writer
+
+
+def test_requests_are_joined_and_acknowledged_after_their_block(server: _Server) -> None:
+    """Requests that come while inserts are in flight are one block; none is acknowledged before its insert."""
+    server.slow.clear()
+    with writing(server.address, Troubles()) as writer:
+        firsts = []
+        for number in (1, 2):  # one insert of each of the two writers is in flight
+            firsts.append(writer.submit(submission(event())))
+            assert eventually(lambda: len(server.tables) == number)  # noqa: B023
+        rest = [writer.submit(submission(event(), event())) for _ in range(20)]
+        assert not any(future.done() for future in firsts + rest)
+        server.slow.set()
+        assert [future.result(10) for future in firsts + rest] == [1, 1] + [2] * 20
+    assert server.tables.count("ga_events") in (3, 4)
+    assert server.tables.count("ga_counts") == server.tables.count("ga_events")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Code: 242. DB::Exception: Table is in readonly mode",
+        "Code: 243. DB::Exception: Cannot reserve 1.00 MiB, not enough space",
+        "Code: 252. DB::Exception: Too many parts",
+        "<html>bad gateway</html>",
+    ],
+)
+def test_a_server_that_takes_nothing(server: _Server, text: str) -> None:
+    """Read-only, full, or busy: senders are told to try again, the page says why, and it goes on when that is over."""
+    troubles = Troubles()
+    server.answers["ga_events"] = (500, text)
+    with writing(server.address, troubles) as writer:
+        with pytest.raises(StoreFull):
+            writer.submit(submission(event())).result(10)
+        assert text[:20] in troubles.present()[0].text
+        with pytest.raises(StoreFull):
+            writer.submit(submission(event()))
+        server.answers.clear()
+
+        def is_stored() -> bool:
+            with contextlib.suppress(StoreFull):
+                return writer.submit(submission(event())).result(10) == 1
+            return False
+
+        assert eventually(is_stored)
+        assert troubles.present() == []
+
+
+def test_no_server_answers() -> None:
+    """The next host is asked; if none answers, senders are told to try again."""
+    with contextlib.closing(_Server()) as good, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        both = parse_store(f"clickhouse://127.0.0.1:{port},{good.address.urls[0][7:]}/games")
+        with writing(both, Troubles()) as writer:
+            assert writer.submit(submission(event())).result(10) == 1
+        troubles = Troubles()
+        with writing(parse_store(f"clickhouse://127.0.0.1:{port}/games"), troubles) as writer, pytest.raises(StoreFull):
+            writer.submit(submission(event())).result(10)
+        assert "no ClickHouse server of games" in troubles.present()[0].text
+
+
+def test_one_request_that_cannot_be_read_does_not_fail_the_others(address: StoreAddress) -> None:
+    """A block that the server cannot read is sent again, each request alone."""
+    with opened(address) as store:
+        bad = submission(event())
+        broken = Submission("\ud800" * 2, NOW, bad.accepted, (), bad.size)
+        futures = [store.submit(one) for one in (submission(event()), broken, submission(event()))]
+        assert [future.exception(20) is None for future in futures] == [True, False, True]
+        assert store.progress.done == 2
