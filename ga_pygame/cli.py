@@ -70,7 +70,8 @@ def _fail(message: str) -> int:
 
 
 def _collect(options: argparse.Namespace) -> int:
-    from ga_pygame.collector import countries, guard, server  # noqa: PLC0415 - an extra
+    from ga_pygame.collector import countries, guard, keeping, server  # noqa: PLC0415 - an extra
+    from ga_pygame.collector.clickhouse import address  # noqa: PLC0415 - an extra
     from ga_pygame.collector.emulators.pogr import routes as pogr  # noqa: PLC0415 - an extra
     from ga_pygame.collector.emulators.trophy import rules as trophy_rules  # noqa: PLC0415 - an extra
     from ga_pygame.collector.gameanalytics import configs, games  # noqa: PLC0415 - an extra
@@ -88,6 +89,10 @@ def _collect(options: argparse.Namespace) -> int:
         allowed += games.parse_all(os.environ.get(games.ENVIRONMENT, ""))
         what = "--allow-origin"
         origins = [guard.parse_origin(text) for text in options.allow_origin]
+        what = "--store"
+        store = address.parse_store(options.store) if options.store else None
+        if store is not None and options.db:
+            raise ValueError("give either --store or --db")
     except ValueError as error:
         return _fail(f"{what}: {error}")
     try:
@@ -96,10 +101,11 @@ def _collect(options: argparse.Namespace) -> int:
         return _fail(f"--pogr-client: {error}")
     try:
         return server.run(
-            server.Options(
+            keeping.Options(
                 host=options.host,
                 port=options.port,
                 database=options.db,
+                store=store,
                 games=tuple(allowed),
                 origins=tuple(origins),
                 configs=options.configs,

@@ -127,6 +127,13 @@ def _add_collect(commands: _Commands) -> argparse.ArgumentParser:
         " user's data folder, printed at the start; with --port 0 a temporary file)",
     )
     collect.add_argument(
+        "--store",
+        metavar="ADDRESS",
+        help="keep the events in ClickHouse instead, which any number of collectors can share:"
+        " clickhouse://user:password@host:8123/database, clickhouses:// with TLS, several hosts joined by commas; the"
+        " password is better in GA_PYGAME_CLICKHOUSE_PASSWORD. POGR and Trophy are there with a file only",
+    )
+    collect.add_argument(
         "--game",
         metavar="KEY:SECRET",
         action="append",

@@ -1,11 +1,16 @@
-"""Starts servers of ClickHouse for tests: today's engine (the package chdb), and Debian's old server."""
+"""Starts servers of ClickHouse for tests: the engine of chdb, and the old server of Debian, also as a cluster."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,3 +32,186 @@ def todays_server() -> Iterator[str]:
             yield f"127.0.0.1:{int(process.stdout.readline())}"
         finally:
             process.stdin.close()
+
+
+# --- Debian's server ------------------------------------------------------------------------------------------
+
+SERVER = "clickhouse-server"
+ZOOKEEPER_JARS = ("zookeeper", "snappy-java", "metrics-core")
+JARS = Path("/usr/share/java")
+CLUSTER = "games"
+START_SECONDS = 60
+_CONFIG = """<yandex>
+<logger><level>warning</level><log>{folder}/log</log><errorlog>{folder}/errors</errorlog></logger>
+<http_port>{http}</http_port><tcp_port>{tcp}</tcp_port><interserver_http_port>{interserver}</interserver_http_port>
+<interserver_http_host>127.0.0.1</interserver_http_host><listen_host>127.0.0.1</listen_host>
+<path>{folder}/data/</path><tmp_path>{folder}/tmp/</tmp_path><format_schema_path>{folder}/schemas/</format_schema_path>
+<users_config>{folder}/users.xml</users_config>
+<default_profile>default</default_profile><default_database>default</default_database>
+<mark_cache_size>268435456</mark_cache_size>
+{more}
+</yandex>"""
+_USERS = """<yandex>
+<profiles><default><max_memory_usage>1000000000</max_memory_usage></default></profiles>
+<users><default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile>
+<quota>default</quota></default></users>
+<quotas><default><interval><duration>3600</duration><queries>0</queries><errors>0</errors><result_rows>0</result_rows>
+<read_rows>0</read_rows><execution_time>0</execution_time></interval></default></quotas>
+</yandex>"""
+
+
+def free_ports(number: int) -> list[int]:
+    """Return ports that nobody listens on now."""
+    with contextlib.ExitStack() as stack:
+        found = []
+        for _ in range(number):
+            one = stack.enter_context(socket.socket())
+            one.bind(("127.0.0.1", 0))
+            found.append(int(one.getsockname()[1]))
+        return found
+
+
+class DebianServer:
+    """A process of Debian's clickhouse-server, which may be killed and started again.
+
+    Args:
+        folder: For its files.
+        ports: HTTP, TCP and between servers.
+        more: More of its configuration.
+    """
+
+    def __init__(self, folder: Path, ports: Sequence[int], more: str = "") -> None:
+        self.folder = folder
+        self.host = f"127.0.0.1:{ports[0]}"
+        folder.mkdir(parents=True)
+        http, tcp, interserver = ports
+        config = _CONFIG.format(folder=folder, http=http, tcp=tcp, interserver=interserver, more=more)
+        (folder / "config.xml").write_text(config)
+        (folder / "users.xml").write_text(_USERS)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process."""
+        command = [SERVER, f"--config-file={self.folder / 'config.xml'}"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        assert self._process is not None
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{self.host}/ping", timeout=5) as answer:
+                if answer.read() == b"Ok.\n":
+                    return
+            assert self._process.poll() is None, (self.folder / "errors").read_text()[-2000:]
+            time.sleep(0.1)
+        raise AssertionError((self.folder / "errors").read_text()[-2000:])
+
+    def kill(self) -> None:
+        """End the process as a crash does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(60)
+
+
+def need_debian(*, zookeeper: bool = False) -> None:
+    """Skip a test where the packages are not installed."""
+    if shutil.which(SERVER) is None:
+        pytest.skip("clickhouse-server is not installed: apt install clickhouse-server")
+    if zookeeper and not ((JARS / "zookeeper.jar").exists() and shutil.which("java")):
+        pytest.skip("zookeeper is not installed: apt install zookeeper")
+
+
+@contextmanager
+def debian_server(folder: Path) -> Iterator[str]:
+    """Start one server; yields its host and port."""
+    need_debian()
+    server = DebianServer(folder / "clickhouse", free_ports(3))
+    try:
+        server.start()
+        server.wait()
+        yield server.host
+    finally:
+        server.kill()
+
+
+# --- a cluster ------------------------------------------------------------------------------------------------
+
+_OF_CLUSTER = """<remote_servers><{cluster}>{shards}</{cluster}></remote_servers>
+<zookeeper><node><host>127.0.0.1</host><port>{zookeeper}</port></node><session_timeout_ms>6000</session_timeout_ms></zookeeper>
+<macros><shard>{shard}</shard><replica>{replica}</replica></macros>
+<distributed_ddl><path>/clickhouse/ddl</path></distributed_ddl>"""
+_ZOOKEEPER = """tickTime=1000
+dataDir={folder}/data
+clientPort={port}
+clientPortAddress=127.0.0.1
+admin.enableServer=false
+maxClientCnxns=0
+forceSync=no
+"""
+
+
+class DebianCluster:
+    """Two shards of two replicas each, and ZooKeeper, from Debian's packages.
+
+    Args:
+        folder: For their files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        ports = free_ports(13)
+        self._zookeeper_port = ports[12]
+        self._folder = folder
+        names = [(shard, replica) for shard in (1, 2) for replica in (1, 2)]
+        tcp = {name: ports[4 + number] for number, name in enumerate(names)}
+        shards = "".join(
+            "<shard><internal_replication>true</internal_replication>"
+            + "".join(f"<replica><host>127.0.0.1</host><port>{tcp[shard, one]}</port></replica>" for one in (1, 2))
+            + "</shard>"
+            for shard in (1, 2)
+        )
+        self.servers: list[DebianServer] = []
+        for number, (shard, replica) in enumerate(names):
+            more = _OF_CLUSTER.format(
+                cluster=CLUSTER, shards=shards, zookeeper=self._zookeeper_port, shard=shard, replica=f"r{replica}"
+            )
+            own = [ports[number], ports[4 + number], ports[8 + number]]
+            self.servers.append(DebianServer(folder / f"node_{shard}_{replica}", own, more))
+        self._keeper: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start all and wait until they answer."""
+        conf = self._folder / "zookeeper"
+        (conf / "data").mkdir(parents=True)
+        (conf / "zoo.cfg").write_text(_ZOOKEEPER.format(folder=conf, port=self._zookeeper_port))
+        path = ":".join([str(conf), *(str(JARS / f"{name}.jar") for name in ZOOKEEPER_JARS)])
+        main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+        command = ["java", "-Xmx256m", "-cp", path, main, str(conf / "zoo.cfg")]
+        log = (conf / "log").open("wb")
+        self._keeper = subprocess.Popen(command, stdout=log, stderr=log, cwd=conf)
+        log.close()
+        until = time.monotonic() + START_SECONDS
+        while b"Mode: standalone" not in self._zookeeper_status():
+            assert self._keeper.poll() is None, (conf / "log").read_text()[-2000:]
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        for server in self.servers:
+            server.start()
+        for server in self.servers:
+            server.wait()
+
+    def _zookeeper_status(self) -> bytes:
+        try:
+            with socket.create_connection(("127.0.0.1", self._zookeeper_port), 1) as asked:
+                asked.sendall(b"srvr")
+                return asked.makefile("rb").read()
+        except OSError:
+            return b""
+
+    def close(self) -> None:
+        """End all."""
+        for server in self.servers:
+            server.kill()
+        if self._keeper is not None:
+            self._keeper.kill()
+            self._keeper.wait(60)

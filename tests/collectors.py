@@ -98,7 +98,8 @@ class Collector:
         self.db = folder / "events.sqlite3"
         self._said = ""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
-        options = ["--port", "0", "--db", str(self.db), *([] if page else ["--no-page"]), *arguments]
+        where = [] if "--store" in arguments else ["--db", str(self.db)]
+        options = ["--port", "0", *where, *([] if page else ["--no-page"]), *arguments]
         self.process, self._stdout = start_collector(
             *options,
             folder=folder,

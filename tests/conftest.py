@@ -20,7 +20,7 @@ import pytest
 from ga_pygame import active
 from ga_pygame.recording import journal_files
 from tests import effort, small_journals
-from tests.clickhouse_servers import todays_server
+from tests.clickhouse_servers import debian_server, todays_server
 from tests.collectors import Collector
 from tests.fork_server import PYTHON, Forked, start_game
 
@@ -244,4 +244,11 @@ def game(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..
 def todays_clickhouse() -> Iterator[str]:
     """Today's ClickHouse: its host and port."""
     with todays_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def debians_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Debian's old ClickHouse: its host and port."""
+    with debian_server(tmp_path_factory.mktemp("debian")) as server:
         yield server

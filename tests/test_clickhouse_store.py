@@ -14,13 +14,18 @@ from typing import Any
 
 import pytest
 
+from ga_pygame.collector.clickhouse import settings
 from ga_pygame.collector.clickhouse.address import PASSWORD_VARIABLE, StoreAddress, parse_store
 from ga_pygame.collector.clickhouse.client import Client
+from ga_pygame.collector.clickhouse.reader import OVERLAP_SECONDS
 from ga_pygame.collector.clickhouse.rows import ArrivalIds, BlockMaker
 from ga_pygame.collector.clickhouse.schema import CLICKHOUSE_SCHEMA_VERSION, Layout, read_schema, schema_statements
+from ga_pygame.collector.clickhouse.secrets import shared_secret
 from ga_pygame.collector.clickhouse.store import ClickHouseStore
 from ga_pygame.collector.clickhouse.writer import BlockWriter
+from ga_pygame.collector.gameanalytics.configs import ConfigsError, RemoteConfig, Settings
 from ga_pygame.collector.gameanalytics.routes import take_apart
+from ga_pygame.collector.page import feed
 from ga_pygame.collector.storage.schema import StoreError
 from ga_pygame.collector.storage.store import StoreFull, Submission
 from ga_pygame.collector.troubles import Troubles
@@ -98,7 +103,7 @@ def test_the_sql_of_a_cluster() -> None:
     (local,) = [one for one in texts if one.startswith("CREATE TABLE IF NOT EXISTS ga_events_local ON CLUSTER 'c1' (")]
     assert "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/g/ga_events', '{replica}', version)" in local
     assert "TTL toDate(toDateTime(intDiv(received_us, 1000000), 'UTC')) + INTERVAL 10 DAY" in local
-    spread = "AS ga_events_local ENGINE = Distributed('c1', currentDatabase(), ga_events_local, cityHash64(user_id))"
+    spread = "AS ga_events_local ENGINE = Distributed('c1', 'g', ga_events_local, cityHash64(user_id))"
     assert f"CREATE TABLE IF NOT EXISTS ga_events ON CLUSTER 'c1' {spread}" in texts
     fills = [one for one in texts if one.startswith("CREATE MATERIALIZED VIEW")]
     assert len(fills) == 4
@@ -259,3 +264,51 @@ def test_one_request_that_cannot_be_read_does_not_fail_the_others(address: Store
         futures = [store.submit(one) for one in (submission(event()), broken, submission(event()))]
         assert [future.exception(20) is None for future in futures] == [True, False, True]
         assert store.progress.done == 2
+
+
+# --- several collectors -----------------------------------------------------------------------------------
+
+
+def test_the_live_view_of_two_collectors(address: StoreAddress) -> None:
+    """Each event is shown once, also a copy that another collector got, and one that appears after newer ones."""
+    same, late = event(event_id="same"), event(event_id="late")
+    with opened(address) as one, opened(address) as other, contextlib.closing(one.reader()) as reader:
+        live = feed.Feed(feed.FeedKey())
+
+        def shown() -> list[str]:
+            live.add(live.look(reader))
+            return [row["cells"][2] for row in live.since(0)]
+
+        assert shown() == []
+        one.submit(submission(event(event_id="first"), same, at=time.time())).result(20)
+        assert shown() == ["same", "first"]
+        other.submit(submission(same, event(event_id="second"), at=time.time())).result(20)
+        assert shown() == ["second", "same", "first"]
+        made = BlockMaker().make([submission(late)], time.time() - OVERLAP_SECONDS / 2)
+        with contextlib.closing(Client(address)) as client:
+            client.insert("ga_events", made.events, {})
+        assert shown() == ["late", "second", "same", "first"]
+        assert shown() == ["late", "second", "same", "first"]
+
+
+def test_settings_and_secrets_are_shared(address: StoreAddress, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one collector saves is in force at the others; who edited an older version is told so."""
+    monkeypatch.setattr(settings, "SETTINGS_SECONDS", 0.05)
+    first = {"*": Settings(configs=[RemoteConfig("gravity", "80")])}
+    with opened(address), contextlib.ExitStack() as stack:
+        tables = [settings.SettingsTable(Client(address), "here", games, print) for games in (first, None, {})]
+        for table in tables:
+            stack.enter_context(contextlib.closing(table))
+        assert [table.of(KEY).configs[0].value for table in tables] == ["80"] * 3
+        games, stamp = tables[1].read()
+        changed = {**games, KEY: Settings(enabled=False)}
+        tables[1].save(changed, stamp, time.time())
+        assert eventually(lambda: not any(table.of(KEY).enabled for table in tables))
+        with pytest.raises(ConfigsError, match="changed meanwhile"):
+            tables[2].save(games, stamp, time.time())
+        with pytest.raises(ConfigsError, match="1 to 16 characters"):
+            tables[2].save({"*": Settings(configs=[RemoteConfig("", "1")])}, tables[2].read()[1], time.time())
+        assert [version.games for version in tables[0].history()] == [changed, first]
+        with contextlib.closing(Client(address)) as client:
+            assert [shared_secret(client, "page", word) for word in ("a", "b")] == ["a", "a"]
+            assert shared_secret(client, "other", "c") == "c"

@@ -12,11 +12,8 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, cast
 
-import platformdirs
 import uvicorn
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -25,30 +22,17 @@ from ga_pygame.collector import app as application
 from ga_pygame.collector import bodies, connections
 from ga_pygame.collector.connections import Connections
 from ga_pygame.collector.countries import Countries
-from ga_pygame.collector.emulators.faults import Faults
-from ga_pygame.collector.emulators.pogr.routes import PogrOptions, PogrRoutes
-from ga_pygame.collector.emulators.switchboard import EmulatorFile, Switchboard
-from ga_pygame.collector.emulators.trophy.routes import TrophyRoutes
-from ga_pygame.collector.emulators.trophy.rules import Rules
-from ga_pygame.collector.gameanalytics.configs import SettingsFile
-from ga_pygame.collector.gameanalytics.games import Game, Games
+from ga_pygame.collector.gameanalytics.games import Games
 from ga_pygame.collector.gameanalytics.routes import Bounds, GameAnalyticsRoutes
 from ga_pygame.collector.guard import Guard, PageToken, is_loopback
+from ga_pygame.collector.keeping import Kept, Options, Surroundings, open_kept
 from ga_pygame.collector.lanes import Lanes
 from ga_pygame.collector.starting import start_command
-from ga_pygame.collector.storage.queries import Queries
-from ga_pygame.collector.storage.reading import Asker
-from ga_pygame.collector.storage.schema import StoreError, make_folder, temporary_path
-from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.stores.contract import EventStore
-from ga_pygame.collector.stores.local import LocalStore
 from ga_pygame.collector.teller import Logs, Tell, Teller, printable
 from ga_pygame.collector.troubles import Troubles
 from ga_pygame.collector.upkeep import Upkeep
-from ga_pygame.collector.warehouse.database import UTC, Database
-from ga_pygame.collector.warehouse.running import Warehouse
 
-DEFAULT_PORT = 8420
 KEEP_ALIVE_SECONDS = 75
 """Longer than the 20 s between a game's batches, so that games keep their connection."""
 SHUTDOWN_SECONDS = 2
@@ -60,37 +44,6 @@ TICKS_PER_SWEEP = 5
 
 class CannotStart(Exception):
     """The collector cannot start; the message says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of the command line."""
-
-    host: str = "127.0.0.1"
-    port: int = DEFAULT_PORT
-    database: str | None = None
-    games: tuple[Game, ...] = ()
-    origins: tuple[str, ...] = ()
-    configs: Path | None = None
-    page: bool = True
-    pogr: PogrOptions = PogrOptions()
-    trophy_rules: Rules = Rules()
-    lenient: bool = False
-    timezone: str = UTC
-    retention: int | None = None
-    geoip: Path | None = None
-
-    @property
-    def is_temporary(self) -> bool:
-        """Whether the events are deleted at the end."""
-        return self.database == ":memory:" or (self.database is None and self.port == 0)
-
-
-def default_database(port: int) -> Path:
-    """Return the default path of the file of the collector on a port."""
-    folder = os.environ.get("GA_PYGAME_DATA_DIR")
-    base = Path(folder) if folder else platformdirs.user_data_path("ga_pygame", appauthor=False)
-    return base / f"collector-{port}.sqlite3"
 
 
 def run(options: Options) -> int:
@@ -105,46 +58,29 @@ def run(options: Options) -> int:
     os.umask(os.umask(0o077) | 0o077)  # DuckDB makes its log by the umask; all files hold players' data
     tell = Teller()
     troubles = Troubles()
-    settings = SettingsFile(options.configs, lambda message: tell("settings", message))
     listener = _listen(options.host, options.port)
+    open_ones = Connections(connections.raise_file_limit())
+    held = bodies.Held()
     with (
         contextlib.closing(listener),
         _logs(tell),
         contextlib.closing(Countries(options.geoip, tell)) as located,
-        _store(options, tell, troubles) as store,
-        contextlib.closing(Asker(store)) as asker,
-        contextlib.closing(_warehouse(options, store, tell)) as warehouse,
-        contextlib.closing(Queries(store.path, store.generation)) as queries,
+        open_kept(options, Surroundings(tell, troubles, held, open_ones.drop)) as kept,
+        contextlib.closing(kept.store.reader()) as queries,
         contextlib.closing(Lanes()) as lanes,
     ):
         port = listener.getsockname()[1]
         near = is_loopback(options.host)
-        token = None if near else PageToken(secrets.token_urlsafe(24), f"ga_pygame_{port}")
-        open_ones = Connections(connections.raise_file_limit())
-        held = bodies.Held()
-        faults = Faults(open_ones.drop)
-        pogr = PogrRoutes(store, options.pogr, faults, held=held, tell=tell)
-        trophy = TrophyRoutes(
-            store,
-            asker,
-            options.trophy_rules,
-            lenient=options.lenient,
-            faults=faults,
-            held=held,
-            tell=tell,
-        )
+        token = None if near else _page_token(kept, port)
         games = Games(options.games, takes_all=near and not options.games, tell=tell, troubles=troubles)
         bounds = Bounds(lanes, held, open_ones.drop)
         signed = GameAnalyticsRoutes(
-            games, store, settings, bounds, located, lenient=options.lenient, tell=tell
+            games, kept.store, kept.settings, bounds, located, lenient=options.lenient, tell=tell
         ).routes()
-        unsigned = [*pogr.routes(), *trophy.routes()]
-        switchboard = Switchboard(store, asker, options.trophy_rules, faults, trophy)
-        kept = LocalStore(store, warehouse, options.retention)
-        upkeep = Upkeep(kept, open_ones.drop)
-        own = [*application.Api(queries, kept).routes(), *upkeep.routes(), *switchboard.routes()]
-        emulated = EmulatorFile(store.path, options.trophy_rules)
-        shown = _Shown(kept, emulated, settings, troubles, _near(options.host, port))
+        unsigned = kept.unsigned
+        upkeep = Upkeep(kept.store, open_ones.drop)
+        own = [*application.Api(queries, kept.store).routes(), *upkeep.routes(), *kept.own]
+        shown = _Shown(kept, troubles, _near(options.host, port))
         app = _application(options, [*signed, *unsigned, *own], shown)
         guard = Guard(
             app,
@@ -172,18 +108,23 @@ def run(options: Options) -> int:
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             lifespan="on" if options.page else "off",
         )
-        server = _Server(config, _greeting(options, port, store, token), open_ones.sweep)
+        server = _Server(config, _greeting(options, port, kept.store, token), open_ones.sweep)
         with _stopping(server):
             server.run(sockets=[listener])
     return 0
 
 
+def _page_token(kept: Kept, port: int) -> PageToken:
+    """Return what opens the page; the same at all collectors that share a store."""
+    if kept.token:
+        return PageToken(kept.token, "ga_pygame_page")
+    return PageToken(secrets.token_urlsafe(24), f"ga_pygame_{port}")
+
+
 class _Shown(NamedTuple):
     """What the page shows."""
 
-    store: EventStore
-    emulated: EmulatorFile
-    settings: SettingsFile
+    kept: Kept
     troubles: Troubles
     address: str
 
@@ -195,8 +136,8 @@ def _application(options: Options, routes: list[Route], shown: _Shown) -> ASGIAp
     if options.page:
         from ga_pygame.collector.page import dashboard, snapshots  # noqa: PLC0415 - NiceGUI takes 0.6 s, not all need it
 
-        data = snapshots.Snapshots(shown.store, shown.emulated, shown.troubles)
-        dashboard.mount(app, data, shown.settings, shown.address)
+        data = snapshots.Snapshots(shown.kept.store, shown.kept.emulated, shown.troubles)
+        dashboard.mount(app, data, shown.kept.editable, shown.address)
     return app
 
 
@@ -242,9 +183,9 @@ class _Server(uvicorn.Server):
                 sys.stdout.flush()
 
 
-def _greeting(options: Options, port: int, store: Store, token: PageToken | None) -> list[str]:
+def _greeting(options: Options, port: int, store: EventStore, token: PageToken | None) -> list[str]:
     url = f"http://{_url_host(options.host)}:{port}"
-    lines = [f"listening on {url}", f"events are kept in {printable(str(store.path), MAX_PATH)}"]
+    lines = [f"listening on {url}", f"events are kept in {printable(store.place, MAX_PATH)}"]
     if options.is_temporary:
         lines[1] += " until the collector ends"
     near = _near(options.host, port)
@@ -313,31 +254,6 @@ def _logs(tell: Tell) -> Iterator[None]:
         yield
     finally:
         root.removeHandler(handler)
-
-
-@contextlib.contextmanager
-def _store(options: Options, tell: Tell, troubles: Troubles) -> Iterator[Store]:
-    if options.is_temporary:
-        path = temporary_path()
-    elif options.database is None:
-        path = default_database(options.port)
-        try:
-            make_folder(path.parent)
-        except OSError as error:
-            raise StoreError(f"cannot make {path.parent}: {error.strerror}. Choose a file with --db") from error
-    else:
-        path = Path(options.database)
-    store = Store(path, temporary=options.is_temporary, tell=tell, troubles=troubles)
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def _warehouse(options: Options, store: Store, tell: Tell) -> Warehouse:
-    """Start the warehouse, in a file beside the store's or, as that, until the collector ends."""
-    path = None if options.is_temporary else store.path.with_suffix(".duckdb")
-    return Warehouse(store, Database(path, options.timezone), tell, options.retention)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 
 from ga_pygame import clock
-from ga_pygame.collector import app, server
+from ga_pygame.collector import app, keeping
 from ga_pygame.collector.storage.reading import Reader
 from ga_pygame.collector.storage.schema import StoreError, make_folder
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric, answer_metric
@@ -62,7 +62,7 @@ class Where:
             return self.db
         if self.port == 0:
             raise ToolError("each collector on --port 0 has a new file: name it with --db")
-        path = server.default_database(self.port)
+        path = keeping.default_database(self.port)
         try:
             make_folder(path.parent)
         except OSError as error:

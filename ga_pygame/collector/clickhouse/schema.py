@@ -151,7 +151,7 @@ def _table_statements(text: str, layout: Layout) -> Iterator[str]:
     parts = [f"CREATE TABLE IF NOT EXISTS {local}{layout.on_cluster} ({columns})", f"ENGINE = {engine}({of_engine})"]
     yield " ".join([*parts, rest.strip(), *_options(name, layout)])
     if layout.cluster:
-        spread = f"Distributed('{layout.cluster}', currentDatabase(), {local}, {_SHARDED_BY[name]})"
+        spread = f"Distributed('{layout.cluster}', '{layout.database}', {local}, {_SHARDED_BY[name]})"
         yield f"CREATE TABLE IF NOT EXISTS {name}{layout.on_cluster} AS {local} ENGINE = {spread}"
 
 

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import tomlkit
@@ -24,6 +24,7 @@ from ga_pygame.collector.gameanalytics.configs import (
     FileStamp,
     RemoteConfig,
     Settings,
+    SettingsFile,
     file_stamp,
     games_problems,
     is_toml,
@@ -44,6 +45,75 @@ class Version(msgspec.Struct, frozen=True):
     at: float
     by: str
     games: GameSettings
+
+
+class SettingsInForce(Protocol):
+    """What init needs of settings."""
+
+    def of(self, game_key: str) -> Settings:
+        """Return the settings of a game; any thread may ask, and waits for nothing but a file of this machine."""
+
+
+class EditableSettings(SettingsInForce, Protocol):
+    """Settings that the page edits.
+
+    Attributes:
+        label: Where they are, for people.
+        problem: Why changed settings cannot be used, "" if they can.
+    """
+
+    label: str
+
+    @property
+    def problem(self) -> str:
+        """As above."""
+
+    def read(self) -> tuple[GameSettings, FileStamp | None]:
+        """Return the settings by game key, and the stamp of their version."""
+
+    def save(self, games: GameSettings, edited: FileStamp | None, now: float) -> None:
+        """Put new settings in force.
+
+        Args:
+            games: The new settings.
+            edited: The stamp of the version that was edited.
+            now: Seconds since 1970.
+
+        Raises:
+            ConfigsError: They are not in force; the message says why.
+        """
+
+    def history(self) -> list[Version]:
+        """Return the versions that were in force, the newest first."""
+
+
+class EditedFile:
+    """A settings file as the page edits it.
+
+    Args:
+        file: It has a path.
+        path: Its path.
+    """
+
+    def __init__(self, file: SettingsFile, path: Path) -> None:
+        self._file = file
+        self._path = path
+        self.label = str(path)
+        self.of = file.of
+        self.read = file.read
+
+    @property
+    def problem(self) -> str:
+        """Why the changed file cannot be used."""
+        return self._file.problem
+
+    def save(self, games: GameSettings, edited: FileStamp | None, now: float) -> None:
+        """Write the file; see `save_settings`."""
+        save_settings(self._path, games, edited, now)
+
+    def history(self) -> list[Version]:
+        """Read its history."""
+        return read_history(self._path)
 
 
 def save_settings(path: Path, games: GameSettings, edited: FileStamp | None, now: float) -> None:

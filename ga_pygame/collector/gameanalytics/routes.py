@@ -30,7 +30,7 @@ from ga_pygame.annotations import FIELDS
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.collector import bodies, countries
 from ga_pygame.collector.gameanalytics import validation
-from ga_pygame.collector.gameanalytics.configs import SettingsFile
+from ga_pygame.collector.gameanalytics.configs_editing import SettingsInForce
 from ga_pygame.collector.gameanalytics.games import Games, NotLetIn
 from ga_pygame.collector.guard import is_foreign
 from ga_pygame.collector.lanes import Heavy, Lanes
@@ -103,7 +103,7 @@ class GameAnalyticsRoutes:
         self,
         games: Games,
         store: Submits,
-        settings: SettingsFile,
+        settings: SettingsInForce,
         bounds: Bounds,
         located: countries.Countries,
         *,

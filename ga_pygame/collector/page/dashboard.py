@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ga_pygame.collector.gameanalytics.configs import SettingsFile
+from ga_pygame.collector.gameanalytics.configs_editing import EditableSettings
 from ga_pygame.collector.page.address import parse_address
 from ga_pygame.collector.page.shell import BRAND, MAX_UNSEEN, Tab
 from ga_pygame.collector.page.snapshots import SECONDS_PER_LOOK, Snapshots
@@ -51,13 +51,13 @@ MAX_OF_ONE_LOOK = 40
 """Messages that one look sends at most: a few for each table."""
 
 
-def mount(app: Starlette, data: Snapshots, settings: SettingsFile, address: str) -> None:
+def mount(app: Starlette, data: Snapshots, settings: EditableSettings | None, address: str) -> None:
     """Add the page at `/`, and its tables as CSV.
 
     Args:
         app: The collector's application.
         data: What the page shows; closed when the application ends.
-        settings: The settings file of the remote configs.
+        settings: The remote configs to edit; `None` if there is no settings file.
         address: The address for `GA_PYGAME_COLLECTOR`, e.g. `http://127.0.0.1:8420`.
     """
     css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")

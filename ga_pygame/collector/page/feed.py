@@ -12,6 +12,7 @@ import msgspec
 from ga_pygame.collector.page import rows
 from ga_pygame.collector.page.address import EVERY_EVENT, PageAddress
 from ga_pygame.collector.page.rows import TableRow
+from ga_pygame.collector.storage import batches
 from ga_pygame.collector.storage.queries import Arrival
 from ga_pygame.collector.stores.contract import EventReader
 
@@ -77,10 +78,11 @@ def _text_of(event: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
-Looked = tuple[list[TableRow], int]
-"""The rows that a look found, newest first, and the last id that it covered."""
+Looked = tuple[list[TableRow], int, list[str]]
+"""The rows that a look found, newest first, and the last id that it covered. If events may appear late, also the
+`event_uuid` of each row: so one that was found before is recognised."""
 
-NOTHING: Looked = ([], -1)
+NOTHING: Looked = ([], -1, [])
 
 
 class Feed:
@@ -98,24 +100,33 @@ class Feed:
         """The number of rows so far. A tab remembers it to ask for later rows with `since`."""
         self._rows: deque[TableRow] = deque(maxlen=ROWS_KEPT)
         self._up_to = -1
+        self._shown: dict[str, int] = {}
 
     def look(self, queries: EventReader) -> Looked:
-        """Read the rows that arrived after the ones here."""
+        """Read the rows that arrived after the ones here, and late ones of before."""
         up_to = queries.newest_id()
-        if up_to == self._up_to:
-            return [], up_to
+        if up_to == self._up_to and not queries.overlap:
+            return [], up_to, []
         first = self._up_to < 0
         most = ROWS_KEPT if first else ROWS_PER_LOOK
         limit = MAX_SEARCHED if self.key.searches else most
-        found = queries.newest(0 if first else self._up_to, limit, self.key.category, up_to)
+        after = 0 if first else max(0, self._up_to - queries.overlap)
+        found = queries.newest(after, limit, self.key.category, up_to)
         if self.key.searches:
             found = [one for one in found if self.key.has(one)][:most]
-        return [_safe_row(one) for one in found], up_to
+        uuids = [_uuid_of(one) for one in found] if queries.overlap else []
+        return [_safe_row(one) for one in found], up_to, uuids
 
     def add(self, looked: Looked) -> None:
         """Add the rows that `look` found."""
-        found, up_to = looked
-        new = [row for row in found if row["id"] > self._up_to]  # two looks may have started at the same row
+        found, up_to, uuids = looked
+        if uuids:
+            new = [row for row, uuid in zip(found, uuids, strict=True) if uuid not in self._shown]
+            self._shown |= {uuid: row["id"] for row, uuid in zip(found, uuids, strict=True)}
+            for uuid in list(self._shown)[:-MAX_SEARCHED]:
+                del self._shown[uuid]
+        else:
+            new = [row for row in found if row["id"] > self._up_to]  # two looks may have started at the same row
         self._up_to = max(self._up_to, up_to)
         self._rows.extendleft(reversed(new))
         self.total += len(new)
@@ -123,6 +134,12 @@ class Feed:
     def since(self, total: int) -> list[TableRow]:
         """Return the rows after a tab's `total`, newest first; for 0, all that are kept."""
         return list(self._rows)[: max(0, self.total - total)]
+
+
+def _uuid_of(one: Arrival) -> str:
+    """Return what tells an event from all others."""
+    uuid = batches.about(one.json).event_uuid
+    return uuid if isinstance(uuid, str) else str(one.id)
 
 
 def _safe_row(one: Arrival) -> TableRow:

@@ -27,7 +27,11 @@ _EVENT_FACTS = ("event", "sub_event", "event_key", "event_flag")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The rows and counts of both services; the counts are empty while a service is not used."""
+    """The rows and counts of both services; the counts are empty while a service is not used.
+
+    Attributes:
+        is_absent: The collector has no emulators.
+    """
 
     pogr: dict[str, int] = field(default_factory=dict)
     pogr_rows: list[TableRow] = field(default_factory=list)
@@ -35,6 +39,7 @@ class Shown:
     trophy: dict[str, int] = field(default_factory=dict)
     players: list[TableRow] = field(default_factory=list)
     boards: list[TableRow] = field(default_factory=list)
+    is_absent: bool = False
 
 
 def read_services(services: Services) -> Shown:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import nicegui
 from nicegui import ui
 
-from ga_pygame.collector.gameanalytics.configs import SettingsFile
+from ga_pygame.collector.gameanalytics.configs_editing import EditableSettings
 from ga_pygame.collector.page.address import PageAddress
 from ga_pygame.collector.page.address_bar import AddressBar
 from ga_pygame.collector.page.elements import anchor
@@ -35,13 +35,13 @@ class Tab:
     Args:
         client: The page of NiceGUI.
         data: What the page shows.
-        settings: The settings file of the remote configs.
+        settings: The remote configs to edit; `None` if there is no settings file.
         url: The address for `GA_PYGAME_COLLECTOR`.
         address: The address that was asked for.
     """
 
     def __init__(
-        self, client: nicegui.Client, data: Snapshots, settings: SettingsFile, url: str, address: PageAddress
+        self, client: nicegui.Client, data: Snapshots, settings: EditableSettings | None, url: str, address: PageAddress
     ) -> None:
         self.data = data
         self.settings = settings

@@ -212,7 +212,7 @@ class Snapshots:
 
     def _services(self) -> service_rows.Shown:
         if self._emulated is None:
-            return service_rows.Shown()
+            return service_rows.Shown(is_absent=True)
         if self._reader is None:
             self._reader = connect_to_read(self._emulated.path)
         return service_rows.read_services(Services(self._reader, self._emulated.rules))

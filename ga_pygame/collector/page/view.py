@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ga_pygame.collector.gameanalytics.configs import SettingsFile
+from ga_pygame.collector.gameanalytics.configs_editing import EditableSettings
 from ga_pygame.collector.page.address import PageAddress
 from ga_pygame.collector.page.feed import FeedKey
 from ga_pygame.collector.page.panels import Column, Panels, Sheet
@@ -17,7 +17,7 @@ class Frame(Protocol):
     """The open page around a view: a tab of a browser, as far as a view needs it."""
 
     data: Snapshots
-    settings: SettingsFile
+    settings: EditableSettings | None
     url: str
     """The address for `GA_PYGAME_COLLECTOR`."""
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
-from pathlib import Path
 
 from nicegui import ui
 
 from ga_pygame import clock
-from ga_pygame.collector.gameanalytics.configs import ConfigsError, FileStamp, Settings, SettingsFile
+from ga_pygame.collector.gameanalytics.configs import ConfigsError, FileStamp, Settings
 from ga_pygame.collector.gameanalytics.configs_editing import (
+    EditableSettings,
     Version,
     changes_between,
-    read_history,
-    save_settings,
     utc_text,
 )
 from ga_pygame.collector.page.config_form import (
@@ -67,9 +65,8 @@ class _NoConfigs:
 class _Configs:
     """The view in one tab."""
 
-    def __init__(self, settings: SettingsFile, path: Path) -> None:
+    def __init__(self, settings: EditableSettings) -> None:
         self._settings = settings
-        self._path = path
         self._game = "*"
         self._games: dict[str, Settings] = {}
         self._stamp: FileStamp | None = None
@@ -106,7 +103,7 @@ class _Configs:
     async def _read_anew(self, said: str) -> None:
         """Read the file and its history and build the form anew."""
         self._games, self._stamp = self._settings.read()
-        history = await asyncio.to_thread(read_history, self._path)
+        history = await asyncio.to_thread(self._settings.history)
         if self._game not in self._games:
             self._game = next(iter(self._games), "*")
         self._draft = draft_of(self._games.get(self._game, Settings()))
@@ -115,7 +112,7 @@ class _Configs:
         with self._body:
             self._status = label("hint", said).props('role="status"')
             self._problem = label("wrong", self._settings.problem).props('role="alert"')
-            self._build_games(str(self._path))
+            self._build_games(self._settings.label)
             self._form = box("card form")
             self._build_form()
             with box("card history"):
@@ -240,7 +237,7 @@ class _Configs:
 
     async def _write(self, games: dict[str, Settings], said: str) -> None:
         try:
-            await asyncio.to_thread(save_settings, self._path, games, self._stamp, clock.wall_now())
+            await asyncio.to_thread(self._settings.save, games, self._stamp, clock.wall_now())
         except ConfigsError as error:
             self._say_problems([str(error)])
             return
@@ -269,8 +266,7 @@ def _labelled(words: str, draft: object, name: str, *, kind: str = "text", said:
 
 
 def _build(frame: Frame) -> _NoConfigs | _Configs:
-    path = frame.settings.path
-    return _NoConfigs() if path is None else _Configs(frame.settings, path)
+    return _NoConfigs() if frame.settings is None else _Configs(frame.settings)
 
 
 CONFIGS_VIEW = View(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ga_pygame.collector.emulators.absent import NO_EMULATORS
 from ga_pygame.collector.page.address import PageAddress
 from ga_pygame.collector.page.elements import csv_anchor
 from ga_pygame.collector.page.panels import Sheet
@@ -54,9 +55,10 @@ class _Service:
         self._rows = TableCache()
         self._counts = label("hint counts", "")
         with box("card empty") as self._empty:
-            label("lead", f"Nothing came for {name} yet")
-            label("", "Give your tracker this destination, beside or instead of GameAnalytics:")
-            code(destination)
+            self._lead = label("lead", f"Nothing came for {name} yet")
+            with box("") as self._how:
+                label("", "Give your tracker this destination, beside or instead of GameAnalytics:")
+                code(destination)
         self._tables = box(f"columns service-{name.lower()}")
         self._tables.set_visibility(False)
 
@@ -67,7 +69,10 @@ class _Service:
     def wants(self) -> None:
         return None
 
-    def _show_counts(self, counts: dict[str, int]) -> None:
+    def _show_counts(self, found: Shown, counts: dict[str, int]) -> None:
+        if found.is_absent:
+            self._lead.set_text(NO_EMULATORS)
+            self._how.set_visibility(False)
         self._counts.set_text(" · ".join(f"{number:,} {name}" for name, number in counts.items() if number))
         self._empty.set_visibility(not counts)
         self._tables.set_visibility(bool(counts))
@@ -99,7 +104,7 @@ class _Pogr(_Service):
         if found is None or found is self._shown:
             return
         self._shown = found
-        self._show_counts(found.pogr)
+        self._show_counts(found, found.pogr)
         self._rows.show(self._received, found.pogr_rows)
         self._rows.show(self._sessions, found.pogr_sessions)
 
@@ -124,7 +129,7 @@ class _Trophy(_Service):
         if found is None or found is self._shown:
             return
         self._shown = found
-        self._show_counts(found.trophy)
+        self._show_counts(found, found.trophy)
         self._rows.show(self._players, found.players)
         self._rows.show(self._boards, found.boards)
 

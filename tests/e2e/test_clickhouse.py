@@ -1,0 +1,99 @@
+"""Collectors that share a ClickHouse, as processes, over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clickhouse_servers import todays_server
+from tests.collectors import CONFIGS, POGR, Collector, event
+from tests.conftest import eventually
+
+
+@pytest.fixture
+def store(todays_clickhouse: str) -> str:
+    """The address of an empty database."""
+    return f"clickhouse://{todays_clickhouse}/of_{uuid.uuid4().hex}"
+
+
+@contextlib.contextmanager
+def collecting(folder: Path, store: str, *arguments: str, page: bool = False) -> Iterator[Collector]:
+    collector = Collector(folder, "--store", store, *arguments, page=page)
+    try:
+        yield collector
+    finally:
+        collector.kill()
+
+
+def init(collector: Collector) -> Any:
+    body = {"user_id": "p", "platform": "linux", "os_version": "linux 6", "sdk_version": "rest api v2"}
+    return collector.post(CONFIGS, json.dumps(body).encode()).json()
+
+
+def test_two_collectors_and_one_store(tmp_path: Path, store: str) -> None:
+    """What one takes, the other shows and counts; both answer the same configs, and none leaves a file."""
+    (tmp_path / "configs.json").write_text('{"*": {"configs": [{"key": "gravity", "value": "40"}]}}')
+    now = int(time.time())
+    same = event("progression", event_id="Start:one", client_ts=now)
+    with (
+        collecting(tmp_path, store, "--configs", "configs.json") as one,
+        collecting(tmp_path, store) as other,
+    ):
+        assert f"events are kept in {store.rpartition('/')[2]} on http://127.0.0.1:" in one.read_greeting()
+        assert one.send(same, event(client_ts=now), packed=True).status == 200
+        refused = other.send(same, event("session_end", length=-1, client_ts=now))
+        assert (refused.status, refused.json()[0]["errors"][0]["path"]) == (400, "/length")
+        assert eventually(lambda: one.summary()["duplicates"] == other.summary()["duplicates"] == 1)
+        counted = {"accepted": {"design": 1, "progression": 1}, "rejected": {"session_end": 1}}
+        assert [{name: each.summary()[name] for name in counted} for each in (one, other)] == [counted] * 2
+        found = other.ask("GET", "/api/events").json()
+        assert [(each["category"], each["accepted"]) for each in found] == [
+            ("progression", True),
+            ("design", True),
+            ("session_end", False),
+        ]
+        (level,) = other.ask("GET", "/api/warehouse/levels").json()
+        assert (level["level"], level["starts"]) == ("one", 1)
+        assert [each["events"] for each in one.ask("GET", "/api/sessions").json()] == [2]
+        assert json.loads(one.ask("GET", "/api/export").body.splitlines()[0]) == same
+        assert [init(each)["configs"][0]["value"] for each in (one, other)] == ["40", "40"]
+        pogr = one.ask("POST", "/v1/intake/init", b"{}", POGR)
+        assert (pogr.status, "local store only" in pogr.json()["error"]) == (501, True)
+        assert one.ask("GET", "/_emu/state").status == 404
+        forgotten = one.ask("POST", "/api/forget", json.dumps({"user_id": "player"}).encode())
+        assert (forgotten.status, forgotten.json()["events"], forgotten.json()["rejected"]) == (200, 2, 1)
+        assert other.ask("GET", "/api/events").json() == []
+        assert (one.stop(), other.stop()) == (0, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["configs.json"]
+
+
+def test_a_store_that_cannot_be_used(tmp_path: Path, store: str) -> None:
+    """The collector says what is wrong, without the password, and ends."""
+    nowhere = store.replace("://", "://ann:s3cret@").replace("127.0.0.1:", "127.0.0.1:1,127.0.0.1:2,127.0.0.1:")
+    nowhere = f"{nowhere.rpartition(',')[0]}/games"
+    unreachable = "no ClickHouse server of games on http://127.0.0.1:1"
+    for wrong, said in ((nowhere, unreachable), ("postgres://x/y", "--store: write")):
+        with pytest.raises(AssertionError, match=said) as raised, collecting(tmp_path, wrong):
+            pass
+        assert "s3cret" not in str(raised.value)
+
+
+def test_clickhouse_is_down(tmp_path: Path) -> None:
+    """Senders get 503 with an empty body and Retry-After, and the page says why; then all goes on."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(todays_server())
+        with collecting(tmp_path, f"clickhouse://{server}/games") as collector:
+            assert collector.send(event()).status == 200
+            stack.close()
+            answer = collector.send(event())
+            assert (answer.status, answer.body, answer.headers["retry-after"]) == (503, b"", "5")
+            assert "ClickHouse" in answer.headers["x-ga-reason"]
+            assert collector.ask("GET", "/api/warehouse/levels").status == 503
+            assert "Events cannot be stored: no ClickHouse server of games" in collector.said()
