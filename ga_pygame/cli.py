@@ -87,6 +87,9 @@ def _collect(options: argparse.Namespace) -> int:
         allowed += games.load_games(options.games) if options.games else []
         what = games.ENVIRONMENT
         allowed += games.parse_all(os.environ.get(games.ENVIRONMENT, ""))
+        games.by_key(allowed)
+        what = guard.TOKEN_ENVIRONMENT
+        token = guard.parse_token(os.environ.get(guard.TOKEN_ENVIRONMENT, ""))
         what = "--allow-origin"
         origins = [guard.parse_origin(text) for text in options.allow_origin]
         what = "--store"
@@ -112,6 +115,10 @@ def _collect(options: argparse.Namespace) -> int:
                 timezone=options.timezone,
                 retention=options.retention,
                 geoip=options.geoip,
+                rate_limit=options.rate_limit,
+                proxies=tuple(options.proxy),
+                page_token=token,
+                json_logs=options.json_logs,
                 page=not options.no_page,
                 pogr=pogr.PogrOptions(clients, options.lenient, options.pogr_unknown_session),
                 trophy_rules=trophy_rules.load_rules(options.trophy_rules),
@@ -199,6 +206,15 @@ def _doctor(options: argparse.Namespace) -> int:
     return doctor.run_doctor(given, as_json=options.json)
 
 
+def _keys(options: argparse.Namespace) -> int:
+    from ga_pygame.tools import keys, printing  # noqa: PLC0415 - keeps --version quick
+
+    try:
+        return keys.print_keys(options.game_key)
+    except printing.ToolError as error:
+        return _fail(str(error))
+
+
 def _clickhouse_schema(options: argparse.Namespace) -> int:
     from ga_pygame.collector.clickhouse.schema import Layout  # noqa: PLC0415 - an extra
     from ga_pygame.tools import clickhouse_schema  # noqa: PLC0415 - an extra
@@ -228,5 +244,6 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     **dict.fromkeys(TOOLS, _tool),
     "doctor": _doctor,
     "clickhouse-schema": _clickhouse_schema,
+    "keys": _keys,
 }
 """What each command of the parser runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -37,13 +38,27 @@ def command_parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.Arg
             _add_filters(tool)
     _add_own_options(tools)
     schema = _add_clickhouse_schema(commands)
+    keys = _add_keys(commands)
     return parser, {
         "dev": dev,
         "collect": collect,
         **tools,
         "doctor": _add_doctor(commands),
         "clickhouse-schema": schema,
+        "keys": keys,
     }
+
+
+def _add_keys(commands: _Commands) -> argparse.ArgumentParser:
+    keys = commands.add_parser(
+        "keys",
+        help="make the keys of a game for a collector of your own: keys new",
+        description="Make a game key and a secret key by the system's random numbers, in the form of GameAnalytics'."
+        " With --game, a new secret key for a game: a collector takes two for a game, while players change over.",
+    )
+    keys.add_argument("action", choices=("new",), help="make new ones")
+    keys.add_argument("--game", metavar="KEY", dest="game_key", help="keep this game key, make only a secret key")
+    return keys
 
 
 def _add_clickhouse_schema(commands: _Commands) -> argparse.ArgumentParser:
@@ -220,7 +235,44 @@ def _add_collect(commands: _Commands) -> argparse.ArgumentParser:
         " (any sign of an amount, no client_ts, a score at any step); accept POGR's unknown tags and wrong times with a"
         " note; let Trophy's concurrent events wait",
     )
+    operating = collect.add_argument_group("for a collector that others reach")
+    operating.add_argument(
+        "--rate-limit",
+        metavar="REQUESTS",
+        type=_rate,
+        help="requests a second that a game may send from one address (with bursts of ten seconds); others are answered"
+        " with 429 and Retry-After, and their senders keep the events (default: any number)",
+    )
+    operating.add_argument(
+        "--proxy",
+        metavar="ADDRESS",
+        type=_ip_address,
+        action="append",
+        default=[],
+        help="the address of a proxy of your own in front of the collector, repeatable: of its requests, the sender's"
+        " address is the last one in X-Forwarded-For",
+    )
+    operating.add_argument(
+        "--json-logs", action="store_true", help="print each message as a JSON object with time, cause and message"
+    )
     return collect
+
+
+def _rate(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0.01 <= found <= 1e6:
+        raise argparse.ArgumentTypeError("must be requests a second, from 0.01 to 1000000")
+    return found
+
+
+def _ip_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be an IP address, such as 10.0.0.2") from None
 
 
 _EITHER = "A running collector is asked; without one its file is read."

@@ -165,6 +165,7 @@ ALLOWED: dict[str, set[str]] = {
         "collector/warehouse/metrics",
     },
     "collector/app.py": ANY,
+    "collector/traffic.py": {"collector", "collector/stores"},
     "collector/server.py": ANY,
     "collector/keeping.py": ANY,
     "collector/upkeep.py": {

@@ -22,6 +22,7 @@ from ga_pygame.collector.emulators.switchboard import Switchboard
 from ga_pygame.collector.emulators.trophy.routes import TrophyRoutes
 from ga_pygame.collector.gameanalytics import configs, games, validation
 from ga_pygame.collector.gameanalytics.routes import GameAnalyticsRoutes
+from ga_pygame.collector.traffic import Traffic
 from ga_pygame.collector.troubles import Troubles
 from ga_pygame.collector.upkeep import Upkeep
 from tests.collectors import CONFIGS, EVENTS, INIT, KEY, POGR, SECRET, TROPHY, WHO, Answer, Collector, event, sign
@@ -240,6 +241,7 @@ RULES: dict[type[Any], str] = {
     Api: "own",
     Switchboard: "own",
     Upkeep: "own",
+    Traffic: "own",
 }
 """The access rule of each class that has routes; see `guard`."""
 

@@ -26,6 +26,7 @@ BOUND = re.compile(
 """A name that says a bound."""
 
 EXEMPT = {
+    "collector.traffic._SECONDS": "the bounds of a histogram",
     "areas.consent_screen.FRAMES_PER_SECOND": "how often the question is drawn",
     "areas.consent_screen.MAX_FONT": "the look of the question",
     "areas.consent_screen.MIN_FONT": "the look of the question",

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import json
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -26,6 +27,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ga_pygame.collector.teller import Tell
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+TOKEN_ENVIRONMENT = "GA_PYGAME_PAGE_TOKEN"  # noqa: S105 - the name of a variable
+"""The environment variable with the token of the page, for one that stays the same at each start."""
+MIN_TOKEN = 16
+"""Characters of such a token at least."""
+_FORM_OF_TOKEN = re.compile(f"[A-Za-z0-9_-]{{{MIN_TOKEN},200}}", re.ASCII)
+HEALTH_PATHS = ("/healthz", "/readyz")
+"""Paths that need no token; see `traffic`."""
 OWN_POSTS = ("/_emu/", "/api/import", "/api/forget")
 """The only routes besides the games' that accept a POST: the switchboard's and those of commands."""
 PAGE_SOCKET = "/_nicegui_ws/"
@@ -58,6 +66,19 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def parse_token(text: str) -> str:
+    """Check a token for the page that the environment gives; "" means that the collector makes one.
+
+    Raises:
+        ValueError: It is too short, or has characters that an address cannot have; the message does not repeat it.
+    """
+    if text and not _FORM_OF_TOKEN.fullmatch(text):
+        raise ValueError(
+            f"must be {MIN_TOKEN} to 200 letters, digits, - or _; leave it out, and the collector makes one"
+        )
+    return text
 
 
 def is_foreign(scope: Scope) -> bool:
@@ -192,6 +213,8 @@ class Guard:
             follows = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
             page = _FOLLOWED if follows and path == "/" and "origin" not in headers else b""
             return _TurnedDown(403, "other sites may not ask this", page)
+        if path in HEALTH_PATHS:
+            return None  # they tell nothing about games or players
         if self._token is None or self._knows(headers.get("cookie", "")):
             return None
         if self._fits(token) or self._fits(headers.get("authorization", "").removeprefix("Bearer ")):

@@ -55,6 +55,10 @@ class Options:
     timezone: str = UTC
     retention: int | None = None
     geoip: Path | None = None
+    rate_limit: float | None = None
+    proxies: tuple[str, ...] = ()
+    page_token: str = ""
+    json_logs: bool = False
 
     @property
     def is_temporary(self) -> bool:

@@ -27,9 +27,11 @@ from ga_pygame.collector.gameanalytics.routes import Bounds, GameAnalyticsRoutes
 from ga_pygame.collector.guard import Guard, PageToken, is_loopback
 from ga_pygame.collector.keeping import Kept, Options, Surroundings, open_kept
 from ga_pygame.collector.lanes import Lanes
+from ga_pygame.collector.rates import Rates
 from ga_pygame.collector.starting import start_command
 from ga_pygame.collector.stores.contract import EventStore
 from ga_pygame.collector.teller import Logs, Tell, Teller, printable
+from ga_pygame.collector.traffic import Traffic
 from ga_pygame.collector.troubles import Troubles
 from ga_pygame.collector.upkeep import Upkeep
 
@@ -56,7 +58,7 @@ def run(options: Options) -> int:
         GeoIpError: The GeoIP file cannot be used.
     """
     os.umask(os.umask(0o077) | 0o077)  # DuckDB makes its log by the umask; all files hold players' data
-    tell = Teller()
+    tell = Teller(as_json=options.json_logs)
     troubles = Troubles()
     listener = _listen(options.host, options.port)
     open_ones = Connections(connections.raise_file_limit())
@@ -67,19 +69,22 @@ def run(options: Options) -> int:
         contextlib.closing(Countries(options.geoip, tell)) as located,
         open_kept(options, Surroundings(tell, troubles, held, open_ones.drop)) as kept,
         contextlib.closing(kept.store.reader()) as queries,
+        contextlib.closing(kept.store.reader()) as counters,
         contextlib.closing(Lanes()) as lanes,
     ):
         port = listener.getsockname()[1]
         near = is_loopback(options.host)
-        token = None if near else _page_token(kept, port)
+        token = None if near else _page_token(options.page_token, kept, port)
         games = Games(options.games, takes_all=near and not options.games, tell=tell, troubles=troubles)
-        bounds = Bounds(lanes, held, open_ones.drop)
+        bounds = Bounds(lanes, held, open_ones.drop, Rates(options.rate_limit, options.proxies))
         signed = GameAnalyticsRoutes(
             games, kept.store, kept.settings, bounds, located, lenient=options.lenient, tell=tell
         ).routes()
         unsigned = kept.unsigned
         upkeep = Upkeep(kept.store, open_ones.drop)
+        traffic = Traffic(kept.store, counters)
         own = [*application.Api(queries, kept.store).routes(), *upkeep.routes(), *kept.own]
+        own += [*traffic.routes(), *traffic.open_routes()]
         shown = _Shown(kept, troubles, _near(options.host, port))
         app = _application(options, [*signed, *unsigned, *own], shown)
         guard = Guard(
@@ -92,7 +97,7 @@ def run(options: Options) -> int:
             tell=tell,
         )
         config = uvicorn.Config(
-            guard,
+            traffic.counted(guard),
             http=cast("type[asyncio.Protocol]", open_ones.protocol),
             h11_max_incomplete_event_size=connections.MAX_HEADER_BYTES,
             ws_max_size=connections.MAX_MESSAGE_BYTES,
@@ -114,10 +119,10 @@ def run(options: Options) -> int:
     return 0
 
 
-def _page_token(kept: Kept, port: int) -> PageToken:
-    """Return what opens the page; the same at all collectors that share a store."""
-    if kept.token:
-        return PageToken(kept.token, "ga_pygame_page")
+def _page_token(given: str, kept: Kept, port: int) -> PageToken:
+    """Return what opens the page: as the operator says, else the same at all collectors that share a store."""
+    if given or kept.token:
+        return PageToken(given or kept.token, "ga_pygame_page")
     return PageToken(secrets.token_urlsafe(24), f"ga_pygame_{port}")
 
 

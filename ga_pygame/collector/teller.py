@@ -8,6 +8,8 @@ not suppress the message that the disk is full.
 from __future__ import annotations
 
 import contextlib
+import datetime
+import json
 import logging
 import sys
 import threading
@@ -33,9 +35,14 @@ def printable(text: str, most: int = MAX_LINE) -> str:
 
 
 class Teller:
-    """Prints to stderr; any thread may call it."""
+    """Prints to stderr; any thread may call it.
 
-    def __init__(self) -> None:
+    Args:
+        as_json: Print each message as an object with `time` (UTC), `cause` and `message`, for programs that read logs.
+    """
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self._as_json = as_json
         self._lock = threading.Lock()
         self._told: dict[str, set[str]] = {}
 
@@ -52,7 +59,12 @@ class Teller:
                 line = f"more messages like the last one are not shown ({printable(cause, 60)})"
             told.add(line)
         with contextlib.suppress(OSError, ValueError):  # stderr may be closed
-            sys.stderr.write(f"ga_pygame: {line}\n")
+            if self._as_json:
+                now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+                line = json.dumps({"time": now, "cause": printable(cause, 60), "message": line})
+                sys.stderr.write(f"{line}\n")
+            else:
+                sys.stderr.write(f"ga_pygame: {line}\n")
 
     def forget(self, cause: str) -> None:
         """Allow the messages of this cause again, because its trouble is over."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -75,10 +75,12 @@ class ClickHouseStore:
         self._counter = self.reader()
         self._progress = Progress(0, 0, 0)
         self._writer = BlockWriter(lambda: Client(address), self._layout, tell, troubles)
+        self._probing = ThreadPoolExecutor(1, thread_name_prefix="ga-collector-probe")
         self.submit: Callable[[Submission], Future[int]] = self._writer.submit
 
     def close(self) -> None:
         """Write what waits and close the connections."""
+        self._probing.shutdown(wait=False, cancel_futures=True)
         self._writer.close()
         self._counter.close()
         self._clients.close()
@@ -94,6 +96,16 @@ class ClickHouseStore:
             number = sum(totals["accepted"].values()) + sum(totals["rejected"].values())
             self._progress = Progress(number, number, 0)
             return self._progress
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Those of the writer."""
+        return self._writer.waiting_bytes
+
+    def probe(self) -> Future[Any]:
+        """Ask a server for something; it may take events if it answers, and no insert failed just now."""
+        self._writer.raise_if_refusing()
+        return self._probing.submit(lambda: self._clients.mine().query("SELECT 1"))
 
     def reader(self) -> ClickHouseReader:
         """Open a reader for one thread."""

@@ -41,6 +41,9 @@ class BlockWriter:
         tell: Called to tell the developer why nothing is stored.
         troubles: Shows the same on the page.
         linger: Seconds for which a block waits for further requests.
+
+    Attributes:
+        waiting_bytes: The memory of the requests that wait to be written.
     """
 
     def __init__(
@@ -61,7 +64,7 @@ class BlockWriter:
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._collecting = threading.Lock()
         self._lock = threading.Lock()
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
         self._refuse_until = 0.0
         self._closed = False
         self._threads = [threading.Thread(target=self._run, name="ga-collector-clickhouse") for _ in range(WRITERS)]
@@ -73,13 +76,17 @@ class BlockWriter:
         """Queue the events of a request; see `Submits.submit`."""
         future: Future[int] = Future()
         with self._lock:
-            if self._closed or self._waiting_bytes + submission.size > MAX_WAITING_BYTES:
+            if self._closed or self.waiting_bytes + submission.size > MAX_WAITING_BYTES:
                 raise StoreFull("too much waits to be stored")
-            if self._monotonic() < self._refuse_until:
-                raise StoreFull("ClickHouse takes no events now")
-            self._waiting_bytes += submission.size
+            self.raise_if_refusing()
+            self.waiting_bytes += submission.size
             self._queue.put((submission, future))
         return future
+
+    def raise_if_refusing(self) -> None:
+        """Raise `StoreFull` if an insert failed just now."""
+        if self._monotonic() < self._refuse_until:
+            raise StoreFull("ClickHouse takes no events now")
 
     def close(self) -> None:
         """Write what waits and end the threads."""
@@ -104,7 +111,7 @@ class BlockWriter:
             except Exception as error:  # noqa: BLE001 - this thread must go on, and senders must hear of it
                 _fail_futures(group, error)
             with self._lock:
-                self._waiting_bytes -= sum(submission.size for submission, _ in group)
+                self.waiting_bytes -= sum(submission.size for submission, _ in group)
 
     def _collect(self) -> tuple[list[_Queued], bool]:
         """Wait for a request, and for those that soon follow it; return them, and whether more may come."""
@@ -118,7 +125,7 @@ class BlockWriter:
                 rows += len(item[0].accepted) + len(item[0].rejected)
             else:
                 with self._lock:
-                    self._waiting_bytes -= item[0].size
+                    self.waiting_bytes -= item[0].size
             try:
                 wait = 0.0 if rows >= ROWS_ENOUGH else max(0.0, until - self._monotonic())
                 if rows >= MAX_ROWS:

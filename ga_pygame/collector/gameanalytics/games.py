@@ -24,6 +24,8 @@ from ga_pygame.config import SANDBOX_GAME_KEY, SANDBOX_SECRET_KEY
 ENVIRONMENT = "GA_PYGAME_GAMES"
 MAX_UNTOLD_GAMES = 100
 """Games that a collector accepts without being given their keys; further ones get 401."""
+MAX_SECRETS = 2
+"""Secret keys of a game that are valid at once."""
 MAX_GAMES_FILE_BYTES = 2**20
 """Bytes of a file with games; a longer one is refused at the start."""
 _FORM_OF_SIGNATURE = re.compile(rb"[A-Za-z0-9+/]{43}=", re.ASCII)
@@ -95,6 +97,22 @@ def load_games(path: Path) -> list[Game]:
     return games
 
 
+def by_key(games: Iterable[Game]) -> dict[str, tuple[Game, ...]]:
+    """Return the games by their key. One may have two secret keys, while players change to a build with the new one.
+
+    Raises:
+        ValueError: A game has more of them.
+    """
+    found: dict[str, tuple[Game, ...]] = {}
+    for game in games:
+        others = found.get(game.key, ())
+        if game not in others:
+            found[game.key] = (*others, game)
+        if len(found[game.key]) > MAX_SECRETS:
+            raise ValueError(f"the game {game.key} has more than {MAX_SECRETS} secret keys: leave out the oldest")
+    return found
+
+
 class NotLetIn(Exception):
     """A request that is turned down; the message is for the developer and contains no secret."""
 
@@ -114,7 +132,7 @@ class Games:
     """
 
     def __init__(self, told: Iterable[Game], *, takes_all: bool, tell: Tell, troubles: Troubles) -> None:
-        self._known = {game.key: game for game in told} or {SANDBOX_GAME.key: SANDBOX_GAME}
+        self._known = by_key(told) or by_key([SANDBOX_GAME])
         self._takes_all = takes_all
         self._tell = tell
         self._troubles = troubles
@@ -153,9 +171,9 @@ class Games:
         _check_form(key)
         if not authorization.strip():
             raise NotLetIn(401, "the Authorization header is missing: the base64 of the body's HMAC-SHA256")
-        game = self._known.get(key)
-        if game is not None:
-            if not game.signed(body, authorization):
+        known = self._known.get(key)
+        if known is not None:
+            if not any(game.signed(body, authorization) for game in known):
                 raise NotLetIn(
                     401,
                     "its signature does not fit: compare the secret key in the game with the one given to the"

@@ -10,6 +10,7 @@ the events should be kept has an empty body, and its reason is in a header:
     413 {...}   too large: send smaller batches
     401, 403    empty; the developer has to change something, the events are good
     404, 405    empty; the address is wrong, the events are good
+    429         empty; more requests came from this address than --rate-limit allows
     503         empty; the collector cannot store now
 """
 
@@ -34,6 +35,7 @@ from ga_pygame.collector.gameanalytics.configs_editing import SettingsInForce
 from ga_pygame.collector.gameanalytics.games import Games, NotLetIn
 from ga_pygame.collector.guard import is_foreign
 from ga_pygame.collector.lanes import Heavy, Lanes
+from ga_pygame.collector.rates import Rates
 from ga_pygame.collector.responses import json_response, preflight, with_retry_after
 from ga_pygame.collector.storage import batches
 from ga_pygame.collector.storage.store import RejectedEvent, StoreFull, Submission
@@ -65,11 +67,13 @@ class Bounds(NamedTuple):
         lanes: Run the validation of batches.
         held: Counts the bytes of all bodies.
         drop: Closes a client's connection without an answer.
+        rates: Limits the requests of a game and address.
     """
 
     lanes: Lanes
     held: bodies.Held
     drop: Callable[[tuple[str, int]], None]
+    rates: Rates
 
 
 class _Admitted(NamedTuple):
@@ -113,7 +117,7 @@ class GameAnalyticsRoutes:
         self._games = games
         self._store = store
         self._settings = settings
-        self._lanes, self._held, self._drop = bounds
+        self._lanes, self._held, self._drop, self._rates = bounds
         self._countries = located
         self._lenient = lenient
         self._tell = tell
@@ -132,10 +136,14 @@ class GameAnalyticsRoutes:
                 return preflight(request, GAMEANALYTICS_HEADERS, 200)
             if request.method != "POST":
                 return empty_answer(405, "must be a POST", {"Allow": "POST, OPTIONS"})
+            game_key = request.path_params.get("game_key") or request.query_params.get("game_key", "")
+            now = asyncio.get_running_loop().time()
+            if wait := self._rates.wait(game_key, self._rates.sender(request), now):
+                self._tell("429", "requests were turned down (429): more come from an address than --rate-limit allows")
+                return empty_answer(429, "too many requests of this game from this address", {"Retry-After": str(wait)})
             try:
                 with self._held.share() as hold:
                     body = await bodies.read_body(request, self._drop, hold)
-                    game_key = request.path_params.get("game_key") or request.query_params.get("game_key", "")
                     authorization = request.headers.get("authorization", "").encode("latin-1")
                     is_checked = self._games.admit(game_key, body, authorization, foreign=is_foreign(request.scope))
                     return await handle(request, _Admitted(game_key, body, is_checked))
@@ -193,7 +201,7 @@ class GameAnalyticsRoutes:
             taken = take_apart(game_key, received_at, admitted.body, encoding, light=light, lenient=self._lenient)
             return (located(taken[0], country), taken[1]) if country else taken
 
-        sender = (request.client.host if request.client else "", game_key)
+        sender = (self._rates.sender(request), game_key)
         async with self._lanes.run(sender, work) as (submission, rejected):
             if submission.accepted or rejected:
                 try:

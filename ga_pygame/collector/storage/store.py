@@ -101,7 +101,11 @@ def _silent(cause: str, message: str) -> None:
 
 
 class Store:
-    """The write side of the file. Any thread may submit; one thread writes."""
+    """The write side of the file. Any thread may submit; one thread writes.
+
+    Attributes:
+        waiting_bytes: The memory of what waits to be written.
+    """
 
     def __init__(
         self, path: Path, *, temporary: bool = False, tell: Tell = _silent, troubles: Troubles | None = None
@@ -111,7 +115,7 @@ class Store:
         self._tell = tell
         self._keeper = Keeper(path, tell, troubles or Troubles(), self._use)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="ga-collector-store", daemon=True)
@@ -138,12 +142,20 @@ class Store:
         """
         return self._put(change)
 
+    def probe(self) -> Future[Any]:
+        """Queue a transaction without a change: the future is done when the file could be locked for writing.
+
+        Raises:
+            StoreFull: Too much waits already.
+        """
+        return self._put(Change(lambda _db: None, 0))
+
     def _put(self, what: Submission | Change) -> Future[Any]:
         future: Future[Any] = Future()
         with self._lock:
-            if self._closed or self._waiting_bytes + what.size > MAX_WAITING_BYTES:
+            if self._closed or self.waiting_bytes + what.size > MAX_WAITING_BYTES:
                 raise StoreFull("too much waits to be stored")
-            self._waiting_bytes += what.size
+            self.waiting_bytes += what.size
             self._queue.put((what, future))
         return future
 
@@ -193,7 +205,7 @@ class Store:
             finally:
                 _fail_all(group, StoreFull(_ENDS))  # those that are not done yet
         with self._lock:
-            self._waiting_bytes -= waiting
+            self.waiting_bytes -= waiting
         return going and not (self._closed and self._keeper.failing)  # when closing, a failed write is not tried again
 
     def _look_idly(self) -> None:

@@ -134,6 +134,17 @@ class EventStore(Submits, Protocol):
             NotReady: As above.
         """
 
+    @property
+    def waiting_bytes(self) -> int:
+        """The bytes of memory of the requests that wait to be stored."""
+
+    def probe(self) -> Future[Any]:
+        """Ask whether events can be stored now; the future is done when they can, or raises what `submit`'s would.
+
+        Raises:
+            StoreFull: Nothing can be stored now.
+        """
+
     def forget(self, user_id: str) -> Forgotten:
         """Remove a player's events, rejected ones and everything that was made of them.
 

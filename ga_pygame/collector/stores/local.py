@@ -33,6 +33,7 @@ class LocalStore:
         self.retention = retention
         self.place = str(log.path)
         self.submit = log.submit
+        self.probe = log.probe
 
     @property
     def generation(self) -> int:
@@ -43,6 +44,11 @@ class LocalStore:
     def progress(self) -> Progress:
         """How far the projection is."""
         return self._warehouse.progress
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Those of the log's queue."""
+        return self._log.waiting_bytes
 
     def reader(self) -> Queries:
         """Open the log for reading."""
