@@ -123,6 +123,7 @@ def _collect(options: argparse.Namespace) -> int:
                 pogr=pogr.PogrOptions(clients, options.lenient, options.pogr_unknown_session),
                 trophy_rules=trophy_rules.load_rules(options.trophy_rules),
                 lenient=options.lenient,
+                chaos=options.chaos,
             )
         )
     except (

@@ -192,6 +192,13 @@ def _add_collect(commands: _Commands) -> argparse.ArgumentParser:
         help="remove events this many days after they arrived; counts of players stay right (default: keep all)",
     )
     collect.add_argument("--no-page", action="store_true", help="run without the page")
+    collect.add_argument(
+        "--chaos",
+        choices=CHAOS,
+        default="",
+        help="answer all requests of games with this fault, to see what a game does with a bad network; the view Chaos"
+        " of the page changes it",
+    )
 
     emulators = collect.add_argument_group("POGR and Trophy")
     emulators.add_argument(
@@ -275,6 +282,8 @@ def _ip_address(text: str) -> str:
         raise argparse.ArgumentTypeError("must be an IP address, such as 10.0.0.2") from None
 
 
+CHAOS = ("offline", "slow", "401", "413", "500", "html", "truncate", "skew")
+"""The faults of `collect --chaos`; see `collector/emulators/chaos.py`, which needs an extra."""
 _EITHER = "A running collector is asked; without one its file is read."
 TOOLS = {
     "stats": ("print the most important figures: players, sessions, levels", _EITHER),

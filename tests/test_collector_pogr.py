@@ -566,11 +566,12 @@ def test_dropped_connections(fresh: Collector, processed: bool) -> None:
         b"",
         b"[]x",
         b"{}",
-        b'{"route": "gameanalytics", "status": 500}',
+        b'{"route": "steam", "status": 500}',
         b'{"route": "pogr", "status": 99}',
         b'{"route": "pogr", "status": "500"}',
         b'{"route": "pogr", "times": 0}',
         b'{"route": "pogr", "delay": -1}',
+        b'{"route": "pogr", "skew": 1000000000}',
         b'{"route": "pogr", "stauts": 500}',
     ],
 )

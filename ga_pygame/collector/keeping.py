@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from starlette.routing import Route
 from ga_pygame.collector import bodies
 from ga_pygame.collector.clickhouse.address import StoreAddress
 from ga_pygame.collector.emulators.absent import absent_routes
+from ga_pygame.collector.emulators.chaos import Chaos
 from ga_pygame.collector.emulators.faults import Faults
 from ga_pygame.collector.emulators.pogr.routes import PogrOptions, PogrRoutes
 from ga_pygame.collector.emulators.switchboard import EmulatorFile, Switchboard
@@ -59,6 +60,7 @@ class Options:
     proxies: tuple[str, ...] = ()
     page_token: str = ""
     json_logs: bool = False
+    chaos: str = ""
 
     @property
     def is_temporary(self) -> bool:
@@ -73,13 +75,15 @@ class Surroundings(NamedTuple):
         tell: Tells the developer about trouble.
         troubles: Shows the same on the page.
         held: Counts the bytes of all bodies.
-        drop: Closes a client's connection without an answer.
+        faults: Wrong answers on demand.
+        chaos: The fault of all requests.
     """
 
     tell: Tell
     troubles: Troubles
     held: bodies.Held
-    drop: Callable[[tuple[str, int]], None]
+    faults: Faults
+    chaos: Chaos
 
 
 class Kept(NamedTuple):
@@ -129,14 +133,13 @@ def open_kept(options: Options, around: Surroundings) -> Iterator[Kept]:
 
 @contextlib.contextmanager
 def _kept_here(options: Options, around: Surroundings) -> Iterator[Kept]:
-    tell, troubles, held, drop = around
+    tell, troubles, held, faults, chaos = around
     settings = SettingsFile(options.configs, lambda message: tell("settings", message))
     with (
         _log(options, tell, troubles) as log,
         contextlib.closing(Asker(log)) as asker,
         contextlib.closing(_warehouse(options, log, tell)) as warehouse,
     ):
-        faults = Faults(drop)
         pogr = PogrRoutes(log, options.pogr, faults, held=held, tell=tell)
         rules = options.trophy_rules
         trophy = TrophyRoutes(log, asker, rules, lenient=options.lenient, faults=faults, held=held, tell=tell)
@@ -146,7 +149,7 @@ def _kept_here(options: Options, around: Surroundings) -> Iterator[Kept]:
             None if options.configs is None else EditedFile(settings, options.configs),
             EmulatorFile(log.path, rules),
             [*pogr.routes(), *trophy.routes()],
-            Switchboard(log, asker, rules, faults, trophy).routes(),
+            Switchboard(log, asker, rules, faults, chaos=chaos, trophy=trophy).routes(),
         )
 
 

@@ -22,6 +22,8 @@ from ga_pygame.collector import app as application
 from ga_pygame.collector import bodies, connections
 from ga_pygame.collector.connections import Connections
 from ga_pygame.collector.countries import Countries
+from ga_pygame.collector.emulators.chaos import Chaos
+from ga_pygame.collector.emulators.faults import Faults
 from ga_pygame.collector.gameanalytics.games import Games
 from ga_pygame.collector.gameanalytics.routes import Bounds, GameAnalyticsRoutes
 from ga_pygame.collector.guard import Guard, PageToken, is_loopback
@@ -63,11 +65,14 @@ def run(options: Options) -> int:
     listener = _listen(options.host, options.port)
     open_ones = Connections(connections.raise_file_limit())
     held = bodies.Held()
+    faults = Faults(open_ones.drop)
+    chaos = Chaos(faults, troubles)
+    chaos.begin(options.chaos)
     with (
         contextlib.closing(listener),
         _logs(tell),
         contextlib.closing(Countries(options.geoip, tell)) as located,
-        open_kept(options, Surroundings(tell, troubles, held, open_ones.drop)) as kept,
+        open_kept(options, Surroundings(tell, troubles, held, faults, chaos)) as kept,
         contextlib.closing(kept.store.reader()) as queries,
         contextlib.closing(kept.store.reader()) as counters,
         contextlib.closing(Lanes()) as lanes,
@@ -76,7 +81,7 @@ def run(options: Options) -> int:
         near = is_loopback(options.host)
         token = None if near else _page_token(options.page_token, kept, port)
         games = Games(options.games, takes_all=near and not options.games, tell=tell, troubles=troubles)
-        bounds = Bounds(lanes, held, open_ones.drop, Rates(options.rate_limit, options.proxies))
+        bounds = Bounds(lanes, held, faults, Rates(options.rate_limit, options.proxies))
         signed = GameAnalyticsRoutes(
             games, kept.store, kept.settings, bounds, located, lenient=options.lenient, tell=tell
         ).routes()
@@ -85,7 +90,7 @@ def run(options: Options) -> int:
         traffic = Traffic(kept.store, counters)
         own = [*application.Api(queries, kept.store).routes(), *upkeep.routes(), *kept.own]
         own += [*traffic.routes(), *traffic.open_routes()]
-        shown = _Shown(kept, troubles, _near(options.host, port))
+        shown = _Shown(kept, troubles, chaos, _near(options.host, port))
         app = _application(options, [*signed, *unsigned, *own], shown)
         guard = Guard(
             app,
@@ -131,6 +136,7 @@ class _Shown(NamedTuple):
 
     kept: Kept
     troubles: Troubles
+    chaos: Chaos
     address: str
 
 
@@ -142,7 +148,7 @@ def _application(options: Options, routes: list[Route], shown: _Shown) -> ASGIAp
         from ga_pygame.collector.page import dashboard, snapshots  # noqa: PLC0415 - NiceGUI takes 0.6 s, not all need it
 
         data = snapshots.Snapshots(shown.kept.store, shown.kept.emulated, shown.troubles)
-        dashboard.mount(app, data, shown.kept.editable, shown.address)
+        dashboard.mount(app, data, shown.kept.editable, shown.chaos, shown.address)
     return app
 
 
@@ -200,6 +206,8 @@ def _greeting(options: Options, port: int, store: EventStore, token: PageToken |
         lines.append(f"{what}: {near}{path}?token={token.token} (from elsewhere: this machine's name instead)")
     elif options.page:
         lines.append(f"page: {url}/")
+    if options.chaos:
+        lines.append(f"chaos: {options.chaos}")
     lines.append(f"try it: {start_command(near)}")
     if token and (address := _address_of_this_machine()):
         lines.append(f"from another machine: {start_command(f'http://{address}:{port}')}")

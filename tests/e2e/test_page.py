@@ -19,7 +19,7 @@ pytest.importorskip("selenium.webdriver")
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-__all__ = ["By"]
+__all__ = ["By", "Select"]
 
 
 def event(category: str = "design", **fields: Any) -> dict[str, Any]:

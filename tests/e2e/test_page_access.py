@@ -102,6 +102,7 @@ FILLED = {
     "pogr": ("pogr-rows", "Nothing came for POGR yet"),
     "trophy": ("trophy-players", "Nothing came for Trophy yet"),
     "configs": ("", "This collector has no settings file"),
+    "chaos": ("", "No fault is in force"),
 }
 """The views: a table that `fill` gives rows, and words while there is nothing to show."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.collectors import Collector
 from tests.e2e import test_page
-from tests.e2e.test_page import By, event, rows, until
+from tests.e2e.test_page import By, Select, event, rows, until
 
 collector = test_page.collector
 
@@ -83,9 +83,9 @@ def test_hidden_until_used(collector: Collector, browser: Any) -> None:
     assert {"Live", "Progression", "Configs"} <= set(listed(browser))
     assert not {"POGR", "Trophy"} & set(listed(browser))
     begin(collector, "me")
-    until(browser, lambda: listed(browser)[-2:] == ["POGR", "Configs"])
+    until(browser, lambda: listed(browser)[-3:] == ["POGR", "Configs", "Chaos"])
     trophy(collector, "me", "levels-completed", 1)
-    until(browser, lambda: listed(browser)[-3:] == ["POGR", "Trophy", "Configs"])
+    until(browser, lambda: listed(browser)[-4:] == ["POGR", "Trophy", "Configs", "Chaos"])
 
 
 def test_what_the_services_got(collector: Collector, browser: Any, tmp_path_factory: Any) -> None:
@@ -148,3 +148,20 @@ def check_it_is_text(browser: Any, title: str, *tables: str) -> None:
     assert "<img" in everything
     assert browser.title == f"{title} · ga_pygame collector"
     assert browser.execute_script("return document.querySelectorAll('table.live img, table.live script').length") == 0
+
+
+def test_chaos_is_picked_on_the_page(collector: Collector, browser: Any) -> None:
+    """A fault begins when it is picked, all views say so, and it ends the same way."""
+    browser.get(f"{collector.url}/?view=chaos")
+    until(browser, lambda: "No fault is in force" in browser.page_source)
+    Select(browser.find_element(By.CSS_SELECTOR, ".chaos select")).select_by_value("500")
+    until(browser, lambda: "In force: 500" in browser.page_source)
+    assert collector.send(event()).status == 500
+    until(browser, lambda: "1 requests got it" in browser.page_source)
+    browser.get(collector.url)
+    until(browser, lambda: "Chaos: 500" in browser.find_element(By.CSS_SELECTOR, ".banners").text)
+    browser.get(f"{collector.url}/?view=chaos")
+    until(browser, lambda: "In force: 500" in browser.page_source)
+    Select(browser.find_element(By.CSS_SELECTOR, ".chaos select")).select_by_value("")
+    until(browser, lambda: "No fault is in force" in browser.page_source)
+    assert collector.send(event()).status == 200

@@ -1,9 +1,10 @@
-"""The switchboard of POGR's and Trophy's emulators: `/_emu`, with the same access rules as the page's data.
+"""The switchboard of the services' emulators: `/_emu`, with the same access rules as the page's data.
 
 GET  /_emu/state                                    the state of both services
 POST /_emu/reset  {"service": "trophy"}             delete it (without a body: of both)
 POST /_emu/clock  {"days": 1}                       shift Trophy's clock; {"reset": true} resets it
 POST /_emu/fail   {"route": "pogr", "status": 500}  faults, see `faults`; DELETE removes those that wait
+POST /_emu/chaos  {"mode": "offline"}               a fault for all requests, see `chaos`; DELETE ends it
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from starlette.routing import Route
 
 from ga_pygame import clock
 from ga_pygame.collector import bodies
+from ga_pygame.collector.emulators.chaos import Chaos
 from ga_pygame.collector.emulators.faults import FaultError, Faults
 from ga_pygame.collector.emulators.pogr import store as pogr_store
 from ga_pygame.collector.emulators.trophy import reads as trophy_reads
@@ -146,23 +148,28 @@ class Switchboard:
         asker: Reads the same file.
         rules: Trophy's rules.
         faults: The faults that wait.
+        chaos: The fault of all requests.
         trophy: Trophy's routes, of which a reset clears the count of requests.
     """
 
-    def __init__(self, store: Store, asker: Asker, rules: Rules, faults: Faults, trophy: _Forgets) -> None:
+    def __init__(
+        self, store: Store, asker: Asker, rules: Rules, faults: Faults, *, chaos: Chaos, trophy: _Forgets
+    ) -> None:
         self._store = store
         self._asker = asker
         self._rules = rules
         self._faults = faults
+        self._chaos = chaos
         self._trophy = trophy
 
     def routes(self) -> list[Route]:
-        """Return the four routes."""
+        """Return the five routes."""
         return [
             Route("/_emu/state", self._state, methods=["GET"]),
             Route("/_emu/reset", self._reset, methods=["POST"]),
             Route("/_emu/clock", self._clock, methods=["GET", "POST"]),
             Route("/_emu/fail", self._fail, methods=["GET", "POST", "DELETE"]),
+            Route("/_emu/chaos", self._chaos_mode, methods=["GET", "POST", "DELETE"]),
         ]
 
     async def _state(self, request: Request) -> Response:  # noqa: ARG002
@@ -221,6 +228,15 @@ class Switchboard:
         elif request.method == "DELETE":
             self._faults.clear()
         return json_response({"faults": self._faults.waiting()})
+
+    async def _chaos_mode(self, request: Request) -> Response:
+        if request.method != "GET":
+            mode = (await _read_fields(request)).get("mode", "") if request.method == "POST" else ""
+            try:
+                self._chaos.begin(str(mode))
+            except FaultError as error:
+                raise HTTPException(400, str(error)) from error
+        return json_response({"mode": self._chaos.mode, "requests": self._chaos.requests})
 
 
 def _state(services: Services) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from starlette.requests import Request
@@ -42,6 +42,9 @@ from ga_pygame.collector.storage.store import RejectedEvent, StoreFull, Submissi
 from ga_pygame.collector.stores.contract import Submits
 from ga_pygame.collector.teller import Tell
 
+if TYPE_CHECKING:
+    from ga_pygame.collector.emulators.faults import Faults
+
 MAX_LIGHT_BYTES = 192 * 2**10
 """Bytes of an unpacked batch in the light lane; 500 events of our tracker have 160 KB."""
 MAX_LIGHT_VALUES = 10_000
@@ -61,18 +64,18 @@ GAMEANALYTICS_HEADERS = {
 
 
 class Bounds(NamedTuple):
-    """What bounds the work that requests make.
+    """What bounds the work that requests make, and what spoils it.
 
     Attributes:
         lanes: Run the validation of batches.
         held: Counts the bytes of all bodies.
-        drop: Closes a client's connection without an answer.
+        faults: Wrong answers on demand; `drop` closes a client's connection without an answer.
         rates: Limits the requests of a game and address.
     """
 
     lanes: Lanes
     held: bodies.Held
-    drop: Callable[[tuple[str, int]], None]
+    faults: Faults
     rates: Rates
 
 
@@ -117,7 +120,8 @@ class GameAnalyticsRoutes:
         self._games = games
         self._store = store
         self._settings = settings
-        self._lanes, self._held, self._drop, self._rates = bounds
+        self._lanes, self._held, self._faults, self._rates = bounds
+        self._drop = bounds.faults.drop
         self._countries = located
         self._lenient = lenient
         self._tell = tell
@@ -125,12 +129,12 @@ class GameAnalyticsRoutes:
     def routes(self) -> list[Route]:
         """Return the three routes."""
         return [
-            self._route("/v2/{game_key}/init", self._init),
-            self._route("/v2/{game_key}/events", self._events),
-            self._route("/remote_configs/v1/init", self._remote_configs),
+            self._route("/v2/{game_key}/init", "init", self._init),
+            self._route("/v2/{game_key}/events", "events", self._events),
+            self._route("/remote_configs/v1/init", "init", self._remote_configs),
         ]
 
-    def _route(self, path: str, handle: Callable[[Request, _Admitted], Awaitable[Response]]) -> Route:
+    def _route(self, path: str, name: str, handle: Callable[[Request, _Admitted], Awaitable[Response]]) -> Route:
         async def endpoint(request: Request) -> Response:
             if request.method == "OPTIONS":
                 return preflight(request, GAMEANALYTICS_HEADERS, 200)
@@ -146,7 +150,14 @@ class GameAnalyticsRoutes:
                     body = await bodies.read_body(request, self._drop, hold)
                     authorization = request.headers.get("authorization", "").encode("latin-1")
                     is_checked = self._games.admit(game_key, body, authorization, foreign=is_foreign(request.scope))
-                    return await handle(request, _Admitted(game_key, body, is_checked))
+                    admitted = _Admitted(game_key, body, is_checked)
+
+                    async def answer_after(delay: float) -> Response:
+                        found = await handle(request, admitted)
+                        await asyncio.sleep(delay)
+                        return found
+
+                    return await self._faults.around(request, f"gameanalytics/{name}", answer_after, _fault_answer)
             except (NotLetIn, bodies.TooLarge, bodies.BadBody, bodies.Busy, bodies.Gone) as error:
                 return self._turned_down(error)
 
@@ -240,8 +251,8 @@ def take_apart(
     try:
         unpacked = bodies.unpack(body, encoding, MAX_LIGHT_BYTES if light else bodies.MAX_UNPACKED_BYTES)
         values = bodies.count_values(unpacked, MAX_LIGHT_VALUES if light else bodies.MAX_VALUES)
-        most_refusals = MAX_LIGHT_REFUSALS if light else validation.MAX_REFUSALS
-        accepted, rejected = validation.sort_out(unpacked, most_refusals, lenient=lenient)
+        most_fault_answers = MAX_LIGHT_REFUSALS if light else validation.MAX_REFUSALS
+        accepted, rejected = validation.sort_out(unpacked, most_fault_answers, lenient=lenient)
     except bodies.TooLarge:
         if light:
             raise Heavy from None
@@ -265,6 +276,10 @@ def answer(status: int, content: Any) -> Response:
 def empty_answer(status: int, reason: str, headers: Mapping[str, str] | None = None) -> Response:
     """Make an answer with an empty body, after which official SDKs keep the events."""
     return Response(b"", status, {**GAMEANALYTICS_HEADERS, REASON_HEADER: reason, **(headers or {})})
+
+
+def _fault_answer(reason: str) -> Response:
+    return answer(200, {"error": reason})
 
 
 def _try_later(reason: str) -> Response:

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ga_pygame.collector.emulators.chaos import Chaos
 from ga_pygame.collector.gameanalytics.configs_editing import EditableSettings
 from ga_pygame.collector.page.address import parse_address
 from ga_pygame.collector.page.shell import BRAND, MAX_UNSEEN, Tab
@@ -51,13 +52,14 @@ MAX_OF_ONE_LOOK = 40
 """Messages that one look sends at most: a few for each table."""
 
 
-def mount(app: Starlette, data: Snapshots, settings: EditableSettings | None, address: str) -> None:
+def mount(app: Starlette, data: Snapshots, settings: EditableSettings | None, chaos: Chaos, address: str) -> None:
     """Add the page at `/`, and its tables as CSV.
 
     Args:
         app: The collector's application.
         data: What the page shows; closed when the application ends.
         settings: The remote configs to edit; `None` if there is no settings file.
+        chaos: The fault of all requests.
         address: The address for `GA_PYGAME_COLLECTOR`, e.g. `http://127.0.0.1:8420`.
     """
     css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
@@ -70,7 +72,7 @@ def mount(app: Starlette, data: Snapshots, settings: EditableSettings | None, ad
             client.delete()
             return JSONResponse({"error": "too many pages are open"}, 503, {"Retry-After": "30"})
         waiting.add(client)
-        tab = Tab(client, data, settings, address, parse_address(client.request.url.query))
+        tab = Tab(client, data, settings, chaos, url=address, address=parse_address(client.request.url.query))
 
         async def begin() -> None:
             if tab not in tabs:

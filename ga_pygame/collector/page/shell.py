@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import nicegui
 from nicegui import ui
 
+from ga_pygame.collector.emulators.chaos import Chaos
 from ga_pygame.collector.gameanalytics.configs_editing import EditableSettings
 from ga_pygame.collector.page.address import PageAddress
 from ga_pygame.collector.page.address_bar import AddressBar
@@ -36,15 +37,24 @@ class Tab:
         client: The page of NiceGUI.
         data: What the page shows.
         settings: The remote configs to edit; `None` if there is no settings file.
+        chaos: The fault of all requests.
         url: The address for `GA_PYGAME_COLLECTOR`.
         address: The address that was asked for.
     """
 
     def __init__(
-        self, client: nicegui.Client, data: Snapshots, settings: EditableSettings | None, url: str, address: PageAddress
+        self,
+        client: nicegui.Client,
+        data: Snapshots,
+        settings: EditableSettings | None,
+        chaos: Chaos,
+        *,
+        url: str,
+        address: PageAddress,
     ) -> None:
         self.data = data
         self.settings = settings
+        self.chaos = chaos
         self.url = url
         self._client = client
         self._address = address

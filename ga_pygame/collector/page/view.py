@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ga_pygame.collector.emulators.chaos import Chaos
 from ga_pygame.collector.gameanalytics.configs_editing import EditableSettings
 from ga_pygame.collector.page.address import PageAddress
 from ga_pygame.collector.page.feed import FeedKey
@@ -18,6 +19,7 @@ class Frame(Protocol):
 
     data: Snapshots
     settings: EditableSettings | None
+    chaos: Chaos
     url: str
     """The address for `GA_PYGAME_COLLECTOR`."""
 

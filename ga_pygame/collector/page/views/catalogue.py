@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ga_pygame.collector.page.view import View
+from ga_pygame.collector.page.views.chaos import CHAOS_VIEW
 from ga_pygame.collector.page.views.compare import COMPARE_VIEW
 from ga_pygame.collector.page.views.configs import CONFIGS_VIEW
 from ga_pygame.collector.page.views.design import DESIGN_VIEW
@@ -36,6 +37,7 @@ VIEWS: dict[str, View] = {
         POGR_VIEW,
         TROPHY_VIEW,
         CONFIGS_VIEW,
+        CHAOS_VIEW,
     )
 }
 FIRST_VIEW = LIVE_VIEW
