@@ -200,6 +200,12 @@ def _dev(options: argparse.Namespace) -> int:
         return _fail(str(error))
 
 
+def _share_file(options: argparse.Namespace) -> int:
+    from ga_pygame.tools import share  # noqa: PLC0415 - keeps --version quick
+
+    return share.share_events(options.game, options.output)
+
+
 def _doctor(options: argparse.Namespace) -> int:
     from ga_pygame.tools import doctor  # noqa: PLC0415 - keeps --version quick
 
@@ -237,12 +243,14 @@ _RUN: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "export": _export,
     "import": _import,
     "forget": _forget,
+    "share": _share_file,
 }
 """What each tool runs."""
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "dev": _dev,
     "collect": _collect,
     **dict.fromkeys(TOOLS, _tool),
+    "share": _tool,
     "doctor": _doctor,
     "clickhouse-schema": _clickhouse_schema,
     "keys": _keys,

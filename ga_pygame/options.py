@@ -43,6 +43,7 @@ def command_parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.Arg
         "dev": dev,
         "collect": collect,
         **tools,
+        "share": _add_share(commands),
         "doctor": _add_doctor(commands),
         "clickhouse-schema": schema,
         "keys": keys,
@@ -109,6 +110,27 @@ def _add_dev(commands: _Commands) -> argparse.ArgumentParser:
     dev.add_argument("--reload", action="store_true", help="start the game again when a Python file is saved")
     dev.add_argument("game", nargs=argparse.REMAINDER, help="the game and its arguments")
     return dev
+
+
+def _add_share(commands: _Commands) -> argparse.ArgumentParser:
+    share = commands.add_parser(
+        "share",
+        help="for testers: write the events of a game that you played into a file for its developer",
+        description="Write all events of a game on this machine that were not sent yet into one file, which `import`"
+        " takes. The game may run. Nothing leaves the machine before you send the file.",
+    )
+    share.add_argument(
+        "--game", metavar="NAME", default="", help="the game, or a part of its name, if several have recorded events"
+    )
+    share.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        default=Path("playtest.jsonl"),
+        help="the file to write (default: %(default)s)",
+    )
+    return share
 
 
 def _add_doctor(commands: _Commands) -> argparse.ArgumentParser:

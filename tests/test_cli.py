@@ -9,7 +9,7 @@ import pytest
 
 from ga_pygame import cli, options
 
-NEEDED = {"import": ["events.jsonl"], "forget": ["--user", "p1"]}
+NEEDED = {"keys": ["new"], "import": ["events.jsonl"], "forget": ["--user", "p1"]}
 """The arguments without which a command does not run."""
 
 
@@ -31,7 +31,8 @@ def test_a_command_runs_its_own_function(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(cli, "_COMMANDS", {name: run})
         assert cli.main([name, *NEEDED.get(name, [])]) == 7
         monkeypatch.undo()
-    assert ran == ["dev", "collect", "stats", "report", "export", "import", "forget", "doctor", "clickhouse-schema"]
+    tools = ["stats", "report", "export", "import", "forget"]
+    assert ran == ["dev", "collect", *tools, "share", "doctor", "clickhouse-schema", "keys"]
 
 
 def test_without_standard_streams_printing_goes_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ reported; it costs neither the other records of its launch nor other launches.
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ga_pygame.clock import Clock, PastClock, yield_gil
+from ga_pygame.clock import Clock, CountedIds, PastClock, yield_gil
 from ga_pygame.delivery.encoder import Encoder, encode
 from ga_pygame.delivery.outbox.books import books_of
 from ga_pygame.delivery.outbox.contract import (
@@ -181,6 +182,17 @@ def replay(
 
     Returns how many records are lost.
     """
+    sessions, lost = replay_records(transaction, dead_launch, leftover, encoder)
+    return lost + end_sessions(transaction, sessions, encoder, crash, unplaced=unplaced)
+
+
+def replay_records(
+    transaction: Transaction, dead_launch: DeadLaunch, leftover: Leftover, encoder: Encoder
+) -> tuple[Sequence[OpenSession], int]:
+    """Add the records that a process had not committed.
+
+    Returns its open sessions after these, and how many records are lost.
+    """
     done = _position(transaction, dead_launch, leftover)
     sessions = {session.session_id: session for session in dead_launch.sessions}
     if leftover.books is not None and done < leftover.books[0] <= leftover.furthest:
@@ -217,7 +229,7 @@ def replay(
             session = _seen_until(slice_writer.state.session, encoder.clock.wall(last.at))
             sessions[session.session_id] = session
         lost += slice_writer.lost
-    return lost + end_sessions(transaction, list(sessions.values()), encoder, crash, unplaced=unplaced)
+    return list(sessions.values()), lost
 
 
 def _who_played(dead_launch: DeadLaunch, encoder: Encoder) -> str | None:
@@ -306,7 +318,9 @@ def _seen_until(session: OpenSession, client_ts: float) -> OpenSession:
 def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder, crash: Error | None = None) -> int:
     """Add the events that a dead process could not: its wallet, its crash, the Fail of its open attempt, its end.
 
-    Returns how many events are lost: invalid flows of the wallet, or the end of a session that names no player.
+    Their ids follow from the session's: who reads a copy of the data before they are added (`ga_pygame share`) gets
+    the same ones. Returns how many events are lost: invalid flows of the wallet, or the end of a session that names no
+    player.
 
     Source: REST v2, Detecting missing session end on game launch.
     """
@@ -326,7 +340,8 @@ def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder, c
     user_id = json.loads(b"{" + session.annotations + b"}")["user_id"]
     when = (session.client_ts, session.clock_offset)
     records = []
-    for event, numbers in events:
+    ids = CountedIds(hashlib.blake2b(session.session_id.encode("utf-8", "replace"), digest_size=16).digest())
+    for place, (event, numbers) in enumerate(events):
         own = {**event.wire(), **numbers}
         encoder.add_to_sums(own, user_id, transaction)
         annotations, extra = session.annotations, None
@@ -338,7 +353,9 @@ def end_lost(transaction: Transaction, session: OpenSession, encoder: Encoder, c
             seconds = sent_seconds(session.attempt_seconds)
             extra = json.dumps({"duration_s": seconds})
             annotations = _with_fields(own, annotations, functools.partial(encoder.with_seconds, seconds=seconds))
-        records.append(NewRecord(session.session_id, own["category"], *when, annotations, encoder.own(own), extra))
+        records.append(
+            NewRecord(session.session_id, own["category"], *when, annotations, encoder.own(own, ids.at(place)), extra)
+        )
     transaction.add(records)
     return lost
 
