@@ -200,6 +200,17 @@ def _dev(options: argparse.Namespace) -> int:
         return _fail(str(error))
 
 
+def _run_plan(options: argparse.Namespace) -> int:
+    from ga_pygame.tools import plan  # noqa: PLC0415 - keeps --version quick
+
+    if options.action == "types":
+        return plan.write_types(options.plan, options.output)
+    if options.action == "init":
+        return plan.write_plan(_where(options), options.output)
+    where = _where(options) if options.db or options.url else None
+    return plan.check_plan(options.plan, options.sources, where)
+
+
 def _share_file(options: argparse.Namespace) -> int:
     from ga_pygame.tools import share  # noqa: PLC0415 - keeps --version quick
 
@@ -243,6 +254,7 @@ _RUN: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "export": _export,
     "import": _import,
     "forget": _forget,
+    "plan": _run_plan,
     "share": _share_file,
 }
 """What each tool runs."""
@@ -250,6 +262,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "dev": _dev,
     "collect": _collect,
     **dict.fromkeys(TOOLS, _tool),
+    "plan": _tool,
     "share": _tool,
     "doctor": _doctor,
     "clickhouse-schema": _clickhouse_schema,

@@ -24,6 +24,7 @@ from ga_pygame.forms import (
     Folder,
     Form,
     Names,
+    PlanFile,
     Seconds,
     Size,
     Word,
@@ -120,6 +121,11 @@ class Config:
     )
     dimension_values: Mapping[int, Collection[str]] | None = _knob(
         None, "the allowed values of custom dimensions 1 to 3, at most 20 for each; default: any", DimensionValues()
+    )
+    plan: str | os.PathLike[str] | None = _knob(
+        None,
+        "a tracking plan (`docs/plan.md`), beside the game; default: `events.toml` there, while it is developed",
+        PlanFile(),
     )
     destinations: Sequence[Destination] | None = _knob(
         None, "the destinations of events; default: GameAnalytics with these keys", Destinations()

@@ -218,24 +218,38 @@ class Address(NamedTuple):
         return address(name, _python_value(value), path=self.path)
 
 
+def _path_text(name: str, value: object, words: str) -> str:
+    value = _python_value(value)
+    try:
+        text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    except Exception:  # noqa: BLE001 - a foreign path's own way to say no
+        text = None
+    if not isinstance(text, str):
+        hint = "; give os.fsdecode(value)" if isinstance(text, bytes) or isinstance(value, bytes) else ""
+        raise wrong(name, value, f"must be {words}, not a {_kind(value)}{hint}")
+    if not text.strip() or "\0" in text:
+        raise wrong(name, text, f"must be {words}; it is empty or has a null character in it")
+    return str.__str__(text)
+
+
+class PlanFile:
+    """The path of a file; a relative one begins at the main program's folder, or else at the working folder."""
+
+    words = "a file, as a string or a Path"
+
+    def __call__(self, name: str, value: object) -> str:
+        return os.path.expanduser(_path_text(name, value, self.words))
+
+
 class Folder:
     """A folder; `~` is the home folder, and a relative path begins at the folder in which the game was started."""
 
     words = "a folder, as a string or a Path"
 
     def __call__(self, name: str, value: object) -> str:
-        value = _python_value(value)
+        text = _path_text(name, value, self.words)
         try:
-            text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
-        except Exception:  # noqa: BLE001 - a foreign path's own way to say no
-            text = None
-        if not isinstance(text, str):
-            hint = "; give os.fsdecode(value)" if isinstance(text, bytes) or isinstance(value, bytes) else ""
-            raise wrong(name, value, f"must be {self.words}, not a {_kind(value)}{hint}")
-        if not text.strip() or "\0" in text:
-            raise wrong(name, text, f"must be {self.words}; it is empty or has a null character in it")
-        try:
-            return os.path.abspath(os.path.expanduser(str.__str__(text)))
+            return os.path.abspath(os.path.expanduser(text))
         except OSError as error:  # the start folder is gone
             raise wrong(name, text, f"must be an absolute folder here: {error.strerror}") from None
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ga_pygame import __version__
 from ga_pygame.collector.starting import start_command
+from ga_pygame.plan import PLAN_FILE
 
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -43,6 +44,7 @@ def command_parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.Arg
         "dev": dev,
         "collect": collect,
         **tools,
+        "plan": _add_plan(commands),
         "share": _add_share(commands),
         "doctor": _add_doctor(commands),
         "clickhouse-schema": schema,
@@ -110,6 +112,32 @@ def _add_dev(commands: _Commands) -> argparse.ArgumentParser:
     dev.add_argument("--reload", action="store_true", help="start the game again when a Python file is saved")
     dev.add_argument("game", nargs=argparse.REMAINDER, help="the game and its arguments")
     return dev
+
+
+def _add_plan(commands: _Commands) -> argparse.ArgumentParser:
+    plan = commands.add_parser(
+        "plan",
+        help="compare what your game reports with its tracking plan, write a plan, or write its names as Python",
+        description="The tracking plan, events.toml, says what a game means to report: see docs/plan.md.",
+    )
+    actions = plan.add_subparsers(dest="action", metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="compare source, and with --database or --url the data of a collector")
+    check.add_argument(
+        "sources", metavar="SOURCE", nargs="*", type=Path, default=[Path()], help="files and folders (default: here)"
+    )
+    init = actions.add_parser("init", help="write a plan with what a collector saw")
+    types = actions.add_parser("types", help="write a Python module with a typed constant for each name")
+    for action in (check, types):
+        action.add_argument(
+            "--plan", metavar="FILE", type=Path, default=Path(PLAN_FILE), help="the plan (default: %(default)s)"
+        )
+    for action in (check, init):
+        _add_where(action)
+    init.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, default=Path(PLAN_FILE), help="the file (default: %(default)s)"
+    )
+    types.add_argument("-o", "--output", metavar="FILE", type=Path, help="the file (default: it is printed)")
+    return plan
 
 
 def _add_share(commands: _Commands) -> argparse.ArgumentParser:
@@ -328,7 +356,7 @@ TOOLS = {
 
 def _add_where(tool: argparse.ArgumentParser) -> None:
     where = tool.add_argument_group("which collector")
-    where.add_argument("--db", metavar="FILE", type=Path, help="read or write this file of a collector")
+    where.add_argument("--db", "--database", metavar="FILE", type=Path, help="read or write this file of a collector")
     where.add_argument(
         "--url", help="ask the collector at this address, as it printed it; beyond loopback with its ?token=…"
     )

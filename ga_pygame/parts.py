@@ -133,10 +133,10 @@ def core_of(parts: Parts, knobs: Mapping[str, Any], signals: Signals) -> Core:
     context = Context(user_id=config.user_id or "", build=config.build, dimensions=unknown)
     recorder = Recorder(context, clock.monotonic, diagnostics)
     recorder.is_for_children = config.child_directed
-    if knob_table.is_development(config):
-        from ga_pygame.dynamic_ids import DynamicIds  # noqa: PLC0415 - only while a game is developed
+    if config.plan is not None or knob_table.is_development(config):
+        from ga_pygame import development  # noqa: PLC0415 - only while a game is developed
 
-        recorder.look = DynamicIds(diagnostics).look
+        development.watch_game(config, recorder, diagnostics)
     return Core(config, parts, clock, diagnostics, mailbox, announcer, recorder)
 
 

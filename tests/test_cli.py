@@ -9,7 +9,7 @@ import pytest
 
 from ga_pygame import cli, options
 
-NEEDED = {"keys": ["new"], "import": ["events.jsonl"], "forget": ["--user", "p1"]}
+NEEDED = {"keys": ["new"], "plan": ["types"], "import": ["events.jsonl"], "forget": ["--user", "p1"]}
 """The arguments without which a command does not run."""
 
 
@@ -32,7 +32,7 @@ def test_a_command_runs_its_own_function(monkeypatch: pytest.MonkeyPatch) -> Non
         assert cli.main([name, *NEEDED.get(name, [])]) == 7
         monkeypatch.undo()
     tools = ["stats", "report", "export", "import", "forget"]
-    assert ran == ["dev", "collect", *tools, "share", "doctor", "clickhouse-schema", "keys"]
+    assert ran == ["dev", "collect", *tools, "plan", "share", "doctor", "clickhouse-schema", "keys"]
 
 
 def test_without_standard_streams_printing_goes_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:

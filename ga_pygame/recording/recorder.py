@@ -50,6 +50,7 @@ class Recorder:
         kept_dimensions: The last launch's dimensions, for events that were held before any were set.
         kept_facts: The same for the facts of the player.
         look: Called with each event of the game that is not a repeat; `None` unless a developer plays.
+        look_at_change: Called with each change of the context, also `None` then.
         is_for_children: Whether texts and lasting ids are left out; see `child_directed`.
 
     Args:
@@ -64,6 +65,7 @@ class Recorder:
         self.kept_dimensions: tuple[str | None, str | None, str | None] = (None, None, None)
         self.kept_facts: Mapping[str, Any] = {}
         self.look: Callable[[Event], None] | None = None
+        self.look_at_change: Callable[[Mapping[str, Any]], None] | None = None
         self.is_for_children = False
         self._monotonic = monotonic
         self._diagnostics = diagnostics
@@ -204,6 +206,8 @@ class Recorder:
             changes = allowed_parts(changes, self._diagnostics)
         self._context = self._context.changed(**changes)
         self._stamp()
+        if self.look_at_change is not None:
+            self.look_at_change(changes)
 
     def _stamp(self) -> None:
         """Set the inbox's stamp to the current session and context."""

@@ -101,19 +101,24 @@ def _module_file(name: str) -> Path | None:
 
 def _texts(folder: Path) -> Iterator[str]:
     """Yield the texts of the Python files of a folder."""
+    return (text for path in source_files(folder) if (text := source_text(path)) is not None)
+
+
+def source_files(folder: Path) -> Iterator[Path]:
+    """Yield the Python files of a game's folder, at most `MAX_FILES_SEARCHED`."""
     searched = 0
     for where, folders, files in os.walk(folder):
         folders[:] = sorted(one for one in folders if one not in SKIPPED_FOLDERS and not one.startswith("."))
         for file in sorted(files):
             path = Path(where, file)
-            if path.suffix in (".py", ".pyw") and (text := _source_text(path)) is not None:
-                yield text
+            if path.suffix in (".py", ".pyw"):
+                yield path
                 searched += 1
             if searched >= MAX_FILES_SEARCHED:
                 return
 
 
-def _source_text(path: Path) -> str | None:
+def source_text(path: Path) -> str | None:
     """Read a source file; `None` if that is impossible."""
     try:
         return path.read_bytes()[:MAX_SOURCE_BYTES].decode("utf-8", "replace")
@@ -123,7 +128,7 @@ def _source_text(path: Path) -> str | None:
 
 def _place_of_lines(main: Path) -> str:
     """Return where the three lines belong: after `pygame.init()` or the first window, else after the imports."""
-    text = _source_text(main) or ""
+    text = source_text(main) or ""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):

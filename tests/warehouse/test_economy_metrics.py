@@ -353,6 +353,29 @@ def test_event_ids(trading: Database, trade: list[Event], filters: Filters) -> N
     assert [row.events for row in rows] == sorted(counts.values(), reverse=True)
 
 
+@each_filter
+def test_plan_names(trading: Database, trade: list[Event], filters: Filters) -> None:
+    """Each level, currency, item, design id and value of a dimension with its events, most frequent first."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for event in (one for one in trade if passes(one, filters)):
+        parts = str(event.get("event_id", "")).split(":")
+        if event["category"] == "design":
+            counts["design", event["event_id"]] += 1
+        elif event["category"] == "progression":
+            counts["levels", ":".join(parts[1:])] += 1
+        elif event["category"] == "resource":
+            counts["currencies", parts[1]] += 1
+            counts["items", ":".join(parts[2:])] += 1
+        elif event["category"] == "business":
+            counts["items", event["event_id"]] += 1
+        for dimension in ("custom_01", "custom_02", "custom_03"):
+            if event.get(dimension):
+                counts[dimension, event[dimension]] += 1
+    rows = ask(trading, "plan_names", filters)
+    assert {(row.section, row.name): row.events for row in rows} == counts
+    assert rows == sorted(rows, key=lambda row: (row.section, -row.events, row.name))
+
+
 @pytest.mark.e2e
 def test_a_funnel_that_a_person_counts(tmp_path: Path) -> None:
     """Steps that are repeated, in a wrong order, too late or in between break nothing."""

@@ -22,6 +22,7 @@ from ga_pygame.collector.warehouse.metrics.levels import LEVELS_METRIC
 from ga_pygame.collector.warehouse.metrics.money import MONEY_METRIC
 from ga_pygame.collector.warehouse.metrics.money_days import MONEY_DAYS_METRIC
 from ga_pygame.collector.warehouse.metrics.overview import OVERVIEW_METRIC
+from ga_pygame.collector.warehouse.metrics.plan_names import PLAN_NAMES_METRIC
 from ga_pygame.collector.warehouse.metrics.players import PLAYERS_METRIC
 from ga_pygame.collector.warehouse.metrics.retention import RETENTION_METRIC
 from ga_pygame.collector.warehouse.metrics.stability import STABILITY_METRIC
@@ -45,6 +46,7 @@ METRICS: dict[str, WarehouseMetric] = {
         FUNNEL_METRIC,
         EVENT_IDS_METRIC,
         FIELD_NAMES_METRIC,
+        PLAN_NAMES_METRIC,
         ERRORS_METRIC,
         STABILITY_METRIC,
         TRAIL_METRIC,
