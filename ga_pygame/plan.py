@@ -38,6 +38,7 @@ MAX_PLAN_NAMES = 10_000
 """Names in a plan; a plan with more is refused."""
 MAX_COMPARED = 300
 """Declared names that are compared with an unknown one for "did you mean": those of the most similar length."""
+_CLOSELY_COMPARED = 10
 ANY_PART = "*"
 PLAN_DIMENSIONS = ("custom_01", "custom_02", "custom_03")
 _SECTION_NAMES = ("levels", "currencies", "items", "design", "dimensions")
@@ -91,7 +92,15 @@ def nearest(name: str, known: Mapping[str, Any] | Sequence[str]) -> str:
 
     some = sorted(known, key=lambda one: abs(len(one) - len(name)))[:MAX_COMPARED]
     same = [one for one in some if one.casefold() == name.casefold()]
-    return (same or difflib.get_close_matches(name, some, 1, 0.7) or [""])[0]
+    pairs = _pairs(name)
+    some.sort(key=lambda one: -len(pairs & _pairs(one)))  # difflib takes 0.2 ms for each
+    return (same or difflib.get_close_matches(name, some[:_CLOSELY_COMPARED], 1, 0.7) or [""])[0]
+
+
+def _pairs(name: str) -> set[str]:
+    """Return the pairs of neighbouring characters of a name, with its first and last character."""
+    text = f" {name} "
+    return {text[place : place + 2] for place in range(len(text) - 1)}
 
 
 def _examples(plan: TrackingPlan, section: str) -> str:
