@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -44,10 +45,12 @@ class Announcer:
 
     Attributes:
         signals: As given.
+        explain: Called on an uploader's thread with a refused event, as `rejected`, while the game is developed.
     """
 
     def __init__(self, signals: Signals, mailbox: Mailbox) -> None:
         self.signals = signals
+        self.explain: Callable[[str, Mapping[str, Any], str], None] | None = None
         self._post = mailbox.notify
         self._once = mailbox.once
         self._drops: deque[tuple[Drop, int, str]] = deque()
@@ -72,6 +75,8 @@ class Announcer:
             event = json.loads(record.json(None))
         except ValueError:  # the disk has damaged it
             event = {}
+        if self.explain is not None:
+            self.explain(destination, event, errors)
         self._post(lambda: emit(self.signals.event_rejected, destination, event, errors))
 
     def connection_lost(self, destination: str, error: str) -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ga_pygame import config as knob_table
 from ga_pygame import program
 from ga_pygame.diagnostics import Diagnostics, game_call
 from ga_pygame.dynamic_ids import DynamicIds
-from ga_pygame.events import Business, Design, Progression, Resource, WalletChange
+from ga_pygame.events import Business, Design, Progression, Resource, Status, WalletChange
+from ga_pygame.mistakes import AttemptWatch, EventOrigins, FlowWatch, GameWatch
 from ga_pygame.plan import PLAN_DIMENSIONS, PlanError, TrackingPlan, find_plan, read_plan
 
 if TYPE_CHECKING:
@@ -27,18 +28,42 @@ MAX_UNDECLARED = 100
 """Different names that are told to be missing in the plan; further ones are not compared with it."""
 
 
-def watch_game(config: Config, recorder: Recorder, diagnostics: Diagnostics) -> None:
-    """Have the recorder's events and changes looked at, as far as the game is developed or has a plan."""
+def watch_game(
+    config: Config, recorder: Recorder, diagnostics: Diagnostics, monotonic: Callable[[], float]
+) -> GameWatch | None:
+    """Have the recorder's events and changes looked at, as far as the game is developed or has a plan.
+
+    Returns the other watchers; `None` if the game is not developed.
+    """
     looks: list[Look] = []
-    if knob_table.is_development(config):
-        looks.append(DynamicIds(diagnostics).look)
     plan = _plan_of(config, diagnostics)
+    found: GameWatch | None = None
+    if knob_table.is_development(config):
+        place = game_call()
+        origins = EventOrigins(place, _KnownNames(plan).of, diagnostics)
+        found = GameWatch(place, AttemptWatch(monotonic, diagnostics), FlowWatch(monotonic, diagnostics), origins)
+        looks += [DynamicIds(diagnostics).look, origins.look]
     if plan is not None:
         watch = PlanWatch(plan, diagnostics)
         looks.append(watch.look)
         recorder.look_at_change = watch.look_at_change
     if looks:
         recorder.look = looks[0] if len(looks) == 1 else _all_of(looks)
+    return found
+
+
+class _KnownNames(NamedTuple):
+    plan: TrackingPlan | None
+
+    def of(self, category: str) -> Iterator[str]:
+        """Yield the declared names of a category's events, as they are on the wire."""
+        names = self.plan.names if self.plan is not None else {}
+        if category == "design":
+            yield from names.get("design", {})
+        elif category == "progression":
+            yield from (f"{step.value}:{level}" for step in Status for level in names.get("levels", {}))
+        elif category == "business":
+            yield from names.get("items", {})
 
 
 def _all_of(looks: Sequence[Look]) -> Look:

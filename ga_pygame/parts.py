@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ga_pygame.config import Config
     from ga_pygame.delivery.outbox.contract import Outbox
     from ga_pygame.delivery.runner import Runner, Worker
+    from ga_pygame.mistakes import GameWatch
     from ga_pygame.protocol import Transport
 
     Stages = Sequence[Sequence[Worker]]
@@ -107,6 +108,7 @@ class Core(NamedTuple):
         mailbox: Calls functions of workers on the game thread.
         announcer: Fires the tracker's signals.
         recorder: Takes the events.
+        watch: Watches a game that is developed, else `None`.
     """
 
     config: Config
@@ -116,6 +118,7 @@ class Core(NamedTuple):
     mailbox: Mailbox
     announcer: Announcer
     recorder: Recorder
+    watch: GameWatch | None = None
 
 
 def core_of(parts: Parts, knobs: Mapping[str, Any], signals: Signals) -> Core:
@@ -133,11 +136,13 @@ def core_of(parts: Parts, knobs: Mapping[str, Any], signals: Signals) -> Core:
     context = Context(user_id=config.user_id or "", build=config.build, dimensions=unknown)
     recorder = Recorder(context, clock.monotonic, diagnostics)
     recorder.is_for_children = config.child_directed
+    watch = None
     if config.plan is not None or knob_table.is_development(config):
         from ga_pygame import development  # noqa: PLC0415 - only while a game is developed
 
-        development.watch_game(config, recorder, diagnostics)
-    return Core(config, parts, clock, diagnostics, mailbox, announcer, recorder)
+        watch = development.watch_game(config, recorder, diagnostics, clock.monotonic)
+        announcer.explain = watch.origins.refused if watch is not None else None
+    return Core(config, parts, clock, diagnostics, mailbox, announcer, recorder, watch)
 
 
 class Said(NamedTuple):
@@ -198,11 +203,12 @@ def _unsaid(_cause: str, _message: str) -> None:
 def said_to(core: Core) -> Said:
     """Make the state behind the areas of a new tracker."""
     config, diagnostics, recorder = core.config, core.diagnostics, core.recorder
+    attempts = core.watch.attempts if core.watch is not None else None
     return Said(
         ConsentAnswer(is_required=config.consent == rules.ASK),
         ChosenDimensions(config.dimension_values),
         KnownFacts(is_for_children=config.child_directed),
         ConfigsInForce(diagnostics.warn_once, _overrides(config, diagnostics.warn_once)),
-        ProgressionArea(recorder.post, diagnostics, recorder.inbox.repeat),
+        ProgressionArea(recorder.post, diagnostics, recorder.inbox.repeat, attempts),
         ErrorReports(recorder.post, diagnostics, with_texts=not config.child_directed),
     )

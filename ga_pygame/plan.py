@@ -29,6 +29,7 @@ from typing import Any
 
 from ga_pygame import rules
 from ga_pygame.checks import InvalidEvent
+from ga_pygame.similar import nearest
 
 PLAN_FILE = "events.toml"
 """The name under which a plan is found beside a game."""
@@ -36,9 +37,6 @@ MAX_PLAN_BYTES = 2**20
 """Bytes of a plan; a larger file is not read."""
 MAX_PLAN_NAMES = 10_000
 """Names in a plan; a plan with more is refused."""
-MAX_COMPARED = 300
-"""Declared names that are compared with an unknown one for "did you mean": those of the most similar length."""
-_CLOSELY_COMPARED = 10
 ANY_PART = "*"
 PLAN_DIMENSIONS = ("custom_01", "custom_02", "custom_03")
 _SECTION_NAMES = ("levels", "currencies", "items", "design", "dimensions")
@@ -84,23 +82,6 @@ class TrackingPlan:
 def heading_of(section: str) -> str:
     """Return the heading of a section as the file has it."""
     return f"[dimensions.{section}]" if section in PLAN_DIMENSIONS else f"[{section}]"
-
-
-def nearest(name: str, known: Mapping[str, Any] | Sequence[str]) -> str:
-    """Return the known name that was probably meant, "" if none is near."""
-    import difflib  # noqa: PLC0415 - 1 ms, for a wrong name only
-
-    some = sorted(known, key=lambda one: abs(len(one) - len(name)))[:MAX_COMPARED]
-    same = [one for one in some if one.casefold() == name.casefold()]
-    pairs = _pairs(name)
-    some.sort(key=lambda one: -len(pairs & _pairs(one)))  # difflib takes 0.2 ms for each
-    return (same or difflib.get_close_matches(name, some[:_CLOSELY_COMPARED], 1, 0.7) or [""])[0]
-
-
-def _pairs(name: str) -> set[str]:
-    """Return the pairs of neighbouring characters of a name, with its first and last character."""
-    text = f" {name} "
-    return {text[place : place + 2] for place in range(len(text) - 1)}
 
 
 def _examples(plan: TrackingPlan, section: str) -> str:

@@ -29,6 +29,7 @@ from ga_pygame.checks import (
     exact_text,
 )
 from ga_pygame.currencies import CURRENCIES
+from ga_pygame.similar import did_you_mean
 
 # --- the table: arguments of calls ----------------------------------------------------------------------
 
@@ -78,9 +79,7 @@ user_id = Text(64, "SDK, user id", shortest=1)
 external_user_id = Text(256, "ours: an id, not a document", shortest=1)
 gender = OneOf(("male", "female"), "REST v2, Default annotations")
 service_id = Text(256, "REST v2, Default annotations", shortest=1)
-birth_year = Integer(
-    "REST v2, Default annotations", least=1000, most=9999, words="must be a year of 4 digits, e.g. 1990"
-)
+birth_year = Integer("REST v2, Default annotations", least=1000, most=9999, words="must be a year of 4 digits")
 uuid = Pattern(
     "[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}",
     "a lower-case UUID, e.g. de305d54-75b4-431b-adb2-eb6b9e546014",
@@ -237,8 +236,8 @@ def exception(field: str, value: object) -> None:
 def declared(field: str, value: object, names: Collection[str] | None) -> None:
     """Check a name against the list that the game declared; `None` means that it declared none."""
     if names is not None and value not in names:
-        known = ", ".join(sorted(names))
-        words = f"is not declared; declared are: {known}. Add it to the list or correct the name"
+        words = f"is not declared; declared are: {', '.join(sorted(names))}.{did_you_mean(str(value), names)}"
+        words += " Add it to the list or correct the name"
         raise InvalidEvent(field, value, words, "the game's own declared list", "not_in_enum")
 
 

@@ -102,7 +102,8 @@ class Tracker(OfAllEvents):
         self._monotonic, self._mailbox, self._recorder = core.clock.monotonic, core.mailbox, core.recorder
         post, repeat = core.recorder.post, core.recorder.inbox.repeat
         self.progression = said.progression
-        self.resource = ResourceArea(post, diagnostics, self.config.currencies, self.config.item_types, repeat)
+        flow = core.watch.flows.counted(repeat) if core.watch is not None else repeat
+        self.resource = ResourceArea(post, diagnostics, self.config.currencies, self.config.item_types, flow)
         earnings = Earnings(post, diagnostics, repeat, core.recorder.write_now)
         self.business, self.ad, self.impression = earnings.business, earnings.ad, earnings.impression
         reports = Reports(post, repeat, diagnostics, self.resource, said.errors)

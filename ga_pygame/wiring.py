@@ -149,7 +149,7 @@ class Delivery:
             MappingProxyType({str(key): value for key, value in self.kept.items()}),
             lambda name, value: self._remember(kept.of_destination(name), value),
             lambda answer: core.mailbox.post(lambda: take_configs(answer)),
-            diagnostics.warn_once,
+            self._warn,
             core.mailbox.post,
             asking,
             annotations_after(config),
@@ -158,6 +158,12 @@ class Delivery:
         uploaders = [Ending(uploader) for uploader in self._uploaders]
         self._closing = Closing(self._intake, self._outbox, self._writer, uploaders)
         self.runner = core.parts.runner([[watch], [self._writer], uploaders, [self._closing]], clock, diagnostics)
+
+    def _warn(self, cause: str, message: str) -> None:
+        """Log what a destination says, once; in development what its init says with the line that made the tracker."""
+        watch = self._core.watch
+        place = f"{watch.made_at}: " if watch is not None and cause.endswith(":init") else ""
+        self._core.diagnostics.warn_once(cause, f"{place}{message}")
 
     def _uploader(self, target: Destination, host: Host) -> Uploader:
         core, config = self._core, self._core.config

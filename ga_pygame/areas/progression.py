@@ -7,6 +7,7 @@ adds a Fail for it. Leaving the game adds one too.
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Protocol
 
 from ga_pygame import attributes
 from ga_pygame.checks import MISSING, InvalidEvent, exact_number
@@ -18,17 +19,31 @@ _EXACT_TEXT = str.__str__
 _START, _FAIL, _COMPLETE = Status.START.value, Status.FAIL.value, Status.COMPLETE.value
 
 
+class WatchesAttempts(Protocol):
+    """What `mistakes.AttemptWatch` does for this area."""
+
+    def started(self, level: tuple[str, ...], before: tuple[str, ...] | None) -> None:
+        """Look at a Start; `before` is the level of the attempt that it found open."""
+        ...
+
+    def ended_alone(self, level: tuple[str, ...]) -> None:
+        """Look at a Fail or Complete while no attempt is open."""
+        ...
+
+
 class _Open:
     """The open attempt. A separate object, because each assignment to the area itself is checked (`attributes.only`).
 
     Attributes:
         level: The parts of its level, exact strings; `None` if no attempt is open.
         number: Grows by 1 when a call starts or ends an attempt; tells apart two attempts at the same level.
+        watch: Looks at the order of the steps while the game is developed, else `None`.
     """
 
-    __slots__ = ("level", "number")
+    __slots__ = ("level", "number", "watch")
 
-    def __init__(self) -> None:
+    def __init__(self, watch: WatchesAttempts | None) -> None:
+        self.watch = watch
         self.level: tuple[str, ...] | None = None
         self.number = 0
 
@@ -42,13 +57,20 @@ class ProgressionArea:
         post: Records an event.
         diagnostics: Reports wrong calls.
         repeat: Records an event that differs from an earlier one only in its score.
+        watch: See `_Open`.
     """
 
-    def __init__(self, post: Post, diagnostics: Diagnostics, repeat: Repeat = no_repeat) -> None:
+    def __init__(
+        self,
+        post: Post,
+        diagnostics: Diagnostics,
+        repeat: Repeat = no_repeat,
+        watch: WatchesAttempts | None = None,
+    ) -> None:
         self._post = post
         self._repeat = repeat
         self._diagnostics = diagnostics
-        self._open = _Open()
+        self._open = _Open(watch)
 
     __setattr__ = attributes.only()
 
@@ -61,6 +83,7 @@ class ProgressionArea:
     def start(self, *level: str, fields: Fields | None = None) -> None:
         """Begin an attempt. An attempt that is still open fails, also if this call is refused."""
         attempt = self._open
+        before = attempt.level
         try:  # noqa: SIM105 - `suppress` costs 0.3 µs
             level = tuple(map(_EXACT_TEXT, level))
         except TypeError:  # a part is not a string: the event refuses it
@@ -74,6 +97,8 @@ class ProgressionArea:
             self._post(event, fields)
         attempt.level = level
         attempt.number += 1
+        if attempt.watch is not None:
+            attempt.watch.started(level, before)
 
     @guard
     def complete(self, *level: str, score: int | None = None, fields: Fields | None = None) -> None:
@@ -140,6 +165,8 @@ class ProgressionArea:
                 f"{game_call()}: {ended!r} ends while the attempt at {still!r} is open, which becomes a Fail when it "
                 "is left; complete() and fail() without parts end the open one",
             )
+        elif attempt.watch is not None:
+            attempt.watch.ended_alone(level)
 
 
 def abandon(area: ProgressionArea) -> None:

@@ -171,6 +171,11 @@ class GameAnalytics(Destination):
         if reply.status == 401 and (answer is not _FOREIGN or _is_marked(reply)):
             self._warn("401", f"{self._endpoint} does not know these keys (401): {_KEYS_FIX}")
             return Standing.REFUSED
+        if reply.status == 400 and answer is not _FOREIGN:
+            said = untrusted.excerpt(answer, MAX_REJECTION_LENGTH)
+            self._warn(
+                "init", f"{self._endpoint} refuses init (400): {said!r}: compare build and user_id of the Tracker"
+            )
         if not _is_init(reply, answer):
             self._legacy = False  # the 404 may not have been GameAnalytics': try remote configs again
             return Standing.RETRY

@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from ga_pygame.collector.emulators.switchboard import EmulatorFile
 from ga_pygame.collector.emulators.trophy.rules import Rules
+from ga_pygame.collector.page import rows
 from ga_pygame.collector.page.address import PageAddress, parse_address
 from ga_pygame.collector.page.panel_view import AskPanels
 from ga_pygame.collector.page.panels import Column, Panel, Sheet, lines_shown, rows_of_sheet
 from ga_pygame.collector.page.snapshots import Snapshots
 from ga_pygame.collector.page.views import errors, health, overview, players
+from ga_pygame.collector.storage.queries import Arrival
 from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.stores.local import LocalStore
 from ga_pygame.collector.troubles import Troubles
@@ -195,3 +198,19 @@ def test_links_in_the_rows_of_a_table() -> None:
 def test_a_text_of_several_lines() -> None:
     """It keeps its lines; all else that is invisible is written out."""
     assert lines_shown("a\r\n\tb\x1b[31m\n\u202ec") == "a\n    b\\x1b[31m\n\\u202ec"
+
+
+def test_a_rejected_event_is_shown_with_what_was_meant(data: Snapshots) -> None:
+    """Of the ids that came; none if its own id is one of them, or none is near."""
+
+    def notes(event_id: object) -> list[list[str]]:
+        event = {"category": "design", "event_id": event_id, "value": "x"}
+        wrong = [{"error_type": "wrong_type", "path": "/value", "reason": "must be a number"}]
+        one = Arrival(1, 1.0, "a" * 32, "design", msgspec.json.encode(event), wrong)
+        found: list[list[str]] = rows.row_of_event(one, data._accepted.meant)["notes"]
+        return found
+
+    assert notes("kil:149")[1:] == [["event_id", "did you mean kill:149?"]]
+    assert not notes("kill:7")[1:]
+    assert not notes("abc")[1:]
+    assert not notes(5)[1:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,10 +92,12 @@ class Feed:
 
     Args:
         key: Which events.
+        meant: See `rows.row_of_event`.
     """
 
-    def __init__(self, key: FeedKey) -> None:
+    def __init__(self, key: FeedKey, meant: Callable[[dict[str, Any]], str] | None = None) -> None:
         self.key = key
+        self._meant = meant
         self.total = 0
         """The number of rows so far. A tab remembers it to ask for later rows with `since`."""
         self._rows: deque[TableRow] = deque(maxlen=ROWS_KEPT)
@@ -115,7 +117,7 @@ class Feed:
         if self.key.searches:
             found = [one for one in found if self.key.has(one)][:most]
         uuids = [_uuid_of(one) for one in found] if queries.overlap else []
-        return [_safe_row(one) for one in found], up_to, uuids
+        return [_safe_row(one, self._meant) for one in found], up_to, uuids
 
     def add(self, looked: Looked) -> None:
         """Add the rows that `look` found."""
@@ -142,9 +144,9 @@ def _uuid_of(one: Arrival) -> str:
     return uuid if isinstance(uuid, str) else str(one.id)
 
 
-def _safe_row(one: Arrival) -> TableRow:
+def _safe_row(one: Arrival, meant: Callable[[dict[str, Any]], str] | None) -> TableRow:
     try:
-        return rows.row_of_event(one)
+        return rows.row_of_event(one, meant)
     except Exception:  # noqa: BLE001 - one event that cannot be shown must not hide the others
         return {
             "id": one.id,

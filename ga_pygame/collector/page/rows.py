@@ -53,14 +53,21 @@ def decoded(raw: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def row_of_event(one: Arrival) -> TableRow:
-    """Make the row of an event; a rejected one has its broken rules as notes."""
+def row_of_event(one: Arrival, meant: Callable[[dict[str, Any]], str] | None = None) -> TableRow:
+    """Make the row of an event; a rejected one has its broken rules as notes.
+
+    Args:
+        one: The event.
+        meant: Returns the id that a rejected event probably meant; "" if there is none.
+    """
     event = decoded(one.json)
     if event is None:
         event = {"event_id": one.json[:MAX_WORDS].decode("utf-8", "replace")}
     notes = [_note(error) for error in one.errors[:ERRORS_SHOWN]]
     if len(one.errors) > ERRORS_SHOWN:
         notes.append(["…", f"and {len(one.errors) - ERRORS_SHOWN} more"])
+    if one.errors and meant is not None and (near := meant(event)):
+        notes.append(["event_id", f"did you mean {short(near, MAX_WORDS)}?"])
     category = one.category
     if category == "unknown" and event.get("category") is not None:
         category = event["category"]

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from ga_pygame import clock
 from ga_pygame.collector.emulators.switchboard import EmulatorFile, Services
 from ga_pygame.collector.page import rows, service_rows
+from ga_pygame.collector.page.accepted_ids import AcceptedIds
 from ga_pygame.collector.page.address import PageAddress, metric_filters
 from ga_pygame.collector.page.feed import NOTHING, Feed, FeedKey, Looked
 from ga_pygame.collector.page.panel_cache import PanelCache
@@ -90,6 +91,7 @@ class Snapshots:
         self._troubles = troubles
         self._clock = clock.SystemClock()
         self.panels = PanelCache(self._clock)
+        self._accepted = AcceptedIds(store, self._clock)
         self._feeds: dict[FeedKey, Feed] = {}
         self._totals: deque[tuple[float, int]] = deque()
         self._version = -1
@@ -159,13 +161,13 @@ class Snapshots:
         """Return the feed of some events; read it if it is new."""
         feed = self._feeds.get(key)
         if feed is None:
-            feed = self._feeds[key] = Feed(key)
+            feed = self._feeds[key] = Feed(key, self._accepted.meant)
             feed.add(await self.ask(lambda: feed.look(self._open())))
         return feed
 
     async def rows_of(self, key: FeedKey) -> list[TableRow]:
         """Return the newest rows of some events, whether a tab shows them or not."""
-        feed = self._feeds.get(key) or Feed(key)
+        feed = self._feeds.get(key) or Feed(key, self._accepted.meant)
         looked = await self.ask(lambda: feed.look(self._open()))
         feed.add(looked)
         return feed.since(0)
