@@ -182,6 +182,13 @@ def _import(options: argparse.Namespace) -> int:
     return importing.import_files(_where(options), options.files, options.game)
 
 
+def _heatmap(options: argparse.Namespace) -> int:
+    from ga_pygame.tools import heatmap  # noqa: PLC0415 - an extra
+
+    wanted = heatmap.WantedHeatmap(options.map, options.event, options.cell, options.output, options.maps)
+    return heatmap.write_heatmap(_where(options), _filters(options), wanted)
+
+
 def _forget(options: argparse.Namespace) -> int:
     from ga_pygame.tools import forget  # noqa: PLC0415 - an extra
 
@@ -254,6 +261,7 @@ _RUN: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "export": _export,
     "import": _import,
     "forget": _forget,
+    "heatmap": _heatmap,
     "plan": _run_plan,
     "share": _share_file,
 }

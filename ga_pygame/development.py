@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ga_pygame import config as knob_table
 from ga_pygame import program
 from ga_pygame.diagnostics import Diagnostics, game_call
 from ga_pygame.dynamic_ids import DynamicIds
+from ga_pygame.engine.map_pictures import MapPictures
 from ga_pygame.events import Business, Design, Progression, Resource, Status, WalletChange
+from ga_pygame.map_files import map_folder
 from ga_pygame.mistakes import AttemptWatch, EventOrigins, FlowWatch, GameWatch
 from ga_pygame.plan import PLAN_DIMENSIONS, PlanError, TrackingPlan, find_plan, read_plan
 
@@ -41,7 +44,9 @@ def watch_game(
     if knob_table.is_development(config):
         place = game_call()
         origins = EventOrigins(place, _KnownNames(plan).of, diagnostics)
-        found = GameWatch(place, AttemptWatch(monotonic, diagnostics), FlowWatch(monotonic, diagnostics), origins)
+        maps = MapPictures(_folder_of_maps(config), diagnostics)
+        attempts, flows = AttemptWatch(monotonic, diagnostics), FlowWatch(monotonic, diagnostics)
+        found = GameWatch(place, attempts, flows, origins, maps)
         looks += [DynamicIds(diagnostics).look, origins.look]
     if plan is not None:
         watch = PlanWatch(plan, diagnostics)
@@ -50,6 +55,12 @@ def watch_game(
     if looks:
         recorder.look = looks[0] if len(looks) == 1 else _all_of(looks)
     return found
+
+
+def _folder_of_maps(config: Config) -> Path | None:
+    key, _ = knob_table.game_keys(config) or (knob_table.NO_KEYS, "")
+    shared = knob_table.shared_folder(config, key)
+    return None if shared is None else map_folder(shared.parent, key)
 
 
 class _KnownNames(NamedTuple):

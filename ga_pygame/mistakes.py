@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ga_pygame.diagnostics import Diagnostics, Drop, game_call
 from ga_pygame.events import Flow, WalletChange
@@ -150,6 +150,24 @@ class FlowWatch:
         )
 
 
+class KeepsPictures(Protocol):
+    """What `engine.map_pictures.MapPictures` does: a worker that takes pictures."""
+
+    name: str
+
+    def take(self, surface: Any, name: str) -> None:
+        """Take a copy of a surface."""
+        ...
+
+    def step(self, now: float) -> float | None:
+        """Write the next picture."""
+        ...
+
+    def finish(self) -> None:
+        """Write what waits."""
+        ...
+
+
 class GameWatch(NamedTuple):
     """The watchers of a game that is developed, beside those of the recorder.
 
@@ -158,9 +176,11 @@ class GameWatch(NamedTuple):
         attempts: Watches attempts.
         flows: Watches flows of currencies.
         origins: Knows the lines of events.
+        maps: Keeps pictures of levels; a worker.
     """
 
     made_at: str
     attempts: AttemptWatch
     flows: FlowWatch
     origins: EventOrigins
+    maps: KeepsPictures

@@ -342,6 +342,10 @@ TOOLS = {
         "write the stored events, or the rows of a metric, as JSON lines, CSV or Parquet",
         "Events are read from the file, in order of arrival; the collector may be running.",
     ),
+    "heatmap": (
+        "draw where events of tracker.at took place on a map, over the level's picture",
+        "Pictures are those that tracker.snapshot_map kept on this machine.",
+    ),
     "import": (
         "take events from files of JSON lines, e.g. of the destination JsonLines or of an export",
         "They are checked like those of a game; those that are stored already are left out.",
@@ -427,6 +431,18 @@ def _add_own_options(tools: Mapping[str, argparse.ArgumentParser]) -> None:
         help="an option of the metric, e.g. bucket=hour, repeatable",
     )
     export.add_argument("--rejected", action="store_true", help="the rejected events, with the broken rules")
+    heatmap = tools["heatmap"]
+    heatmap.add_argument("--map", metavar="NAME", default="", help="the map (default: the one with most events)")
+    heatmap.add_argument("--event", metavar="ID", default="", help="the event id, e.g. death (default: all)")
+    heatmap.add_argument(
+        "--cell", metavar="UNITS", type=_units, default=0, help="the side of a square (default: a fortieth of the map)"
+    )
+    heatmap.add_argument(
+        "--maps", metavar="FOLDER", type=Path, help="the data folder with the pictures (default: yours)"
+    )
+    heatmap.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, default=Path("heatmap.png"), help="the PNG (default: %(default)s)"
+    )
     tools["import"].add_argument("files", metavar="FILE", nargs="+", type=Path, help="a file of JSON lines")
     tools["import"].add_argument(
         "--game", metavar="KEY", default="", help="the key of the events' game (default: the collector's only one)"
@@ -451,6 +467,12 @@ def _sql_name(text: str, also: str = "_") -> str:
 def _days(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < len(text) <= 5 and int(text)):
         raise argparse.ArgumentTypeError("must be a whole number of days from 1")
+    return int(text)
+
+
+def _units(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) <= 7 and int(text)):
+        raise argparse.ArgumentTypeError("must be a whole number from 1")
     return int(text)
 
 

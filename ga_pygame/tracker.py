@@ -60,6 +60,7 @@ class Tracker(OfAllEvents):
         business: Reports a purchase; see `Earnings.business`.
         ad: Reports what happened to an advertisement; see `Earnings.ad`.
         design: Reports a game-specific event; see `Reports.design`.
+        at: Reports a design event that took place on a map; see `Reports.at`.
         error: Reports an error; see `Reports.error`.
         exception: Reports a caught exception; see `Reports.exception`.
         troubleshooting: Reports trouble to the service's support; see `Reports.troubleshooting`.
@@ -108,6 +109,7 @@ class Tracker(OfAllEvents):
         self.business, self.ad, self.impression = earnings.business, earnings.ad, earnings.impression
         reports = Reports(post, repeat, diagnostics, self.resource, said.errors)
         self.design, self.troubleshooting, self.wallet = reports.design, reports.troubleshooting, reports.wallet
+        self.at = reports.at
         self.error, self.exception = reports.error, reports.exception
         self._dimensions = Dimensions(said.dimensions, self._set_dimension, diagnostics)
         self.player = PlayerFacts(said.facts, lambda *fact: self._running.set_fact(*fact), diagnostics)  # noqa: PLW0108
@@ -239,6 +241,16 @@ class Tracker(OfAllEvents):
         """Have `tick()` and `close()` also call those of a node, such as a `POGRClient`."""
         self._nodes.attach(node)
         self._has_nodes = True
+
+    @request
+    def snapshot_map(self, surface: pygame.Surface, map: str) -> None:  # noqa: A002 - as for `at`
+        """Keep a level's picture for the heatmap on this machine, while the game is developed; else do nothing.
+
+        Call it once when the level is drawn, with a surface on which a pixel is a unit of `at`. The first picture of a
+        map in a launch counts; it is copied here, and written on a worker.
+        """
+        if self._core.watch is not None:
+            self._core.watch.maps.take(surface, rules.custom_field_text("map", map))
 
     # --- facts ------------------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ def test_a_command_runs_its_own_function(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(cli, "_COMMANDS", {name: run})
         assert cli.main([name, *NEEDED.get(name, [])]) == 7
         monkeypatch.undo()
-    tools = ["stats", "report", "export", "import", "forget"]
+    tools = ["stats", "report", "export", "heatmap", "import", "forget"]
     assert ran == ["dev", "collect", *tools, "plan", "share", "doctor", "clickhouse-schema", "keys"]
 
 

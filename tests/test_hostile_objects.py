@@ -100,6 +100,9 @@ def _with_attempt(tracker: Tracker, a: Any, b: Any, f: Any) -> None:
 
 CALLS: dict[str, Callable[..., object]] = {
     "design": lambda t, a, b, f: t.design(a, b, fields=f),
+    "at": lambda t, a, b, c, d, f: t.at(a, b, c, map=d, value=a, fields=f),
+    "at, fields only": lambda t, a, f: t.at(1, 2, "a", map="b", value=a, fields=f),
+    "snapshot_map": lambda t, a, b: t.snapshot_map(a, b),
     "business": lambda t, a, b, c, d, e, f: t.business(a, b, c, d, cart_type=e, fields=f),
     "business with a receipt": lambda t, a, b: t.business("USD", 1, "a", "b", receipt={"store": a, "receipt": b}),
     "troubleshooting": lambda t, f: t.troubleshooting(fields=f),

@@ -49,6 +49,7 @@ EXEMPT = {
     "delivery.outbox.schema._FIXED_BYTES": "what a block takes beside its lines",
     "delivery.outbox.schema._LINE_BYTES": "what a line of a block takes beside its text",
     "delivery.undecided._KEPT": "a pattern",
+    "engine.map_pictures._LOOK_SECONDS": "how often a worker looks, no bound of what comes from outside",
     "delivery.uploader._POLL_SECONDS": "how often a worker looks, no bound of what comes from outside",
     "server.delivery._CLOSING_SECONDS": "how often a worker looks, no bound of what comes from outside",
     "sdk_events.BUCKET_SECONDS": "the width of a bucket of frame times",

@@ -50,10 +50,10 @@ PUBLIC = [
     "tunable",
 ]
 TRACKER = """
-    ad attach batch_delivered business close config connection_lost connection_restored consent design dimensions error
-    event_dropped event_rejected exception external_user_id fields flush impression player privacy process
-    progression remote_configs remote_configs_updated resource session_ended session_id session_started start stats tick
-    troubleshooting user_id wallet
+    ad at attach batch_delivered business close config connection_lost connection_restored consent design dimensions
+    error event_dropped event_rejected exception external_user_id fields flush impression player privacy process
+    progression remote_configs remote_configs_updated resource session_ended session_id session_started snapshot_map
+    start stats tick troubleshooting user_id wallet
 """.split()
 AREAS: dict[type, set[str]] = {
     ProgressionArea: {"start", "complete", "fail", "attempt", "current"},

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from ga_pygame import attributes
+from ga_pygame import attributes, rules
 from ga_pygame.areas.resource import ResourceArea, Wallet
+from ga_pygame.checks import InvalidEvent
 from ga_pygame.diagnostics import Diagnostics, guard, guarded
 from ga_pygame.events import Design, Fields, Severity, Troubleshooting
+from ga_pygame.map_files import MAP_FIELD, MAX_COORDINATE, X_FIELD, Y_FIELD
 from ga_pygame.records import Post, Repeat
 
 
@@ -59,6 +62,37 @@ class Reports:
             self._post(self._diagnostics.made(Design, event_id, value=value), fields)
 
     @guard
+    def at(
+        self,
+        x: float,
+        y: float,
+        event: str,
+        *,
+        map: str,  # noqa: A002 - the word of those who make maps
+        value: float | None = None,
+        fields: Fields | None = None,
+    ) -> None:
+        """Report a design event that took place somewhere on a map, for the heatmap.
+
+        Args:
+            x: The place from the map's left side, in the units of the picture given to `snapshot_map`; kept to 0.1.
+            y: The same from its upper side.
+            event: The id of a design event, as for `design`: `"death"`.
+            map: The name of the level or the map.
+            value: As for `design`.
+            fields: Further custom fields of this event.
+        """
+        place: dict[str, str | int | float] = {
+            X_FIELD: _coordinate("x", x),
+            Y_FIELD: _coordinate("y", y),
+            MAP_FIELD: rules.custom_field_text("map", map),
+        }
+        if fields is not None and not isinstance(fields, Mapping):
+            raise InvalidEvent("fields", fields, "must be a mapping of names to values", "ours", "wrong_type")
+        checked = self._diagnostics.made(Design, event, value=value)
+        self._post(checked, {**(fields or {}), **place})
+
+    @guard
     def troubleshooting(self, *, fields: Fields | None = None) -> None:
         """Report trouble to the service's support; GameAnalytics documents the category without fields of its own.
 
@@ -89,3 +123,12 @@ class Reports:
     def wallet(self, currency: str) -> Wallet:
         """Make a wallet: it sums up the flows of one currency, which are sent once per attempt or 10 s."""
         return Wallet(self._resource, currency, self._post, self._diagnostics, self._repeat)
+
+
+def _coordinate(field: str, value: object) -> float:
+    """Return a coordinate that is checked, and rounded to a tenth."""
+    number = rules.number(field, value)
+    if abs(number) > MAX_COORDINATE:
+        words = f"must be -{MAX_COORDINATE} to {MAX_COORDINATE}"
+        raise InvalidEvent(field, value, words, "ours", "not_in_range")
+    return round(number, 1)

@@ -110,9 +110,13 @@ class Kept(NamedTuple):
 
 def default_database(port: int) -> Path:
     """Return the default path of the file of the collector on a port."""
+    return data_root() / f"collector-{port}.sqlite3"
+
+
+def data_root() -> Path:
+    """Return the data folder of all games on this machine."""
     folder = os.environ.get("GA_PYGAME_DATA_DIR")
-    base = Path(folder) if folder else platformdirs.user_data_path("ga_pygame", appauthor=False)
-    return base / f"collector-{port}.sqlite3"
+    return Path(folder) if folder else platformdirs.user_data_path("ga_pygame", appauthor=False)
 
 
 @contextlib.contextmanager

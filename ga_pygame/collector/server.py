@@ -27,7 +27,7 @@ from ga_pygame.collector.emulators.faults import Faults
 from ga_pygame.collector.gameanalytics.games import Games
 from ga_pygame.collector.gameanalytics.routes import Bounds, GameAnalyticsRoutes
 from ga_pygame.collector.guard import Guard, PageToken, is_loopback
-from ga_pygame.collector.keeping import Kept, Options, Surroundings, open_kept
+from ga_pygame.collector.keeping import Kept, Options, Surroundings, data_root, open_kept
 from ga_pygame.collector.lanes import Lanes
 from ga_pygame.collector.rates import Rates
 from ga_pygame.collector.starting import start_command
@@ -147,7 +147,7 @@ def _application(options: Options, routes: list[Route], shown: _Shown) -> ASGIAp
     if options.page:
         from ga_pygame.collector.page import dashboard, snapshots  # noqa: PLC0415 - NiceGUI takes 0.6 s, not all need it
 
-        data = snapshots.Snapshots(shown.kept.store, shown.kept.emulated, shown.troubles)
+        data = snapshots.Snapshots(shown.kept.store, shown.kept.emulated, shown.troubles, data_root())
         dashboard.mount(app, data, shown.kept.editable, shown.chaos, shown.address)
     return app
 

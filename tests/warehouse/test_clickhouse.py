@@ -39,6 +39,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "overview": [{"bucket": "hour"}],
     "economy": [{"by": "item_type"}, {"by": "item"}],
     "money": [{"by": "item"}, {"by": "cart"}],
+    "heatmap": [{"map": "forest", "cell": 10}, {"event_id": "kill"}],
     "design_values": [{"event_id": "tutorial"}, {"event_id": "kill"}],
     "design_fields": [{"field": "weapon"}, {"field": "power", "event_id": "tutorial"}],
     "funnel": [

@@ -84,6 +84,7 @@ FILTERS: dict[str, Filter] = {
     "error": Filter("kind of error"),
     "newest": Filter("events up to"),
     "event_id": Filter("event id", longest=MAX_STEPS_CHARACTERS // 8),
+    "map": Filter("map"),
     "field": Filter("custom field"),
     "steps": Filter("steps", longest=MAX_STEPS_CHARACTERS),
     "minutes": Filter("window in minutes", "number"),

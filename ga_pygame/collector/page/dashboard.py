@@ -42,6 +42,12 @@ _OPENING = (
 )
 """What is painted before the scripts are there; `address_bar.js` removes it."""
 
+_OF_PICTURES = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+}
+"""The headers of pictures: opened alone, they run and load nothing."""
+
 NICEGUI = Path(nicegui.__path__[0])
 """The folder of the installed NiceGUI, which has ECharts."""
 RECONNECT_SECONDS = 60.0
@@ -95,7 +101,15 @@ def mount(app: Starlette, data: Snapshots, settings: EditableSettings | None, ch
         headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
         return Response(sheets[name].csv(), headers=headers, media_type="text/csv")
 
+    async def picture(request: Request) -> Response:
+        view = VIEWS.get(request.path_params["view"])
+        if view is None or view.draw is None:
+            return JSONResponse({"error": "there is no such picture"}, 404)
+        svg = await view.draw(data, parse_address(request.url.query))
+        return Response(svg, headers=_OF_PICTURES, media_type="image/svg+xml")
+
     app.router.routes.append(Route("/csv/{view}/{sheet}", table_as_csv))
+    app.router.routes.append(Route("/picture/{view}", picture))
     ui.add_css(css, shared=True)
     ui.add_body_html(_OPENING, shared=True)
     nicegui.app.config.socket_io_js_transports = ["websocket"]  # the guard lets no other transport through

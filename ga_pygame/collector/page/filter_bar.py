@@ -25,6 +25,7 @@ _ALWAYS_SEEN = (
     "level",
     "session_id",
     "text",
+    "map",
     "event_id",
     "field",
     "minutes",

@@ -5,7 +5,7 @@ Only for the modules that `dashboard` imports: it prepares NiceGUI's environment
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -41,7 +41,19 @@ AskPanels = Callable[[Snapshots, PageAddress], Coroutine[Any, Any, Panels]]
 """Reads the panels of a view, as the address filters them."""
 
 
-def panel_view(name: str, title: str, counted: str, ask: AskPanels, *, filters: tuple[str, ...]) -> View:
+DrawPicture = Callable[[Snapshots, PageAddress], Awaitable[bytes]]
+"""Draws the picture of a view as SVG."""
+
+
+def panel_view(
+    name: str,
+    title: str,
+    counted: str,
+    ask: AskPanels,
+    *,
+    filters: tuple[str, ...],
+    draw: DrawPicture | None = None,
+) -> View:
     """Make a view of panels. See `View` for the arguments.
 
     Args:
@@ -50,13 +62,14 @@ def panel_view(name: str, title: str, counted: str, ask: AskPanels, *, filters: 
         counted: What is counted.
         ask: See `AskPanels`.
         filters: The filters that `ask` knows.
+        draw: Draws the picture of its panels, if one has a picture.
     """
 
     async def sheets(data: Snapshots, address: PageAddress) -> Mapping[str, Sheet]:
         found = await ask(data, address)
         return {panel.name: panel.sheet for panel in found.panels}
 
-    return View(name, title, counted, partial(_OpenPanels, ask), filters, sheets, panels=ask)
+    return View(name, title, counted, partial(_OpenPanels, ask), filters, sheets, panels=ask, draw=draw)
 
 
 class _OpenPanels:
@@ -73,6 +86,7 @@ class _OpenPanels:
         self._built: PageAddress | None = None
         self._charts: dict[str, ui.echart] = {}
         self._texts: dict[str, ui.label] = {}
+        self._pictures: dict[str, ui.element] = {}
         self._steps: dict[str, list[ui.element]] = {}
         self._heads: dict[str, tuple[TileRow, NoteList]] = {}
         self._tables: dict[str, Card] = {}
@@ -155,12 +169,16 @@ class _OpenPanels:
             if link.props.get("href") != target:
                 link.props["href"] = target
                 link.update()
+        if panel.picture is not None and panel.name in self._pictures:
+            image = self._pictures[panel.name]
+            image.props.update({"src": panel.picture.href, "alt": panel.picture.said})
+            image.update()
         if panel.name in self._texts:
             self._texts[panel.name].set_text(lines_shown(panel.text))
 
     def _build(self, found: Panels, address: PageAddress) -> None:
         self._charts, self._heads, self._tables, self._rows = {}, {}, {}, TableCache()
-        self._texts, self._steps = {}, {}
+        self._texts, self._steps, self._pictures = {}, {}, {}
         self._box.clear()
         with self._box:
             for panel in found.panels:
@@ -192,6 +210,8 @@ class _OpenPanels:
             chart = self._charts[panel.name] = ui.echart(dict(panel.chart), renderer="svg").classes("chart")
             if panel.lines:
                 chart.style(f"height: {PIXELS_AROUND_A_CHART + PIXELS_OF_A_LINE * panel.lines}px")
+        elif panel.picture is not None:
+            self._pictures[panel.name] = ui.element("img").classes("picture")
         elif not (panel.tiles or panel.notes):
             self._build_table(panel)
             return

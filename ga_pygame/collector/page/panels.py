@@ -72,6 +72,19 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """An image that the page draws itself.
+
+    Attributes:
+        href: Its address, another one if it may have changed.
+        said: What it shows, for screen readers.
+    """
+
+    href: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """One question of a view with its answer.
 
@@ -89,6 +102,7 @@ class Panel:
         is_opened: Whether a person has opened it by a link, so that it gets the focus.
         tiles: Figures that are shown large, above the chart.
         notes: Sentences that are shown in a list, above the chart.
+        picture: An image that is shown in the place of a chart; the report leaves it out.
         lines: Lines of the chart that need room below each other, e.g. bars that lie; 0 for a chart of usual height.
     """
 
@@ -106,6 +120,7 @@ class Panel:
     tiles: tuple[Tile, ...] = ()
     notes: tuple[Note, ...] = ()
     lines: int = 0
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ga_pygame import clock
@@ -81,12 +82,19 @@ class Snapshots:
         store: What to read.
         emulated: What POGR's and Trophy's emulators keep; `None` if there are none.
         troubles: The troubles to show.
+        root: The data folder of all games, where pictures of levels are; `None` shows none.
+
+    Attributes:
+        root: As given.
     """
 
-    def __init__(self, store: EventStore, emulated: EmulatorFile | None, troubles: Troubles) -> None:
+    def __init__(
+        self, store: EventStore, emulated: EmulatorFile | None, troubles: Troubles, root: Path | None = None
+    ) -> None:
         self.snapshot = Snapshot()
         self._store = store
         self._emulated = emulated
+        self.root = root
         self._projection = 0
         self._troubles = troubles
         self._clock = clock.SystemClock()

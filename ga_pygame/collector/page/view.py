@@ -63,6 +63,7 @@ class View:
         sheets: Reads its tables for their CSV, by name.
         is_listed: Whether the navigation has it.
         panels: Reads its panels, if it consists of panels.
+        draw: Draws its picture as SVG, if it has one.
     """
 
     name: str
@@ -73,6 +74,7 @@ class View:
     sheets: Callable[[Snapshots, PageAddress], Awaitable[Mapping[str, Sheet]]] | None = None
     is_listed: Callable[[Snapshot], bool] = lambda snapshot: True  # noqa: ARG005
     panels: Callable[[Snapshots, PageAddress], Awaitable[Panels]] | None = None
+    draw: Callable[[Snapshots, PageAddress], Awaitable[bytes]] | None = None
 
 
 def csv_link(view: str, sheet: str, address: PageAddress) -> str:

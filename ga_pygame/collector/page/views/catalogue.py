@@ -11,6 +11,7 @@ from ga_pygame.collector.page.views.economy import ECONOMY_VIEW
 from ga_pygame.collector.page.views.errors import ERRORS_VIEW
 from ga_pygame.collector.page.views.funnel import FUNNEL_VIEW
 from ga_pygame.collector.page.views.health import HEALTH_VIEW
+from ga_pygame.collector.page.views.heatmap import HEATMAP_VIEW
 from ga_pygame.collector.page.views.live import LIVE_VIEW
 from ga_pygame.collector.page.views.money import MONEY_VIEW
 from ga_pygame.collector.page.views.overview import OVERVIEW_VIEW
@@ -29,6 +30,7 @@ VIEWS: dict[str, View] = {
         ECONOMY_VIEW,
         MONEY_VIEW,
         DESIGN_VIEW,
+        HEATMAP_VIEW,
         FUNNEL_VIEW,
         ERRORS_VIEW,
         HEALTH_VIEW,

@@ -16,6 +16,7 @@ from ga_pygame.collector.warehouse.metrics.event_ids import EVENT_IDS_METRIC
 from ga_pygame.collector.warehouse.metrics.findings import FINDINGS_METRIC
 from ga_pygame.collector.warehouse.metrics.funnel import FUNNEL_METRIC
 from ga_pygame.collector.warehouse.metrics.health import HEALTH_METRIC
+from ga_pygame.collector.warehouse.metrics.heatmap import HEATMAP_MAPS_METRIC, HEATMAP_METRIC
 from ga_pygame.collector.warehouse.metrics.hitches import HITCHES_METRIC
 from ga_pygame.collector.warehouse.metrics.level_histogram import LEVEL_HISTOGRAM_METRIC
 from ga_pygame.collector.warehouse.metrics.levels import LEVELS_METRIC
@@ -43,6 +44,8 @@ METRICS: dict[str, WarehouseMetric] = {
         DESIGN_METRIC,
         DESIGN_VALUES_METRIC,
         DESIGN_FIELDS_METRIC,
+        HEATMAP_METRIC,
+        HEATMAP_MAPS_METRIC,
         FUNNEL_METRIC,
         EVENT_IDS_METRIC,
         FIELD_NAMES_METRIC,
