@@ -89,8 +89,9 @@ class Reports:
         }
         if fields is not None and not isinstance(fields, Mapping):
             raise InvalidEvent("fields", fields, "must be a mapping of names to values", "ours", "wrong_type")
-        checked = self._diagnostics.made(Design, event, value=value)
-        self._post(checked, {**(fields or {}), **place})
+        own = {**(fields or {}), **place}
+        if type(event) is not str or not self._repeat(event, value, Design.least, own):
+            self._post(self._diagnostics.made(Design, event, value=value), own)
 
     @guard
     def troubleshooting(self, *, fields: Fields | None = None) -> None:

@@ -107,5 +107,5 @@ def _heat_of(rows: Sequence[HeatCell]) -> pygame.Surface:
     for row in rows:
         share = strength(row.events, most)
         place = ((row.x - left) // cell + 1, (row.y - top) // cell + 1)
-        heat.set_at(place, (*colour(share), round(255 * (0.35 + 0.6 * share))))
+        heat.set_at(place, (*colour(share), round(255 * (0.2 + 0.7 * share))))
     return heat

@@ -165,3 +165,18 @@ def test_chaos_is_picked_on_the_page(collector: Collector, browser: Any) -> None
     Select(browser.find_element(By.CSS_SELECTOR, ".chaos select")).select_by_value("")
     until(browser, lambda: "No fault is in force" in browser.page_source)
     assert collector.send(event()).status == 200
+
+
+def test_the_heatmap_is_seen(collector: Collector, browser: Any) -> None:
+    """The picture loads, has words for screen readers, and follows a filter."""
+    place = {"ga_x": 5, "ga_y": 7, "ga_map": "level_1"}
+    fields = [{**place, "ga_x": x} for x in (5, 6, 500)]
+    assert collector.send(*(event(event_id="death", custom_fields=one) for one in fields)).status == 200
+    browser.get(f"{collector.url}/?view=heatmap")
+    width = "return document.querySelector('img.picture')?.naturalWidth ?? 0"
+    until(browser, lambda: browser.execute_script(width) > 0)
+    image = browser.find_element(By.CSS_SELECTOR, "img.picture")
+    assert "Heatmap of level_1: most events, 2," in image.get_attribute("alt")
+    browser.get(f"{collector.url}/?view=heatmap&event_id=jump")
+    until(browser, lambda: "No event with a place" in browser.page_source)
+    assert not browser.find_elements(By.CSS_SELECTOR, "img.picture")

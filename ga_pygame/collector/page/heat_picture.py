@@ -72,7 +72,7 @@ def heat_svg(rows: Sequence[HeatCell], picture: MapPicture | None) -> bytes:
         share = strength(row.events, most)
         red, green, blue = colour(share)
         place = f'x="{row.x}" y="{row.y}" width="{row.size}" height="{row.size}"'
-        parts.append(f'<rect {place} fill="rgb({red},{green},{blue})" fill-opacity="{0.35 + 0.5 * share:.2f}"/>')
+        parts.append(f'<rect {place} fill="rgb({red},{green},{blue})" fill-opacity="{0.2 + 0.65 * share:.2f}"/>')
     line = max(width, height) / 400
     frame = f'x="{left:g}" y="{top:g}" width="{width:g}" height="{height:g}" stroke-width="{line:g}"'
     parts.append(f'<rect class="frame" {frame}/></svg>')

@@ -17,15 +17,16 @@ class _ChaosPage:
     def __init__(self, frame: Frame) -> None:
         self._chaos = frame.chaos
         self._shown: tuple[str, int] | None = None
-        with box("card chaos"):
+        with box("card panel chaos"):
             with box("bar"):
                 heading(2, "Fault of all requests")
                 known = [("", _NO_FAULT), *((mode, mode) for mode in CHAOS_MODES)]
                 self._pick = choice("fault of all requests", known, self._chaos.mode, self._picked).classes("pick")
-            self._words = label("", "").props('role="status"')
-            self._requests = label("hint", "")
-        with box("card"):
-            heading(2, "The faults")
+            self._words = label("counted", "", tag="p").props('role="status"')
+            self._requests = label("counted", "", tag="p")
+        with box("card panel"):
+            with box("bar"):
+                heading(2, "The faults")
             for mode, (_, words) in CHAOS_MODES.items():
                 label("counted", f"{mode}: {words}", tag="p")
 

@@ -48,7 +48,8 @@ def places_panel(cells: Sequence[HeatCell], address: PageAddress, changes: int) 
     what = short(address.filters.get("event_id", ""), 80) or "all events with a place"
     counted = (
         f"Map {name}, {what}: a square has {size} units a side, and is the redder the more events took place in it."
-        " The picture is the one that tracker.snapshot_map kept on this machine. Choose another map or event id above."
+        " Below them is the picture that tracker.snapshot_map kept on this machine, if there is one. Choose another map"
+        " or event id above."
     )
     top = cells[0]
     said = (
