@@ -62,11 +62,11 @@ CHAOS_MODES: Mapping[str, ChaosMode] = {
     ),
     "truncate": ChaosMode(
         _everywhere(cut=True),
-        "Requests are processed, but only half of each answer arrives. No event is stored twice.",
+        "Requests are processed, but only half of each answer arrives. Events wait for a whole answer to init.",
     ),
     "skew": ChaosMode(
         _everywhere(skew=CLOCK_AHEAD),
-        f"The server's clock is {CLOCK_AHEAD // 3600} hours ahead. From the next session on, events have its time.",
+        f"The server's clock is {CLOCK_AHEAD // 3600} hours ahead. Events get its time as soon as init was answered.",
     ),
 }
 """The modes by name, in the order of the page."""
