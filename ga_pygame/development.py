@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ga_pygame.kinds import Event
     from ga_pygame.recording.recorder import Recorder
 
-    Look = Callable[[Event], None]
+    LookAtEvent = Callable[[Event], None]
 
 MAX_UNDECLARED = 100
 """Different names that are told to be missing in the plan; further ones are not compared with it."""
@@ -38,7 +38,7 @@ def watch_game(
 
     Returns the other watchers; `None` if the game is not developed.
     """
-    looks: list[Look] = []
+    looks: list[LookAtEvent] = []
     plan = _plan_of(config, diagnostics)
     found: GameWatch | None = None
     if knob_table.is_development(config):
@@ -77,7 +77,7 @@ class _KnownNames(NamedTuple):
             yield from names.get("items", {})
 
 
-def _all_of(looks: Sequence[Look]) -> Look:
+def _all_of(looks: Sequence[LookAtEvent]) -> LookAtEvent:
     def look(event: Event) -> None:
         for one in looks:
             one(event)

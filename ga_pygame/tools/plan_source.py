@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ga_pygame.tools.game_source import source_files, source_text
 
-_STEPS = frozenset({"start", "complete", "fail", "attempt"})
+_PROGRESSION_STEPS = frozenset({"start", "complete", "fail", "attempt"})
 _HOLE = "\0"
 """Stands in a text for what only the running game knows: the `{…}` of an f-string."""
 
@@ -122,7 +122,7 @@ def _of_call(call: ast.Call) -> Iterator[tuple[str, list[ast.expr]]]:
         return
     if method == "design":
         yield from _arguments(call, "design", (0, "event_id"))
-    elif area == "progression" and method in _STEPS and call.args:
+    elif area == "progression" and method in _PROGRESSION_STEPS and call.args:
         yield "levels", list(call.args)
     elif area == "resource" and method in ("source", "sink"):
         yield from _arguments(call, "currencies", (0, "currency"))

@@ -109,14 +109,17 @@ def test_the_picture_of_the_page(database: Database, tmp_path: Path) -> None:
 def test_the_panels(database: Database) -> None:
     """The table has all squares; the picture's address has the filters, its words say where most events are."""
     address = PageAddress("heatmap", {"map": "forest", "build": "1.0"})
-    panel = places_panel(ask(database, "heatmap", map="forest", cell=10), address, 7)
+    panel = places_panel(ask(database, "heatmap", map="forest", cell=10), address)
     assert panel.sheet.rows[0] == (0, 0, 4, 2, "n < 20")
     assert panel.picture is not None
-    assert panel.picture.href == "/picture/heatmap?build=1.0&map=forest&at=7"
+    assert panel.picture.href.startswith("/picture/heatmap?build=1.0&map=forest&of=")
+    fewer = places_panel(ask(database, "heatmap", map="forest", cell=10, event_id="death"), address).picture
+    assert fewer is not None
+    assert fewer.href != panel.picture.href  # so that the browser loads the new one
     assert "most events, 4, took place from x 0 and y 0 on" in panel.picture.said
-    odd = places_panel(ask(database, "heatmap", map=CAVE), PageAddress("heatmap", {}), 7)
+    odd = places_panel(ask(database, "heatmap", map=CAVE), PageAddress("heatmap", {}))
     assert "\u202e" not in odd.counted
-    assert places_panel([], address, 7).picture is None
+    assert places_panel([], address).picture is None
     assert len(maps_panel(ask(database, "heatmap_maps")).sheet.rows) == 4
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
@@ -29,10 +30,10 @@ async def _ask_heatmap(data: Snapshots, address: PageAddress) -> Panels:
         "map": tuple(dict.fromkeys(row.map for row in maps)),
         "event_id": tuple(dict.fromkeys(row.event_id for row in maps)),
     }
-    return Panels((places_panel(cells, address, data.snapshot.changes), maps_panel(maps)), choices)
+    return Panels((places_panel(cells, address), maps_panel(maps)), choices)
 
 
-def places_panel(cells: Sequence[HeatCell], address: PageAddress, changes: int) -> Panel:
+def places_panel(cells: Sequence[HeatCell], address: PageAddress) -> Panel:
     """Make the panel of the picture, with its squares as a table."""
     columns = (
         Column("from x", "number"),
@@ -57,7 +58,8 @@ def places_panel(cells: Sequence[HeatCell], address: PageAddress, changes: int) 
         " the table below has all squares."
     )
     query = PageAddress("", address.filters).query()
-    picture = Picture(f"/picture/heatmap?{query}{'&' if query else ''}{urlencode({'at': changes})}", said)
+    version = zlib.crc32(repr(cells).encode("utf-8", "replace"))
+    picture = Picture(f"/picture/heatmap?{query}{'&' if query else ''}{urlencode({'of': version})}", said)
     return Panel("places", "Places", counted, Sheet(columns, rows), None, _NO_PLACE, is_wide=True, picture=picture)
 
 
