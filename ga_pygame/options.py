@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ga_pygame import __version__
 from ga_pygame.collector.starting import start_command
+from ga_pygame.option_values import as_days, as_ip_address, as_pair, as_port, as_rate, as_sql_name, as_units, as_zone
 from ga_pygame.plan import PLAN_FILE
 
 if TYPE_CHECKING:
@@ -73,19 +73,22 @@ def _add_clickhouse_schema(commands: _Commands) -> argparse.ArgumentParser:
         " python -m ga_pygame clickhouse-schema --cluster NAME --replicated | clickhouse-client --multiquery",
     )
     schema.add_argument(
-        "--cluster", metavar="NAME", type=partial(_sql_name, also="_-"), help="make them on all servers of this cluster"
+        "--cluster",
+        metavar="NAME",
+        type=partial(as_sql_name, also="_-"),
+        help="make them on all servers of this cluster",
     )
     schema.add_argument("--replicated", action="store_true", help="with replicas, coordinated by ZooKeeper or Keeper")
     schema.add_argument(
-        "--retention", metavar="DAYS", type=_days, help="remove events this many days after they arrived"
+        "--retention", metavar="DAYS", type=as_days, help="remove events this many days after they arrived"
     )
     schema.add_argument(
-        "--database", metavar="NAME", type=_sql_name, default="ga_pygame", help="the database (default: %(default)s)"
+        "--database", metavar="NAME", type=as_sql_name, default="ga_pygame", help="the database (default: %(default)s)"
     )
     schema.add_argument(
         "--timezone",
         metavar="ZONE",
-        type=_zone,
+        type=as_zone,
         default="UTC",
         help="of the metrics' calendar days (default: %(default)s)",
     )
@@ -106,7 +109,7 @@ def _add_dev(commands: _Commands) -> argparse.ArgumentParser:
         usage="%(prog)s [options] (my_game.py | my_folder | -m my_package) [arguments of the game]",
     )
     dev.add_argument("-m", dest="is_module", action="store_true", help="the game is a module, as for python -m")
-    dev.add_argument("--port", type=_port, default=8420, help="the collector's port (default: %(default)s)")
+    dev.add_argument("--port", type=as_port, default=8420, help="the collector's port (default: %(default)s)")
     dev.add_argument("--no-browser", action="store_true", help="do not open the page")
     dev.add_argument("--keep", action="store_true", help="go on with the collector when the game has ended")
     dev.add_argument("--reload", action="store_true", help="start the game again when a Python file is saved")
@@ -184,7 +187,7 @@ def _add_collect(commands: _Commands) -> argparse.ArgumentParser:
         description=f"Start the collector. Then: {start_command('http://127.0.0.1:8420')}",
     )
     collect.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    collect.add_argument("--port", type=_port, default=8420, help="port; 0 takes any free one (default: %(default)s)")
+    collect.add_argument("--port", type=as_port, default=8420, help="port; 0 takes any free one (default: %(default)s)")
     collect.add_argument(
         "--db",
         metavar="FILE",
@@ -231,14 +234,14 @@ def _add_collect(commands: _Commands) -> argparse.ArgumentParser:
     collect.add_argument(
         "--timezone",
         metavar="ZONE",
-        type=_zone,
+        type=as_zone,
         default="UTC",
         help="the time zone of the metrics' calendar days, e.g. Europe/Berlin (default: %(default)s)",
     )
     collect.add_argument(
         "--retention",
         metavar="DAYS",
-        type=_days,
+        type=as_days,
         help="remove events this many days after they arrived; counts of players stay right (default: keep all)",
     )
     collect.add_argument("--no-page", action="store_true", help="run without the page")
@@ -296,14 +299,14 @@ def _add_collect(commands: _Commands) -> argparse.ArgumentParser:
     operating.add_argument(
         "--rate-limit",
         metavar="REQUESTS",
-        type=_rate,
+        type=as_rate,
         help="requests a second that a game may send from one address (with bursts of ten seconds); others are answered"
         " with 429 and Retry-After, and their senders keep the events (default: any number)",
     )
     operating.add_argument(
         "--proxy",
         metavar="ADDRESS",
-        type=_ip_address,
+        type=as_ip_address,
         action="append",
         default=[],
         help="the address of a proxy of your own in front of the collector, repeatable: of its requests, the sender's"
@@ -313,23 +316,6 @@ def _add_collect(commands: _Commands) -> argparse.ArgumentParser:
         "--json-logs", action="store_true", help="print each message as a JSON object with time, cause and message"
     )
     return collect
-
-
-def _rate(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0.01 <= found <= 1e6:
-        raise argparse.ArgumentTypeError("must be requests a second, from 0.01 to 1000000")
-    return found
-
-
-def _ip_address(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError("must be an IP address, such as 10.0.0.2") from None
 
 
 CHAOS = ("offline", "slow", "401", "413", "500", "html", "truncate", "skew")
@@ -366,14 +352,14 @@ def _add_where(tool: argparse.ArgumentParser) -> None:
     )
     where.add_argument(
         "--port",
-        type=_port,
+        type=as_port,
         default=8420,
         help="without --db and --url: the collector on this port, or its default file (default: %(default)s)",
     )
     where.add_argument(
         "--timezone",
         metavar="ZONE",
-        type=_zone,
+        type=as_zone,
         default="UTC",
         help="the time zone of calendar days if a file is read; a collector has its own (default: %(default)s)",
     )
@@ -426,7 +412,7 @@ def _add_own_options(tools: Mapping[str, argparse.ArgumentParser]) -> None:
         "--option",
         metavar="NAME=VALUE",
         action="append",
-        type=_pair,
+        type=as_pair,
         default=[],
         help="an option of the metric, e.g. bucket=hour, repeatable",
     )
@@ -435,7 +421,11 @@ def _add_own_options(tools: Mapping[str, argparse.ArgumentParser]) -> None:
     heatmap.add_argument("--map", metavar="NAME", default="", help="the map (default: the one with most events)")
     heatmap.add_argument("--event", metavar="ID", default="", help="the event id, e.g. death (default: all)")
     heatmap.add_argument(
-        "--cell", metavar="UNITS", type=_units, default=0, help="the side of a square (default: a fortieth of the map)"
+        "--cell",
+        metavar="UNITS",
+        type=as_units,
+        default=0,
+        help="the side of a square (default: a fortieth of the map)",
     )
     heatmap.add_argument(
         "--maps", metavar="FOLDER", type=Path, help="the data folder with the pictures (default: yours)"
@@ -448,44 +438,3 @@ def _add_own_options(tools: Mapping[str, argparse.ArgumentParser]) -> None:
         "--game", metavar="KEY", default="", help="the key of the events' game (default: the collector's only one)"
     )
     tools["forget"].add_argument("--user", metavar="ID", required=True, help="the player's id, as the page shows it")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise argparse.ArgumentTypeError("must be NAME=VALUE")
-    return name, value
-
-
-def _sql_name(text: str, also: str = "_") -> str:
-    letters = text.translate(dict.fromkeys(map(ord, also), "a"))
-    if not (text.isascii() and letters.isalnum() and len(text) <= 64 and not text[0].isdigit()):
-        raise argparse.ArgumentTypeError(f"must be a name of letters, digits and {also}")
-    return text
-
-
-def _days(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 0 < len(text) <= 5 and int(text)):
-        raise argparse.ArgumentTypeError("must be a whole number of days from 1")
-    return int(text)
-
-
-def _units(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 0 < len(text) <= 7 and int(text)):
-        raise argparse.ArgumentTypeError("must be a whole number from 1")
-    return int(text)
-
-
-def _zone(text: str) -> str:
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 - keeps --version quick
-
-    try:
-        return ZoneInfo(text).key
-    except (ValueError, OSError, LookupError) as error:
-        raise argparse.ArgumentTypeError(f"there is no time zone {text!r}: use one such as Europe/Berlin") from error
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= 65535):
-        raise argparse.ArgumentTypeError("must be a whole number from 0 to 65535")
-    return int(text)
