@@ -1,4 +1,4 @@
-"""Collectors that share a ClickHouse, as processes, over HTTP."""
+"""Collectors that share a ClickHouse, as processes, over HTTP and in a browser."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 from tests.clickhouse_servers import todays_server
 from tests.collectors import CONFIGS, POGR, Collector, event
 from tests.conftest import eventually
+from tests.e2e.test_page import By, rows, until
 
 
 @pytest.fixture
@@ -97,3 +98,32 @@ def test_clickhouse_is_down(tmp_path: Path) -> None:
             assert "ClickHouse" in answer.headers["x-ga-reason"]
             assert collector.ask("GET", "/api/warehouse/levels").status == 503
             assert "Events cannot be stored: no ClickHouse server of games" in collector.said()
+
+
+def test_the_page_of_two_collectors(tmp_path: Path, store: str, browser: Any) -> None:
+    """The page of one shows what the other takes, each event once, with metrics, and edits the settings of both."""
+    now = int(time.time())
+    with collecting(tmp_path, store, page=True) as one, collecting(tmp_path, store) as other:
+        assert other.send(event(event_id="before", client_ts=now)).status == 200
+        browser.get(f"{one.url}/")
+        assert until(browser, lambda: rows(browser, "feed"))
+        same = event("progression", event_id="Start:one", client_ts=now)
+        assert (other.send(same).status, one.send(same).status) == (200, 200)
+        assert until(browser, lambda: len(rows(browser, "feed")) == 2)
+        assert other.send(event(event_id="after", client_ts=now)).status == 200
+        assert until(browser, lambda: len(rows(browser, "feed")) == 3)
+        assert [row.split("|")[2] for row in rows(browser, "feed")] == ["after", "Start:one", "before"]
+        assert until(browser, lambda: len(rows(browser, "sessions")) == 1)
+        browser.get(f"{one.url}/?view=progression")
+        tables = "return [...document.querySelectorAll('td, th')].map(cell => cell.textContent.trim())"
+        assert until(browser, lambda: "one" in browser.execute_script(tables), 40)
+        browser.get(f"{one.url}/?view=pogr")
+        assert until(browser, lambda: "start a collector without --store" in text_of(browser))
+        browser.get(f"{one.url}/?view=configs")
+        assert until(browser, lambda: f"ga_settings in {store.rpartition('/')[2]}" in text_of(browser))
+        assert one.stop() == 0
+        assert "Traceback" not in one.said()
+
+
+def text_of(browser: Any) -> str:
+    return str(browser.find_element(By.TAG_NAME, "body").text)
