@@ -96,6 +96,8 @@ def _collect(options: argparse.Namespace) -> int:
         store = address.parse_store(options.store) if options.store else None
         if store is not None and options.db:
             raise ValueError("give either --store or --db")
+        if store is None and options.spill:
+            raise ValueError("--spill is for --store only; a file needs none")
     except ValueError as error:
         return _fail(f"{what}: {error}")
     try:
@@ -109,6 +111,7 @@ def _collect(options: argparse.Namespace) -> int:
                 port=options.port,
                 database=options.db,
                 store=store,
+                spill=options.spill,
                 games=tuple(allowed),
                 origins=tuple(origins),
                 configs=options.configs,

@@ -202,6 +202,13 @@ def _add_collect(commands: _Commands) -> argparse.ArgumentParser:
         " password is better in GA_PYGAME_CLICKHOUSE_PASSWORD. POGR and Trophy are there with a file only",
     )
     collect.add_argument(
+        "--spill",
+        metavar="DIR",
+        type=Path,
+        help="with --store: keep what ClickHouse does not take in this folder, of this collector alone, and send it on"
+        " later; for senders that delete a batch whatever the answer, such as GameAnalytics' C++ SDK",
+    )
+    collect.add_argument(
         "--game",
         metavar="KEY:SECRET",
         action="append",

@@ -118,6 +118,7 @@ ALLOWED: dict[str, set[str]] = {
         "collector",
         "collector/gameanalytics",
         "collector/storage",
+        "collector/stores",
         "collector/warehouse",
         "rules",
     },

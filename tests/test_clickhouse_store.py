@@ -10,11 +10,12 @@ import time
 import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ga_pygame.collector.clickhouse import settings
+from ga_pygame.collector.clickhouse import settings, spill
 from ga_pygame.collector.clickhouse.address import PASSWORD_VARIABLE, StoreAddress, parse_store
 from ga_pygame.collector.clickhouse.client import Client
 from ga_pygame.collector.clickhouse.reader import OVERLAP_SECONDS
@@ -28,6 +29,7 @@ from ga_pygame.collector.gameanalytics.routes import take_apart
 from ga_pygame.collector.page import feed
 from ga_pygame.collector.storage.schema import StoreError
 from ga_pygame.collector.storage.store import StoreFull, Submission
+from ga_pygame.collector.stores.contract import Submits
 from ga_pygame.collector.troubles import Troubles
 from tests.collectors import KEY, event
 from tests.conftest import eventually
@@ -312,3 +314,33 @@ def test_settings_and_secrets_are_shared(address: StoreAddress, monkeypatch: pyt
         with contextlib.closing(Client(address)) as client:
             assert [shared_secret(client, "page", word) for word in ("a", "b")] == ["a", "a"]
             assert shared_secret(client, "other", "c") == "c"
+
+
+# --- spilling ---------------------------------------------------------------------------------------------
+
+
+def test_what_clickhouse_does_not_take_is_sent_on(
+    address: StoreAddress, server: _Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is acknowledged after the commit of the log, outlives the process, and comes once, rejected events too."""
+    monkeypatch.setattr(spill, "SECONDS_BETWEEN_SENDS", 0.05)
+    server.answers["ga_events"] = (500, "Code: 242. DB::Exception: Table is in readonly mode")
+    both, one = submission(event(event_id="a"), event(event_id=""), at=time.time()), submission(event(event_id="b"))
+    told: list[str] = []
+
+    def opened_spill(store: Submits) -> contextlib.closing[spill.Spill]:
+        return contextlib.closing(spill.Spill(tmp_path / "spill", store, lambda _, text: told.append(text), Troubles()))
+
+    with writing(server.address, Troubles()) as writer, opened_spill(writer) as spilling:
+        assert [spilling.submit(each).result(10) for each in (both, one)] == [1, 1]
+        assert spilling.waiting() == 3
+    with opened(address) as store, contextlib.closing(store.reader()) as reader:
+        with opened_spill(store) as spilling:
+            assert eventually(lambda: spilling.waiting() == 0)
+            assert spilling.submit(submission(event(event_id="c"), at=time.time())).result(10) == 1
+            assert spilling.waiting() == 0
+        found = reader.arrivals(0, 9)
+        assert sorted(json.loads(each.json)["event_id"] for each in found) == ["", "a", "b", "c"]
+        assert [each.category for each in found if each.errors] == ["design"]
+        assert abs(found[0].received_at - time.time()) < 60
+    assert told == []

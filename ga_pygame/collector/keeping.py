@@ -28,7 +28,7 @@ from ga_pygame.collector.gameanalytics.games import Game
 from ga_pygame.collector.storage.reading import Asker
 from ga_pygame.collector.storage.schema import StoreError, make_folder, temporary_path
 from ga_pygame.collector.storage.store import Store
-from ga_pygame.collector.stores.contract import EventStore
+from ga_pygame.collector.stores.contract import EventStore, TakesEvents
 from ga_pygame.collector.stores.local import LocalStore
 from ga_pygame.collector.teller import Tell
 from ga_pygame.collector.troubles import Troubles
@@ -46,6 +46,7 @@ class Options:
     port: int = DEFAULT_PORT
     database: str | None = None
     store: StoreAddress | None = None
+    spill: Path | None = None
     games: tuple[Game, ...] = ()
     origins: tuple[str, ...] = ()
     configs: Path | None = None
@@ -91,6 +92,7 @@ class Kept(NamedTuple):
 
     Attributes:
         store: The events.
+        submits: What takes the events of games: the store, or what spills if it does not take them.
         settings: The remote configs and experiments.
         editable: The same for the page; `None` if there is no settings file.
         emulated: What POGR's and Trophy's emulators keep; `None` if there are none.
@@ -100,6 +102,7 @@ class Kept(NamedTuple):
     """
 
     store: EventStore
+    submits: TakesEvents
     settings: SettingsInForce
     editable: EditableSettings | None
     emulated: EmulatorFile | None
@@ -147,8 +150,10 @@ def _kept_here(options: Options, around: Surroundings) -> Iterator[Kept]:
         pogr = PogrRoutes(log, options.pogr, faults, held=held, tell=tell)
         rules = options.trophy_rules
         trophy = TrophyRoutes(log, asker, rules, lenient=options.lenient, faults=faults, held=held, tell=tell)
+        store = LocalStore(log, warehouse, options.retention)
         yield Kept(
-            LocalStore(log, warehouse, options.retention),
+            store,
+            store,
             settings,
             None if options.configs is None else EditedFile(settings, options.configs),
             EmulatorFile(log.path, rules),
@@ -188,6 +193,7 @@ def _kept_in_clickhouse(options: Options, address: StoreAddress, around: Surroun
     from ga_pygame.collector.clickhouse.client import ClickHouseError, Client, Unreachable  # noqa: PLC0415 - see above
     from ga_pygame.collector.clickhouse.secrets import shared_secret  # noqa: PLC0415 - the same
     from ga_pygame.collector.clickhouse.settings import SettingsTable  # noqa: PLC0415 - the same
+    from ga_pygame.collector.clickhouse.spill import Spill  # noqa: PLC0415 - the same
     from ga_pygame.collector.clickhouse.store import ClickHouseStore  # noqa: PLC0415 - the same
 
     tell, troubles, *_ = around
@@ -199,4 +205,8 @@ def _kept_in_clickhouse(options: Options, address: StoreAddress, around: Surroun
             raise StoreError(f"cannot use {address.place}: {error}") from error
         with contextlib.closing(settings), contextlib.closing(Client(address)) as client:
             token = shared_secret(client, "page", secrets.token_urlsafe(24))
-            yield Kept(store, settings, settings, None, absent_routes(), [], token)
+            with contextlib.ExitStack() as stack:
+                submits: TakesEvents = store
+                if options.spill is not None:
+                    submits = stack.enter_context(contextlib.closing(Spill(options.spill, store, tell, troubles)))
+                yield Kept(store, submits, settings, settings, None, absent_routes(), [], token)

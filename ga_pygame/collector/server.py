@@ -83,11 +83,11 @@ def run(options: Options) -> int:
         games = Games(options.games, takes_all=near and not options.games, tell=tell, troubles=troubles)
         bounds = Bounds(lanes, held, faults, Rates(options.rate_limit, options.proxies))
         signed = GameAnalyticsRoutes(
-            games, kept.store, kept.settings, bounds, located, lenient=options.lenient, tell=tell
+            games, kept.submits, kept.settings, bounds, located, lenient=options.lenient, tell=tell
         ).routes()
         unsigned = kept.unsigned
         upkeep = Upkeep(kept.store, open_ones.drop)
-        traffic = Traffic(kept.store, counters)
+        traffic = Traffic(kept.store, counters, kept.submits)
         own = [*application.Api(queries, kept.store).routes(), *upkeep.routes(), *kept.own]
         own += [*traffic.routes(), *traffic.open_routes()]
         shown = _Shown(kept, troubles, chaos, _near(options.host, port))

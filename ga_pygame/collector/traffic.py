@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ga_pygame.collector.guard import HEALTH_PATHS
 from ga_pygame.collector.responses import json_response, with_retry_after
-from ga_pygame.collector.stores.contract import EventReader, EventStore
+from ga_pygame.collector.stores.contract import EventReader, EventStore, TakesEvents
 
 READY_SECONDS = 3.0
 """The longest wait until the store says that it can be written."""
@@ -47,11 +47,13 @@ class Traffic:
     Args:
         store: The store, whose state is told.
         reader: Its counters; used by one thread at a time.
+        taking: What takes the events: the store, or what is before it.
     """
 
-    def __init__(self, store: EventStore, reader: EventReader) -> None:
+    def __init__(self, store: EventStore, reader: EventReader, taking: TakesEvents) -> None:
         self._store = store
         self._reader = reader
+        self._taking = taking
         self._lock = asyncio.Lock()
         self._registry = CollectorRegistry()
         self._requests = Counter(
@@ -102,7 +104,7 @@ class Traffic:
     async def _ready(self, request: Request) -> Response:  # noqa: ARG002
         why = ""
         try:
-            await asyncio.wait_for(asyncio.wrap_future(self._store.probe()), READY_SECONDS)
+            await asyncio.wait_for(asyncio.wrap_future(self._taking.probe()), READY_SECONDS)
         except asyncio.TimeoutError:
             why = f"the store did not answer in {READY_SECONDS:g} s"
         except Exception as error:  # noqa: BLE001 - whatever a store says

@@ -90,9 +90,12 @@ def test_clickhouse_is_down(tmp_path: Path) -> None:
     """Senders get 503 with an empty body and Retry-After, and the page says why; then all goes on."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(todays_server())
-        with collecting(tmp_path, f"clickhouse://{server}/games") as collector:
+        store = f"clickhouse://{server}/games"
+        with collecting(tmp_path, store) as collector, collecting(tmp_path, store, "--spill", "spill") as spilling:
             assert collector.send(event()).status == 200
             stack.close()
+            assert spilling.send(event()).status == 200
+            assert [each.ask("GET", "/readyz").status for each in (collector, spilling)] == [503, 200]
             answer = collector.send(event())
             assert (answer.status, answer.body, answer.headers["retry-after"]) == (503, b"", "5")
             assert "ClickHouse" in answer.headers["x-ga-reason"]

@@ -30,6 +30,17 @@ class Submits(Protocol):
         """
 
 
+class TakesEvents(Submits, Protocol):
+    """What takes the events of requests, and says whether it can."""
+
+    def probe(self) -> Future[Any]:
+        """Ask whether events can be stored now; the future is done when they can, or raises what `submit`'s would.
+
+        Raises:
+            StoreFull: Nothing can be stored now.
+        """
+
+
 class EventReader(Protocol):
     """Reads events and counters as they arrived; for one thread at a time.
 
@@ -77,7 +88,7 @@ class EventReader(Protocol):
         """Close the connection."""
 
 
-class EventStore(Submits, Protocol):
+class EventStore(TakesEvents, Protocol):
     """Keeps the events of all games and answers metrics; any thread may call it.
 
     Attributes:
@@ -137,13 +148,6 @@ class EventStore(Submits, Protocol):
     @property
     def waiting_bytes(self) -> int:
         """The bytes of memory of the requests that wait to be stored."""
-
-    def probe(self) -> Future[Any]:
-        """Ask whether events can be stored now; the future is done when they can, or raises what `submit`'s would.
-
-        Raises:
-            StoreFull: Nothing can be stored now.
-        """
 
     def forget(self, user_id: str) -> Forgotten:
         """Remove a player's events, rejected ones and everything that was made of them.
