@@ -268,6 +268,27 @@ def test_one_request_that_cannot_be_read_does_not_fail_the_others(address: Store
         assert store.progress.done == 2
 
 
+def test_odd_texts_do_not_fail_a_block(address: StoreAddress) -> None:
+    """What is none of an enumeration's words, no number or no JSON of its kind is NULL, as in the local store."""
+    odd: list[dict[str, Any]] = [
+        {"category": "error", "severity": "fatal", "message": 5},
+        {"category": "progression", "event_id": "Begin:one", "score": "7.5", "attempt_num": "x"},
+        {"category": "resource", "event_id": "Loan", "amount": -1e300, "custom_fields": [1]},
+        {"category": "health", "fps_data_table": "none", "custom_fields": {"ga_who": "ghost"}},
+    ]
+    with opened(address) as store, contextlib.closing(Client(address)) as client:
+        accepted = [({**one, "client_ts": "soon"}, json.dumps(one).encode()) for one in odd]
+        assert store.submit(Submission(KEY, NOW, accepted, (), 0)).result(20) == 4
+        columns = "category, severity, status, flow, score, attempt_num, amount, fps, who, name"
+        rows = json.loads(client.query(f"SELECT {columns} FROM ga_events ORDER BY id FORMAT JSONCompact"))["data"]
+        assert rows == [
+            ["error", None, None, None, None, None, None, None, "player", "5"],
+            ["progression", None, None, None, 7.5, None, None, None, "player", "one"],
+            ["resource", None, None, None, None, None, None, None, "player", "Loan"],
+            ["health", None, None, None, None, None, None, None, None, None],
+        ]
+
+
 # --- several collectors -----------------------------------------------------------------------------------
 
 

@@ -24,8 +24,7 @@
         DEFAULT if(JSONExtractString(ifNull(custom_fields, ''), '{sent_by}') = '{server}', '{server}', ''),
     who_told      LowCardinality(String)
         DEFAULT ifNull(nullIf(JSONExtractString(ifNull(custom_fields, ''), '{who}'), ''), 'player'),
-    who           Nullable(Enum8('player', 'developer', 'bot'))
-        DEFAULT accurateCastOrNull(who_told, 'Enum8(''player'', ''developer'', ''bot'')'),
+    who           Nullable(Enum8('player', 'developer', 'bot')) DEFAULT oneOf(who_told, 'player', 'developer', 'bot'),
     context       UInt64 DEFAULT key(build, platform, os_version, device, custom_01, custom_02, custom_03, ab_id,
         ab_variant_id, country_code, sent_by, who_told),
     name          Nullable(String) DEFAULT multiIf(
@@ -40,13 +39,12 @@
         category = 'resource', splitByChar(':', ifNull(told.event_id, ''))[2],
         category = 'business', ifNull(told.currency, ''), ''),
     name_key      Nullable(UInt64) DEFAULT if(name IS NULL, NULL, key(category, ifNull(name, ''), currency)),
-    status        Nullable(Enum8('Start', 'Fail', 'Complete')) DEFAULT if(category = 'progression', accurateCastOrNull(
-        splitByChar(':', ifNull(told.event_id, ''))[1], 'Enum8(''Start'', ''Fail'', ''Complete'')'), NULL),
-    flow          Nullable(Enum8('Source', 'Sink')) DEFAULT if(category = 'resource', accurateCastOrNull(
-        splitByChar(':', ifNull(told.event_id, ''))[1], 'Enum8(''Source'', ''Sink'')'), NULL),
+    status        Nullable(Enum8('Start', 'Fail', 'Complete')) DEFAULT if(category = 'progression',
+        oneOf(splitByChar(':', ifNull(told.event_id, ''))[1], 'Start', 'Fail', 'Complete'), NULL),
+    flow          Nullable(Enum8('Source', 'Sink')) DEFAULT if(category = 'resource',
+        oneOf(splitByChar(':', ifNull(told.event_id, ''))[1], 'Source', 'Sink'), NULL),
     severity      Nullable(Enum8('debug', 'info', 'warning', 'error', 'critical')) DEFAULT if(category = 'error',
-        accurateCastOrNull(ifNull(told.severity, ''),
-            'Enum8(''debug'', ''info'', ''warning'', ''error'', ''critical'')'), NULL),
+        oneOf(ifNull(told.severity, ''), 'debug', 'info', 'warning', 'error', 'critical'), NULL),
     value         Nullable(Float64) DEFAULT if(category = 'design', sentNumber(told.value), NULL),
     score         Nullable(Float64) DEFAULT if(category = 'progression', sentNumber(told.score), NULL),
     attempt_num   Nullable(Int64) DEFAULT if(category = 'progression', toInt64OrNull(told.attempt_num), NULL),
@@ -68,5 +66,7 @@
             1000. / greatest(arrayFirstIndex(x -> x >= 0.01 * arraySum(frame_rates), arrayCumSum(frame_rates)) - 1, 1),
         sentNumber(told.frame_ms_p99)),
     mem_mb        Nullable(Float64) DEFAULT if(category = 'health', sentNumber(told.mem_mb), NULL),
+    INDEX by_session session TYPE bloom_filter GRANULARITY 1,
+    INDEX by_player player TYPE bloom_filter GRANULARITY 1,
     INDEX by_arrival id TYPE minmax GRANULARITY 1,
     INDEX by_moment client_ts TYPE minmax GRANULARITY 1

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -198,8 +198,9 @@ def _with_types(columns: str, layout: Layout) -> str:
     }
     for name, value in names.items():
         own = own.replace(f"{{{name}}}", value)
+    own = _expanded(own, "oneOf", _word_of_enum)
     for name, template in _MACROS.items():
-        own = _expanded(own, name, template)
+        own = _expanded(own, name, partial(template.replace, "{x}"))
     own = re.sub(r"\btold\.(\w+)", lambda found: f"tupleElement({_ALL_TOLD}, '{found[1]}')", own)
     return (
         columns.replace("{columns}", own)
@@ -208,8 +209,17 @@ def _with_types(columns: str, layout: Layout) -> str:
     )
 
 
-def _expanded(text: str, name: str, template: str) -> str:
-    """Replace each call of a macro by its meaning, in which `{x}` is the argument."""
+def _word_of_enum(argument: str) -> str:
+    """Write a text as one of some words, NULL if it is none of them: a cast of another text would fail the block."""
+    text, first, more = re.split(r", ('\w+')((?:, '\w+')*)$", argument)[:3]
+    words = first + more
+    known = f"({text}) IN ({words})"
+    enum = words.replace("'", "''")
+    return f"if({known}, CAST(if({known}, {text}, {first}), 'Nullable(Enum8({enum}))'), NULL)"
+
+
+def _expanded(text: str, name: str, meaning: Callable[[str], str]) -> str:
+    """Replace each call of a macro by the meaning of its argument."""
     while match := re.search(rf"\b{name}\(", text):
         start, begin = match.span()
         end = begin
@@ -217,7 +227,7 @@ def _expanded(text: str, name: str, template: str) -> str:
         while depth:
             depth += {"(": 1, ")": -1}.get(text[end], 0)
             end += 1
-        text = text[:start] + template.replace("{x}", text[begin : end - 1]) + text[end:]
+        text = text[:start] + meaning(text[begin : end - 1]) + text[end:]
     return text
 
 

@@ -132,7 +132,11 @@ class Spill:
         submissions += [_refused_submission(games, row) for row in reader.execute(_REJECTED, (last,))]
         futures = [self._store.submit(one) for one in submissions if one is not None]
         for future in futures:
-            future.result()
+            error = future.exception()
+            if isinstance(error, StoreFull):
+                raise error
+            if error is not None:  # it would be refused again, and must not hold up the others
+                self._tell(_SPILL_TROUBLE, f"a request that waited is left out ({type(error).__name__})")
         self._log.change(Change(removes_old(last, ()), 0)).result()
         return True
 

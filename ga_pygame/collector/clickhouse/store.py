@@ -26,11 +26,17 @@ from ga_pygame.collector.troubles import Troubles
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric, answer_metric
 from ga_pygame.collector.warehouse.choices import filter_choices
 from ga_pygame.collector.warehouse.clickhouse import ClickHouse
-from ga_pygame.collector.warehouse.database import NotReady
+from ga_pygame.collector.warehouse.database import NotReady, sql_text
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.projector import Progress
-from ga_pygame.collector.warehouse.sessions import StoredSession, latest_sessions
+from ga_pygame.collector.warehouse.sessions import StoredSession
 
+RECENT_SECONDS = (3_600.0, 86_400.0, 1e9)
+"""How far back the newest sessions are looked for, until enough are found."""
+_SENT_SINCE = (
+    "session IN (SELECT session FROM ga_events WHERE id > $since AND session_id <> ''"
+    " GROUP BY session ORDER BY max(id) DESC LIMIT $limit)"
+)
 SECONDS_PER_MUTATION_LOOK = 0.2
 """Time between two looks whether an old server has removed rows."""
 _MUTATED = {"mutations_sync": "2", "allow_nondeterministic_mutations": "1"}
@@ -126,7 +132,14 @@ class ClickHouseStore:
 
     def latest_sessions(self, limit: int) -> list[StoredSession]:
         """Return the sessions that sent something last, newest first."""
-        return self._ask(lambda engine: latest_sessions(engine, limit))
+        text = sql_text("sessions.sql").replace("FROM sessions ORDER", f"FROM sessions WHERE {_SENT_SINCE} ORDER")
+        now, rows = clock.wall_now(), list[tuple[Any, ...]]()
+        for seconds in RECENT_SECONDS:
+            values = {"limit": limit, "since": int((now - seconds) * MICROSECONDS)}
+            rows = self._ask(lambda engine: engine.execute(text, values).fetchall())  # noqa: B023 - it is called here
+            if len(rows) >= limit:
+                break
+        return [StoredSession(*row) for row in rows]
 
     def going_sessions(self, since: float) -> int:
         """Count the sessions that sent something after a time, and since then no `session_end`."""
