@@ -113,6 +113,8 @@ def whole_story() -> Story:
         session.add(1, "health", fps=rng.randrange(200, 600) / 10).level(3, "Start", "forest:level_1")
         session.add(30, "health", fps=rng.randrange(200, 600) / 10, frame_ms_p99=rng.randrange(90), mem_mb=90.5)
         session.design(31, "tutorial:jump", 1e9 / (number + 3), custom_fields={"power": number / 4})
+        place = {"ga_map": "forest" if number % 5 else "cave", "ga_x": number * 3.5, "ga_y": -number}
+        session.design(31, rng.choice(["kill:slime", "fall"]), custom_fields=place)
         session.error(32, rng.choice(["debug", "critical"]), TRACEBACK)
         fields = {"seconds": number * 1.5, "hitches": number % 4}
         session.level(2 * HOUR, "Fail", "forest:level_1", custom_fields=fields).end(2 * HOUR + 10)
