@@ -185,7 +185,7 @@ class Config:
     overlay: bool | None = _knob(
         None,
         "a key shows events, session, frames and remote configs in the game; default: while a program in source sends "
-        "to a collector",
+        "to a collector; never in a built game",
         Boolean(),
         env="OVERLAY",
     )
@@ -230,8 +230,12 @@ def is_development(config: Config) -> bool:
 
 
 def wants_overlay(config: Config) -> bool:
-    """Return whether a game has the overlay, closed at first."""
-    return is_development(config) if config.overlay is None else config.overlay
+    """Return whether a game has the overlay, closed at first: it runs from source, and asks for it or is developed."""
+    if config.overlay is False or not config.hook or not (config.overlay or config.collector):
+        return False
+    from ga_pygame import program  # noqa: PLC0415 - only with an overlay
+
+    return not program.is_built()
 
 
 def upload_seconds(config: Config) -> float:

@@ -95,6 +95,7 @@ class ConfigsInForce:
         ab_variant_id: The player's group in it.
         is_ready: Whether the service has answered in this launch.
         bindings: The objects of the game whose fields follow the values.
+        asked: The default of each config that the game has asked for; `None` unless an overlay shows them.
         chosen_variant_id: The group that a developer asks the collector for, "" for none.
 
     Args:
@@ -112,6 +113,7 @@ class ConfigsInForce:
         self.chosen_variant_id = overrides.ab_variant_id
         self.is_ready = False
         self.bindings: list[Binding] = []
+        self.asked: dict[str, Any] | None = None
         self._sent: Sequence[Mapping[str, Any]] = ()  # the configs in force as the service sent them
         self._told: tuple[Any, ...] = ({}, (), "", "")  # what `update` said last
         if overrides != _NO_OVERRIDES:
@@ -136,20 +138,27 @@ class ConfigsInForce:
             self._warn_once("configs:variant", f"{words} {self.chosen_variant_id!r}; {fix}")
         return self._apply()
 
-    def override(self, key: str, text: str) -> bool:
+    def override(self, key: str, text: str | None) -> bool:
         """Set a config in the place of the service until the end of this launch, as `OVERRIDE_PREFIX` does.
 
         Args:
             key: Its key, in any case.
-            text: Its value.
+            text: Its value; `None` gives it back to the service.
 
         Returns:
             Whether anything changed; a key or text that no service could send changes nothing.
         """
-        if _refusal({"key": key, "value": text}):
-            return False
-        self._overrides = self._overrides._replace(values={**self._overrides.values, key.lower(): text})
+        values = {name: value for name, value in self._overrides.values.items() if name != key.lower()}
+        if text is not None:
+            if _refusal({"key": key, "value": text}):
+                return False
+            values[key.lower()] = text
+        self._overrides = self._overrides._replace(values=values)
         return self._apply()
+
+    def is_overridden(self, key: str) -> bool:
+        """Return whether the developer sets a config."""
+        return key.lower() in self._overrides.values
 
     def _apply(self) -> bool:
         values = self._overridden({config["key"]: config["value"] for config in self._sent})
@@ -261,6 +270,9 @@ class RemoteConfigs:
         """Return a config's value in the type of the default; `place` returns the line of code for the message."""
         name = self._name(key)
         value = None if name is None else self._value(name)
+        asked = self._found.asked
+        if asked is not None and name is not None and len(asked) < MAX_CONFIGS:
+            asked[name] = default
         if value is None:
             return default
         try:

@@ -31,7 +31,7 @@ from ga_pygame.records import SessionRef
 from ga_pygame.wiring import Delivery
 
 if TYPE_CHECKING:
-    from ga_pygame.overlay.sight import Sight
+    from ga_pygame.overlay.view import DevelopersView
 
 
 class Running:
@@ -90,19 +90,14 @@ class Running:
             frames=frames,
             flips=flips,
         )
-        self._sight: Sight | None = None
-        if core.config.hook and wants_overlay(core.config):
-            from ga_pygame.overlay.overlay import Overlay  # noqa: PLC0415 - only while a game is developed
-            from ga_pygame.overlay.sight import Sight  # noqa: PLC0415
+        self._view: DevelopersView | None = None
+        if wants_overlay(core.config):
+            from ga_pygame.overlay.view import DevelopersView  # noqa: PLC0415 - only while a game is developed
 
-            self._sight = Sight(core, said, self._session, [one for one in targets if not one.is_local])
-            hook.guest = Overlay(
-                self._sight,
-                self._set_config,
-                clock=core.clock,
-                diagnostics=core.diagnostics,
-                key=core.config.overlay_key,
-            ).around
+            self._view = DevelopersView(
+                core, said, self._session, delivery=lambda: self.delivery, set_config=self._set_config
+            )
+            hook.guest = self._view.overlay.around
         warn = functools.partial(core.diagnostics.warn_once, "no calls", NO_CALLS)
         looks = [ConnectionWatch(lambda kind: core.mailbox.post(lambda: self._find("connection_type", kind))).look]
         if self._histograms is not None:
@@ -278,8 +273,8 @@ class Running:
             facts=said.facts.said or None,
         )
         self._recorder.write_now = delivery.write_now
-        if self._sight is not None:
-            delivery.show_events(self._sight.seen)
+        if self._view is not None:
+            delivery.show_events(self._view.take)
         self._recorder.attach(delivery.journal)
         self._take_configs(before.remote_configs)
         return delivery
@@ -314,8 +309,8 @@ class Running:
         if configs.update(answer, now):
             self._tell_configs()
 
-    def _set_config(self, key: str, text: str) -> None:
-        """Set a remote config for this launch, as the developer wishes."""
+    def _set_config(self, key: str, text: str | None) -> None:
+        """Set a remote config for this launch, as the developer wishes; `None` gives it back to the service."""
         if self._said.configs.override(key, text):
             self._tell_configs()
 

@@ -31,14 +31,16 @@ class Tunable(NamedTuple):
     Attributes:
         name: Its name, which is the config's key.
         value: Its value, of the type of its default.
+        default: Its value without a remote config.
         least: The lowest number; `None` if there is no bound.
         most: The highest one.
     """
 
     name: str
     value: Any
-    least: float | None
-    most: float | None
+    default: Any
+    least: float | None = None
+    most: float | None = None
 
 
 class Binding:
@@ -82,10 +84,11 @@ class Binding:
 
     def tunables(self) -> list[Tunable]:
         """Return the fields with the values that they have now."""
-        return [
-            Tunable(one.name, getattr(self.bound, one.name), one.metadata.get("least"), one.metadata.get("most"))
-            for one in self._fields
-        ]
+        found = []
+        for one in self._fields:
+            value, default = getattr(self.bound, one.name), getattr(self._defaults, one.name)
+            found.append(Tunable(one.name, value, default, one.metadata.get("least"), one.metadata.get("most")))
+        return found
 
     def _value(self, one: dataclasses.Field[Any]) -> Any:
         default = getattr(self._defaults, one.name)

@@ -222,6 +222,14 @@ class Delivery:
         """Call a function with each slice of events before it is stored, on the writer's thread."""
         self._writer.seen = seen
 
+    def troubles(self) -> Mapping[str, str]:
+        """Return by destination why its events wait; "" if they are sent. Any thread."""
+        return {uploader.name: uploader.trouble for uploader in self._uploaders}
+
+    def session_num(self, session_id: str) -> int:
+        """Return the number of a recent session; 0 if it is not stored yet. Any thread."""
+        return self._writer.session_num(session_id)
+
     def write_now(self) -> None:
         """Have the writer commit at once. Any thread; never blocks."""
         self.runner.wake(self._writer.name)

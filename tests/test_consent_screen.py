@@ -10,8 +10,9 @@ import pygame
 import pytest
 
 from ga_pygame.areas.consent import Consent, ConsentAnswer, ConsentState
-from ga_pygame.areas.consent_screen import MIN_FONT, ConsentScreen, ConsentWords, wrapped
+from ga_pygame.areas.consent_screen import MIN_FONT, ConsentScreen, ConsentWords
 from ga_pygame.diagnostics import Diagnostics
+from ga_pygame.lettering import wrapped
 
 SIZES = [(320, 180), (320, 240), (640, 360), (800, 600), (480, 854), (1920, 1080), (3840, 2160)]
 LONG = ConsentWords(

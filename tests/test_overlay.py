@@ -1,475 +1,658 @@
-"""The overlay in a game with the dummy driver: what is drawn, what the game notices, what a key or a click does."""
+"""The overlay on the dummy driver: what it shows, what it takes from the game, and what it leaves to it."""
 
 from __future__ import annotations
 
-import dataclasses
-import gzip
 import json
-import warnings
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pygame
 import pytest
 
 import ga_pygame
-from ga_pygame import Tracker
-from ga_pygame.overlay.overlay import KEPT_FRAMES, REFRESH_SECONDS, Overlay
-from ga_pygame.overlay.panel import Look, OverlayPanel
-from ga_pygame.overlay.sight import KEPT_EVENTS, ConfigLine, EventLine, OverlayFacts, Sight, plain, told
-from ga_pygame.protocol import Reply, Request
-from tests.test_tracker import World, world
+from ga_pygame.config import load, wants_overlay
+from ga_pygame.delivery.outbox.failover import FailoverOutbox
+from ga_pygame.diagnostics import Drop
+from ga_pygame.lettering import BACKGROUND
+from ga_pygame.overlay.dials import Dials
+from ga_pygame.overlay.latest import KEPT_EVENTS, LatestEvents
+from ga_pygame.overlay.overlay import Overlay
+from ga_pygame.overlay.panel import Act, panel_width
+from ga_pygame.protocol import Answered, Destination, Outcome, Reply, Request, StoredRecord, Verdict
+from ga_pygame.remote_configs import ConfigsInForce
+from ga_pygame.testing import FrameRunner, ManualClock, Parts, tracker_of
+from ga_pygame.tracker import Tracker
 
-__all__ = ["world"]
+DOWN, UP, PRESS, RELEASE, MOTION = (
+    pygame.KEYDOWN,
+    pygame.KEYUP,
+    pygame.MOUSEBUTTONDOWN,
+    pygame.MOUSEBUTTONUP,
+    pygame.MOUSEMOTION,
+)
+HOSTILE = "\x1b[31m\x00\u202eabc\ud800\r\n<b>" + "x" * 5000
+FRAME = 1 / 60
 
-SIZE = (640, 480)
 
+@dataclass
+class Balance:
+    """What the game reads."""
 
-@dataclasses.dataclass
-class Tuning:
-    """Values of a game."""
-
-    gravity: float = ga_pygame.tunable(80.0, least=0, most=200)
+    speed: float = ga_pygame.tunable(100.0, least=0, most=200)
     lives: int = ga_pygame.tunable(3, least=1, most=9)
-    hard: bool = False
-    name: str = "Sky"
+    is_hard: bool = False
+    title: str = "forest"
+
+
+class Picky(Destination):
+    """A destination that refuses events whose JSON has a word."""
+
+    name = "picky"
+    is_local = True
+
+    def __init__(self) -> None:
+        self.transport = self
+        self.status: int | None = 200
+        self.events: list[dict[str, Any]] = []
+
+    def open(self, *_: object) -> None:
+        pass
+
+    def encode(self, records: Sequence[StoredRecord]) -> Request:
+        return Request("http://127.0.0.1/events", b"", headers={})
+
+    def send(self, _request: Request) -> Answered:
+        return Answered(Reply(self.status, error="" if self.status else "nobody is there"))
+
+    def judge(self, reply: Reply, records: Sequence[StoredRecord]) -> Sequence[Verdict]:
+        self.events += [json.loads(one.json(None)) for one in records]
+        if reply.status is None:
+            return [Verdict(Outcome.RETRY)] * len(records)
+        return [
+            Verdict(Outcome.DROPPED, Drop.REJECTED, "event_id: too bad")
+            if b"bad" in one.payload
+            else Verdict(Outcome.DELIVERED)
+            for one in records
+        ]
+
+    def close(self) -> None:
+        pass
 
 
 class Rig:
-    """A game with a window and the overlay, and what pygame's own functions saw."""
+    """A game with a tracker and its overlay; what the window shows is kept at each flip."""
 
-    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.world = world
-        self.shown: list[bytes] = []
+    def __init__(self, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch, flags: int = 0, **knobs: Any) -> None:
+        self.shown: list[pygame.Surface] = []
+        self.fails = False
         self.updates: list[tuple[Any, ...]] = []
-        flip, update = pygame.display.flip, pygame.display.update
         pygame.display.init()
-        self.open_window(SIZE)
+        self.screen = pygame.display.set_mode(size, flags)
+        monkeypatch.setattr(pygame.display, "flip", self._flip)
+        monkeypatch.setattr(pygame.display, "update", self._update)
+        self.clock = ManualClock()
+        self.target = Picky()
+        parts = Parts(
+            clock=lambda: self.clock,
+            runner=FrameRunner,
+            outbox=lambda path, *others, **named: FailoverOutbox(None, *others, **named),
+        )
+        own: dict[str, Any] = {"overlay": True, "journal": False, "upload_interval": 0.05, **knobs}
+        self.tracker: Tracker = tracker_of(parts, destinations=[self.target], **own)
+        self.tracker.start()
+        pygame.event.get()
+        self.paint()
 
-        def own_flip() -> None:
-            self.shown.append(pygame.image.tobytes(self.screen, "RGB"))
-            flip()
+    def _flip(self) -> None:
+        self.shown.append(self.screen.copy())
+        if self.fails:
+            raise pygame.error("lost")
 
-        def own_update(*parts: Any) -> None:
-            self.shown.append(pygame.image.tobytes(self.screen, "RGB"))
-            self.updates.append(parts)
-            update(*parts)
-
-        monkeypatch.setattr(pygame.display, "flip", own_flip)
-        monkeypatch.setattr(pygame.display, "update", own_update)
-        self.knobs: dict[str, Any] = {"overlay": True, "strict": False}
-
-    def open_window(self, size: tuple[int, int], flags: int = 0) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # SCALED without a graphics card is slow
-            self.screen = pygame.display.set_mode(size, flags)
-        self.screen.fill((30, 90, 160))
-        self.plain = pygame.image.tobytes(self.screen, "RGB")
-
-    def start(self, **knobs: Any) -> Tracker:
-        self.tracker = self.world.start(**self.knobs, **knobs)
-        self.tuning = self.tracker.remote_configs.bind(Tuning)
-        self.world.play(self.tracker)
-        return self.tracker
+    def _update(self, *areas: Any) -> None:
+        self.updates.append(areas)
+        self.shown.append(self.screen.copy())
 
     @property
     def overlay(self) -> Overlay:
-        hook: Any = self.tracker._running
-        found: Overlay = hook._hook.guest.__self__
-        return found
+        view = self.tracker._running._view  # type: ignore[union-attr]  # it runs
+        assert view is not None
+        return view.overlay
 
-    @property
-    def panel(self) -> OverlayPanel:
-        assert self.overlay._panel is not None
-        return self.overlay._panel
+    def paint(self) -> bytes:
+        """Draw a picture of the game; return its bytes."""
+        noise = random.Random(4).randbytes(self.screen.get_width() * 4)
+        pixels = self.screen.get_buffer()
+        pixels.write(noise * self.screen.get_height(), 0)
+        return bytes(pixels.raw)
 
-    def flip(self) -> bool:
-        """Show a frame; return whether the overlay was on it. The game's picture stays."""
-        pygame.display.flip()
-        assert pygame.image.tobytes(self.screen, "RGB") == self.plain
-        return self.shown[-1] != self.plain
+    def frames(self, count: int = 8) -> None:
+        for _ in range(count):
+            self.clock.advance(FRAME)
+            pygame.event.get()
+            pygame.display.flip()
 
-    def send(self, *events: tuple[int, dict[str, Any]]) -> list[int]:
-        """Post events, and return the types of those that the game gets."""
-        pygame.event.clear()
-        for kind, facts in events:
-            pygame.event.post(pygame.event.Event(kind, facts))
-        return [event.type for event in pygame.event.get()]
+    def send(self, kind: int, **values: Any) -> list[int]:
+        """Post an event, and return the types that the game gets."""
+        pygame.event.post(pygame.event.Event(kind, values))
+        return [one.type for one in pygame.event.get()]
 
-    def press(self, key: int = pygame.K_F9) -> list[int]:
-        return self.send((pygame.KEYDOWN, {"key": key}), (pygame.KEYUP, {"key": key}))
+    def key(self, key: int, mod: int = 0, text: str = "") -> list[int]:
+        return self.send(DOWN, key=key, mod=mod, unicode=text) + self.send(UP, key=key, mod=mod)
 
-    def open(self, **knobs: Any) -> None:
-        """Start with the overlay open."""
-        self.start(**knobs)
-        assert self.press() == []
-        assert self.flip()
+    def open(self) -> None:
+        assert self.key(pygame.K_F9) == []
+        self.frames(1)
 
-    def place(self, name: str) -> Any:
-        return next(one for one in self.panel.places if one.name == name)
+    def place(self, act: Act, share: float = 0.5) -> tuple[int, int]:
+        """Return a place in the window where a click does this."""
+        acts = self.overlay._acts
+        area = next(one.area for one in acts.hits if one.act == act)
+        return acts.area.x + area.x + round(share * (area.width - 1)), acts.area.y + area.centery
 
-    def on(self, name: str, share: float = 0.5) -> tuple[int, int]:
-        """Return a place on the slider of a config, in pixels of the window."""
-        track = self.place(name).track
-        return self.panel.area.x + track.x + round(share * track.width), track.centery
+    def click(self, act: Act, share: float = 0.5) -> list[int]:
+        pos = self.place(act, share)
+        got = self.send(PRESS, button=1, pos=pos) + self.send(RELEASE, button=1, pos=pos)
+        self.frames(8)
+        return got
+
+
+MakeRig = Callable[..., Rig]
 
 
 @pytest.fixture
-def rig(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    yield Rig(world, monkeypatch)
+def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeRig]:
+    """Return a function that makes games: `rig((320, 180), strict=True)`."""
+    made: list[Rig] = []
+
+    def make(size: tuple[int, int] = (640, 360), **knobs: Any) -> Rig:
+        made.append(Rig(size, monkeypatch, **knobs))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.tracker.close()
     pygame.quit()
-
-
-def button(kind: int, at: tuple[int, int], number: int = 1) -> tuple[int, dict[str, Any]]:
-    return kind, {"pos": at, "button": number}
-
-
-# --- drawing ------------------------------------------------------------------------------------------------
-
-
-def test_the_key_opens_and_closes_it_and_the_games_picture_stays(rig: Rig) -> None:
-    """It is drawn when the game shows a frame, and taken away afterwards; clip and fonts are as before."""
-    rig.start()
-    assert not rig.flip()
-    pygame.font.quit()
-    rig.screen.set_clip((10, 10, 20, 20))
-    assert rig.press() == []
-    assert rig.flip()
-    assert rig.screen.get_clip() == pygame.Rect(10, 10, 20, 20)
-    assert not pygame.font.get_init()
-    assert rig.press() == []
-    assert not rig.flip()
 
 
 @pytest.mark.parametrize(
     ("size", "flags"),
-    [((1, 1), 0), ((50, 20), 0), ((320, 180), pygame.SCALED), ((1920, 1080), 0), ((300, 900), pygame.RESIZABLE)],
+    [
+        ((1, 1), 0),
+        ((50, 20), pygame.NOFRAME),
+        ((320, 180), 0),
+        ((320, 180), pygame.SCALED),
+        ((640, 360), pygame.RESIZABLE),
+        ((480, 854), pygame.FULLSCREEN),
+        ((3840, 2160), 0),
+    ],
 )
-def test_windows_of_any_size(rig: Rig, size: tuple[int, int], flags: int) -> None:
-    """Also one that a game makes anew while the overlay is open, and one whose pixels have alpha or a colour key."""
-    rig.open()
-    rig.open_window(size, flags)
-    rig.screen.set_colorkey((30, 90, 160))
-    assert rig.flip()
-    assert rig.panel.area.size[1] == size[1]
-    rig.screen.set_colorkey(None)
-    rig.screen.set_alpha(100)
-    assert rig.flip()
+@pytest.mark.filterwarnings("ignore:no fast renderer")
+def test_the_games_picture_is_not_touched(rig: MakeRig, size: tuple[int, int], flags: int) -> None:
+    """During the flip the window shows the panel; before and after it the game's surface has the same bytes."""
+    game = rig(size, flags=flags)
+    size = game.screen.get_size()  # of the whole screen with FULLSCREEN
+    before = game.paint()
+    clip = pygame.Rect(0, 0, 1, 1)
+    game.screen.set_clip(clip)
+    game.frames(1)
+    assert bytes(game.shown[-1].get_buffer().raw) == before
+    game.open()
+    shown = game.shown[-1]
+    panel = pygame.Rect(size[0] - panel_width(size), 0, panel_width(size), size[1])
+    assert bytes(game.screen.get_buffer().raw) == before
+    assert bytes(shown.get_buffer().raw) != before
+    beside = pygame.Rect(0, 0, panel.x, size[1])
+    if beside.width:
+        both = [pygame.image.tobytes(one.subsurface(beside), "RGB") for one in (shown, game.screen)]
+        assert both[0] == both[1]
+    if size[1] > 100:
+        assert shown.get_at((panel.x, size[1] - 1))[:3] == BACKGROUND
+    assert game.screen.get_clip() == clip
+    game.key(pygame.K_F9)
+    game.frames(1)
+    assert bytes(game.shown[-1].get_buffer().raw) == before
+    assert not game.overlay.is_open
 
 
-def test_a_game_that_shows_parts(rig: Rig) -> None:
-    """The panel's part is shown with the game's own, and once more when it is closed."""
-    rig.open()
-    own = pygame.Rect(1, 2, 3, 4)
-    pygame.display.update(own)
-    area = rig.panel.area
-    assert rig.updates == [(own,), (area,)]
-    pygame.display.update()  # all of it
-    assert rig.updates[2:] == [()]
-    assert rig.press() == []
-    pygame.display.update([own])
-    assert rig.updates[3:] == [([own],), (area,)]
-    assert rig.shown[-1] == rig.plain
-    pygame.display.update([own])
-    assert rig.updates[5:] == [([own],)]
+def test_a_locked_surface_and_one_with_a_colour_key(rig: MakeRig) -> None:
+    """The game may hold a lock on its window's surface for ever, and set a colour key or alpha on it."""
+    game = rig()
+    game.screen.set_colorkey((18, 20, 28))
+    game.screen.set_alpha(90)
+    before = game.paint()
+    game.screen.lock()
+    game.open()
+    assert bytes(game.screen.get_buffer().raw) == before
+    game.screen.unlock()
+    assert bytes(game.shown[-1].get_buffer().raw) != before
+    assert game.screen.get_colorkey() is not None
+    assert game.screen.get_alpha() == 90
 
 
-def test_a_locked_surface_is_left_alone(rig: Rig) -> None:
-    """The game writes its pixels: nothing is drawn in that frame."""
-    rig.open()
-    rig.screen.lock()
-    pygame.display.flip()
-    rig.screen.unlock()
-    assert rig.shown[-1] == rig.plain
-    assert rig.flip()
-
-
-@pytest.mark.parametrize("why", ["no window", "OPENGL", "no font"])
-def test_it_says_that_it_cannot(rig: Rig, why: str, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    """Once, when the key is pressed, and the game goes on."""
-    rig.start()
-    if why == "OPENGL":
-        window = pygame.Surface((1, 1))
-
-        class OfOpenGL:
-            get_flags = staticmethod(lambda: window.get_flags() | pygame.OPENGL)
-
-        monkeypatch.setattr(pygame.display, "get_surface", OfOpenGL)
-    elif why == "no window":
-        monkeypatch.setattr(pygame.display, "get_surface", lambda: None)
-    else:
-        monkeypatch.delattr(pygame, "font")
-    for _ in range(2):
-        assert rig.press() == []
-        pygame.display.flip()
-    assert not rig.overlay.is_open
-    (said,) = [one.getMessage() for one in caplog.records if "the overlay" in one.getMessage()]
-    assert {"no window": "pygame.Window", "OPENGL": "OPENGL", "no font": "pygame.font"}[why] in said
-
-
-def test_a_defect_closes_it(rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    """Its picture, its facts and its input fail without the game's noticing."""
-    rig.open()
-
-    def fails(*_: object) -> None:
-        raise RuntimeError("ours")
-
-    monkeypatch.setattr(OverlayPanel, "draw", fails)
-    rig.world.clock.advance(1.0)
-    pygame.display.flip()
-    assert rig.shown[-1] == rig.plain
-    assert rig.press() == [pygame.KEYDOWN, pygame.KEYUP]  # the key is the game's again
-    assert sum("ga_pygame failed in the overlay" in one.getMessage() for one in caplog.records) == 1
-
-
-def test_an_exception_of_the_games_flip_passes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And its picture is as before."""
-
-    def lost() -> None:
-        raise pygame.error("lost")
-
-    monkeypatch.setattr(pygame.display, "flip", lost)
-    rig.start()
-    rig.press()
-    with pytest.raises(pygame.error, match="lost"):
-        pygame.display.flip()
-    assert pygame.image.tobytes(rig.screen, "RGB") == rig.plain
-
-
-# --- keys and mouse -----------------------------------------------------------------------------------------
-
-
-def test_only_what_hits_it_is_taken(rig: Rig) -> None:
-    """By `get`, `poll` and `wait`; the release of a button that was pressed in the game is the game's."""
-    rig.open()
-    inside, outside = rig.panel.area.center, (5, 5)
-    down, up = pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP
-    assert rig.send((pygame.KEYDOWN, {"key": pygame.K_a}), (pygame.KEYUP, {"key": pygame.K_a})) == [
-        pygame.KEYDOWN,
-        pygame.KEYUP,
-    ]
-    assert rig.send(button(down, inside), (pygame.MOUSEMOTION, {"pos": outside}), button(up, outside)) == []
-    assert rig.send(button(down, outside), (pygame.MOUSEMOTION, {"pos": inside}), button(up, inside)) == [
-        down,
-        pygame.MOUSEMOTION,
-        up,
-    ]
-    pygame.event.clear()
-    for kind in (pygame.KEYDOWN, pygame.KEYUP, pygame.KEYDOWN, pygame.KEYUP):
-        pygame.event.post(pygame.event.Event(kind, key=pygame.K_F9))
-        pygame.event.post(pygame.event.Event(pygame.USEREVENT, number=1))
-    assert pygame.event.wait().type == pygame.event.poll().type == pygame.USEREVENT
-    assert pygame.event.wait(10).type == pygame.event.poll().type == pygame.USEREVENT
-    assert pygame.event.poll().type == pygame.event.wait(1).type == pygame.NOEVENT
-    assert rig.overlay.is_open  # closed and opened
-    rig.press()
-    assert rig.send(button(down, inside), button(up, inside)) == [down, up]
-
-
-def test_a_slider_by_mouse(rig: Rig) -> None:
-    """Pressed and dragged: the game's own value changes at once, within its bounds, and events tell of it."""
-    rig.open()
-    heard: list[float] = []
-    rig.tracker.remote_configs_updated.connect(lambda: heard.append(rig.tuning.gravity))
-    rig.send(button(pygame.MOUSEBUTTONDOWN, rig.on("gravity", 0.25)))
-    assert rig.tuning.gravity == pytest.approx(50, abs=2)
-    rig.send((pygame.MOUSEMOTION, {"pos": rig.on("gravity", 2.0)}))
-    assert rig.tuning.gravity == 200
-    rig.send(button(pygame.MOUSEBUTTONUP, (0, 0)))
-    rig.send((pygame.MOUSEMOTION, {"pos": rig.on("gravity", 0.0)}))
-    assert rig.tuning.gravity == 200
-    assert heard == [rig.tuning.gravity] or heard[-1] == 200
-    rig.send(button(pygame.MOUSEBUTTONDOWN, rig.on("hard")), button(pygame.MOUSEBUTTONUP, rig.on("hard")))
-    rig.send(button(pygame.MOUSEBUTTONDOWN, rig.on("lives", 1.0)), button(pygame.MOUSEBUTTONUP, rig.on("lives")))
-    assert (rig.tuning.hard, rig.tuning.lives, rig.tuning.name) == (True, 9, "Sky")
-    assert rig.tracker.remote_configs.get("lives", 1) == 9
-    rig.tracker.design("after")
-    rig.tracker.close()
-    told = next(event for event in rig.world.sent if event.get("event_id") == "after")
-    assert told["configurations"] == {"gravity": "200", "hard": "true", "lives": "9"}
-
-
-def test_values_by_keyboard(rig: Rig, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """While the key is held, arrows choose and change, C copies; its release then closes nothing."""
-    monkeypatch.setattr(pygame.scrap, "put_text", lambda _text: (_ for _ in ()).throw(pygame.error("none")))
-    rig.open()
-
-    def chord(*keys: int) -> list[int]:
-        pressed = [(kind, {"key": key}) for key in keys for kind in (pygame.KEYDOWN, pygame.KEYUP)]
-        held, let_go = (pygame.KEYDOWN, {"key": pygame.K_F9}), (pygame.KEYUP, {"key": pygame.K_F9})
-        return rig.send(held, held, *pressed, (pygame.TEXTINPUT, {"text": "c"}), let_go)
-
-    down, up, right, left = pygame.K_DOWN, pygame.K_UP, pygame.K_RIGHT, pygame.K_LEFT
-    assert chord(down, right, right) == []
-    assert rig.tuning.gravity == 100
-    assert chord(down, left, left, left, left) == []
-    assert rig.tuning.lives == 1
-    assert chord(down, right) == []
-    assert rig.tuning.hard is True
-    assert chord(left) == []
-    assert rig.tuning.hard is False
-    assert chord(up, up, left) == []
-    assert rig.tuning.gravity == 90
-    assert chord(pygame.K_c) == []
-    assert json.loads(capsys.readouterr().out) == {"gravity": 90.0, "lives": 1, "hard": False, "name": "Sky"}
-    assert chord(pygame.K_a) == [pygame.KEYDOWN, pygame.KEYUP]
-    assert not rig.overlay.is_open  # nothing of its own was pressed: it closed
-    assert chord(right)[:2] == [pygame.KEYDOWN, pygame.KEYUP]  # and opens
-
-
-def test_configs_of_the_service(rig: Rig) -> None:
-    """Numbers in texts have sliders too, in a range that stays; other texts are only shown. They scroll."""
-    sent = [{"key": f"k{number}", "value": str(number - 5)} for number in range(30)]
-    sent += [{"key": "text", "value": "a"}, {"key": "on", "value": "true"}]
-    answer = {"server_ts": 1_700_000_000, "configs": [*sent, {"key": "list", "value": [1]}]}
-    rig.world.init = Reply(201, {}, json.dumps(answer).encode())
-    rig.open()
-    lines = {line.name: line for line in rig.overlay._sight.configs()}
-    assert lines["k0"] == ConfigLine("k0", -5, -10, 1)
-    assert lines["k15"] == ConfigLine("k15", 10, 0, 20)
-    assert (lines["text"].value, lines["list"].value, lines["on"].value) == ("a", "[1]", True)
-    rig.send(button(pygame.MOUSEBUTTONDOWN, rig.on("k0", 1.0)), button(pygame.MOUSEBUTTONUP, (0, 0)))
-    assert rig.tracker.remote_configs.get("k0", 9) == 1
-    assert rig.overlay._sight.configs()[4] == ConfigLine("k0", 1, -10, 1)
-    first = rig.panel.places[0].name
-    pygame.mouse.set_pos(rig.panel.area.center)
-    pygame.event.clear()
-    rig.send((pygame.MOUSEWHEEL, {"y": -3}))
-    rig.flip()
-    assert (first, rig.panel.places[0].name) == ("gravity", "name")
-
-
-@pytest.mark.parametrize(
-    ("key", "opens"), [("f8", pygame.K_F8), ("left shift", pygame.K_LSHIFT), ("no key", pygame.K_F9)]
-)
-def test_another_key(rig: Rig, key: str, opens: int, caplog: Any) -> None:
-    """By pygame's name; one that it does not know is said once, and F9 stays."""
-    rig.start(overlay_key=key)
-    assert rig.press(opens) == []
-    assert rig.overlay.is_open
-    assert any("pygame knows no key 'no key'" in one.getMessage() for one in caplog.records) is (key == "no key")
-
-
-# --- what it shows ------------------------------------------------------------------------------------------
-
-
-def test_events_fall_in_and_refused_ones_say_why(rig: Rig) -> None:
-    """The newest first; with the rule, and the line of the game or the server's words."""
-
-    def refuse(request: Request) -> Reply:
-        events = json.loads(gzip.decompress(request.body))
-        errors = [
-            {"event": event, "errors": [{"path": "/event_id"}]} for event in events if event.get("event_id") == "b"
-        ]
-        return Reply(400 if errors else 200, {}, json.dumps(errors).encode())
-
-    rig.start()
-    rig.world.transport._answers[0] = lambda request: refuse(request) if "events" in request.url else rig.world.init
-    rig.tracker.progression.start("forest", "level_1")
-    rig.tracker.design("a", 3)
-    rig.tracker.design("a", 4.5)
-    rig.tracker.design("a:b:c:d:e:f")
-    rig.world.play(rig.tracker)
-    rig.tracker.design("b")
-    rig.tracker.flush().wait(0.5)
-    rig.tracker.tick()
-    shown = rig.overlay._sight.look()
-    told_of = [(one.text, bool(one.why)) for one in shown.events]
-    assert told_of[:2] == [("design b", True), ("design b", False)]
-    assert told_of[2:] == [
-        ("1 invalid", True),
-        ("design a = 4.5", False),
-        ("design a = 3", False),
-        ("progression Start:forest:level_1", False),
-        ("user", False),
-    ]
-    assert "/event_id" in shown.events[0].why
-    assert f"{__file__}:" in shown.events[2].why
-    assert shown.facts[0].startswith("session active, 0:0")
-    assert shown.facts[1] == "attempt forest:level_1"
-    assert shown.facts[2].startswith("gameanalytics: ")
-    assert shown.troubles == ["lost: 1 invalid, 1 rejected"]
-
-
-def test_the_connection(rig: Rig) -> None:
-    """A destination that does not answer is named, until it does."""
-    rig.start()
-    sight = rig.overlay._sight
-    rig.world.transport._answers[0] = Reply(None, error="refused")
-    rig.tracker.design("a")
-    rig.tracker.flush().wait(0.5)
-    rig.tracker.tick()
-    assert sight.look().troubles[0].startswith("gameanalytics: ")
-    rig.world.transport._answers[0] = rig.world._answer
-    rig.tracker.flush().wait(0.5)
-    rig.tracker.tick()
-    assert sight.look().troubles == []
-    assert sight.look().facts[2] == "gameanalytics: 2 sent, 0 wait"
-
-
-def test_what_it_keeps_is_bounded(rig: Rig) -> None:
-    """Thousands of events and frames; each is cut to what can be seen."""
-    rig.open()
-    for number in range(3000):
-        rig.tracker.design(f"n{number % 7}", number)
-    for _ in range(KEPT_FRAMES + 50):
-        rig.world.clock.advance(0.01)
-        pygame.display.flip()
-    rig.world.play(rig.tracker)
-    assert len(rig.overlay._sight.look().events) == KEPT_EVENTS
-    assert len(rig.overlay._frames) == KEPT_FRAMES
-
-
-@pytest.mark.parametrize("odd", ["\x00", "\x1b[31m", "\ud800", "\u202egold", "\U000e0041", "ö" * 5000, "😀" * 400, ""])
-def test_any_text_can_be_drawn(odd: str) -> None:
-    """What cannot be seen or turns others around is written out, what is long is cut."""
-    line = told({"category": "design", "event_id": odd, "value": 1})
-    assert line.isprintable()
-    assert len(line) < 3100
+def test_fonts_are_as_the_game_has_them(rig: MakeRig) -> None:
+    """The font module is not left initialised, and the game may quit it while the overlay is open."""
+    game = rig()
+    assert not pygame.font.get_init()
+    game.open()
+    assert not pygame.font.get_init()
+    pygame.font.init()
+    font = pygame.font.Font(None, 20)
+    game.tracker.design("ünïcödé".encode("ascii", "ignore").decode())
+    game.frames()
+    assert font.render("the game's", True, (1, 2, 3)).get_width() > 10
     pygame.font.quit()
-    shown = OverlayFacts([line], [line], [ConfigLine(plain(odd), plain(odd))], [EventLine("1", line, line)])
-    OverlayPanel((320, 480)).draw(shown, Look((0.01, 2.0), "", 0, "f9"))
+    game.tracker.error("info", "Ω новое")
+    game.frames()
+    assert game.overlay.is_open
     assert not pygame.font.get_init()
 
 
-def test_facts_are_read_a_few_times_a_second(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The panel's picture is drawn as often, not with each frame."""
-    rig.open()
-    looks: list[int] = []
-    look = Sight.look
+def test_the_window_may_change(rig: MakeRig) -> None:
+    """The game resizes its window, makes it anew, and quits the display, while the overlay is open."""
+    game = rig((640, 360))
+    game.open()
+    for size in [(200, 120), (800, 600), (64, 48), (640, 360)]:
+        game.screen = pygame.display.set_mode(size)
+        before = game.paint()
+        game.frames(2)
+        assert bytes(game.screen.get_buffer().raw) == before
+        assert game.overlay._acts.area.height == size[1]
+        assert game.overlay._acts.area.right == size[0]
+    pygame.display.quit()
+    pygame.display.init()
+    game.screen = pygame.display.set_mode((300, 200))
+    game.frames(2)
+    assert game.overlay.is_open
 
-    def counted(sight: Sight) -> OverlayFacts:
-        looks.append(1)
-        return look(sight)
 
-    monkeypatch.setattr(Sight, "look", counted)
-    for _ in range(100):
-        rig.world.clock.advance(0.01)
-        assert rig.flip()
-    assert len(looks) == pytest.approx(1.0 / REFRESH_SECONDS, abs=1)
+def test_partial_updates_show_the_panel_and_clear_it(rig: MakeRig) -> None:
+    """A game that updates rects only also gets the panel's part shown, and after closing what was under it."""
+    game = rig((640, 360))
+    game.open()
+    panel = game.overlay._acts.area.copy()
+    game.updates.clear()
+    pygame.display.update([pygame.Rect(0, 0, 5, 5)])
+    assert game.updates == [([pygame.Rect(0, 0, 5, 5)],), (panel,)]
+    game.key(pygame.K_F9)
+    game.updates.clear()
+    pygame.display.update(pygame.Rect(0, 0, 5, 5))
+    pygame.display.update(pygame.Rect(0, 0, 5, 5))
+    own = (pygame.Rect(0, 0, 5, 5),)
+    assert game.updates == [own, (panel,), own]
 
 
-# --- who has it ---------------------------------------------------------------------------------------------
+def test_a_game_that_shows_nothing_new(rig: MakeRig) -> None:
+    """If the game draws only when something changes, the panel is shown when it reads its events."""
+    game = rig()
+    game.open()
+    game.shown.clear()
+    before = game.paint()
+    for _ in range(10):
+        game.clock.advance(0.1)
+        pygame.event.get()
+    assert 2 <= len(game.shown) <= 5
+    assert bytes(game.shown[-1].get_buffer().raw) != before
+    assert bytes(game.screen.get_buffer().raw) == before
+
+
+def test_what_it_takes_from_the_game(rig: MakeRig) -> None:
+    """Taken: its key, what begins on the panel, typing. Handed on: all else, and releases of earlier presses."""
+    game = rig((640, 360), overlay_key="f3")
+    left, on_panel = (5, 5), (635, 355)
+    assert game.send(PRESS, button=1, pos=on_panel) == [PRESS]  # it is closed
+    assert game.send(DOWN, key=pygame.K_SPACE, mod=0, unicode=" ") == [DOWN]
+    assert game.key(pygame.K_F9) == [DOWN, UP]
+    assert game.key(pygame.K_F3) == []
+    assert game.overlay.is_open
+    game.frames()
+    assert game.send(UP, key=pygame.K_SPACE, mod=0) == [UP]  # pressed before it opened
+    assert game.send(RELEASE, button=1, pos=on_panel) == [RELEASE]
+    assert game.key(pygame.K_a, text="a") == [DOWN, UP]
+    assert game.send(PRESS, button=1, pos=left) == [PRESS]
+    assert game.send(MOTION, pos=on_panel, rel=(1, 1), buttons=(1, 0, 0)) == [MOTION]
+    assert game.send(RELEASE, button=1, pos=on_panel) == [RELEASE]  # pressed beside the panel
+    assert game.send(PRESS, button=3, pos=on_panel) == []
+    assert game.send(RELEASE, button=3, pos=left) == []  # pressed on the panel
+    assert game.send(pygame.USEREVENT) == [pygame.USEREVENT]
+    assert game.send(DOWN, key=pygame.K_F3, mod=0, unicode="") == []
+    assert game.send(DOWN, key=pygame.K_F3, mod=0, unicode="") == []  # it repeats while it is held
+    assert game.send(UP, key=pygame.K_F3, mod=0) == []
+    assert not game.overlay.is_open
+    assert game.send(UP, key=pygame.K_F3, mod=0) == [UP]
+
+
+def test_poll_and_wait(rig: MakeRig) -> None:
+    """`poll` goes on to the next event, `wait` returns no event, so that a game that draws after each one draws."""
+    game = rig()
+    f9 = {"key": pygame.K_F9, "mod": 0, "unicode": ""}
+    for kind in (DOWN, UP):
+        pygame.event.post(pygame.event.Event(kind, f9))
+    pygame.event.post(pygame.event.Event(pygame.USEREVENT))
+    assert pygame.event.poll().type == pygame.USEREVENT
+    assert game.overlay.is_open
+    pygame.event.post(pygame.event.Event(DOWN, f9))
+    shown = len(game.shown)
+    assert pygame.event.wait(1000).type == pygame.NOEVENT
+    assert len(game.shown) == shown + 1
+    assert pygame.event.poll().type == pygame.NOEVENT
+
+
+def test_odd_events_of_the_game(rig: MakeRig) -> None:
+    """A game may post events without attributes, or with others than pygame's; it gets them, and nothing fails."""
+    game = rig()
+    game.open()
+    for kind in (DOWN, UP, PRESS, RELEASE, MOTION, pygame.MOUSEWHEEL):
+        assert game.send(kind) == [kind]
+    assert game.send(DOWN, key=None, mod=None, unicode=None) == [DOWN]
+    assert game.overlay.is_open
+
+
+def test_sliders_switches_and_texts_change_the_game(rig: MakeRig, caplog: pytest.LogCaptureFixture) -> None:
+    """The bound object follows at once, within its bounds; events say so; reset gives the value back."""
+    game = rig((960, 540))
+    balance = game.tracker.remote_configs.bind(Balance)
+    heard: list[float] = []
+    game.tracker.remote_configs_updated.connect(lambda: heard.append(balance.speed))
+    game.open()
+    assert game.click(Act("drag", "speed"), 1.0) == []
+    assert (balance.speed, heard[-1]) == (200.0, 200.0)
+    start = game.place(Act("drag", "speed"), 1.0)
+    game.send(PRESS, button=1, pos=start)
+    assert game.send(MOTION, pos=(0, 0), rel=(0, 0), buttons=(1, 0, 0)) == []
+    game.frames(8)
+    assert balance.speed == 0.0
+    game.send(RELEASE, button=1, pos=(0, 0))
+    assert game.send(MOTION, pos=start, rel=(0, 0), buttons=(0, 0, 0)) == [MOTION]
+    game.click(Act("drag", "lives"), 0.5)
+    assert (balance.lives, type(balance.lives)) == (5, int)
+    game.click(Act("switch", "is_hard"))
+    assert balance.is_hard is True
+    game.click(Act("edit", "title"))
+    for letter in "ü 1":
+        assert game.key(ord(letter), text=letter) == []
+    assert game.key(pygame.K_BACKSPACE) == []
+    assert game.key(pygame.K_RETURN, text="\r") == []
+    assert balance.title == "forestü "
+    game.tracker.design("changed")
+    values = dict(game.tracker.remote_configs.values)
+    assert values == {"speed": "0.0", "lives": "5", "is_hard": "true", "title": "forestü "}
+    game.frames(8)
+    game.click(Act("reset", "speed"))
+    assert (balance.speed, heard[-1]) == (100.0, 100.0)
+    game.click(Act("edit", "lives"))
+    game.key(pygame.K_0, text="0")  # 50 is out of bounds
+    game.key(pygame.K_RETURN)
+    game.frames(8)
+    assert balance.lives == 3
+    assert "from 1 to 9" in caplog.text
+
+
+def test_by_keyboard_alone(rig: MakeRig) -> None:
+    """A game may hide the mouse: while the key is held, arrows choose and set; else all keys are the game's."""
+    game = rig((960, 540))
+    balance = game.tracker.remote_configs.bind(Balance)
+    game.open()
+    assert game.key(pygame.K_DOWN) == [DOWN, UP]
+    held = {"key": pygame.K_F9, "mod": 0, "unicode": ""}
+    assert game.send(DOWN, **held) == []
+    assert game.key(pygame.K_RIGHT) == [DOWN, UP]  # nothing is chosen
+    assert game.key(pygame.K_a) == [DOWN, UP]
+    assert game.key(pygame.K_DOWN) == []
+    assert game.send(DOWN, **held) == []  # it repeats
+    assert game.key(pygame.K_RIGHT) == []
+    assert balance.speed == 102.0  # a hundredth of 200
+    game.frames(8)
+    assert game.key(pygame.K_DOWN) == []
+    assert game.key(pygame.K_LEFT) == []
+    assert balance.lives == 2
+    game.frames(8)
+    assert game.key(pygame.K_DELETE) == []
+    assert balance.lives == 3
+    game.key(pygame.K_UP)
+    game.key(pygame.K_RETURN)
+    assert game.send(UP, **held) == []
+    assert game.overlay.is_open  # another key was pressed meanwhile
+    game.key(pygame.K_BACKSPACE)
+    assert game.key(pygame.K_ESCAPE) == []
+    assert balance.speed == 102.0
+    assert game.key(pygame.K_ESCAPE) == [DOWN, UP]  # nothing is typed any more
+    assert game.key(pygame.K_F9) == []
+    assert not game.overlay.is_open
+
+
+def test_copy_as_json(rig: MakeRig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """All values go to the clipboard; without one they are logged."""
+    game = rig((960, 540))
+    game.tracker.remote_configs.bind(Balance)
+    game.tracker.remote_configs.get("waves", 7)
+    game.open()
+    copied: list[str] = []
+    monkeypatch.setattr(pygame.scrap, "put_text", copied.append)
+    game.click(Act("copy"))
+    values = {"speed": 100.0, "lives": 3, "is_hard": False, "title": "forest", "waves": 7}
+    assert json.loads(copied[0]) == values
+
+    def fail(_text: str) -> None:
+        raise pygame.error("no clipboard")
+
+    monkeypatch.setattr(pygame.scrap, "put_text", fail)
+    game.click(Act("copy"))
+    assert json.loads(caplog.messages[-1].partition(": ")[2]) == values
+
+
+def test_configs_that_are_not_bound() -> None:
+    """A number, a flag and a text of the service, and those that the game asked for, get a fitting dial."""
+    configs = ConfigsInForce(lambda *_: None)
+    configs.asked = {"waves": 7, "name": "a", "Odd": 1}
+    answer = [
+        {"key": "speed", "value": "12.5"},
+        {"key": "hard", "value": "TRUE"},
+        {"key": "odd", "value": "x"},
+        {"key": "shop", "value": {"price": 3}},
+        {"key": "nan", "value": "NaN"},
+    ]
+    configs.update({"configs": answer}, 1.0)
+    dials = {one.key: one for one in Dials(configs, lambda *_: None).all()}
+    found = {key: (one.kind.value, one.value, one.least, one.most) for key, one in dials.items()}
+    assert found == {
+        "waves": ("slider", 7, 0, 14),
+        "name": ("text", "a", 0.0, 1.0),
+        "Odd": ("slider", 1, 0, 2),  # its value is no number: the game has the default
+        "speed": ("slider", 12.5, 0, 25.0),
+        "hard": ("switch", True, 0.0, 1.0),
+        "shop": ("text", '{"price": 3}', 0.0, 1.0),
+        "nan": ("text", "NaN", 0.0, 1.0),
+    }
+    assert (dials["waves"].at(0.5), dials["speed"].at(2.0)) == ("7", "25.0")
+    assert dials["speed"].at(0.333) == "8.33"  # of 8.325 three digits
+
+
+def test_what_is_refused_and_lost_is_told(rig: MakeRig) -> None:
+    """Recorded events have their name and number; refused ones the reason of the tracker or of the server."""
+    game = rig()
+    game.tracker.design("kill:slime", 3, fields={"weapon": "bow"})
+    game.tracker.design("kill:slime", 4.5)
+    game.tracker.progression.start("forest", "level_1")
+    game.tracker.design("bad:one")
+    game.tracker.design("no#hash")
+    game.target.status = None
+    game.frames(40)
+    game.target.status = 200
+    game.open()
+    sources = game.overlay._sources
+    told = {(one.text, one.why) for one in sources.latest.newest(50)}
+    assert ("design kill:slime value=3 weapon=bow", "") in told
+    assert ("design kill:slime value=4.5", "") in told
+    assert ("progression Start:forest:level_1", "") in told
+    assert not [text for text, why in told if why and "invalid" not in text]
+    invalid = next(why for text, why in told if text == "dropped: invalid")
+    assert "test_overlay.py" in invalid
+    assert "no#hash" in invalid
+    assert sources.troubles()["picky"] == "nobody is there"
+    assert sources.level() == ("forest", "level_1")
+    game.clock.advance(3.0)
+    game.frames(60)
+    assert ("design bad:one", "picky: event_id: too bad") in {(e.text, e.why) for e in sources.latest.newest(50)}
+    assert sources.troubles() == {"picky": ""}
+    assert sources.latest.refused == {"picky": 1}
+
+
+def test_hostile_names_and_many_events(rig: MakeRig) -> None:
+    """Control characters, lone surrogates and 5,000 characters are shown as one short line; memory is bounded."""
+    game = rig((320, 180), strict=False)
+    game.open()
+    for number in range(600):
+        game.tracker.design(f"event:{number}")
+    for text in (HOSTILE, "\u0e01\u0e49" * 40, "日本語" * 99, "👾" * 700):
+        game.tracker.error("critical", text)
+        game.tracker.design(text)
+        game.tracker.remote_configs.get(text, text)
+        game.overlay._sources.latest.refuse(text, {"category": text, "event_id": text, "x": [text]}, text)
+    game.frames(40)
+    events = game.overlay._sources.latest.newest(10**6)
+    assert len(events) == KEPT_EVENTS
+    assert all(part.isprintable() and len(part) <= 200 for one in events for part in (one.text, one.why))
+    assert game.overlay.is_open
+    game.send(DOWN, key=pygame.K_F9)
+    for _ in range(400):
+        game.send(pygame.MOUSEWHEEL, y=-3, x=0)
+        game.key(pygame.K_PAGEDOWN)
+    game.frames()
+    assert game.overlay.is_open
+    assert game.overlay._acts.scroll > 100
+
+
+def test_a_failure_closes_it_and_the_game_goes_on(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Our defect is said once; the game's pixels are there, and its events and flips go on."""
+    game = rig()
+    before = game.paint()
+    game.open()
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(LatestEvents, "newest", fail)
+    game.frames(20)
+    assert not game.overlay.is_open
+    assert bytes(game.screen.get_buffer().raw) == before
+    assert bytes(game.shown[-1].get_buffer().raw) == before
+    assert caplog.text.count("ga_pygame failed in the overlay") == 1
+    assert game.key(pygame.K_F9) == [DOWN, UP]
+    assert not game.overlay.is_open
+
+
+def test_the_games_own_error_in_a_flip(rig: MakeRig) -> None:
+    """An exception of pygame's flip reaches the game, and the game's pixels are put back."""
+    game = rig()
+    before = game.paint()
+    game.open()
+    game.fails = True
+    with pytest.raises(pygame.error, match="lost"):
+        pygame.display.flip()
+    assert bytes(game.screen.get_buffer().raw) == before
+    game.fails = False
+    game.frames()
+    assert bytes(game.shown[-1].get_buffer().raw) != before
+
+
+def test_a_window_that_cannot_be_drawn_on(rig: MakeRig, caplog: pytest.LogCaptureFixture) -> None:
+    """A game with a `pygame.Window` of its own is told once why there is no overlay."""
+    game = rig()
+    pygame.display.quit()
+    pygame.display.init()
+    window = pygame.Window("own", (100, 100))
+    pygame.event.get()
+    for _ in range(3):
+        assert game.key(pygame.K_F9) == []
+    assert not game.overlay.is_open
+    assert sum("the overlay cannot be drawn" in one for one in caplog.messages) == 1
+    window.destroy()
+
+
+def test_without_the_font_module(rig: MakeRig, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    """A distribution of pygame may leave it out; the game starts, and a message says why there is no overlay."""
+    monkeypatch.delattr(pygame, "font")
+    game = rig()
+    assert game.key(pygame.K_F9) == []
+    assert not game.overlay.is_open
+    assert sum("it needs pygame.font" in one for one in caplog.messages) == 1
+
+
+def test_events_tell_what_was_set(rig: MakeRig) -> None:
+    """Later events have the developer's values, so that nobody takes them for the service's."""
+    game = rig((960, 540))
+    game.tracker.remote_configs.bind(Balance)
+    game.open()
+    game.click(Act("drag", "speed"), 1.0)
+    game.tracker.design("after")
+    game.frames(20)
+    told = next(one for one in game.target.events if one.get("event_id") == "after")
+    assert told["configurations"] == {"speed": "200.0"}
+
+
+def test_without_consent(rig: MakeRig) -> None:
+    """The panel says that nothing is sent, and events come when the player agrees."""
+    game = rig(consent="ask")
+    game.tracker.design("early")
+    game.open()
+    game.frames()
+    assert game.overlay.is_open
+    sources = game.overlay._sources
+    assert (sources.troubles(), sources.latest.newest(9)) == ({}, [])
+    game.tracker.consent.grant()
+    game.frames(20)
+    assert list(sources.troubles()) == ["picky"]
+    assert "design early" in [one.text for one in sources.latest.newest(9)]
+    assert sources.session_num(game.tracker.session_id) == 1
+
+
+def test_an_unknown_key_is_said(rig: MakeRig, caplog: pytest.LogCaptureFixture) -> None:
+    """A key that pygame does not know leaves F9, and a message says so."""
+    game = rig(overlay_key="f99")
+    game.open()
+    assert game.overlay.is_open
+    assert "'f99'" in caplog.text
+
+
+def test_the_panel_changes_sides(rig: MakeRig) -> None:
+    """A click moves it, so that the other side of the game can be seen."""
+    game = rig((960, 540))
+    game.open()
+    game.click(Act("side"))
+    assert game.overlay._acts.area.x == 0
+    game.click(Act("close"))
+    assert not game.overlay.is_open
 
 
 @pytest.mark.parametrize(
-    ("knobs", "has"),
+    ("knobs", "is_built", "expected"),
     [
-        ({}, False),
-        ({"collector": "http://127.0.0.1:9"}, True),
-        ({"collector": "http://127.0.0.1:9", "overlay": False}, False),
-        ({"overlay": True}, True),
-        ({"overlay": True, "hook": False}, False),
+        ({}, False, False),
+        ({"collector": "http://127.0.0.1:1"}, False, True),
+        ({"collector": "http://127.0.0.1:1"}, True, False),
+        ({"collector": "http://127.0.0.1:1", "overlay": False}, False, False),
+        ({"overlay": True}, False, True),
+        ({"overlay": True}, True, False),  # not for players, even if a developer forgot the knob
+        ({"overlay": True, "hook": False}, False, False),
     ],
 )
-def test_a_game_in_development_has_it(world: World, knobs: dict[str, Any], has: bool) -> None:
-    """From source and with a collector, or as the knob says."""
-    tracker: Any = world.start(**knobs)
-    assert (tracker._running._hook.guest is not None) is has
+def test_who_has_it(knobs: dict[str, Any], is_built: bool, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer whose events go to a collector, or who asks for it; never a player of a built game."""
+    if is_built:
+        monkeypatch.setattr("sys.frozen", True, raising=False)
+    assert wants_overlay(load(knobs, {}, lambda *_: None)) is expected
 
 
-def test_a_game_for_players_has_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever collector a built program sends to."""
-    monkeypatch.setattr("ga_pygame.program.is_built", lambda: True)
-    tracker: Any = world.start(collector="http://127.0.0.1:9")
-    assert tracker._running._hook.guest is None
+def test_without_an_overlay_nothing_is_in_the_way(rig: MakeRig) -> None:
+    """The wrappers call pygame itself, nothing is kept for it, and its modules are not needed."""
+    game = rig(overlay=False)
+    running: Any = game.tracker._running
+    assert running._view is None
+    assert running._hook.guest is None
+    assert running.delivery._writer.seen is None
+    assert game.tracker._said.configs.asked is None
+    assert game.key(pygame.K_F9) == [DOWN, UP]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pygame
 
 from ga_pygame.checks import InvalidEvent
+from ga_pygame.lettering import BACKGROUND, BUTTON, CARD, FOCUS, TEXT_COLOUR, wrapped
 
 _OURS = "ours"
 MIN_FONT, MAX_FONT = 10, 40
@@ -17,7 +18,6 @@ FRAMES_PER_SECOND = 30
 AXIS_IS_PUSHED = 0.6
 """From here on a gamepad's stick counts as pushed, of 1."""
 
-_BACKGROUND, _CARD, _TEXT, _BUTTON, _FOCUS = (18, 20, 28), (34, 38, 50), (236, 238, 244), (70, 78, 102), (255, 214, 102)
 _NEXT_KEYS = frozenset({pygame.K_TAB, pygame.K_RIGHT, pygame.K_DOWN})
 _PREVIOUS_KEYS = frozenset({pygame.K_LEFT, pygame.K_UP})
 _CHOOSING_KEYS = frozenset({pygame.K_RETURN, pygame.K_KP_ENTER, pygame.K_SPACE})
@@ -155,14 +155,14 @@ class ConsentScreen:
     def draw(self) -> None:
         """Draw the question."""
         layout, screen = self._layout, self._screen
-        screen.fill(_BACKGROUND)
-        pygame.draw.rect(screen, _CARD, layout.card, border_radius=6)
+        screen.fill(BACKGROUND)
+        pygame.draw.rect(screen, CARD, layout.card, border_radius=6)
         for picture, place in layout.lines:
             screen.blit(picture, place)
         for at, (area, picture) in enumerate(layout.buttons):
-            pygame.draw.rect(screen, _BUTTON, area, border_radius=6)
+            pygame.draw.rect(screen, BUTTON, area, border_radius=6)
             if at == self._focus:
-                pygame.draw.rect(screen, _FOCUS, area, width=max(2, area.height // 12), border_radius=6)
+                pygame.draw.rect(screen, FOCUS, area, width=max(2, area.height // 12), border_radius=6)
             screen.blit(picture, picture.get_rect(center=area.center))
 
 
@@ -214,12 +214,12 @@ def _placed(size: tuple[int, int], words: ConsentWords, height: int) -> _Layout:
     margin = max(4, height * 2 // 3)
     inner = width - 2 * margin
     font, title_font = pygame.font.Font(None, height), pygame.font.Font(None, height * 4 // 3)
-    rows = [title_font.render(line, True, _TEXT) for line in wrapped(title_font, words.title, inner)]
+    rows = [title_font.render(line, True, TEXT_COLOUR) for line in wrapped(title_font, words.title, inner)]
     rows.append(pygame.Surface((1, height // 3), pygame.SRCALPHA))
     for paragraph in words.text.split("\n"):
-        rows += [font.render(line, True, _TEXT) for line in wrapped(font, paragraph, inner)]
+        rows += [font.render(line, True, TEXT_COLOUR) for line in wrapped(font, paragraph, inner)]
         rows.append(pygame.Surface((1, height // 3), pygame.SRCALPHA))
-    captions = [font.render(text, True, _TEXT) for text in (words.yes, words.no)]
+    captions = [font.render(text, True, TEXT_COLOUR) for text in (words.yes, words.no)]
     # Both are as large as the larger one needs: equal buttons, side by side or one above the other.
     button = max(caption.get_width() for caption in captions) + 2 * margin, captions[0].get_height() + margin
     beside = 2 * button[0] + margin <= inner
@@ -240,22 +240,3 @@ def _placed(size: tuple[int, int], words: ConsentWords, height: int) -> _Layout:
     ]
     card = pygame.Rect(left, top, width, total)
     return _Layout(lines, card, list(zip(areas, captions, strict=True)))
-
-
-def wrapped(font: pygame.font.Font, text: str, width: int) -> Sequence[str]:
-    """Break a text into lines of at most so many pixels: between words, and within a word that is longer."""
-    lines, line = [], ""
-    for word in text.split():
-        longer = f"{line} {word}" if line else word
-        if font.size(longer)[0] <= width:
-            line = longer
-            continue
-        if line:
-            lines.append(line)
-        line = ""
-        for letter in word:
-            if line and font.size(line + letter)[0] > width:
-                lines.append(line)
-                line = ""
-            line += letter
-    return [*lines, line] if line else lines

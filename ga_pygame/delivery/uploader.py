@@ -15,16 +15,7 @@ from ga_pygame.delivery.foreign import Foreign, Misbehaved
 from ga_pygame.delivery.outbox.contract import Batch, Outbox, Rejected
 from ga_pygame.delivery.undecided import MAX_UNDECIDED, Undecided
 from ga_pygame.diagnostics import Diagnostics, Drop
-from ga_pygame.protocol import (
-    Outcome,
-    Pending,
-    Reply,
-    Request,
-    Situation,
-    Standing,
-    StoredRecord,
-    Verdict,
-)
+from ga_pygame.protocol import Outcome, Pending, Reply, Request, Situation, Standing, StoredRecord, Verdict
 
 _POLL_SECONDS = 0.02
 _FIRST_BACKOFF_SECONDS = 1.0
@@ -157,6 +148,13 @@ class Uploader:
     def cease(self) -> None:
         """Begin no more requests, not even at the end: the player denied consent. For any thread."""
         self._ceased = True
+
+    @property
+    def trouble(self) -> str:
+        """Why its events wait; "" if they are sent. For any thread."""
+        if self._refused_in is not None and (now := self._situation()) and now.session_id == self._refused_in:
+            return "it refuses this game's events"
+        return self._why if self._failures else ""
 
     def finish(self) -> None:
         self._finishing = True

@@ -1,8 +1,8 @@
-"""The overlay: opened and closed by a key, drawn over the game's picture when the game shows it. Game thread.
+"""The overlay of a game in development: a panel that a key opens over the game's picture. Game thread.
 
-The game's picture is the same before and after each flip: what the panel covers is kept, and put back. What hits the
-panel does not reach the game; everything else does, and `get_pressed()` never changes. If our code fails, the overlay
-is closed for the rest of the launch, and the game goes on.
+It stands before pygame's functions as the hook's guest. While it is closed it only looks for its key. While it is open,
+it lies on the window's surface during the flip alone, so the game finds its own pixels there, before and afterwards.
+If our code fails, the overlay closes for the rest of the launch, and the game goes on.
 """
 
 from __future__ import annotations
@@ -10,289 +10,270 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import pygame
 
 from ga_pygame.clock import Clock
 from ga_pygame.diagnostics import Diagnostics
-from ga_pygame.overlay.panel import Look, OverlayPanel
-from ga_pygame.overlay.sight import Sight
-from ga_pygame.overlay.sliders import Sliders
+from ga_pygame.overlay.acts import OPENING_TYPES, TAKEN_TYPES, Acts
+from ga_pygame.overlay.cover import Cover, Picture, picture_of
+from ga_pygame.overlay.glyphs import Glyphs, font_file, has_font
+from ga_pygame.overlay.panel import MAX_SHOWN_EVENTS, Look, OverlayPanel, panel_width, text_height
+from ga_pygame.overlay.sight import Sources, look_at
 
-REFRESH_SECONDS = 0.2
-"""Time between two looks at the facts; frame times are drawn as often."""
-KEPT_FRAMES = 240
-"""Frames in the graph at most."""
+SECONDS_BETWEEN_PICTURES = 0.1
+"""Time between two drawings of the panel, if the developer does nothing with it."""
+SECONDS_WITHOUT_FRAME = 0.25
+"""If the game shows no frame for longer, the overlay shows the panel itself, when the game reads its events."""
+KEPT_FRAMES = 600
+"""Frame times for the graph."""
+_LONGEST_FRAME = 1.0
+"""A longer time is no frame: the game was not shown, or the overlay was closed."""
 
-_ROWS = {pygame.K_UP: -1, pygame.K_DOWN: 1}
-_STEPS = {pygame.K_LEFT: -1, pygame.K_RIGHT: 1}
-_OWN_KEYS = frozenset({*_ROWS, *_STEPS, pygame.K_c})
-"""The keys that are the overlay's while the key that opens it is held."""
-_NO_WINDOW = (
-    "the overlay needs the window of pygame.display.set_mode(); a pygame.Window or a Renderer shows its picture by a "
-    "call that cannot be watched. The collector's page shows the same events"
+CANNOT_DRAW = (
+    "the overlay cannot be drawn: it needs pygame.font, and the window of pygame.display.set_mode() without OPENGL: "
+    "what other windows show passes no function that can be wrapped. The collector's page shows the same events"
 )
-_OPENGL = (
-    "the overlay cannot draw into an OPENGL window, which shows nothing that pygame draws. The collector's page shows "
-    "the same events"
-)
-_NO_FONT = "the overlay needs pygame.font, which this pygame does not have. The collector's page shows the same events"
 
 
 class Overlay:
-    """The overlay (see the module); `around` is the hook's guest.
+    """The overlay: see the module.
 
     Args:
-        sight: Reads what is shown.
-        set_config: Sets a remote config. Arguments: its key and its text.
-        clock: The tracker's clock.
-        diagnostics: Told once if it cannot be drawn, or if our code fails.
-        key: The name of the key that opens and closes it, as pygame names it.
-
-    Attributes:
-        is_open: Whether it is drawn.
+        sources: What it shows.
+        clock: The time.
+        diagnostics: Told if our code fails, or the window cannot be drawn on.
+        key_name: The key that opens and closes it.
     """
 
-    def __init__(
-        self,
-        sight: Sight,
-        set_config: Callable[[str, str], None],
-        *,
-        clock: Clock,
-        diagnostics: Diagnostics,
-        key: str,
-    ) -> None:
-        self._sight = sight
-        self._sliders = Sliders(sight, set_config)
-        self._clock = clock
+    def __init__(self, sources: Sources, *, clock: Clock, diagnostics: Diagnostics, key_name: str) -> None:
+        self._sources = sources
+        self._monotonic = clock.monotonic
         self._diagnostics = diagnostics
-        self._key_name = key
-        self._key: int | None = None
-        self.is_open = False
+        self._acts = Acts(sources.dials, diagnostics, key_name, self.toggle)
+        self._font = font_file() if has_font() else None
         self._has_failed = False
-        self._is_held = False  # the key
-        self._is_chord = False  # another key was pressed while it was held
-        self._keys: set[int] = set()  # pressed while it was held: their release is not the game's either
-        self._buttons: set[int] = set()  # pressed on the panel
-        self._panel: OverlayPanel | None = None
-        self._picture: pygame.Surface | None = None
-        self._covered: tuple[pygame.Surface, pygame.Surface, pygame.Rect] | None = None
-        self._left: pygame.Rect | None = None  # still on the screen after it was closed
-        self._next_look = 0.0
-        self._last_frame: float | None = None
+        self._glyphs: tuple[int, Glyphs] | None = None
+        self._cover = Cover()
+        self._drawing = Lock()
+        self._picture: tuple[pygame.Surface, tuple[int, int], Picture] | None = None
+        self._next_picture = 0.0
         self._frames: deque[float] = deque(maxlen=KEPT_FRAMES)
+        self._last_frame: float | None = None
+        self._last_alone = 0.0
+        self._update: Callable[..., Any] = pygame.display.update
+        self._stale: pygame.Rect | None = None  # where a closed or moved panel is still seen
 
-    # --- what the hook calls in the place of pygame's functions --------------------------------------------
+    @property
+    def is_open(self) -> bool:
+        """Whether the panel is shown."""
+        return self._acts.is_open
+
+    def toggle(self) -> None:
+        """Open the panel, or close it."""
+        if self._acts.is_open:
+            self._stale, self._picture = self._acts.area.copy(), None
+            self._acts.close()
+        elif self._font is None or _screen() is None:
+            self._diagnostics.warn_once("overlay", CANNOT_DRAW)
+        else:
+            self._acts.is_open = True
+            self._last_frame, self._next_picture, self._last_alone = None, 0.0, self._monotonic()
+
+    # --- guest of the hook ------------------------------------------------------------------------------
 
     def around(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function for the place of one of pygame's; see `hook.Guest`."""
-        if name == "get":
-            return self._around_get(original)
-        if name in ("poll", "wait"):
-            return self._around_one(original)
-        return self._around_shown(name, original) if name in ("flip", "update") else original
+        """Return the function to call in the place of one of pygame's; see `hook.Guest`."""
+        if name == "update":
+            self._update = original
+        wraps = {
+            "get": self._around_get,
+            "poll": self._around_poll,
+            "wait": self._around_wait,
+            "flip": self._around_shown,
+            "update": self._around_shown,
+        }
+        return functools.wraps(original)(wraps[name](original)) if name in wraps else original
 
     def _around_get(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
+        acts = self._acts
+
         def get(*args: Any, **named: Any) -> Any:
             events = original(*args, **named)
-            if type(events) is list and events:
-                taken = [event for event in events if self.takes(event)]
-                if taken:
-                    events[:] = [event for event in events if not any(event is one for one in taken)]
+            if type(events) is list:  # else another library's wrapper answered
+                types = TAKEN_TYPES if acts.is_open or acts.taken else OPENING_TYPES
+                for event in events:
+                    if event.type in types:
+                        events[:] = [one for one in events if not self._takes(one)]
+                        break
+                if acts.is_open or self._stale is not None:
+                    self._show_alone()
             return events
 
         return get
 
-    def _around_one(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def one(*args: Any, **named: Any) -> Any:
-            while True:
+    def _around_poll(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def poll(*args: Any, **named: Any) -> Any:
+            event = original(*args, **named)
+            while self._takes(event):
                 event = original(*args, **named)
-                if not self.takes(event):
-                    return event
+            if self._acts.is_open or self._stale is not None:
+                self._show_alone()
+            return event
 
-        return one
+        return poll
 
-    def _around_shown(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
-        is_partial = name == "update"
+    def _around_wait(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def wait(*args: Any, **named: Any) -> Any:
+            event = original(*args, **named)
+            if not self._takes(event):
+                return event
+            self._show_alone(at_once=True)
+            return pygame.event.Event(pygame.NOEVENT)  # so that a game which draws after each event draws now
 
-        @functools.wraps(original)
+        return wait
+
+    def _takes(self, event: Any) -> bool:
+        """Return whether an event is the overlay's. Never raises."""
+        if self._has_failed:
+            return False
+        try:
+            return self._acts.takes(event)
+        except Exception as error:  # noqa: BLE001 - our defect must not end the game
+            self._fail(error)
+            return False
+
+    def _around_shown(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        acts = self._acts
+
         def shown(*args: Any, **named: Any) -> Any:
-            if not self.is_open and self._left is None:
+            if not acts.is_open and self._stale is None:
                 return original(*args, **named)
-            area = self._cover()
+            # Not free if another thread shows the panel alone, or if a receiver of `remote_configs_updated` draws.
+            if not self._drawing.acquire(blocking=False):
+                return original(*args, **named)
+            self._count_frame()
+            stale = self._lay()
             try:
                 result = original(*args, **named)
-                if is_partial and area is not None and (args or named):
-                    original(area)  # the game shows only what it has changed
-                return result
+                if args or named:  # the game shows only the parts that it changed
+                    self._show_parts(original, stale)
             finally:
-                self._uncover()
+                self._lift()
+                self._drawing.release()
+            return result
 
         return shown
 
     # --- drawing ----------------------------------------------------------------------------------------
 
-    def _cover(self) -> pygame.Rect | None:
-        """Draw the panel over the game's picture; return the part of the window that is to be shown anew."""
-        left, self._left = self._left, None
-        if not self.is_open:
-            return left
-        try:
-            return self._drawn()
-        except Exception as error:  # noqa: BLE001 - our defect must not end the game
-            self._fail(error)
-            return left
+    def _lay(self) -> pygame.Rect | None:
+        """Lay the panel on the window's surface; return what is to be shown anew beside it. Never raises."""
+        stale = self._take_stale()
+        if self._acts.is_open:
+            try:
+                self._lay_picture(self._monotonic())
+            except Exception as error:  # noqa: BLE001 - our defect must not end the game
+                self._fail(error)
+        return self._take_stale() or stale
 
-    def _drawn(self) -> pygame.Rect | None:
-        screen, why = _screen()
-        if screen is None or why:
-            self.is_open = False
-            self._diagnostics.warn_once("overlay", why)
-            return None
-        now = self._clock.monotonic()
-        if self._last_frame is not None:
-            self._frames.append(now - self._last_frame)
-        self._last_frame = now
-        if screen.get_locked():
-            return None  # the game writes its pixels now: not in this frame
-        panel = self._panel
-        if panel is None or panel.area.topright != (screen.get_width(), 0) or panel.area.height != screen.get_height():
-            panel = self._panel = OverlayPanel(screen.get_size())
-            self._next_look = now
-        if now >= self._next_look or self._picture is None:
-            self._next_look = now + REFRESH_SECONDS
-            look = Look(tuple(self._frames), self._sliders.chosen, self._sliders.scrolled, self._key_name)
-            self._picture = panel.draw(self._sight.look(), look)
-            self._sliders.places = panel.places
-        covered = screen.subsurface(panel.area).copy()
-        covered.set_alpha(None)
-        covered.set_colorkey(None)
-        self._covered = (screen, covered, panel.area)
-        clip = screen.get_clip()
-        screen.set_clip(None)
-        screen.blit(self._picture, panel.area)
-        screen.set_clip(clip)
-        return panel.area
+    def _take_stale(self) -> pygame.Rect | None:
+        stale, self._stale = self._stale, None
+        return stale
 
-    def _uncover(self) -> None:
-        """Put back what the panel covers."""
-        covered, self._covered = self._covered, None
-        if covered is None:
+    def _lay_picture(self, now: float) -> None:
+        self._acts.settle(now)
+        screen = _screen()
+        if screen is None:
+            self._acts.close()
+            self._diagnostics.warn_once("overlay", CANNOT_DRAW)
             return
+        known = self._picture
+        is_due = self._acts.has_changed or now >= self._next_picture
+        if known is None or is_due or known[:2] != (screen, screen.get_size()):
+            self._next_picture = now + SECONDS_BETWEEN_PICTURES
+            known = self._picture = screen, screen.get_size(), self._drawn(screen)
+        self._cover.lay(screen, known[2])
+
+    def _lift(self) -> None:
+        """Give the game its pixels back. Never raises."""
         try:
-            screen, picture, area = covered
-            clip = screen.get_clip()
-            screen.set_clip(None)
-            screen.blit(picture, area)
-            screen.set_clip(clip)
+            self._cover.lift()
         except Exception as error:  # noqa: BLE001 - our defect must not end the game
             self._fail(error)
+
+    def _show_parts(self, update: Callable[..., Any], stale: pygame.Rect | None) -> None:
+        """Show the panel, and where it was before. Never raises."""
+        try:
+            if self._acts.is_open and self._picture is not None:
+                update(self._picture[2].area)
+            if stale is not None:
+                update(stale)
+        except Exception as error:  # noqa: BLE001 - our defect must not end the game
+            self._fail(error)
+
+    def _show_alone(self, *, at_once: bool = False) -> None:
+        """Show the panel although the game shows no frame: it waits, or draws only if something changes."""
+        now = self._monotonic()
+        if not at_once and now - max(self._last_frame or now, self._last_alone) < SECONDS_WITHOUT_FRAME:
+            return
+        if self._drawing.acquire(blocking=False):
+            self._last_alone = now
+            stale = self._lay()
+            try:
+                self._show_parts(self._update, stale)
+            finally:
+                self._lift()
+                self._drawing.release()
+
+    def _count_frame(self) -> None:
+        now = self._monotonic()
+        last, self._last_frame = self._last_frame, now
+        if last is not None and 0 < now - last < _LONGEST_FRAME:
+            self._frames.append(now - last)
+
+    def _drawn(self, screen: pygame.Surface) -> Picture:
+        """Draw the panel for this window."""
+        acts, size = self._acts, screen.get_size()
+        acts.has_changed = False
+        height = text_height(size)
+        if self._glyphs is None or self._glyphs[0] != height:
+            self._glyphs = height, Glyphs(self._font or b"", height)
+        width = panel_width(size)
+        area = pygame.Rect(0 if acts.is_left else size[0] - width, 0, width, size[1])
+        if acts.area != area:
+            self._stale, acts.area = acts.area, area
+        surface = pygame.Surface(area.size, 0, screen)
+        sight = look_at(self._sources, MAX_SHOWN_EVENTS)
+        panel = OverlayPanel(surface, self._glyphs[1], self._look())
+        panel.draw(sight)
+        if acts.scroll != (most := min(max(0, acts.scroll), max(0, panel.height - size[1]))):
+            acts.scroll = most
+            panel = OverlayPanel(surface, self._glyphs[1], self._look())
+            panel.draw(sight)
+        acts.hits, acts.shown = panel.hits, sight.dials
+        return picture_of(surface, area.topleft)
+
+    def _look(self) -> Look:
+        acts, pointer = self._acts, None
+        if not pygame.mouse.get_visible():
+            x, y = pygame.mouse.get_pos()
+            pointer = (x - acts.area.x, y - acts.area.y) if acts.area.collidepoint(x, y) else None
+        name = acts.key_name.upper() if len(acts.key_name) < 4 else acts.key_name
+        return Look(name, tuple(self._frames), acts.scroll, acts.chosen, acts.editing, pointer, acts.said)
 
     def _fail(self, error: Exception) -> None:
-        self.is_open, self._has_failed, self._covered = False, True, None
-        self._diagnostics.defect("the overlay", error)
-
-    # --- keys and mouse ---------------------------------------------------------------------------------
-
-    def takes(self, event: Any) -> bool:
-        """Take an event that is the overlay's; return whether it was. Any object may come, and it never raises."""
-        try:
-            kind = event.type
-            if self._has_failed or kind not in _INPUT:
-                return False
-            return self._takes_key(event) if kind in _KEYS else self.is_open and self._takes_mouse(event)
-        except Exception as error:  # noqa: BLE001 - our defect must not end the game
-            self._fail(error)
-            return False
-
-    def _takes_key(self, event: pygame.event.Event) -> bool:
-        if event.type == pygame.TEXTINPUT:
-            return self._is_held and self.is_open
-        if self._key is None:
-            self._key = self._key_code()
-        is_down = event.type == pygame.KEYDOWN
-        if event.key == self._key:
-            if is_down:
-                if not self._is_held:
-                    self._is_held, self._is_chord = True, False
-            elif self._is_held:
-                self._is_held = False
-                if not self._is_chord:
-                    self.toggle()
-            return True
-        if not is_down:
-            was_ours = event.key in self._keys
-            self._keys.discard(event.key)
-            return was_ours
-        if not (self._is_held and self.is_open) or event.key not in _OWN_KEYS:
-            return False
-        self._is_chord = True
-        self._keys.add(event.key)
-        self._next_look = 0.0
-        if event.key == pygame.K_c:
-            self._sliders.copy()
-        elif event.key in _ROWS:
-            self._sliders.choose(_ROWS[event.key])
-        else:
-            self._sliders.step(_STEPS[event.key])
-        return True
-
-    def _key_code(self) -> int:
-        try:
-            return pygame.key.key_code(self._key_name)
-        except (ValueError, pygame.error):
-            words = f"overlay_key: pygame knows no key {self._key_name!r}; F9 opens the overlay"
-            self._diagnostics.warn_once("overlay key", words)
-            self._key_name = "f9"
-            return pygame.K_F9
-
-    def toggle(self) -> None:
-        """Open or close it; say once why, if it cannot be opened."""
-        self._buttons.clear()
-        self._sliders.let_go()
-        if self.is_open:
-            self.is_open = False
-            self._left = self._panel.area if self._panel is not None else None
-            return
-        _, why = _screen()
-        if why:
-            self._diagnostics.warn_once("overlay", why)
-            return
-        self.is_open, self._left, self._last_frame, self._picture = True, None, None, None
-
-    def _takes_mouse(self, event: pygame.event.Event) -> bool:
-        kind, area = event.type, self._panel.area if self._panel is not None else pygame.Rect(0, 0, 0, 0)
-        if kind == pygame.MOUSEBUTTONDOWN and area.collidepoint(event.pos):
-            self._buttons.add(event.button)
-            if event.button == 1:
-                self._sliders.press(event.pos[0] - area.x, event.pos[1] - area.y)
-        elif kind == pygame.MOUSEBUTTONUP and event.button in self._buttons:
-            self._buttons.discard(event.button)
-            self._sliders.let_go()
-        elif kind == pygame.MOUSEMOTION and self._buttons:
-            self._sliders.drag(event.pos[0] - area.x)
-        elif kind == pygame.MOUSEWHEEL and area.collidepoint(pygame.mouse.get_pos()):
-            self._sliders.scroll(-event.y)
-        else:
-            return False
-        self._next_look = 0.0
-        return True
+        """Close for the rest of the launch, and say why once."""
+        self._has_failed = True
+        self._acts.close()
+        self._diagnostics.defect("the overlay, which closes", error)
 
 
-def _screen() -> tuple[pygame.Surface | None, str]:
-    """Return the window's surface, and why it cannot be drawn on; "" if it can."""
+def _screen() -> pygame.Surface | None:
+    """Return the surface of the game's window; `None` if it has none that can be drawn on."""
     screen = pygame.display.get_surface() if pygame.display.get_init() else None
-    if screen is None:
-        return None, _NO_WINDOW
-    if screen.get_flags() & pygame.OPENGL:
-        return screen, _OPENGL
-    if not hasattr(pygame, "font") or not hasattr(pygame.font, "Font"):
-        return screen, _NO_FONT
-    return screen, ""
-
-
-_KEYS = frozenset({pygame.KEYDOWN, pygame.KEYUP, pygame.TEXTINPUT})
-_INPUT = _KEYS | {pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP, pygame.MOUSEMOTION, pygame.MOUSEWHEEL}
+    if screen is None or screen.get_flags() & pygame.OPENGL or screen.get_bytesize() < 2:
+        return None
+    return screen
