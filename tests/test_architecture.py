@@ -48,6 +48,7 @@ VOCABULARY = {
     "paths",
     "traces",
     "untrusted",
+    "window_kind",
 }
 """What all parts may speak of."""
 
@@ -73,6 +74,7 @@ ALLOWED: dict[str, set[str]] = {
     "log_handler": {"events", "idle", "rules", "traces"},
     "freezing": set(),
     "lettering": set(),
+    "window_kind": set(),
     "records": {"annotations", "events", "kinds"},
     "categories": {"annotations", "checks", "events", "kinds", "rules"},
     "diagnostics": {"checks", "traces"},
@@ -214,6 +216,7 @@ FOREIGN: dict[str, set[str]] = {
         "engine/map_pictures.py",
         "overlay",
         "testing/game_test.py",
+        "window_kind.py",
     },
     "requests": {"delivery/transport.py"},
     "sqlite3": {"delivery/outbox"},

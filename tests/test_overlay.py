@@ -96,6 +96,7 @@ class Rig:
         self.target = Picky()
         parts = Parts(
             clock=lambda: self.clock,
+            chance=lambda: 1.0,  # the first backoff is 1 s
             runner=FrameRunner,
             outbox=lambda path, *others, **named: FailoverOutbox(None, *others, **named),
         )

@@ -10,6 +10,7 @@ import pygame
 
 from ga_pygame.checks import InvalidEvent
 from ga_pygame.lettering import BACKGROUND, BUTTON, CARD, FOCUS, TEXT_COLOUR, wrapped
+from ga_pygame.window_kind import is_of_opengl
 
 _OURS = "ours"
 MIN_FONT, MAX_FONT = 10, 40
@@ -61,7 +62,7 @@ def ask_on(screen: Any, words: Any) -> bool | None:
     if window is None or screen is not window:
         rule = "must be the surface that pygame.display.set_mode() returned"
         raise InvalidEvent("screen", screen, rule, _OURS, "wrong_type", private=True)
-    if window.get_flags() & pygame.OPENGL:
+    if is_of_opengl():
         rule = "must not be of an OPENGL window, which shows nothing that pygame draws: ask with a screen of your own"
         raise InvalidEvent("screen", screen, rule, _OURS, "wrong_type", private=True)
     known: Any = ConsentWords() if words is None else words

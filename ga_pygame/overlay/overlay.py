@@ -22,6 +22,7 @@ from ga_pygame.overlay.cover import Cover, Picture, picture_of
 from ga_pygame.overlay.glyphs import Glyphs, font_file, has_font
 from ga_pygame.overlay.panel import MAX_SHOWN_EVENTS, Look, OverlayPanel, panel_width, text_height
 from ga_pygame.overlay.sight import Sources, look_at
+from ga_pygame.window_kind import is_of_opengl
 
 SECONDS_BETWEEN_PICTURES = 0.1
 """Time between two drawings of the panel, if the developer does nothing with it."""
@@ -76,7 +77,7 @@ class Overlay:
         if self._acts.is_open:
             self._stale, self._picture = self._acts.area.copy(), None
             self._acts.close()
-        elif self._font is None or _screen() is None:
+        elif self._font is None or _screen() is None or is_of_opengl(self._update):
             self._diagnostics.warn_once("overlay", CANNOT_DRAW)
         else:
             self._acts.is_open = True
@@ -185,14 +186,13 @@ class Overlay:
 
     def _lay_picture(self, now: float) -> None:
         self._acts.settle(now)
-        screen = _screen()
-        if screen is None:
+        screen, known = _screen(), self._picture
+        is_new = known is not None and screen is not None and known[:2] != (screen, screen.get_size())
+        if screen is None or (is_new and is_of_opengl(self._update)):
             self._acts.close()
             self._diagnostics.warn_once("overlay", CANNOT_DRAW)
             return
-        known = self._picture
-        is_due = self._acts.has_changed or now >= self._next_picture
-        if known is None or is_due or known[:2] != (screen, screen.get_size()):
+        if known is None or is_new or self._acts.has_changed or now >= self._next_picture:
             self._next_picture = now + SECONDS_BETWEEN_PICTURES
             known = self._picture = screen, screen.get_size(), self._drawn(screen)
         self._cover.lay(screen, known[2])
@@ -272,8 +272,6 @@ class Overlay:
 
 
 def _screen() -> pygame.Surface | None:
-    """Return the surface of the game's window; `None` if it has none that can be drawn on."""
+    """Return the surface of the game's window; `None` if it has none, or one with a palette."""
     screen = pygame.display.get_surface() if pygame.display.get_init() else None
-    if screen is None or screen.get_flags() & pygame.OPENGL or screen.get_bytesize() < 2:
-        return None
-    return screen
+    return None if screen is None or screen.get_bytesize() < 2 else screen
