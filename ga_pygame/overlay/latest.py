@@ -99,7 +99,7 @@ def _told(wire: Mapping[str, Any]) -> str:
     names = " ".join(str(wire[name]) for name in told_by if wire.get(name) is not None)
     others = {name: value for name, value in wire.items() if name not in told_by and type(value) in (int, float)}
     numbers = {name: value for name, value in others.items() if kind is None or name in kind.wire_fields}
-    return f"{category} {names} {_named_values(numbers)}".rstrip()
+    return " ".join(filter(None, [category, names, _named_values(numbers)]))
 
 
 def _named_values(values: Mapping[str, Any]) -> str:

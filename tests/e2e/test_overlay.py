@@ -31,8 +31,11 @@ class Balance:
 
 pygame.init()
 WINDOW
-tracker = ga_pygame.Tracker(upload_interval=0.1)
+tracker = ga_pygame.Tracker(upload_interval=0.1, consent="CONSENT")
 tracker.start()
+if tracker.config.consent == "ask":
+    print("ask", flush=True)
+    assert tracker.consent.ask(screen) is True
 balance = tracker.remote_configs.bind(Balance)
 tracker.remote_configs_updated.connect(lambda: print("speed", balance.speed, flush=True))
 clock = pygame.time.Clock()
@@ -54,7 +57,6 @@ while running:
 print("over", flush=True)
 """
 WINDOWS = {
-    "plain": (f"screen = pygame.display.set_mode({SIZE})", "pygame.display.flip()"),
     "SCALED": (f"screen = pygame.display.set_mode({SIZE}, pygame.SCALED)", "pygame.display.flip()"),
     "parts": (f"screen = pygame.display.set_mode({SIZE})", "pygame.display.update(pygame.Rect(0, 0, 50, 50))"),
 }
@@ -98,14 +100,17 @@ def save(pixels: list[list[Pixel]], path: Path) -> None:
 def test_a_slider_in_a_real_window(
     display: Display, play: Play, collector: Collector, window: str, tmp_path: Path
 ) -> None:
-    """F9 shows the panel, a drag changes the running game, F9 leaves the game's picture as it was."""
+    """The player agrees; F9 shows the panel, a drag changes the game, F9 leaves the game's picture as it was."""
     opening, showing = WINDOWS[window]
     code = GAME.replace("WINDOW", f'{opening}\npygame.display.set_caption("game")').replace("SHOW", showing)
     if window == "parts":
         code = code.replace("running = True\n", f"running = True\nscreen.fill({PLAIN})\npygame.display.flip()\n", 1)
-    game = play(textwrap.dedent(code))
-    game.wait_for("open")
+    game = play(textwrap.dedent(code.replace("CONSENT", "ask")))
+    game.wait_for("ask")
     display.focus("game")
+    display.press("Tab")
+    display.press("Return")
+    game.wait_for("open")
     width = panel_width(SIZE)
 
     def colours() -> Counter[Pixel]:
@@ -139,10 +144,38 @@ def test_a_slider_in_a_real_window(
     assert set_by_us
 
 
+@pytest.mark.parametrize(
+    ("opening", "showing"),
+    [
+        (f"screen = pygame.display.set_mode({SIZE}, pygame.OPENGL | pygame.DOUBLEBUF)", "pygame.display.flip()"),
+        (f'window = pygame.Window("game", {SIZE})\nscreen = window.get_surface()', "window.flip()"),
+    ],
+    ids=["OPENGL", "Window"],
+)
+def test_where_it_cannot_be_drawn(display: Display, play: Play, opening: str, showing: str) -> None:
+    """A window whose picture is not pygame's is told once, and the game goes on without the overlay."""
+    caption = "" if "Window" in opening else 'pygame.display.set_caption("game")'
+    game = play(
+        textwrap.dedent(
+            GAME.replace("WINDOW", f"{opening}\n{caption}").replace("SHOW", showing).replace("CONSENT", "not_needed")
+        )
+    )
+    game.wait_for("open")
+    display.focus("game")
+    for key in ("F9", "F9", "x"):
+        display.press(key)
+    assert game.wait_for("") == "pressed x"
+    display.close("game")
+    game.wait_for("over")
+    code, _, error = game.end()
+    assert code == 0
+    assert error.count("the overlay cannot be drawn") == 1
+
+
 def slider_row(pixels: list[list[Pixel]], width: int) -> int:
     """Return the row of the only slider: the one with the longest line in the colour of its track."""
     track = (70, 78, 102)
     lengths = [sum(pixel == track for pixel in row[SIZE[0] - width + width * 4 // 10 :]) for row in pixels]
-    knobs = [y for y, length in enumerate(lengths) if width // 4 < length < width * 55 // 100]
+    knobs = [y for y, length in enumerate(lengths) if width * 35 // 100 < length < width * 55 // 100]
     assert knobs, lengths
     return knobs[0]
