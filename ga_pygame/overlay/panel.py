@@ -268,8 +268,10 @@ class OverlayPanel:
             self._surface.fill(CARD, (0, self._y, self._surface.get_width(), self._line))
         self._put(dial.key, self._pad, third - self._pad, FOCUS if is_chosen else TEXT_COLOUR)
         left, right = self._pad + third, self._pad + self._inner
+        room = right - self._glyphs.size("reset")[0] - 3 * self._pad  # also without the button: a slider must not jump
         if dial.is_own:
-            right = self._button("reset", right, Act("reset", dial.key))
+            self._button("reset", right, Act("reset", dial.key))
+        right = room
         draw: dict[DialKind, Callable[[Dial, int, int], None]] = {
             DialKind.SLIDER: self._slider,
             DialKind.SWITCH: self._switch,
