@@ -87,6 +87,7 @@ class Delivery:
 
     Attributes:
         kept: The values that earlier launches kept.
+        summing: The names of the destinations that take sums instead of events.
         runner: Calls the workers.
         crash_file: Takes the stack of a hard crash.
     """
@@ -106,6 +107,7 @@ class Delivery:
         summing = (target for target in targets if isinstance(target, SummingDestination))
         amounts = {target.name: amounts_of(target, diagnostics) for target in summing}
         adopt(config)
+        self.summing = frozenset(amounts)
         self._core = core
         self._session = session
         self._inbox = core.recorder.inbox

@@ -229,16 +229,15 @@ class OverlayPanel:
             (f"{lost:,} lost" if lost else "", _BAD),
         )
         for one in sight.destinations:
-            self._destination(one, stats.stored)
+            self._destination(one)
         if not sight.destinations:
             self._row(("nothing is sent: the player has not agreed", FOCUS))
 
-    def _destination(self, one: DestinationSight, stored: int) -> None:
-        left = max(0, stored - one.delivered - one.refused)
+    def _destination(self, one: DestinationSight) -> None:
         self._row(
             (one.name, TEXT_COLOUR),
             (f"{one.delivered:,} sent", _GOOD if not one.trouble else _DIM),
-            (f"{left:,} wait" if left else "", FOCUS if one.trouble else _DIM),
+            (f"{one.waiting:,} wait" if one.waiting else "", FOCUS if one.trouble else _DIM),
             (f"{one.refused:,} refused" if one.refused else "", _BAD),
         )
         self._reason(one.trouble)

@@ -18,12 +18,14 @@ class DestinationSight(NamedTuple):
         name: Its name.
         delivered: Events that it acknowledged in this launch.
         refused: Events that it refused.
+        waiting: About how many events of this launch it does not have yet; `None` if it takes sums.
         trouble: Why its events wait; "" if they are sent.
     """
 
     name: str
     delivered: int
     refused: int
+    waiting: int | None
     trouble: str
 
 
@@ -66,6 +68,7 @@ class Sources(NamedTuple):
         level: Returns the open attempt's level.
         stats: Returns what became of the events.
         troubles: Returns by destination why its events wait.
+        summing: Returns the destinations that take sums instead of events.
         dials: The remote configs.
         latest: The last events.
     """
@@ -77,6 +80,7 @@ class Sources(NamedTuple):
     level: Callable[[], Sequence[str] | None]
     stats: Callable[[], Stats]
     troubles: Callable[[], Mapping[str, str]]
+    summing: Callable[[], frozenset[str]]
     dials: Dials
     latest: LatestEvents
 
@@ -86,10 +90,11 @@ def look_at(sources: Sources, most_events: int) -> Sight:
     refused = sources.latest.refused
     now, state, stats = sources.monotonic(), sources.session.state, sources.stats()
     session_id = state.session.id if state.session is not None else ""
-    destinations = [
-        DestinationSight(name, stats.delivered.get(name, 0), refused.get(name, 0), trouble)
-        for name, trouble in sources.troubles().items()
-    ]
+    destinations, summing = [], sources.summing()
+    for name, trouble in sources.troubles().items():
+        sent, not_taken = stats.delivered.get(name, 0), refused.get(name, 0)
+        waiting = None if name in summing else max(0, stats.stored - sent - not_taken)
+        destinations.append(DestinationSight(name, sent, not_taken, waiting, trouble))
     return Sight(
         time_of_day=sources.time_of_day,
         phase=state.phase.value,

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 class Delivers(Protocol):
-    """What stores and sends events; see `wiring.Delivery`."""
+    """What stores and sends events; see `wiring.Delivery`.
+
+    Attributes:
+        summing: The names of the destinations that take sums instead of events.
+    """
+
+    summing: frozenset[str]
 
     def troubles(self) -> Mapping[str, str]:
         """Return by destination why its events wait."""
@@ -65,6 +71,7 @@ class DevelopersView:
             level=lambda: said.progression.current,
             stats=lambda: core.diagnostics.stats(core.recorder.waiting),
             troubles=self._troubles,
+            summing=self._summing,
             dials=Dials(said.configs, set_config),
             latest=latest,
         )
@@ -78,6 +85,10 @@ class DevelopersView:
     def _troubles(self) -> Mapping[str, str]:
         delivery = self._delivery()
         return {} if delivery is None else delivery.troubles()
+
+    def _summing(self) -> frozenset[str]:
+        delivery = self._delivery()
+        return frozenset() if delivery is None else delivery.summing
 
     def _session_num(self, session_id: str) -> int:
         delivery = self._delivery()

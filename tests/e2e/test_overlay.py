@@ -35,7 +35,7 @@ tracker = ga_pygame.Tracker(upload_interval=0.1, consent="CONSENT")
 tracker.start()
 if tracker.config.consent == "ask":
     print("ask", flush=True)
-    assert tracker.consent.ask(screen) is True
+    assert tracker.consent.ask(screen).value == "granted"
 balance = tracker.remote_configs.bind(Balance)
 tracker.remote_configs_updated.connect(lambda: print("speed", balance.speed, flush=True))
 clock = pygame.time.Clock()
@@ -137,8 +137,8 @@ def test_a_slider_in_a_real_window(
     assert eventually(lambda: colours()[PLAIN] == area), colours().most_common(3)
     display.close("game")
     game.wait_for("over")
-    code, _, error = game.end()
-    assert (code, error) == (0, "")
+    left_with, _, error = game.end()
+    assert (left_with, error) == (0, "")
     events = collector.export()
     set_by_us = [event for event in events if event.get("configurations") == {"speed": "0.0"}]
     assert set_by_us
