@@ -11,8 +11,8 @@ from typing import NamedTuple
 import pygame
 
 
-class Picture(NamedTuple):
-    """A picture in the format of the window.
+class PanelBytes(NamedTuple):
+    """A drawn panel in the format of the window.
 
     Attributes:
         area: Where it lies.
@@ -23,12 +23,12 @@ class Picture(NamedTuple):
     rows: list[bytes]
 
 
-def picture_of(surface: pygame.Surface, place: tuple[int, int]) -> Picture:
+def bytes_of(surface: pygame.Surface, place: tuple[int, int]) -> PanelBytes:
     """Return the bytes of a surface that has the window's format."""
     width = surface.get_width() * surface.get_bytesize()
     pitch, whole = surface.get_pitch(), surface.get_buffer().raw
     rows = [whole[start : start + width] for start in range(0, pitch * surface.get_height(), pitch)]
-    return Picture(surface.get_rect(topleft=place), rows)
+    return PanelBytes(surface.get_rect(topleft=place), rows)
 
 
 class Cover:
@@ -39,7 +39,7 @@ class Cover:
         self._place = pygame.Rect(0, 0, 0, 0)
         self._hidden: list[bytes] = []
 
-    def lay(self, screen: pygame.Surface, picture: Picture) -> None:
+    def lay(self, screen: pygame.Surface, picture: PanelBytes) -> None:
         """Write the picture, keep what it hides. The picture must lie within the surface, and have its format."""
         step, pitch = screen.get_bytesize(), screen.get_pitch()
         begin, width = picture.area.x * step, picture.area.width * step

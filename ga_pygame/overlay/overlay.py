@@ -18,7 +18,7 @@ import pygame
 from ga_pygame.clock import Clock
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.overlay.acts import OPENING_TYPES, TAKEN_TYPES, Acts
-from ga_pygame.overlay.cover import Cover, Picture, picture_of
+from ga_pygame.overlay.cover import Cover, PanelBytes, bytes_of
 from ga_pygame.overlay.glyphs import Glyphs, font_file, has_font
 from ga_pygame.overlay.panel import MAX_SHOWN_EVENTS, Look, OverlayPanel, panel_width, text_height
 from ga_pygame.overlay.sight import Sources, look_at
@@ -59,7 +59,7 @@ class Overlay:
         self._glyphs: tuple[int, Glyphs] | None = None
         self._cover = Cover()
         self._drawing = Lock()
-        self._picture: tuple[pygame.Surface, tuple[int, int], Picture] | None = None
+        self._picture: tuple[pygame.Surface, tuple[int, int], PanelBytes] | None = None
         self._next_picture = 0.0
         self._frames: deque[float] = deque(maxlen=KEPT_FRAMES)
         self._last_frame: float | None = None
@@ -234,7 +234,7 @@ class Overlay:
         if last is not None and 0 < now - last < _LONGEST_FRAME:
             self._frames.append(now - last)
 
-    def _drawn(self, screen: pygame.Surface) -> Picture:
+    def _drawn(self, screen: pygame.Surface) -> PanelBytes:
         """Draw the panel for this window."""
         acts, size = self._acts, screen.get_size()
         acts.has_changed = False
@@ -254,7 +254,7 @@ class Overlay:
             panel = OverlayPanel(surface, self._glyphs[1], self._look())
             panel.draw(sight)
         acts.hits, acts.shown = panel.hits, sight.dials
-        return picture_of(surface, area.topleft)
+        return bytes_of(surface, area.topleft)
 
     def _look(self) -> Look:
         acts, pointer = self._acts, None
