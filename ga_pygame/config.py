@@ -39,7 +39,9 @@ SANDBOX_GAME_KEY = "5c6bcb5402204249437fb5a7a80a4959"
 SANDBOX_SECRET_KEY = "16813a12f718bc5c620f56944e1abc3ea13ccbac"  # noqa: S105 - published for everyone
 """GameAnalytics' published sandbox pair. Source: REST v2, Sandbox keys."""
 
-OTHER_VARIABLES = frozenset({"GA_PYGAME_AB_VARIANT", "GA_PYGAME_BENCH", "GA_PYGAME_GAMES", "GA_PYGAME_PAGE_TOKEN"})
+OTHER_VARIABLES = frozenset(
+    f"GA_PYGAME_{name}" for name in ("AB_VARIANT", "BENCH", "CLICKHOUSE_PASSWORD", "GAMES", "PAGE_TOKEN")
+)
 """Environment variables of this package that are not knobs of a tracker."""
 _OTHER_PREFIX = "GA_PYGAME_CONFIG_"
 """What those begin with that set a remote config; see `remote_configs.overrides_of`."""

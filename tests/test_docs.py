@@ -1,26 +1,26 @@
-"""The pages: working links, samples in valid Python, and a short README."""
+"""The pages: working links, a place in the navigation, and a short README."""
 
 from __future__ import annotations
 
-import ast
 import re
-import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.samples import PAGES, toml_of
+
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
-_SAMPLE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 _PATH = re.compile(r"`([A-Za-z_][\w/.]*(?:\.py|\.md|\.js|\.css|\w/))`")
-_MADE_UP = {"my_game.py"}
+_MADE_UP = {"my_game.py", "main.py"}
 """Names of samples."""
 MAX_README_LINES = 150
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     """A reader who follows one finds the page."""
     for link in _LINK.findall(page.read_text(encoding="utf-8")):
@@ -29,7 +29,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.exists() or is_left_out, link
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_paths_name_files(page: Path) -> None:
     """A reader finds each file of the repository that a page names in backticks."""
     for path in _PATH.findall(page.read_text(encoding="utf-8")):
@@ -45,35 +45,35 @@ def is_file_of_ours(page: Path, path: str) -> bool:
     return any((ROOT / "ga_pygame").rglob(path.rstrip("/")))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_samples_are_python(page: Path) -> None:
-    """A copied sample has no syntax error."""
-    for sample in _SAMPLE.findall(page.read_text(encoding="utf-8")):
-        ast.parse(textwrap.dedent(sample))
+def test_every_page_is_in_the_navigation() -> None:
+    """A page is a line of `nav` in zensical.toml, and a line is a page."""
+    nav = toml_of((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]["nav"]
+    assert sorted(entries(nav)) == sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
 
 
-def test_every_page_is_linked_from_the_readme() -> None:
-    """Each page can be found."""
-    linked = set(_LINK.findall((ROOT / "README.md").read_text(encoding="utf-8")))
-    assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= linked
+def entries(nav: Any) -> Iterator[str]:
+    """Yield the pages of a navigation."""
+    if isinstance(nav, str):
+        yield nav
+    else:
+        for one in nav.values() if isinstance(nav, dict) else nav:
+            yield from entries(one)
+
+
+def test_a_reader_of_the_files_finds_every_page() -> None:
+    """Links lead from the README to each page, if need be over others."""
+    found, queue = set[Path](), [ROOT / "README.md"]
+    while queue:
+        page = queue.pop()
+        found.add(page)
+        links = [(page.parent / link).resolve() for link in _LINK.findall(page.read_text(encoding="utf-8"))]
+        queue += [link for link in links if link.suffix == ".md" and link not in found and link.exists()]
+    assert set(DOCS.rglob("*.md")) <= found
 
 
 def test_the_readme_is_short() -> None:
     """A newcomer reads it to the end."""
     assert (ROOT / "README.md").read_text(encoding="utf-8").count("\n") <= MAX_README_LINES
-
-
-def test_the_sample_of_a_test_passes() -> None:
-    """The sample of a game's test passes in a project of one's own."""
-    samples = _SAMPLE.findall((ROOT / "docs" / "testing.md").read_text(encoding="utf-8"))
-    tests: dict[str, Any] = {}
-    for sample in samples:
-        names: dict[str, object] = {}
-        exec(compile(sample, "docs/testing.md", "exec"), names)
-        tests |= {name: one for name, one in names.items() if name.startswith("test_") and callable(one)}
-    assert tests
-    for test in tests.values():
-        test()
 
 
 def test_the_collectors_data_are_on_its_page() -> None:
@@ -83,3 +83,17 @@ def test_the_collectors_data_are_on_its_page() -> None:
     listed = set(re.findall(r"\| `(/api/\w+)", (ROOT / "docs" / "collector.md").read_text(encoding="utf-8")))
     assert routes
     assert listed == routes, f"docs/collector.md, Its data as JSON: {', '.join(sorted(listed ^ routes))}"
+
+
+def test_the_forms_for_issues_are_whole() -> None:
+    """A form with a slip is shown to nobody: each has a name, a description, and fields with labels of their own."""
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed; the extra docs brings it")
+    folder = ROOT / ".github" / "ISSUE_TEMPLATE"
+    if not folder.exists():
+        pytest.skip("an sdist has no forms")
+    for path in folder.glob("[!c]*.yml"):
+        form = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert form.keys() == {"name", "description", "labels", "body"}, path
+        assert all({"type", "id", "attributes"} <= field.keys() for field in form["body"]), path
+        labels = [field["attributes"]["label"] for field in form["body"]]
+        assert len(set(labels)) == len(labels) > 0, path

@@ -13,27 +13,32 @@ from ga_pygame.tools.printing import ToolError
 
 WITH_INIT = "import pygame\n\nif True:\n    pygame.init()\nscreen = pygame.display.set_mode((9, 9))\n"
 PLACES = {
-    "after pygame.init()": (WITH_INIT, " after line 4, `pygame.init()`"),
-    "a short name": ("import pygame as pg\npg.init()\n", " after line 2, `pg.init()`"),
+    "after pygame.init()": (WITH_INIT, " after line 4, `pygame.init()`", "    "),
+    "a short name": ("import pygame as pg\npg.init()\n", " after line 2, `pg.init()`", ""),
     "the window": (
         "import pygame.display\nscreen = pygame.display.set_mode((9, 9))\n",
         " after line 2, `screen = pygame.display.set_mode((9, 9))`",
+        "",
     ),
-    "the imports": ("import os\nimport game.rest\n\ngame.rest.play()\n", " after line 2, below the imports"),
-    "nothing": ("print(1)\n", " at its top"),
-    "no Python": ("import (\n", ""),
+    "a call of several lines": (
+        "import pygame\n\ndef main():\n\tpygame.display.set_mode(\n\t\t(9, 9)\n\t)\n",
+        " after line 6, `pygame.display.set_mode(`",
+        "\t",
+    ),
+    "the imports": ("import os\nimport game.rest\n\ngame.rest.play()\n", " after line 2, below the imports", ""),
+    "nothing": ("print(1)\n", " at its top", ""),
+    "no Python": ("import (\n", "", ""),
 }
 
 
 @pytest.mark.parametrize("name", PLACES)
 def test_where_the_three_lines_belong(tmp_path: Path, name: str) -> None:
-    """The place is a line of the main file."""
-    text, place = PLACES[name]
+    """The place is a line of the main file, and the lines have its indentation, so that they can be pasted."""
+    text, place, indent = PLACES[name]
     main = tmp_path / "game.py"
     main.write_text(text)
-    assert find_game([str(main)], is_module=False).missing_lines() == (
-        f"\nAdd these lines to {main}{place}:\n\n{THREE_LINES}"
-    )
+    lines = "".join(f"{indent}{line}" if line.strip() else line for line in THREE_LINES.splitlines(keepends=True))
+    assert find_game([str(main)], is_module=False).missing_lines() == f"\nAdd these lines to {main}{place}:\n\n{lines}"
 
 
 def test_a_game_that_has_them_in_any_of_its_files(tmp_path: Path) -> None:

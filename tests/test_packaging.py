@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
+import os
 import re
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.collectors import Collector
+from tests.samples import toml_of
 
 ROOT = Path(__file__).parent.parent
 DATA = {".toml", ".js", ".css", ".typed", ".md", ".sql", ".html"}
 
 
+def project_of() -> dict[str, Any]:
+    """Return the table `project` of pyproject.toml."""
+    return dict(toml_of((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"])
+
+
 def requirements(extra: str) -> list[str]:
     """Return the requirements of the package or of an extra, as in pyproject.toml."""
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415
-    else:
-        import tomli as tomllib  # noqa: PLC0415
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = project_of()
     return list(project["optional-dependencies"][extra] if extra else project["dependencies"])
 
 
@@ -74,19 +82,117 @@ def test_the_sdist_has_what_its_tests_need_and_no_benchmarks(built: Path) -> Non
     top = {name.partition("/")[0] for name in names}
     assert top - {"docs"} == {
         PLUGIN,
+        "noxfile.py",
         "ga_pygame",
         "demo_game",
         "tests",
-        "assets",
         "README.md",
         "CHANGELOG.md",
         "CONTRIBUTING.md",
         "LICENSE",
+        "SECURITY.md",
         "PKG-INFO",
         "pyproject.toml",
+        "zensical.toml",
         ".gitignore",  # hatchling's own
     }
     assert files_of("ga_pygame") | files_of("demo_game") | files_of("tests") <= names
+
+
+SMOKE = """
+import json, sys
+import ga_pygame
+
+tracker = ga_pygame.Tracker(build="1.0")
+tracker.start()
+tracker.design("kill:slime")
+assert tracker.flush().wait(10) is not None
+tracker.close()
+print(json.dumps([ga_pygame.__file__, dict(tracker.stats.delivered), dict(tracker.stats.dropped)]))
+"""
+PAGE = (
+    "collector/page/page.css",
+    "collector/page/live_table.js",
+    "tools/report.html",
+    "collector/warehouse/schema.sql",
+)
+"""Some of the files that are no Python."""
+
+
+@pytest.mark.e2e
+def test_an_installation_from_elsewhere_works(built: Path, collector: Collector, tmp_path: Path) -> None:
+    """The wheel in an environment of its own, without the repository: the three lines, the doctor, the page's files."""
+    (wheel,) = built.glob("*.whl")
+    python = environment_with(wheel, tmp_path / "other")
+    (tmp_path / "game.py").write_text(SMOKE)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {"SDL_VIDEODRIVER": "dummy", "GA_PYGAME_COLLECTOR": collector.url, "PYTHONWARNINGS": "error"}
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            [str(python), *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    where, delivered, dropped = json.loads(run("game.py").splitlines()[-1])
+    assert Path(where).is_relative_to(tmp_path)
+    assert (delivered, dropped) == ({"gameanalytics": 3}, {}), "the session's start and end, and the event"
+    assert "design" in collector.categories()
+    checks = {one["check"]: one["level"] for one in json.loads(run("-m", "ga_pygame", "doctor", "--json"))}
+    assert set(checks.values()) == {"ok"}, checks
+    assert all((Path(where).parent / file).is_file() for file in PAGE)
+    assert (python.parent / "ga-pygame").exists()
+
+
+def environment_with(wheel: Path, folder: Path) -> Path:
+    """Make an environment with the wheel, and with this one's packages for what it asks for; return its Python.
+
+    The packages come by a file `.pth`, in which an editable installation of the repository does not work.
+    """
+    venv.create(folder, with_pip=False, symlinks=True)
+    (own,) = folder.glob("lib/python*/site-packages")
+    (own / "others.pth").write_text("".join(f"{path}\n" for path in site_folders()))
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "--python", str(folder), "install", "-q", "--no-deps", "--no-index", str(wheel)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "bin" / "python"
+
+
+def site_folders() -> list[str]:
+    """Return the folders in which packages are installed."""
+    return [path for path in sys.path if Path(path).name in {"site-packages", "dist-packages"}]
+
+
+def test_an_index_takes_them(built: Path) -> None:
+    """The README is rendered, and its links lead to the repository, not into the index."""
+    twine = pytest.importorskip("twine.commands.check", reason="twine is not installed; it is in the dev extra")
+    files = [str(path) for path in built.iterdir() if path.suffix in {".whl", ".gz"}]
+    assert len(files) == 2
+    assert twine.check(files, strict=True) is False, "it says whether something failed"
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (one for one in archive.namelist() if one.endswith("dist-info/METADATA"))
+        metadata = archive.read(name).decode()
+    (source,) = re.findall(r"^Project-URL: Source, (\S+)$", metadata, re.MULTILINE)
+    links = re.findall(r"\]\(([^)]+)\)", metadata.partition("\n\n")[2])
+    assert links
+    assert all(link.startswith("https://") for link in links), links
+    ours = [link for link in links if "/blob/main/" in link]
+    assert len(ours) > 10
+    assert all(link.startswith(f"{source}/") for link in ours)
+
+
+def test_each_version_of_python_is_tried() -> None:
+    """The classifiers name those of `noxfile.py`, from the lowest that may install it."""
+    project = project_of()
+    named = re.findall(r"Python :: (3\.\d+)", " ".join(project["classifiers"]))
+    assert named == re.findall(r'"(3\.\d+)"', (ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    assert project["requires-python"] == f">={named[0]}"
 
 
 @pytest.mark.parametrize("extra", ["", "collector", "dev"])

@@ -73,6 +73,8 @@ def run_dev(options: DevOptions) -> int:
                 code = play(game, {**os.environ, COLLECTOR_VARIABLE: url})
             feed.finish()
             _tell_end(code, feed.events, is_tracked=not hint)
+            if feed.events and not options.keeps:
+                print_note("the figures are kept: python -m ga_pygame stats, or dev --keep, which leaves the page open")
             if options.keeps:
                 print_note(f"the collector goes on until Ctrl-C: {url}")
                 threading.Event().wait()
@@ -195,10 +197,20 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
+def _name_of_signal(number: int) -> str:
+    """Return how a person calls a signal."""
+    if number == signal.SIGINT:
+        return "Ctrl-C"
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 def _tell_end(code: int, events: int, *, is_tracked: bool) -> None:
     """Say what came, and what is missing if nothing did."""
     sys.stdout.flush()
-    ended = f"the game ended with exit code {code}"
+    ended = f"the game ended with exit code {code}" if code >= 0 else f"{_name_of_signal(-code)} ended the game"
     if events or not is_tracked:
         print_note(f"{ended}; {events:,} events came")
     else:

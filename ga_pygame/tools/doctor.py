@@ -156,7 +156,10 @@ def look_at_keys(config: Config) -> Iterator[CheckResult]:
         yield CheckResult("keys", "ok", f"events go to the collector at {config.collector}; no keys are needed")
         return
     if config.game_key is None:
-        fix = "for the service: GA_PYGAME_GAME_KEY and GA_PYGAME_SECRET_KEY, or Tracker(game_key=…, secret_key=…)"
+        fix = (
+            "while you develop: python -m ga_pygame dev my_game.py, which needs no keys; for the service:"
+            " GA_PYGAME_GAME_KEY and GA_PYGAME_SECRET_KEY, or Tracker(game_key=…, secret_key=…)"
+        )
         yield CheckResult("keys", "warning", "there are neither keys nor a collector: nothing is sent", fix)
         return
     is_sandbox = config.game_key == SANDBOX_GAME_KEY

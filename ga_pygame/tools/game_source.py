@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import os
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +50,8 @@ class GameSource:
         """Return the lines that the game lacks with the place for them; "" if one of its files imports ga_pygame."""
         if self.main is None or any("ga_pygame" in text for text in _texts(self.folder)):
             return ""
-        place = _place_of_lines(self.main)
-        return f"\nAdd these lines to {self.main}{place}:\n\n{THREE_LINES}"
+        place, indent = _place_of_lines(self.main)
+        return f"\nAdd these lines to {self.main}{place}:\n\n{textwrap.indent(THREE_LINES, indent)}"
 
 
 def find_game(words: Sequence[str], *, is_module: bool) -> GameSource:
@@ -126,18 +127,22 @@ def source_text(path: Path) -> str | None:
         return None
 
 
-def _place_of_lines(main: Path) -> str:
-    """Return where the three lines belong: after `pygame.init()` or the first window, else after the imports."""
+def _place_of_lines(main: Path) -> tuple[str, str]:
+    """Return where the three lines belong, and their indentation there.
+
+    That is after `pygame.init()` or the first window, which most games call in a function, else after the imports.
+    """
     text = source_text(main) or ""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
-        return ""
+        return "", ""
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for wanted in ("pygame.init", "pg.init", "display.set_mode"):
         for call in calls:
             if ast.unparse(call.func).endswith(wanted):
-                line = text.splitlines()[call.lineno - 1].strip()
-                return f" after line {call.lineno}, `{line}`"
+                line = text.splitlines()[call.lineno - 1]
+                indent = line[: len(line) - len(line.lstrip())]
+                return f" after line {call.end_lineno}, `{line.strip()}`", indent
     imports = [node.lineno for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    return f" after line {max(imports)}, below the imports" if imports else " at its top"
+    return (f" after line {max(imports)}, below the imports" if imports else " at its top"), ""

@@ -99,6 +99,7 @@ def test_a_game_with_its_events_in_the_terminal(tmp_path: Path) -> None:
     assert told[-1][:3] == ["session_end", "session", "ends"]
     assert "the collector's page: http://127.0.0.1:" in error
     assert "exit code 3; 5 events came" in error
+    assert "python -m ga_pygame stats" in error.splitlines()[-1]
 
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "main.py").write_text("import pygame\npygame.init()\nprint('played')\n")
@@ -148,7 +149,7 @@ def test_a_collector_that_runs_is_used_and_left(fresh: Collector, tmp_path: Path
         if "rejected" in line:
             break
     os.killpg(process.pid, signal.SIGINT)
-    end(process)
+    assert "Ctrl-C ended the game" in end(process)[2]
     assert words_of(seen)[0][:2] == ["design", "a:b:c:d:e:f"]
     assert "rejected: event_id: " in seen[1]
     assert fresh.ask("GET", "/api/summary").status == 200

@@ -1,4 +1,4 @@
-"""Take the README's pictures: `python assets/make_screenshots.py`, with the dev extra and Chromium.
+"""Take the README's pictures: `python docs/pictures/make_screenshots.py`, with the dev extra and Chromium.
 
 It starts a collector, lets the demo's bot play against it without a window, and saves pictures of the game, of the
 collector's live page, and of both side by side; then forty simulated players play, and it saves the page's answer
@@ -24,7 +24,7 @@ import requests
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-ASSETS = Path(__file__).parent
+PICTURES = Path(__file__).parent
 PAGE_SIZE = (1280, 800)
 CHROMIUM_FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -56,13 +56,13 @@ def main() -> None:
                             browser, f"{url}/?view={view}", folder_of_views / f"{view}-{name}.png", is_whole=True
                         )
             return
-        play(url, Path(folder), "--seed", "9", "--screenshot", str(ASSETS / "game.png"), "--after", "75")
+        play(url, Path(folder), "--seed", "9", "--screenshot", str(PICTURES / "game.png"), "--after", "75")
         wait_for_the_end(url)
-        play_with_overlay(url, Path(folder), ASSETS / "overlay.png", 12.0)
+        play_with_overlay(url, Path(folder), PICTURES / "overlay.png", 12.0)
         with opened_browser(*PAGE_SIZE) as browser:
-            photograph(browser, url, ASSETS / "page.png")
+            photograph(browser, url, PICTURES / "page.png")
             play(url, Path(folder), "--players", "40")
-            photograph(browser, f"{url}/?view=progression", ASSETS / "progression.png")
+            photograph(browser, f"{url}/?view=progression", PICTURES / "progression.png")
     side_by_side()
 
 
@@ -176,7 +176,7 @@ def photograph(browser: Any, address: str, path: Path, *, is_whole: bool = False
 
 def side_by_side() -> None:
     """Join both pictures, the game before the page."""
-    game, page = (pygame.image.load(ASSETS / name) for name in ("game.png", "page.png"))
+    game, page = (pygame.image.load(PICTURES / name) for name in ("game.png", "page.png"))
     height = 420
     pictures = [
         pygame.transform.smoothscale(one, (one.get_width() * height // one.get_height(), height))
@@ -186,7 +186,7 @@ def side_by_side() -> None:
     whole = pygame.Surface((sum(one.get_width() for one in pictures) + gap, height), pygame.SRCALPHA)
     whole.blit(pictures[0], (0, 0))
     whole.blit(pictures[1], (pictures[0].get_width() + gap, 0))
-    pygame.image.save(whole, ASSETS / "overview.png")
+    pygame.image.save(whole, PICTURES / "overview.png")
 
 
 if __name__ == "__main__":
