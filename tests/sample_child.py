@@ -26,6 +26,8 @@ import pygame
 import ga_pygame
 from ga_pygame.destinations import Trophy
 
+COLLECTOR = "http://127.0.0.1:8420"
+"""The address of a collector on the pages; the test's own takes its place."""
 FRAMES = 30
 """Frames of a game before it is told to quit."""
 KEYS = (pygame.K_SPACE, pygame.K_RIGHT, pygame.K_DOWN, pygame.K_RETURN)
@@ -69,7 +71,10 @@ GIVEN: dict[str, Callable[[], Any]] = {
     "tracker": started_tracker,
     "screen": lambda: pygame.display.set_mode((320, 240)),
     "error": caught_error,
+    "surface": lambda: pygame.Surface((320, 240)),
     "toast": lambda: print,
+    "x": lambda: 120,
+    "y": lambda: 64,
     "trophy": lambda: Trophy("app_yours.secret", metrics={"progression.complete": "levels"}),
     "pygame": lambda: pygame,
     "ga_pygame": lambda: ga_pygame,
@@ -118,7 +123,7 @@ class Player:
             pygame.event.post(pygame.event.Event(pygame.QUIT))
 
 
-def run(sample: dict[str, str]) -> str:
+def run(sample: dict[str, Any]) -> str:
     """Run a sample in a folder of its own; return what went wrong, "" if nothing."""
     try:
         tree = ast.parse(f"{sample['code']}\n{sample['then']}\n", f"{sample['page']}:{sample['line']}")
@@ -150,6 +155,10 @@ def main() -> None:
             own = Path(folder, str(number))
             own.mkdir()
             os.chdir(own)
+            sys.modules["__main__"].__file__ = str(own / "my_game.py")
+            for name, text in sample["files"].items():
+                (own / name).write_text(text, encoding="utf-8")
+            sample["code"] = sample["code"].replace(COLLECTOR, os.environ["GA_PYGAME_COLLECTOR"])
             if (
                 sample["page"] != page
             ):  # each has its own, since a launch sends an error only once, and an answer is kept

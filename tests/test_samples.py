@@ -34,7 +34,7 @@ def test_the_samples_in_python_run(collector: Collector) -> None:
     assert len(samples) > 15
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.sample_child"],
-        input=json.dumps([one._asdict() for one in samples]),
+        input=json.dumps([{**one._asdict(), "files": files_of(one.page)} for one in samples]),
         capture_output=True,
         text=True,
         check=False,
@@ -52,6 +52,12 @@ def test_the_samples_in_python_run(collector: Collector) -> None:
     assert not problems, "\n".join(problems)
     assert collector.export(rejected=True) == []
     assert {"progression", "resource", "business", "design", "error"} <= set(collector.categories())
+
+
+def files_of(page: str) -> dict[str, str]:
+    """Return the files that a page shows beside its game, such as a plan; their first line names them."""
+    named = ((re.match(r"# (\w+\.toml)\b", one.code), one) for one in all_samples("toml") if one.page == page)
+    return {name[1]: one.code for name, one in named if name}
 
 
 def test_samples_that_do_not_run_are_python() -> None:
