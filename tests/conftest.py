@@ -62,7 +62,7 @@ def _has_room(folder: Path) -> bool:
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Skip the import of files that the everyday lane leaves out: browser drivers take a second."""
-    return True if effort.is_everyday and collection_path.name == "e2e" else None
+    return True if effort.is_everyday and collection_path.name in ("e2e", "windows") else None
 
 
 def pytest_collection_finish() -> None:

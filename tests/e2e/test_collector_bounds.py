@@ -32,7 +32,7 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
     assert running.stop() == 0
 
 
-def memory(process: Forked) -> int:
+def memory(process: Forked | subprocess.Popen[str]) -> int:
     """Return a process's peak memory in bytes."""
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):

@@ -1,1 +1,1 @@
-"""The Windows lane: CPython for Windows under Wine, and the package's tests with it; see `python -m tests.windows -h`."""
+"""The Windows lane: CPython for Windows under Wine, and tests of the package with it; see `python -m tests.windows`."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,9 @@ WHEELS = (
 )
 """What pip gets in one call each: with all in one, its resolver takes minutes. NiceGUI, the page, is left out."""
 
+_SITE = """import _winapi
+del _winapi.CopyFile2  # Wine 8 lacks this function, and ends the process; without it `shutil` copies by itself
+"""
 _DIGEST = re.compile(r"(Current|Calculated) message digest\s*:\s*([0-9A-F]+)")
 
 
@@ -101,7 +104,7 @@ class Installation:
             name = next(one for one in archive.getnames() if one.endswith("/data.zip"))
             member = archive.extractfile(name)
             assert member is not None
-            with zipfile.ZipFile(member) as data:  # type: ignore[arg-type]  # a file of a tar archive can seek
+            with zipfile.ZipFile(member) as data:
                 data.extractall(downloads / "data")
         dll = next((downloads / "data").rglob(DLL))
         check_signature(dll)
@@ -110,6 +113,9 @@ class Installation:
         (self.home / "python313._pth").unlink()
         # Wine's WMI lacks a function that CPython's `platform` calls: without this file it asks the older way
         (self.home / "_wmi.pyd").unlink()
+        packages = self.home / "Lib" / "site-packages"
+        packages.mkdir(parents=True)
+        (packages / "sitecustomize.py").write_text(_SITE)
 
     def _get_wheels(self, downloads: Path) -> None:
         """Get the wheels for 64-bit Windows and unpack them where Python looks for packages."""
@@ -127,13 +133,14 @@ class Installation:
             "WINEPREFIX": str(self.prefix),
             "WINEARCH": "win64",
             "WINEDEBUG": "-all",
-            "WINEDLLOVERRIDES": "mscoree,mshtml=",  # it would ask whether to install Mono
+            "WINEDLLOVERRIDES": "mscoree,mshtml,winedbg.exe=",  # neither Mono nor a debugger
             "PYTHONPATH": windows_path(ROOT),
             "PYTHONPYCACHEPREFIX": windows_path(self.folder / "bytecode"),
             "PYTHONUNBUFFERED": "1",
             "PYTHONUTF8": "0",
             "SDL_VIDEODRIVER": "dummy",
             "SDL_AUDIODRIVER": "dummy",
+            "PYGAME_HIDE_SUPPORT_PROMPT": "1",
         }
         return {**kept, **own, **more}
 
@@ -189,15 +196,17 @@ def check_signature(dll: Path) -> None:
     file it has to be, and the signature says whose file that is.
     """
     found = hashlib.sha256(dll.read_bytes()).hexdigest()
-    said = subprocess.run([_program("osslsigncode"), "verify", "-in", str(dll)], capture_output=True, text=True, check=False).stdout
-    digests = {kind: digest for kind, digest in _DIGEST.findall(said)}
+    said = subprocess.run(
+        [_program("osslsigncode"), "verify", "-in", str(dll)], capture_output=True, text=True, check=False
+    ).stdout
+    digests = dict(_DIGEST.findall(said))
     if found != DLL_SHA256 or SIGNER not in said or not digests or len(set(digests.values())) != 1:
         raise MissingPartError(f"{dll.name} is not the one that the Python Software Foundation signed: {found}")
 
 
 def _parts() -> str:
     """Return what an installation consists of, to see whether one is of another version."""
-    return repr((EMBED, DLL_SHA256, WHEELS))
+    return repr((EMBED, DLL_SHA256, WHEELS, _SITE))
 
 
 def _program(name: str) -> str:

@@ -1,0 +1,86 @@
+"""Games and collectors under Wine, and the display that their windows are on."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import display, neighbour, x_server
+from tests.windows.installation import Installation, default_folder, windows_path
+
+__all__ = ["display", "neighbour", "x_server"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder: they start processes."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.e2e)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the number of rounds."""
+    parser.addoption("--rounds", type=int, default=4, metavar="N", help="kills of the Windows lane (default: 4)")
+
+
+@pytest.fixture(scope="session")
+def windows() -> Installation:
+    """Return CPython for Windows, which `python -m tests.windows` sets up."""
+    found = Installation(default_folder())
+    if not found.is_complete():
+        pytest.skip("CPython for Windows is not set up: python -m tests.windows set-up")
+    return found
+
+
+class WindowsGame:
+    """A script that runs with CPython for Windows under Wine."""
+
+    def __init__(self, windows: Installation, script: Path, environment: dict[str, str], program: str) -> None:
+        folder = windows_path(script.parent / "data")
+        whole = {"GA_PYGAME_GAME": "tests", "GA_PYGAME_DATA_DIR": folder, **environment}
+        self.process = windows.start(windows_path(script), program=program, environment=whole)
+
+    def wait_for(self, word: str) -> str:
+        """Read its output up to a line that begins with `word`; return the rest of that line."""
+        assert self.process.stdout is not None
+        seen = []
+        for line in self.process.stdout:
+            if line.startswith(word):
+                return line[len(word) :].strip()
+            seen.append(line)
+        raise AssertionError(f"the game ended without {word!r}; it said {''.join(seen)}")
+
+    def say(self, line: str) -> None:
+        """Send a line to its input."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def end(self, timeout: float = 60.0) -> tuple[int, str]:
+        """Wait until it ends; return its exit code and what it said since the last reading."""
+        out, _ = self.process.communicate(timeout=timeout)
+        return self.process.wait(), out
+
+
+@pytest.fixture
+def windows_game(windows: Installation, tmp_path: Path) -> Iterator[Callable[..., WindowsGame]]:
+    """Return a function that starts scripts under Wine: `windows_game(code, NAME="value", …)`."""
+    started: list[WindowsGame] = []
+
+    def start(code: str, *, program: str = "python.exe", **environment: str) -> WindowsGame:
+        script = tmp_path / f"game_{len(started)}.py"
+        script.write_text(textwrap.dedent(code), "utf-8")
+        started.append(WindowsGame(windows, script, environment, program))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.communicate()
+        for pipe in (one.process.stdin, one.process.stdout):
+            assert pipe is not None
+            pipe.close()

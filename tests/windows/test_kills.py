@@ -1,0 +1,155 @@
+"""Games under Windows' Python that are ended by TerminateProcess, or whose files another program holds."""
+
+from __future__ import annotations
+
+import collections
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.collectors import Collector
+
+GAME = """
+import os, sys, time
+import pygame
+import ga_pygame
+
+pygame.display.init()
+pygame.display.set_mode((10, 10))
+name, ends = sys.argv[1:]
+beginning = time.perf_counter()
+tracker = ga_pygame.Tracker(build="1")
+tracker.start()
+os.write(1, b"started %f\\n" % (time.perf_counter() - beginning))
+gold = tracker.wallet("gold")
+number = 0
+until = time.perf_counter() + (3600.0 if ends == "killed" else float(ends))
+while time.perf_counter() < until:
+    tracker.design("round:" + name, value=number)
+    gold.earn(1, "pickup", "coin")
+    os.write(1, b"%d\\n" % number)
+    number += 1
+    if number % 8 == 0:
+        pygame.display.flip()
+        time.sleep(0.001)
+if ends == "0":
+    os.write(1, b"flushed %d\\n" % bool(tracker.flush().wait(20)))
+beginning = time.perf_counter()
+tracker.close()
+os.write(1, b"closed %f\\n" % (time.perf_counter() - beginning))
+"""
+
+ROUNDS = f"""
+import json, os, random, subprocess, sys, tempfile, time
+
+game = tempfile.NamedTemporaryFile("w", suffix=".py", delete=False)
+game.write({GAME!r})
+game.close()
+chance = random.Random(int(os.environ["SEED"]))
+
+def play(name, ends):
+    process = subprocess.Popen([sys.executable, game.name, name, ends], stdout=subprocess.PIPE)
+    started = process.stdout.readline().split()
+    if ends == "killed":
+        time.sleep(chance.uniform(0.0, float(os.environ["LONGEST"])))
+        process.kill()  # TerminateProcess
+    lines = process.stdout.read().split(b"\\n")
+    numbers = [line for line in lines[:-1] if line.isdigit()]
+    closed = [float(line.split()[1]) for line in lines if line.startswith(b"closed")]
+    made = dict(name=name, calls=len(numbers), code=process.wait(), started=float(started[1]), closed=closed)
+    print("round", json.dumps(made), flush=True)
+
+for number in range(int(os.environ["ROUNDS"])):
+    play("n%d" % number, os.environ["ENDS"])
+play("last", "0")
+os.unlink(game.name)
+"""
+"""Plays rounds from a process of Windows, so that it is Windows that ends the games."""
+
+SCANNER = """
+import ctypes, os, random, sys, time
+from ctypes import wintypes
+
+kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+kernel.CreateFileW.restype = wintypes.HANDLE
+folder = os.environ["GA_PYGAME_DATA_DIR"]
+chance = random.Random(2)
+print("scanning", flush=True)
+held = refused = 0
+while not os.path.exists(os.path.join(folder, "enough")):
+    for root, _, names in os.walk(folder):
+        for name in names:
+            handle = kernel.CreateFileW(os.path.join(root, name), 0x80000000, 0, None, 3, 0, None)
+            if handle in (None, wintypes.HANDLE(-1).value):
+                refused += 1
+                continue
+            held += 1
+            time.sleep(chance.uniform(0.05, 0.5))
+            kernel.CloseHandle(wintypes.HANDLE(handle))
+    time.sleep(0.01)
+print("held", held, refused, flush=True)
+"""
+"""Opens the outbox and the journals without sharing for 50 to 500 ms again and again, as an antivirus does."""
+
+
+def played(said: str) -> list[dict[str, Any]]:
+    """Return what the rounds reported."""
+    return [json.loads(line.removeprefix("round ")) for line in said.splitlines() if line.startswith("round ")]
+
+
+def check(rounds: list[dict[str, Any]], events: list[dict[str, Any]]) -> None:
+    """Check that each call that returned arrived once, and that each launch is one session with its end."""
+    arrived = collections.defaultdict(list)
+    for event in events:
+        if event["category"] == "design":
+            arrived[event["event_id"].removeprefix("round:")].append(event["value"])
+    for one in rounds:
+        numbers = sorted(arrived[one["name"]])
+        assert numbers == list(range(len(numbers))), f"lost or doubled in {one}: {len(numbers)}"
+        assert len(numbers) - one["calls"] in (0, 1), f"calls that returned are lost in {one}: {len(numbers)}"
+    ends = [event["session_num"] for event in events if event["category"] == "session_end"]
+    users = [event["session_num"] for event in events if event["category"] == "user"]
+    assert sorted(ends) == sorted(users) == list(range(1, len(rounds) + 1))
+    earned = sum(event["amount"] for event in events if event["category"] == "resource")
+    assert 0 <= earned - sum(one["calls"] for one in rounds) <= len(rounds)
+
+
+@pytest.mark.timeout(3000)
+def test_terminated(windows_game: Callable[..., Any], collector: Collector, request: pytest.FixtureRequest) -> None:
+    """What games reported that were ended by TerminateProcess at random moments arrives once."""
+    number = request.config.getoption("--rounds")
+    environment = {"ROUNDS": str(number), "SEED": "1", "LONGEST": "0.6", "ENDS": "killed"}
+    driver = windows_game(ROUNDS, GA_PYGAME_COLLECTOR=collector.url, **environment)
+    code, said = driver.end(120 + 20 * number)
+    assert code == 0, said
+    rounds = played(said)
+    assert [one["code"] for one in rounds] == [1] * number + [0], rounds
+    check(rounds, collector.export())
+
+
+@pytest.mark.timeout(3000)
+def test_scanner(
+    windows_game: Callable[..., Any], collector: Collector, request: pytest.FixtureRequest, tmp_path: Any
+) -> None:
+    """A program that holds outbox and journals without sharing costs no event and no session."""
+    number = request.config.getoption("--rounds")
+    (tmp_path / "data").mkdir()
+    scanner = windows_game(SCANNER)
+    scanner.wait_for("scanning")
+    environment = {"ROUNDS": str(number), "SEED": "1", "LONGEST": "1", "ENDS": "0.3"}
+    driver = windows_game(ROUNDS, GA_PYGAME_COLLECTOR=collector.url, **environment)
+    code, said = driver.end(120 + 20 * number)
+    (tmp_path / "data" / "enough").touch()
+    held = scanner.wait_for("held")
+    assert int(held.split()[0]) > 0
+    assert code == 0, said
+    # the scanner may have held the files of the last launch, whose events then wait for the next
+    again = windows_game(ROUNDS, GA_PYGAME_COLLECTOR=collector.url, **{**environment, "ROUNDS": "0"})
+    code, more = again.end()
+    assert code == 0, more
+    rounds = played(said)
+    sys.stdout.write(f"the scanner: {held}; start, close: {[(one['started'], one['closed']) for one in rounds]}\n")
+    check(rounds, [event for event in collector.export() if event["session_num"] <= len(rounds)])
