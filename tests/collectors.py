@@ -79,7 +79,7 @@ def _temporary_file() -> IO[bytes]:
 def _read(file: IO[bytes]) -> str:
     """Return what a process has written to the file so far, without moving the place where it writes."""
     if sys.platform == "win32":
-        return Path(file.name).read_text("utf-8")
+        return Path(file.name).read_text("utf-8", errors="replace")
     return os.pread(file.fileno(), 2**24, 0).decode()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import urllib.parse
 from pathlib import Path
@@ -25,7 +24,7 @@ def no_other_homes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 WINDOWS = r"C:\Users\Jane Doe"
-BYTES = os.fsdecode(b"/home/ann\xff")
+BYTES = "/home/ann\udcff"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +85,10 @@ BYTES = os.fsdecode(b"/home/ann\xff")
         ("/home/josé", urllib.parse.quote("/home/josé/x"), "~/x"),
         ("/home/josé", "/home/josé/x".encode().decode("latin-1"), "~/x"),
         (BYTES, BYTES + "/x", "~/x"),
-        (BYTES, repr(os.fsencode(BYTES) + b"/x"), "b'~/x'"),
+        pytest.param(
+            *(BYTES, repr(b"/home/ann\xff/x"), "b'~/x'"),
+            marks=pytest.mark.skipif(sys.platform == "win32", reason="file names are no bytes on Windows"),
+        ),
         (BYTES, "/home/ann?/x", "~/x"),
         (BYTES, repr(BYTES + "/x"), "'~/x'"),
         ("/root", "/root/x", "/root/x"),

@@ -55,7 +55,8 @@ class Server:
                     connection.sendall(self.answer)
 
     def close(self) -> None:
-        self.socket.shutdown(socket.SHUT_RDWR)
+        if sys.platform != "win32":  # there closing it ends the thread that waits for a connection
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
         self.thread.join(5)
 

@@ -324,7 +324,7 @@ def held_by_another(path: Path) -> Iterator[None]:
         [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
         assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
+        assert holder.stdout.readline().strip() == b"held"
         try:
             yield
         finally:

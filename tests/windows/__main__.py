@@ -10,13 +10,12 @@ import sys
 from pathlib import Path
 
 from tests.fork_server import ROOT
-from tests.windows.installation import FOLDER_VARIABLE, Installation, MissingPartError, default_folder
+from tests.windows.installation import FOLDER_VARIABLE, Installation, MissingPartError, Output, default_folder
 
 BOUNDED = (
-    "active bit_rot clock collector_http collector_store config crash_file data_folder device failover "
-    "focus forget frames health home_paths idle inbox inbox_threads journal journal_files json_lines kept "
-    "outbox outbox_whole program recovery runner session sqlite_outbox sqlite_schema tracker transport "
-    "uploader who_plays wiring writer"
+    "active clock collector_http crashes data_folder device failover focus frames health home_paths idle "
+    "inbox inbox_threads journal journal_files json_lines kept runner session sqlite_schema traces "
+    "transport uploader who_plays wiring writer"
 ).split()
 """The files of tests about files, clocks, processes, sockets and the device, which differ on Windows."""
 
@@ -78,14 +77,11 @@ def game_tests(*arguments: str) -> int:
 
 def follow(windows: Installation, *arguments: str) -> int:
     """Run Windows' Python and show what it says as it says it; return its exit code."""
-    process = windows.start(*arguments)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.close()
-    for line in process.stdout:
-        sys.stdout.write(line)
-        sys.stdout.flush()
-    return process.wait()
+    with Output(process := windows.start(*arguments)) as output:
+        for line in output.lines(3600.0):
+            sys.stdout.write(line)
+            sys.stdout.flush()
+        return process.wait(60)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import display, neighbour, x_server
-from tests.windows.installation import Installation, default_folder, windows_path
+from tests.e2e.conftest import Display, display, x_server
+from tests.windows.installation import Installation, Output, default_folder, windows_path
 
-__all__ = ["display", "neighbour", "x_server"]
+__all__ = ["display", "x_server"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,7 +33,23 @@ def windows() -> Installation:
     found = Installation(default_folder())
     if not found.is_complete():
         pytest.skip("CPython for Windows is not set up: python -m tests.windows set-up")
+    found.start_wine()
     return found
+
+
+@pytest.fixture(scope="session")
+def own_prefix(windows: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a prefix of the worker's own: a running Wine keeps the display, or the lack of one, that it began with."""
+    prefix = tmp_path_factory.mktemp("wine") / "prefix"
+    shutil.copytree(windows.prefix, prefix, symlinks=True)
+    yield prefix
+    windows.stop_wine(prefix)
+
+
+@pytest.fixture
+def windowed(own_prefix: Path, display: Display) -> dict[str, str]:
+    """Return the environment variables of a game that has a real window."""
+    return {"WINEPREFIX": str(own_prefix), "DISPLAY": display.name, "SDL_VIDEODRIVER": "windows"}
 
 
 class WindowsGame:
@@ -42,12 +59,12 @@ class WindowsGame:
         folder = windows_path(script.parent / "data")
         whole = {"GA_PYGAME_GAME": "tests", "GA_PYGAME_DATA_DIR": folder, **environment}
         self.process = windows.start(windows_path(script), program=program, environment=whole)
+        self._output = Output(self.process)
 
     def wait_for(self, word: str) -> str:
         """Read its output up to a line that begins with `word`; return the rest of that line."""
-        assert self.process.stdout is not None
         seen = []
-        for line in self.process.stdout:
+        for line in self._output.lines():
             if line.startswith(word):
                 return line[len(word) :].strip()
             seen.append(line)
@@ -61,8 +78,12 @@ class WindowsGame:
 
     def end(self, timeout: float = 60.0) -> tuple[int, str]:
         """Wait until it ends; return its exit code and what it said since the last reading."""
-        out, _ = self.process.communicate(timeout=timeout)
-        return self.process.wait(), out
+        code = self._output.end(timeout)
+        return code, "".join(self._output.lines())
+
+    def kill(self) -> None:
+        """End it if it still runs."""
+        self._output.__exit__()
 
 
 @pytest.fixture
@@ -78,9 +99,4 @@ def windows_game(windows: Installation, tmp_path: Path) -> Iterator[Callable[...
 
     yield start
     for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.communicate()
-        for pipe in (one.process.stdin, one.process.stdout):
-            assert pipe is not None
-            pipe.close()
+        one.kill()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
+import queue
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import threading
+import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +61,58 @@ def windows_path(path: Path | str) -> str:
     return "Z:" + str(path).replace("/", "\\")
 
 
+class Output:
+    """Reads the lines that a process under Wine writes, until it has ended.
+
+    Wine's desktop and server, which the first program starts, keep its streams open: so the end of a stream may come
+    long after the end of the program.
+
+    Args:
+        process: It has pipes as its standard streams.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(30)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def lines(self, timeout: float = 120.0) -> Iterator[str]:
+        """Yield the lines that were not yielded yet, as they come; none comes after the process has ended."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            has_ended = self._process.poll() is not None
+            with contextlib.suppress(queue.Empty):
+                line = self._lines.get(timeout=0.5)
+                if line is None:
+                    return
+                yield line
+                continue
+            if has_ended:
+                return
+
+    def end(self, timeout: float) -> int:
+        """Close the input, wait for the end of the process and return its exit code."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        return self._process.wait(timeout)
+
+
 class Installation:
     """CPython for Windows, wheels for it and a Wine prefix, in one folder.
 
@@ -81,6 +137,7 @@ class Installation:
             MissingPartError: One of them cannot be had.
         """
         if self.is_complete():
+            self.start_wine()
             return
         for program in ("wine64", "wineserver", "osslsigncode"):
             _program(program)
@@ -92,6 +149,7 @@ class Installation:
         if not (self.prefix / "system.reg").exists():
             self._run_wine("wineboot", "-i")
             self._run_wine("winecfg", "-v", "win10")
+        self.start_wine()
         said = self.run("-c", "import pygame, sqlite3, ssl, sys; print(sys.version)", timeout=120)
         if said.returncode:
             raise MissingPartError(f"Python under Wine does not start: {said.stdout.strip()[-500:]}")
@@ -166,16 +224,26 @@ class Installation:
     def run(self, *arguments: str, timeout: float, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run Python until it ends; return its exit code and what it said on both streams."""
         process = self.start(*arguments, **options)
-        try:
-            said, _ = process.communicate(timeout=timeout)
-        except BaseException:
-            process.kill()
-            raise
-        return subprocess.CompletedProcess(process.args, process.returncode, said)
+        with Output(process) as output:
+            code = output.end(timeout)
+        return subprocess.CompletedProcess(process.args, code, "".join(output.lines()))
 
-    def stop_wine(self) -> None:
-        """End Wine's server and all programs of this prefix."""
-        subprocess.run([_program("wineserver"), "-k"], env=self.environment({}), check=False, timeout=60)
+    def start_wine(self) -> None:
+        """Start Wine's server, which then waits 10 minutes for programs.
+
+        If a program starts it, the server keeps that program's standard streams open, and ends with the last program
+        while the next one may already be starting.
+        """
+        nothing = subprocess.DEVNULL
+        command = [_program("wineserver"), "-p600"]
+        subprocess.run(
+            command, env=self.environment({}), stdin=nothing, stdout=nothing, stderr=nothing, check=False, timeout=60
+        )
+
+    def stop_wine(self, prefix: Path | None = None) -> None:
+        """End Wine's server and all programs of a prefix; default: the installation's."""
+        environment = self.environment({"WINEPREFIX": str(prefix or self.prefix)})
+        subprocess.run([_program("wineserver"), "-k"], env=environment, check=False, timeout=60)
 
     def _run_wine(self, *arguments: str) -> None:
         subprocess.run(

@@ -34,7 +34,14 @@ if sys.platform == "win32":
 
     def _lock(file: int) -> None:
         os.lseek(file, 0, os.SEEK_SET)
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            # Wine, and so Proton, does not set `errno` if another process holds the lock: it has any old value then.
+            # EINVAL is what Windows says of a drive that has no locks.
+            if error.errno == errno.EINVAL:
+                raise
+            raise PermissionError(errno.EACCES, "another process holds the lock") from error
 
 else:
     import fcntl
