@@ -12,30 +12,39 @@ from pathlib import Path
 from tests.fork_server import ROOT
 from tests.windows.installation import FOLDER_VARIABLE, Installation, MissingPartError, Output, default_folder
 
-BOUNDED = (
-    "active clock collector_http crashes data_folder device failover focus frames health home_paths idle "
-    "inbox inbox_threads journal journal_files json_lines kept runner session sqlite_schema traces "
-    "transport uploader who_plays wiring writer"
+_NAMES = (
+    "active clock collector_http crashes data_folder device failover focus frames health home_paths idle inbox "
+    "inbox_threads journal journal_files json_lines kept runner session sqlite_schema traces transport uploader "
+    "who_plays wiring writer"
 ).split()
+BOUNDED = [Path("tests", f"test_{name}.py") for name in _NAMES]
 """The files of tests about files, clocks, processes, sockets and the device, which differ on Windows."""
 
 SKIPPED = 0
 """The exit code if a part of the lane cannot be had: the reason is printed, and CI goes on."""
 
 
+COMMANDS = {
+    "ci": "the tests about files, clocks and processes, then games; without a command this is run",
+    "all": "all unit tests, then games",
+    "set-up": "get and check what is needed; a minute",
+    "unit": "all unit tests under Windows' Python, or the files that are given",
+    "games": "games under Wine, their collector on Linux; --long plays more rounds",
+    "run": "Windows' Python with the arguments that follow",
+}
+
+
 def main() -> int:
-    """Run a command of the lane; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.windows", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("set-up", help="get and check what the lane consists of; a minute")
-    commands.add_parser("ci", help="what CI runs: the tests about files, clocks and processes, then games")
-    unit = commands.add_parser("unit", help="the unit tests under Windows' Python; more arguments go to pytest")
-    unit.add_argument("pytest", nargs=argparse.REMAINDER)
-    games = commands.add_parser("games", help="games under Wine, their collector on Linux; more arguments go to pytest")
-    games.add_argument("pytest", nargs=argparse.REMAINDER)
-    run = commands.add_parser("run", help="Windows' Python with these arguments")
-    run.add_argument("python", nargs=argparse.REMAINDER)
-    options = parser.parse_args()
+    """Run a command; return its exit code."""
+    said = "\n".join(f"  {name:8}{text}" for name, text in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.windows",
+        description=f"{__doc__}\n\n{said}\n\nWhat follows `unit` and `games` goes to pytest.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", nargs="?", default="ci", choices=COMMANDS)
+    command: str = parser.parse_args(sys.argv[1:2]).command
+    arguments = sys.argv[2:]
     windows = Installation(default_folder())
     try:
         windows.set_up()
@@ -43,23 +52,24 @@ def main() -> int:
         print(f"the Windows lane is skipped: {error}", file=sys.stderr)  # noqa: T201 - a command line
         return SKIPPED
     try:
-        if options.command == "unit":
-            return unit_tests(windows, *options.pytest)
-        if options.command == "games":
-            return game_tests(*options.pytest)
-        if options.command == "run":
-            return follow(windows, *options.python)
-        if options.command == "ci":
-            files = [str(file.relative_to(ROOT)) for file in map(_file, BOUNDED) if file.exists()]
-            return unit_tests(windows, *files) or game_tests("-n", "2")
-        return 0
+        return _run(command, windows, arguments)
     finally:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             windows.stop_wine()
 
 
-def _file(name: str) -> Path:
-    return ROOT / "tests" / f"test_{name}.py"
+def _run(command: str, windows: Installation, arguments: list[str]) -> int:
+    if command == "unit":
+        return unit_tests(windows, *arguments)
+    if command == "games":
+        return game_tests(*arguments)
+    if command == "run":
+        return follow(windows, *arguments)
+    if command == "ci":
+        return unit_tests(windows, *map(str, BOUNDED)) or game_tests()
+    if command == "all":
+        return unit_tests(windows) or game_tests()
+    return 0
 
 
 def unit_tests(windows: Installation, *arguments: str) -> int:

