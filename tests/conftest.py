@@ -26,6 +26,7 @@ from tests.fork_server import PYTHON, Forked, start_game
 
 ROOT = Path(__file__).parent.parent
 MEMORY_FOLDER = Path("/dev/shm")
+IS_POSIX = sys.platform != "win32"
 
 # Hundreds of processes are started: without bytecode each would compile the package for itself, a third of its time,
 # and each worker of pytest would rewrite the assertions of all tests anew, some seconds.
@@ -47,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if is_everyday_lane(config):
         effort.be_everyday()
         is_worker = hasattr(config, "workerinput")  # pytest-xdist gives it a folder in this process's
-        if config.option.basetemp is None and not is_worker and _has_room(MEMORY_FOLDER):
+        if config.option.basetemp is None and not is_worker and IS_POSIX and _has_room(MEMORY_FOLDER):
             for left in MEMORY_FOLDER.glob("ga_pygame-tests-*"):  # of a run that was killed
                 if not Path("/proc", left.name.split("-")[2]).exists():
                     shutil.rmtree(left, ignore_errors=True)
@@ -63,6 +64,14 @@ def _has_room(folder: Path) -> bool:
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Skip the import of files that the everyday lane leaves out: browser drivers take a second."""
     return True if effort.is_everyday and collection_path.name in ("e2e", "windows") else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests of what Windows has not or Wine cannot, with the reason that their marker gives."""
+    for item in items:
+        marker = None if IS_POSIX else item.get_closest_marker("posix")
+        if marker is not None:
+            item.add_marker(pytest.mark.skip(reason=marker.args[0]))
 
 
 def pytest_collection_finish() -> None:

@@ -16,7 +16,7 @@ from tests.sources import parsed
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "ga_pygame"
-MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
+MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 OURS = [name for name in MODULES if not name.startswith(("collector/", "tools/"))]
 
 VOCABULARY = {

@@ -154,7 +154,7 @@ DAMAGES = [
 
 
 @pytest.mark.e2e
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody touch a file that is open")
+@pytest.mark.posix("Windows lets nobody touch a file that is open")
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_what_is_acknowledged_after_a_damage_is_there(opened: Opened, damage: Callable[[Path], None]) -> None:
     """Whatever happens to the file, it is said, and from then on an acknowledged event is in the file at the path."""
@@ -173,7 +173,7 @@ def test_what_is_acknowledged_after_a_damage_is_there(opened: Opened, damage: Ca
     assert {"2", "3", "4"} <= again.stored()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody touch a file that is open")
+@pytest.mark.posix("Windows lets nobody touch a file that is open")
 @pytest.mark.parametrize("damage", [_delete_log, _replace_log])
 def test_a_log_that_is_gone_costs_nothing(opened: Opened, damage: Callable[[Path], None]) -> None:
     """The contents of a deleted write-ahead log are written into the database: no acknowledged event is lost."""
@@ -184,7 +184,7 @@ def test_a_log_that_is_gone_costs_nothing(opened: Opened, damage: Callable[[Path
 
 
 @pytest.mark.e2e
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody touch a file that is open")
+@pytest.mark.posix("Windows lets nobody touch a file that is open")
 def test_another_programs_file_is_left_alone(opened: Opened) -> None:
     """An object that somebody else put there is not touched; nothing is stored until it is removed."""
     opened.put("1")
@@ -201,7 +201,7 @@ def test_another_programs_file_is_left_alone(opened: Opened) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody touch a file that is open")
+@pytest.mark.posix("Windows lets nobody touch a file that is open")
 def test_it_is_said_each_time(opened: Opened) -> None:
     """A file that is deleted twice is told twice."""
     for number in range(2):
@@ -435,7 +435,7 @@ def test_a_disk_that_is_full_is_said_until_it_is_not(opened: Opened) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody touch a file that is open")
+@pytest.mark.posix("Windows lets nobody touch a file that is open")
 def test_the_server_goes_on_with_a_new_file(tmp_path: Path) -> None:
     """After the file was deleted games get 200 only for what is in the new one, and its data is what is shown."""
     collector = Collector(tmp_path)
@@ -454,7 +454,7 @@ def test_the_server_goes_on_with_a_new_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+@pytest.mark.posix("Windows has no such modes")
 def test_only_the_owner_can_read_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a umask of 0 the files are 0600 and every folder that is made 0700."""
     monkeypatch.setenv("GA_PYGAME_DATA_DIR", str(tmp_path / "a" / "b"))

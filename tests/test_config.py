@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def test_keyword_beats_environment_beats_default() -> None:
         ("BUILD", "0.3.1", "build", "0.3.1"),
         ("COLLECTOR", "http://127.0.0.1:8420", "collector", "http://127.0.0.1:8420"),
         ("ENDPOINT", "https://example.org", "endpoint", "https://example.org"),
-        ("DATA_DIR", "/tmp/x", "data_dir", "/tmp/x"),
+        ("DATA_DIR", "/tmp/x", "data_dir", os.path.abspath("/tmp/x")),
         ("ENABLED", "0", "enabled", False),
         ("ENABLED", " Off ", "enabled", False),
         ("STRICT", "yes", "strict", True),

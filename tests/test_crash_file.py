@@ -82,6 +82,7 @@ def test_an_empty_file_is_no_crash_and_a_large_one_is_cut(tmp_path: Path) -> Non
     assert crashed_launches(tmp_path) == ["a-1"]
 
 
+@pytest.mark.posix("there are no named pipes among the files of Windows")
 def test_a_pipe_in_the_place_of_a_crash_file_does_not_block(tmp_path: Path) -> None:
     """Whoever can write into the data folder cannot stop the game."""
     path = crash_path(tmp_path, "a")

@@ -31,7 +31,7 @@ from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.kept import KeptKey
 from ga_pygame.testing import ManualClock
 
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+POSIX = pytest.mark.posix("Windows has no such files")
 ROOT = pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root can make another's file")
 NAMES = ("first",)
 SLOW = 1.5
@@ -191,7 +191,7 @@ def test_a_drive_without_file_locks(rig: Rig, monkeypatch: pytest.MonkeyPatch, n
     assert not outbox.is_on_disk
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="SQLite for Windows has no part without shared memory to test with")
+@pytest.mark.posix("SQLite for Windows has no part without shared memory to test with")
 def test_a_drive_without_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite cannot have a WAL there: another journal does, also for a file that was a WAL's."""
     path = tmp_path / "game" / "outbox.sqlite3"

@@ -7,7 +7,6 @@ import json
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -31,9 +30,7 @@ from ga_pygame.testing import ManualClock
 
 NAMES = ("first", "second")
 
-removes_open_files = pytest.mark.skipif(
-    sys.platform == "win32", reason="a file that is open can be neither removed nor replaced on Windows"
-)
+removes_open_files = pytest.mark.posix("a file that is open can be neither removed nor replaced on Windows")
 
 
 class Rig:

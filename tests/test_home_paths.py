@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import urllib.parse
 from pathlib import Path
 
@@ -87,7 +86,7 @@ BYTES = "/home/ann\udcff"
         (BYTES, BYTES + "/x", "~/x"),
         pytest.param(
             *(BYTES, repr(b"/home/ann\xff/x"), "b'~/x'"),
-            marks=pytest.mark.skipif(sys.platform == "win32", reason="file names are no bytes on Windows"),
+            marks=pytest.mark.posix("file names are no bytes on Windows"),
         ),
         (BYTES, "/home/ann?/x", "~/x"),
         (BYTES, repr(BYTES + "/x"), "'~/x'"),
@@ -121,7 +120,7 @@ def test_the_home_of_the_system_counts_too(monkeypatch: pytest.MonkeyPatch) -> N
     assert masked("/home/ann/x /snap/game/7/y") == "~/x ~/y"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs the right to make links there")
+@pytest.mark.posix("needs the right to make links there")
 def test_a_linked_home_is_matched_by_both_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """`/home/ann` may be a link to a folder on another disk, whose path is what Python shows."""
     real = tmp_path / "disk" / "ann"

@@ -28,7 +28,7 @@ GONE = {
 """What the system does not have, of what Linux has."""
 
 
-PLAYED = pytest.mark.skipif(sys.platform == "win32", reason="a launch that is left keeps its files mapped there")
+PLAYED = pytest.mark.posix("a launch that is left keeps its files mapped there")
 """What is played here on Linux; Windows itself ends real processes (`tests/e2e`)."""
 
 

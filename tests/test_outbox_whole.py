@@ -264,7 +264,7 @@ sys.stdin.read()
 
 
 @pytest.mark.e2e
-@pytest.mark.skipif(sys.platform == "win32", reason="locks of another kind")
+@pytest.mark.posix("locks of another kind")
 def test_start_does_not_wait_for_shared_memory(path: Path) -> None:
     """SQLite would try for ten seconds and more; once the other program lets go, everything is on the disk."""
     first = SqliteOutbox(path, ["first"])

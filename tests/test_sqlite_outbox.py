@@ -62,7 +62,7 @@ SESSION = OpenSession(
 )
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+@pytest.mark.posix("Windows has no such modes")
 def test_only_the_player_can_read_the_file(outbox: SqliteOutbox, path: Path) -> None:
     """Other users of the machine learn nothing about the player."""
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -492,7 +492,7 @@ class Migrator:
 
 
 @pytest.mark.e2e
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.posix("there is no SIGKILL")
 def test_a_kill_at_any_statement_of_the_migration_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """The file is the old one or the new one, never anything between, and the next start makes the new one of it."""
     old = Old(tmp_path / "game" / "outbox.sqlite3")
@@ -511,7 +511,7 @@ def test_a_kill_at_any_statement_of_the_migration_loses_and_doubles_nothing(tmp_
 
 
 @pytest.mark.e2e
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.posix("there is no fork")
 def test_copies_that_start_at_once_on_an_old_file_migrate_it_once(tmp_path: Path) -> None:
     """Two games that the player starts together after an update."""
     old = Old(tmp_path / "game" / "outbox.sqlite3")

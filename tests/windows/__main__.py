@@ -7,10 +7,20 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.fork_server import ROOT
-from tests.windows.installation import FOLDER_VARIABLE, Installation, MissingPartError, Output, default_folder
+from tests.windows.installation import (
+    FOLDER_VARIABLE,
+    Installation,
+    MissingPartError,
+    Output,
+    default_folder,
+    windows_path,
+)
+
+MEMORY_FOLDER = Path("/dev/shm")
 
 _NAMES = (
     "active clock collector_http crashes data_folder device failover focus frames health home_paths idle inbox "
@@ -73,9 +83,11 @@ def _run(command: str, windows: Installation, arguments: list[str]) -> int:
 
 
 def unit_tests(windows: Installation, *arguments: str) -> int:
-    """Run unit tests under Windows' Python."""
+    """Run unit tests under Windows' Python, with temporary folders in memory where there is such a folder."""
     chosen = ["--ignore=tests/e2e", "--ignore=tests/windows", "-m", "not e2e", "-p", "no:cacheprovider", "-n", "2"]
-    return follow(windows, "-m", "pytest", "-q", *chosen, *arguments)
+    with tempfile.TemporaryDirectory(dir=MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None) as folder:
+        temporary = windows_path(Path(folder, "tests"))
+        return follow(windows, "-m", "pytest", "-q", f"--basetemp={temporary}", *chosen, *arguments)
 
 
 def game_tests(*arguments: str) -> int:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Display, display, x_server
+from tests.e2e.conftest import Display, browser, chromium, display, x_server
 from tests.windows.installation import Installation, Output, default_folder, windows_path
 
-__all__ = ["display", "x_server"]
+__all__ = ["browser", "chromium", "display", "x_server"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,7 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the number of rounds."""
-    parser.addoption("--rounds", type=int, default=4, metavar="N", help="kills of the Windows lane (default: 4)")
+    with contextlib.suppress(ValueError):  # tests/e2e has the same option
+        parser.addoption("--long", action="store_true", help="play 60 rounds instead of 4 in each test of kills")
 
 
 @pytest.fixture(scope="session")
@@ -53,12 +56,19 @@ def windowed(own_prefix: Path, display: Display) -> dict[str, str]:
 
 
 class WindowsGame:
-    """A script that runs with CPython for Windows under Wine."""
+    """A script that runs with CPython for Windows under Wine.
 
-    def __init__(self, windows: Installation, script: Path, environment: dict[str, str], program: str) -> None:
+    Args:
+        windows: The installation.
+        script: Its file; outbox and journal go into a folder beside it.
+        environment: More environment variables.
+        options: As `Installation.command` has them.
+    """
+
+    def __init__(self, windows: Installation, script: Path, environment: dict[str, str], **options: Any) -> None:
         folder = windows_path(script.parent / "data")
         whole = {"GA_PYGAME_GAME": "tests", "GA_PYGAME_DATA_DIR": folder, **environment}
-        self.process = windows.start(windows_path(script), program=program, environment=whole)
+        self.process = windows.start(windows_path(script), environment=whole, **options)
         self._output = Output(self.process)
 
     def wait_for(self, word: str) -> str:
@@ -91,10 +101,10 @@ def windows_game(windows: Installation, tmp_path: Path) -> Iterator[Callable[...
     """Return a function that starts scripts under Wine: `windows_game(code, NAME="value", …)`."""
     started: list[WindowsGame] = []
 
-    def start(code: str, *, program: str = "python.exe", **environment: str) -> WindowsGame:
+    def start(code: str, *, program: str = "python.exe", desktop: bool = False, **environment: str) -> WindowsGame:
         script = tmp_path / f"game_{len(started)}.py"
         script.write_text(textwrap.dedent(code), "utf-8")
-        started.append(WindowsGame(windows, script, environment, program))
+        started.append(WindowsGame(windows, script, environment, program=program, desktop=desktop))
         return started[-1]
 
     yield start

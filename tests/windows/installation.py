@@ -197,16 +197,23 @@ class Installation:
         }
         return {**kept, **own, **more}
 
-    def command(self, *arguments: str, program: str = "python.exe") -> list[str]:
-        """Return the command that runs Python under Wine with these arguments."""
-        return [_program("wine64"), windows_path(self.home / program), *arguments]
+    def command(self, *arguments: str, program: str = "python.exe", desktop: bool = False) -> list[str]:
+        """Return the command that runs Python under Wine.
+
+        Args:
+            arguments: Python's.
+            program: `pythonw.exe` has no standard streams.
+            desktop: Put its windows on a desktop of Wine's own, which is one window of the display.
+        """
+        on_desktop = ["explorer", "/desktop=lane,800x600"] if desktop else []
+        return [_program("wine64"), *on_desktop, windows_path(self.home / program), *arguments]
 
     def start(
-        self, *arguments: str, program: str = "python.exe", environment: Mapping[str, str] = {}, cwd: Path = ROOT
+        self, *arguments: str, environment: Mapping[str, str] = {}, cwd: Path = ROOT, **options: Any
     ) -> subprocess.Popen[str]:
-        """Start Python with pipes as its standard streams: with a file for one of them it does not start."""
+        """Start a command with pipes as its standard streams: with a file for one of them Python does not start."""
         return subprocess.Popen(
-            self.command(*arguments, program=program),
+            self.command(*arguments, **options),
             env=self.environment(environment),
             cwd=cwd,
             stdin=subprocess.PIPE,

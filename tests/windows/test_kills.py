@@ -136,7 +136,7 @@ def check(rounds: list[dict[str, Any]], events: list[dict[str, Any]]) -> None:
 @pytest.mark.timeout(3000)
 def test_terminated(windows_game: Callable[..., Any], collector: Collector, request: pytest.FixtureRequest) -> None:
     """What games reported that were ended by TerminateProcess at random moments arrives once."""
-    number = request.config.getoption("--rounds")
+    number = 60 if request.config.getoption("--long") else 4
     room = str(64 * 2**20)  # for all rounds: none lives long enough to send
     environment = {"ROUNDS": str(number), "SEED": "1", "LONGEST": "0.6", "ENDS": "killed"}
     environment["GA_PYGAME_MAX_OUTBOX_BYTES"] = room
@@ -155,7 +155,7 @@ def test_scanner(
     windows_game: Callable[..., Any], collector: Collector, request: pytest.FixtureRequest, tmp_path: Any
 ) -> None:
     """A program that holds outbox and journals without sharing costs no event and no session."""
-    number = request.config.getoption("--rounds")
+    number = 60 if request.config.getoption("--long") else 4
     (tmp_path / "data").mkdir()
     scanner = windows_game(SCANNER)
     scanner.wait_for("scanning")
