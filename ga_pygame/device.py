@@ -78,19 +78,23 @@ def _mac_version() -> str:
 @cache
 def time_zone() -> str | None:
     """Return the player's time zone by its IANA name, e.g. `Europe/London`; `None` if the system does not name it."""
-    named = os.environ.get("TZ", "").lstrip(":")
+    named = _without_set(os.environ.get("TZ", "").lstrip(":"))
     if sys.platform == "win32":  # Python has no list of zones there, unless the package tzdata is installed
         named = named or _windows_zone()
         return named if _ZONE.fullmatch(named) else None
     from zoneinfo import ZoneInfo  # noqa: PLC0415 - called on the worker, not while importing
 
-    named = named or os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]
-    named = re.sub("^(posix|right)/", "", named)
+    named = named or _without_set(os.path.realpath("/etc/localtime").partition("zoneinfo/")[2])
     try:
         ZoneInfo(named)
     except (ValueError, OSError, LookupError):  # a rule such as CET-1CEST, or an unknown name
         return None
     return named
+
+
+def _without_set(named: str) -> str:
+    """Return a zone's name without the set of zones, one with leap seconds or one without, that it was taken from."""
+    return re.sub("^(posix|right)/", "", named)
 
 
 _ZONE = re.compile(r"UTC|(?!Etc/Unknown)[A-Z][A-Za-z_]{1,20}(/[A-Za-z0-9_+-]{1,30}){1,2}")

@@ -139,8 +139,12 @@ def test_other_systems_do_not_tell_the_connection_cheaply(monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "platform", "darwin")
     assert device.connection_type(str(tmp_path)) is None
     device.platform_name.cache_clear()
+
+    def missing(name: str) -> None:
+        raise OSError(name)
+
     monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.setattr(ctypes, "WinDLL", ctypes.CDLL, raising=False)  # there is no iphlpapi to open
+    monkeypatch.setattr(ctypes, "WinDLL", missing, raising=False)
     assert device.connection_type(str(tmp_path)) is None
 
 

@@ -45,6 +45,7 @@ def own_prefix(windows: Installation, tmp_path_factory: pytest.TempPathFactory) 
     """Return a prefix of the worker's own: a running Wine keeps the display, or the lack of one, that it began with."""
     prefix = tmp_path_factory.mktemp("wine") / "prefix"
     shutil.copytree(windows.prefix, prefix, symlinks=True)
+    windows.start_wine(prefix)
     yield prefix
     windows.stop_wine(prefix)
 
@@ -60,15 +61,15 @@ class WindowsGame:
 
     Args:
         windows: The installation.
-        script: Its file; outbox and journal go into a folder beside it.
+        script: Its file; outbox and journal go into a folder beside it. It may take its time to send all at its end.
         environment: More environment variables.
         options: As `Installation.command` has them.
     """
 
     def __init__(self, windows: Installation, script: Path, environment: dict[str, str], **options: Any) -> None:
         folder = windows_path(script.parent / "data")
-        whole = {"GA_PYGAME_GAME": "tests", "GA_PYGAME_DATA_DIR": folder, **environment}
-        self.process = windows.start(windows_path(script), environment=whole, **options)
+        whole = {"GA_PYGAME_GAME": "tests", "GA_PYGAME_DATA_DIR": folder, "GA_PYGAME_SHUTDOWN_TIMEOUT": "20"}
+        self.process = windows.start(windows_path(script), environment={**whole, **environment}, **options)
         self._output = Output(self.process)
 
     def wait_for(self, word: str) -> str:

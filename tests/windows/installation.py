@@ -22,6 +22,7 @@ from typing import Any
 import platformdirs
 
 from tests.fork_server import ROOT
+from tests.windows.forwarding_dll import forwarding_dll
 from tests.windows.wheels import requirements
 
 FOLDER_VARIABLE = "WINDOWS_PYTHON"
@@ -34,6 +35,7 @@ DLL_SHA256 = "bf68cf819a1e865170430c10e91c18b427aef88db1da1742020443864aa2b749"
 
 SIGNER = "O=Python Software Foundation"
 _FOR_WINDOWS = ("--platform=win_amd64", "--python-version=313", "--implementation=cp", "--only-binary=:all:")
+_RANDOM = ("bcryptprimitives.dll", "ProcessPrng", "advapi32.SystemFunction036")
 _SITE = """import _winapi
 del _winapi.CopyFile2  # Wine 8 lacks this function, and ends the process; without it `shutil` copies by itself
 """
@@ -78,12 +80,20 @@ class Output:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait(30)
+        self._close_input()
+        self._reader.join(10)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(line)
+        with self._process.stdout as stream:
+            for line in stream:
+                self._lines.put(line)
         self._lines.put(None)
+
+    def _close_input(self) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
 
     def lines(self, timeout: float = 120.0) -> Iterator[str]:
         """Yield the lines that were not yielded yet, as they come; none comes after the process has ended."""
@@ -101,9 +111,7 @@ class Output:
 
     def end(self, timeout: float) -> int:
         """Close the input, wait for the end of the process and return its exit code."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
+        self._close_input()
         return self._process.wait(timeout)
 
 
@@ -169,6 +177,8 @@ class Installation:
         (self.home / "python313._pth").unlink()
         # Wine's WMI lacks a function that CPython's `platform` calls: without this file it asks the older way
         (self.home / "_wmi.pyd").unlink()
+        # Wine 8 lacks this DLL, whose only function libraries written in Rust ask for random numbers
+        (self.home / _RANDOM[0]).write_bytes(forwarding_dll(*_RANDOM))
         packages = self.home / "Lib" / "site-packages"
         packages.mkdir(parents=True)
         (packages / "sitecustomize.py").write_text(_SITE)
@@ -230,17 +240,16 @@ class Installation:
             code = output.end(timeout)
         return subprocess.CompletedProcess(process.args, code, "".join(output.lines()))
 
-    def start_wine(self) -> None:
-        """Start Wine's server, which then waits 10 minutes for programs.
+    def start_wine(self, prefix: Path | None = None) -> None:
+        """Start Wine's server for a prefix, which then waits 10 minutes for programs; default: the installation's.
 
         If a program starts it, the server keeps that program's standard streams open, and ends with the last program
         while the next one may already be starting.
         """
+        environment = self.environment({"WINEPREFIX": str(prefix or self.prefix)})
         nothing = subprocess.DEVNULL
         command = [_program("wineserver"), "-p600"]
-        subprocess.run(
-            command, env=self.environment({}), stdin=nothing, stdout=nothing, stderr=nothing, check=False, timeout=60
-        )
+        subprocess.run(command, env=environment, stdin=nothing, stdout=nothing, stderr=nothing, check=False, timeout=60)
 
     def stop_wine(self, prefix: Path | None = None) -> None:
         """End Wine's server and all programs of a prefix; default: the installation's."""
@@ -276,7 +285,7 @@ def check_signature(dll: Path) -> None:
 
 def _parts() -> str:
     """Return what an installation consists of, to see whether one is of another version."""
-    return repr((EMBED, DLL_SHA256, requirements(ROOT / "pyproject.toml"), _SITE))
+    return repr((EMBED, DLL_SHA256, requirements(ROOT / "pyproject.toml"), _RANDOM, _SITE))
 
 
 def _program(name: str) -> str:

@@ -45,9 +45,10 @@ os.write(1, b"closed %f\\n" % (time.perf_counter() - beginning))
 ROUNDS = f"""
 import json, os, random, subprocess, sys, tempfile, time
 
-game = tempfile.NamedTemporaryFile("w", suffix=".py", delete=False)
-game.write({GAME!r})
-game.close()
+folder = tempfile.mkdtemp(dir=os.path.dirname(os.path.abspath(__file__)))
+game = os.path.join(folder, "game.py")
+with open(game, "w") as file:
+    file.write({GAME!r})
 chance = random.Random(int(os.environ["SEED"]))
 
 def read(file):
@@ -57,8 +58,8 @@ def read(file):
 
 def play(name, ends):
     # A file, not a pipe: Wine's desktop, which the first game starts, would keep the pipe open
-    with open(game.name + name, "w+b") as said:
-        process = subprocess.Popen([sys.executable, game.name, name, ends], stdout=said, stderr=said)
+    with open(os.path.join(folder, name), "w+b") as said:
+        process = subprocess.Popen([sys.executable, game, name, ends], stdout=said, stderr=said)
         while process.poll() is None and b"started" not in read(said):
             time.sleep(0.01)
         if ends == "killed":
@@ -66,7 +67,6 @@ def play(name, ends):
             process.kill()  # TerminateProcess
         process.wait()
         lines = read(said).replace(b"\\r", b"").split(b"\\n")
-    os.unlink(game.name + name)
     started = lines[0].split()
     assert started[:1] == [b"started"], lines
     numbers = [line for line in lines[:-1] if line.isdigit()]
@@ -81,7 +81,6 @@ for number in range(int(os.environ["ROUNDS"])):
 for number in range(5):  # until all is sent
     if play("last%d" % number, "0"):
         break
-os.unlink(game.name)
 """
 """Plays rounds from a process of Windows, so that it is Windows that ends the games."""
 

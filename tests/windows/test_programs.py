@@ -31,7 +31,7 @@ SHORT = """
     {before}
     pygame.display.init()
     pygame.display.set_mode((10, 10))
-    tracker = ga_pygame.Tracker(build="1", shutdown_timeout=10.0)
+    tracker = ga_pygame.Tracker(build="1")
     tracker.start()
     for number in range(100):
         tracker.design("n", value=number)
@@ -185,9 +185,9 @@ def test_console(
         display.close("Z:")
     assert server.wait_for("code") == "0"
     assert server.end()[0] == 0
-    assert values(exported(db)) == list(range(100))
     left = {path.name for path in tmp_path.glob("events.sqlite3*")}
     assert left == {"events.sqlite3"} or way == "closed"
+    assert values(exported(db)) == list(range(100))
 
 
 def test_demo(windows_game: Callable[..., Any], tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_workers(windows_game: Callable[..., Any], collector: Collector) -> None
 
         pygame.display.init()
         pygame.display.set_mode((10, 10))
-        tracker = ga_pygame.Tracker(build="1", shutdown_timeout=10.0)
+        tracker = ga_pygame.Tracker(build="1")
         tracker.start()
 
         def work(number):
