@@ -38,6 +38,7 @@ SLOW = 1.5
 """Seconds that no start takes, however busy the machine is; it waits 0.2 s at most."""
 
 
+@pytest.mark.posix("Windows has no such modes")
 def test_on_windows_a_folder_has_the_rights_of_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With mode 0700 only the owner has rights, another one if the game was once run as administrator."""
     modes: list[int] = []

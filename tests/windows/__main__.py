@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,16 +24,17 @@ from tests.windows.installation import (
 MEMORY_FOLDER = Path("/dev/shm")
 
 _NAMES = (
-    "active clock collector_http crashes data_folder device failover focus frames health home_paths idle inbox "
-    "inbox_threads journal journal_files json_lines kept runner session sqlite_schema traces transport uploader "
-    "who_plays wiring writer"
+    "clock collector_file collector_on_windows crash_file data_folder device failover focus frames home_paths hook "
+    "journal journal_files kept other_systems recovery runner sqlite_uri step_clock transport wiring"
 ).split()
 BOUNDED = [Path("tests", f"test_{name}.py") for name in _NAMES]
-"""The files of tests about files, clocks, processes, sockets and the device, which differ on Windows."""
+"""The files of tests about files, paths, clocks, processes, sockets and the device, which differ on Windows."""
+
+BY_HAND = "demo or console or streams or stars"
+"""The tests of this folder that CI leaves out, since they take long and found nothing of their own yet."""
 
 SKIPPED = 0
 """The exit code if a part of the lane cannot be had: the reason is printed, and CI goes on."""
-
 
 COMMANDS = {
     "ci": "the tests about files, clocks and processes, then games; without a command this is run",
@@ -56,6 +58,7 @@ def main() -> int:
     command: str = parser.parse_args(sys.argv[1:2]).command
     arguments = sys.argv[2:]
     windows = Installation(default_folder())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that Wine ends, too
     try:
         windows.set_up()
     except MissingPartError as error:
@@ -76,7 +79,7 @@ def _run(command: str, windows: Installation, arguments: list[str]) -> int:
     if command == "run":
         return follow(windows, *arguments)
     if command == "ci":
-        return unit_tests(windows, *map(str, BOUNDED)) or game_tests()
+        return unit_tests(windows, *map(str, BOUNDED)) or game_tests("-n", "2", "-k", f"not ({BY_HAND})")
     if command == "all":
         return unit_tests(windows) or game_tests()
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import textwrap
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Display, browser, chromium, display, x_server
-from tests.windows.installation import Installation, Output, default_folder, windows_path
+from tests.windows.installation import FOLDER_VARIABLE, Installation, Output, default_folder, windows_path
 
 __all__ = ["browser", "chromium", "display", "x_server"]
 
@@ -34,8 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def windows() -> Installation:
     """Return CPython for Windows, which `python -m tests.windows` sets up."""
     found = Installation(default_folder())
-    if not found.is_complete():
-        pytest.skip("CPython for Windows is not set up: python -m tests.windows set-up")
+    if FOLDER_VARIABLE not in os.environ or not found.is_complete():
+        pytest.skip("is run by: python -m tests.windows")
     found.start_wine()
     return found
 

@@ -54,7 +54,7 @@ WINDOW = """
 """
 
 
-@pytest.mark.parametrize("example", [("aliens", "Pygame"), ("stars", "Pygame Stars")])
+@pytest.mark.parametrize("example", [("aliens", "Pygame"), ("stars", "Pygame Stars")], ids=["aliens", "stars"])
 def test_three_lines(
     windows_game: Callable[..., Any],
     display: Display,

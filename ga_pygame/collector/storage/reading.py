@@ -72,7 +72,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     try:
         db, application, version = _open_to_read(path, "mode=ro")
     except sqlite3.Error as error:
-        if Path(f"{path}-wal").exists():
+        if _has_log(path):
             raise StoreError(f"cannot read {path}: {error}") from error
         try:  # the index of the log cannot be made, e.g. on a read-only disk; as there is no log, nobody writes
             db, application, version = _open_to_read(path, "mode=ro&immutable=1")
@@ -89,6 +89,16 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         db.close()
         raise StoreError(f"{path} {problem}")
     return db
+
+
+def _has_log(path: Path) -> bool:
+    """Whether a log with content lies beside the file; on Windows a try to open the file leaves an empty one."""
+    try:
+        return Path(f"{path}-wal").stat().st_size > 0
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _open_to_read(path: Path, how: str) -> tuple[sqlite3.Connection, int, int]:
