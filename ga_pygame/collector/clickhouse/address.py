@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 PASSWORD_VARIABLE = "GA_PYGAME_CLICKHOUSE_PASSWORD"  # noqa: S105 - the name of a variable
 _SCHEMES = {"clickhouse": ("http", 8123), "clickhouses": ("https", 8443)}
@@ -42,13 +42,14 @@ def parse_store(text: str) -> StoreAddress:
     Raises:
         ValueError: It is no such address; the message does not repeat the text.
     """
-    parts = urlsplit(text)
-    if parts.scheme not in _SCHEMES:
+    named_scheme, _, rest = text.partition("://")  # `urlsplit` of newer Pythons takes no list with [::1] in it
+    if named_scheme.lower() not in _SCHEMES:
         raise ValueError(f"write {_FORM_OF_STORE}")
-    scheme, default_port = _SCHEMES[parts.scheme]
-    named, _, hosts = parts.netloc.rpartition("@")
+    scheme, default_port = _SCHEMES[named_scheme.lower()]
+    place, _, path = rest.partition("/")
+    named, _, hosts = place.rpartition("@")
     user, _, password = named.partition(":")
-    database = parts.path.strip("/")
+    database = path.strip("/")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", database):
         raise ValueError(f"name the database, of letters, digits and _: {_FORM_OF_STORE}")
     urls = []
