@@ -45,7 +45,7 @@ def test_no_licence_binds_a_game() -> None:
 
 def test_the_drawing_is_up_to_date() -> None:
     """It is what its script draws, and each file that it names is there."""
-    script = ROOT / "docs" / "pictures" / "make_drawing.py"
+    script = ROOT / "assets" / "make_drawing.py"
     spec = importlib.util.spec_from_file_location("make_drawing", script)
     assert spec is not None
     assert spec.loader is not None

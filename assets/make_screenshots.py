@@ -1,4 +1,4 @@
-"""Take the README's pictures: `python docs/pictures/make_screenshots.py`, with the dev extra and Chromium.
+"""Take the README's pictures: `python assets/make_screenshots.py`, with the dev extra and Chromium.
 
 It starts a collector, lets the demo's bot play against it without a window, and saves pictures of the game, of the
 collector's live page, and of both side by side; then forty simulated players play, and it saves the page's answer
@@ -24,7 +24,7 @@ import requests
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-PICTURES = Path(__file__).parent
+PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 PAGE_SIZE = (1280, 800)
 CHROMIUM_FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "

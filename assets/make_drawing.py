@@ -1,4 +1,4 @@
-"""Draw the way of an event as SVG: `python docs/pictures/make_drawing.py`. A test compares the file with this.
+"""Draw the way of an event as SVG: `python assets/make_drawing.py`. A test compares the file with this.
 
 Each lane is a thread or a process. A box has the words, and below them where the code is, seen from `ga_pygame/`.
 """
@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-FILE = Path(__file__).with_name("way_of_an_event.svg")
+FILE = Path(__file__).parent.parent / "docs" / "pictures" / "way_of_an_event.svg"
 WIDTH = 880
 BOX_WIDTH, BOX_HEIGHT, GAP = 178, 62, 26
 LANE_HEIGHT, LEFT, TOP = 104, 118, 14
