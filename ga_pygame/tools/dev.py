@@ -109,17 +109,24 @@ def _collector(port: int) -> Iterator[str]:
 def _heeding_the_game() -> Iterator[None]:
     """Leave the first Ctrl-C to the game, which gets it from the terminal, too; the second one ends all.
 
-    A child process has the default again, since a function is no handler for it.
+    A request to this process alone, such as SIGTERM or a closed terminal, ends the game with it. A child process has
+    the default again, since a function is no handler for it.
     """
 
     def heard(*_: object) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    before = signal.signal(signal.SIGINT, heard)
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    requests = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+    before = {number: signal.signal(number, leave) for number in requests}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, heard)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Saves:

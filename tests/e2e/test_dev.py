@@ -119,6 +119,20 @@ def test_ctrl_c_is_the_games(tmp_path: Path) -> None:
     assert (code, out.splitlines()) == (5, ["bye"]), error
 
 
+def test_the_game_ends_with_the_command(tmp_path: Path) -> None:
+    """Whoever ends the command alone, as `timeout` or an editor does, leaves no game behind."""
+    (tmp_path / "game.py").write_text(f"import os\nprint('pid', os.getpid(), flush=True)\n{WAITING}")
+    process = begin(tmp_path, "game.py")
+    assert process.stdout is not None
+    game = int(next(line for line in process.stdout if line.startswith("pid")).split()[1])
+    read_until(process, "waits")
+    process.terminate()
+    code, _, error = end(process)
+    assert code == 128 + signal.SIGTERM, error
+    with pytest.raises(ProcessLookupError):
+        os.kill(game, 0)
+
+
 def test_a_saved_file_starts_the_game_again(tmp_path: Path) -> None:
     """Also one that fails, until it ends well."""
     game = tmp_path / "game.py"
