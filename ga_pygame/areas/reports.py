@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from ga_pygame import attributes, rules
@@ -87,11 +86,19 @@ class Reports:
             Y_FIELD: _coordinate("y", y),
             MAP_FIELD: rules.custom_field_text("map", map),
         }
-        if fields is not None and not isinstance(fields, Mapping):
-            raise InvalidEvent("fields", fields, "must be a mapping of names to values", "ours", "wrong_type")
-        own = {**(fields or {}), **place}
+        own = {**self._plain(fields), **place}
         if type(event) is not str or not self._repeat(event, value, Design.least, own):
             self._post(self._diagnostics.made(Design, event, value=value), own)
+
+    def _plain(self, fields: Fields | None) -> Fields:
+        """Return custom fields that can be joined with others: a mapping that is no dict may never end."""
+        if fields is None or type(fields) is dict:
+            return fields or {}
+        try:
+            return rules.custom_fields("custom_fields", fields)
+        except InvalidEvent as error:
+            self._diagnostics.left_out(error)
+            return {}
 
     @guard
     def troubleshooting(self, *, fields: Fields | None = None) -> None:
