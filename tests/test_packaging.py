@@ -84,6 +84,7 @@ def test_the_sdist_has_what_its_tests_need_and_no_benchmarks(built: Path) -> Non
         PLUGIN,
         "noxfile.py",
         "ga_pygame",
+        "assets",
         "demo_game",
         "tests",
         "README.md",
