@@ -17,7 +17,7 @@ __all__ = ["world"]
     ("place", "name", "words"),
     [
         ("", "external_userid", "there is no such attribute; did you mean external_user_id?"),
-        ("", "zzz", "there is no such attribute; there are: ad, attach, batch_delivered"),
+        ("", "zzz", "there is no such attribute; there are: ad, at, attach, batch_delivered"),
         ("", "user_id", "is set when the tracker is made: Tracker(user_id=…)"),
         ("", "build", "is set when the tracker is made: Tracker(build=…)"),
         ("", "session_id", "can only be read"),
