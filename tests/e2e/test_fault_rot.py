@@ -282,7 +282,10 @@ def test_commits_that_are_undone(
     assert reaches or len(once) == len(events)
     assert damaged
     (counted,) = [life.dropped.get("damaged", 0) for life in world.lives() if life.name == later.name]
-    assert damaged <= counted <= 1.3 * damaged + 10, "one in six events has no number"
+    # One in six events has no number. What was delivered and stored in an undone commit is not lost, but the tracker
+    # cannot know: it counts the commit's events.
+    most = damaged + (sum(event.get("category") == "design" for event in once) if reaches else 0)
+    assert damaged <= counted <= 1.3 * most + 10
     assert f"about {counted} stored events of a launch that was killed are lost" in world.said
 
 
