@@ -202,8 +202,10 @@ class Pattern:
             return f"must not be empty ({self.words})"
         for character in value[:_MAX_SEARCHED]:
             bad = not re.fullmatch(self._allowed, character, re.ASCII | re.DOTALL)
-            if bad or not (self._lines or character.isprintable()):
+            if bad:
                 return f"{character!r} is not allowed ({self.words})"
+            if not (self._lines or character.isprintable()):
+                return f"{character!r} is refused here, though the service takes it ({self.words})"
         shape = self._shape(value[:_MAX_SEARCHED]) if self._parts else ""
         return f"{shape} ({self.words})" if shape else f"does not fit: {self.words}"
 

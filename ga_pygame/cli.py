@@ -216,7 +216,7 @@ def _run_plan(options: argparse.Namespace) -> int:
     if options.action == "types":
         return plan.write_types(options.plan, options.output)
     if options.action == "init":
-        return plan.write_plan(_where(options), options.output)
+        return plan.write_plan(_where(options), _filters(options), options.output)
     where = _where(options) if options.db or options.url else None
     return plan.check_plan(options.plan, options.sources, where)
 

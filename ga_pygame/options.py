@@ -136,6 +136,7 @@ def _add_plan(commands: _Commands) -> argparse.ArgumentParser:
         )
     for action in (check, init):
         _add_where(action)
+    _add_filters(init)
     init.add_argument(
         "-o", "--output", metavar="FILE", type=Path, default=Path(PLAN_FILE), help="the file (default: %(default)s)"
     )

@@ -42,7 +42,7 @@ _VERSION = r"[0-9]{0,5}(\.[0-9]{0,5}){0,2}"
 event_part = Pattern(
     _PART,
     _PART_WORDS,
-    "REST v2, Event ids; a line break is refused here",
+    "REST v2, Event ids",
     allowed=_PART_CHARACTERS,
     lines=False,
     parts=1,
@@ -50,7 +50,7 @@ event_part = Pattern(
 design_id = Pattern(
     f"{_PART}(:{_PART}){{0,4}}",
     f"1 to 5 parts joined by ':', each {_PART_WORDS}",
-    "REST v2, Design; a line break is refused here",
+    "REST v2, Design",
     allowed=_ID_CHARACTERS,
     lines=False,
     parts=5,

@@ -119,6 +119,11 @@ def test_data_is_compared_and_makes_a_plan(
     assert "there is a file events.toml" in capsys.readouterr().err
     written = tmp_path / "new.toml"
     assert cli.main(["plan", "init", *where, "-o", str(written)]) == 0
+    assert f"7 names were seen: {written} is written" in capsys.readouterr().err
+    (like := tmp_path / "like").touch()
+    assert (
+        written.stat().st_mode == like.stat().st_mode
+    )  # what a user asks for is readable as the user's other files are
     plan = read_plan(written)
     assert {section: list(names) for section, names in plan.names.items()} == {
         "levels": ["forest:level_1"],
@@ -128,6 +133,8 @@ def test_data_is_compared_and_makes_a_plan(
         "custom_01": ["nin"],
     }
     assert plan.names["design"]["kill:slime"] == "seen in 2 events"
+    assert cli.main(["plan", "init", *where, "--game", "f" * 32, "-o", str(tmp_path / "other.toml")]) == 1
+    assert "clear the filters" in capsys.readouterr().err
     assert cli.main(["plan", "check", *where, "--plan", str(written), "broken.py"]) == 0
 
 

@@ -203,7 +203,7 @@ def test_message_names_the_forbidden_character() -> None:
     """The developer reads which character is wrong and which are right."""
     error = refused(rules.event_part, "Level #1")
     assert str(error).startswith("field 'Level #1': '#' is not allowed (1 to 64 of: letters, digits, space,")
-    assert "'\\n' is not allowed" in str(refused(rules.event_part, "a\n"))
+    assert "'\\n' is refused here, though the service takes it" in str(refused(rules.event_part, "a\n"))
     assert "must not be empty" in str(refused(rules.event_part, ""))
 
 

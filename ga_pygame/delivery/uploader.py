@@ -395,7 +395,8 @@ class Uploader:
             self._listener.connection_lost(self.name, reply.error)
         why = reply.error or f"{self.name} at {_server_of(self._address)} answered HTTP {reply.status}"
         if self._advice:
-            self._diagnostics.warn_once(f"unreachable:{self.name}", f"{why}; events are kept: {self._advice}")
+            advice = f": {self._advice}" if reply.status is None else ""
+            self._diagnostics.warn_once(f"unreachable:{self.name}", f"{why}; events are kept{advice}")
         self._wait(why, _retry_after(reply), now)
 
     def _wait(self, why: str, least: float, now: float) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ga_pygame.plan import ANY_PART, PLAN_DIMENSIONS, PlanError, TrackingPlan, heading_of, plan_of, read_plan
 from ga_pygame.tools.plan_source import ReportedName, SourceNames, names_in_sources
-from ga_pygame.tools.printing import ToolError, print_lines, write_result
+from ga_pygame.tools.printing import ToolError, print_lines, print_note, write_result
 
 if TYPE_CHECKING:
     from ga_pygame.collector.warehouse.metrics.plan_names import PlanName
@@ -41,7 +41,7 @@ def check_plan(plan_file: Path, sources: Sequence[Path], where: Where | None) ->
     if missing:
         raise ToolError(f"there is no file or folder {missing[0]}")
     found = names_in_sources(list(sources))
-    sent = [] if where is None else _sent_names(where)
+    sent = [] if where is None else _sent_names(where, {})
     wrong = [f"{one.path}:{one.line}: {text}" for one in found.names if (text := _complaint(plan, one))]
     wrong += [
         f"in the data: {text} ({one.events:,} events)"
@@ -61,12 +61,12 @@ def _plan(path: Path) -> TrackingPlan:
         raise ToolError(f"{error}{more}") from error
 
 
-def _sent_names(where: Where) -> list[PlanName]:
+def _sent_names(where: Where, filters: Mapping[str, str]) -> list[PlanName]:
     from ga_pygame.collector.warehouse.metrics.plan_names import PLAN_NAMES_METRIC  # noqa: PLC0415 - an extra
     from ga_pygame.tools.sources import open_source  # noqa: PLC0415 - an extra
 
     with open_source(where) as source:
-        return source.rows(PLAN_NAMES_METRIC, _EVERYBODY, {})
+        return source.rows(PLAN_NAMES_METRIC, {**_EVERYBODY, **filters}, {})
 
 
 def _complaint(plan: TrackingPlan, one: ReportedName) -> str:
@@ -108,21 +108,26 @@ def _unused(plan: TrackingPlan, names: Sequence[ReportedName], sent: Sequence[Pl
 # --- init -----------------------------------------------------------------------------------------------
 
 
-def write_plan(where: Where, output: Path) -> int:
+def write_plan(where: Where, filters: Mapping[str, str], output: Path) -> int:
     """Write a plan with the names that a collector saw; return the exit code.
+
+    Args:
+        where: The collector or its file.
+        filters: The filters of the metrics; without `who`, everybody's events count.
+        output: The plan's file, which must not exist.
 
     Raises:
         ToolError: There is a file already, nothing was seen, or the collector cannot be asked.
     """
     if output.exists():
-        raise ToolError(
-            f"there is a file {output}, with docs perhaps: give another one with -o, and copy what it lacks"
-        )
-    sent = _sent_names(where)
+        raise ToolError(f"there is a file {output} already: give another one with -o, and copy what yours lacks")
+    sent = _sent_names(where, filters)
     if not sent:
-        raise ToolError("no event with a name has come yet: play the game first")
+        raise ToolError("no event with a name has come yet: play the game first, or clear the filters")
     lines = list(_plan_lines(sent, output.name))
-    return write_result((line.encode() for line in lines), output)
+    code = write_result((line.encode() for line in lines), output)
+    print_note(f"{len(sent):,} names were seen: {output} is written, say there what each of them means")
+    return code
 
 
 def _plan_lines(sent: Sequence[PlanName], file: str) -> Iterator[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -74,14 +74,14 @@ def new_path(path: Path) -> Iterator[Path]:
         ToolError: It cannot be written.
     """
     try:
-        descriptor, name = tempfile.mkstemp(prefix=".ga_pygame_", suffix=path.suffix, dir=path.parent)
-        os.close(descriptor)
+        part = path.parent / (f".ga_pygame_{secrets.token_hex(8)}{path.suffix}")
+        part.touch(exist_ok=False)
     except OSError as error:
         raise ToolError(f"cannot write {path}: {error.strerror}: choose another file with -o") from error
     try:
-        yield Path(name)
-        Path(name).replace(path)
+        yield part
+        part.replace(path)
     except OSError as error:
         raise ToolError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)

@@ -38,7 +38,7 @@ SECONDS_FOR_ANSWER = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where the events are, as the options of a command print_note.
+    """Where the events are, as the options of a command say.
 
     Attributes:
         db: The collector's file.

@@ -61,7 +61,7 @@ def close(puppet: Any) -> list[str]:
     return [line for line in error.splitlines() if line and ADVICE not in line and not line.startswith("DEBUG:")]
 
 
-ADVICE = "events are kept: is the collector running"
+ADVICE = "events are kept"
 """Said once where the server does not answer as one; what else is said is what these tests are about."""
 
 
