@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from ga_pygame.collector.warehouse.asking import Question
 from ga_pygame.collector.warehouse.intervals import FEW_PLAYERS, difference_of, mean_of, share_of
-from ga_pygame.collector.warehouse.metrics.levels import LevelFigures, levels
+from ga_pygame.collector.warehouse.metrics.levels import LevelFigures, counted_levels
 
 LEVELS_BESIDE = 2
 """Levels before a level, and as many after it, that it is compared with."""
@@ -65,7 +65,7 @@ class Evidence:
     @cached_property
     def levels(self) -> list[LevelFigures]:
         """The levels in the order in which players reach them."""
-        return levels(self.question)
+        return counted_levels(self.question)
 
 
 class FindingRule(NamedTuple):

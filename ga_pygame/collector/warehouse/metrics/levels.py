@@ -67,14 +67,30 @@ def levels(question: Question) -> list[LevelFigures]:
     needed: defaultdict[str, dict[int, int]] = defaultdict(dict)
     for row in attempts(question):
         needed[row.level][row.attempts] = row.players
+    measured = {level: figures for level, *figures in question.rows("level_times")}
+    return [
+        one._replace(
+            median_attempts=percentile(needed[one.level], 0.5),
+            p90_attempts=percentile(needed[one.level], 0.9),
+            **dict(zip(_MEASURED, measured.get(one.level, (None, None, None)), strict=True)),
+        )
+        for one in counted_levels(question)
+    ]
+
+
+_MEASURED = ("median_seconds", "p90_seconds", "mean_score")
+"""The columns of level_times.sql."""
+
+
+def counted_levels(question: Question) -> list[LevelFigures]:
+    """Return the same without attempts until completion, times and scores, which take the greater part of the time."""
     rows = question.rows("levels")
     following = [row[0] for row in rows[1:]]
-    return [_figures(row, level or "", needed[row[0]]) for row, level in zip_longest(rows, following)]
+    return [_figures(row, level or "") for row, level in zip_longest(rows, following)]
 
 
-def _figures(row: Sequence[Any], next_level: str, needed: dict[int, int]) -> LevelFigures:
-    level, starts, fails, completes, abandons, players, completers, went_on, *measured = row
-    median_seconds, p90_seconds, mean_score = measured
+def _figures(row: Sequence[Any], next_level: str) -> LevelFigures:
+    level, starts, fails, completes, abandons, players, completers, went_on = row
     by_attempts = share_of(completes, fails + completes + abandons)
     by_players = share_of(completers, players)
     left_after = completers - went_on if next_level else 0
@@ -96,11 +112,11 @@ def _figures(row: Sequence[Any], next_level: str, needed: dict[int, int]) -> Lev
         next_level=next_level,
         left_after=left_after,
         left_after_rate=share_of(left_after, completers if next_level else 0).rate,
-        median_attempts=percentile(needed, 0.5),
-        p90_attempts=percentile(needed, 0.9),
-        median_seconds=median_seconds,
-        p90_seconds=p90_seconds,
-        mean_score=mean_score,
+        median_attempts=None,
+        p90_attempts=None,
+        median_seconds=None,
+        p90_seconds=None,
+        mean_score=None,
         is_few=players < FEW_PLAYERS,
     )
 

@@ -18,17 +18,11 @@ nets AS (
     WHERE player IN (SELECT player FROM visits WHERE starts < fails + completes AND {filters}) AND {filters}
     GROUP BY player, name_key
 ),
-surplus AS (SELECT name_key, CAST(-sum(net) AS BIGINT) AS ends FROM nets WHERE net < 0 GROUP BY name_key),
-measured AS (
-    SELECT name_key, p50_p90(seconds) AS of_seconds, avgIf(score, status = 'Complete') AS mean_score
-    FROM progression_events WHERE status <> 'Start' AND player IS NOT NULL AND {filters} GROUP BY name_key
-)
+surplus AS (SELECT name_key, CAST(-sum(net) AS BIGINT) AS ends FROM nets WHERE net < 0 GROUP BY name_key)
 SELECT name AS level, placed.starts, placed.fails, placed.completes,
     placed.starts - placed.fails - placed.completes + coalesce(ends, 0) AS abandons, setSize(placed.players) AS players,
-    setSize(placed.completers) AS completers, commonSize(placed.completers, later.players) AS went_on, of_seconds[1],
-    of_seconds[2], mean_score
+    setSize(placed.completers) AS completers, commonSize(placed.completers, later.players) AS went_on
 FROM placed
-    LEFT JOIN measured ON measured.name_key = placed.name_key
     JOIN names ON names.name_key = placed.name_key
     LEFT JOIN surplus ON surplus.name_key = placed.name_key
     LEFT JOIN placed AS later ON later.place = placed.place + 1
