@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import tarfile
-import venv
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -151,7 +150,7 @@ def environment_with(wheel: Path, folder: Path) -> Path:
 
     The packages come by a file `.pth`, in which an editable installation of the repository does not work.
     """
-    venv.create(folder, with_pip=False, symlinks=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--symlinks", str(folder)], check=True)
     (own,) = folder.glob("lib/python*/site-packages")
     (own / "others.pth").write_text("".join(f"{path}\n" for path in site_folders()))
     done = subprocess.run(
