@@ -10,8 +10,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import IO
 
-START_SECONDS = 20.0
-"""The longest wait for the address of a collector that starts."""
+START_SECONDS = 60.0
+"""The longest wait for the address of a collector that starts: the first start reads many files, which a slow disk or a
+virus scanner makes long. One that cannot start ends by itself, and is not waited for."""
 STOP_SECONDS = 5.0
 """The longest wait until it ends, before it is terminated; and after that before it is killed."""
 _GREETING = "listening on "
@@ -65,7 +66,8 @@ class LocalCollector:
             line = None
         if line is None:
             self.stop()
-            self.problem = errors[-1].strip() if errors else "it did not say where it listens"
+            silent = f"it did not say within {START_SECONDS:.0f} s where it listens"
+            self.problem = errors[-1].strip() if errors else silent
             return False
         self.url = line.split(_GREETING, 1)[1].strip()
         return True
