@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -44,8 +45,8 @@ START_SECONDS = 60
 _CONFIG = """<yandex>
 <logger><level>warning</level><log>{folder}/log</log><errorlog>{folder}/errors</errorlog></logger>
 <http_port>{http}</http_port><tcp_port>{tcp}</tcp_port><interserver_http_port>{interserver}</interserver_http_port>
-<interserver_http_host>127.0.0.1</interserver_http_host><listen_host>127.0.0.1</listen_host>
-<path>{folder}/data/</path><tmp_path>{folder}/tmp/</tmp_path><format_schema_path>{folder}/schemas/</format_schema_path>
+<interserver_http_host>{address}</interserver_http_host>{listens}
+<path>{data}/</path><tmp_path>{folder}/tmp/</tmp_path><format_schema_path>{folder}/schemas/</format_schema_path>
 <users_config>{folder}/users.xml</users_config>
 <default_profile>default</default_profile><default_database>default</default_database>
 <mark_cache_size>268435456</mark_cache_size>
@@ -53,7 +54,7 @@ _CONFIG = """<yandex>
 </yandex>"""
 _USERS = """<yandex>
 <profiles><default><max_memory_usage>1000000000</max_memory_usage></default></profiles>
-<users><default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile>
+<users><default><password></password><networks><ip>127.0.0.1</ip><ip>198.18.0.0/15</ip></networks><profile>default</profile>
 <quota>default</quota></default></users>
 <quotas><default><interval><duration>3600</duration><queries>0</queries><errors>0</errors><result_rows>0</result_rows>
 <read_rows>0</read_rows><execution_time>0</execution_time></interval></default></quotas>
@@ -71,6 +72,23 @@ def free_ports(number: int) -> list[int]:
         return found
 
 
+class Place(NamedTuple):
+    """Where a server runs.
+
+    Attributes:
+        addresses: Those at which it listens; others know it by the first one.
+        within: The command that starts another one there.
+        disk: The folder for its data; `None` is that of its other files.
+    """
+
+    addresses: Sequence[str] = ("127.0.0.1",)
+    within: Sequence[str] = ()
+    disk: Path | None = None
+
+
+HERE = Place()
+
+
 class DebianServer:
     """A process of Debian's clickhouse-server, which may be killed and started again.
 
@@ -78,21 +96,32 @@ class DebianServer:
         folder: For its files.
         ports: HTTP, TCP and between servers.
         more: More of its configuration.
+        place: Where it runs.
     """
 
-    def __init__(self, folder: Path, ports: Sequence[int], more: str = "") -> None:
+    def __init__(self, folder: Path, ports: Sequence[int], more: str = "", place: Place = HERE) -> None:
         self.folder = folder
-        self.host = f"127.0.0.1:{ports[0]}"
+        self.host = f"{place.addresses[0]}:{ports[0]}"
+        self._within = place.within
         folder.mkdir(parents=True)
         http, tcp, interserver = ports
-        config = _CONFIG.format(folder=folder, http=http, tcp=tcp, interserver=interserver, more=more)
+        config = _CONFIG.format(
+            folder=folder,
+            data=place.disk / folder.name if place.disk else folder / "data",
+            address=place.addresses[0],
+            listens="".join(f"<listen_host>{one}</listen_host>" for one in place.addresses),
+            http=http,
+            tcp=tcp,
+            interserver=interserver,
+            more=more,
+        )
         (folder / "config.xml").write_text(config)
         (folder / "users.xml").write_text(_USERS)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the process."""
-        command = [SERVER, f"--config-file={self.folder / 'config.xml'}"]
+        command = [*self._within, SERVER, f"--config-file={self.folder / 'config.xml'}"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def wait(self) -> None:
@@ -138,13 +167,13 @@ def debian_server(folder: Path) -> Iterator[str]:
 # --- a cluster ------------------------------------------------------------------------------------------------
 
 _OF_CLUSTER = """<remote_servers><{cluster}>{shards}</{cluster}></remote_servers>
-<zookeeper><node><host>127.0.0.1</host><port>{zookeeper}</port></node><session_timeout_ms>6000</session_timeout_ms></zookeeper>
+<zookeeper><node><host>{keeper}</host><port>{zookeeper}</port></node><session_timeout_ms>6000</session_timeout_ms></zookeeper>
 <macros><shard>{shard}</shard><replica>{replica}</replica></macros>
 <distributed_ddl><path>/clickhouse/ddl</path></distributed_ddl>"""
 _ZOOKEEPER = """tickTime=1000
 dataDir={folder}/data
 clientPort={port}
-clientPortAddress=127.0.0.1
+clientPortAddress={address}
 admin.enableServer=false
 maxClientCnxns=0
 forceSync=no
@@ -156,34 +185,41 @@ class DebianCluster:
 
     Args:
         folder: For their files.
+        places: Where each server runs; ZooKeeper is at the address of the last one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, places: Sequence[Place] = (HERE,) * 4) -> None:
+        self._address = places[-1].addresses[0]
         ports = free_ports(13)
         self._zookeeper_port = ports[12]
         self._folder = folder
         names = [(shard, replica) for shard in (1, 2) for replica in (1, 2)]
-        tcp = {name: ports[4 + number] for number, name in enumerate(names)}
+        tcp = {name: (places[at].addresses[0], ports[4 + at]) for at, name in enumerate(names)}
         shards = "".join(
             "<shard><internal_replication>true</internal_replication>"
-            + "".join(f"<replica><host>127.0.0.1</host><port>{tcp[shard, one]}</port></replica>" for one in (1, 2))
+            + "".join("<replica><host>{}</host><port>{}</port></replica>".format(*tcp[shard, one]) for one in (1, 2))
             + "</shard>"
             for shard in (1, 2)
         )
         self.servers: list[DebianServer] = []
         for number, (shard, replica) in enumerate(names):
             more = _OF_CLUSTER.format(
-                cluster=CLUSTER, shards=shards, zookeeper=self._zookeeper_port, shard=shard, replica=f"r{replica}"
+                cluster=CLUSTER,
+                shards=shards,
+                keeper=self._address,
+                zookeeper=self._zookeeper_port,
+                shard=shard,
+                replica=f"r{replica}",
             )
             own = [ports[number], ports[4 + number], ports[8 + number]]
-            self.servers.append(DebianServer(folder / f"node_{shard}_{replica}", own, more))
+            self.servers.append(DebianServer(folder / f"node_{shard}_{replica}", own, more, places[number]))
         self._keeper: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start all and wait until they answer."""
         conf = self._folder / "zookeeper"
         (conf / "data").mkdir(parents=True)
-        (conf / "zoo.cfg").write_text(_ZOOKEEPER.format(folder=conf, port=self._zookeeper_port))
+        (conf / "zoo.cfg").write_text(_ZOOKEEPER.format(folder=conf, address=self._address, port=self._zookeeper_port))
         path = ":".join([str(conf), *(str(JARS / f"{name}.jar") for name in ZOOKEEPER_JARS)])
         main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
         command = ["java", "-Xmx256m", "-cp", path, main, str(conf / "zoo.cfg")]
@@ -202,7 +238,7 @@ class DebianCluster:
 
     def _zookeeper_status(self) -> bytes:
         try:
-            with socket.create_connection(("127.0.0.1", self._zookeeper_port), 1) as asked:
+            with socket.create_connection((self._address, self._zookeeper_port), 1) as asked:
                 asked.sendall(b"srvr")
                 return asked.makefile("rb").read()
         except OSError:

@@ -126,6 +126,7 @@ class Collector:
             raise AssertionError(first + self.said())
         self.port = int(first.rsplit(":", 1)[1])
         self.url = f"http://127.0.0.1:{self.port}"
+        self.listens_at = first.strip().removeprefix("listening on http://")
         self._greeting = [first]
 
     def read_greeting(self) -> str:

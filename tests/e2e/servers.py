@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import ctypes
 import functools
 import hmac
 import http.client
 import json
-import os
-import secrets
-import shutil
 import socket
-import subprocess
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-
-import pytest
 
 from ga_pygame.config import SANDBOX_SECRET_KEY
 
@@ -376,60 +368,3 @@ def summary(url: str) -> dict[str, Any]:
     finally:
         connection.close()
     return answer
-
-
-class Cable:
-    """A network between us and a network namespace; `pull()` cuts it, and neither end is told."""
-
-    def __init__(self) -> None:
-        token = secrets.token_hex(3)
-        self._namespace = f"ga-{token}"
-        self._link = f"ga{token}a"
-        self._far_link = f"ga{token}b"
-        subnet = f"198.18.{secrets.randbelow(256)}.{secrets.randbelow(64) * 4}"
-        base, _, last = subnet.rpartition(".")
-        self._near = f"{base}.{int(last) + 1}"
-        self._far = f"{base}.{int(last) + 2}"
-
-    def __enter__(self) -> Cable:
-        if os.name != "posix" or os.geteuid() != 0 or shutil.which("ip") is None:
-            pytest.skip("pulling a cable needs root and iproute2")
-        inside = ("netns", "exec", self._namespace, "ip")
-        try:
-            _ip("netns", "add", self._namespace)
-            _ip("link", "add", self._link, "type", "veth", "peer", "name", self._far_link, "netns", self._namespace)
-            _ip("address", "add", f"{self._near}/30", "dev", self._link)
-            _ip("link", "set", self._link, "up")
-            _ip(*inside, "address", "add", f"{self._far}/30", "dev", self._far_link)
-            _ip(*inside, "link", "set", self._far_link, "up")
-        except subprocess.CalledProcessError as error:
-            self.__exit__()
-            pytest.skip(f"no network namespaces here: {error.stderr.strip()}")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for command in (("link", "del", self._link), ("netns", "del", self._namespace)):
-            with contextlib.suppress(subprocess.CalledProcessError):
-                _ip(*command)
-
-    def listener(self) -> socket.socket:
-        """Return a listening socket at the far end. A socket stays in the namespace in which a thread made it."""
-        made: list[socket.socket] = []
-
-        def listen() -> None:
-            with Path(f"/run/netns/{self._namespace}").open("rb") as namespace:
-                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0):
-                    raise OSError(ctypes.get_errno(), "setns")
-            made.append(socket.create_server((self._far, 0)))
-
-        thread = threading.Thread(target=listen)
-        thread.start()
-        thread.join()
-        return made[0]
-
-    def pull(self) -> None:
-        _ip("link", "set", self._link, "down")
-
-
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True, timeout=20)

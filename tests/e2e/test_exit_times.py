@@ -13,8 +13,9 @@ import pytest
 from ga_pygame.config import Config
 from tests.collectors import Collector
 from tests.conftest import eventually
+from tests.e2e.cable import Cable
 from tests.e2e.games import CLOSE, PUPPET, SEND, outbox, waiting
-from tests.e2e.servers import SILENCE, Answer, Cable, ScriptedServer, Seen, healthy, refusing, summary, welcome
+from tests.e2e.servers import SILENCE, Answer, ScriptedServer, Seen, healthy, refusing, summary, welcome
 
 LIMIT = Config().shutdown_timeout + 0.3
 EVENTS = 40
