@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from ga_pygame.collector.clickhouse import client as client_module
 from ga_pygame.collector.clickhouse import settings, spill
 from ga_pygame.collector.clickhouse.address import PASSWORD_VARIABLE, StoreAddress, parse_store
-from ga_pygame.collector.clickhouse.client import Client
+from ga_pygame.collector.clickhouse.client import ClickHouseError, Client, Unreachable
 from ga_pygame.collector.clickhouse.reader import OVERLAP_SECONDS
 from ga_pygame.collector.clickhouse.rows import ArrivalIds, BlockMaker
 from ga_pygame.collector.clickhouse.schema import CLICKHOUSE_SCHEMA_VERSION, Layout, read_schema, schema_statements
@@ -256,6 +257,55 @@ def test_no_server_answers() -> None:
         with writing(parse_store(f"clickhouse://127.0.0.1:{port}/games"), troubles) as writer, pytest.raises(StoreFull):
             writer.submit(submission(event())).result(10)
         assert "no ClickHouse server of games" in troubles.present()[0].text
+
+
+@pytest.fixture
+def two(server: _Server) -> Iterator[tuple[_Server, _Server, StoreAddress]]:
+    """Two servers, and the address of both in that order."""
+    with contextlib.closing(_Server()) as other:
+        hosts = ",".join(one.address.urls[0][7:] for one in (server, other))
+        yield server, other, parse_store(f"clickhouse://{hosts}/games")
+
+
+@pytest.mark.parametrize("code", [75, 225, 242, 252, 279])
+def test_another_server_may_take_what_one_does_not(two: tuple[_Server, _Server, StoreAddress], code: int) -> None:
+    """Full, cut off from ZooKeeper, read-only, or without the others: the next one is asked, and then first."""
+    bad, good, address = two
+    bad.answers["ga_events"] = (500, f"Code: {code}, e.displayText() = DB::Exception: not now")
+    with contextlib.closing(Client(address)) as client:
+        for _ in range(2):
+            client.insert("ga_events", [b"{}"], {})
+        assert (len(bad.tables), len(good.tables)) == (1, 2)
+        good.answers["ga_events"] = bad.answers["ga_events"]
+        with pytest.raises(ClickHouseError, match="not now"):
+            client.insert("ga_events", [b"{}"], {})
+        assert (len(bad.tables), len(good.tables)) == (2, 3)
+
+
+def test_a_refusal_of_a_query_is_told_at_once(two: tuple[_Server, _Server, StoreAddress]) -> None:
+    """A wrong query, or one that is too large, is not tried on all servers; the next query begins at another one."""
+    bad, good, address = two
+    with contextlib.closing(Client(address)) as client:
+        for code, asked in ((62, (1, 0)), (241, (2, 0)), (241, (2, 1))):
+            bad.answers[""] = good.answers[""] = (500, f"Code: {code}, e.displayText() = DB::Exception: no")
+            with pytest.raises(ClickHouseError):
+                client.query("SELECT 1")
+            assert (len(bad.tables), len(good.tables)) == asked
+
+
+def test_a_server_that_does_not_answer_is_not_asked_first_again(
+    two: tuple[_Server, _Server, StoreAddress], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its block has waited as long as senders wait; the next block goes to another server at once."""
+    silent, good, address = two
+    silent.slow.clear()
+    monkeypatch.setattr(client_module, "SECONDS_TO_ANSWER", 0.3)
+    with contextlib.closing(Client(address)) as client:
+        with pytest.raises(Unreachable):
+            client.insert("ga_events", [b"{}"], {})
+        client.insert("ga_events", [b"{}"], {})
+    silent.slow.set()
+    assert (len(silent.tables), len(good.tables)) == (1, 1)
 
 
 def test_one_request_that_cannot_be_read_does_not_fail_the_others(address: StoreAddress) -> None:

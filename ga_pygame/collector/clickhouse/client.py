@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import requests
 
+from ga_pygame import clock
 from ga_pygame.collector.clickhouse.address import StoreAddress
 
 SECONDS_TO_CONNECT = 2.0
@@ -23,6 +24,8 @@ MAX_REFUSAL = 300
 """Characters of a server's message that are told."""
 _NOT_HERE = {60, 81}
 """Codes: there is no such table or database."""
+_OF_THE_SERVER = {75, 76, 202, 209, 210, 225, 236, 242, 243, 252, 254, 279, 285, 319, 425, 999, 1000, 1001, 1002}
+"""Codes for trouble that another server may not have: full, busy, read-only, without ZooKeeper or the others."""
 _OF_THE_REQUEST = {6, 26, 27, 38, 41, 53, 62, 69, 72, 117}
 """Codes for data that cannot be read: they would be refused again."""
 
@@ -52,6 +55,11 @@ class ClickHouseError(Exception):
         """Whether the server would refuse the same request again, but other ones not."""
         return self.code in _OF_THE_REQUEST
 
+    @property
+    def is_of_the_server(self) -> bool:
+        """Whether another server may take the same request."""
+        return self.code in _OF_THE_SERVER
+
 
 class Client:
     """Connections to the servers of a database; for one thread at a time.
@@ -65,6 +73,7 @@ class Client:
         self.place = address.place
         self._urls = address.urls
         self._first = 0
+        self._monotonic = clock.SystemClock().monotonic
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy between a collector and its store
         self._session.headers.update({"X-ClickHouse-User": address.user, "X-ClickHouse-Key": address.password})
@@ -123,25 +132,38 @@ class Client:
         return {**options, "database": self.database}
 
     def _post(self, body: bytes, options: Mapping[str, str], headers: Mapping[str, str], seconds: float) -> bytes:
+        """Ask one server after the other, all together for at most `seconds`; a later request begins where this ends.
+
+        A server that has trouble or does not answer is thus not the first one that the next request goes to.
+        """
+        until = self._monotonic() + seconds
         failed: Exception | None = None
-        for step in range(len(self._urls)):
-            at = (self._first + step) % len(self._urls)
+        for _ in self._urls:
+            left = until - self._monotonic()
+            if left <= 0:
+                break
             try:
                 answer = self._session.post(
-                    self._urls[at],
+                    self._urls[self._first],
                     data=body,
                     params=options,
                     headers=headers,
-                    timeout=(SECONDS_TO_CONNECT, seconds),
+                    timeout=(min(SECONDS_TO_CONNECT, left), left),
                     allow_redirects=False,
                 )
             except requests.RequestException as error:
                 failed = error
-                continue
-            self._first = at
-            if answer.status_code == 200 and not _has_failed(answer):
-                return answer.content
-            raise _server_refusal(answer)
+            else:
+                if answer.status_code == 200 and not _has_failed(answer):
+                    return answer.content
+                failed = refusal = _server_refusal(answer)
+                if refusal.is_of_the_request or refusal.is_missing:
+                    raise refusal
+            self._first = (self._first + 1) % len(self._urls)
+            if isinstance(failed, ClickHouseError) and not failed.is_of_the_server:
+                raise failed
+        if isinstance(failed, ClickHouseError):
+            raise failed
         raise Unreachable(f"no ClickHouse server of {self.place} answers ({type(failed).__name__})") from failed
 
 

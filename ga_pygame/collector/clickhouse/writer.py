@@ -169,9 +169,11 @@ class BlockWriter:
 
     def _failed(self, group: Sequence[_Queued], error: Exception) -> None:
         with self._lock:
+            begins = not self._refuse_until
             self._refuse_until = self._monotonic() + SECONDS_BETWEEN_TRIALS
         text = f"Events cannot be stored: {error}. Games are told to send them again later."
-        self._tell(_TROUBLE, text)
+        if begins:  # the server's reasons differ in numbers, and the number of messages has a limit
+            self._tell(_TROUBLE, text)
         self._troubles.tell(_TROUBLE, text)
         _fail_futures(group, StoreFull("ClickHouse takes no events now"))
 
