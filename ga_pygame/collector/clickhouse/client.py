@@ -18,6 +18,8 @@ from ga_pygame.collector.clickhouse.address import StoreAddress
 SECONDS_TO_CONNECT = 2.0
 SECONDS_TO_ANSWER = 10.0
 """How long a server may take to take a block or to answer what the live page asks."""
+SHARE_OF_A_SERVER = 0.5
+"""The part of the time that is left for a block or the live page which a server may take, if there are others."""
 SECONDS_FOR_METRICS = 120.0
 """How long a server may take to answer a metric or a change of tables."""
 MAX_REFUSAL = 300
@@ -134,14 +136,17 @@ class Client:
     def _post(self, body: bytes, options: Mapping[str, str], headers: Mapping[str, str], seconds: float) -> bytes:
         """Ask one server after the other, all together for at most `seconds`; a later request begins where this ends.
 
-        A server that has trouble or does not answer is thus not the first one that the next request goes to.
+        A server that has trouble or does not answer is thus not the first one that the next request goes to. If there
+        are others, one may take a part of the time that is left; all of it for a metric, which takes its time anywhere.
         """
+        share = SHARE_OF_A_SERVER if seconds <= SECONDS_TO_ANSWER else 1.0
         until = self._monotonic() + seconds
         failed: Exception | None = None
-        for _ in self._urls:
+        for others in reversed(range(len(self._urls))):
             left = until - self._monotonic()
             if left <= 0:
                 break
+            left *= share if others else 1.0
             try:
                 answer = self._session.post(
                     self._urls[self._first],
