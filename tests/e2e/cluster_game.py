@@ -14,6 +14,7 @@ import random
 import select
 import sys
 import time
+import uuid
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -146,7 +147,7 @@ def play_server(notes: Path) -> None:
     """Report for some players, who come and go, and in the end send all."""
     rng = random.Random(SEED)
     server = ga_pygame.ServerTracker(upload_interval=0.5, shutdown_timeout=1, strict=True)
-    players = {f"player-{SEED}-{number}": Player(random.Random(rng.random())) for number in range(PLAYERS)}
+    players = {f"player-{uuid.uuid4()}": Player(random.Random(rng.random())) for _ in range(PLAYERS)}
     playing: dict[str, Any] = {}
     expected = 0
 

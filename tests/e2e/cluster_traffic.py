@@ -92,6 +92,10 @@ class Collectors:
         self._running[number] = self._starts[number]()
         self.proxy.targets[number] = _address(self._running[number])
 
+    def is_ready(self, number: int) -> bool:
+        """Whether a load balancer may send requests to this one."""
+        return self._running[number].ask("GET", "/readyz").status == 200
+
     def close(self) -> None:
         self.proxy.close()
         for one in self._running:

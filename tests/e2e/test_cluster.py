@@ -213,7 +213,9 @@ def test_networks_are_cut(tmp_path: Path, request: pytest.FixtureRequest) -> Non
 
         def cut(traffic: Traffic) -> int:
             time.sleep(1)
+            assert collectors.is_ready(0)
             of_replica.pull_far_end()
+            assert eventually(partial(collectors.is_ready, 0), 6)
             time.sleep(CUT_SECONDS - 2)
             to_store.pull_far_end()
             assert eventually(partial(has_acknowledged, traffic, 2.0), 10)

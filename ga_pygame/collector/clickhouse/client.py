@@ -18,6 +18,8 @@ from ga_pygame.collector.clickhouse.address import StoreAddress
 SECONDS_TO_CONNECT = 2.0
 SECONDS_TO_ANSWER = 10.0
 """How long a server may take to take a block or to answer what the live page asks."""
+SECONDS_TO_SHOW_LIFE = 2.0
+"""How long servers may take to answer whether they are there; less than `/readyz` waits."""
 SHARE_OF_A_SERVER = 0.5
 """The part of the time that is left for a block or the live page which a server may take, if there are others."""
 SECONDS_FOR_METRICS = 120.0

@@ -13,7 +13,14 @@ import msgspec
 
 from ga_pygame import clock
 from ga_pygame.collector.clickhouse.address import StoreAddress
-from ga_pygame.collector.clickhouse.client import ClickHouseError, Client, ClientPool, Unreachable, text_literal
+from ga_pygame.collector.clickhouse.client import (
+    SECONDS_TO_SHOW_LIFE,
+    ClickHouseError,
+    Client,
+    ClientPool,
+    Unreachable,
+    text_literal,
+)
 from ga_pygame.collector.clickhouse.reader import ClickHouseReader
 from ga_pygame.collector.clickhouse.rows import MICROSECONDS, count_row, day_text
 from ga_pygame.collector.clickhouse.schema import OLDEST_FOR_METRICS, open_schema
@@ -111,7 +118,7 @@ class ClickHouseStore:
     def probe(self) -> Future[Any]:
         """Ask a server for something; it may take events if it answers, and no insert failed just now."""
         self._writer.raise_if_refusing()
-        return self._probing.submit(lambda: self._clients.mine().query("SELECT 1"))
+        return self._probing.submit(lambda: self._clients.mine().query("SELECT 1", seconds=SECONDS_TO_SHOW_LIFE))
 
     def reader(self) -> ClickHouseReader:
         """Open a reader for one thread."""
