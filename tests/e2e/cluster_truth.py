@@ -99,7 +99,9 @@ def _wrong_session(events: Sequence[Mapping[str, Any]], note: Note) -> Iterator[
     found = Counter((event["category"], event.get("event_id", ""), _count_of(event)) for event in events)
     told = Counter((category, event_id, count) for category, event_id, count in note["told"])
     if found != told:
-        yield f"session {note['session_num']} has {found - told} more and {told - found} less than was told"
+        more, less = found - told, told - found
+        words = f"{more.total()} more {dict(more)} and {less.total()} less than was told {dict(less)}"
+        yield f"session {note['session_num']} has {words}"
     who = {(event["user_id"], event["session_num"]) for event in events}
     if who != {(note["user_id"], note["session_num"])}:
         yield f"session {note['session_num']} is of {who}"
