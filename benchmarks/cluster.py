@@ -29,7 +29,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,6 +50,8 @@ COPIED = 1_000_000
 """Events that are made; more are copies of them."""
 NOT_ASKED = ("trail", "design_fields", "heatmap", "heatmap_maps", "hitches", "field_names")
 """Metrics about what the made-up events do not have."""
+LAST_DAYS = 14
+"""Days of the shorter range, of 60."""
 ENOUGH_SECONDS = 10.0
 """A metric that takes longer is asked once."""
 _TRIES = 3
@@ -256,28 +259,37 @@ def copy(client: Any, number: int) -> None:
     )
 
 
-def ask_all(client: Any, pid: int, names: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Return the milliseconds of each metric about players, and those of ClickHouse's processors."""
-    from ga_pygame.collector.warehouse.asking import Question
-    from ga_pygame.collector.warehouse.clickhouse import ClickHouse
+def ask_all(client: Any, pid: int, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the milliseconds of each metric about players, for all days and for the last ones."""
     from ga_pygame.collector.warehouse.filters import Filters
     from ga_pygame.collector.warehouse.metrics import METRICS
 
     today = datetime.datetime.fromtimestamp(BEGIN + DAYS * DAY, datetime.timezone.utc).date()
+    ranges = (Filters(who=("player",)), Filters(who=("player",), since=today - datetime.timedelta(days=LAST_DAYS)))
     found = {}
     for name in names or [one for one in METRICS if one not in NOT_ASKED]:
-        tries = []
-        for _ in range(_TRIES):
-            begin, before = time.perf_counter(), cpu_seconds([pid])
-            question = Question(ClickHouse(client.query), Filters(who=("player",)), today)
-            METRICS[name].function(question, **OPTIONS.get(name, {}))
-            tries.append((time.perf_counter() - begin, cpu_seconds([pid]) - before))
-            if tries[-1][0] > ENOUGH_SECONDS:
-                break
-        wall, cpu = (min(each) * 1000 for each in zip(*tries, strict=True))
-        found[name] = wall, cpu
-        print(f"{name} {wall:,.0f} ms, CPU {cpu:,.0f} ms", file=sys.stderr, flush=True)
+        found[name] = [_timed(partial(_ask, client, name, filters, today), pid) for filters in ranges]
+        print(name, *found[name], file=sys.stderr, flush=True)
     return found
+
+
+def _ask(client: Any, name: str, filters: Any, today: datetime.date) -> None:
+    from ga_pygame.collector.warehouse.asking import Question
+    from ga_pygame.collector.warehouse.clickhouse import ClickHouse
+    from ga_pygame.collector.warehouse.metrics import METRICS
+
+    METRICS[name].function(Question(ClickHouse(client.query), filters, today), **OPTIONS.get(name, {}))
+
+
+def _timed(ask: Callable[[], None], pid: int) -> str:
+    """Return the milliseconds of the best of some tries, and those of the processors."""
+    tries: list[tuple[float, float]] = []
+    while len(tries) < _TRIES and (not tries or tries[-1][0] < ENOUGH_SECONDS):
+        begin, before = time.perf_counter(), cpu_seconds([pid])
+        ask()
+        tries.append((time.perf_counter() - begin, cpu_seconds([pid]) - before))
+    wall, cpu = (min(each) * 1000 for each in zip(*tries, strict=True))
+    return f"{wall:,.0f} / {cpu:,.0f}"
 
 
 def bytes_by_table(client: Any) -> dict[str, int]:
@@ -294,7 +306,7 @@ def metrics(sizes: Sequence[int], players: int, names: Sequence[str]) -> None:
     from ga_pygame.collector.clickhouse.client import Client
     from ga_pygame.collector.clickhouse.schema import open_schema
 
-    tables: list[dict[str, tuple[float, float]]] = []
+    tables: list[dict[str, list[str]]] = []
     with chdb() as server, contextlib.closing(Client(parse_store(f"clickhouse://{server.host}/measured"))) as client:
         open_schema(client, "UTC", None)
         before = cpu_seconds([server.pid])
@@ -313,9 +325,10 @@ def metrics(sizes: Sequence[int], players: int, names: Sequence[str]) -> None:
             tables.append(ask_all(client, server.pid, names))
         status = Path(f"/proc/{server.pid}/status").read_text(encoding="utf-8")
         print(f"memory at most {int(status.partition('VmHWM:')[2].split()[0]) / 1024:,.0f} MB")
-    print(f"\n| metric, ms / CPU ms | {' | '.join(f'{size:,} events' for size in sizes)} |\n|---|{'--:|' * len(sizes)}")
+    heads = [f"{size:,}, {days}" for size in sizes for days in ("all days", f"{LAST_DAYS} days")]
+    print(f"\n| metric | {' | '.join(heads)} |\n|---|{'--:|' * len(heads)}")
     for name in tables[0]:
-        print(f"| {name} | {' | '.join('{:,.0f} / {:,.0f}'.format(*one[name]) for one in tables)} |")
+        print(f"| {name} | {' | '.join(cell for one in tables for cell in one[name])} |")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ga_pygame.collector.clickhouse import rows
 from ga_pygame.collector.clickhouse.address import StoreAddress, parse_store
 from ga_pygame.collector.clickhouse.client import Client
 from ga_pygame.collector.clickhouse.store import ClickHouseStore
@@ -80,6 +81,23 @@ def test_copies_change_nothing_and_late_events_count(address: StoreAddress) -> N
             client.query(f"OPTIMIZE TABLE {table} FINAL")
         assert figures(client) == once
     assert all(once.values())
+
+
+def test_a_block_that_is_sent_again_fills_what_lacks(address: StoreAddress, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a server was killed between a block and the rows of its views, the same block at the next one brings them."""
+    (now, events), *_ = requests_of(trading_story())
+    block = rows.BlockMaker().make([take_apart(KEY, now, json.dumps(events).encode(), "", light=False)[0]], now)
+    monkeypatch.setattr(rows.BlockMaker, "make", lambda *_: block)
+    with opened(address) as store, contextlib.closing(Client(address)) as client:
+        made = json.loads(client.query("SHOW CREATE TABLE ga_sessions_fill FORMAT JSONCompact"))["data"][0][0]
+        client.query("DROP TABLE ga_sessions_fill")
+        send(store, [(now, events)])
+        assert figures(client)["sessions"] == []
+        client.query(made)
+        for _ in range(2):
+            send(store, [(now, events)])
+            assert len(figures(client)["sessions"]) == len({one["session_id"] for one in events})
+        assert int(client.query("SELECT count() FROM ga_events")) == len(events)
 
 
 def test_an_older_database_fills_the_tables(address: StoreAddress) -> None:

@@ -3,6 +3,8 @@
 -- The tables are filled by ClickHouse itself, from each block of events. They have nothing that adds up: minima, maxima,
 -- and sets of events by hash, whose size is asked. A copy of an event changes none of these, in whichever block it comes,
 -- and a table can be filled again from the events at any time. Views that add up read events with FINAL.
+--
+-- `event_day` is in all views that have filters, for `clickhouse.py` of the warehouse: it finds the events of a range by it.
 
 CREATE TABLE ga_players (  -- outlives the events
     player   UInt64,
@@ -168,13 +170,13 @@ FROM (
 CREATE OR REPLACE VIEW events AS
 SELECT id, game, player, session, context, client_ts, toDate(client_ts, '{timezone}') AS day,
     toHour(client_ts, '{timezone}') AS hour, category, name_key, status, flow, severity, value, score, attempt_num, seconds,
-    hitches, amount, cart, length, fps, frame_ms_p99, mem_mb, custom_fields, who
+    hitches, amount, cart, length, fps, frame_ms_p99, mem_mb, custom_fields, who, event_day
 FROM ga_events FINAL;
 
 CREATE OR REPLACE VIEW sessions AS
 SELECT session, game, session_id, player, session_num, first_at, last_at, received_at,
     toDate(first_at, '{timezone}') AS day, toHour(first_at, '{timezone}') AS hour, context, length, errored, crashed,
-    events, who
+    events, who, toDate(0) AS event_day
 FROM (
     SELECT s.session AS session, any(s.game) AS game, any(s.session_id) AS session_id,
         argMinOrNullIf(s.player, s.first_at, s.player != 0) AS player, argMinOrNull(finalizeAggregation(s.session_num), s.first_at) AS session_num,
@@ -187,11 +189,13 @@ FROM (
 );
 
 CREATE OR REPLACE VIEW presence AS
-SELECT player, game, context, day, hour, CAST(who AS Nullable(Enum8('player', 'developer', 'bot'))) AS who
+SELECT player, game, context, day, hour, CAST(who AS Nullable(Enum8('player', 'developer', 'bot'))) AS who,
+    toDate(0) AS event_day
 FROM ga_presence FINAL;
 
 CREATE OR REPLACE VIEW visits AS
 SELECT player, game, context, day, name_key, first_at, starts, fails, completes, completed_at, attempt_num, who,
+    toDate(0) AS event_day,
     CAST(completes > 0 AND row_number() OVER (PARTITION BY player, name_key, completes > 0 ORDER BY completed_id, day) > 1
         AS Bool) AS is_repeat,
     CAST(dense_rank() OVER (PARTITION BY player ORDER BY earliest) AS Int64) AS place
@@ -211,34 +215,35 @@ SELECT assumeNotNull(e.player) AS player, e.game AS game, e.context AS context,
     toDate(e.client_ts, '{timezone}') AS day, CAST(e.currency AS String) AS currency,
     sum(if(e.flow = 'Source', ifNull(e.amount, 0.), 0.)) AS gained, sum(if(e.flow = 'Sink', ifNull(e.amount, 0.), 0.)) AS spent,
     CAST(countIf(e.flow = 'Source') AS Int64) AS sources, CAST(countIf(e.flow = 'Sink') AS Int64) AS sinks,
-    any(e.who) AS who
+    any(e.who) AS who, toDate(0) AS event_day
 FROM ga_events AS e FINAL WHERE e.category = 'resource' AND e.user_id != '' AND e.flow IS NOT NULL
 GROUP BY e.player, e.game, e.context, day, e.currency;
 
 CREATE OR REPLACE VIEW progression_events AS
-SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, status, score, attempt_num, seconds, hitches
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, event_day, status,
+    score, attempt_num, seconds, hitches
 FROM events WHERE category = 'progression';
 
 CREATE OR REPLACE VIEW resource_events AS
-SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, flow, amount
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, event_day, flow, amount
 FROM events WHERE category = 'resource';
 
 CREATE OR REPLACE VIEW design_events AS
-SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, value
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, event_day, value
 FROM events WHERE category = 'design';
 
 CREATE OR REPLACE VIEW business_events AS
-SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, amount, cart
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, event_day, amount, cart
 FROM events WHERE category = 'business';
 
 CREATE OR REPLACE VIEW error_events AS
-SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, severity
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, event_day, severity
 FROM events WHERE category = 'error';
 
 CREATE OR REPLACE VIEW health_events AS
-SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, fps, frame_ms_p99, mem_mb
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, event_day, fps, frame_ms_p99, mem_mb
 FROM events WHERE category = 'health';
 
 CREATE OR REPLACE VIEW other_events AS
-SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, category, length
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, event_day, category, length
 FROM events WHERE category NOT IN ('progression', 'resource', 'design', 'business', 'error', 'health');
