@@ -95,7 +95,7 @@ def _add_clickhouse_schema(commands: _Commands) -> argparse.ArgumentParser:
     schema.add_argument(
         "--without-metrics",
         action="store_true",
-        help="for servers older than 24.3, which then only store and show events",
+        help="for servers older than 26.3, which then only store and show events",
     )
     return schema
 

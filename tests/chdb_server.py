@@ -1,7 +1,7 @@
 """Serves ClickHouse's HTTP interface with the ClickHouse of the package chdb: only the connection is ours.
 
 It is a process of its own, as its library has threads of its own, with which no test process should fork. It prints its
-port, and ends with its standard input.
+port, and ends with its standard input. With a folder as argument, it keeps its data there, and uses all processors.
 """
 
 from __future__ import annotations
@@ -65,8 +65,11 @@ class Handler(BaseHTTPRequestHandler):
 def main() -> None:
     """Serve until standard input ends."""
     global session  # noqa: PLW0603 - made once
-    session = importlib.import_module("chdb.session").Session()  # the extra `chdb`, which mypy need not have
-    session.query(f"SET {FOR_FEW_ROWS}")
+    session = importlib.import_module("chdb.session").Session(
+        *sys.argv[1:]
+    )  # the extra `chdb`, which mypy need not have
+    if not sys.argv[1:]:
+        session.query(f"SET {FOR_FEW_ROWS}")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write(f"{server.server_port}\n")

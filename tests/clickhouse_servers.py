@@ -21,11 +21,11 @@ from tests import chdb_server
 
 
 @contextmanager
-def todays_server() -> Iterator[str]:
-    """Start the ClickHouse of chdb behind an HTTP interface; yields its host and port."""
+def todays_server(*arguments: str) -> Iterator[str]:
+    """Start the ClickHouse of chdb behind an HTTP interface, with arguments for it; yields its host and port."""
     if importlib.util.find_spec("chdb") is None:
         pytest.skip('chdb is not installed: pip install "ga-pygame[chdb]"')
-    command = [sys.executable, "-W", "ignore", str(Path(chdb_server.__file__))]
+    command = [sys.executable, "-W", "ignore", str(Path(chdb_server.__file__)), *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -118,6 +118,12 @@ class DebianServer:
         (folder / "config.xml").write_text(config)
         (folder / "users.xml").write_text(_USERS)
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         """Start the process."""

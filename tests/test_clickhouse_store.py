@@ -109,7 +109,7 @@ def test_the_sql_of_a_cluster() -> None:
     spread = "AS ga_events_local ENGINE = Distributed('c1', 'g', ga_events_local, cityHash64(user_id))"
     assert f"CREATE TABLE IF NOT EXISTS ga_events ON CLUSTER 'c1' {spread}" in texts
     fills = [one for one in texts if one.startswith("CREATE MATERIALIZED VIEW")]
-    assert len(fills) == 4
+    assert len(fills) == 7
     assert all(" TO ga_" in one and "_local AS" in one and "FROM ga_events_local" in one for one in fills)
     assert all("ON CLUSTER 'c1'" in one for one in texts if one.startswith("CREATE"))
     old = " ".join(schema_statements(Layout(has_metrics=False)))

@@ -141,7 +141,7 @@ VARIABLES = OTHER_VARIABLES | {one.metadata["env"] for one in fields(Config)}
 
 
 PROGRAMS = set(
-    ". PyInstaller cd hatchling http.server mkdir nox pre-commit pytest python sqlite3 tests.reference_pages"
+    ". PyInstaller cd curl hatchling http.server mkdir nox pre-commit pytest python sqlite3 tests.reference_pages"
     " tests.requirements tests.windows twine venv zensical".split()
 )
 """Programs and modules of commands whose arguments are not checked."""

@@ -24,7 +24,7 @@ from ga_pygame.collector.storage.schema import StoreError
 from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.filters import BadFilter, filters_from
 from ga_pygame.tools.printing import ToolError, complain, new_path, write_result
-from ga_pygame.tools.sources import Where, metric_named, open_source, projected_log, read_options
+from ga_pygame.tools.sources import Where, metric_named, open_source, projected_log, read_options, running_collector
 
 JSONL, JSON, CSV, PARQUET = "jsonl", "json", "csv", "parquet"
 ROWS_PER_FETCH = 10_000
@@ -83,7 +83,7 @@ def export(where: Where, wanted: Wanted) -> int:
     if wanted.metric is not None:
         return _export_metric(where, wanted.metric, wanted)
     if where.url is not None:
-        raise ToolError("events are read from the collector's file: give --db FILE or --port instead of --url")
+        return _export_asked(where, wanted)
     if wanted.form in (JSONL, JSON):
         return _export_lines(where, wanted)
     return _export_flat(where, wanted)
@@ -107,6 +107,19 @@ def _export_lines(where: Where, wanted: Wanted) -> int:
     if unreadable and not code:
         return complain(f"{unreadable} stored requests of {path} are damaged and were left out")
     return code
+
+
+def _export_asked(where: Where, wanted: Wanted) -> int:
+    """Write the events of a running collector, which may keep them in ClickHouse."""
+    if wanted.filters or wanted.form not in (JSONL, JSON):
+        raise ToolError(
+            "--url gives all events as they were sent: leave out filters, --csv and --parquet, or give --db FILE"
+        )
+    collector = running_collector(where)
+    if collector is None:
+        raise ToolError("--url must name a running collector")
+    with contextlib.closing(collector):
+        return _write_objects(collector.lines("/api/export", {"rejected": "1"} if wanted.rejected else {}), wanted)
 
 
 def _write_objects(lines: Iterable[bytes], wanted: Wanted) -> int:

@@ -32,6 +32,8 @@ SECONDS_FOR_CONNECT = 3.0
 """How long a collector may take to answer a connection."""
 MAX_BUSY_ANSWERS = 10
 """Answers "try later" (503), a second apart, before a command gives up: a collector that just started needs some."""
+_CHUNK = 65_536
+"""Bytes of an answer that are read at once, where it is read while it comes."""
 SECONDS_FOR_ANSWER = 600.0
 """How long a collector may take to answer: to forget a player it searches all of its log."""
 
@@ -203,6 +205,20 @@ class AskedCollector:
         except (TypeError, KeyError) as error:
             raise ToolError(f"the collector at {self._base} is of another version: restart it") from error
 
+    def lines(self, path: str, params: Mapping[str, str]) -> Iterator[bytes]:
+        """Yield the lines of an answer as they come.
+
+        Raises:
+            ToolError: The collector does not answer, or not to the end.
+        """
+        with self._call("GET", path, params=params, stream=True) as reply:
+            try:
+                for line in reply.iter_lines(_CHUNK, delimiter=b"\n"):
+                    if line:
+                        yield line
+            except requests.RequestException as error:
+                raise ToolError(f"the answer of {self._base} broke off ({type(error).__name__})") from error
+
     def post(self, path: str, body: bytes, params: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Send a body and return the answer.
 
@@ -213,10 +229,16 @@ class AskedCollector:
         return found if isinstance(found, dict) else {}
 
     def _call(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        stream: bool = False,
     ) -> requests.Response:
         for _ in range(MAX_BUSY_ANSWERS):
-            reply = self._request(method, path, params, body)
+            reply = self._request(method, path, params, body, stream=stream)
             if reply.status_code != 503:
                 break
             clock.sleep(1.0)
@@ -227,7 +249,7 @@ class AskedCollector:
         return reply
 
     def _request(
-        self, method: str, path: str, params: Mapping[str, str] | None, body: bytes | None
+        self, method: str, path: str, params: Mapping[str, str] | None, body: bytes | None, *, stream: bool
     ) -> requests.Response:
         try:
             return self._session.request(
@@ -237,6 +259,7 @@ class AskedCollector:
                 data=body,
                 timeout=(SECONDS_FOR_CONNECT, SECONDS_FOR_ANSWER),
                 allow_redirects=False,
+                stream=stream,
             )
         except requests.RequestException as error:
             raise ToolError(f"no collector answers at {self._base} ({type(error).__name__}): is it running?") from error

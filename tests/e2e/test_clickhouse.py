@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ga_pygame import cli
 from tests.clickhouse_servers import todays_server
 from tests.collectors import CONFIGS, POGR, Collector, event
 from tests.conftest import eventually
@@ -38,7 +39,7 @@ def init(collector: Collector) -> Any:
     return collector.post(CONFIGS, json.dumps(body).encode()).json()
 
 
-def test_two_collectors_and_one_store(tmp_path: Path, store: str) -> None:
+def test_two_collectors_and_one_store(tmp_path: Path, store: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What one takes, the other shows and counts; both answer the same configs, and none leaves a file."""
     (tmp_path / "configs.json").write_text('{"*": {"configs": [{"key": "gravity", "value": "40"}]}}')
     now = int(time.time())
@@ -64,6 +65,16 @@ def test_two_collectors_and_one_store(tmp_path: Path, store: str) -> None:
         assert (level["level"], level["starts"]) == ("one", 1)
         assert [each["events"] for each in one.ask("GET", "/api/sessions").json()] == [2]
         assert json.loads(one.ask("GET", "/api/export").body.splitlines()[0]) == same
+        capsys.readouterr()
+        assert cli.main(["export", "--url", other.url]) == 0
+        assert json.loads(capsys.readouterr().out.splitlines()[0]) == same
+        assert cli.main(["export", "--url", other.url, "--rejected", "--json"]) == 0
+        (told,) = json.loads(capsys.readouterr().out)
+        assert (told["event"]["length"], told["errors"][0]["path"]) == (-1, "/length")
+        assert cli.main(["export", "--url", other.url, "--build", "1"]) == 1
+        assert "as they were sent" in capsys.readouterr().err
+        assert cli.main(["stats", "--url", other.url, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["levels"][0]["level"] == "one"
         assert [init(each)["configs"][0]["value"] for each in (one, other)] == ["40", "40"]
         pogr = one.ask("POST", "/v1/intake/init", b"{}", POGR)
         assert (pogr.status, "local store only" in pogr.json()["error"]) == (501, True)

@@ -1,5 +1,10 @@
--- What metrics ask, under the names and with the columns of schema.sql of the warehouse, which says what each one has. A
--- copy of an event changes nothing here: the tables have minima only, and the views that add up read with FINAL.
+-- What metrics ask, under the names and with the columns of schema.sql of the warehouse, which says what each one has.
+--
+-- The tables are filled by ClickHouse itself, from each block of events. They have nothing that adds up: minima, maxima,
+-- and sets of events by hash, whose size is asked. A copy of an event changes none of these, in whichever block it comes,
+-- and a table can be filled again from the events at any time. Views that add up read events with FINAL.
+--
+-- `event_day` is in all views that have filters, for `clickhouse.py` of the warehouse: it finds the events of a range by it.
 
 CREATE TABLE ga_players (  -- outlives the events
     player   UInt64,
@@ -63,6 +68,79 @@ FROM (
 )
 GROUP BY category, name_key, name, currency, fingerprint;
 
+CREATE TABLE ga_presence (  -- see the table presence of the warehouse
+    day         Date,
+    hour        UInt8,
+    player      UInt64,
+    context     UInt64,
+    game        UInt64,
+    who         SimpleAggregateFunction(any, Nullable(Enum8('player', 'developer', 'bot'))),
+    received_us SimpleAggregateFunction(max, Int64)  -- of the newest event, here and below: rows become too old with it
+) ENGINE = AggregatingMergeTree() PARTITION BY toYYYYMM(day) ORDER BY (day, player, hour, context, game);
+
+CREATE MATERIALIZED VIEW ga_presence_fill TO ga_presence AS
+SELECT toDate(client_ts, '{timezone}') AS day, toHour(client_ts, '{timezone}') AS hour, assumeNotNull(player) AS player,
+    context, game, any(who) AS who, max(received_us) AS received_us
+FROM ga_events WHERE user_id != '' GROUP BY day, hour, player, context, game;
+
+CREATE TABLE ga_sessions (  -- what a player did in a session: one of them, but for sessions of several players
+    session     UInt64,
+    player      UInt64,    -- 0 for events without one
+    game        SimpleAggregateFunction(any, UInt64),
+    session_id  SimpleAggregateFunction(any, String),
+    session_num AggregateFunction(argMin, Nullable(Int64), DateTime64(6, 'UTC')),
+    context     AggregateFunction(argMin, UInt64, DateTime64(6, 'UTC')),
+    who         AggregateFunction(argMin, Nullable(Enum8('player', 'developer', 'bot')), DateTime64(6, 'UTC')),
+    first_at    SimpleAggregateFunction(min, DateTime64(6, 'UTC')),
+    last_at     SimpleAggregateFunction(max, DateTime64(6, 'UTC')),
+    received_us SimpleAggregateFunction(max, Int64),
+    length      SimpleAggregateFunction(max, Nullable(Int64)),
+    errored     SimpleAggregateFunction(max, UInt8),
+    crashed     SimpleAggregateFunction(max, UInt8),
+    events      AggregateFunction(uniqExact, UInt64)
+) ENGINE = AggregatingMergeTree() ORDER BY (session, player);
+
+CREATE MATERIALIZED VIEW ga_sessions_fill TO ga_sessions AS
+SELECT assumeNotNull(e.session) AS session, ifNull(e.player, 0) AS player, any(e.game) AS game,
+    any(e.session_id) AS session_id, argMinState(e.session_num, e.client_ts) AS session_num,
+    argMinState(e.context, e.client_ts) AS context, argMinState(e.who, e.client_ts) AS who, min(e.client_ts) AS first_at,
+    max(e.client_ts) AS last_at, max(e.received_us) AS received_us, max(e.length) AS length,
+    max(e.category = 'error') AS errored, max(ifNull(e.severity = 'critical', 0)) AS crashed,
+    uniqExactState(cityHash64(e.category, e.event_day, e.event_uuid)) AS events
+FROM ga_events AS e WHERE e.session_id != '' GROUP BY session, player;
+
+CREATE TABLE ga_visits (  -- see the table visits of the warehouse
+    player       UInt64,
+    name_key     UInt64,
+    day          Date,
+    context      UInt64,
+    game         UInt64,
+    first_at     SimpleAggregateFunction(min, DateTime64(6, 'UTC')),
+    first_id     SimpleAggregateFunction(min, Int64),
+    started      SimpleAggregateFunction(groupUniqArrayArray, Array(UInt64)),  -- the events
+    failed       SimpleAggregateFunction(groupUniqArrayArray, Array(UInt64)),
+    completed    SimpleAggregateFunction(groupUniqArrayArray, Array(UInt64)),
+    completed_at SimpleAggregateFunction(min, Nullable(DateTime64(6, 'UTC'))),
+    completed_id SimpleAggregateFunction(min, Nullable(Int64)),
+    attempt_num  AggregateFunction(argMin, Nullable(Int64), DateTime64(6, 'UTC')),
+    who          SimpleAggregateFunction(any, Nullable(Enum8('player', 'developer', 'bot'))),
+    received_us  SimpleAggregateFunction(max, Int64)
+) ENGINE = AggregatingMergeTree() ORDER BY (player, name_key, day, context, game);
+
+CREATE MATERIALIZED VIEW ga_visits_fill TO ga_visits AS
+SELECT assumeNotNull(e.player) AS player, assumeNotNull(e.name_key) AS name_key,
+    toDate(e.client_ts, '{timezone}') AS day, e.context AS context, e.game AS game, min(e.client_ts) AS first_at,
+    min(e.id) AS first_id,
+    groupUniqArrayIf(cityHash64(e.event_day, e.event_uuid), e.status = 'Start') AS started,
+    groupUniqArrayIf(cityHash64(e.event_day, e.event_uuid), e.status = 'Fail') AS failed,
+    groupUniqArrayIf(cityHash64(e.event_day, e.event_uuid), e.status = 'Complete') AS completed,
+    minOrNullIf(e.client_ts, ifNull(e.status = 'Complete', 0)) AS completed_at,
+    minOrNullIf(e.id, ifNull(e.status = 'Complete', 0)) AS completed_id,
+    argMinState(if(ifNull(e.status = 'Complete', 0), ifNull(e.attempt_num, 0), NULL), e.client_ts) AS attempt_num,
+    any(e.who) AS who, max(e.received_us) AS received_us
+FROM ga_events AS e WHERE e.category = 'progression' AND e.user_id != '' AND e.name_key IS NOT NULL
+GROUP BY player, name_key, day, context, game;
+
 CREATE OR REPLACE VIEW games AS SELECT game, game_key FROM ga_games GROUP BY game, game_key;
 
 CREATE OR REPLACE VIEW contexts AS
@@ -92,48 +170,44 @@ FROM (
 CREATE OR REPLACE VIEW events AS
 SELECT id, game, player, session, context, client_ts, toDate(client_ts, '{timezone}') AS day,
     toHour(client_ts, '{timezone}') AS hour, category, name_key, status, flow, severity, value, score, attempt_num, seconds,
-    hitches, amount, cart, length, fps, frame_ms_p99, mem_mb, custom_fields, who
+    hitches, amount, cart, length, fps, frame_ms_p99, mem_mb, custom_fields, who, event_day
 FROM ga_events FINAL;
 
 CREATE OR REPLACE VIEW sessions AS
-SELECT session, game, session_id, player, session_num, first_at, last_at, received_at, day,
-    toHour(first_at, '{timezone}') AS hour, context, length, errored, crashed, events, who
+SELECT session, game, session_id, player, session_num, first_at, last_at, received_at,
+    toDate(first_at, '{timezone}') AS day, toHour(first_at, '{timezone}') AS hour, context, length, errored, crashed,
+    events, who, toDate(0) AS event_day
 FROM (
-    SELECT assumeNotNull(e.session) AS session, any(e.game) AS game, any(e.session_id) AS session_id,
-        argMinOrNull(e.player, e.client_ts) AS player, argMinOrNull(e.session_num, e.client_ts) AS session_num,
-        min(e.client_ts) AS first_at, max(e.client_ts) AS last_at, max(e.received_us) / 1e6 AS received_at,
-        toDate(min(e.client_ts), '{timezone}') AS day, argMin(e.context, e.client_ts) AS context,
-        maxOrNull(e.length) AS length, CAST(max(e.category = 'error') AS Bool) AS errored,
-        CAST(max(ifNull(e.severity = 'critical', 0)) AS Bool) AS crashed, CAST(count() AS Int64) AS events,
-        argMinOrNull(e.who, e.client_ts) AS who
-    FROM ga_events AS e FINAL WHERE e.session_id != '' GROUP BY e.session
+    SELECT s.session AS session, any(s.game) AS game, any(s.session_id) AS session_id,
+        argMinOrNullIf(s.player, s.first_at, s.player != 0) AS player, argMinOrNull(finalizeAggregation(s.session_num), s.first_at) AS session_num,
+        CAST(min(s.first_at) AS DateTime64(6, 'UTC')) AS first_at, CAST(max(s.last_at) AS DateTime64(6, 'UTC')) AS last_at,
+        max(s.received_us) / 1e6 AS received_at, argMin(finalizeAggregation(s.context), s.first_at) AS context,
+        CAST(max(s.length) AS Nullable(Int64)) AS length, CAST(max(s.errored) AS Bool) AS errored,
+        CAST(max(s.crashed) AS Bool) AS crashed, CAST(sum(finalizeAggregation(s.events)) AS Int64) AS events,
+        argMinOrNull(finalizeAggregation(s.who), s.first_at) AS who
+    FROM ga_sessions AS s FINAL GROUP BY s.session
 );
 
 CREATE OR REPLACE VIEW presence AS
-SELECT DISTINCT assumeNotNull(e.player) AS player, e.game AS game, e.context AS context,
-    toDate(e.client_ts, '{timezone}') AS day, toHour(e.client_ts, '{timezone}') AS hour, e.who AS who
-FROM ga_events AS e FINAL WHERE e.user_id != '';
+SELECT player, game, context, day, hour, CAST(who AS Nullable(Enum8('player', 'developer', 'bot'))) AS who,
+    toDate(0) AS event_day
+FROM ga_presence FINAL;
 
 CREATE OR REPLACE VIEW visits AS
 SELECT player, game, context, day, name_key, first_at, starts, fails, completes, completed_at, attempt_num, who,
+    toDate(0) AS event_day,
     CAST(completes > 0 AND row_number() OVER (PARTITION BY player, name_key, completes > 0 ORDER BY completed_id, day) > 1
         AS Bool) AS is_repeat,
     CAST(dense_rank() OVER (PARTITION BY player ORDER BY earliest) AS Int64) AS place
 FROM (
-    SELECT *, min(first_id) OVER (PARTITION BY player, name_key) AS earliest
-    FROM (
-        SELECT assumeNotNull(e.player) AS player, e.game AS game, e.context AS context,
-            toDate(e.client_ts, '{timezone}') AS day, assumeNotNull(e.name_key) AS name_key, min(e.client_ts) AS first_at,
-            min(e.id) AS first_id, CAST(countIf(e.status = 'Start') AS Int64) AS starts,
-            CAST(countIf(e.status = 'Fail') AS Int64) AS fails,
-            CAST(countIf(e.status = 'Complete') AS Int64) AS completes,
-            minOrNullIf(e.client_ts, ifNull(e.status = 'Complete', 0)) AS completed_at,
-            minOrNullIf(e.id, ifNull(e.status = 'Complete', 0)) AS completed_id,
-            argMinOrNullIf(ifNull(e.attempt_num, 0), e.client_ts, ifNull(e.status = 'Complete', 0)) AS attempt_num,
-            any(e.who) AS who
-        FROM ga_events AS e FINAL WHERE e.category = 'progression' AND e.user_id != '' AND e.name_key IS NOT NULL
-        GROUP BY e.player, e.game, e.context, day, e.name_key
-    )
+    SELECT v.player AS player, v.game AS game, v.context AS context, v.day AS day, v.name_key AS name_key,
+        CAST(v.first_at AS DateTime64(6, 'UTC')) AS first_at, CAST(length(v.started) AS Int64) AS starts,
+        CAST(length(v.failed) AS Int64) AS fails, CAST(length(v.completed) AS Int64) AS completes,
+        CAST(v.completed_at AS Nullable(DateTime64(6, 'UTC'))) AS completed_at,
+        CAST(v.completed_id AS Nullable(Int64)) AS completed_id, finalizeAggregation(v.attempt_num) AS attempt_num,
+        CAST(v.who AS Nullable(Enum8('player', 'developer', 'bot'))) AS who,
+        min(v.first_id) OVER (PARTITION BY v.player, v.name_key) AS earliest
+    FROM ga_visits AS v FINAL
 );
 
 CREATE OR REPLACE VIEW balances AS
@@ -141,34 +215,35 @@ SELECT assumeNotNull(e.player) AS player, e.game AS game, e.context AS context,
     toDate(e.client_ts, '{timezone}') AS day, CAST(e.currency AS String) AS currency,
     sum(if(e.flow = 'Source', ifNull(e.amount, 0.), 0.)) AS gained, sum(if(e.flow = 'Sink', ifNull(e.amount, 0.), 0.)) AS spent,
     CAST(countIf(e.flow = 'Source') AS Int64) AS sources, CAST(countIf(e.flow = 'Sink') AS Int64) AS sinks,
-    any(e.who) AS who
+    any(e.who) AS who, toDate(0) AS event_day
 FROM ga_events AS e FINAL WHERE e.category = 'resource' AND e.user_id != '' AND e.flow IS NOT NULL
 GROUP BY e.player, e.game, e.context, day, e.currency;
 
 CREATE OR REPLACE VIEW progression_events AS
-SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, status, score, attempt_num, seconds, hitches
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, event_day, status,
+    score, attempt_num, seconds, hitches
 FROM events WHERE category = 'progression';
 
 CREATE OR REPLACE VIEW resource_events AS
-SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, flow, amount
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, event_day, flow, amount
 FROM events WHERE category = 'resource';
 
 CREATE OR REPLACE VIEW design_events AS
-SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, value
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, event_day, value
 FROM events WHERE category = 'design';
 
 CREATE OR REPLACE VIEW business_events AS
-SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, amount, cart
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, event_day, amount, cart
 FROM events WHERE category = 'business';
 
 CREATE OR REPLACE VIEW error_events AS
-SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, severity
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, event_day, severity
 FROM events WHERE category = 'error';
 
 CREATE OR REPLACE VIEW health_events AS
-SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, fps, frame_ms_p99, mem_mb
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, event_day, fps, frame_ms_p99, mem_mb
 FROM events WHERE category = 'health';
 
 CREATE OR REPLACE VIEW other_events AS
-SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, category, length
+SELECT id, game, player, session, context, client_ts, day, hour, name_key, custom_fields, who, event_day, category, length
 FROM events WHERE category NOT IN ('progression', 'resource', 'design', 'business', 'error', 'health');

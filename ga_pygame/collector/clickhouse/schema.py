@@ -17,9 +17,10 @@ from ga_pygame.collector.storage.schema import StoreError
 from ga_pygame.collector.warehouse.database import UTC, sql_text, statements
 from ga_pygame.rules import HITCHES_FIELD, SECONDS_FIELD, SENT_BY_FIELD, SERVER, WHO_FIELD
 
-CLICKHOUSE_SCHEMA_VERSION = 1
-"""Raise it with each change of the SQL files of this folder, and add what an older database lacks to `_MIGRATIONS`."""
-OLDEST_FOR_METRICS = (24, 3)
+CLICKHOUSE_SCHEMA_VERSION = 2
+"""Raise it with each change of the SQL files of this folder; what an older database lacks belongs into `_MIGRATIONS`,
+new tables that are filled from events belong into `_FILLED_SINCE`, too."""
+OLDEST_FOR_METRICS = (26, 3)
 """The oldest ClickHouse that is asked for metrics. An older one stores and shows events; 18.16 and 26.9 are tried."""
 DEFAULT_DATABASE = "ga_pygame"
 DEDUPLICATION_WINDOW = 10_000
@@ -37,16 +38,26 @@ _SHARDED_BY = {
     "ga_games": "game",
     "ga_contexts": "context",
     "ga_names": "name_key",
+    "ga_presence": "player",
+    "ga_sessions": "player",
+    "ga_visits": "player",
 }
 """The tables, and what decides on which shard of a cluster a row is: copies of an event are on the same one."""
 _ARRIVED = {
     "ga_events": "toDate(toDateTime(intDiv(received_us, 1000000), '{timezone}'))",
     "ga_rejected": "toDate(toDateTime(intDiv(received_us, 1000000), '{timezone}'))",
     "ga_counts": "arrived",
+    "ga_presence": "toDate(toDateTime(intDiv(received_us, 1000000), '{timezone}'))",
+    "ga_sessions": "toDate(toDateTime(intDiv(received_us, 1000000), '{timezone}'))",
+    "ga_visits": "toDate(toDateTime(intDiv(received_us, 1000000), '{timezone}'))",
 }
 """The tables whose rows become too old, and the day from which their age counts."""
 _MIGRATIONS: dict[int, tuple[str, ...]] = {}
 """By version, the statements that turn the tables of the version before into it; views are made anew after them."""
+_FILLED_SINCE: dict[int, tuple[str, ...]] = {2: ("ga_presence", "ga_sessions", "ga_visits")}
+"""By version, its new tables that ClickHouse fills from events: an older database fills them once from all it has."""
+SECONDS_FOR_FILLING = 3_600.0
+"""How long a server may take to fill a table from the events of one day."""
 _SQL_FOLDER = Path(__file__).parent
 _TOLD = """
     session_num build platform os_version device custom_01 custom_02 custom_03 ab_id ab_variant_id country_code event_id
@@ -282,7 +293,7 @@ def open_schema(client: Client, timezone: str, retention: int | None) -> Layout:
     kept = None if made.retention < 0 else made.retention
     layout = replace(wanted, cluster=made.cluster, retention=kept if retention is None else retention)
     if made.version < CLICKHOUSE_SCHEMA_VERSION:
-        _run_statements(client, _migration(made.version, layout))
+        _migrate(client, made.version, layout)
     if layout.retention != kept:
         _run_statements(client, retention_statements(layout))
     return layout
@@ -302,10 +313,36 @@ def read_schema(client: Client) -> MadeSchema | None:
     return MadeSchema(int(rows[0][0]), rows[0][1], rows[0][2], int(rows[0][3])) if rows else None
 
 
-def _migration(version: int, layout: Layout) -> list[str]:
-    """Return the statements that turn tables of an older version into those of this one."""
-    found = [one for number in range(version, CLICKHOUSE_SCHEMA_VERSION) for one in _MIGRATIONS.get(number + 1, ())]
-    return [*found, *(_metric_statements(layout) if layout.has_metrics else []), _record(layout)]
+def _migrate(client: Client, version: int, layout: Layout) -> None:
+    """Turn tables of an older version into those of this one. Several collectors may do so at once."""
+    newer = range(version + 1, CLICKHOUSE_SCHEMA_VERSION + 1)
+    _run_statements(client, [one for number in newer for one in _MIGRATIONS.get(number, ())])
+    if layout.has_metrics:
+        made = _metric_statements(layout)
+        views = [one for one in made if one.startswith("CREATE OR REPLACE VIEW")]  # they read the new tables
+        _run_statements(client, [one for one in made if one not in views])
+        for table in (table for number in newer for table in _FILLED_SINCE.get(number, ())):
+            _fill_table(client, table, layout)
+        _run_statements(client, views)
+    _run_statements(client, [_record(layout)])
+
+
+def _fill_table(client: Client, table: str, layout: Layout) -> None:
+    """Fill a table from the events, day by day; those that its view has stored meanwhile change nothing.
+
+    In a cluster, each shard fills its table from its events, as its view does.
+    """
+    days = client.query("SELECT DISTINCT event_day FROM ga_events ORDER BY event_day").decode().split()
+    (select,) = (
+        found[1]
+        for text in _read_statements("asked.sql")
+        if (found := re.fullmatch(rf"CREATE MATERIALIZED VIEW \w+ TO {table} AS\s(.*)", text, re.DOTALL))
+    )
+    select = select.replace("{timezone}", layout.timezone)
+    for day in days:
+        of_day = select.replace(" WHERE ", f" WHERE event_day = '{day}' AND ")
+        options = {"parallel_distributed_insert_select": "2"} if layout.cluster else {}
+        client.query(f"INSERT INTO {table} {of_day}", seconds=SECONDS_FOR_FILLING, options=options)
 
 
 def _run_statements(client: Client, texts: list[str]) -> None:

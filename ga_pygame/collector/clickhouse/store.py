@@ -48,6 +48,8 @@ SECONDS_PER_MUTATION_LOOK = 0.2
 """Time between two looks whether an old server has removed rows."""
 _MUTATED = {"mutations_sync": "2", "allow_nondeterministic_mutations": "1"}
 """Settings with which a deletion has happened on all replicas when the server answers."""
+_OF_PLAYERS = ("ga_presence", "ga_sessions", "ga_visits")
+"""The tables with rows of a player that ClickHouse fills from events."""
 _Found = TypeVar("_Found")
 
 
@@ -173,9 +175,13 @@ class ClickHouseStore:
             msgspec.json.decode(client.query(query.format(table, whose)))["data"]
             for table in ("ga_events", "ga_rejected")
         )
-        made = ("ga_players",) if self._layout.has_metrics else ()
-        for table in ("ga_events", "ga_rejected", *made):
+        for table in ("ga_events", "ga_rejected"):
             self._delete(client, table, whose)
+        if self._layout.has_metrics:
+            players = f"SELECT player FROM {self._layout.local('ga_players')} WHERE {whose}"
+            for table in _OF_PLAYERS:
+                self._delete(client, table, f"player IN ({players})")
+            self._delete(client, "ga_players", whose)
         if self._layout.has_metrics and events:
             for table, key in (("ga_names", "name_key"), ("ga_contexts", "context")):
                 used = f"SELECT {key} FROM {self._layout.local('ga_events')} WHERE isNotNull({key})"

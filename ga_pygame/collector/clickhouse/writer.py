@@ -165,6 +165,8 @@ class BlockWriter:
         found = {"insert_distributed_sync": "1"} if self._layout.cluster else {}
         if self._layout.has_metrics:
             found |= {"insert_deduplication_token": token, "async_insert": "0"}
+            # a server that was killed after it took the block, but before its views had filled their tables
+            found["deduplicate_blocks_in_dependent_materialized_views"] = "1"
         return found
 
     def _failed(self, group: Sequence[_Queued], error: Exception) -> None:

@@ -3,11 +3,11 @@
 -- Complete, as official SDKs and this tracker send it; without one, their Fails of the level in the range before that
 -- Complete, plus 1.
 -- Source: GameAnalytics, Progression events, attempt_num.
-WITH completed AS (
-    SELECT player, name_key, completed_at, attempt_num FROM visits WHERE completes > 0 AND {filters}
+WITH completed AS MATERIALIZED (
+    SELECT player, name_key, completed_at, attempt_num, is_repeat FROM visits WHERE completes > 0 AND {filters}
 ),
-repeated AS (SELECT player, name_key FROM visits WHERE is_repeat AND {filters}),
-firsts AS (
+repeated AS MATERIALIZED (SELECT player, name_key FROM completed WHERE is_repeat),
+firsts AS MATERIALIZED (
     SELECT player, name_key, completed_at AS first_at, attempt_num FROM completed
     WHERE (player, name_key) NOT IN (SELECT player, name_key FROM repeated)
     UNION ALL

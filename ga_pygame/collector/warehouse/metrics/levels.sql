@@ -5,13 +5,13 @@
 -- as a killed game or one that is still played leaves them. Went on are the players who completed the level and were in
 -- the next one of this order, too.
 -- Sources: GameAnalytics, Progression (starts, fails, completes); Glitchless (abandons kept apart from fails).
-WITH counted AS (
+WITH counted AS MATERIALIZED (
     SELECT name_key, avg(place) AS mean_place, CAST(sum(starts) AS BIGINT) AS starts, CAST(sum(fails) AS BIGINT) AS fails,
         CAST(sum(completes) AS BIGINT) AS completes, playerSet(player) AS players,
         playerSetIf(player, completes > 0) AS completers
     FROM visits WHERE {filters} GROUP BY name_key
 ),
-placed AS (SELECT *, row_number() OVER (ORDER BY mean_place, name_key) AS place FROM counted),
+placed AS MATERIALIZED (SELECT *, row_number() OVER (ORDER BY mean_place, name_key) AS place FROM counted),
 -- Starts of a day may be less than what they led to: it ended on the next day, or the client sends no Starts.
 nets AS (
     SELECT player, name_key, CAST(sum(starts - fails - completes) AS BIGINT) AS net FROM visits

@@ -8,7 +8,7 @@ WITH seen AS (
     SELECT player, day, CASE WHEN $by_hour THEN hour ELSE 0 END AS at_hour FROM presence
     WHERE {filters} GROUP BY player, day, at_hour
 ),
-marked AS (
+marked AS MATERIALIZED (
     SELECT seen.player AS player, day, at_hour,
         CASE WHEN first_day = day AND (NOT $by_hour OR first_hour = at_hour) THEN 1 ELSE 0 END AS is_new
     FROM seen JOIN players ON players.player = seen.player
@@ -17,7 +17,7 @@ active AS (
     SELECT day, at_hour, count(*) AS players, sum(is_new) AS new_players FROM marked GROUP BY day, at_hour
     UNION ALL SELECT NULL, NULL, uniqExact(player), sum(is_new) FROM marked
 ),
-visits AS (
+visits AS MATERIALIZED (
     SELECT day, CASE WHEN $by_hour THEN hour ELSE 0 END AS at_hour, length, crashed, errored FROM sessions
     WHERE player IS NOT NULL AND {filters}
 ),

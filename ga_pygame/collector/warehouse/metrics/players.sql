@@ -12,7 +12,7 @@ WITH stays AS (
         JOIN contexts ON contexts.context = begun.context
     GROUP BY player
 ),
-listed AS (
+listed AS MATERIALIZED (
     SELECT stays.player AS player, user_id, game, first_at, last_seen, sessions, playtime, by_server
     FROM stays JOIN players ON players.player = stays.player
     WHERE $search = '' OR position(lowerUTF8($search) IN lowerUTF8(user_id)) > 0

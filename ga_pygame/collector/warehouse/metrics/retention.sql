@@ -4,7 +4,7 @@
 -- days. The range is that of the first days; days that are not over are left out.
 -- Source: GameAnalytics and Unity Analytics, N-day retention (classic, strict calendar days; not rolling).
 WITH passing AS (SELECT player, day FROM presence WHERE {filters} GROUP BY player, day),
-cohort AS (
+cohort AS MATERIALIZED (
     SELECT passing.player AS player, first_day
     FROM passing JOIN players ON players.player = passing.player WHERE day = first_day
 ),

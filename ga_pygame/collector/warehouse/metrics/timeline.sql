@@ -1,15 +1,13 @@
 -- Events in the order of the players' clocks, the newest first: a page of them, which begins with an event.
 -- Counted are the events of players in the range.
 -- Source: this project; it is the list of events as they were sent.
-WITH chosen AS (
-    SELECT id, client_ts FROM events
+WITH steps AS MATERIALIZED (
+    SELECT id, client_ts, player, session, context, name_key, category, status, flow, severity, value, score, amount, length,
+        fps
+    FROM events
     WHERE player IS NOT NULL AND {filters} AND ($session = 0 OR session = $session)
         AND ($newest = 0 OR client_ts <= (SELECT max(client_ts) FROM events WHERE id = $newest))
     ORDER BY client_ts DESC, id DESC LIMIT $most
-),
-steps AS (
-    SELECT * FROM events
-    WHERE client_ts >= (SELECT min(client_ts) FROM chosen) AND id IN (SELECT id FROM chosen)
 )
 SELECT steps.id, steps.client_ts, user_id, session_id, session_num, build, steps.category, status, flow, severity, name,
     coalesce(value, score, amount, CAST(steps.length AS DOUBLE), fps) AS number, currency
