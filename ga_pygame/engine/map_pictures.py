@@ -42,7 +42,7 @@ class MapPictures:
         self._waiting: deque[tuple[str, tuple[int, int], pygame.Surface]] = deque()
         self._is_finishing = False
 
-    def take(self, surface: pygame.Surface, name: str) -> None:
+    def take(self, surface: object, name: str) -> None:
         """Take a copy of a surface, the first of its name in this launch."""
         if name in self._taken or len(self._taken) >= MAX_MAPS or len(self._waiting) >= MAX_WAITING_PICTURES:
             return
