@@ -109,7 +109,7 @@ ALLOWED: dict[str, set[str]] = {
     "destinations": VOCABULARY,
     "server": VOCABULARY
     | {"areas", "delivery", "delivery/outbox", "destinations", "engine", "forms", "parts", "recording", "stored"},
-    "testing": VOCABULARY | {"delivery", "delivery/outbox", "parts", "tracker"},
+    "testing": VOCABULARY | {"active", "forms", "delivery", "delivery/outbox", "parts", "tracker"},
     "clients": VOCABULARY | {"parts", "clients/pogr", "clients/trophy"},
     "clients/pogr": VOCABULARY | {"parts", "clients"},
     "clients/trophy": VOCABULARY | {"parts", "clients"},
