@@ -32,6 +32,8 @@ SECONDS_FOR_CONNECT = 3.0
 """How long a collector may take to answer a connection."""
 MAX_BUSY_ANSWERS = 10
 """Answers "try later" (503), a second apart, before a command gives up: a collector that just started needs some."""
+SECONDS_FOR_CHECK = 5.0
+"""How long what listens on a collector's port may take to say that it is one."""
 SECONDS_FOR_ANSWER = 600.0
 """How long a collector may take to answer: to forget a player it searches all of its log."""
 
@@ -165,7 +167,7 @@ class AskedCollector:
         Raises:
             ToolError: None does.
         """
-        listed = self._json(self._call("GET", "/api/warehouse"))
+        listed = self._json(self._call("GET", "/api/warehouse", seconds=SECONDS_FOR_CHECK))
         if not isinstance(listed, list) or not all(isinstance(one, dict) and "metric" in one for one in listed):
             raise ToolError(f"what answers at {self._base} is no collector of this version")
 
@@ -213,10 +215,16 @@ class AskedCollector:
         return found if isinstance(found, dict) else {}
 
     def _call(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        seconds: float = SECONDS_FOR_ANSWER,
     ) -> requests.Response:
         for _ in range(MAX_BUSY_ANSWERS):
-            reply = self._request(method, path, params, body)
+            reply = self._request(method, path, params, body, seconds)
             if reply.status_code != 503:
                 break
             clock.sleep(1.0)
@@ -227,7 +235,7 @@ class AskedCollector:
         return reply
 
     def _request(
-        self, method: str, path: str, params: Mapping[str, str] | None, body: bytes | None
+        self, method: str, path: str, params: Mapping[str, str] | None, body: bytes | None, seconds: float
     ) -> requests.Response:
         try:
             return self._session.request(
@@ -235,7 +243,7 @@ class AskedCollector:
                 self._base + path,
                 params=params,
                 data=body,
-                timeout=(SECONDS_FOR_CONNECT, SECONDS_FOR_ANSWER),
+                timeout=(SECONDS_FOR_CONNECT, seconds),
                 allow_redirects=False,
             )
         except requests.RequestException as error:
