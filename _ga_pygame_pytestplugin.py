@@ -5,18 +5,26 @@ It lies beside the package, so that pytest does not import ga_pygame and pygame 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from ga_pygame import Tracker
     from ga_pygame.testing.game_test import GameTest
+
+
+def _init_of(test: GameTest) -> Callable[..., None]:
+    def init(tracker: Tracker, *wrong: Any, **knobs: Any) -> None:
+        test.adopt(tracker, *wrong, **knobs)
+
+    return init
 
 
 @pytest.fixture
 def ga(monkeypatch: pytest.MonkeyPatch) -> Iterator[GameTest]:
-    """A tracker in memory, with its clock and its events; a game that makes `ga_pygame.Tracker(…)` gets it.
+    """A tracker in memory, with its clock and its events; a `ga_pygame.Tracker` that the game makes is this one.
 
     It sends nothing, needs no window, and touches no file of the user.
     """
@@ -26,6 +34,7 @@ def ga(monkeypatch: pytest.MonkeyPatch) -> Iterator[GameTest]:
     from ga_pygame.testing.game_test import GameTest  # noqa: PLC0415
 
     test = GameTest()
-    monkeypatch.setattr(ga_pygame, "Tracker", test.make_tracker)
+    # Its `__init__`, not its name: a game may have imported the class, made a subclass, or used it in an annotation.
+    monkeypatch.setattr(ga_pygame.Tracker, "__init__", _init_of(test))
     yield test
     test.close()

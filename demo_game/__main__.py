@@ -117,7 +117,7 @@ def _save_path(fallback: Path) -> Path:
 
 
 def play(options: argparse.Namespace, url: str, fast: bool) -> None:
-    """Open the game with its tracker, and play until the player quits."""
+    """Open the game, and play until the player quits."""
     import pygame  # noqa: PLC0415 - the environment chooses its drivers
 
     import ga_pygame  # noqa: PLC0415 - after pygame's greeting was silenced

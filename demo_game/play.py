@@ -33,6 +33,8 @@ class Play:
         self.seconds = 0.0
         self.time_bonus = 0
         self._waiting = 0
+        # the ground of the heatmap, which the collector's page draws; kept on the developer's machine only
+        game.tracker.snapshot_map(self.scene.whole_level(), self.level_name)
         self._begin()
 
     @property
@@ -87,6 +89,8 @@ class Play:
             self.deaths += 1
             run.lives -= 1
             self._waiting = DEATH_TICKS
+            # where on the map do players die, and of what?
+            game.tracker.at(happening.x, happening.y, f"death:{happening.detail}", map=self.level_name)
             # where do players give up? the levels with more fails than completes
             game.tracker.progression.fail("sky", self.level_name, score=run.score)
         elif happening.kind == "won":

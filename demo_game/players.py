@@ -41,6 +41,8 @@ BUGS = {FIRST_BUILD: 0.004, SECOND_BUILD: 0.02}
 BOOSTS = (("shield", 15), ("magnet", 20), ("heart", 30))
 PACKS = (("coins_500", 499), ("starter", 199), ("coins_2000", 1499))
 FOES = (("slime", "stomp"), ("bat", "jump"), ("slime", "slam"), ("saw", "none"))
+HARD_PLACES = ((1500, 560, "fall"), (800, 400, "slime"), (2100, 300, "bat"))
+"""Where players die, in the units of the world, and of what; a bit farther in each next level."""
 LONG_SECONDS = 20.0
 """A longer time has ticks: the tracker then stores what was reported. Each event has its own time all the same."""
 FRAMES = 40
@@ -276,10 +278,19 @@ class Launch:
             player.level, player.tries = player.level + 1, 0
             self._shop(totals)
         else:
+            self._die()
             progression.fail(score=rng.randint(0, 400))
             player.tries += 1
             player.has_quit = player.tries >= player.patience
             self._pass(rng.uniform(2, 8))
+
+    def _die(self) -> None:
+        """Die at one of the level's hard places, of which the first is the hardest."""
+        rng, level = self._rng, self._player.level + 1
+        x, y, cause = rng.choices(HARD_PLACES, weights=(5, 2, 1))[0]
+        self._tracker.at(
+            rng.gauss(x + 90 * level, 30), min(560, rng.gauss(y, 15)), f"death:{cause}", map=f"level_{level}"
+        )
 
     def _meet_foes(self) -> None:
         rng = self._rng

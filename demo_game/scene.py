@@ -122,6 +122,16 @@ class Scene:
             write(surface, text, (x - camera, y - (self.world.tick - born) * 0.4 - 12), 24, GOLD)
         self._draw_numbers(surface)
 
+    def whole_level(self) -> pygame.Surface:
+        """Draw the still part of the whole level, a pixel for each unit of the world."""
+        whole = pygame.Surface((self.level.width, VIEW[1]))
+        for left in range(0, self.level.width, VIEW[0]):
+            view = whole.subsurface((left, 0, min(VIEW[0], self.level.width - left), VIEW[1]))
+            view.blit(self.backdrop.sky, (0, 0))
+            self.terrain.draw(view, left, 0)
+            self._draw_things(view, left, 0, 0)
+        return whole
+
     def _target(self) -> float:
         middle = self.world.player.x + WIDTH / 2 + self._lead - VIEW[0] * 0.45
         return max(0.0, min(middle, self.level.width - VIEW[0]))

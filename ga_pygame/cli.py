@@ -45,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.name is None or error.name.partition(".")[0] not in _EXTRA:
             raise
         return _fail(f'{error.name} is not installed; the collector needs: pip install "ga-pygame[collector]"')
-    except KeyboardInterrupt:
-        return 0
+    except KeyboardInterrupt:  # only a collector is ended that way when all is well
+        return 0 if options.command == "collect" else 130
 
 
 def _open_streams() -> None:

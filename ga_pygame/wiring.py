@@ -158,9 +158,11 @@ class Delivery:
         )
         self._uploaders = [self._uploader(target, host) for target in targets]
         uploaders = [Ending(uploader) for uploader in self._uploaders]
-        watching = [watch] if core.watch is None else [watch, core.watch.maps]
+        maps = [] if core.watch is None else [core.watch.maps]  # not before the writer, which has the events
         self._closing = Closing(self._intake, self._outbox, self._writer, uploaders)
-        self.runner = core.parts.runner([watching, [self._writer], uploaders, [self._closing]], clock, diagnostics)
+        self.runner = core.parts.runner(
+            [[watch], [self._writer], [*uploaders, *maps], [self._closing]], clock, diagnostics
+        )
 
     def _warn(self, cause: str, message: str) -> None:
         """Log what a destination says, once; in development what its init says with the line that made the tracker."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,15 @@ import pygame
 import pytest
 
 from ga_pygame import InvalidEvent
-from ga_pygame.map_files import MAX_COORDINATE, MAX_PICTURE_SIDE, map_folder, picture_path, pictures_of
+from ga_pygame.engine.map_pictures import MAX_COPIED_PIXELS, MAX_SIDE
+from ga_pygame.map_files import (
+    MAX_COORDINATE,
+    MAX_PICTURE_BYTES,
+    MAX_PICTURE_SIDE,
+    map_folder,
+    picture_path,
+    pictures_of,
+)
 from tests.test_tracker import KEYS, World, world
 from tests.test_who_plays import COLLECTOR
 
@@ -28,6 +37,16 @@ def test_an_event_with_a_place(world: World) -> None:
     place = {"ga_x": 12.3, "ga_y": -3, "ga_map": "level 1", "seed": 7}
     assert first["custom_fields"] == {**place, "weapon": "bow"}
     assert second["custom_fields"] == {**place, "ga_x": 12}
+
+
+def test_many_fields_leave_the_place(world: World) -> None:
+    """An event takes 50 custom fields: the game's last ones are left out, not what the heatmap needs."""
+    tracker = world.start(strict=False)
+    tracker.at(1, 2, "death", map="a", fields={**{f"field_{number}": number for number in range(50)}, "ga_x": 9})
+    tracker.close()
+    (told,) = [event["custom_fields"] for event in world.sent if event["category"] == "design"]
+    assert len(told) == 50
+    assert (told["ga_x"], told["ga_y"], told["ga_map"]) == (1, 2, "a")
 
 
 @pytest.mark.parametrize(
@@ -82,16 +101,38 @@ def test_a_picture_is_kept(world: World, caplog: pytest.LogCaptureFixture) -> No
     assert "defect" not in caplog.text
 
 
-def test_players_keep_no_pictures(world: World) -> None:
+def test_players_keep_no_pictures(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """A game that is not developed does nothing; what is no surface is refused as any wrong call."""
     tracker = world.start()
     tracker.snapshot_map(pygame.Surface((30, 20)), "level_1")
     world.play(tracker, 2)
     assert not pictures(world, "level_1")
     developed = world.launch(collector=COLLECTOR, strict=False)
-    developed.snapshot_map("no surface", "level_1")  # type: ignore[arg-type]  # on purpose
+    for wrong in ("no surface", pygame.Surface((10, 0)), pygame.Surface((MAX_SIDE + 1, 1)), None):
+        developed.snapshot_map(wrong, "level_1")  # type: ignore[arg-type]  # on purpose
     developed.snapshot_map(pygame.Surface((1, 1)), "")
-    assert developed._core.watch is not None
+    assert "must be a pygame.Surface with sides of 1 to" in caplog.text
+    assert "Please report this" not in caplog.text
+    developed.snapshot_map(pygame.Surface((1, 1)), "level_1")  # its name was not used up
+    developed.start()
+    world.play(developed, 2)
+    assert pictures(world, "level_1") == [(1, 1)]
+
+
+def test_large_and_noisy_pictures_are_kept_in_less_detail(world: World) -> None:
+    """The copy on the game's thread and the file are bounded; coordinates still mean the surface's pixels."""
+    tracker = world.start(collector=COLLECTOR)
+    noisy = pygame.Surface((1400, 1300))
+    noisy.get_buffer().write(random.Random(1).randbytes(4 * 1400 * 1300), 0)
+    sizes = {"long": (3 * MAX_COPIED_PIXELS // 1000, 1000), "thin": (MAX_SIDE, 65), "noisy": (1400, 1300)}
+    for name, size in sizes.items():
+        tracker.snapshot_map(noisy if name == "noisy" else pygame.Surface(size, depth=8), name)
+    world.play(tracker, 2)
+    for name, size in sizes.items():
+        (kept,) = pictures_of(map_folder(world.folder, KEYS["game_key"]), name)
+        assert (kept.width, kept.height) == size
+        assert kept.path.stat().st_size <= MAX_PICTURE_BYTES
+        assert max(pygame.image.load(str(kept.path)).get_size()) <= MAX_PICTURE_SIDE
 
 
 def test_a_disk_that_fails_is_told(world: World, caplog: pytest.LogCaptureFixture) -> None:

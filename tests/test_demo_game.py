@@ -15,6 +15,7 @@ from demo_game.bot import Bot
 from demo_game.controls import Actions, Controls
 from demo_game.game import TOAST_SECONDS, Game, Options
 from demo_game.menus import ClassChoice, Ending, Pause, QuitDialog, Results, Title
+from demo_game.play import Play
 from demo_game.shop import Shop
 from demo_game.world import TICKS_PER_SECOND
 from tests.demo_bot import Recorder, headless, names, play, silent
@@ -32,6 +33,8 @@ KINDS = (
     r"resource\.sink",
     r"\.business",
     r"\.design",
+    r"tracker\.at",
+    r"\.snapshot_map",
     r"tracker\.error",
     r"\.exception",
     r"\.dimensions\[",
@@ -76,6 +79,25 @@ def test_without_sound_and_with_a_broken_save_file(tmp_path: Path, silent: None)
     assert called.count("progression.complete") == 1
     assert "exception" in called
     assert "error" in called
+
+
+def test_each_death_has_its_place_on_the_picture_of_its_level(tmp_path: Path, silent: None) -> None:
+    """The heatmap shows where a level is too hard: over all of the level, and in the same units."""
+    recorder: Any = Recorder()
+    game = Game(recorder, Options(Bot(1), tmp_path / "save.json", fast=True))
+    recorder.log.clear()
+    screen = Play(game)
+    width = screen.level.width
+    assert recorder.log[0] == ("snapshot_map", f"<Surface({width}x{VIEW[1]}x32)>", "'level_1'", {})
+    screen.world.player.x = width / 2
+    screen.world.player.y = 2.0 * VIEW[1]
+    screen.update(Actions())
+    told = {entry[0]: entry[1:] for entry in recorder.log}
+    x, y, event_id, named = told["at"]
+    assert abs(float(x) - width / 2) < 50
+    assert float(y) > VIEW[1]
+    assert (event_id, named) == ("'death:fall'", {"map": "level_1"})
+    assert names(recorder.log).index("at") < names(recorder.log).index("progression.fail")
 
 
 def test_quit_is_a_question(tmp_path: Path, silent: None) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from demo_game.__main__ import parse
 from demo_game.players import DAY, DIFFICULTY, FIRST_BUILD, MACHINES, SECOND_BUILD, Totals, simulate
+from ga_pygame.map_files import MAP_FIELD, X_FIELD
 from ga_pygame.rules import WHO_FIELD
 from tests.collectors import Collector
 from tests.demo_bot import headless
@@ -65,6 +66,18 @@ def test_they_fill_every_view(many: Run) -> None:
     assert len({at // DAY for at in times}) >= DAYS - 1
     assert not [event for event in events if WHO_FIELD in event.get("custom_fields", {})]
     assert kinds["business"] == totals.purchases
+
+
+@pytest.mark.e2e
+def test_their_deaths_have_places(many: Run) -> None:
+    """The heatmap of each level has a place where many die."""
+    _, events = many
+    placed = [event for event in events if event.get("event_id", "").startswith("death:")]
+    fails = [event for event in events if event.get("event_id", "").startswith("Fail:")]
+    assert len(fails) / 2 < len(placed) <= len(fails)  # a crash ends an attempt without a death
+    assert len({event["custom_fields"][MAP_FIELD] for event in placed}) >= 4
+    worst = Counter(round(event["custom_fields"][X_FIELD] / 200) for event in placed)
+    assert worst.most_common(1)[0][1] > len(placed) / 10
 
 
 @pytest.mark.e2e

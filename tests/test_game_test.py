@@ -112,8 +112,54 @@ def test_a_wrong_call_fails_the_test(ga: GameTest) -> None:
         other.make_tracker(bild="7")
 
 
+def test_all_events_are_there(ga: GameTest) -> None:
+    """However many came since the last look."""
+    for number in range(3000):
+        ga.tracker.design(f"made:{number % 500}", value=number)
+    values = [event["value"] for event in ga.events if event["category"] == "design"]
+    assert values == list(range(3000))
+    with pytest.raises(AssertionError, match="among 3001"):
+        ga.assert_event("design", "made:x", value=1)
+
+
+def test_a_wanted_value_may_be_anything(ga: GameTest) -> None:
+    """Such as an approximate number; the message shows it."""
+    ga.tracker.design("boss", value=0.1 + 0.2)
+    ga.assert_event("design", value=pytest.approx(0.3))
+    with pytest.raises(AssertionError, match=r"approx|0\.4"):
+        ga.assert_event("design", value=pytest.approx(0.4))
+    with pytest.raises(AssertionError, match="object at"):
+        ga.assert_event("design", value=object())
+
+
+def test_a_second_tracker_is_the_first_one(ga: GameTest) -> None:
+    """A game that makes one in each scene has one tracker all the same."""
+    ga.adopt(second := ga_pygame.Tracker.__new__(ga_pygame.Tracker))
+    assert second is ga.make_tracker()
+    ga.adopt(third := ga_pygame.Tracker.__new__(ga_pygame.Tracker))
+    third.start()
+    third.design("played")
+    del third
+    ga.assert_event("design", "played")
+
+
 GAME = """
 import ga_pygame
+from ga_pygame import Tracker as Named
+
+class OwnTracker(Named):
+    def __init__(self, **knobs):
+        super().__init__(**{"build": "own", **knobs})
+
+def play_with_own(tracker: Named | None = None):
+    with OwnTracker(game_key="x") as tracker:
+        assert isinstance(tracker, ga_pygame.Tracker)
+        tracker.design("own")
+
+def play_with_named():
+    tracker = Named(build="named")
+    tracker.start()
+    tracker.design("named")
 
 def play():
     tracker = ga_pygame.Tracker(build="1.2")
@@ -128,6 +174,20 @@ def test_it(ga):
     my_game.play()
     ga.assert_event("design", "played", build="1.2")
 
+def test_another_name(ga):
+    my_game.play_with_named()
+    ga.assert_event("design", "named", build="named")
+
+def test_a_subclass(ga):
+    my_game.play_with_own()
+    ga.assert_event("design", "own", build="own")
+    ga.assert_valid_stream()
+
+def test_wrong_arguments(ga):
+    import pytest
+    with pytest.raises(TypeError, match="keywords only"):
+        my_game.Named("key")
+
 def test_anew(ga):
     assert not [event for event in ga.events if event["category"] == "design"]
 """
@@ -141,7 +201,7 @@ def test_the_plugin(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.delenv("GA_PYGAME_DATA_DIR")
     pytester.makepyfile(my_game=GAME, test_game=TESTS)
     plugin = ("-p", "_ga_pygame_pytestplugin", "-p", "no:cacheprovider")
-    pytester.runpytest_subprocess(*plugin).assert_outcomes(passed=2)
+    pytester.runpytest_subprocess(*plugin).assert_outcomes(passed=5)
     assert not home.exists()
     pytester.makepyfile(test_game="import sys\n\ndef test_it():\n    assert 'ga_pygame' not in sys.modules\n")
     pytester.runpytest_subprocess(*plugin).assert_outcomes(passed=1)

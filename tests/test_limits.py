@@ -44,6 +44,8 @@ EXEMPT = {
     "collector.warehouse.metrics.finding_rules.RAGE_QUIT_SECONDS": "a definition",
     "collector.warehouse.metrics.unique_values.UNIQUE_LIMITS": "the service's limits, which are compared, not enforced",
     "testing.game_test.MAX_NEAR": "the length of a message of a test",
+    "testing.game_test.MAX_COMPARED_EVENTS": "the work for a message of a test",
+    "testing.game_test.MAX_PROBLEMS": "the length of a message of a test",
     "testing.game_test.SECONDS_PER_TICK": "how often time that passes in a test is noticed",
     "delivery.outbox.salvage._INTEGER_BYTES": "SQLite's file format",
     "delivery.outbox.schema._FIXED_BYTES": "what a block takes beside its lines",

@@ -86,7 +86,7 @@ class Reports:
             Y_FIELD: _coordinate("y", y),
             MAP_FIELD: rules.custom_field_text("map", map),
         }
-        own = {**self._plain(fields), **place}
+        own = {**place, **self._plain(fields), **place}  # first, so that further fields are left out if they are many
         if type(event) is not str or not self._repeat(event, value, Design.least, own):
             self._post(self._diagnostics.made(Design, event, value=value), own)
 

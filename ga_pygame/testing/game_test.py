@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import difflib
 import json
 import tempfile
@@ -11,10 +12,11 @@ from typing import Any
 
 import pygame
 
-from ga_pygame import categories
+from ga_pygame import active, advice, categories
 from ga_pygame.delivery.outbox.failover import FailoverOutbox
+from ga_pygame.forms import MAX_OUTBOX_BYTES
 from ga_pygame.protocol import Answered, Destination, Outcome, Reply, Request, StoredRecord, Verdict
-from ga_pygame.testing import FrameRunner, ManualClock, Parts, tracker_of
+from ga_pygame.testing import FrameRunner, ManualClock, Parts
 from ga_pygame.tracker import Tracker
 
 SECONDS_PER_TICK = 0.25
@@ -23,6 +25,10 @@ LEFT_OUT = ("destinations", "game_key", "secret_key", "collector", "endpoint", "
 """Knobs that a test replaces, whatever the game gives."""
 MAX_NEAR = 3
 """Events that the message of `assert_event` shows."""
+MAX_COMPARED_EVENTS = 100
+"""Different events from which it chooses them: those with most of the wanted values."""
+MAX_PROBLEMS = 20
+"""Events that the message of `assert_valid_stream` shows."""
 
 
 class GameTest:
@@ -37,6 +43,7 @@ class GameTest:
         self._folder = tempfile.TemporaryDirectory(prefix="ga_pygame_")
         self._received = _Received()
         self._tracker: Tracker | None = None
+        self._others: list[Tracker] = []  # they share its state
 
     @property
     def tracker(self) -> Tracker:
@@ -47,7 +54,7 @@ class GameTest:
         return self._tracker
 
     def make_tracker(self, **knobs: Any) -> Tracker:
-        """Make the tracker, in place of `ga_pygame.Tracker`; a second call returns the same one.
+        """Make the tracker; a second call returns the same one.
 
         Args:
             **knobs: Those of `Tracker`; destinations, keys and folder are replaced, and `strict` is the default.
@@ -57,25 +64,34 @@ class GameTest:
             ValueError: A knob's value is wrong.
         """
         if self._tracker is None:
-            self._tracker = self._made(knobs)
+            self.adopt(Tracker.__new__(Tracker), **knobs)
+        assert self._tracker is not None  # noqa: S101 - set by `adopt`
         return self._tracker
 
-    def _made(self, knobs: Mapping[str, Any]) -> Tracker:
+    def adopt(self, tracker: Tracker, *wrong: Any, **knobs: Any) -> None:
+        """Do what a tracker's `__init__` does; a second tracker of a test is the first one under another name."""
+        if wrong:
+            raise TypeError(advice.KEYWORDS_ONLY)
+        if self._tracker is not None:
+            object.__setattr__(tracker, "__dict__", self._tracker.__dict__)
+            self._others.append(tracker)
+            return
         own = {name: value for name, value in knobs.items() if name not in LEFT_OUT}
         parts = Parts(
             clock=lambda: self.clock,
             runner=FrameRunner,
             outbox=lambda path, *others, **named: FailoverOutbox(None, *others, **named),  # noqa: ARG005 - no file
         )
-        return tracker_of(
-            parts,
-            **{"strict": True, "build": "test", **own},
-            destinations=[self._received],
-            data_dir=str(Path(self._folder.name).resolve()),
-            hook=False,
-            journal=False,
-            upload_interval=SECONDS_PER_TICK,
-        )
+        replaced = {
+            "destinations": [self._received],
+            "data_dir": str(Path(self._folder.name).resolve()),
+            "hook": False,
+            "journal": False,
+            "upload_interval": SECONDS_PER_TICK,
+        }
+        defaults = {"strict": True, "build": "test", "max_outbox_bytes": MAX_OUTBOX_BYTES}
+        tracker._assemble(parts, {**defaults, **own, **replaced})
+        self._tracker = tracker
 
     # --- what the player does ---------------------------------------------------------------------------
 
@@ -109,6 +125,9 @@ class GameTest:
         """Close the tracker, if there is one, and remove its folder."""
         if self._tracker is not None:
             self._tracker.close()
+        for one in self._others:
+            active.leave(one)
+            atexit.unregister(one.close)
         self._folder.cleanup()
 
     # --- what it reported -------------------------------------------------------------------------------
@@ -117,10 +136,13 @@ class GameTest:
     def events(self) -> list[dict[str, Any]]:
         """The events so far, in order, with GameAnalytics' field names."""
         self.tracker.tick()
-        for _ in range(4):  # into the outbox, and from there to us
-            self.clock.advance(SECONDS_PER_TICK / 100)
-            self.tracker.flush()
-            self.tracker.tick()
+        before = -1
+        while before != len(self._received.events):  # some hundreds in each round
+            before = len(self._received.events)
+            for _ in range(4):  # into the outbox, and from there to us
+                self.clock.advance(SECONDS_PER_TICK / 100)
+                self.tracker.flush()
+                self.tracker.tick()
         return list(self._received.events)
 
     def assert_event(self, category: str, event_id: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -134,6 +156,7 @@ class GameTest:
         Raises:
             AssertionError: There is none; the message shows the events that are nearest to it.
         """
+        __tracebackhide__ = True  # pytest shows the line of the test
         wanted = {"category": category, **({} if event_id is None else {"event_id": event_id}), **fields}
         events = self.events
         for event in events:
@@ -147,8 +170,11 @@ class GameTest:
         Raises:
             AssertionError: It would not; the message has each event with its broken rule.
         """
+        __tracebackhide__ = True
         problems = [*_broken_rules(self.events), *_broken_order(self.events)]
-        assert not problems, "\n".join(problems)  # noqa: S101 - what an assertion of a test is
+        if problems:
+            more = f"\nand {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
+            raise AssertionError("\n".join(problems[:MAX_PROBLEMS]) + more)
 
     def snapshot(self) -> str:
         """Return the events as JSON, an event a line, with stable ids and times: two alike runs give the same text.
@@ -198,16 +224,20 @@ def _has_value(value: Any, wanted: Any) -> bool:
 
 def _no_such_event(wanted: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> str:
     """Return a message with the differences to the nearest events."""
-    lines = [f"no event {json.dumps(wanted)} among {len(events)}"]
-    text = json.dumps(wanted, indent=1, sort_keys=True).splitlines()
-    shown = [{name: event[name] for name in sorted({*wanted, "event_id"}) if name in event} for event in events]
-    nearest = sorted(
-        {json.dumps(one, indent=1, sort_keys=True) for one in shown},
-        key=lambda one: -difflib.SequenceMatcher(None, "\n".join(text), one).ratio(),
-    )
+    lines = [f"no event {_as_json(wanted)} among {len(events)}"]
+    text = _as_json(wanted, indent=1).splitlines()
+    likely = sorted(events, key=lambda event: -sum(event.get(name) == value for name, value in wanted.items()))
+    shown = [{name: event[name] for name in sorted({*wanted, "event_id"}) if name in event} for event in likely]
+    different = list(dict.fromkeys(_as_json(one, indent=1) for one in shown))[:MAX_COMPARED_EVENTS]
+    nearest = sorted(different, key=lambda one: -difflib.SequenceMatcher(None, "\n".join(text), one).ratio())
     for one in nearest[:MAX_NEAR]:
         lines += [*difflib.unified_diff(text, one.splitlines(), "wanted", "reported", lineterm="", n=9), ""]
     return "\n".join(lines)
+
+
+def _as_json(event: Mapping[str, Any], indent: int | None = None) -> str:
+    """Return an event as JSON; a wanted value may be anything that compares itself, such as `pytest.approx(0.3)`."""
+    return json.dumps(event, indent=indent, sort_keys=True, default=repr)
 
 
 def _broken_rules(events: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -68,11 +68,11 @@ def run_dev(options: DevOptions) -> int:
             webbrowser.open(url)
         feed.start()
         try:
-            with _heeding_the_game():
-                play = _play_again if options.reloads else _play
-                code = play(game, {**os.environ, COLLECTOR_VARIABLE: url})
+            with _heeding_the_game() as is_interrupted:
+                environment = {**os.environ, COLLECTOR_VARIABLE: url}
+                code = _play_again(game, environment, is_interrupted) if options.reloads else _play(game, environment)
             feed.finish()
-            _tell_end(code, feed.events, is_tracked=not hint)
+            _tell_end(code, feed.events, "" if hint else game.lines_for_main())
             if feed.events and not options.keeps:
                 print_note("the figures are kept: python -m ga_pygame stats, or dev --keep, which leaves the page open")
             if options.keeps:
@@ -106,14 +106,18 @@ def _collector(port: int) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _heeding_the_game() -> Iterator[None]:
+def _heeding_the_game() -> Iterator[threading.Event]:
     """Leave the first Ctrl-C to the game, which gets it from the terminal, too; the second one ends all.
+
+    Yields what is set by the first one.
 
     A request to this process alone, such as SIGTERM or a closed terminal, ends the game with it. A child process has
     the default again, since a function is no handler for it.
     """
+    is_interrupted = threading.Event()
 
     def heard(*_: object) -> None:
+        is_interrupted.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def leave(number: int, _frame: object) -> None:
@@ -123,7 +127,7 @@ def _heeding_the_game() -> Iterator[None]:
     before = {number: signal.signal(number, leave) for number in requests}
     before[signal.SIGINT] = signal.signal(signal.SIGINT, heard)
     try:
-        yield
+        yield is_interrupted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -160,18 +164,31 @@ def _play(game: GameSource, environment: dict[str, str]) -> int:
         return process.wait()
 
 
-def _play_again(game: GameSource, environment: dict[str, str]) -> int:
+def _play_again(game: GameSource, environment: dict[str, str], is_interrupted: threading.Event) -> int:
     """Run the game to its end, and again after each save; return its exit code."""
     with contextlib.closing(_Saves(game.folder)) as saves:
         while True:
             with _process_of(game, environment) as process:
                 has_saved = _wait_for_save(saves, process)
-            if not has_saved and process.returncode <= 0:
+            if not has_saved and (process.returncode <= 0 or is_interrupted.is_set()):
                 return process.returncode
             if not has_saved:
                 print_note(f"the game ended with exit code {process.returncode}; it starts again when a file is saved")
-                _wait_for_save(saves, None)
+                with _without_a_game():
+                    if is_interrupted.is_set():  # in the moment before
+                        return process.returncode
+                    _wait_for_save(saves, None)
             print_note("a file was saved: the game starts again")
+
+
+@contextlib.contextmanager
+def _without_a_game() -> Iterator[None]:
+    """Let the first Ctrl-C end all: there is no game to which it could be left."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager
@@ -214,13 +231,19 @@ def _name_of_signal(number: int) -> str:
         return f"signal {number}"
 
 
-def _tell_end(code: int, events: int, *, is_tracked: bool) -> None:
-    """Say what came, and what is missing if nothing did."""
+def _tell_end(code: int, events: int, lines: str) -> None:
+    """Say what came, and what is missing if nothing did; `lines` are those that the main file may lack."""
     sys.stdout.flush()
     ended = f"the game ended with exit code {code}" if code >= 0 else f"{_name_of_signal(-code)} ended the game"
-    if events or not is_tracked:
+    if events:
         print_note(f"{ended}; {events:,} events came")
+    elif code > 0:
+        print_note(f"{ended}, and no event came")
+    elif code < 0:
+        print_note(f"{ended}, and no event came: what it reported comes when it starts the next time")
     else:
         print_note(
             f"{ended}, and no event came: call tracker.start() before the game's loop, on the thread that has it"
         )
+        sys.stdout.write(lines)
+        sys.stdout.flush()

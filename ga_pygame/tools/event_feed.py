@@ -17,8 +17,10 @@ from ga_pygame.tools.sources import AskedCollector
 
 SECONDS_BETWEEN_LOOKS_AT_EVENTS = 0.3
 """Time between two questions for new events."""
+EVENTS_PER_ANSWER, MAX_ANSWERS_PER_LOOK = 500, 100
+"""Events of one answer, and answers of a look; more come with the next look."""
 EVENTS_PER_LOOK = 200
-"""Events of one answer; more come with the next ones."""
+"""Events of a look that are printed; of the others only the number, since nobody reads thousands of lines a second."""
 MAX_LAST_LOOKS, SECONDS_BETWEEN_LAST_LOOKS = 4, 0.5
 """Looks for events that are on their way when the game has ended; the first one that finds none is the last."""
 
@@ -69,15 +71,22 @@ class EventFeed:
 
     def _look(self) -> int:
         """Print new events and return their number; none if the collector does not answer."""
-        try:
-            found = self._collector.events(self._last_id, EVENTS_PER_LOOK)
-        except ToolError:
-            return 0
-        for one in found:
-            self._console.print(_line_of(one))
-        self.events += len(found)
-        self._last_id = found[-1]["id"] if found else self._last_id
-        return len(found)
+        seen = 0
+        for _ in range(MAX_ANSWERS_PER_LOOK):
+            try:
+                found = self._collector.events(self._last_id, EVENTS_PER_ANSWER)
+            except ToolError:
+                break
+            for one in found[: max(0, EVENTS_PER_LOOK - seen)]:
+                self._console.print(_line_of(one))
+            seen += len(found)
+            self._last_id = found[-1]["id"] if found else self._last_id
+            if len(found) < EVENTS_PER_ANSWER:
+                break
+        if seen > EVENTS_PER_LOOK:
+            self._console.print(f"  … and {seen - EVENTS_PER_LOOK:,} more events, which are on the page")
+        self.events += seen
+        return seen
 
 
 def _line_of(told: dict[str, Any]) -> Text:

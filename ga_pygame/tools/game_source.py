@@ -50,8 +50,17 @@ class GameSource:
         """Return the lines that the game lacks with the place for them; "" if one of its files imports ga_pygame."""
         if self.main is None or any("ga_pygame" in text for text in _texts(self.folder)):
             return ""
-        place, indent = _place_of_lines(self.main)
-        return f"\nAdd these lines to {self.main}{place}:\n\n{textwrap.indent(THREE_LINES, indent)}"
+        return self._lines(self.main)
+
+    def lines_for_main(self) -> str:
+        """Return the lines for the main file if it has none itself, whatever the other files of the folder have."""
+        if self.main is None or "ga_pygame" in (source_text(self.main) or ""):
+            return ""
+        return self._lines(self.main)
+
+    def _lines(self, main: Path) -> str:
+        place, indent = _place_of_lines(main)
+        return f"\nAdd these lines to {main}{place}:\n\n{textwrap.indent(THREE_LINES, indent)}"
 
 
 def find_game(words: Sequence[str], *, is_module: bool) -> GameSource:

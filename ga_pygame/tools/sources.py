@@ -34,6 +34,8 @@ MAX_BUSY_ANSWERS = 10
 """Answers "try later" (503), a second apart, before a command gives up: a collector that just started needs some."""
 _CHUNK = 65_536
 """Bytes of an answer that are read at once, where it is read while it comes."""
+SECONDS_FOR_CHECK = 5.0
+"""How long what listens on a collector's port may take to say that it is one."""
 SECONDS_FOR_ANSWER = 600.0
 """How long a collector may take to answer: to forget a player it searches all of its log."""
 
@@ -167,7 +169,7 @@ class AskedCollector:
         Raises:
             ToolError: None does.
         """
-        listed = self._json(self._call("GET", "/api/warehouse"))
+        listed = self._json(self._call("GET", "/api/warehouse", seconds=SECONDS_FOR_CHECK))
         if not isinstance(listed, list) or not all(isinstance(one, dict) and "metric" in one for one in listed):
             raise ToolError(f"what answers at {self._base} is no collector of this version")
 
@@ -235,10 +237,11 @@ class AskedCollector:
         *,
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        seconds: float = SECONDS_FOR_ANSWER,
         stream: bool = False,
     ) -> requests.Response:
         for _ in range(MAX_BUSY_ANSWERS):
-            reply = self._request(method, path, params, body, stream=stream)
+            reply = self._request(method, path, params, body, seconds=seconds, stream=stream)
             if reply.status_code != 503:
                 break
             clock.sleep(1.0)
@@ -249,7 +252,14 @@ class AskedCollector:
         return reply
 
     def _request(
-        self, method: str, path: str, params: Mapping[str, str] | None, body: bytes | None, *, stream: bool
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: bytes | None,
+        *,
+        seconds: float,
+        stream: bool,
     ) -> requests.Response:
         try:
             return self._session.request(
@@ -257,7 +267,7 @@ class AskedCollector:
                 self._base + path,
                 params=params,
                 data=body,
-                timeout=(SECONDS_FOR_CONNECT, SECONDS_FOR_ANSWER),
+                timeout=(SECONDS_FOR_CONNECT, seconds),
                 allow_redirects=False,
                 stream=stream,
             )

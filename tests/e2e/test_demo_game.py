@@ -30,6 +30,8 @@ def test_the_bot_fails_now_and_then_and_completes_all_levels(seed: int, tmp_path
     assert called.count("progression.complete") == 3
     assert called.count("progression.fail") >= 1
     assert called.count("progression.start") == 3 + called.count("progression.fail")
+    assert called.count("at") == called.count("progression.fail")
+    assert called.count("snapshot_map") == 3
     assert called.count("business") == 1
     assert score > 1000
 

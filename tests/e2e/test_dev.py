@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -146,6 +147,74 @@ def test_a_saved_file_starts_the_game_again(tmp_path: Path) -> None:
     game.write_text("print('works', flush=True)\n")
     code, out, _ = end(process)
     assert (code, out.splitlines()) == (0, ["works"])
+
+
+def test_one_ctrl_c_ends_a_wait_for_a_save(tmp_path: Path) -> None:
+    """There is no game to which it could be left."""
+    (tmp_path / "game.py").write_text("def (:\n")
+    process = begin(tmp_path, "--reload", "game.py")
+    assert process.stderr is not None
+    assert any("it starts again when a file is saved" in line for line in process.stderr)
+    os.killpg(process.pid, signal.SIGINT)
+    code, _, error = end(process)
+    assert code in (1, 130), error
+    assert "Traceback" not in error
+
+
+def test_ctrl_c_ends_a_game_that_is_restarted(tmp_path: Path) -> None:
+    """Also one that ends with an exit code of its own then."""
+    (tmp_path / "game.py").write_text(WAITING)
+    process = begin(tmp_path, "--reload", "game.py")
+    read_until(process, "waits")
+    os.killpg(process.pid, signal.SIGINT)
+    code, out, error = end(process)
+    assert (code, out.splitlines()) == (5, ["bye"]), error
+
+
+MANY = """
+import ga_pygame
+with ga_pygame.Tracker(build="1") as tracker:
+    for number in range(5000):
+        tracker.design(f"made:{number % 100}")
+    tracker.flush().wait(20)
+"""
+
+
+def test_all_events_are_counted(tmp_path: Path) -> None:
+    """Of thousands some are printed, and the number of the others."""
+    (tmp_path / "game.py").write_text(MANY)
+    code, out, error = end(begin(tmp_path, "game.py"))
+    assert code == 0, error
+    assert "exit code 0; 5,002 events came" in error
+    more = [int(line.split()[2].replace(",", "")) for line in out.splitlines() if line.startswith("  …")]
+    told = [line for line in out.splitlines() if line.startswith("  ") and not line.startswith("  …")]
+    assert sum(more) + len(told) == 5002
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def (:", "exit code 1, and no event came\n"),
+        ("import os\nos.kill(os.getpid(), 9)", "what it reported comes when it starts the next time"),
+        ("pass", "call tracker.start() before the game's loop"),
+    ],
+)
+def test_a_game_without_events(tmp_path: Path, text: str, words: str) -> None:
+    """The advice fits how it ended; another file of the folder that has a tracker does not hide the lines."""
+    (tmp_path / "game.py").write_text(text)
+    (tmp_path / "other.py").write_text("import ga_pygame\n")
+    _, out, error = end(begin(tmp_path, "game.py"))
+    assert words in error
+    assert ("tracker.start()" in out) == (text == "pass")
+
+
+def test_a_port_on_which_nobody_answers(tmp_path: Path) -> None:
+    """Another program that only listens costs some seconds, not minutes; the message has the way out."""
+    (tmp_path / "game.py").write_text("pass")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        code, _, error = end(begin(tmp_path, "game.py", port=silent.getsockname()[1]))
+    assert code == 1
+    assert "--port 0" in error
 
 
 def test_a_collector_that_runs_is_used_and_left(fresh: Collector, tmp_path: Path) -> None:
