@@ -43,13 +43,19 @@ KeptCheck = Callable[[str], str | None]
 
 
 def _by(rule: Callable[[str, object], object]) -> KeptCheck:
-    """Make a check of a rule for arguments of the game."""
+    """Make a check of a rule for arguments of the game: what events carry can also be kept."""
 
-    def check(text: str) -> str | None:
+    def check(text: str) -> str:
         rule("kept value", text)
-        return text if text.isprintable() else None
+        return text
 
     return check
+
+
+def _user_id(text: str) -> str | None:
+    """Check the random id; one of another form is damaged."""
+    rules.user_id("kept value", text)
+    return text if text.isprintable() else None
 
 
 def _one_of(*words: str) -> KeptCheck:
@@ -206,7 +212,7 @@ def _short_printable(text: str) -> str | None:
 
 _DIMENSION = Rule(_by(rules.custom_dimension), "the dimension is not set")
 _VALUES: dict[str, Rule] = {
-    USER_ID: Rule(_by(rules.user_id), "the player gets a new random id"),
+    USER_ID: Rule(_user_id, "the player gets a new random id"),
     **dict.fromkeys(DIMENSIONS, _DIMENSION),
     GENDER: Rule(_by(rules.gender), "it is not known"),
     BIRTH_YEAR: Rule(_year, "it is not known"),

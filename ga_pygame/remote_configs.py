@@ -427,10 +427,12 @@ def _converted(value: Any, kind: type) -> Any:
     if kind is bool:
         return _BOOLS[str(value).strip().lower()]
     if kind in (list, dict):
-        found = json.loads(value) if isinstance(value, str) else _copied(value)
+        found = _copied(json.loads(value) if isinstance(value, str) else value)
         if not isinstance(found, kind):
             raise ValueError("another type")
         return found
+    if isinstance(value, bool) or (kind is int and isinstance(value, float) and value % 1):
+        raise ValueError("another type")
     found = kind(value)
     number = exact_number(found)
     if number is not None and not (math.isfinite(number) if isinstance(number, float) else abs(number) <= MAX_NUMBER):
@@ -439,8 +441,8 @@ def _converted(value: Any, kind: type) -> Any:
 
 
 def _copied(value: Any) -> Any:
-    """Return a deep copy of a JSON value, with exact types."""
-    return json.loads(json.dumps(value))
+    """Return a deep copy of a JSON value, with exact types; raise `ValueError` for NaN and infinity, which are none."""
+    return json.loads(json.dumps(value, allow_nan=False))
 
 
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}

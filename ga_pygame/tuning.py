@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ga_pygame.checks import InvalidEvent
@@ -21,7 +21,7 @@ def tunable(default: Any, *, least: float | None = None, most: float | None = No
     """
     bounds = {name: bound for name, bound in (("least", least), ("most", most)) if bound is not None}
     if isinstance(default, list | dict):
-        return dataclasses.field(default_factory=lambda: type(default)(default), metadata=bounds)
+        return dataclasses.field(default_factory=lambda: _copied(default), metadata=bounds)
     return dataclasses.field(default=default, metadata=bounds)
 
 
@@ -70,9 +70,9 @@ class Binding:
             ) from None
         self._fields = dataclasses.fields(kind)
         for one in self._fields:
-            if type(getattr(self._defaults, one.name)) not in _BOUND_TYPES:
-                rule = f"{one.name} needs a default that is a bool, int, float, str, list or dict"
-                raise InvalidEvent("kind", kind, rule, "ours", "wrong_type")
+            rule = _problem(getattr(self._defaults, one.name, None), one.metadata)
+            if rule:
+                raise InvalidEvent("kind", kind, f"{one.name} {rule}", "ours", "wrong_type")
         self._get = get
         self._warn_once = warn_once
         self.follow()
@@ -91,7 +91,7 @@ class Binding:
         return found
 
     def _value(self, one: dataclasses.Field[Any]) -> Any:
-        default = getattr(self._defaults, one.name)
+        default = _copied(getattr(self._defaults, one.name))  # the game may change a list that it gets
         value = self._get(one.name, default)
         least, most = one.metadata.get("least"), one.metadata.get("most")
         if (least is None or value >= least) and (most is None or value <= most):
@@ -99,6 +99,30 @@ class Binding:
         words = f"remote config {one.name!r} is {value!r:.40}, not {_range(least, most)}; its default is used"
         self._warn_once(f"config:{one.name}:range", words)
         return default
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of nested lists and dicts; what else is in them is not copied."""
+    if type(value) is list:
+        return [_copied(one) for one in value]
+    return {key: _copied(one) for key, one in value.items()} if type(value) is dict else value
+
+
+def _problem(default: object, metadata: Mapping[str, Any]) -> str:
+    """Return why a field cannot follow a remote config; "" if it can."""
+    if type(default) not in _BOUND_TYPES:
+        return "needs a default that is a bool, int, float, str, list or dict"
+    least, most = metadata.get("least"), metadata.get("most")
+    given = [bound for bound in (least, most) if bound is not None]
+    if not given:
+        return ""
+    if type(default) not in (int, float):
+        return "has bounds, which only an int or a float may have; leave least and most out"
+    if any(type(bound) not in (int, float) for bound in given):
+        return "needs bounds that are an int or a float"
+    if not all((least is None or one >= least) and (most is None or one <= most) for one in (default, *given)):
+        return f"has the default {default!r:.40}, not {_range(least, most)}; change the default or the bounds"
+    return ""
 
 
 def _range(least: object, most: object) -> str:

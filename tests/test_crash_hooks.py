@@ -216,6 +216,16 @@ def test_a_hook_of_none_means_pythons_own(monkeypatch: pytest.MonkeyPatch, capsy
     assert "ValueError: shown" in capsys.readouterr().err
 
 
+def test_a_hook_that_a_game_deletes_is_installed_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`del sys.excepthook` is no failure of ours, in the game and at its end."""
+    monkeypatch.delattr(sys, "excepthook")
+    rig.hooks.look_after()
+    sys.excepthook(ValueError, ValueError("heard"), None)
+    assert rig.heard == [("heard", "main")]
+    del sys.excepthook
+    rig.hooks.remove()
+
+
 def test_a_crash_that_passed_by_our_hook_is_heard_at_the_end(rig: Rig) -> None:
     """Python keeps in `sys.last_value` what ended the program, whatever hook printed it."""
     sys.last_value = ValueError("unheard")

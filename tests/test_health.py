@@ -130,6 +130,8 @@ def test_a_session_sends_its_histograms(world: World, monkeypatch: pytest.Monkey
     for percent, name in ((37, "memory_sys_data_table"), (12, "memory_app_data_table")):
         assert {percent} == {place for place, count in enumerate(first[name]) if count}
     assert [error for event in world.sent for error in wire_errors(event)] == []
+    stats = tracker.stats
+    assert (stats.recorded, stats.stored, stats.delivered) == (7, 7, {"gameanalytics": 7})  # those of one service, too
     world.start(health=True).close()
     assert [event["is_first_sdk_init"] for event in of_category(world, "sdk_init")] == [True]
 

@@ -144,6 +144,19 @@ def test_what_the_document_stores_is_kept(world: World) -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["two\nlines", "\0", "\u202e", "\U0001f600"])
+def test_what_events_carry_is_kept(text: str, world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Also a text that no terminal prints: it was on the events of one launch, and `cannot be understood` for the next."""
+    first = world.start()
+    first.player.facebook_id, first.dimensions[1] = text, text
+    world.play(first)
+    first.close()
+    second = world.start()
+    assert (second.player.facebook_id, second.dimensions[1]) == (text, text)
+    second.close()
+    assert "kept value" not in caplog.text
+
+
 def test_a_no_forgets_the_facts(world: World) -> None:
     """Nothing of a person is left after consent.deny(), in memory or on the disk."""
     tracker = world.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import ipaddress
 import itertools
 import json
 import threading
@@ -352,6 +353,46 @@ def test_wrong_arguments(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
     with pytest.raises(InvalidEvent, match="ip"):
         strict.server.player("ann", ip="nowhere")
     strict.server.close()
+
+
+def test_an_address_is_no_more_than_an_address(desk: Desk) -> None:
+    """The scope of an IPv6 address may be any text: with a line break in it, no request of any player went out."""
+    scoped = {"ann": "fe80::1%eth0", "bob": "fe80::1%a\r\nFoo: bar", "cid": "::ffff:203.0.113.7", "dan": "fe80::1%\xe9"}
+    for user_id, ip in scoped.items():
+        desk.server.player(user_id, ip=ip)
+    desk.server.player("eve", ip=ipaddress.ip_address("2001:db8::7%1"))  # type: ignore[arg-type]  # asyncio has these
+    desk.run(60)
+    assert [address for _, address, _ in desk.sent] == ["fe80::1", "fe80::1", "203.0.113.7", "fe80::1", "2001:db8::7"]
+
+
+def test_a_damaged_address_in_the_outbox_keeps_nothing_back(desk: Desk) -> None:
+    """It is left out of the header: an earlier version stored scopes, too."""
+    ann = desk.server.player("ann")
+    ann._seat.address = "fe80::1%a\r\nFoo: bar"
+    ann.design("seen")
+    desk.run(60)
+    assert [address for _, address, _ in desk.sent] == [""]
+
+
+def test_annotations_are_those_of_a_trackers_player(tmp_path: Path) -> None:
+    """The same rules as for `tracker.player`, in exact types; a flag's `False` is none, and clears an earlier one."""
+
+    class Year:
+        def __index__(self) -> int:
+            return 1990
+
+    desk = Desk(tmp_path, strict=False)
+    ann = desk.server.player("ann", birth_year=Year(), google_aid="g", android_id="a", limit_ad_tracking=True)
+    assert desk.server.player("ann", limit_ad_tracking=False, jailbroken=False) is ann
+    assert desk.server.stats.dropped == {}
+    desk.server.player("ann", device="", facebook_id="")
+    ann.design("seen")
+    desk.run(20)
+    found = desk.events()[1]
+    assert (found["birth_year"], found["google_aid"], found["device"]) == (1990, "g", "unknown")
+    assert not {"android_id", "limit_ad_tracking", "jailbroken", "facebook_id"} & set(found)
+    assert desk.server.stats.dropped == {"part": 2}
+    desk.server.close()
 
 
 def test_without_keys_nothing_is_recorded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

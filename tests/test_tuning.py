@@ -34,6 +34,13 @@ class Frozen:
     lives: int = 3
 
 
+@dataclass
+class Nested:
+    """A default with lists in it."""
+
+    shop: dict[str, list[int]] = ga_pygame.tunable({"axe": [1]})
+
+
 def game() -> tuple[RemoteConfigs, Any]:
     """Return the area, and a function with which the service sends values."""
     diagnostics = Diagnostics()
@@ -58,6 +65,20 @@ def test_fields_follow_the_service() -> None:
     send()
     assert tuning == Tuning()
     assert Tuning().waves == [1, 2]
+
+
+def test_a_game_that_changes_a_list_changes_no_default() -> None:
+    """A default that the game got is a copy, also deep inside: it comes back when the service sends nothing."""
+    configs, send = game()
+    tuning, nested = configs.bind(Tuning), configs.bind(Nested)
+    tuning.waves.append(3)
+    nested.shop["axe"].append(9)
+    send(waves="[5]", shop="{}")
+    assert (tuning.waves, nested.shop) == ([5], {})
+    send()
+    assert (tuning.waves, nested.shop, Nested().shop) == ([1, 2], {"axe": [1]}, {"axe": [1]})
+    nested.shop["axe"].append(9)
+    assert Nested().shop == {"axe": [1]}
 
 
 @pytest.mark.parametrize(
@@ -98,6 +119,34 @@ class Odd:
     lives: Any = field(default_factory=set)
 
 
+@dataclass
+class Bounded:
+    """A text has bounds."""
+
+    lives: str = ga_pygame.tunable("3", least=1)
+
+
+@dataclass
+class Lettered:
+    """A bound is a text."""
+
+    lives: int = ga_pygame.tunable(3, least="1")  # type: ignore[arg-type]  # wrong on purpose
+
+
+@dataclass
+class Outside:
+    """A default is out of its bounds."""
+
+    lives: int = ga_pygame.tunable(5, most=3)
+
+
+@dataclass
+class Unset:
+    """A field is set by nobody."""
+
+    lives: int = field(init=False)
+
+
 class Plain:
     """No dataclass."""
 
@@ -107,6 +156,10 @@ class Plain:
     [
         (Required, "needs a default for each field"),
         (Odd, "lives needs a default that is"),
+        (Bounded, "lives has bounds, which only an int or a float may have"),
+        (Lettered, "lives needs bounds that are an int or a float"),
+        (Outside, "lives has the default 5, not at most 3; change the default or the bounds"),
+        (Unset, "lives needs a default that is"),
         (Plain, "must be a dataclass"),
         (Tuning(), "must be a dataclass"),
         (None, "must be a dataclass"),
@@ -117,7 +170,7 @@ def test_a_wrong_class_is_said_and_stops_nothing(kind: Any, said: str, caplog: p
     configs, send = game()
     bound = configs.bind(kind)
     assert bound is None or isinstance(bound, kind)
-    assert (bound is not None) is (kind in (Odd, Plain))
+    assert (bound is not None) is (isinstance(kind, type) and kind is not Required)
     assert said in caplog.text
     assert "Please report" not in caplog.text
     send(lives="5")

@@ -24,6 +24,23 @@ Facts = Mapping[str, Any]
 """Values by the names of the annotations; `None` for a fact that the game has cleared."""
 
 
+def checked_fact(name: str, value: object) -> Any:
+    """Return a fact's value in its exact type; `None` for none, which a flag's `False` is, too.
+
+    Raises:
+        InvalidEvent: The value breaks the fact's rule.
+    """
+    check = FACT_RULES[name]
+    is_none = value is None or (value is False and isinstance(check, Flag))
+    return None if is_none else check(name, value)
+
+
+def without_surplus(facts: Facts) -> dict[str, Any]:
+    """Return facts as events carry them: with a `google_aid` there is no `android_id`, as the document says."""
+    is_surplus = facts.get("google_aid") is not None
+    return {name: value for name, value in facts.items() if not (is_surplus and name == "android_id")}
+
+
 class KnownFacts:
     """The facts that the game told in this launch or an earlier one, and those of the machine; behind `PlayerFacts`.
 
@@ -63,11 +80,8 @@ class KnownFacts:
 
     @property
     def said(self) -> Facts:
-        """The facts for events: see `Facts`. With a `google_aid` there is no `android_id`, as the document says."""
-        facts = {**self._found, **self._kept, **self._said}
-        if facts.get("google_aid") is not None:
-            facts.pop("android_id", None)
-        return facts
+        """The facts for events; see `Facts` and `without_surplus`."""
+        return without_surplus({**self._found, **self._kept, **self._said})
 
     @property
     def known(self) -> Facts:
@@ -153,9 +167,7 @@ class PlayerFacts:
 
     @setting
     def _set(self, name: str, value: object) -> None:
-        check = FACT_RULES[name]
-        is_none = value is None or (value is False and isinstance(check, Flag))
-        checked = None if is_none else check(name, value)
+        checked = checked_fact(name, value)
         if checked is not None and self._told.is_for_children and name not in DEVICE_FACTS:
             words = "is not taken, since child_directed is on: it says something about the child"
             raise InvalidEvent(name, value, words, "ours: child_directed", "not_allowed", private=True)

@@ -257,7 +257,9 @@ class SliceWriter:
             self._records.append(made)
             return
         self.store()  # those before it, so that a session's end does not overtake its health
-        self._transaction.add([made], self._encoder.wanted_by.get(event.wanted_by, ()))
+        destinations = self._encoder.wanted_by.get(event.wanted_by, ())
+        self._transaction.add([made], destinations)
+        self.added += bool(destinations)
 
     def _begin_without_user(self, record: Record, session: SessionRef) -> None:
         """Begin a session whose `user` event is lost, so that its other events can be sent.

@@ -286,7 +286,7 @@ class GameAnalytics(Destination):
             "Content-Encoding": "gzip",
             "User-Agent": "ga_pygame",
         }
-        if forwarded:  # a server sends for this player. Source: REST v2, Server Implementation
+        if forwarded and set(forwarded) <= _ADDRESS:  # for this player. Source: REST v2, Server Implementation
             headers["X-Forwarded-For"] = forwarded
         return Request(self._endpoint + path, zipped, headers)
 
@@ -316,6 +316,8 @@ def signature_of(secret: bytes, body: bytes) -> str:
     return base64.b64encode(hmac.digest(secret, body, "sha256")).decode()
 
 
+_ADDRESS = frozenset("0123456789abcdef.:")
+"""Characters of an IP address. Another in a header could keep the request, and all after it, from being sent."""
 _KEYS_FIX = "compare game_key and secret_key with the game's settings; events are kept and sent when the keys are right"
 
 _CONFIG_VSN = "3"

@@ -49,7 +49,7 @@ class _Hook:
 
     def install(self) -> None:
         """Wrap the hook in place, unless it is the one that we installed last."""
-        found = getattr(self._owner, self._name)
+        found = getattr(self._owner, self._name, None)  # a game may delete it: `del sys.excepthook`
         if self._left <= 0 or (self._installed and found is self._installed[-1][0]):
             return
         self._left -= 1
@@ -76,7 +76,7 @@ class _Hook:
     def remove(self) -> None:
         """Restore the previous hook. If another hook was chained on top of ours, ours stays and only passes on."""
         self._is_on = False
-        while self._installed and getattr(self._owner, self._name) is self._installed[-1][0]:
+        while self._installed and getattr(self._owner, self._name, None) is self._installed[-1][0]:
             setattr(self._owner, self._name, self._installed.pop()[1])
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from ga_pygame import attributes, config, forks
 from ga_pygame.annotations import FIELDS, PARTS
-from ga_pygame.checks import MISSING, InvalidEvent
+from ga_pygame.areas.player_facts import FACT_RULES, checked_fact, without_surplus
+from ga_pygame.checks import MISSING, InvalidEvent, exact_text
 from ga_pygame.diagnostics import Diagnostics, Drop, Stats, guarded, request
 from ga_pygame.forms import Seconds, Size
 from ga_pygame.parts import Parts
@@ -120,7 +121,7 @@ class ServerTracker:
                 known = self._made(Seat(Context(user_id, build=self.config.build)))
                 self._players[user_id] = known
             before = known._seat.context
-            known._change(build=version or before.build, extra={**(before.extra or {}), **extra})
+            known._change(build=version or before.build, extra=without_surplus({**(before.extra or {}), **extra}))
             known._seat.address = address or known._seat.address
             self._seats.sit(known._seat)
             return known
@@ -139,17 +140,29 @@ class ServerTracker:
             self._delivery.runner.wake("writer")
 
     def _address(self, ip: object) -> str:
+        """Return an address as the header may have it: no more than digits, letters, dots and colons.
+
+        A scope (`fe80::1%eth0`) is left out: it may be any text, also one with line breaks, and names an interface of
+        one machine only. An IPv4 address in an IPv6 one (`::ffff:203.0.113.7`) comes from a socket for both.
+        """
         if ip is None:
             return ""
         try:
-            return str(ipaddress.ip_address(str(ip)))
+            is_made = isinstance(ip, ipaddress.IPv4Address | ipaddress.IPv6Address)
+            found = ipaddress.ip_address(str(ip) if is_made else exact_text(ip) or "")
+            if isinstance(found, ipaddress.IPv4Address):
+                return str(found)
+            return str(found.ipv4_mapped or ipaddress.IPv6Address(int(found)))
         except ValueError:
             words = 'must be an IPv4 or IPv6 address, such as "203.0.113.7"; it is left out'
             self._diagnostics.left_out(InvalidEvent("ip", ip, words, "ours", "no_match", private=True))
             return ""
 
     def _annotations(self, given: Mapping[str, object]) -> dict[str, Any]:
-        """Return the valid annotations; without a version of the system, the platform's name and 0."""
+        """Return the valid annotations; without a version of the system, the platform's name and 0.
+
+        A flag that is `False` becomes `None`, which clears an earlier `True`.
+        """
         found: dict[str, Any] = {}
         for name, value in given.items():
             try:
@@ -159,8 +172,7 @@ class ServerTracker:
                         name, MISSING, f"there is no such annotation; there are: {known}", "ours", "no_match"
                     )
                 if value is not None:
-                    FIELDS[name].check(name, value)
-                    found[name] = value
+                    found[name] = checked_fact(name, value) if name in FACT_RULES else FIELDS[name].check(name, value)
             except InvalidEvent as error:
                 self._diagnostics.left_out(error)
         if "platform" in found:
