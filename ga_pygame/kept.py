@@ -52,7 +52,7 @@ def _by(rule: Callable[[str, object], object]) -> KeptCheck:
     return check
 
 
-def _user_id(text: str) -> str | None:
+def _well_formed_user_id(text: str) -> str | None:
     """Check the random id; one of another form is damaged."""
     rules.user_id("kept value", text)
     return text if text.isprintable() else None
@@ -212,7 +212,7 @@ def _short_printable(text: str) -> str | None:
 
 _DIMENSION = Rule(_by(rules.custom_dimension), "the dimension is not set")
 _VALUES: dict[str, Rule] = {
-    USER_ID: Rule(_user_id, "the player gets a new random id"),
+    USER_ID: Rule(_well_formed_user_id, "the player gets a new random id"),
     **dict.fromkeys(DIMENSIONS, _DIMENSION),
     GENDER: Rule(_by(rules.gender), "it is not known"),
     BIRTH_YEAR: Rule(_year, "it is not known"),

@@ -21,7 +21,7 @@ def tunable(default: Any, *, least: float | None = None, most: float | None = No
     """
     bounds = {name: bound for name, bound in (("least", least), ("most", most)) if bound is not None}
     if isinstance(default, list | dict):
-        return dataclasses.field(default_factory=lambda: _copied(default), metadata=bounds)
+        return dataclasses.field(default_factory=lambda: _copied_default(default), metadata=bounds)
     return dataclasses.field(default=default, metadata=bounds)
 
 
@@ -70,7 +70,7 @@ class Binding:
             ) from None
         self._fields = dataclasses.fields(kind)
         for one in self._fields:
-            rule = _problem(getattr(self._defaults, one.name, None), one.metadata)
+            rule = _why_unbound(getattr(self._defaults, one.name, None), one.metadata)
             if rule:
                 raise InvalidEvent("kind", kind, f"{one.name} {rule}", "ours", "wrong_type")
         self._get = get
@@ -91,7 +91,7 @@ class Binding:
         return found
 
     def _value(self, one: dataclasses.Field[Any]) -> Any:
-        default = _copied(getattr(self._defaults, one.name))  # the game may change a list that it gets
+        default = _copied_default(getattr(self._defaults, one.name))  # the game may change a list that it gets
         value = self._get(one.name, default)
         least, most = one.metadata.get("least"), one.metadata.get("most")
         if (least is None or value >= least) and (most is None or value <= most):
@@ -101,14 +101,14 @@ class Binding:
         return default
 
 
-def _copied(value: Any) -> Any:
+def _copied_default(value: Any) -> Any:
     """Return a copy of nested lists and dicts; what else is in them is not copied."""
     if type(value) is list:
-        return [_copied(one) for one in value]
-    return {key: _copied(one) for key, one in value.items()} if type(value) is dict else value
+        return [_copied_default(one) for one in value]
+    return {key: _copied_default(one) for key, one in value.items()} if type(value) is dict else value
 
 
-def _problem(default: object, metadata: Mapping[str, Any]) -> str:
+def _why_unbound(default: object, metadata: Mapping[str, Any]) -> str:
     """Return why a field cannot follow a remote config; "" if it can."""
     if type(default) not in _BOUND_TYPES:
         return "needs a default that is a bool, int, float, str, list or dict"

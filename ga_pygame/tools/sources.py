@@ -32,7 +32,7 @@ SECONDS_FOR_CONNECT = 3.0
 """How long a collector may take to answer a connection."""
 MAX_BUSY_ANSWERS = 10
 """Answers "try later" (503), a second apart, before a command gives up: a collector that just started needs some."""
-_CHUNK = 65_536
+_READ_CHUNK = 65_536
 """Bytes of an answer that are read at once, where it is read while it comes."""
 SECONDS_FOR_CHECK = 5.0
 """How long what listens on a collector's port may take to say that it is one."""
@@ -215,7 +215,7 @@ class AskedCollector:
         """
         with self._call("GET", path, params=params, stream=True) as reply:
             try:
-                for line in reply.iter_lines(_CHUNK, delimiter=b"\n"):
+                for line in reply.iter_lines(_READ_CHUNK, delimiter=b"\n"):
                     if line:
                         yield line
             except requests.RequestException as error:
