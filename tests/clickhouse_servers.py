@@ -175,7 +175,9 @@ def debian_server(folder: Path) -> Iterator[str]:
 _OF_CLUSTER = """<remote_servers><{cluster}>{shards}</{cluster}></remote_servers>
 <zookeeper><node><host>{keeper}</host><port>{zookeeper}</port></node><session_timeout_ms>6000</session_timeout_ms></zookeeper>
 <macros><shard>{shard}</shard><replica>{replica}</replica></macros>
+<merge_tree><old_parts_lifetime>10</old_parts_lifetime></merge_tree>
 <distributed_ddl><path>/clickhouse/ddl</path></distributed_ddl>"""
+
 _ZOOKEEPER = """tickTime=1000
 dataDir={folder}/data
 clientPort={port}

@@ -34,7 +34,8 @@ KILLS = 6
 LONG_ROUNDS = 10
 """Times the short form with `--long`."""
 SECONDS_TO_SETTLE = 90
-DISK_MEGABYTES = 64
+DISK_MEGABYTES = 192
+"""Room for the small blocks of a round on three servers, until they are merged."""
 NOTICED_SECONDS = 2.0
 """A batch that waits so long shows that something was wrong."""
 CUT_SECONDS = 8.0
