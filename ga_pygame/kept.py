@@ -201,6 +201,16 @@ def beginning(found: Mapping[KeptKey, str]) -> Beginning:
     return Beginning(found[USER_ID], (first, second, third), facts, configs or {})
 
 
+def configs_for(answer: Mapping[str, Any], user_id: str) -> Mapping[str, Any]:
+    """Return a kept answer with remote configs if it holds for this player, else an empty one.
+
+    The group of an A/B test, and the values that come with it, hold for the player who asked. Without a group the
+    values are those of all players, so they hold for another `user_id`, too.
+    """
+    is_of_group = bool(answer.get("ab_id") or answer.get("ab_variant_id"))
+    return {} if is_of_group and answer.get("user_id") != user_id else answer
+
+
 def _file_name(text: str) -> str | None:
     """Check the name of a file beside the outbox, which is no path."""
     return _short_printable(text) if text.strip(".") and not {"/", "\\", ":"} & set(text) else None

@@ -267,8 +267,9 @@ class Running:
             for name, fact in facts_said.items():
                 self.keep_fact(name, fact)
         self._recorder.kept_facts = said.facts.kept
+        user_id = core.config.user_id or before.user_id
         self._recorder.change(
-            user_id=core.config.user_id or before.user_id,
+            user_id=user_id,
             dimensions=said.dimensions.known,
             facts=said.facts.said or None,
         )
@@ -276,7 +277,7 @@ class Running:
         if self._view is not None:
             delivery.show_events(self._view.take)
         self._recorder.attach(delivery.journal)
-        self._take_configs(before.remote_configs)
+        self._take_configs(kept.configs_for(before.remote_configs, user_id))
         return delivery
 
     def keep_dimension(self, number: int, value: str | None) -> None:

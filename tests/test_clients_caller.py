@@ -170,6 +170,32 @@ def test_a_repeated_call_keeps_its_request_and_its_place_in_its_lane() -> None:
     assert first.response.result == second.response.result == "fine"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("X-Foo", "b\r\nX: secret", "header X-Foo: its value must be one line"),
+        ("X-Foo", "secret\0", "header X-Foo: its value must be one line"),
+        ("X-Foo", " secret", "header X-Foo: its value must be one line"),
+        ("X-Foo", "secret \U0001f600", "header X-Foo: its value must be one line"),
+        ("X-Foo", 5, "header X-Foo: its value must be one line"),
+        ("X Foo\r\n", "secret", "header 'X Foo\\r\\n': its name may have"),
+        ("", "secret", "header '': its name may have"),
+    ],
+)
+def test_a_header_that_http_cannot_send_is_a_wrong_call(name: str, value: Any, said: str) -> None:
+    """It is refused with the header's name, not tried again as if no service answered; the next call goes out."""
+    caller, transport, _clock = make()
+    wrong = call(caller, prepare=lambda: Request("http://test/", b"", {name: value}))
+    right = call(caller, prepare=lambda: Request("http://test/", b"", {"X-Foo": "caf\xe9", "X-API-KEY": ""}))
+    caller.submit(wrong)
+    caller.submit(right)
+    ticks(caller)
+    assert str(wrong.response.result).startswith(f"!{said}")
+    assert "secret" not in str(wrong.response.result)
+    assert right.response.result == "fine"
+    assert len(transport.sent) == 1
+
+
 def test_repeats_have_an_end() -> None:
     """After `max_retries` the last reply is the answer."""
     caller, transport, clock = make(BUSY)

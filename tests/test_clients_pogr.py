@@ -347,6 +347,14 @@ def test_data_without_tags() -> None:
     assert node.body()["data"] == {"custom_data": 1}
 
 
+@pytest.mark.parametrize("tags", [None, "steam_id", ["steam_id"], 5])
+def test_tags_that_are_no_dictionary(tags: Any) -> None:
+    """The error says what they must be."""
+    node = Node().started()
+    error = node.result(node.client.data(tags, {"a": 1})).error
+    assert error.startswith('invalid tags: must be a dictionary such as {"steam_id": "1"}, not ')
+
+
 def test_the_game_may_change_its_data_after_the_call() -> None:
     """The arguments are sent unchanged."""
     node = Node().started()

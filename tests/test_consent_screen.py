@@ -72,6 +72,26 @@ def test_all_of_it_is_on_the_screen(size: tuple[int, int], words: ConsentWords) 
         assert min(picture.get_height() for picture, _ in layout.lines if picture.get_width() > 1) > MIN_FONT * 1.5
 
 
+@pytest.mark.parametrize("size", [(320, 180), (180, 320), (640, 360)])
+def test_a_text_without_room_leaves_the_buttons(size: tuple[int, int]) -> None:
+    """A policy of ten thousand characters is cut, so that the player sees what they can answer."""
+    screen = opened(size)
+    layout = ConsentScreen(screen, ConsentWords(title="Title " * 50, text="word " * 2000))._layout
+    parts = [picture.get_rect(topleft=place) for picture, place in layout.lines] + [area for area, _ in layout.buttons]
+    assert all(screen.get_rect().contains(part) for part in parts)
+    assert all(not one.colliderect(other) for one, other in itertools.combinations(parts, 2))
+
+
+def test_a_text_with_characters_that_no_font_draws() -> None:
+    """They are spaces: a NUL in a text that was read from a file kept the game from asking at all."""
+    area, _ = consent()
+    screen = opened((320, 180))
+    pygame.event.post(key(TAB))
+    pygame.event.post(key(ENTER))
+    words = ConsentWords(title="Nul\0", text="half \ud800 pair\x1b\n\ttab \U0001f600 \u200f", yes="\0Yes", no="No\r")
+    assert area.ask(screen, words) is ConsentState.GRANTED
+
+
 RIGHT, LEFT, TAB, ENTER, SPACE = pygame.K_RIGHT, pygame.K_LEFT, pygame.K_TAB, pygame.K_RETURN, pygame.K_SPACE
 HAT, AXIS, PAD = pygame.JOYHATMOTION, pygame.JOYAXISMOTION, pygame.JOYBUTTONDOWN
 

@@ -76,6 +76,29 @@ def test_a_late_answer_counts_and_replaces_the_kept_one(world: World) -> None:
     assert [(event["category"], *shown(event)) for event in world.sent[2:]] == [("user", None, None, None)]
 
 
+def test_another_player_is_in_no_group_before_the_answer(world: World) -> None:
+    """The kept group, and the values that came with it, are of the player who asked; other values are of all."""
+    world.init = answer(**IN_TEST)
+    world.start(user_id="ann").close()
+    world.init = Reply(503, {}, b"")
+    bob = world.start(user_id="bob")
+    assert (bob.remote_configs.ab_id, dict(bob.remote_configs.values)) == ("", {})
+    bob.design("early")
+    world.play(bob, 3)
+    world.init = Reply(200, {}, json.dumps({"server_ts": 1_700_000_000}).encode())  # nothing has changed for bob
+    world.play(bob, 5)
+    bob.close()
+    found = [(event["user_id"], event["category"], *shown(event)) for event in world.sent]
+    assert found[0] == ("ann", "user", *SAID)
+    assert {one[2:] for one in found if one[0] == "bob"} == {(None, None, None)}
+    world.init = answer(configs=IN_TEST["configs"])
+    world.start(user_id="bob").close()
+    world.init = Reply(503, {}, b"")
+    cid = world.start(user_id="cid")
+    assert dict(cid.remote_configs.values) == {"gravity": "40"}
+    cid.close()
+
+
 def test_a_developers_overrides_stay(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The event says what is in force, not what the service sent; so it names no group, whose values are not."""
     monkeypatch.setenv("GA_PYGAME_CONFIG_GRAVITY", "7")

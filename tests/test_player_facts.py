@@ -146,7 +146,7 @@ def test_what_the_document_stores_is_kept(world: World) -> None:
 
 @pytest.mark.parametrize("text", ["two\nlines", "\0", "\u202e", "\U0001f600"])
 def test_what_events_carry_is_kept(text: str, world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """Also a text that no terminal prints: events of one launch had it, and it `cannot be understood` for the next."""
+    """Also a text that no terminal prints: events of one launch had it, and the next said it cannot be understood."""
     first = world.start()
     first.player.facebook_id, first.dimensions[1] = text, text
     world.play(first)

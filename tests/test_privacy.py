@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,25 @@ def test_forgetting_after_the_end_and_before_the_start(world: World, caplog: pyt
     later = world.start()
     assert later.user_id not in ("", old)
     assert later.consent.state is ConsentState.GRANTED
+
+
+@pytest.mark.parametrize("path", [None, 5, "", "nul\0", b"nul\0", ["mine.json"]])
+def test_what_is_no_path_is_a_wrong_call(path: Any, world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """And no failure of ours."""
+    assert world.start(strict=False).privacy.export(path) is False
+    assert "nothing is written: path (" in caplog.text
+    assert "must be the name of a file" in caplog.text
+    assert "Please report" not in caplog.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no modes")
+def test_a_file_that_is_replaced_is_the_users_alone(world: World, tmp_path: Path) -> None:
+    """Also if others could read it before."""
+    path = tmp_path / "mine.json"
+    path.write_text("old", encoding="utf-8")
+    path.chmod(0o644)
+    assert world.start().privacy.export(bytes(path)) is True  # type: ignore[arg-type]  # a path may be bytes, too
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_file_that_cannot_be_written(world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

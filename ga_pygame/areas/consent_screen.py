@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -44,12 +45,17 @@ class ConsentWords(NamedTuple):
     no: str = "No, do not send"
 
 
+_NO_LETTERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff]")
+"""Characters that a font refuses to draw (NUL, half a surrogate pair) or that mean nothing on the screen."""
+
+
 class _Layout(NamedTuple):
-    """Where everything is, for one size of the screen."""
+    """Where everything is, for one size of the screen; `is_whole` says whether all of the text has room."""
 
     lines: list[tuple[pygame.Surface, tuple[int, int]]]
     card: pygame.Rect
     buttons: list[tuple[pygame.Rect, pygame.Surface]]
+    is_whole: bool
 
 
 def ask_on(screen: Any, words: Any) -> bool | None:
@@ -69,7 +75,7 @@ def ask_on(screen: Any, words: Any) -> bool | None:
     if not isinstance(known, ConsentWords) or not all(type(text) is str and text.strip() for text in known):
         rule = "must be ConsentWords(title=…, text=…, yes=…, no=…) of texts that are not empty"
         raise InvalidEvent("words", words, rule, _OURS, "wrong_type", private=True)
-    return ConsentScreen(window, known).run()
+    return ConsentScreen(window, ConsentWords(*(_NO_LETTERS.sub(" ", text) for text in known))).run()
 
 
 class ConsentScreen:
@@ -201,7 +207,7 @@ def _layout(size: tuple[int, int], words: ConsentWords) -> _Layout:
         for height in range(min(MAX_FONT, max(MIN_FONT, size[1] // 12)), MIN_FONT - 1, -1):
             layout = _placed(size, words, height)
             captions = [caption.get_width() + height // 2 <= area.width for area, caption in layout.buttons]
-            if layout.card.bottom <= size[1] and all(captions):
+            if layout.is_whole and all(captions):
                 break
         return layout
     finally:
@@ -210,7 +216,7 @@ def _layout(size: tuple[int, int], words: ConsentWords) -> _Layout:
 
 
 def _placed(size: tuple[int, int], words: ConsentWords, height: int) -> _Layout:
-    """Place everything with a text of so many pixels, whether it fits or not."""
+    """Place everything with a text of so many pixels. Lines that have no room above the buttons are left out."""
     width = min(size[0] - 2, max(300, size[0] * 2 // 3), height * 34)
     margin = max(4, height * 2 // 3)
     inner = width - 2 * margin
@@ -226,6 +232,10 @@ def _placed(size: tuple[int, int], words: ConsentWords, height: int) -> _Layout:
     beside = 2 * button[0] + margin <= inner
     button = ((inner - margin) // 2, button[1]) if beside else (inner, button[1])
     lower = button[1] if beside else 2 * button[1] + margin
+    room = size[1] - 2 * margin - lower
+    wanted = len(rows)
+    while rows and sum(row.get_height() for row in rows) > room:
+        rows.pop()
     total = 2 * margin + sum(row.get_height() for row in rows) + lower
     left, top = (size[0] - width) // 2, max(0, (size[1] - total) // 2)
     y = top + margin
@@ -240,4 +250,5 @@ def _placed(size: tuple[int, int], words: ConsentWords, height: int) -> _Layout:
         for at in range(2)
     ]
     card = pygame.Rect(left, top, width, total)
-    return _Layout(lines, card, list(zip(areas, captions, strict=True)))
+    is_whole = len(rows) == wanted and card.bottom <= size[1]
+    return _Layout(lines, card, list(zip(areas, captions, strict=True)), is_whole)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ga_pygame import attributes
+from ga_pygame.checks import InvalidEvent, exact_text
 from ga_pygame.diagnostics import Diagnostics, guarded
 
 Ids = Mapping[str, Sequence[str]]
@@ -18,6 +20,16 @@ def _not_written(*_args: object, **_named: object) -> bool:
 
 def _no_ids(*_args: object, **_named: object) -> Ids:
     return {}
+
+
+def _checked_path(path: object) -> str:
+    """Return a path as text. Raises `InvalidEvent` if it is none."""
+    found: Any = os.fspath(path) if isinstance(path, os.PathLike) else path
+    text = os.fsdecode(found) if type(found) is bytes else exact_text(found)
+    if not text or "\0" in text:
+        rule = 'must be the name of a file, such as "my_data.json", as a string or a Path'
+        raise InvalidEvent("path", path, rule, "ours", "wrong_type", private=True)
+    return text
 
 
 class Privacy:
@@ -56,7 +68,7 @@ class Privacy:
             path: The file, which is replaced; only the user can read it.
         """
         try:
-            self._export(path)
+            self._export(_checked_path(path))
         except OSError as error:
             self._diagnostics.warn_once("export", f"privacy.export(): nothing is written: {error}; choose another path")
             return False

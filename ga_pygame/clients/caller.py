@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -38,6 +39,22 @@ MAX_ANSWER_SECONDS = 300.0
 _OPEN_AGAIN_SECONDS = 1.0
 _ANSWER_POLL_SECONDS = 0.01
 _IDLE_SECONDS = 3600.0  # submit() and close() wake the worker
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def header_problem(headers: Mapping[str, object]) -> str:
+    """Return why HTTP cannot send these headers, without their values, which may be keys; "" if it can.
+
+    Source: RFC 9110, Fields: a name is a token, a value has no line breaks, and no spaces around it.
+    """
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            return f"header {name!r:.80}: its name may have letters, digits and - only"
+        if not isinstance(value, str) or value != value.strip() or any(not " " <= one <= "\xff" for one in value):
+            return f"header {name}: its value must be one line of Latin-1 text without spaces around it; it is not sent"
+    return ""
 
 
 @dataclass(eq=False)
@@ -275,8 +292,9 @@ class CallWorker:
             return
         if call.request is None:
             prepared = call.prepare()
-            if isinstance(prepared, str):
-                self._done(call, call.refuse(prepared))
+            refusal = prepared if isinstance(prepared, str) else header_problem(prepared.headers)
+            if isinstance(prepared, str) or refusal:
+                self._done(call, call.refuse(refusal))
                 return
             call.request = prepared
         call.attempts += 1

@@ -44,7 +44,7 @@ from ga_pygame.annotations import PARTS
 from ga_pygame.clock import Clock, yield_gil
 from ga_pygame.config import SANDBOX_GAME_KEY, Config, check_keys, game_keys
 from ga_pygame.diagnostics import Drop
-from ga_pygame.kept import REMOTE_CONFIGS
+from ga_pygame.kept import REMOTE_CONFIGS, configs_for
 from ga_pygame.protocol import (
     Asking,
     Destination,
@@ -136,6 +136,8 @@ class GameAnalytics(Destination):
     def handshake(self, situation: Situation) -> Request | None:
         if self._ready_for == situation.session_id and self._now() < self._asks_again_at:
             return None
+        if self._asked is None:  # later, they are those of this launch
+            self._configs = remote_configs.sound(configs_for(self._configs, situation.user_id))
         self._asked = situation
         body: dict[str, Any] = {
             "platform": device.platform_name(),

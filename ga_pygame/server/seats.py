@@ -11,7 +11,7 @@ from collections.abc import Callable
 from threading import RLock
 from typing import NamedTuple
 
-from ga_pygame.diagnostics import Diagnostics, Drop
+from ga_pygame.diagnostics import Diagnostics, Drop, game_call
 from ga_pygame.events import Fields, SessionEnd, User
 from ga_pygame.kinds import Event
 from ga_pygame.recording.sound_fields import sound_fields
@@ -24,6 +24,10 @@ _TOO_MANY = (
     "max_players={} play at once: events of further players are dropped (inbox_full); call leave() for those who left, "
     "or give ServerTracker more max_players"
 )
+
+
+_LEFT = "the player has left: events are dropped (not_running); call ServerTracker.player() when they come back"
+_CLOSED = "the server's tracker is closed: events are dropped (not_running); call close() after the last event"
 
 
 class Queued(NamedTuple):
@@ -98,6 +102,8 @@ class Seats:
         self._timeout = timeout
         self._taken: dict[str, Seat] = {}
         self._ends_at: float | None = None  # the time of the events that end a session
+        self._is_over = False
+        diagnostics.explained.add(Drop.NOT_RUNNING)  # its words are for a game; see `_refuse`
 
     def __len__(self) -> int:
         return len(self._taken)
@@ -124,7 +130,7 @@ class Seats:
                 self._diagnostics.warn_once("max_players", _TOO_MANY.format(self._most))
                 refused = Drop.INBOX_FULL
             if refused is not None:
-                self._diagnostics.drop(refused)
+                self._refuse(refused, user_id)
                 return False
             now = self._monotonic()
             if self._ends_at is None:
@@ -134,6 +140,14 @@ class Seats:
                 seat.session = SessionRef(self._new_id(), now)
                 self._put(seat, User(), now, None)
             return True
+
+    def _refuse(self, why: Drop, user_id: str) -> None:
+        """Count an event that is not recorded. Say why, unless another message does: wrong arguments, no keys, fork."""
+        self._diagnostics.drop(why)
+        if self._is_over:
+            self._diagnostics.warn_once("closed", f"{game_call()}: {_CLOSED}")
+        elif self.closed is None and why is Drop.NOT_RUNNING and user_id:
+            self._diagnostics.warn_once("left", f"{game_call()}: {_LEFT}")
 
     def _put(self, seat: Seat, event: Event, at: float, fields: Fields | None) -> None:
         if len(self.queue) >= MAX_QUEUED and not isinstance(event, User | SessionEnd):
@@ -160,6 +174,7 @@ class Seats:
             now = self._monotonic()
             for seat in list(self._taken.values()):
                 self._end(seat, now, "quit")
+            self._is_over = self.closed is None
             self.closed = self.closed or Drop.NOT_RUNNING
 
     def _end(self, seat: Seat, at: float, reason: str) -> None:
@@ -178,6 +193,5 @@ class Seats:
     def let_go(self) -> None:
         """Record nothing in a forked child: the players are the parent's."""
         self.lock = RLock()  # a thread of the parent may have held it
-        self._diagnostics.explained.add(Drop.NOT_RUNNING)
         self.closed = Drop.NOT_RUNNING
         self.queue.clear()

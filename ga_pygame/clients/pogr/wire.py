@@ -105,6 +105,8 @@ def to_json(value: Any) -> str:
 
 def checked_tags(tags: Mapping[str, Any]) -> dict[str, str]:
     """Return tags without the empty ones; raises `ValueError` with the names of invalid ones."""
+    if not isinstance(tags, Mapping):
+        raise ValueError(f'invalid tags: must be a dictionary such as {{"steam_id": "1"}}, not {type(tags).__name__}')
     wrong = [str(name) for name in tags if name not in VALID_TAGS]
     if wrong:
         raise ValueError(f"invalid tags: {', '.join(wrong)}; valid ones are {', '.join(VALID_TAGS)}")
