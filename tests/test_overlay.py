@@ -470,6 +470,38 @@ def test_configs_that_are_not_bound() -> None:
     assert dials["speed"].at(0.333) == "8.33"  # of 8.325 three digits
 
 
+def test_numbers_for_which_there_is_no_slider(rig: MakeRig, caplog: pytest.LogCaptureFixture) -> None:
+    """So large, or of so many digits, that they cannot be placed between two ends: they are shown as text."""
+    game = rig(strict=False)
+    configs = game.tracker._said.configs
+    huge = ("1e308", "-1e308", "9" * 400, "1e16", "-" + "9" * 400)
+    configs.update({"configs": [{"key": f"n{number}", "value": text} for number, text in enumerate(huge)]}, 1.0)
+    for number, default in enumerate((1, 1.5, 1e308, 10**400, 10**5000, float("nan"))):
+        game.tracker.remote_configs.get(f"n{number}", default)
+    game.open()
+    game.frames()
+    kinds = {one.key: one.kind.value for one in game.overlay._acts.shown}
+    assert kinds["n0"] == kinds["n2"] == kinds["n4"] == kinds["n5"] == "text"
+    assert game.overlay.is_open, caplog.text
+    game.click(Act("edit", "n0"))
+    assert "Traceback" not in caplog.text
+
+
+def test_a_text_that_cannot_be_printed_can_be_edited(rig: MakeRig, caplog: pytest.LogCaptureFixture) -> None:
+    """A service's value may have any character; one that is no letter is shown as a question mark."""
+    game = rig(strict=False)
+    game.tracker._said.configs.update({"configs": [{"key": "title", "value": "a\x00b\u202e\t😀"}]}, 1.0)
+    game.open()
+    game.click(Act("edit", "title"))
+    assert game.overlay._acts.editing == "a\x00b\u202e\t😀"
+    assert game.overlay.is_open, caplog.text
+    game.key(pygame.K_x, text="x")
+    game.key(pygame.K_RETURN)
+    game.frames()
+    assert game.tracker.remote_configs.get("title", "").endswith("😀x")
+    assert "Traceback" not in caplog.text
+
+
 def test_what_is_refused_and_lost_is_told(rig: MakeRig) -> None:
     """Recorded events have their name and number; refused ones the reason of the tracker or of the server."""
     game = rig()

@@ -8,10 +8,13 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from ga_pygame.remote_configs import ConfigsInForce
+from ga_pygame.traces import type_name
 from ga_pygame.tuning import Tunable
 
 STEPS = 100
 """Steps of a slider from one end to the other, by keyboard."""
+MAX_SLIDER_NUMBER = 1e15
+"""A number farther from 0, also as an end of a slider, is shown as text: all others are exact."""
 _DIGITS = 3
 _SWITCH_WORDS = {"true": True, "false": False}
 
@@ -80,7 +83,10 @@ def config_text(value: Any) -> str:
     """Return a value as the text of a remote config."""
     if isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):  # the game's own default: an object, or a number of thousands of digits
+        return type_name(value)
 
 
 class Dials:
@@ -119,7 +125,8 @@ class Dials:
             return Dial(one.name, DialKind.SWITCH, value, is_own=is_own)
         if type(value) in (int, float) and type(one.default) in (int, float):
             least, most = self._range(one)
-            return Dial(one.name, DialKind.SLIDER, value, least, most, type(one.default) is int, is_own)
+            if all(abs(number) <= MAX_SLIDER_NUMBER for number in (value, one.default, least, most)):  # and no NaN
+                return Dial(one.name, DialKind.SLIDER, value, least, most, type(one.default) is int, is_own)
         return Dial(one.name, DialKind.TEXT, config_text(value), is_own=is_own)
 
     def _range(self, one: Tunable) -> tuple[float, float]:
@@ -155,5 +162,8 @@ def _typed(value: Any, default: Any) -> Any:
         return default
     found = _guessed(value)
     if type(default) in (int, float) and type(found) in (int, float):
-        return type(default)(found)
+        try:
+            return type(default)(found)
+        except OverflowError:  # of hundreds of digits
+            return default
     return found if type(found) is type(default) else config_text(value) if isinstance(default, str) else default

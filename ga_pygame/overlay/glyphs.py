@@ -115,7 +115,8 @@ class Glyphs:
         try:
             font = pygame.font.Font(io.BytesIO(self._file), self._height)
             self.line = font.get_linesize()
-            for one, metrics in zip(new, font.metrics("".join(new)), strict=True):
+            known = [one for one in new if one.isprintable()]  # the font module ends a text at NUL
+            for one, metrics in zip(known, font.metrics("".join(known)), strict=True):
                 if metrics is not None:
                     self._letters[one] = _Letter(font.render(one, True, (255, 255, 255)), metrics[4])
             del font

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,13 +14,16 @@ import pygame
 
 from ga_pygame.collector.keeping import data_root
 from ga_pygame.collector.page.heat_picture import HeatArea, area_of, colour, picture_of, strength
-from ga_pygame.collector.warehouse.metrics.heatmap import HEATMAP_MAPS_METRIC, HEATMAP_METRIC, HeatCell
+from ga_pygame.collector.warehouse.metrics.heatmap import HEATMAP_MAPS_METRIC, HEATMAP_METRIC, MAX_CELLS, HeatCell
+from ga_pygame.lettering import shown_line
 from ga_pygame.map_files import MapPicture
 from ga_pygame.tools.printing import ToolError, new_path, print_lines
 from ga_pygame.tools.sources import Where, open_source
 
 PICTURE_SIDE = 1600
 """Pixels of the drawn picture's longer side."""
+MAX_NAMED_MAPS, MAX_MAP_NAME = 20, 80
+"""Maps that a message names, and characters of a name."""
 _GROUND = (29, 33, 39)
 
 
@@ -52,7 +56,7 @@ def write_heatmap(where: Where, filters: Mapping[str, str], wanted: WantedHeatma
         rows: list[HeatCell] = source.rows(HEATMAP_METRIC, filters, {name: one for name, one in options.items() if one})
         if not rows:
             known = dict.fromkeys(row.map for row in source.rows(HEATMAP_MAPS_METRIC, filters, {}))
-            some = f"there are the maps: {', '.join(known)}" if known else "report tracker.at(x, y, event, map=…) first"
+            some = _maps_in_words(list(known)) if known else "report tracker.at(x, y, event, map=…) first"
             raise ToolError(f"no event took place there; {some}")
     picture = picture_of(wanted.root or data_root(), rows)
     drawn = draw_cells(rows, picture)
@@ -60,14 +64,21 @@ def write_heatmap(where: Where, filters: Mapping[str, str], wanted: WantedHeatma
         pygame.image.save(drawn, str(part))
     under = f"over {picture.path}" if picture is not None else "without a picture of the level (tracker.snapshot_map)"
     events = sum(row.events for row in rows)
-    said = (
-        f"{wanted.output}: {events:,} events in {len(rows):,} squares of {rows[0].size} units, {rows[0].map}, {under}"
-    )
+    name = shown_line(rows[0].map, MAX_MAP_NAME)
+    said = f"{wanted.output}: {events:,} events in {len(rows):,} squares of {rows[0].size} units, {name}, {under}"
+    if len(rows) >= MAX_CELLS:
+        said += f"; squares with fewer events are left out: there are more than {MAX_CELLS:,}, give a larger --cell"
     return print_lines([said.encode("utf-8", "replace")])
+
+
+def _maps_in_words(maps: Sequence[str]) -> str:
+    more = f" and {len(maps) - MAX_NAMED_MAPS:,} more" if len(maps) > MAX_NAMED_MAPS else ""
+    return f"there are the maps: {', '.join(shown_line(one, MAX_MAP_NAME) for one in maps[:MAX_NAMED_MAPS])}{more}"
 
 
 def draw_cells(rows: Sequence[HeatCell], picture: MapPicture | None) -> pygame.Surface:
     """Draw the squares of a map, with soft edges, over its picture."""
+    rows = _merged(rows)
     area = area_of(rows, picture)
     scale = PICTURE_SIDE / max(area.width, area.height)
     size = (max(1, round(area.width * scale)), max(1, round(area.height * scale)))
@@ -82,6 +93,21 @@ def draw_cells(rows: Sequence[HeatCell], picture: MapPicture | None) -> pygame.S
     left, top = min(row.x for row in rows) - rows[0].size, min(row.y for row in rows) - rows[0].size
     drawn.blit(wide, (round((left - area.left) * scale), round((top - area.top) * scale)))
     return drawn
+
+
+def _merged(rows: Sequence[HeatCell]) -> Sequence[HeatCell]:
+    """Return the squares; those that are smaller than a pixel of the drawn picture as larger ones."""
+    size = rows[0].size
+    wide = max(row.x for row in rows) - min(row.x for row in rows)
+    high = max(row.y for row in rows) - min(row.y for row in rows)
+    factor = -(-max(wide, high) // (size * PICTURE_SIDE))
+    if factor <= 1:
+        return rows
+    size *= factor
+    events: Counter[tuple[int, int]] = Counter()
+    for row in rows:
+        events[row.x // size * size, row.y // size * size] += row.events
+    return [rows[0]._replace(x=x, y=y, size=size, events=number) for (x, y), number in events.items()]
 
 
 def _draw_picture(drawn: pygame.Surface, picture: MapPicture, area: HeatArea, scale: float) -> None:

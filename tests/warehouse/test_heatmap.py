@@ -17,8 +17,9 @@ from ga_pygame.collector.page.heat_picture import heat_svg, picture_of
 from ga_pygame.collector.page.views.heatmap import maps_panel, places_panel
 from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.filters import Filters
-from ga_pygame.collector.warehouse.metrics.heatmap import MAX_CELLS, MapEvents, square_of
+from ga_pygame.collector.warehouse.metrics.heatmap import MAX_CELLS, HeatCell, MapEvents, square_of
 from ga_pygame.map_files import MAX_COORDINATE, map_folder, picture_path
+from ga_pygame.tools.heatmap import PICTURE_SIDE, draw_cells
 from tests.collectors import KEY
 from tests.warehouse.golden import HOUR, MONDAY, Story, ask, projected, store_story
 
@@ -147,3 +148,30 @@ def test_the_command(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "1 events in 1 squares" in capsys.readouterr().out
     assert cli.main([*common, "--map", "moon"]) == 1
     assert "there are the maps: forest, cave" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("far", [(MAX_COORDINATE, MAX_COORDINATE), (MAX_COORDINATE, 0)])
+def test_small_squares_far_apart(far: tuple[int, int]) -> None:
+    """Squares that are smaller than a pixel are drawn together: the picture stays small, and no event is lost."""
+    places = [(0, 0), (1, 0), far]
+    rows = [HeatCell("key", "forest", x, y, 1, 1, 1, True) for x, y in places]
+    drawn = draw_cells(rows, None)
+    assert max(drawn.get_size()) == PICTURE_SIDE
+    reddish = [drawn.get_at((x, y))[:3] for x in (0, drawn.get_width() - 1) for y in (0, drawn.get_height() - 1)]
+    assert sum(red > 150 for red, _, _ in reddish) >= 2
+
+
+def test_many_maps_are_named_in_short(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their names come from outside: some are shown, without what a terminal obeys."""
+    path = tmp_path / "events.sqlite3"
+    story = Story()
+    session = story.session("ann", MONDAY)
+    for number in range(100):
+        fields = {"ga_x": 1, "ga_y": 1, "ga_map": f"a\nb\u202e{number}"}
+        session.design(number, "death", custom_fields=fields)
+    store_story(path, story)
+    assert cli.main(["heatmap", "--db", str(path), "--map", "moon", "-o", str(tmp_path / "heat.png")]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "and 80 more" in said
+    assert "\u202e" not in said
