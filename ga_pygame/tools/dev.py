@@ -101,7 +101,7 @@ def _collector(port: int) -> Iterator[str]:
         return
     local = LocalCollector(("--port", str(port)))
     if not local.start():
-        raise ToolError(f"the collector did not start: {local.problem}")
+        raise ToolError(f"the collector did not start: {local.problem.removeprefix('ga_pygame: ')}")
     try:
         yield local.url
     finally:

@@ -258,7 +258,7 @@ def _judged(url: str, host: str, reply: Reply, standing: Standing, told: list[st
         fix = "check the proxy: HTTPS_PROXY and NO_PROXY, or the system's settings"
     elif "refused" in lowered and host in ("127.0.0.1", "localhost"):
         fix = f"start the collector: python -m ga_pygame collect{port_option(url)}"
-    return CheckResult("service", "problem", f"{url}: {reason}", fix)
+    return CheckResult("service", "problem", reason if url in reason else f"{url}: {reason}", fix)
 
 
 def _clock_judged(offset: float) -> CheckResult:
