@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import secrets
 import sys
@@ -160,7 +161,8 @@ def play(options: argparse.Namespace, url: str, fast: bool) -> None:
 def leave_open(url: str) -> None:
     """Wait until the person at the terminal has looked at the page; do not wait for a program."""
     if sys.stdin.isatty():
-        input(f"Look at the page: {url}. Enter ends the collector. ")
+        with contextlib.suppress(EOFError):  # Ctrl-D
+            input(f"Look at the page: {url}. Enter ends the collector. ")
 
 
 def simulate_players(options: argparse.Namespace, url: str) -> str:

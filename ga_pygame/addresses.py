@@ -6,6 +6,8 @@ POGR_URL = "https://api.pogr.io/v1/intake"
 TROPHY_URL = "https://api.trophy.so/v1"
 MAX_ADDRESS = 2_000
 """Longest address of a server, in characters; a longer one is refused."""
+DEFAULT_PORT = 8420
+"""The port of a collector to which no other one is given."""
 _MAX_SHOWN_ADDRESS = 80
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.:%")
 
@@ -29,6 +31,12 @@ def address(field: str, value: object, *, path: bool = True) -> str:
     if problem:
         raise ValueError(f"{field} {_shown(text)!r}: {problem}")
     return found
+
+
+def port_option(address: str) -> str:
+    """Return the option with which a command finds the collector at an address; "" for the default port."""
+    port = address.rstrip("/").rpartition(":")[2]
+    return f" --port {port}" if port.isdecimal() and int(port) != DEFAULT_PORT else ""
 
 
 def unquoted(text: str) -> str:

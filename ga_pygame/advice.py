@@ -18,11 +18,13 @@ OFF = "the tracker is off (enabled=False or GA_PYGAME_ENABLED=0): nothing is rec
 START_AFTER_CLOSE = (
     "start() after close() does nothing: nothing is recorded. Make a new Tracker for a new start, and call its start()"
 )
+NO_FOLDER = "events are kept in memory only: there is no home folder; GA_PYGAME_DATA_DIR may name another folder"
+COLLECTOR_NEEDED = "is the collector running, and is that its address? It is started by: python -m ga_pygame collect{}"
 NEVER_STARTED = "Tracker.start() was never called: {} events are lost. Call it once, before the game's loop"
 UNASKED = (
-    'the player has not consented: with consent="ask" nothing is written or sent until they '
-    "agree: show tracker.consent.ask(screen), or call tracker.consent.grant() or tracker.consent.deny() when they have "
-    "answered"
+    'the player has not consented yet: with consent="ask" nothing is written or sent until they agree. If the question '
+    "does not follow now, show tracker.consent.ask(screen), or call tracker.consent.grant() or tracker.consent.deny() "
+    "when they have answered"
 )
 DENIED = "the player has not consented: the answer was no (consent.deny()); consent.grant() takes it back"
 NOT_RUNNING = "the tracker is not running: it is off, closed, or start() was not called"

@@ -54,6 +54,8 @@ def _outbox(
 ) -> Outbox:
     from ga_pygame.delivery.outbox.failover import FailoverOutbox  # noqa: PLC0415 - sqlite3, 15 ms of imports
 
+    if path is None:
+        diagnostics.warn_once("outbox:memory", advice.NO_FOLDER)
     return FailoverOutbox(path, destinations, clock, diagnostics, summing)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ga_pygame import kept
+from ga_pygame import advice, kept
+from ga_pygame.addresses import port_option
 from ga_pygame.areas.consent import ConsentState
 from ga_pygame.clock import Clock
 from ga_pygame.config import Config, upload_seconds, who_plays
@@ -44,7 +45,11 @@ def _wanted_by(targets: Sequence[Destination]) -> Mapping[str, Sequence[str]]:
 def _follows_collector(target: Destination) -> bool:
     """Whether a destination can be redirected, or sends nothing over a network."""
     is_default = getattr(target.redirect, "__func__", None) is Destination.redirect
-    return not is_default or getattr(target, "is_local", False) is True
+    return not is_default or _is_local(target)
+
+
+def _is_local(target: Destination) -> bool:
+    return getattr(target, "is_local", False) is True
 
 
 def left_out(config: Config) -> Sequence[str]:
@@ -69,9 +74,6 @@ def destinations(config: Config) -> Sequence[Destination]:
     return () if own is None else [own]
 
 
-_COLLECTOR_ADVICE = "is the collector running, and is that its address? It is started by: python -m ga_pygame collect"
-
-
 class Delivery:
     """Everything behind the inbox: outbox, writer, uploaders and their runner.
 
@@ -88,6 +90,7 @@ class Delivery:
     Attributes:
         kept: The values that earlier launches kept.
         summing: The names of the destinations that take sums instead of events.
+        redirected: The names of those whose events go to a collector instead of the service.
         runner: Calls the workers.
         crash_file: Takes the stack of a hard crash.
     """
@@ -108,6 +111,9 @@ class Delivery:
         amounts = {target.name: amounts_of(target, diagnostics) for target in summing}
         adopt(config)
         self.summing = frozenset(amounts)
+        self.redirected = frozenset(one.name for one in targets if config.collector and not _is_local(one))
+        needed = advice.COLLECTOR_NEEDED.format(port_option(config.collector or ""))
+        self._advice = needed if config.collector else ""
         self._core = core
         self._session = session
         self._inbox = core.recorder.inbox
@@ -180,7 +186,7 @@ class Delivery:
             diagnostics=core.diagnostics,
             listener=core.announcer,
             timing=Timing(upload_seconds(config), core.parts.chance),
-            advice=_COLLECTOR_ADVICE if config.collector and target.transport is None else "",
+            advice=self._advice if target.transport is None else "",
         )
 
     @property

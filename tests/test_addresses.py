@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ga_pygame.addresses import MAX_ADDRESS, address
+from ga_pygame.addresses import MAX_ADDRESS, address, port_option
 from ga_pygame.clients import TrophyClient
 from ga_pygame.config import Config, load
 from ga_pygame.destinations import POGR, GameAnalytics, Trophy
@@ -160,3 +160,18 @@ def test_a_service_is_given_an_address_too() -> None:
         with pytest.raises(ValueError, match="base_url"):
             TrophyClient("app_1.2", base_url=wrong)
     assert repr(POGR("client", "build", pogr_url=" https://example.org/v1/ ")) == "<POGR at https://example.org/v1>"
+
+
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        ("http://127.0.0.1:8420", ""),
+        ("http://127.0.0.1:8421", " --port 8421"),
+        ("http://[::1]:8421/", " --port 8421"),
+        ("http://[::1]", ""),
+        ("https://stats.example.org", ""),
+    ],
+)
+def test_the_option_of_a_port(given: str, option: str) -> None:
+    """Advice names the port of the collector that is meant, else the command starts or reads another one."""
+    assert port_option(given) == option

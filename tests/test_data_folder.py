@@ -29,7 +29,7 @@ from ga_pygame.delivery.outbox.file_lock import FileLock, Patience
 from ga_pygame.delivery.outbox.sqlite import SqliteOutbox
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.kept import KeptKey
-from ga_pygame.testing import ManualClock
+from ga_pygame.testing import ManualClock, Parts
 
 POSIX = pytest.mark.posix("Windows has no such files")
 ROOT = pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root can make another's file")
@@ -336,7 +336,8 @@ def test_there_is_no_home(tmp_path: Path, caplog: pytest.LogCaptureFixture, monk
     config = Config()
     assert stored.outbox_path(config) is None
     assert stored.kept_consent(config) is ConsentState.UNKNOWN
-    outbox = FailoverOutbox(stored.outbox_path(config), NAMES, ManualClock(), Diagnostics())
+    outbox = Parts().outbox(stored.outbox_path(config), NAMES, ManualClock(), Diagnostics())
+    assert isinstance(outbox, FailoverOutbox)
     add(outbox, "a")
     assert delivered(outbox) == ["a"]
     add(outbox, "b")

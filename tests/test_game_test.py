@@ -42,6 +42,13 @@ def test_sessions_have_the_players_lengths(ga: GameTest) -> None:
     ga.assert_valid_stream()
 
 
+def test_nothing_is_logged(ga: GameTest, caplog: pytest.LogCaptureFixture) -> None:
+    """That events stay in memory is meant so: a failing test does not show it as a fault of the machine."""
+    ga.tracker.design("kill:slime")
+    ga.wait(1)
+    assert caplog.text == ""
+
+
 def test_an_event_is_found_by_its_fields(ga: GameTest) -> None:
     """Those that are not named may have any value; of custom fields only the named ones count."""
     ga.tracker.design("boss", value=3, fields={"weapon": "bow", "lives": 2})

@@ -20,6 +20,7 @@ from ga_pygame.overlay.dials import Dials
 from ga_pygame.overlay.latest import KEPT_EVENTS, LatestEvents
 from ga_pygame.overlay.overlay import Overlay
 from ga_pygame.overlay.panel import Act, panel_width
+from ga_pygame.overlay.sight import look_at
 from ga_pygame.protocol import Answered, Destination, Outcome, Reply, Request, StoredRecord, Verdict
 from ga_pygame.remote_configs import ConfigsInForce
 from ga_pygame.testing import FrameRunner, ManualClock, Parts, tracker_of
@@ -625,6 +626,18 @@ def test_events_tell_what_was_set(rig: MakeRig) -> None:
     game.frames(20)
     told = next(one for one in game.target.events if one.get("event_id") == "after")
     assert told["configurations"] == {"speed": "200.0"}
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_collector_is_named(rig: MakeRig, monkeypatch: pytest.MonkeyPatch, is_local: bool) -> None:
+    """The panel does not say that a service has what a collector got; a file goes on as it is."""
+    monkeypatch.setattr(Picky, "is_local", is_local)
+    monkeypatch.setattr(Picky, "redirect", lambda *_: None)
+    game = rig(collector="http://127.0.0.1:8420")
+    game.open()
+    game.frames()
+    (shown,) = look_at(game.overlay._sources, 9).destinations
+    assert (shown.name, shown.has_collector) == ("picky", not is_local)
 
 
 def test_without_consent(rig: MakeRig) -> None:

@@ -428,7 +428,7 @@ def test_changes_are_told() -> None:
         "*: enabled: yes → no",
         '*: gravity: "80" → "40"',
         "*: share: 25% → 50%",
-        "*: variant high: 1 configs → 0 configs",
+        "*: variant high: 1 config → 0 configs",
         "*: speed: 12.5 (removed)",
         '*: variant high: gravity: "40" (removed)',
         "*: variant low: 0 configs (removed)",

@@ -1149,8 +1149,8 @@ def test_a_tracker_leaves_no_cycle_of_warnings(world: World) -> None:
 def test_what_waits_for_the_players_word_is_said(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """One line at the start; a flush tells the same, and after a no its own words."""
     tracker = world.start(consent="ask", strict=False)
-    assert [record.getMessage()[:50] for record in caplog.records] == [
-        'the player has not consented: with consent="ask" n'
+    assert [record.getMessage()[:54] for record in caplog.records] == [
+        'the player has not consented yet: with consent="ask" n'
     ]
     unasked = tracker.flush().wait(0)
     tracker.consent.deny()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import platformdirs
 from starlette.routing import Route
 
+from ga_pygame.addresses import DEFAULT_PORT
 from ga_pygame.collector import bodies
 from ga_pygame.collector.clickhouse.address import StoreAddress
 from ga_pygame.collector.emulators.absent import absent_routes
@@ -34,8 +35,6 @@ from ga_pygame.collector.teller import Tell
 from ga_pygame.collector.troubles import Troubles
 from ga_pygame.collector.warehouse.database import UTC, Database
 from ga_pygame.collector.warehouse.running import Warehouse
-
-DEFAULT_PORT = 8420
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,7 +224,7 @@ class OverlayPanel:
         stats = sight.stats
         lost = sum(stats.dropped.values())
         self._row(
-            (f"{stats.recorded:,} events", TEXT_COLOUR),
+            (f"{stats.recorded:,} event{'' if stats.recorded == 1 else 's'}", TEXT_COLOUR),
             (f"{stats.waiting:,} not yet stored", _DIM if stats.waiting < 500 else FOCUS),
             (f"{lost:,} lost" if lost else "", _BAD),
         )
@@ -234,9 +234,10 @@ class OverlayPanel:
             self._row(("nothing is sent: the player has not agreed", FOCUS))
 
     def _destination(self, one: DestinationSight) -> None:
+        where = "to the collector" if one.has_collector else "sent"
         self._row(
             (one.name, TEXT_COLOUR),
-            (f"{one.delivered:,} sent", _GOOD if not one.trouble else _DIM),
+            (f"{one.delivered:,} {where}", _GOOD if not one.trouble else _DIM),
             (f"{one.waiting:,} wait" if one.waiting else "", FOCUS if one.trouble else _DIM),
             (f"{one.refused:,} refused" if one.refused else "", _BAD),
         )

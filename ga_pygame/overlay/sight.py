@@ -20,6 +20,7 @@ class DestinationSight(NamedTuple):
         refused: Events that it refused.
         waiting: About how many events of this launch it does not have yet; `None` if it takes sums.
         trouble: Why its events wait; "" if they are sent.
+        has_collector: Whether its events go to a collector instead of the service.
     """
 
     name: str
@@ -27,6 +28,7 @@ class DestinationSight(NamedTuple):
     refused: int
     waiting: int | None
     trouble: str
+    has_collector: bool
 
 
 class Sight(NamedTuple):
@@ -69,6 +71,7 @@ class Sources(NamedTuple):
         stats: Returns what became of the events.
         troubles: Returns by destination why its events wait.
         summing: Returns the destinations that take sums instead of events.
+        redirected: Returns the destinations whose events go to a collector.
         dials: The remote configs.
         latest: The last events.
     """
@@ -81,6 +84,7 @@ class Sources(NamedTuple):
     stats: Callable[[], Stats]
     troubles: Callable[[], Mapping[str, str]]
     summing: Callable[[], frozenset[str]]
+    redirected: Callable[[], frozenset[str]]
     dials: Dials
     latest: LatestEvents
 
@@ -90,11 +94,11 @@ def look_at(sources: Sources, most_events: int) -> Sight:
     refused = sources.latest.refused
     now, state, stats = sources.monotonic(), sources.session.state, sources.stats()
     session_id = state.session.id if state.session is not None else ""
-    destinations, summing = [], sources.summing()
+    destinations, summing, redirected = [], sources.summing(), sources.redirected()
     for name, trouble in sources.troubles().items():
         sent, not_taken = stats.delivered.get(name, 0), refused.get(name, 0)
         waiting = None if name in summing else max(0, stats.stored - sent - not_taken)
-        destinations.append(DestinationSight(name, sent, not_taken, waiting, trouble))
+        destinations.append(DestinationSight(name, sent, not_taken, waiting, trouble, name in redirected))
     return Sight(
         time_of_day=sources.time_of_day,
         phase=state.phase.value,

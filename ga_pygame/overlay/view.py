@@ -22,9 +22,11 @@ class Delivers(Protocol):
 
     Attributes:
         summing: The names of the destinations that take sums instead of events.
+        redirected: The names of those whose events go to a collector instead of the service.
     """
 
     summing: frozenset[str]
+    redirected: frozenset[str]
 
     def troubles(self) -> Mapping[str, str]:
         """Return by destination why its events wait."""
@@ -72,6 +74,7 @@ class DevelopersView:
             stats=lambda: core.diagnostics.stats(core.recorder.waiting),
             troubles=self._troubles,
             summing=self._summing,
+            redirected=self._redirected,
             dials=Dials(said.configs, set_config),
             latest=latest,
         )
@@ -89,6 +92,10 @@ class DevelopersView:
     def _summing(self) -> frozenset[str]:
         delivery = self._delivery()
         return frozenset() if delivery is None else delivery.summing
+
+    def _redirected(self) -> frozenset[str]:
+        delivery = self._delivery()
+        return frozenset() if delivery is None else delivery.redirected
 
     def _session_num(self, session_id: str) -> int:
         delivery = self._delivery()

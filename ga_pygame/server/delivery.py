@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ga_pygame import kept, rules
+from ga_pygame.advice import NO_FOLDER
 from ga_pygame.clock import Clock
 from ga_pygame.config import Config, data_folder, game_keys
 from ga_pygame.delivery.closing import Ending
@@ -57,8 +58,11 @@ class ServerDelivery:
         if keys is None or destination is None:
             raise ValueError("game_key and secret_key are missing")
         self._diagnostics = diagnostics
+        path = _path(config, keys[0])
+        if path is None:
+            diagnostics.warn_once("outbox:memory", NO_FOLDER)
         self._outbox = outbox = FailoverOutbox(
-            _path(config, keys[0]),
+            path,
             [destination.name],
             clock,
             diagnostics,

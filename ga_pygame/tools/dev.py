@@ -15,6 +15,7 @@ from pathlib import Path
 
 from watchfiles import PythonFilter, watch
 
+from ga_pygame.addresses import port_option
 from ga_pygame.clock import sleep
 from ga_pygame.collector.warehouse.database import UTC
 from ga_pygame.tools.event_feed import EventFeed
@@ -74,7 +75,9 @@ def run_dev(options: DevOptions) -> int:
             feed.finish()
             _tell_end(code, feed.events, "" if hint else game.lines_for_main())
             if feed.events and not options.keeps:
-                print_note("the figures are kept: python -m ga_pygame stats, or dev --keep, which leaves the page open")
+                option = port_option(url)
+                kept = f"python -m ga_pygame stats{option}, or dev --keep{option}, which leaves the page open"
+                print_note(f"the figures are kept: {kept}")
             if options.keeps:
                 print_note(f"the collector goes on until Ctrl-C: {url}")
                 threading.Event().wait()
@@ -98,7 +101,7 @@ def _collector(port: int) -> Iterator[str]:
         return
     local = LocalCollector(("--port", str(port)))
     if not local.start():
-        raise ToolError(f"the collector did not start: {local.problem}")
+        raise ToolError(f"the collector did not start: {local.problem.removeprefix('ga_pygame: ')}")
     try:
         yield local.url
     finally:

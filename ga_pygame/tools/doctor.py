@@ -18,6 +18,7 @@ import requests
 
 from ga_pygame import config as knobs
 from ga_pygame import stored
+from ga_pygame.addresses import port_option
 from ga_pygame.clock import SystemClock, new_id
 from ga_pygame.config import SANDBOX_GAME_KEY, Config
 from ga_pygame.delivery.transport import RequestsTransport
@@ -256,8 +257,8 @@ def _judged(url: str, host: str, reply: Reply, standing: Standing, told: list[st
     elif "proxy" in lowered:
         fix = "check the proxy: HTTPS_PROXY and NO_PROXY, or the system's settings"
     elif "refused" in lowered and host in ("127.0.0.1", "localhost"):
-        fix = "start the collector: python -m ga_pygame collect"
-    return CheckResult("service", "problem", f"{url}: {reason}", fix)
+        fix = f"start the collector: python -m ga_pygame collect{port_option(url)}"
+    return CheckResult("service", "problem", reason if url in reason else f"{url}: {reason}", fix)
 
 
 def _clock_judged(offset: float) -> CheckResult:

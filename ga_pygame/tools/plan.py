@@ -79,7 +79,7 @@ def _complaint(plan: TrackingPlan, one: ReportedName) -> str:
 
 def _check_summary(plan: TrackingPlan, found: SourceNames, sent: Sequence[PlanName]) -> Iterator[str]:
     used = Counter(one.section for one in found.names)
-    yield f"{sum(used.values())} names in {found.files} files were compared with {plan.file}" + (
+    yield f"{sum(used.values())} names in {_files(found.files)} compared with {plan.file}" + (
         f", and {len(sent)} names of the collector" if sent else ""
     )
     if found.computed:
@@ -90,6 +90,10 @@ def _check_summary(plan: TrackingPlan, found: SourceNames, sent: Sequence[PlanNa
     if unused:
         more = f" and {len(unused) - MAX_UNUSED} more" if len(unused) > MAX_UNUSED else ""
         yield f"declared, and found nowhere: {', '.join(unused[:MAX_UNUSED])}{more}"
+
+
+def _files(number: int) -> str:
+    return "1 file was" if number == 1 else f"{number:,} files were"
 
 
 def _unused(plan: TrackingPlan, names: Sequence[ReportedName], sent: Sequence[PlanName]) -> Iterator[str]:

@@ -76,8 +76,9 @@ def share_events(game: str, output: Path) -> int:
         file.writelines(line + b"\n" for line in found.lines)
     if found.damaged:
         print_note(f"{found.damaged} records are damaged and not in the file")
+    sessions = "1 session" if found.sessions == 1 else f"{found.sessions:,} sessions"
     said = (
-        f"{output}: {len(found.lines):,} events of {found.sessions:,} sessions of {folder.name}",
+        f"{output}: {len(found.lines):,} events of {sessions} of {folder.name}",
         "It is text, an event a line: look into it, and send it to the developer if you agree that they have it.",
         f"They read it with: python -m ga_pygame import {output.name}",
     )

@@ -183,7 +183,7 @@ def _facts_of_games(games: GameSettings) -> Iterator[tuple[str, str]]:
         yield f"{game}: experiment", settings.experiment.id
         yield f"{game}: share", f"{settings.experiment.share:.0%}"
         for variant, configs in settings.experiment.variants.items():
-            yield f"{game}: variant {variant}", f"{len(configs)} configs"
+            yield f"{game}: variant {variant}", f"{len(configs)} config{'' if len(configs) == 1 else 's'}"
             yield from _facts_of_configs(f"{game}: variant {variant}", configs)
         for user, variant in settings.experiment.users.items():
             yield f"{game}: player {user}", f"variant {variant}"

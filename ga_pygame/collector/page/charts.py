@@ -155,7 +155,7 @@ def heat_chart(
         for column, value in enumerate(values)
         if value is not None
     ]
-    label = {"show": True, "formatter": "{@[2]}", "color": "var(--text)"}
+    label = {"show": True, "formatter": "{@[2]}", "color": "var(--text)", "minMargin": 6}
     drawn = [{"type": "heatmap", "data": data, "label": label, "labelLayout": {"hideOverlap": True}}]
     scale = {"min": 0, "max": 100, "show": False, "inRange": {"color": ["rgba(36,96,200,0.05)", "rgba(36,96,200,0.6)"]}}
     axes = {

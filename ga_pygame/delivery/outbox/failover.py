@@ -95,7 +95,7 @@ class FailoverOutbox:
         self._is_another = False  # whether earlier launches used another file
         self._has_saved = False  # whether the records of set-aside files are copied, also those of earlier launches
         if path is None:
-            self._to_memory(OutboxError("there is no home folder; GA_PYGAME_DATA_DIR may name another"))
+            self._to_memory(None)
             return
         try:
             self._disk = self._opened(path, OPEN_SECONDS, migrates=False)

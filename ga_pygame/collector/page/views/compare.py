@@ -17,6 +17,9 @@ NOTHING_TO_COMPARE = (
     "Nothing to compare: choose a build and an other build above, or variants, or days. A game names its build:"
     ' Tracker(build="1.1").'
 )
+_TITLES = {
+    name: f"{name.replace('_', ' ')}, seconds" for name in ("playtime_per_player", "mean_length", "median_length")
+}
 CHARTED = "players_rate"
 """The figure of levels that is drawn."""
 
@@ -90,7 +93,7 @@ def _sheet_of_sides(
     scale, unit = (100, " (points)") if kind == "share" else (1, "")
     columns = [Column("figure"), Column("first", kind), Column("second", kind), Column(f"difference{unit}", "number")]
     rows: list[list[CsvCell]] = [
-        [one.figure.replace("_", " "), one.first, one.second, _scaled(one.difference, scale)] for one in figures
+        [_titled(one.figure), one.first, one.second, _scaled(one.difference, scale)] for one in figures
     ]
     if of_levels:
         columns.insert(0, Column("level"))
@@ -112,6 +115,10 @@ def _sheet_of_sides(
     columns += [Column("first players", "number"), Column("second players", "number")]
     rows = [[*row, one.first_players, one.second_players] for one, row in zip(figures, rows, strict=True)]
     return Sheet(tuple(columns), rows)
+
+
+def _titled(figure: str) -> str:
+    return _TITLES.get(figure, figure.replace("_", " "))
 
 
 def _scaled(value: float | None, by: int) -> float | None:

@@ -107,7 +107,7 @@ def panel_of_hitches(levels: Sequence[LevelHitches]) -> Panel:
     return Panel(
         "hitches",
         "Hitches by level",
-        HITCHES_METRIC.sentence,
+        f"{HITCHES_METRIC.sentence} The chart has the mean of an attempt; levels with most attempts come first.",
         Sheet(columns, rows),
         bar_chart("Hitches per attempt by level", [one.level for one in levels], series),
         "No attempt with a hitch in this range.",

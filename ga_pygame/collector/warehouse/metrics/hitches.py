@@ -47,7 +47,7 @@ def _level_hitches(level: str, attempts: int, hitching: int, players: int, *othe
 
 HITCHES_METRIC = WarehouseMetric(
     "hitches",
-    "Attempts that failed or were completed, by level, and the long frames in them: over 100 ms, or `hitch_ms`.",
+    "Attempts that failed or were completed, by level, and the long frames in them: over 100 ms, or the knob hitch_ms.",
     LevelHitches,
     level_hitches,
 )
