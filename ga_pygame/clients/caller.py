@@ -44,7 +44,7 @@ _IDLE_SECONDS = 3600.0  # submit() and close() wake the worker
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def header_problem(headers: Mapping[str, object]) -> str:
+def header_problem(headers: Mapping[Any, object]) -> str:
     """Return why HTTP cannot send these headers, without their values, which may be keys; "" if it can.
 
     Source: RFC 9110, Fields: a name is a token, a value has no line breaks, and no spaces around it.
