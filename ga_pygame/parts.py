@@ -77,6 +77,12 @@ def _chance() -> float:
     return random.random()  # noqa: S311 - for waits
 
 
+def _has_window() -> bool:
+    from ga_pygame.engine.focus import has_window  # noqa: PLC0415 - pygame, which a server does without
+
+    return has_window()
+
+
 class Parts(NamedTuple):
     """Functions that make the parts of a tracker or a client; a test replaces some of them.
 
@@ -89,6 +95,8 @@ class Parts(NamedTuple):
             seconds, and the clock.
         runner: Makes the runner, which calls the workers: on threads, or with `ga_pygame.testing.FrameRunner` in
             `tick()` and `close()`.
+        has_window: Returns whether there is a window whose focus is read; without one the tracker knows of the focus by
+            events only.
     """
 
     clock: Callable[[], Clock] = SystemClock
@@ -97,6 +105,7 @@ class Parts(NamedTuple):
     outbox: MakeOutbox = _outbox
     transport: Callable[[float, Clock], Transport] = _transport
     runner: Callable[[Stages, Clock, Diagnostics], Runner] = _runner
+    has_window: Callable[[], bool] = _has_window
 
 
 class Core(NamedTuple):

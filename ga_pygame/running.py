@@ -72,7 +72,7 @@ class Running:
             ended=core.announcer.session_ended,
         )
         self._crash_hooks = CrashHooks(self.on_crash)
-        focus = Focus(self._session)
+        focus = Focus(self._session, core.parts.has_window)
         self.services = [target.name for target in targets if not target.is_local]
         wants_health = any(target.wants_health for target in targets)
         flips = [HealthSampler(core.recorder.post).frame] if wants_health else []

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import pygame
 import pytest
 
 import ga_pygame
@@ -40,6 +41,21 @@ def test_sessions_have_the_players_lengths(ga: GameTest) -> None:
     ends = [event["length"] for event in ga.events if event["category"] == "session_end"]
     assert ends == [13, 3]
     ga.assert_valid_stream()
+
+
+def test_a_window_of_the_game_changes_nothing(ga: GameTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its focus is the machine's, which the test does not control: with the dummy driver it always has it."""
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    pygame.display.quit()
+    pygame.display.init()
+    pygame.display.set_mode((32, 32))
+    play(ga.tracker)
+    ga.wait(11)
+    ga.focus_lost(25)
+    ga.wait(3)
+    ga.quit()
+    pygame.display.quit()
+    assert [event["length"] for event in ga.events if event["category"] == "session_end"] == [11, 3]
 
 
 def test_nothing_is_logged(ga: GameTest, caplog: pytest.LogCaptureFixture) -> None:

@@ -37,10 +37,15 @@ class Focus:
 
     Until focus was seen once, a window without focus is ignored: it may be just opening, or the video driver may not
     support focus (dummy, offscreen). The session stays active then.
+
+    Args:
+        session: Told of the focus.
+        has_window: Returns whether there is a window whose focus is read.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, has_window: Callable[[], bool] = has_window) -> None:
         self._session = session
+        self.has_window = has_window
         self._armed = False
 
     @property
@@ -50,7 +55,7 @@ class Focus:
 
     def read(self, now: float) -> None:
         """Read the focus state and tell the session. Any thread."""
-        if not has_window():
+        if not self.has_window():
             self._armed = False
             self._session.no_window()
         elif is_focused():
@@ -121,7 +126,7 @@ class Watch:
         return WATCH_SECONDS
 
     def _look_for_calls(self, now: float) -> None:
-        if self._is_seen() or not has_window():
+        if self._is_seen() or not self._focus.has_window():
             self._window_since = None
         elif self._window_since is None:
             self._window_since = now

@@ -81,6 +81,7 @@ class GameTest:
             clock=lambda: self.clock,
             runner=FrameRunner,
             outbox=lambda path, *others, **named: FailoverOutbox(None, *others, **named),  # noqa: ARG005 - no file
+            has_window=lambda: False,  # the player is where the test says, whatever window the game opens
         )
         replaced = {
             "destinations": [self._received],
