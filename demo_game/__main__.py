@@ -130,6 +130,8 @@ def play(options: argparse.Namespace, url: str, fast: bool) -> None:
     from .services import Services  # noqa: PLC0415
 
     seed = options.seed if options.seed is not None else 1 if options.bot else secrets.randbelow(1_000_000)
+    if options.bot:
+        print("The bot cannot save its progress, on purpose: so there are errors to look at.", flush=True)
     after = [*options.after, *[10.0] * len(options.screenshot)]
     classes = {1: [hero.name for hero in HEROES]}
     with tempfile.TemporaryDirectory() as folder:
