@@ -189,7 +189,7 @@ def test_forgetting_after_the_end_and_before_the_start(world: World, caplog: pyt
     assert later.consent.state is ConsentState.GRANTED
 
 
-@pytest.mark.parametrize("path", [None, 5, "", "nul\0", b"nul\0", ["mine.json"]])
+@pytest.mark.parametrize("path", [None, 5, "", "nul\0", b"nul\0", ["mine.json"], "\ud800"])
 def test_what_is_no_path_is_a_wrong_call(path: Any, world: World, caplog: pytest.LogCaptureFixture) -> None:
     """And no failure of ours."""
     assert world.start(strict=False).privacy.export(path) is False
