@@ -189,10 +189,12 @@ def _overrides(config: Config, warn_once: Callable[[str, str], None]) -> Overrid
 
     if program.is_built():
         return Overrides()
+    if found.refused:
+        warn_once("configs:refused", f"remote configs: of the environment variables are not used: {found.refused}")
     if found.ab_variant_id and not config.collector:
         warn_once("configs:variant", advice.NO_CHOSEN_GROUP)
         found = found._replace(ab_variant_id="")
-    return found
+    return found._replace(refused="")
 
 
 def annotations_after(config: Config) -> Callable[[Mapping[str, Any], float], Mapping[str, Any]]:

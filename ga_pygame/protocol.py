@@ -25,6 +25,16 @@ FORWARDED_FOR = "forwarded_for"
 _BEGINS_FORWARDED = f'{{"{FORWARDED_FOR}"'
 
 
+MAX_CLOCK_OFFSET = 365 * 86_400
+"""Seconds; a clock that is further off is not corrected, unless no event can have its time. Source: ours; REST v2 says
+"within some limit"."""
+
+
+def is_time(seconds: float) -> bool:
+    """Return whether a time is within the schema of `client_ts`: see `rules.CLIENT_TS_RANGE`."""
+    return 10**9 <= seconds < 10**11
+
+
 class StoredRecord(NamedTuple):
     """A record in the form that a destination gets.
 
@@ -54,11 +64,21 @@ class StoredRecord(NamedTuple):
             return None
         return str(json.loads(self.extra)[FORWARDED_FOR])
 
-    def json(self, offset: float | None) -> bytes:
-        """Return the whole JSON object. Its `client_ts` is corrected by the record's own offset, else by `offset`."""
+    def at(self, offset: float | None) -> float:
+        """Return seconds since 1970 by the server's clock, with the record's own offset, else with `offset`.
+
+        An offset beyond `MAX_CLOCK_OFFSET` is that of a clock that stands in 1970; it does not hold for a record of
+        another launch, whose clock was set.
+        """
         known = self.clock_offset if self.clock_offset is not None else offset or 0.0
-        client_ts = int(self.client_ts + known)
-        if not 10**9 <= client_ts < 10**11:  # the server refuses such a time, but accepts none
+        if abs(known) > MAX_CLOCK_OFFSET and is_time(self.client_ts):
+            return self.client_ts
+        return self.client_ts + known
+
+    def json(self, offset: float | None) -> bytes:
+        """Return the whole JSON object; for `client_ts` see `at`."""
+        client_ts = int(self.at(offset))
+        if not is_time(client_ts):  # the server refuses such a time, but accepts none
             return b"{" + self.payload
         return b'{"client_ts":%d,' % client_ts + self.payload
 

@@ -49,10 +49,8 @@ MAX_VSN = 2**53
 
 _MAX_REFUSALS = 1000
 _HASH = re.compile(f"[0-9A-Za-z]{{1,{MAX_HASH_LENGTH}}}")
-
 D = TypeVar("D")
 T = TypeVar("T", bool, int, float, str, list, dict)  # type: ignore[type-arg]  # JSON's own types
-
 
 OVERRIDE_PREFIX = "GA_PYGAME_CONFIG_"
 """What the environment variables that set a config begin with; the rest is its key, in any case."""
@@ -66,10 +64,12 @@ class Overrides(NamedTuple):
     Attributes:
         values: Texts by the key in lower case, since Windows knows only one case of a variable's name.
         ab_variant_id: The group that our collector is asked for, with its values; "" leaves it to the service.
+        refused: What is left out and why, "" for nothing.
     """
 
     values: Mapping[str, str] = MappingProxyType({})
     ab_variant_id: str = ""
+    refused: str = ""
 
 
 _NO_OVERRIDES = Overrides()
@@ -77,13 +77,15 @@ _NO_OVERRIDES = Overrides()
 
 def overrides_of(environment: Mapping[str, str]) -> Overrides:
     """Read the overrides of a developer's environment; a key or value that no service could send is left out."""
-    found = {
-        name[len(OVERRIDE_PREFIX) :].lower(): text
-        for name, text in environment.items()
-        if name.upper().startswith(OVERRIDE_PREFIX)
-    }
-    values = {key: text for key, text in found.items() if not _refusal({"key": key, "value": text})}
-    return Overrides(dict(list(values.items())[:MAX_CONFIGS]), _ab_id(environment.get(FORCED_VARIANT)))
+    own = [name for name in environment if name.upper().startswith(OVERRIDE_PREFIX)]
+    found = {name[len(OVERRIDE_PREFIX) :].lower(): environment[name] for name in own}
+    refusals = {key: _refusal({"key": key, "value": text}) for key, text in found.items()}
+    values = [(key, text) for key, text in found.items() if not refusals[key]]
+    group, chosen = _ab_id(environment.get(FORCED_VARIANT)), environment.get(FORCED_VARIANT)
+    refused = [f"{OVERRIDE_PREFIX}{key:.{MAX_KEY_LENGTH}}: {why}" for key, why in refusals.items() if why]
+    refused += [f"there are more than {MAX_CONFIGS}"] * (len(values) > MAX_CONFIGS)
+    refused += [f"{FORCED_VARIANT} is longer than {MAX_AB_ID_LENGTH} characters"] * bool(chosen and not group)
+    return Overrides(dict(values[:MAX_CONFIGS]), group, "; ".join(refused))
 
 
 class ConfigsInForce:

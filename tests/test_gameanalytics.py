@@ -34,8 +34,14 @@ EMPTY: tuple[Any, ...] = (None, {}, [])
 class Rig:
     """The destination, and its calls to its host."""
 
-    def __init__(self, kept: Mapping[str, str] | None = None, asking: Asking = ONCE, **options: Any) -> None:
-        self.clock = ManualClock()
+    def __init__(
+        self,
+        kept: Mapping[str, str] | None = None,
+        asking: Asking = ONCE,
+        wall: float = 1_700_000_000.0,
+        **options: Any,
+    ) -> None:
+        self.clock = ManualClock(wall=wall)
         self.remembered: dict[str, str | None] = {}
         self.published: list[Mapping[str, Any]] = []
         self.warnings: dict[str, str] = {}
@@ -295,6 +301,20 @@ def test_a_clock_offset_beyond_a_year_is_not_applied_and_said() -> None:
     assert "366 days, more than a year: not applied" in rig.warnings[f"{rig.service.name}:clock"]
     rig.welcome(201, {"server_ts": 1_700_000_000 + 364 * 86_400})
     assert rig.clock.server_offset == 364 * 86_400
+
+
+@pytest.mark.parametrize("local", [5.0, -1000.0, 1e11 + 5])
+def test_a_clock_whose_time_no_event_can_have_is_corrected(local: float) -> None:
+    """A small computer without a battery starts in 1970: its events were refused for want of a `client_ts`.
+
+    Events of another launch, when the clock was set, keep their time.
+    """
+    rig = Rig(wall=local)
+    rig.ask()
+    rig.welcome(201, {"server_ts": 1_700_000_000})
+    assert "so events get the server's time; set the clock" in rig.warnings[f"{rig.service.name}:clock"]
+    events = body(rig.service.encode([stored(1, at=local + 3), stored(2, at=1_650_000_000.0)]))
+    assert [event["client_ts"] for event in events] == [1_700_000_003, 1_650_000_000]
 
 
 @pytest.mark.parametrize("server_ts", [None, 0, -5, "1700000000", True, float("nan"), float("inf"), 10**400, 1e300, []])

@@ -20,6 +20,9 @@ from tests.test_tracker import KEYS, World, world
 
 __all__ = ["world"]
 
+HALF_A_PAIR = pytest.param(
+    "\ud800", marks=pytest.mark.skipif(sys.platform == "win32", reason="a name there may have it")
+)
 CONFIGS = {"server_ts": 1_700_000_000, "configs": [{"key": "gravity", "value": "9"}], "configs_hash": "h"}
 
 
@@ -189,7 +192,7 @@ def test_forgetting_after_the_end_and_before_the_start(world: World, caplog: pyt
     assert later.consent.state is ConsentState.GRANTED
 
 
-@pytest.mark.parametrize("path", [None, 5, "", "nul\0", b"nul\0", ["mine.json"]])
+@pytest.mark.parametrize("path", [None, 5, "", "nul\0", b"nul\0", ["mine.json"], HALF_A_PAIR])
 def test_what_is_no_path_is_a_wrong_call(path: Any, world: World, caplog: pytest.LogCaptureFixture) -> None:
     """And no failure of ours."""
     assert world.start(strict=False).privacy.export(path) is False

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ga_pygame import remote_configs
+from ga_pygame import Tracker, remote_configs
 from ga_pygame.diagnostics import Diagnostics
 from ga_pygame.remote_configs import ConfigsInForce, Overrides, RemoteConfigs, overrides_of, sound
 
@@ -72,6 +72,25 @@ def test_a_developer_sets_what_the_service_would() -> None:
     assert game.ab_variant_id == "b"
     assert len(said) == 2
     assert overrides_of({"HOME": "/"}) == Overrides()
+
+
+def test_what_cannot_be_set_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A developer who sets a variable that is not used must not have to guess why nothing changes."""
+    monkeypatch.setenv(f"GA_PYGAME_CONFIG_{'x' * 17}", "too long")
+    monkeypatch.setenv("GA_PYGAME_CONFIG_big", "x" * 2001)
+    monkeypatch.setenv("GA_PYGAME_AB_VARIANT", "v" * 65)
+    for number in range(51):
+        monkeypatch.setenv(f"GA_PYGAME_CONFIG_n{number}", "1")
+    tracker = Tracker(collector="http://127.0.0.1:9")
+    assert len(tracker.remote_configs.values) == 50
+    (said,) = [one.getMessage() for one in caplog.records if "are not used" in one.getMessage()]
+    for part in (
+        "GA_PYGAME_CONFIG_xxxxxxxxxxxxxxxx: the key",
+        "is longer than 16 characters; GA_PYGAME_CONFIG_big: the value of 'big' is longer than 2000 characters",
+        "there are more than 50",
+        "GA_PYGAME_AB_VARIANT is longer than 64 characters",
+    ):
+        assert part in said
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,18 @@ def _checked_path(path: object) -> str:
     """Return a path as text. Raises `InvalidEvent` if it is none."""
     found: Any = os.fspath(path) if isinstance(path, os.PathLike) else path
     text = os.fsdecode(found) if type(found) is bytes else exact_text(found)
-    if not text or "\0" in text:
+    if not text or "\0" in text or not _is_encodable(text):
         rule = 'must be the name of a file, such as "my_data.json", as a string or a Path'
         raise InvalidEvent("path", path, rule, "ours", "wrong_type", private=True)
     return text
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+    return True
 
 
 class Privacy:

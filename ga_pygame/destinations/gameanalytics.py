@@ -46,6 +46,7 @@ from ga_pygame.config import SANDBOX_GAME_KEY, Config, check_keys, game_keys
 from ga_pygame.diagnostics import Drop
 from ga_pygame.kept import REMOTE_CONFIGS, configs_for
 from ga_pygame.protocol import (
+    MAX_CLOCK_OFFSET,
     Asking,
     Destination,
     Host,
@@ -56,6 +57,7 @@ from ga_pygame.protocol import (
     Standing,
     StoredRecord,
     Verdict,
+    is_time,
 )
 
 GAMEANALYTICS_URL = "https://api.gameanalytics.com"
@@ -64,8 +66,6 @@ _JSON_PIECE = 64
 """Records that are encoded at a time."""
 MAX_REJECTION_LENGTH = 1000
 """Characters kept of the service's reasons for a rejected event."""
-MAX_CLOCK_OFFSET = 365 * 86_400
-"""Seconds; a clock that is further off is not corrected. Source: ours; REST v2 says "within some limit"."""
 MIN_ASK_SECONDS = 0.25
 """The least time between two inits of a session that only ask for remote configs again."""
 MIN_TOO_LARGE_BYTES = 4096
@@ -209,13 +209,20 @@ class GameAnalytics(Destination):
         host.publish_configs(self._configs)
 
     def _correct(self, clock: Clock, offset: int) -> None:
-        """Apply the clock offset, unless it is beyond the limit that the REST document asks for without a number."""
-        if abs(offset) <= MAX_CLOCK_OFFSET:
+        """Apply the clock offset, unless it is beyond the limit that the REST document asks for without a number.
+
+        A clock whose time no event can have (a small computer without a battery starts in 1970) is always corrected.
+        """
+        must = not is_time(clock.wall(clock.monotonic()))
+        if must or abs(offset) <= MAX_CLOCK_OFFSET:
             clock.server_offset = offset
-            return
-        days = abs(offset) // 86_400
-        words = "server_ts differs from this machine's clock by {} days, more than a year: not applied; set the clock"
-        self._warn("clock", f"{self._endpoint}, {words.format(days)}, or the server's")
+        if abs(offset) > MAX_CLOCK_OFFSET:
+            days = abs(offset) // 86_400
+            done = "so events get the server's time" if must else "more than a year: not applied"
+            words = (
+                f"server_ts differs from this machine's clock by {days} days, {done}; set the clock, or the server's"
+            )
+            self._warn("clock", f"{self._endpoint}, {words}")
 
     # --- events -----------------------------------------------------------------------------------------
 

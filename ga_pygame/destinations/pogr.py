@@ -240,8 +240,7 @@ class POGR(Destination):
     def _instant(self, record: StoredRecord) -> dict[str, str]:
         """Return the tag with the time of the event; none if the player's clock is out of range."""
         shared = self._host.clock.server_offset if self._host is not None else None
-        known = next((one for one in (record.clock_offset, shared, self._offset) if one is not None), 0.0)
-        at, (earliest, latest) = record.client_ts + known, rules.CLIENT_TS_RANGE
+        at, (earliest, latest) = record.at(self._offset if shared is None else shared), rules.CLIENT_TS_RANGE
         return {"override_timestamp": iso(at)} if earliest <= at <= latest else {}
 
     def _request(self, command: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Request:
