@@ -172,5 +172,5 @@ def test_docs_of_typed_names_are_whole(
     module = capsys.readouterr().out
     assert module.isascii() or "\u202e" not in module
     found: dict[str, Any] = {}
-    exec(module, found)  # noqa: S102 - what was just made
+    exec(module, found)
     assert [found["DesignId"].a_any.__doc__, found["DesignId"].b_any.__doc__] == list(docs.values())
