@@ -146,6 +146,17 @@ def test_a_service_that_does_not_answer(shared: Collector) -> None:
     assert (found.level, "401" in found.said) == ("problem", True)
 
 
+def test_a_wrong_scheme_and_a_proxy_are_named(shared: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The advice is for what stands between: TLS that nobody speaks there, a proxy that does not answer."""
+    (found,) = of_service(GA_PYGAME_COLLECTOR=shared.url.replace("http:", "https:"))
+    assert (found.level, "http:// instead of https://" in found.fix) == ("problem", True)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    proxy, found = of_service(GA_PYGAME_GAME_KEY=OWN_KEY, GA_PYGAME_SECRET_KEY=OWN_SECRET)
+    assert "127.0.0.1" in proxy.said
+    assert (found.level, "127.0.0.1 is the proxy: HTTPS_PROXY" in found.fix) == ("problem", True)
+
+
 @pytest.mark.parametrize(
     ("offset", "level", "way"),
     [(59.0, "ok", ""), (-90.0, "warning", "90 s ahead of"), (7200.0, "warning", "7,200 s behind")],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,3 +156,21 @@ def test_typed_names(game: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert names.Custom01.NINJA == "ninja"
     assert cli.main(["plan", "types"]) == 0
     assert capsys.readouterr().out == (game / "names.py").read_text()
+
+
+def test_docs_of_typed_names_are_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Letters beyond the first plane, quotes and what an editor would obey come through."""
+    docs = {"a:*": 'a \U0001f600 "monster" \\ died', "b:*": "b \u202e \U0001f600"}
+    plan = "[design]\n" + "".join(
+        f"{json.dumps(name)} = {json.dumps(doc, ensure_ascii=False)}\n" for name, doc in docs.items()
+    )
+    (tmp_path / "events.toml").write_text(plan, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["plan", "types"]) == 0
+    module = capsys.readouterr().out
+    assert module.isascii() or "\u202e" not in module
+    found: dict[str, Any] = {}
+    exec(module, found)
+    assert [found["DesignId"].a_any.__doc__, found["DesignId"].b_any.__doc__] == list(docs.values())

@@ -373,7 +373,10 @@ def test_a_flush_is_answered_when_everything_arrived() -> None:
     assert len(rig.batches) == 2
 
 
-@pytest.mark.parametrize(("answer", "error"), [(NOBODY, "connection refused"), (Reply(503), "HTTP 503")])
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [(NOBODY, "connection refused"), (Reply(503), "HTTP 503"), (Reply(302), "302, but not as the service")],
+)
 def test_a_flush_that_fails_says_why(answer: Reply, error: str) -> None:
     """It is answered at the first failure, and tries also during a backoff."""
     rig = Rig(OK, answer)

@@ -394,6 +394,8 @@ class Uploader:
             self._is_lost = True
             self._listener.connection_lost(self.name, reply.error)
         why = reply.error or f"{self.name} at {_server_of(self._address)} answered HTTP {reply.status}"
+        if not reply.error and reply.status is not None and 200 <= reply.status < 400:
+            why += ", but not as the service does: a proxy, or a network's log-in page?"
         if self._advice:
             advice = f": {self._advice}" if reply.status is None else ""
             self._diagnostics.warn_once(f"unreachable:{self.name}", f"{why}; events are kept{advice}")

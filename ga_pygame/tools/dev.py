@@ -73,7 +73,7 @@ def run_dev(options: DevOptions) -> int:
                 environment = {**os.environ, COLLECTOR_VARIABLE: url}
                 code = _play_again(game, environment, is_interrupted) if options.reloads else _play(game, environment)
             feed.finish()
-            _tell_end(code, feed.events, "" if hint else game.lines_for_main())
+            _tell_end(code, feed.events, game, is_tracked=not hint)
             if feed.events and not options.keeps:
                 option = port_option(url)
                 kept = f"python -m ga_pygame stats{option}, or dev --keep{option}, which leaves the page open"
@@ -234,11 +234,11 @@ def _name_of_signal(number: int) -> str:
         return f"signal {number}"
 
 
-def _tell_end(code: int, events: int, lines: str) -> None:
-    """Say what came, and what is missing if nothing did; `lines` are those that the main file may lack."""
+def _tell_end(code: int, events: int, game: GameSource, *, is_tracked: bool) -> None:
+    """Say what came, and what is missing if nothing did."""
     sys.stdout.flush()
     ended = f"the game ended with exit code {code}" if code >= 0 else f"{_name_of_signal(-code)} ended the game"
-    if events:
+    if events or not is_tracked:
         print_note(f"{ended}; {events:,} events came")
     elif code > 0:
         print_note(f"{ended}, and no event came")
@@ -248,5 +248,5 @@ def _tell_end(code: int, events: int, lines: str) -> None:
         print_note(
             f"{ended}, and no event came: call tracker.start() before the game's loop, on the thread that has it"
         )
-        sys.stdout.write(lines)
+        sys.stdout.write(game.lines_for_main())  # another file of the folder has them
         sys.stdout.flush()

@@ -217,6 +217,7 @@ def look_at_service(config: Config) -> Iterator[CheckResult]:
     url = destination.endpoint
     host = urlsplit(url).hostname or ""
     proxies = requests.utils.get_environ_proxies(url)
+    used = ""
     if proxies and host not in ("127.0.0.1", "localhost", "::1"):
         used = ", ".join(sorted({urlsplit(one).hostname or "a proxy" for one in proxies.values()}))
         yield CheckResult("proxy", "ok", f"requests go through {used}")
@@ -232,7 +233,10 @@ def look_at_service(config: Config) -> Iterator[CheckResult]:
         reply = transport.send(request).reply
         standing = destination.welcome(reply)
     transport.close()
-    yield _judged(url, host, reply, standing, told)
+    result = _judged(url, host, reply, standing, told)
+    if used and reply.status is None and result.level == "problem":
+        result = result._replace(fix=f"{result.fix}; {used} is the proxy: HTTPS_PROXY, NO_PROXY, the system's settings")
+    yield result
     if clock.server_offset is not None:
         yield _clock_judged(clock.server_offset)
 
@@ -252,6 +256,8 @@ def _judged(url: str, host: str, reply: Reply, standing: Standing, told: list[st
     lowered = reason.lower()
     if any(word in lowered for word in ("name", "resol", "getaddrinfo")):
         fix = f"the name {host} is not known here: check the connection and the DNS server"
+    elif "wrong_version_number" in lowered or "record layer failure" in lowered:
+        fix = "what answers there speaks no TLS: does the address begin with http:// instead of https://?"
     elif any(word in lowered for word in ("certificate", "ssl", "tls")):
         fix = "check the clock; if a proxy or an antivirus signs connections anew: REQUESTS_CA_BUNDLE=its certificate"
     elif "proxy" in lowered:

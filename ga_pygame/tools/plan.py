@@ -250,4 +250,5 @@ def _identifier(name: str, taken: Iterable[str]) -> str:
 
 def _docstring(doc: str) -> str:
     """Write a doc as a string of one line."""
-    return json.dumps(" ".join(doc.split()) or "(no doc)", ensure_ascii=True)
+    text = " ".join(doc.split()) or "(no doc)"
+    return json.dumps(text, ensure_ascii=False) if text.isprintable() else repr(text)  # JSON splits 😀 into two escapes

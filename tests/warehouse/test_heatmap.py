@@ -121,6 +121,9 @@ def test_the_panels(database: Database) -> None:
     odd = places_panel(ask(database, "heatmap", map=CAVE), PageAddress("heatmap", {}))
     assert "\u202e" not in odd.counted
     assert places_panel([], address).picture is None
+    assert "fewer events are left out" not in panel.counted
+    many = [HeatCell("key", "forest", number, 0, 1, 1, 1, True) for number in range(MAX_CELLS)]
+    assert "more than 2,000 squares: those with fewer events are left out" in places_panel(many, address).counted
     assert len(maps_panel(ask(database, "heatmap_maps")).sheet.rows) == 4
 
 

@@ -13,7 +13,7 @@ from ga_pygame.collector.page.panels import Column, Panel, Panels, Picture, Shee
 from ga_pygame.collector.page.rows import short
 from ga_pygame.collector.page.snapshots import Snapshots
 from ga_pygame.collector.warehouse.intervals import FEW_PLAYERS
-from ga_pygame.collector.warehouse.metrics.heatmap import HeatCell, MapEvents
+from ga_pygame.collector.warehouse.metrics.heatmap import MAX_CELLS, HeatCell, MapEvents
 
 _NO_PLACE = 'No event with a place in this range: report tracker.at(x, y, "death", map="level_1").'
 
@@ -52,6 +52,8 @@ def places_panel(cells: Sequence[HeatCell], address: PageAddress) -> Panel:
         " Below them is the picture that tracker.snapshot_map kept on this machine, if there is one. Choose another map"
         " or event id above."
     )
+    if len(cells) >= MAX_CELLS:
+        counted += f" There are more than {MAX_CELLS:,} squares: those with fewer events are left out."
     top = cells[0]
     said = (
         f"Heatmap of {name}: most events, {top.events}, took place from x {top.x} and y {top.y} on;"
