@@ -1,8 +1,8 @@
 """Take the README's pictures: `python assets/make_screenshots.py`, with the dev extra and Chromium.
 
 It starts a collector, lets the demo's bot play against it without a window, and saves pictures of the game, of the
-collector's live page, and of both side by side; then forty simulated players play, and it saves the page's answer
-where they give up. With `--views FOLDER` it saves all views instead: light, dark, and as wide as a phone.
+collector's live page, and of both side by side; then forty simulated players play, and it saves the page's answers
+where they give up and where they die. With `--views FOLDER` it saves all views instead: light, dark, and as wide as a phone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ CHROMIUM_FLAGS = (
 
 
 VIEWS = (
-    "live overview progression retention economy money design funnel errors health players compare pogr trophy configs"
+    "live overview progression retention economy money design heatmap funnel errors health players compare pogr trophy"
+    " configs chaos"
 ).split()
 LOOKS = {"light": (1500, False), "dark": (1500, True), "phone": (390, False)}
 """For each kind of picture the width of the page and whether the person prefers dark colours."""
@@ -63,6 +64,7 @@ def main() -> None:
             photograph(browser, url, PICTURES / "page.png")
             play(url, Path(folder), "--players", "40")
             photograph(browser, f"{url}/?view=progression", PICTURES / "progression.png")
+            photograph(browser, f"{url}/?view=heatmap&map=level_2", PICTURES / "heatmap.png")
     side_by_side()
 
 
@@ -71,6 +73,7 @@ def collecting(folder: Path) -> Iterator[str]:
     """Run a collector; yield its address."""
     collector = subprocess.Popen(
         [sys.executable, "-m", "ga_pygame", "collect", "--port", "0", "--db", str(folder / "events.sqlite3")],
+        env={**os.environ, "XDG_DATA_HOME": str(folder / "data")},  # where the game keeps pictures of its levels
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -87,7 +90,7 @@ def environment(url: str, folder: Path) -> dict[str, str]:
     return {
         **os.environ,
         "GA_PYGAME_COLLECTOR": url,
-        "GA_PYGAME_DATA_DIR": str(folder / "data"),
+        "XDG_DATA_HOME": str(folder / "data"),
         "SDL_VIDEODRIVER": "dummy",
         "SDL_AUDIODRIVER": "dummy",
     }
