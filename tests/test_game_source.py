@@ -72,6 +72,27 @@ def test_how_it_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert package.main == tmp_path / "odd_package" / "__main__.py"
 
 
+def test_a_package_is_not_run_to_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its `__init__` may open a window, or fail; that is for the game's process. Modules within packages are found."""
+    monkeypatch.chdir(tmp_path)
+    inner = tmp_path / "noisy_package" / "inner"
+    inner.mkdir(parents=True)
+    for folder in (inner.parent, inner):
+        (folder / "__init__.py").write_text("raise RuntimeError('it ran')")
+        (folder / "__main__.py").write_text("")
+    (inner / "game.py").write_text("")
+    found = {
+        "noisy_package": inner.parent / "__main__.py",
+        "noisy_package.inner": inner / "__main__.py",
+        "noisy_package.inner.game": inner / "game.py",
+    }
+    for name, main in found.items():
+        assert find_game([name], is_module=True).main == main
+    for name in ("noisy_package.nothing", "noisy_package.inner.game.more", "noisy_package..game", ".noisy_package"):
+        with pytest.raises(ToolError, match="there is no module"):
+            find_game([name], is_module=True)
+
+
 @pytest.mark.parametrize(
     ("words", "is_module", "why"),
     [

@@ -157,8 +157,11 @@ class _Saves:
         return is_saved
 
     def _watch(self) -> None:
-        for _ in watch(self._folder, watch_filter=PythonFilter(), stop_event=self._ends, rust_timeout=500):
-            self._is_saved.set()
+        try:
+            for _ in watch(self._folder, watch_filter=PythonFilter(), stop_event=self._ends, rust_timeout=500):
+                self._is_saved.set()
+        except (OSError, RuntimeError) as error:  # the system's limit of watched files, a folder that went away
+            print_note(f"saves are not seen ({error}): end dev with Ctrl-C, and start it again after a change")
 
 
 def _play(game: GameSource, environment: dict[str, str]) -> int:

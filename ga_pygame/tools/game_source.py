@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from ga_pygame.tools.printing import ToolError
@@ -95,18 +95,30 @@ def _module_file(name: str) -> Path | None:
     Raises:
         ToolError: There is no such module.
     """
-    sys.path.insert(0, os.getcwd())
-    try:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.submodule_search_locations is not None:
-            spec = importlib.util.find_spec(f"{name}.__main__")
-    except (ImportError, ValueError):
-        spec = None
-    finally:
-        sys.path.pop(0)
+    spec = _found_module(name)
+    if spec is not None and spec.submodule_search_locations is not None:
+        spec = _found_module(f"{name}.__main__")
     if spec is None:
         raise ToolError(f"there is no module {name} that python -m can run, seen from this folder")
     return Path(spec.origin) if spec.origin and spec.has_location else None
+
+
+def _found_module(name: str) -> ModuleSpec | None:
+    """Find a module as `python -m` does, without running the packages in which it is, as `find_spec` would."""
+    folders: Sequence[str] | None = [os.getcwd(), *sys.path]
+    spec = None
+    parts = name.split(".")
+    for place in range(len(parts)):
+        if folders is None:
+            return None
+        try:
+            spec = PathFinder.find_spec(".".join(parts[: place + 1]), folders)
+        except (ImportError, ValueError, OSError):
+            return None
+        if spec is None:
+            return None
+        folders = spec.submodule_search_locations
+    return spec
 
 
 def _texts(folder: Path) -> Iterator[str]:

@@ -13,7 +13,7 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pygame
 
 from ga_pygame.collector.keeping import data_root
-from ga_pygame.collector.page.heat_picture import HeatArea, area_of, colour, picture_of, strength
+from ga_pygame.collector.page.heat_picture import HeatArea, area_of, colour, least_square, picture_of, strength
 from ga_pygame.collector.warehouse.metrics.heatmap import HEATMAP_MAPS_METRIC, HEATMAP_METRIC, MAX_CELLS, HeatCell
 from ga_pygame.lettering import shown_line
 from ga_pygame.map_files import MapPicture
@@ -51,14 +51,18 @@ def write_heatmap(where: Where, filters: Mapping[str, str], wanted: WantedHeatma
     Raises:
         ToolError: There are no such events, or the file cannot be written.
     """
-    options = {"map": wanted.map, "event_id": wanted.event_id, "cell": wanted.cell}
+    named = {"map": wanted.map, "event_id": wanted.event_id, "cell": wanted.cell}
+    options = {name: one for name, one in named.items() if one}
     with open_source(where) as source:
-        rows: list[HeatCell] = source.rows(HEATMAP_METRIC, filters, {name: one for name, one in options.items() if one})
+        rows: list[HeatCell] = source.rows(HEATMAP_METRIC, filters, options)
         if not rows:
             known = dict.fromkeys(row.map for row in source.rows(HEATMAP_MAPS_METRIC, filters, {}))
             some = _maps_in_words(list(known)) if known else "report tracker.at(x, y, event, map=…) first"
             raise ToolError(f"no event took place there; {some}")
-    picture = picture_of(wanted.root or data_root(), rows)
+        picture = picture_of(wanted.root or data_root(), rows)
+        least = least_square(picture)
+        if not wanted.cell and rows[0].size < least:  # a few events at one place would not be seen on the picture
+            rows = source.rows(HEATMAP_METRIC, filters, {**options, "cell": least})
     drawn = draw_cells(rows, picture)
     with new_path(wanted.output) as part:
         pygame.image.save(drawn, str(part))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ga_pygame.tools.dev import _Saves
 from tests.collectors import Collector
 from tests.collectors import event as any_event
 
@@ -147,6 +148,14 @@ def test_a_saved_file_starts_the_game_again(tmp_path: Path) -> None:
     game.write_text("print('works', flush=True)\n")
     code, out, _ = end(process)
     assert (code, out.splitlines()) == (0, ["works"])
+
+
+def test_a_folder_that_cannot_be_watched_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a line; the game goes on."""
+    saves = _Saves(tmp_path / "gone")
+    saves.close()
+    assert not saves.take()
+    assert "saves are not seen" in capsys.readouterr().err
 
 
 def test_one_ctrl_c_ends_a_wait_for_a_save(tmp_path: Path) -> None:

@@ -153,6 +153,25 @@ def test_the_command(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "there are the maps: forest, cave" in capsys.readouterr().err
 
 
+def test_one_event_is_seen_on_a_wide_level(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its square is not smaller than a hundredth of the picture."""
+    story = Story()
+    session = story.session("ann", MONDAY)
+    session.design(1, "death", custom_fields={"ga_x": 3000, "ga_y": 300, "ga_map": "wide"})
+    store_story(tmp_path / "events.sqlite3", story)
+    path = picture_path(map_folder(tmp_path, KEY), "wide", (7000, 500))
+    path.parent.mkdir(parents=True)
+    pygame.image.save(pygame.Surface((70, 5)), str(path))
+    output = tmp_path / "heat.png"
+    command = ["heatmap", "--db", str(tmp_path / "events.sqlite3"), "--maps", str(tmp_path), "-o", str(output)]
+    assert cli.main(command) == 0
+    assert "1 events in 1 squares of 100 units" in capsys.readouterr().out
+    drawn = pygame.image.load(str(output))
+    assert drawn.get_at((round(3050 * 1600 / 7000), round(350 * 1600 / 7000))).r > 120
+    assert cli.main([*command, "--cell", "1"]) == 0
+    assert "squares of 1 units" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("far", [(MAX_COORDINATE, MAX_COORDINATE), (MAX_COORDINATE, 0)])
 def test_small_squares_far_apart(far: tuple[int, int]) -> None:
     """Squares that are smaller than a pixel are drawn together: the picture stays small, and no event is lost."""

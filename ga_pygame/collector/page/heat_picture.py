@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ga_pygame.collector.warehouse.metrics.heatmap import HeatCell
+from ga_pygame.collector.warehouse.metrics.heatmap import HeatCell, round_length
 from ga_pygame.map_files import MapPicture, map_folder, pictures_of
 
+_SEEN_SHARE = 100
 _STYLE = (
     "<style>.ground{fill:#f1f3f6}.frame{fill:none;stroke:#8a93a0}"
     "@media(prefers-color-scheme:dark){.ground{fill:#1d2127}}</style>"
@@ -34,6 +35,11 @@ def picture_of(root: Path | None, rows: Sequence[HeatCell]) -> MapPicture | None
     if not rows or root is None:
         return None
     return next(iter(pictures_of(map_folder(root, rows[0].game), rows[0].map)), None)
+
+
+def least_square(picture: MapPicture | None) -> int:
+    """Return the shortest side of squares that are seen on a picture, about a hundredth of it; 0 without one."""
+    return round_length(max(picture.width, picture.height) / _SEEN_SHARE) if picture is not None else 0
 
 
 def area_of(rows: Sequence[HeatCell], picture: MapPicture | None) -> HeatArea:

@@ -105,7 +105,11 @@ def square_of(rows: Sequence[MapEvents]) -> int:
     """Return a round length (1, 2, 5, 10 …) of squares, of which the longer side has about `SQUARES_ACROSS`."""
     wide = max(row.most_x for row in rows) - min(row.least_x for row in rows)
     high = max(row.most_y for row in rows) - min(row.least_y for row in rows)
-    least = max(wide, high, 1) / SQUARES_ACROSS
+    return round_length(max(wide, high, 1) / SQUARES_ACROSS)
+
+
+def round_length(least: float) -> int:
+    """Return the shortest round length (1, 2, 5, 10 …) that is not shorter than this."""
     power = 10 ** math.floor(math.log10(least)) if least > 1 else 1
     return next(int(step * power) for step in (1, 2, 5, 10) if step * power >= least)
 
