@@ -2,7 +2,8 @@
 
 It starts a collector, lets the demo's bot play against it without a window, and saves pictures of the game, of the
 collector's live page, and of both side by side; then forty simulated players play, and it saves the page's answers
-where they give up and where they die. With `--views FOLDER` it saves all views instead: light, dark, and as wide as a phone.
+where they give up and where they die. With `--views FOLDER` it saves all views instead: light, dark, and as wide as
+a phone.
 """
 
 from __future__ import annotations
