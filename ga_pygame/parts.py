@@ -77,12 +77,6 @@ def _chance() -> float:
     return random.random()  # noqa: S311 - for waits
 
 
-def _has_window() -> bool:
-    from ga_pygame.engine.focus import has_window  # noqa: PLC0415 - pygame, which a server does without
-
-    return has_window()
-
-
 class Parts(NamedTuple):
     """Functions that make the parts of a tracker or a client; a test replaces some of them.
 
@@ -96,7 +90,7 @@ class Parts(NamedTuple):
         runner: Makes the runner, which calls the workers: on threads, or with `ga_pygame.testing.FrameRunner` in
             `tick()` and `close()`.
         has_window: Returns whether there is a window whose focus is read; without one the tracker knows of the focus by
-            events only.
+            events only. `None` asks pygame.
     """
 
     clock: Callable[[], Clock] = SystemClock
@@ -105,7 +99,7 @@ class Parts(NamedTuple):
     outbox: MakeOutbox = _outbox
     transport: Callable[[float, Clock], Transport] = _transport
     runner: Callable[[Stages, Clock, Diagnostics], Runner] = _runner
-    has_window: Callable[[], bool] = _has_window
+    has_window: Callable[[], bool] | None = None
 
 
 class Core(NamedTuple):

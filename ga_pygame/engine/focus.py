@@ -40,12 +40,12 @@ class Focus:
 
     Args:
         session: Told of the focus.
-        has_window: Returns whether there is a window whose focus is read.
+        asked: Returns whether there is a window whose focus is read; `None` asks pygame.
     """
 
-    def __init__(self, session: Session, has_window: Callable[[], bool] = has_window) -> None:
+    def __init__(self, session: Session, asked: Callable[[], bool] | None = None) -> None:
         self._session = session
-        self.has_window = has_window
+        self.has_window = asked or has_window
         self._armed = False
 
     @property
