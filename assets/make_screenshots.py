@@ -60,12 +60,12 @@ def main() -> None:
             return
         play(url, Path(folder), "--seed", "9", "--screenshot", str(PICTURES / "game.png"), "--after", "75")
         wait_for_the_end(url)
-        play_with_overlay(url, Path(folder), PICTURES / "overlay.png", 12.0)
+        play_with_overlay(url, Path(folder), PICTURES / "overlay.png", 150)
         with opened_browser(*PAGE_SIZE) as browser:
             photograph(browser, url, PICTURES / "page.png")
             play(url, Path(folder), "--players", "40")
             photograph(browser, f"{url}/?view=progression", PICTURES / "progression.png")
-            photograph(browser, f"{url}/?view=heatmap&map=level_2", PICTURES / "heatmap.png")
+            photograph(browser, f"{url}/?view=heatmap&map=level_3", PICTURES / "heatmap.png")
     side_by_side()
 
 
@@ -104,19 +104,20 @@ def play(url: str, folder: Path, *arguments: str) -> None:
 
 
 _WITH_OVERLAY = """
-import os, runpy, sys, time
+import os, runpy, sys
 import pygame
 
-picture, after, shown, began = sys.argv[1], float(sys.argv[2]), pygame.display.flip, time.monotonic()
-is_open = False
+picture, first, frames, shown = sys.argv[1], int(sys.argv[2]), 0, pygame.display.flip
 
 def flip():
-    global is_open
-    if time.monotonic() - began > after and not is_open:
-        is_open = True
+    global frames
+    frames += 1
+    if frames == first:
         for kind in (pygame.KEYDOWN, pygame.KEYUP):
             pygame.event.post(pygame.event.Event(kind, key=pygame.K_F9))
-    if time.monotonic() - began > after + 3:  # the tracker has put the overlay on the screen and calls this function
+    if frames > first:
+        pygame.time.wait(16)  # as a window would wait; the bot plays as fast as it can
+    if frames == first + 100:  # the tracker has put the overlay on the screen and calls this function
         pygame.image.save(pygame.display.get_surface(), picture)
         os._exit(0)
     shown()
@@ -127,9 +128,9 @@ runpy.run_module("demo_game", run_name="__main__")
 """
 
 
-def play_with_overlay(url: str, folder: Path, picture: Path, after: float) -> None:
-    """Let the bot play for some seconds, open the overlay and save what is on the screen."""
-    command = [sys.executable, "-c", _WITH_OVERLAY, str(picture), str(after)]
+def play_with_overlay(url: str, folder: Path, picture: Path, first: int) -> None:
+    """Let the bot play, open the overlay at its frame `first` and save what is on the screen soon after."""
+    command = [sys.executable, "-c", _WITH_OVERLAY, str(picture), str(first)]
     subprocess.run(command, env=environment(url, folder), check=True)
 
 
