@@ -20,6 +20,7 @@ from ga_pygame.collector.warehouse import projector as projecting
 from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.metrics import METRICS
 from ga_pygame.collector.warehouse.projector import Projector
+from tests.e2e.small_disk import disk, fill
 from tests.warehouse.golden import DAY, MONDAY, Story, ask, golden_story, projected, store_events, store_story
 
 
@@ -413,3 +414,31 @@ def test_a_file_that_another_program_has_open(log: Path, tmp_path: Path) -> None
         file.rmdir()
         found.projector.run_to_end()
         assert in_the_warehouse(found.database) == in_the_log(log)
+
+
+@pytest.mark.e2e
+def test_a_full_disk_costs_no_figures(log: Path, tmp_path: Path) -> None:
+    """The figures so far are still answered, the progress says that events are missing, and a good file is kept."""
+    with disk(tmp_path, 16) as small:
+        file = small / "events.duckdb"
+        with projection(log, file) as found:
+            found.projector.run_to_end()
+            before, made = in_the_warehouse(found.database), file.stat().st_ino
+            filler = fill(small)
+            late = Story()
+            for number in range(3):
+                late.session(f"late {number}", MONDAY).end(5)
+            store_story(log, late)
+            for _ in range(3):
+                assert found.projector.step(0.0) == projecting.SECONDS_AFTER_TROUBLE
+                assert in_the_warehouse(found.database) == before
+            assert found.projector.progress.done == found.projector.progress.all - len(late.events)
+        with projection(log, file) as found:
+            for _ in range(3):
+                assert found.projector.step(0.0) == projecting.SECONDS_AFTER_TROUBLE
+            assert file.stat().st_ino == made
+            assert not any("anew" in told for told in found.told)
+            filler.unlink()
+            found.projector.run_to_end()
+            assert file.stat().st_ino == made
+            assert in_the_warehouse(found.database) == in_the_log(log)

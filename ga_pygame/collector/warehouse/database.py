@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from ga_pygame import categories
+from ga_pygame.collector.warehouse.engine_errors import is_of_the_machine
 
 _Found = TypeVar("_Found")
 
@@ -238,7 +239,7 @@ class Database:
         """Call a function with a cursor and return its result.
 
         Raises:
-            NotReady: The file is not open, or it was closed meanwhile.
+            NotReady: The file is not open, it was closed meanwhile, or the disk or the memory is full.
         """
         try:
             with self.cursor() as cursor:
@@ -246,6 +247,8 @@ class Database:
         except duckdb.Error as error:
             if self._open is None or isinstance(error, duckdb.ConnectionException):
                 raise NotReady("the warehouse is being made anew") from error
+            if is_of_the_machine(error):
+                raise NotReady("no room to answer this: the disk or the memory is full") from error
             raise
 
     def _config(self) -> dict[str, Any]:
