@@ -14,7 +14,9 @@ import pytest
 
 from ga_pygame.collector.storage.queries import Queries
 from ga_pygame.collector.storage.reading import Reader
+from ga_pygame.collector.storage.removal import forget_in_log
 from ga_pygame.collector.storage.schema import SELECT_LAST_ID
+from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.warehouse import database as opening
 from ga_pygame.collector.warehouse import projector as projecting
 from ga_pygame.collector.warehouse.database import Database
@@ -442,3 +444,21 @@ def test_a_full_disk_costs_no_figures(log: Path, tmp_path: Path) -> None:
             found.projector.run_to_end()
             assert file.stat().st_ino == made
             assert in_the_warehouse(found.database) == in_the_log(log)
+
+
+@pytest.mark.e2e
+def test_a_player_removed_from_the_log_is_removed_here(log: Path, tmp_path: Path) -> None:
+    """Also if the process that removed them ended before it could say so, or if it is another one."""
+    file = tmp_path / "events.duckdb"
+    with projection(log, file) as found:
+        found.projector.run_to_end()
+        users = found.database.ask(lambda cursor: cursor.execute("SELECT user_id FROM players").fetchall())
+        with contextlib.closing(Store(log)) as store, contextlib.closing(Reader(log, 0)) as reader:
+            assert forget_in_log(store, reader, users[0][0]).events
+        found.projector.run_to_end()
+        assert in_the_warehouse(found.database) == in_the_log(log)
+        with contextlib.closing(Store(log)) as store, contextlib.closing(Reader(log, 0)) as reader:
+            assert forget_in_log(store, reader, users[1][0]).events
+    with projection(log, file) as found:
+        found.projector.run_to_end()
+        assert in_the_warehouse(found.database) == in_the_log(log)

@@ -13,12 +13,16 @@ _NO_ROOM = tuple(
 )
 
 
+def is_open_elsewhere(error: Exception) -> bool:
+    """Whether another process has the file open."""
+    return isinstance(error, duckdb.IOException) and "lock" in str(error).lower()
+
+
 def is_of_the_machine(error: Exception) -> bool:
     """Whether a file that may be good cannot be used now: it is locked, or no disk, memory or descriptor is free."""
-    text = str(error).lower()
-    if isinstance(error, duckdb.IOException) and "lock" in text:
+    if is_open_elsewhere(error) or isinstance(error, duckdb.OutOfMemoryException):
         return True
-    return isinstance(error, duckdb.OutOfMemoryException) or any(words in text for words in _NO_ROOM)
+    return any(words in str(error).lower() for words in _NO_ROOM)
 
 
 def is_corrupt(error: Exception) -> bool:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import duckdb
 
 from ga_pygame.collector.storage.reading import Reader
-from ga_pygame.collector.storage.removal import kept_first_days
+from ga_pygame.collector.storage.removal import kept_first_days, number_of_removals
 from ga_pygame.collector.storage.schema import SELECT_LAST_ID, StoreError
 from ga_pygame.collector.teller import Tell
 from ga_pygame.collector.warehouse.database import UTC, Database, NotReady, Projected, sql_text
@@ -180,14 +180,16 @@ class Projector:
         """
         self._state = None
         self._loader.forget()
-        state = self._database.make_anew()
+        state = self._database.make_anew(number_of_removals(self._log))
         insert_first_days(self._database, kept_first_days(self._log))
         self._state = state
         self._look()
         return state
 
     def _is_of_this_log(self, state: Projected) -> bool:
-        """Whether the request with the last projected event is in the log."""
+        """Whether the request with the last projected event is in the log, and no player was removed from it since."""
+        if state.removals != number_of_removals(self._log):
+            return False
         if not state.last_id:
             return True
         query = "SELECT received_at FROM batches WHERE id >= ? ORDER BY id LIMIT 1"

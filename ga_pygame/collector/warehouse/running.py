@@ -21,7 +21,7 @@ from ga_pygame.collector.teller import Tell
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric, answer_metric
 from ga_pygame.collector.warehouse.choices import filter_choices
 from ga_pygame.collector.warehouse.database import Database, NotReady
-from ga_pygame.collector.warehouse.engine_errors import is_broken, is_corrupt
+from ga_pygame.collector.warehouse.engine_errors import is_broken, is_corrupt, is_open_elsewhere
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.projector import SECONDS_AFTER_TROUBLE, SECONDS_BETWEEN_LOOKS, Progress, Projector
 from ga_pygame.collector.warehouse.retention import SECONDS_BETWEEN_REMOVALS, SECONDS_PER_RETENTION_LOOK, Retention
@@ -207,11 +207,13 @@ class Warehouse:
         try:
             make_anew()
         except Exception as error:  # noqa: BLE001 - whoever asked must hear of it
-            for future in waiting:
-                future.set_exception(error)
-        else:
-            for future in waiting:
-                future.set_result(None)
+            if not is_open_elsewhere(error):
+                for future in waiting:
+                    future.set_exception(error)
+                return
+            # The collector that has it open sees in the log that a player was removed, and makes it anew itself.
+        for future in waiting:
+            future.set_result(None)
 
 
 def _end_of_collector() -> None:
