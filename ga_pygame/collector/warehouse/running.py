@@ -149,6 +149,8 @@ class Warehouse:
             self._is_asked.set()
             self._is_woken.set()
             self._is_begun.wait(SECONDS_TO_OPEN)
+        if self._failure is not None:
+            raise NotReady("the warehouse is made anew")
         try:
             return self._database.ask(question)
         except duckdb.Error as error:
@@ -179,10 +181,12 @@ class Warehouse:
             self._answer_waiting(self._database.delete)
             return SECONDS_BETWEEN_LOOKS
         self._answer_waiting(self._projector.make_anew)
-        failure, self._failure = self._failure, None
+        failure = self._failure
         if failure is not None:
             self._projector.recover(failure)
         seconds = self._projector.step(clock.wall_now())
+        if failure is not None:
+            self._failure = None  # not before: until now, questions would have found the same damage
         self._is_begun.set()
         if seconds and self._retention is not None:
             seconds = min(seconds, self._remove_old(self._retention))
