@@ -133,3 +133,20 @@ def test_copies_of_forgotten_events_are_duplicates(tmp_path: Path) -> None:
     assert collector.send(*sent).status == 200
     assert [one["user_id"] for one in collector.export()] == [STAYS]
     assert collector.stop() == 0
+
+
+def test_another_collector_with_the_same_file_forgets_too(collector: Collector, tmp_path: Path) -> None:
+    """It has the warehouse open, which no other process may delete: it sees in the log that a player was removed."""
+    other = Collector(tmp_path)
+    try:
+        answer = other.ask("POST", "/api/forget", json.dumps({"user_id": GONE}).encode())
+        assert (answer.status, answer.json()["events"]) == (200, 4)
+        until(lambda: collector.ask("GET", "/api/warehouse/overview").json()[0]["players"] == 2)
+        assert collector.stop() == 0
+        until(lambda: other.ask("GET", "/api/warehouse/overview").status == 200)
+        until(lambda: is_projected(other))
+        assert other.ask("GET", "/api/warehouse/overview").json()[0]["players"] == 2
+        assert other.stop() == 0
+        check_all_is_gone(tmp_path)
+    finally:
+        other.kill()

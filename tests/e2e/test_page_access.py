@@ -241,6 +241,16 @@ def test_narrow_screens(collector: Collector, browser: Any) -> None:
             assert narrow_faults(browser, width) == [0, [], 0], (view, width)
 
 
+def test_a_long_level_on_a_narrow_screen(collector: Collector, browser: Any) -> None:
+    """The headings of the panels of one level have its name, which has no place to break."""
+    level = ":".join(letter * 64 for letter in "abc")
+    for kind in ("Start", "Fail", "Complete"):
+        collector.send(event("progression", event_id=f"{kind}:{level}", client_ts=int(time.time())))
+    browser.get(f"{collector.url}/?view=progression&level={level}")
+    until(browser, lambda: rows(browser, "panel-level_attempts"))
+    assert narrow_faults(browser, 390) == [0, [], 0]
+
+
 def test_what_rows_say(collector: Collector, browser: Any) -> None:
     """The event's own time and how late it came, an error's exception and line, sessions that crashed."""
     now = int(time.time())

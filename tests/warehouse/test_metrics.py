@@ -77,6 +77,17 @@ def test_overview_against_the_period_before(golden: Database) -> None:
     assert [row.period for row in ask(golden, "overview")].count("before") == 0
 
 
+@pytest.mark.parametrize("metric", ["overview", "compare"])
+@pytest.mark.parametrize("year", [1, 1000])
+def test_no_period_before_the_calendar_begins(golden: Database, metric: str, year: int) -> None:
+    """From a first day so early that the same number of days before it has no date, the metric still answers."""
+    filters = Filters(since=datetime.date(year, 1, 1))
+    assert filters_before(filters, TODAY) is None
+    rows = ask(golden, metric, filters)
+    assert "before" not in {row[0] for row in rows}
+    assert ask(golden, "overview", filters) == ask(golden, "overview")
+
+
 def test_overview_by_hour(golden: Database, golden_events: list[Event]) -> None:
     """Each hour has its players."""
     found: defaultdict[str, set[str]] = defaultdict(set)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import duckdb
 import pytest
 
 from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.warehouse import running
-from ga_pygame.collector.warehouse.database import Database
+from ga_pygame.collector.warehouse.asking import SqlEngine
+from ga_pygame.collector.warehouse.database import Database, NotReady
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.metrics import METRICS
 from ga_pygame.collector.warehouse.projector import Projector
 from ga_pygame.collector.warehouse.running import Warehouse
 from tests.conftest import eventually
-from tests.warehouse.golden import MONDAY, Story, store_story
+from tests.warehouse.golden import MONDAY, Story, golden_story, projected, store_story
 
 
 class Running(NamedTuple):
@@ -68,3 +70,60 @@ def test_the_first_question_opens_it(started: Running) -> None:
     assert eventually(lambda: started.looks)
     assert started.warehouse.answer(METRICS["levels"], Filters()) == []
     assert started.file.exists()
+
+
+@pytest.mark.e2e
+def test_damage_that_only_a_question_finds(tmp_path: Path) -> None:
+    """The file is made anew, and the question can be asked again; nobody has to send an event first."""
+    log, file, told = tmp_path / "events.sqlite3", tmp_path / "events.duckdb", list[str]()
+    store_story(log, golden_story(30, 6))
+    with projected(log, database=file) as database:
+        expected = database.ask(count_events)
+    let_it_rot(file)
+    with (
+        contextlib.closing(Store(log)) as store,
+        contextlib.closing(Warehouse(store, Database(file), lambda _, message: told.append(message))) as warehouse,
+    ):
+        with pytest.raises(NotReady):
+            warehouse.ask(count_events)
+        assert eventually(lambda: answered(warehouse) == expected)
+        assert [text for text in told if "is damaged and is made anew" in text] == told
+
+
+def test_a_question_without_room_can_be_asked_again(started: Running) -> None:
+    """A full disk or memory is no defect: the answer is to try later."""
+
+    def lacks_room(cursor: SqlEngine) -> None:
+        raise duckdb.OutOfMemoryException("failed to offload data block: No space left on device")
+
+    with pytest.raises(NotReady, match="full"):
+        started.warehouse.ask(lacks_room)
+    assert started.warehouse.answer(METRICS["levels"], Filters()) == []
+
+
+def answered(warehouse: Warehouse) -> list[Any]:
+    """Return the answer, or nothing while the file is made anew."""
+    try:
+        return warehouse.ask(count_events)
+    except NotReady:
+        return []
+
+
+def count_events(cursor: SqlEngine) -> list[Any]:
+    return cursor.execute("SELECT count(*), max(client_ts), count(DISTINCT name_key) FROM events", {}).fetchall()
+
+
+def let_it_rot(file: Path) -> None:
+    """Overwrite one block of a file that can still be opened, but not answer `count_events`."""
+    good = file.read_bytes()
+    for start in range(12_288, len(good), 262_144):
+        file.write_bytes(good[:start] + b"\xff" * 4096 + good[start + 4096 :])
+        try:
+            with contextlib.closing(Database(file)) as database:
+                database.open()
+                with pytest.raises(duckdb.Error, match="checksum"):
+                    database.ask(count_events)
+        except (duckdb.Error, pytest.fail.Exception):
+            continue
+        return
+    pytest.fail("no such block")

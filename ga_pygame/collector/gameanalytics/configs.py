@@ -144,12 +144,11 @@ class SettingsFile:
         self.problem = ""
         """Why the changed file cannot be used, "" if it can."""
         self._report = report
-        self._stamp: FileStamp | None = None
-        self._games: dict[str, Settings] = {}
+        self._found: tuple[dict[str, Settings], FileStamp | None] = ({}, None)
         if path is not None:
             try:
-                self._stamp = file_stamp(path)
-                self._games = load_settings(path)
+                stamp = file_stamp(path)
+                self._found = load_settings(path), stamp
             except OSError as error:
                 raise ConfigsError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -161,16 +160,19 @@ class SettingsFile:
     def read(self) -> tuple[dict[str, Settings], FileStamp | None]:
         """Return the settings by game key and the stamp of their file, after reading a changed file again."""
         if self.path is not None:
+            games, stamp = self._found
             try:
                 stamp = file_stamp(self.path)
-                if stamp != self._stamp:
-                    self._stamp = stamp
-                    self._games = load_settings(self.path)
+                if stamp != self._found[1]:
+                    # Both at once: another thread that got the old settings with the new stamp would let a person edit
+                    # the old ones, and saving them would overwrite the new ones.
+                    self._found = load_settings(self.path), stamp
                     self.problem = ""
             except (OSError, ConfigsError) as error:
+                self._found = games, stamp
                 self.problem = f"settings stay as they were: {error}"
                 self._report(self.problem)
-        return self._games, self._stamp
+        return self._found
 
 
 def file_stamp(path: Path) -> FileStamp:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -98,6 +99,7 @@ class EditedFile:
     def __init__(self, file: SettingsFile, path: Path) -> None:
         self._file = file
         self._path = path
+        self._one_at_a_time = threading.Lock()
         self.label = str(path)
         self.of = file.of
         self.read = file.read
@@ -108,8 +110,9 @@ class EditedFile:
         return self._file.problem
 
     def save(self, games: GameSettings, edited: FileStamp | None, now: float) -> None:
-        """Write the file; see `save_settings`."""
-        save_settings(self._path, games, edited, now)
+        """Write the file; see `save_settings`. Of two tabs that save at once, the second one is told so."""
+        with self._one_at_a_time:
+            save_settings(self._path, games, edited, now)
 
     def history(self) -> list[Version]:
         """Read its history."""
@@ -133,14 +136,19 @@ def save_settings(path: Path, games: GameSettings, edited: FileStamp | None, now
         raise ConfigsError(problem)
     try:
         real = path.resolve(strict=True)
-        if file_stamp(real) != edited:
-            raise ConfigsError("the file was changed meanwhile: discard your changes to see it, then make them again")
+        _check_that_it_is_still(real, edited)
         before = load_settings(real)
         text = _text_of_settings(real, before, games)
+        _check_that_it_is_still(real, edited)
         _replace(real, text)
         _add_to_history(history_path(path), before, Version(now, "page", games))
     except OSError as error:
         raise ConfigsError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _check_that_it_is_still(path: Path, edited: FileStamp | None) -> None:
+    if file_stamp(path) != edited:
+        raise ConfigsError("the file was changed meanwhile: discard your changes to see it, then make them again")
 
 
 def history_path(path: Path) -> Path:

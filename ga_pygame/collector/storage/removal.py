@@ -52,6 +52,11 @@ class FirstDay(NamedTuple):
     paid_at: int | None
 
 
+_REMOVALS = "CREATE TABLE IF NOT EXISTS removals (one INTEGER PRIMARY KEY, number INTEGER NOT NULL)"
+"""Only files from which events of players were removed have this table, with one row."""
+_COUNT_REMOVAL = "INSERT INTO removals VALUES (1, 1) ON CONFLICT (one) DO UPDATE SET number = number + 1"
+
+
 class _Whose(msgspec.Struct):
     user_id: Any = None
 
@@ -110,6 +115,9 @@ def _removes_of(ids: Iterable[int], user_id: str) -> Callable[[sqlite3.Connectio
         rows = [row for batch_id in ids for row in db.execute(query, (batch_id,))]
         with_last = _KeptLastId(db)
         removed = sum(_remove_from(db, row, user_id) for row in rows)
+        if removed:
+            db.execute(_REMOVALS)
+            db.execute(_COUNT_REMOVAL)
         with_last.keep()
         return removed
 
@@ -223,6 +231,13 @@ def _write_anew(db: sqlite3.Connection) -> None:
         if not is_busy:
             return
     raise sqlite3.OperationalError("another program reads the file, so old pages are still in its log")
+
+
+def number_of_removals(log: Reader) -> int:
+    """Return how many transactions have removed events of players; a warehouse made before the last one has them."""
+    if log.execute("SELECT 1 FROM sqlite_master WHERE name = 'removals'").fetchone() is None:
+        return 0
+    return int(log.execute("SELECT number FROM removals").fetchone()[0])
 
 
 # --- what is too old ------------------------------------------------------------------------------------

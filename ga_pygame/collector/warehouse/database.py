@@ -18,10 +18,11 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from ga_pygame import categories
+from ga_pygame.collector.warehouse.engine_errors import is_of_the_machine, is_open_elsewhere
 
 _Found = TypeVar("_Found")
 
-WAREHOUSE_VERSION = 9
+WAREHOUSE_VERSION = 10
 """Raise it with each change of the SQL files of this folder: a file of another version is made anew from the log."""
 UTC = "UTC"
 EVENT_TABLES = tuple(
@@ -64,6 +65,7 @@ class Projected(NamedTuple):
     last_id: int
     last_received_at: float | None
     left_out: int
+    removals: int
 
 
 class NotReady(Exception):
@@ -140,8 +142,11 @@ class Database:
         self._use(connection)
         return state
 
-    def make_anew(self) -> Projected:
+    def make_anew(self, removals: int = 0) -> Projected:
         """Delete the file and open a new one with empty tables.
+
+        Args:
+            removals: How often events of players were removed from the log until now.
 
         Raises:
             OSError: The old file cannot be deleted.
@@ -153,21 +158,34 @@ class Database:
             connection.begin()
             _run_all(connection, sql_text("schema.sql").replace("{categories}", names))
             self._define_macros(connection)
-            connection.execute("INSERT INTO state VALUES (?, ?, 0, NULL, 0)", [WAREHOUSE_VERSION, self.zone.key])
+            connection.execute(
+                "INSERT INTO state VALUES (?, ?, 0, NULL, 0, ?)", [WAREHOUSE_VERSION, self.zone.key, removals]
+            )
             connection.commit()
         self._use(connection)
-        return Projected(WAREHOUSE_VERSION, self.zone.key, 0, None, 0)
+        return Projected(WAREHOUSE_VERSION, self.zone.key, 0, None, 0, removals)
 
     def delete(self) -> None:
         """Close and delete the file.
 
         Raises:
             OSError: It cannot be deleted.
+            duckdb.IOException: Another process has it open; its log would be taken for that of a new file.
         """
         self.close()
         if self.path is not None:
+            self._check_that_no_other_process_has_it(self.path)
             for suffix in ("", ".wal"):
                 Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+    def _check_that_no_other_process_has_it(self, path: Path) -> None:
+        if not path.is_file():
+            return
+        try:
+            duckdb.connect(str(path), config=self._config()).close()
+        except duckdb.Error as error:
+            if is_open_elsewhere(error):
+                raise
 
     def _define_macros(self, connection: duckdb.DuckDBPyConnection) -> None:
         _run_all(connection, sql_text("macros.sql"))
@@ -238,7 +256,7 @@ class Database:
         """Call a function with a cursor and return its result.
 
         Raises:
-            NotReady: The file is not open, or it was closed meanwhile.
+            NotReady: The file is not open, it was closed meanwhile, or the disk or the memory is full.
         """
         try:
             with self.cursor() as cursor:
@@ -246,6 +264,8 @@ class Database:
         except duckdb.Error as error:
             if self._open is None or isinstance(error, duckdb.ConnectionException):
                 raise NotReady("the warehouse is being made anew") from error
+            if is_of_the_machine(error):
+                raise NotReady("no room to answer this: the disk or the memory is full") from error
             raise
 
     def _config(self) -> dict[str, Any]:
@@ -273,7 +293,7 @@ def _read_state(connection: duckdb.DuckDBPyConnection) -> Projected | None:
         return None
     try:
         rows = connection.execute(
-            "SELECT schema_version, timezone, last_id, last_received_at, left_out FROM state"
+            "SELECT schema_version, timezone, last_id, last_received_at, left_out, removals FROM state"
         ).fetchall()
     except duckdb.Error:
         return None

@@ -15,10 +15,17 @@ from typing import NamedTuple
 import duckdb
 
 from ga_pygame.collector.storage.reading import Reader
-from ga_pygame.collector.storage.removal import kept_first_days
+from ga_pygame.collector.storage.removal import kept_first_days, number_of_removals
 from ga_pygame.collector.storage.schema import SELECT_LAST_ID, StoreError
 from ga_pygame.collector.teller import Tell
 from ga_pygame.collector.warehouse.database import UTC, Database, NotReady, Projected, sql_text
+from ga_pygame.collector.warehouse.engine_errors import (
+    is_broken,
+    is_corrupt,
+    is_damage,
+    is_of_the_data,
+    is_of_the_machine,
+)
 from ga_pygame.collector.warehouse.loading import (
     MAX_TRANSACTION_BYTES,
     LoadedRequests,
@@ -93,6 +100,16 @@ class Projector:
             self._loader.forget()
             self._state = None
 
+    def recover(self, error: Exception) -> None:
+        """Let the next step open the file again, after a question has failed; a corrupt file is made anew."""
+        self._loader.forget()
+        self._state = None
+        if is_corrupt(error):
+            self._damages = MAX_DAMAGED_TRIES
+            self._tell("warehouse", f"{self._database.path} is damaged and is made anew: {error}")
+        else:
+            self._tell("warehouse", f"a question has failed ({type(error).__name__}), the file is opened again")
+
     def close(self) -> None:
         """Drop what was read ahead, before the database is closed."""
         self._loader.forget()
@@ -112,9 +129,11 @@ class Projector:
             self._project(loaded)
         except (duckdb.Error, sqlite3.Error, StoreError, NotReady, OSError) as error:
             self._loader.forget()
-            self._state = None
-            self._damages += _is_damage(error)
+            if is_broken(error) or not is_of_the_machine(error):  # else the file stays open for questions
+                self._state = None
+            self._damages += is_damage(error)
             self._tell("warehouse", f"events are stored but cannot be projected now, it is tried again: {error}")
+            self._look_behind()
             return SECONDS_AFTER_TROUBLE
         self._damages = 0
         self._look()
@@ -143,12 +162,11 @@ class Projector:
         if state is None:
             try:
                 state = self._database.open()
-            except duckdb.IOException as error:
-                if "lock" in str(error):
-                    raise  # another process has it open
-                self._tell("warehouse", f"{self._database.path} cannot be read and is made anew: {error}")
             except duckdb.Error as error:
-                self._tell("warehouse", f"{self._database.path} is damaged and is made anew: {error}")
+                if is_of_the_machine(error):
+                    raise
+                what = "cannot be read" if isinstance(error, duckdb.IOException) else "is damaged"
+                self._tell("warehouse", f"{self._database.path} {what} and is made anew: {error}")
         if state is None or self._damages >= MAX_DAMAGED_TRIES or not self._is_of_this_log(state):
             state = self.make_anew()
         return state
@@ -162,14 +180,16 @@ class Projector:
         """
         self._state = None
         self._loader.forget()
-        state = self._database.make_anew()
+        state = self._database.make_anew(number_of_removals(self._log))
         insert_first_days(self._database, kept_first_days(self._log))
         self._state = state
         self._look()
         return state
 
     def _is_of_this_log(self, state: Projected) -> bool:
-        """Whether the request with the last projected event is in the log."""
+        """Whether the request with the last projected event is in the log, and no player was removed from it since."""
+        if state.removals != number_of_removals(self._log):
+            return False
         if not state.last_id:
             return True
         query = "SELECT received_at FROM batches WHERE id >= ? ORDER BY id LIMIT 1"
@@ -184,6 +204,12 @@ class Projector:
         if state is not None:
             done = newest if state.last_id >= accepted else state.last_id
             self.progress = Progress(done, newest, state.left_out)
+
+    def _look_behind(self) -> None:
+        """Note how many events the log has while they cannot be projected."""
+        with contextlib.suppress(sqlite3.Error, StoreError):
+            (newest,) = self._log.execute(SELECT_LAST_ID).fetchone()
+            self.progress = self.progress._replace(all=newest)
 
     # --- the next requests ------------------------------------------------------------------------------
 
@@ -237,7 +263,7 @@ class Projector:
             duckdb.Error: They failed for a reason that is not in them.
         """
         too_much = isinstance(error, duckdb.OutOfMemoryException) and len(pieces) > 1
-        if not too_much and not _is_of_the_data(error):
+        if not too_much and not is_of_the_data(error):
             raise error
         if not rewritten and not too_much:
             parts = [[one for piece in pieces for one in rewrite_piece(piece)]]
@@ -316,17 +342,3 @@ def _projection(timezone: str) -> str:
     for name, value in values.items():
         text = text.replace(f"{{{name}}}", value)
     return text
-
-
-def _is_damage(error: Exception) -> bool:
-    """Whether an error comes from the content of DuckDB's file, or from a defect that another file may not have."""
-    if isinstance(error, duckdb.FatalException | duckdb.InternalError):
-        return True
-    return isinstance(error, duckdb.Error) and any(word in str(error).lower() for word in ("checksum", "corrupt"))
-
-
-def _is_of_the_data(error: duckdb.Error) -> bool:
-    """Whether other events could be projected: the error is not one of the disk, of memory or of DuckDB itself."""
-    if isinstance(error, duckdb.OperationalError | duckdb.ConnectionException | duckdb.InterruptException):
-        return False
-    return not _is_damage(error)

@@ -21,6 +21,7 @@ from ga_pygame.collector.teller import Tell
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric, answer_metric
 from ga_pygame.collector.warehouse.choices import filter_choices
 from ga_pygame.collector.warehouse.database import Database, NotReady
+from ga_pygame.collector.warehouse.engine_errors import is_broken, is_corrupt, is_open_elsewhere
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.projector import SECONDS_AFTER_TROUBLE, SECONDS_BETWEEN_LOOKS, Progress, Projector
 from ga_pygame.collector.warehouse.retention import SECONDS_BETWEEN_REMOVALS, SECONDS_PER_RETENTION_LOOK, Retention
@@ -67,6 +68,7 @@ class Warehouse:
         self._projector = Projector(self._log, database, tell)
         self._retention = None if retention is None else Retention(retention, store, self._log, database)
         self._remove_at = 0.0
+        self._failure: Exception | None = None
         self._to_make_anew: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
         self._asked = ThreadPoolExecutor(1, "ga-collector-metrics", lower_priority)
         self._ends = threading.Event()
@@ -147,7 +149,16 @@ class Warehouse:
             self._is_asked.set()
             self._is_woken.set()
             self._is_begun.wait(SECONDS_TO_OPEN)
-        return self._database.ask(question)
+        if self._failure is not None:
+            raise NotReady("the warehouse is made anew")
+        try:
+            return self._database.ask(question)
+        except duckdb.Error as error:
+            if not (is_corrupt(error) or is_broken(error)):
+                raise
+            self._failure = error
+            self._is_woken.set()
+            raise NotReady("the warehouse is damaged and is opened or made anew") from error
 
     def _run(self) -> None:
         lower_priority()
@@ -155,6 +166,8 @@ class Warehouse:
             try:
                 seconds = self._step()
             except Exception as error:  # noqa: BLE001 - a defect here must not end the thread
+                if is_corrupt(error) or is_broken(error):  # found while old events are removed
+                    self._failure = error
                 self._tell("warehouse", f"cannot project events: {type(error).__name__}: {error}")
                 seconds = SECONDS_AFTER_TROUBLE
             self._is_woken.wait(seconds)
@@ -168,7 +181,12 @@ class Warehouse:
             self._answer_waiting(self._database.delete)
             return SECONDS_BETWEEN_LOOKS
         self._answer_waiting(self._projector.make_anew)
+        failure = self._failure
+        if failure is not None:
+            self._projector.recover(failure)
         seconds = self._projector.step(clock.wall_now())
+        if failure is not None:
+            self._failure = None  # not before: until now, questions would have found the same damage
         self._is_begun.set()
         if seconds and self._retention is not None:
             seconds = min(seconds, self._remove_old(self._retention))
@@ -193,11 +211,13 @@ class Warehouse:
         try:
             make_anew()
         except Exception as error:  # noqa: BLE001 - whoever asked must hear of it
-            for future in waiting:
-                future.set_exception(error)
-        else:
-            for future in waiting:
-                future.set_result(None)
+            if not is_open_elsewhere(error):
+                for future in waiting:
+                    future.set_exception(error)
+                return
+            # The collector that has it open sees in the log that a player was removed, and makes it anew itself.
+        for future in waiting:
+            future.set_result(None)
 
 
 def _end_of_collector() -> None:

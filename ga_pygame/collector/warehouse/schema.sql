@@ -13,7 +13,8 @@ CREATE TABLE state (                      -- one row
     timezone         VARCHAR NOT NULL,    -- of `day` and `hour`, e.g. UTC
     last_id          BIGINT NOT NULL,     -- of the log: all events up to it are here
     last_received_at DOUBLE,              -- of the request with that id, by which the log is recognised
-    left_out         BIGINT NOT NULL      -- events of the log that could not be projected
+    left_out         BIGINT NOT NULL,     -- events of the log that could not be projected
+    removals         BIGINT NOT NULL      -- removals of players from the log before the first event was projected
 );
 
 CREATE TABLE games (game INTEGER NOT NULL, game_key VARCHAR NOT NULL);

@@ -74,11 +74,15 @@ def whole_period(question: Question) -> OverviewRow:
 
 
 def filters_before(filters: Filters, today: datetime.date) -> Filters | None:
-    """Return the filters for the same number of days before the first one; `None` if there is no first day."""
+    """Return the filters for the same number of days before the first one; `None` if the calendar has no such days."""
     if filters.since is None:
         return None
     days = (filters.until or max(today, filters.since)) - filters.since + datetime.timedelta(days=1)
-    return dataclasses.replace(filters, since=filters.since - days, until=filters.since - datetime.timedelta(days=1))
+    try:
+        first, last = filters.since - days, filters.since - datetime.timedelta(days=1)
+    except OverflowError:  # before the year 1
+        return None
+    return dataclasses.replace(filters, since=first, until=last)
 
 
 def _counts(question: Question, filters: Filters, period: str, *, by_hour: bool) -> list[OverviewRow]:
