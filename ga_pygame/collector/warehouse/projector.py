@@ -22,7 +22,7 @@ from ga_pygame.collector.warehouse.database import UTC, Database, NotReady, Proj
 from ga_pygame.collector.warehouse.engine_errors import (
     is_broken,
     is_corrupt,
-    is_damage,
+    is_cured_by_new_file,
     is_of_the_data,
     is_of_the_machine,
 )
@@ -131,7 +131,7 @@ class Projector:
             self._loader.forget()
             if is_broken(error) or not is_of_the_machine(error):  # else the file stays open for questions
                 self._state = None
-            self._damages += is_damage(error)
+            self._damages += is_cured_by_new_file(error)
             self._tell("warehouse", f"events are stored but cannot be projected now, it is tried again: {error}")
             self._look_behind()
             return SECONDS_AFTER_TROUBLE
