@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,6 +49,6 @@ def write_export(path: str | os.PathLike[str], core: Core, said: Said, services:
     text = json.dumps(found, indent=2, ensure_ascii=False, default=str)
     file = os.open(Path(path), _NEW_FILE, 0o600)
     with os.fdopen(file, "wb") as writing:
-        if sys.platform != "win32":
+        if sys.platform != "win32" and stat.S_ISREG(os.fstat(file).st_mode):  # not of a device
             os.fchmod(file, 0o600)  # a file that is replaced keeps its mode, which others may read
         writing.write(f"{text}\n".encode("utf-8", "replace"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from ga_pygame import cli
 from ga_pygame.plan import read_plan
+from ga_pygame.tools.printing import write_result
 from tests.collectors import Collector, event
 
 PLAN = """
@@ -174,3 +177,20 @@ def test_docs_of_typed_names_are_whole(
     found: dict[str, Any] = {}
     exec(module, found)
     assert [found["DesignId"].a_any.__doc__, found["DesignId"].b_any.__doc__] == list(docs.values())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes have no names among its files")
+def test_an_output_that_is_no_file_stays_what_it_is(tmp_path: Path) -> None:
+    """A link is followed, and a pipe is written: as root, `-o /dev/null` would replace the device."""
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    assert write_result([b"one"], tmp_path / "link") == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"one\n"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert write_result([b"two"], tmp_path / "pipe") == 0
+        assert os.read(reader, 10) == b"two\n"
+    finally:
+        os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()

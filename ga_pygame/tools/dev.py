@@ -69,9 +69,10 @@ def run_dev(options: DevOptions) -> int:
             webbrowser.open(url)
         feed.start()
         try:
-            with _heeding_the_game() as is_interrupted:
-                environment = {**os.environ, COLLECTOR_VARIABLE: url}
-                code = _play_again(game, environment, is_interrupted) if options.reloads else _play(game, environment)
+            requests = _Requests()
+            with requests.heeded():
+                play = _play_again if options.reloads else _play
+                code = play(game, {**os.environ, COLLECTOR_VARIABLE: url}, requests)
             feed.finish()
             _tell_end(code, feed.events, game, is_tracked=not hint)
             if feed.events and not options.keeps:
@@ -108,32 +109,53 @@ def _collector(port: int) -> Iterator[str]:
         local.stop()
 
 
-@contextlib.contextmanager
-def _heeding_the_game() -> Iterator[threading.Event]:
-    """Leave the first Ctrl-C to the game, which gets it from the terminal, too; the second one ends all.
+class _Requests:
+    """Requests to end, from a terminal or another program.
 
-    Yields what is set by the first one.
-
-    A request to this process alone, such as SIGTERM or a closed terminal, ends the game with it. A child process has
-    the default again, since a function is no handler for it.
+    Attributes:
+        is_interrupted: Whether Ctrl-C was pressed.
     """
-    is_interrupted = threading.Event()
 
-    def heard(*_: object) -> None:
-        is_interrupted.set()
+    def __init__(self) -> None:
+        self.is_interrupted = False
+        self._is_starting = False
+        self._number = 0
+
+    @contextlib.contextmanager
+    def heeded(self) -> Iterator[None]:
+        """Leave the first Ctrl-C to the game, which gets it from the terminal, too; the second one ends all.
+
+        A request to this process alone, such as SIGTERM or a closed terminal, ends the game with it. A child process
+        has the default again, since a function is no handler for it.
+        """
+        numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+        before = {number: signal.signal(number, self._leave) for number in numbers}
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def put_off(self) -> Iterator[None]:
+        """Put requests off to the end of the context: a game that is just started would be left behind."""
+        self._is_starting = True
+        try:
+            yield
+        finally:
+            self._is_starting = False
+            if self._number:
+                raise SystemExit(128 + self._number)
+
+    def _interrupt(self, *_: object) -> None:
+        self.is_interrupted = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def leave(number: int, _frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    requests = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
-    before = {number: signal.signal(number, leave) for number in requests}
-    before[signal.SIGINT] = signal.signal(signal.SIGINT, heard)
-    try:
-        yield is_interrupted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def _leave(self, number: int, _frame: object) -> None:
+        self._number = number
+        if not self._is_starting:
+            raise SystemExit(128 + number)
 
 
 class _Saves:
@@ -164,24 +186,24 @@ class _Saves:
             print_note(f"saves are not seen ({error}): end dev with Ctrl-C, and start it again after a change")
 
 
-def _play(game: GameSource, environment: dict[str, str]) -> int:
+def _play(game: GameSource, environment: dict[str, str], requests: _Requests) -> int:
     """Run the game to its end; return its exit code."""
-    with _process_of(game, environment) as process:
+    with _process_of(game, environment, requests) as process:
         return process.wait()
 
 
-def _play_again(game: GameSource, environment: dict[str, str], is_interrupted: threading.Event) -> int:
+def _play_again(game: GameSource, environment: dict[str, str], requests: _Requests) -> int:
     """Run the game to its end, and again after each save; return its exit code."""
     with contextlib.closing(_Saves(game.folder)) as saves:
         while True:
-            with _process_of(game, environment) as process:
+            with _process_of(game, environment, requests) as process:
                 has_saved = _wait_for_save(saves, process)
-            if not has_saved and (process.returncode <= 0 or is_interrupted.is_set()):
+            if not has_saved and (process.returncode <= 0 or requests.is_interrupted):
                 return process.returncode
             if not has_saved:
                 print_note(f"the game ended with exit code {process.returncode}; it starts again when a file is saved")
                 with _without_a_game():
-                    if is_interrupted.is_set():  # in the moment before
+                    if requests.is_interrupted:  # in the moment before
                         return process.returncode
                     _wait_for_save(saves, None)
             print_note("a file was saved: the game starts again")
@@ -198,13 +220,18 @@ def _without_a_game() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _process_of(game: GameSource, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def _process_of(
+    game: GameSource, environment: dict[str, str], requests: _Requests
+) -> Iterator[subprocess.Popen[bytes]]:
     """Start the game, and end it with the context if it still runs."""
-    process = subprocess.Popen(game.command, cwd=game.cwd, env=environment)  # noqa: S603 - the developer's own game
+    process = None
     try:
+        with requests.put_off():
+            process = subprocess.Popen(game.command, cwd=game.cwd, env=environment)  # noqa: S603 - the developer's own
         yield process
     finally:
-        _stop(process)
+        if process is not None:
+            _stop(process)
 
 
 def _wait_for_save(saves: _Saves, process: subprocess.Popen[bytes] | None) -> bool:

@@ -178,7 +178,7 @@ def _write_parquet(cursor: duckdb.DuckDBPyConnection, query: str, values: Mappin
     with new_path(path) as part:
         target = str(part).replace("'", "''")
         try:
-            cursor.execute(f"COPY ({query}) TO '{target}' (FORMAT parquet)", dict(values))
+            cursor.execute(f"COPY ({query}) TO '{target}' (FORMAT parquet, USE_TMP_FILE false)", dict(values))
         except duckdb.Error as error:
             raise ToolError(f"cannot write {path}: {error}") from error
     return 0

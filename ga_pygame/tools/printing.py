@@ -70,9 +70,17 @@ def write_result(lines: Iterable[bytes], path: Path | None) -> int:
 def new_path(path: Path) -> Iterator[Path]:
     """Make an empty file that takes the place of `path` when the context ends without an error; a half one never does.
 
+    A link, a device or a pipe (`-o /dev/stdout`) stays what it is: then `path` itself is yielded.
+
     Raises:
         ToolError: It cannot be written.
     """
+    if not path.is_dir() and (path.is_symlink() or (path.exists() and not path.is_file())):
+        try:
+            yield path
+        except OSError as error:
+            raise ToolError(f"cannot write {path}: {error.strerror or error}") from error
+        return
     try:
         part = path.parent / (f".ga_pygame_{secrets.token_hex(8)}{path.suffix}")
         part.touch(exist_ok=False)

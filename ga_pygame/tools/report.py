@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import jinja2
 import msgspec
 from markupsafe import Markup
 
 from ga_pygame import __version__, clock
+from ga_pygame.collector.keeping import data_root
 from ga_pygame.collector.page.address import FILTERS, METRIC_FILTERS, PageAddress, metric_filters
 from ga_pygame.collector.page.dashboard import NICEGUI  # before the views: it prepares NiceGUI's environment
 from ga_pygame.collector.page.panels import Column, Panel, Panels, cell_shown, sheet_of_tuples
@@ -24,6 +25,8 @@ from ga_pygame.collector.warehouse.filters import Filters, filters_from
 from ga_pygame.collector.warehouse.metrics import METRICS
 from ga_pygame.tools.printing import ToolError, print_note, write_result
 from ga_pygame.tools.sources import Source, Where, open_source
+
+_Found = TypeVar("_Found")
 
 ROWS_OF_A_PANEL_SHOWN = 300
 """Rows of a table in the report; the JSON twin has all."""
@@ -112,11 +115,16 @@ class _Figures:
     def __init__(self, source: Source) -> None:
         self._source = source
         self.asked: set[str] = set()
+        self.root = data_root()
 
     async def metric(self, name: str, address: PageAddress, **options: Any) -> list[Any]:
         """Return the rows of a metric, filtered as the address says."""
         self.asked.add(name)
         return self._source.rows(METRICS[name], metric_filters(address, self.today()), options)
+
+    async def ask(self, look: Callable[[], _Found]) -> _Found:
+        """Return what a function returns that looks at this machine's files."""
+        return look()
 
     def today(self) -> datetime.date:
         """Return the calendar day in UTC, which is not over yet."""
