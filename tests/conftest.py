@@ -66,9 +66,12 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return True if effort.is_everyday and collection_path.name in ("e2e", "windows") else None
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests of what Windows has not or Wine cannot, with the reason that their marker gives."""
+    """Mark the tests that start a server, and skip those of what Windows has not or Wine cannot, with their reason."""
     for item in items:
+        if {"todays_clickhouse", "debians_clickhouse"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.e2e)
         marker = None if IS_POSIX else item.get_closest_marker("posix")
         if marker is not None:
             item.add_marker(pytest.mark.skip(reason=marker.args[0]))

@@ -49,6 +49,10 @@ def _local(folder: Path, retention: int | None) -> Iterator[EventStore]:
     assert told == []
 
 
+CLICKHOUSES = ("todays_clickhouse", "debians_clickhouse")
+"""The fixtures of servers, which take seconds: the everyday lane has the local store only."""
+
+
 @contextlib.contextmanager
 def _clickhouse(server: str, retention: int | None) -> Iterator[EventStore]:
     told: list[str] = []
@@ -59,7 +63,7 @@ def _clickhouse(server: str, retention: int | None) -> Iterator[EventStore]:
     assert told == []
 
 
-@pytest.fixture(params=["local", "todays_clickhouse", "debians_clickhouse"])
+@pytest.fixture(params=["local", *(pytest.param(name, marks=pytest.mark.e2e) for name in CLICKHOUSES)])
 def opens_any(request: pytest.FixtureRequest, tmp_path: Path) -> Opens:
     """The same, and the old ClickHouse, which has no metrics."""
     if request.param == "local":
@@ -67,7 +71,7 @@ def opens_any(request: pytest.FixtureRequest, tmp_path: Path) -> Opens:
     return partial(_clickhouse, request.getfixturevalue(request.param))
 
 
-@pytest.fixture(params=["local", "clickhouse"])
+@pytest.fixture(params=["local", pytest.param("clickhouse", marks=pytest.mark.e2e)])
 def opens(request: pytest.FixtureRequest, tmp_path: Path) -> Opens:
     """What opens a store of each kind."""
     if request.param == "local":
