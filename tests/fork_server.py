@@ -121,8 +121,10 @@ class Forked:
                 self._said[stream] = stream.read()
 
     def send_signal(self, number: int) -> None:
+        """Send a signal to the process; nothing happens if it has ended, as with `subprocess.Popen`."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # the server has waited for it, and is just telling its code
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
