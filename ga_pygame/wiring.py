@@ -112,8 +112,7 @@ class Delivery:
         adopt(config)
         self.summing = frozenset(amounts)
         self.redirected = frozenset(one.name for one in targets if config.collector and not _is_local(one))
-        needed = advice.COLLECTOR_NEEDED.format(port_option(config.collector or ""))
-        self._advice = needed if config.collector else ""
+        self._advice = advice.COLLECTOR_NEEDED.format(port_option(config.collector)) if config.collector else ""
         self._core = core
         self._session = session
         self._inbox = core.recorder.inbox

@@ -24,7 +24,7 @@ from ga_pygame.collector.storage.schema import StoreError
 from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.filters import BadFilter, filters_from
 from ga_pygame.tools.printing import ToolError, complain, new_path, write_result
-from ga_pygame.tools.sources import Where, metric_named, open_source, projected_log, read_options, running_collector
+from ga_pygame.tools.sources import AskedCollector, Where, metric_named, open_source, projected_log, read_options
 
 JSONL, JSON, CSV, PARQUET = "jsonl", "json", "csv", "parquet"
 ROWS_PER_FETCH = 10_000
@@ -83,7 +83,7 @@ def export(where: Where, wanted: Wanted) -> int:
     if wanted.metric is not None:
         return _export_metric(where, wanted.metric, wanted)
     if where.url is not None:
-        return _export_asked(where, wanted)
+        return _export_asked(where.url, wanted)
     if wanted.form in (JSONL, JSON):
         return _export_lines(where, wanted)
     return _export_flat(where, wanted)
@@ -109,16 +109,14 @@ def _export_lines(where: Where, wanted: Wanted) -> int:
     return code
 
 
-def _export_asked(where: Where, wanted: Wanted) -> int:
+def _export_asked(url: str, wanted: Wanted) -> int:
     """Write the events of a running collector, which may keep them in ClickHouse."""
     if wanted.filters or wanted.form not in (JSONL, JSON):
         raise ToolError(
             "--url gives all events as they were sent: leave out filters, --csv and --parquet, or give --db FILE"
         )
-    collector = running_collector(where)
-    if collector is None:
-        raise ToolError("--url must name a running collector")
-    with contextlib.closing(collector):
+    with contextlib.closing(AskedCollector(url)) as collector:
+        collector.check()
         return _write_objects(collector.lines("/api/export", {"rejected": "1"} if wanted.rejected else {}), wanted)
 
 

@@ -13,7 +13,7 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pygame
 
 from ga_pygame.collector.keeping import data_root
-from ga_pygame.collector.page.heat_picture import HeatArea, area_of, colour, least_square, picture_of, strength
+from ga_pygame.collector.page.heat_picture import HeatArea, area_of, colour, larger_square, picture_of, strength
 from ga_pygame.collector.warehouse.metrics.heatmap import HEATMAP_MAPS_METRIC, HEATMAP_METRIC, MAX_CELLS, HeatCell
 from ga_pygame.lettering import shown_line
 from ga_pygame.map_files import MapPicture
@@ -60,9 +60,8 @@ def write_heatmap(where: Where, filters: Mapping[str, str], wanted: WantedHeatma
             some = _maps_in_words(list(known)) if known else "report tracker.at(x, y, event, map=…) first"
             raise ToolError(f"no event took place there; {some}")
         picture = picture_of(wanted.root or data_root(), rows)
-        least = least_square(picture)
-        if not wanted.cell and rows[0].size < least:  # a few events at one place would not be seen on the picture
-            rows = source.rows(HEATMAP_METRIC, filters, {**options, "cell": least})
+        if not wanted.cell and (larger := larger_square(rows, picture)):
+            rows = source.rows(HEATMAP_METRIC, filters, {**options, "cell": larger})
     drawn = draw_cells(rows, picture)
     with new_path(wanted.output) as part:
         pygame.image.save(drawn, str(part))

@@ -43,13 +43,14 @@ _SHARDED_BY = {
     "ga_visits": "player",
 }
 """The tables, and what decides on which shard of a cluster a row is: copies of an event are on the same one."""
+_DAY_OF_ARRIVAL = "toDate(toDateTime(intDiv(received_us, 1000000), '{timezone}'))"
 _ARRIVED = {
-    "ga_events": "toDate(toDateTime(intDiv(received_us, 1000000), '{timezone}'))",
-    "ga_rejected": "toDate(toDateTime(intDiv(received_us, 1000000), '{timezone}'))",
+    "ga_events": _DAY_OF_ARRIVAL,
+    "ga_rejected": _DAY_OF_ARRIVAL,
     "ga_counts": "arrived",
-    "ga_presence": "toDate(toDateTime(intDiv(received_us, 1000000), '{timezone}'))",
-    "ga_sessions": "toDate(toDateTime(intDiv(received_us, 1000000), '{timezone}'))",
-    "ga_visits": "toDate(toDateTime(intDiv(received_us, 1000000), '{timezone}'))",
+    "ga_presence": _DAY_OF_ARRIVAL,
+    "ga_sessions": _DAY_OF_ARRIVAL,
+    "ga_visits": _DAY_OF_ARRIVAL,
 }
 """The tables whose rows become too old, and the day from which their age counts."""
 _MIGRATIONS: dict[int, tuple[str, ...]] = {}

@@ -37,9 +37,15 @@ def picture_of(root: Path | None, rows: Sequence[HeatCell]) -> MapPicture | None
     return next(iter(pictures_of(map_folder(root, rows[0].game), rows[0].map)), None)
 
 
-def least_square(picture: MapPicture | None) -> int:
-    """Return the shortest side of squares that are seen on a picture, about a hundredth of it; 0 without one."""
-    return round_length(max(picture.width, picture.height) / _SEEN_SHARE) if picture is not None else 0
+def larger_square(rows: Sequence[HeatCell], picture: MapPicture | None) -> int:
+    """Return the side of squares to ask for instead of these; 0 if these are seen on the picture, or without one.
+
+    A few events at one place make squares of a unit. Those that are seen have about a hundredth of the longer side.
+    """
+    if not rows or picture is None:
+        return 0
+    least = round_length(max(picture.width, picture.height) / _SEEN_SHARE)
+    return least if rows[0].size < least else 0
 
 
 def area_of(rows: Sequence[HeatCell], picture: MapPicture | None) -> HeatArea:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from ga_pygame.collector.page.address import METRIC_FILTERS, PageAddress
-from ga_pygame.collector.page.heat_picture import heat_svg, least_square, picture_of
+from ga_pygame.collector.page.heat_picture import heat_svg, larger_square, picture_of
 from ga_pygame.collector.page.panel_view import panel_view
 from ga_pygame.collector.page.panels import Column, Panel, Panels, Picture, Sheet
 from ga_pygame.collector.page.rows import short
@@ -21,10 +21,8 @@ _NO_PLACE = 'No event with a place in this range: report tracker.at(x, y, "death
 async def _squares(data: Snapshots, address: PageAddress) -> list[HeatCell]:
     wanted = {name: address.filters.get(name, "") for name in ("map", "event_id")}
     cells: list[HeatCell] = await data.metric("heatmap", address, **wanted)
-    least = least_square(await data.ask(lambda: picture_of(data.root, cells)))
-    if cells and cells[0].size < least:  # a few events at one place would not be seen on the picture
-        cells = await data.metric("heatmap", address, **wanted, cell=least)
-    return cells
+    larger = larger_square(cells, await data.ask(lambda: picture_of(data.root, cells)))
+    return await data.metric("heatmap", address, **wanted, cell=larger) if larger else cells
 
 
 async def _ask_heatmap(data: Snapshots, address: PageAddress) -> Panels:
