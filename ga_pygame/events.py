@@ -24,6 +24,11 @@ from ga_pygame.sdk_events import Impression as Impression
 from ga_pygame.sdk_events import SdkInit as SdkInit
 from ga_pygame.sdk_events import SessionHealth as SessionHealth
 
+
+def _exact_text(part: Any) -> Any:
+    return str.__str__(part) if isinstance(part, str) else part
+
+
 FieldValue = str | int | float
 Fields = Mapping[str, FieldValue]
 """Custom fields: at most 50; keys of letters, digits and _; values are strings of at most 256 characters or numbers."""
@@ -278,9 +283,15 @@ class Progression(Event):
         self.score: Final = None if score is None else rules.score("score", score)
 
     @staticmethod
-    def key_of(status: str, levels: tuple[str, ...]) -> Key:
-        """Make the key from a call's arguments; `status` is the value of a `Status`, since an enum's hash is slow."""
-        return ("progression", status, *levels)
+    def key_of(status: str, levels: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+        """Make the key from a call's arguments; `status` is the value of a `Status`, since an enum's hash is slow.
+
+        A game may name its levels by an enum: the key has the exact strings. What is no string stays, for the rules.
+        """
+        for part in levels:  # to look is faster than to convert, and most are exact
+            if type(part) is not str:
+                return (status, tuple(map(_exact_text, levels)))
+        return (status, levels)
 
     @property
     def key(self) -> Key:

@@ -172,7 +172,8 @@ def test_events_hold_exact_values() -> None:
         values = [one for value in event._values() for one in (value if type(value) is tuple else (value,))]
         # `None` is the receipt that a purchase does not have.
         assert {type(value) for value in values} <= {str, int, float, Flow, Status, type(None)}
-        assert all(type(part) is str for part in event.key or ())
+        parts = [one for part in event.key or () for one in (part if type(part) is tuple else (part,))]
+        assert {type(part) for part in parts} == {str}
 
 
 def test_custom_fields_are_exact_keys_and_all() -> None:

@@ -316,15 +316,15 @@ class Odd(str):
 
 def test_the_open_level_is_plain_text() -> None:
     """Also if the call repeats an earlier one, which is not checked again."""
-    known: list[tuple[object, ...]] = []
+    known: list[tuple[object, tuple[object, ...]]] = []
     diagnostics = Diagnostics(strict=True)
 
-    def repeat(key: tuple[object, ...], *_: object, **__: object) -> bool:
+    def repeat(key: tuple[object, tuple[object, ...]], *_: object, **__: object) -> bool:
         known.append(key)
         return True
 
     area = ProgressionArea(lambda *_: None, diagnostics, repeat)  # type: ignore[arg-type]  # its keys are narrower
     area.start(Odd("forest"))
     area.complete(Odd("forest"))
-    assert [type(part) for key in known for part in key] == [str] * 6
+    assert [type(part) for status, level in known for part in (status, *level)] == [str] * 4
     assert area.current is None

@@ -21,10 +21,9 @@ _HAS_FIELDS = object()  # in no key without fields
 def key_with_fields(key: Key, fields: Fields) -> Key:
     """Make the key of an event with custom fields.
 
-    The types are part of it: 1, 1.0 and True are equal and are different texts, and so may be a string of a subclass.
+    The types of the values are part of it: 1, 1.0 and True are equal and are different texts.
     """
-    values = fields.values()
-    return (_HAS_FIELDS, key, *fields, *values, *map(type, fields), *map(type, values))
+    return (_HAS_FIELDS, key, *fields, *fields.values(), *map(type, fields.values()))
 
 
 class FieldKinds:
