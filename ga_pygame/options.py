@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ga_pygame import __version__
+from ga_pygame.addresses import DEFAULT_PORT
 from ga_pygame.collector.starting import start_command
 from ga_pygame.option_values import as_days, as_ip_address, as_pair, as_port, as_rate, as_sql_name, as_units, as_zone
 from ga_pygame.plan import PLAN_FILE
@@ -109,7 +110,7 @@ def _add_dev(commands: _Commands) -> argparse.ArgumentParser:
         usage="%(prog)s [options] (my_game.py | my_folder | -m my_package) [arguments of the game]",
     )
     dev.add_argument("-m", dest="is_module", action="store_true", help="the game is a module, as for python -m")
-    dev.add_argument("--port", type=as_port, default=8420, help="the collector's port (default: %(default)s)")
+    dev.add_argument("--port", type=as_port, default=DEFAULT_PORT, help="the collector's port (default: %(default)s)")
     dev.add_argument("--no-browser", action="store_true", help="do not open the page")
     dev.add_argument("--keep", action="store_true", help="go on with the collector when the game has ended")
     dev.add_argument("--reload", action="store_true", help="start the game again when a Python file is saved")
@@ -185,10 +186,10 @@ def _add_collect(commands: _Commands) -> argparse.ArgumentParser:
     collect = commands.add_parser(
         "collect",
         help="start the collector: a local server that takes your game's events and shows them live",
-        description=f"Start the collector. Then: {start_command('http://127.0.0.1:8420')}",
+        description=f"Start the collector. Then: {start_command(f'http://127.0.0.1:{DEFAULT_PORT}')}",
     )
     collect.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    collect.add_argument("--port", type=as_port, default=8420, help="port; 0 takes any free one (default: %(default)s)")
+    collect.add_argument("--port", type=as_port, default=DEFAULT_PORT, help="0: any free one (default: %(default)s)")
     collect.add_argument(
         "--db",
         metavar="FILE",
@@ -361,7 +362,7 @@ def _add_where(tool: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--port",
         type=as_port,
-        default=8420,
+        default=DEFAULT_PORT,
         help="without --db and --url: the collector on this port, or its default file (default: %(default)s)",
     )
     where.add_argument(

@@ -14,6 +14,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from ga_pygame import rules
 from ga_pygame.clock import Clock
 from ga_pygame.diagnostics import Drop
 
@@ -31,8 +32,9 @@ MAX_CLOCK_OFFSET = 365 * 86_400
 
 
 def is_time(seconds: float) -> bool:
-    """Return whether a time is within the schema of `client_ts`: see `rules.CLIENT_TS_RANGE`."""
-    return 10**9 <= seconds < 10**11
+    """Return whether a time in seconds since 1970 is within the schema of `client_ts`, which has whole seconds."""
+    earliest, latest = rules.CLIENT_TS_RANGE
+    return earliest <= seconds < latest + 1
 
 
 class StoredRecord(NamedTuple):

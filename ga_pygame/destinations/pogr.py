@@ -17,14 +17,25 @@ from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import Any
 
-from ga_pygame import rules, untrusted
+from ga_pygame import untrusted
 from ga_pygame.addresses import POGR_URL, address
 from ga_pygame.annotations import FIELDS
 from ga_pygame.clock import iso
 from ga_pygame.diagnostics import Drop
 from ga_pygame.kept import pogr_session, pogr_sessions
 from ga_pygame.kinds import KIND_BY_CATEGORY
-from ga_pygame.protocol import Destination, Host, Outcome, Reply, Request, Situation, Standing, StoredRecord, Verdict
+from ga_pygame.protocol import (
+    Destination,
+    Host,
+    Outcome,
+    Reply,
+    Request,
+    Situation,
+    Standing,
+    StoredRecord,
+    Verdict,
+    is_time,
+)
 
 MAX_UNSURE_TRIES = 3
 """Tries of a request that the server may already have processed."""
@@ -240,8 +251,8 @@ class POGR(Destination):
     def _instant(self, record: StoredRecord) -> dict[str, str]:
         """Return the tag with the time of the event; none if the player's clock is out of range."""
         shared = self._host.clock.server_offset if self._host is not None else None
-        at, (earliest, latest) = record.at(self._offset if shared is None else shared), rules.CLIENT_TS_RANGE
-        return {"override_timestamp": iso(at)} if earliest <= at <= latest else {}
+        at = record.at(self._offset if shared is None else shared)
+        return {"override_timestamp": iso(at)} if is_time(at) else {}
 
     def _request(self, command: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Request:
         text = json.dumps(body, allow_nan=False).encode()
