@@ -123,9 +123,11 @@ class FlowWatch:
         """Return a function as `repeat` that also counts."""
 
         def count(key: Key, number: float | None, least: float = 0.0, fields: Fields | None = None) -> bool:
-            if type(key) is tuple and all(type(part) is str for part in key):
+            is_known = repeat(key, number, least, fields)
+            # What is not known yet may have arguments of any type, which the event refuses.
+            if type(key) is tuple and (is_known or all(type(part) is str for part in key)):
                 self._count(key)
-            return repeat(key, number, least, fields)
+            return is_known
 
         return count
 
