@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import queue
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
-from ga_pygame.collector.warehouse.database import sql_text
+from ga_pygame.collector.warehouse.database import Snapshot, sql_text
 from ga_pygame.collector.warehouse.filters import BadFilter, Filters
 from ga_pygame.rules import PLAYER
 
@@ -61,6 +63,29 @@ class Question:
                 text = text.replace(placeholder, condition)
                 values |= bound
         return self.cursor.execute(text, values).fetchall()
+
+    def together(self, *parts: Callable[[Question], Any]) -> list[Any]:
+        """Answer the parts of a question, two at a time if the engine can; they must not depend on each other.
+
+        Args:
+            parts: Each gets a question with the same filters on a thread of its own; those that take longest first.
+        """
+        beside = self.cursor.beside if isinstance(self.cursor, Snapshot) else None
+        if not isinstance(self.cursor, Snapshot) or beside is None or len(parts) < 2:
+            return [part(self) for part in parts]
+        free: queue.SimpleQueue[Question] = queue.SimpleQueue()
+        for cursor in (self.cursor.cursor, beside):
+            free.put(replace(self, cursor=cursor))
+
+        def answer(part: Callable[[Question], Any]) -> Any:
+            question = free.get()
+            try:
+                return part(question)
+            finally:
+                free.put(question)
+
+        with ThreadPoolExecutor(2, "ga-collector-metrics") as threads:
+            return list(threads.map(answer, parts))
 
 
 class WarehouseMetric(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -83,6 +83,22 @@ def statements(text: str) -> list[str]:
     return [one for one in text.split(";\n") if one.strip()]
 
 
+class Snapshot(NamedTuple):
+    """What one question sees of the tables.
+
+    Attributes:
+        cursor: A cursor within a transaction, for one thread.
+        beside: Another one that sees the same state, for another thread; `None` while the writing thread commits.
+    """
+
+    cursor: duckdb.DuckDBPyConnection
+    beside: duckdb.DuckDBPyConnection | None = None
+
+    def execute(self, text: str, values: Mapping[str, Any] | None = None, /) -> duckdb.DuckDBPyConnection:
+        """Run a query with the values of its parameters, `$name` in its text."""
+        return self.cursor.execute(text, values)
+
+
 class Database:
     """The open file, or a warehouse in memory. Any thread may ask; one thread opens, closes and writes.
 
@@ -97,6 +113,7 @@ class Database:
         self.zone = ZoneInfo(timezone)
         self._limits = limits
         self._lock = threading.Lock()
+        self._committing = threading.Lock()
         self._open: duckdb.DuckDBPyConnection | None = None
         self._beside: duckdb.DuckDBPyConnection | None = None
         self._sets = ""
@@ -252,15 +269,38 @@ class Database:
         finally:
             cursor.close()
 
-    def ask(self, question: Callable[[duckdb.DuckDBPyConnection], _Found]) -> _Found:
-        """Call a function with a cursor and return its result.
+    def commit(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Commit a transaction that changes what questions see.
+
+        Raises:
+            duckdb.Error: It cannot be committed.
+        """
+        with self._committing:
+            connection.commit()
+
+    @contextlib.contextmanager
+    def _snapshot(self) -> Iterator[Snapshot]:
+        """Open two cursors that see the same state of the tables until the context ends."""
+        with self.cursor() as cursor, self.cursor() as beside:
+            if not self._committing.acquire(blocking=False):  # a commit can take seconds; one cursor need not wait
+                yield Snapshot(cursor)
+                return
+            try:
+                for one in (cursor, beside):  # the first look into a table decides which state a transaction sees
+                    one.execute("SELECT last_id FROM state")
+            finally:
+                self._committing.release()
+            yield Snapshot(cursor, beside)
+
+    def ask(self, question: Callable[[Snapshot], _Found]) -> _Found:
+        """Call a function with what it can ask and return its result.
 
         Raises:
             NotReady: The file is not open, it was closed meanwhile, or the disk or the memory is full.
         """
         try:
-            with self.cursor() as cursor:
-                return question(cursor)
+            with self._snapshot() as snapshot:
+                return question(snapshot)
         except duckdb.Error as error:
             if self._open is None or isinstance(error, duckdb.ConnectionException):
                 raise NotReady("the warehouse is being made anew") from error

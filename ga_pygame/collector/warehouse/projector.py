@@ -324,7 +324,7 @@ class Projector:
         state = state._replace(last_id=last.last_id, last_received_at=last.received_at, left_out=left_out)
         values = [state.last_id, state.last_received_at, state.left_out]
         writer.execute("UPDATE state SET last_id = ?, last_received_at = ?, left_out = ?", values)
-        writer.commit()
+        self._database.commit(writer)
         self._state = state
 
 

@@ -103,7 +103,7 @@ class Retention:
                     writer.execute(f"DELETE FROM {table} WHERE {key} NOT IN ({used})")  # noqa: S608 - the same
                 for statement in statements(sql_text("retained.sql")):
                     writer.execute(statement)
-            writer.commit()
+            self._database.commit(writer)
         except BaseException:
             writer.rollback()
             raise

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import duckdb
-
 from ga_pygame.collector.warehouse.asking import SqlEngine
 from ga_pygame.collector.warehouse.database import sql_text
 
@@ -54,8 +52,8 @@ def latest_sessions(cursor: SqlEngine, limit: int) -> list[StoredSession]:
     return [StoredSession(*row) for row in rows]
 
 
-def going_sessions(cursor: duckdb.DuckDBPyConnection, since: float) -> int:
+def going_sessions(cursor: SqlEngine, since: float) -> int:
     """Count the sessions that have not ended and sent something after `since` (seconds since 1970)."""
-    query = "SELECT count(*) FROM sessions WHERE received_at > ? AND length IS NULL"
-    ((number,),) = cursor.execute(query, [since]).fetchall()
+    query = "SELECT count(*) FROM sessions WHERE received_at > $since AND length IS NULL"
+    ((number,),) = cursor.execute(query, {"since": since}).fetchall()
     return int(number)

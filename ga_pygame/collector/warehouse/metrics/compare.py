@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
 from ga_pygame.collector.warehouse.filters import BadFilter, Filters, filters_from
 from ga_pygame.collector.warehouse.intervals import FEW_PLAYERS, Mean, Share, difference_of, mean_of, share_of
 from ga_pygame.collector.warehouse.metrics.levels import LevelFigures, levels
-from ga_pygame.collector.warehouse.metrics.overview import filters_before, whole_period
+from ga_pygame.collector.warehouse.metrics.overview import filters_before
 from ga_pygame.collector.warehouse.metrics.retention import retention
 
 OTHER_SIDE = ("build", "ab_variant_id", "since", "until")
@@ -72,10 +74,6 @@ class _Value(NamedTuple):
     has_verdict: bool
 
 
-_Values = dict[tuple[str, str], _Value]
-"""The figures of one side by name and level, in order."""
-
-
 def compare(question: Question, **other: Any) -> list[ComparedFigure]:
     """Compute the figures of both sides; none if there is nothing to compare with.
 
@@ -87,15 +85,17 @@ def compare(question: Question, **other: Any) -> list[ComparedFigure]:
     sides = sides_of(question, {name.removeprefix("other_"): value for name, value in other.items() if value})
     if sides is None:
         return []
-    first, second = (_values(replace(question, filters=filters)) for filters in sides)
+    *values, places = question.together(
+        *(partial(_asked, part, side) for part in _LONGEST_FIRST for side in sides), partial(_places, *sides)
+    )
+    first, second = ({(name, level): value for name, level, value in chain(*reversed(values[i::2]))} for i in (0, 1))
     names = [side_name(*sides), side_name(sides[1], sides[0])]
     nothing = _Value(Share(None, None, None), 0, has_verdict=True)
-    places = _places(question, *sides)
     keys = sorted(dict.fromkeys([*first, *second]), key=lambda key: places.get(key[1], -1))
     return [_compared(key, names, first.get(key, nothing), second.get(key, nothing)) for key in keys]
 
 
-def _places(question: Question, first: Filters, second: Filters) -> dict[str, int]:
+def _places(first: Filters, second: Filters, question: Question) -> dict[str, int]:
     """Return the place of each level in the order in which the players of both sides reach them."""
     unlike: dict[str, Any] = {name: None for name in OTHER_SIDE if getattr(first, name) != getattr(second, name)}
     return {row[0]: place for place, row in enumerate(question.rows("level_order", replace(first, **unlike)))}
@@ -129,35 +129,29 @@ def side_name(side: Filters, other: Filters) -> str:
     return ", ".join(parts) or "the same"
 
 
-def _values(question: Question) -> _Values:
-    return {
-        (name, level): value
-        for name, level, value in (
-            *_values_of_all(question),
-            *_values_of_retention(question),
-            *_values_of_levels(question),
-        )
-    }
+def _asked(
+    part: Callable[[Question], Iterator[tuple[str, str, _Value]]], side: Filters, question: Question
+) -> list[tuple[str, str, _Value]]:
+    """Ask for some figures of a side."""
+    return list(part(replace(question, filters=side)))
 
 
 def _values_of_all(question: Question) -> Iterator[tuple[str, str, _Value]]:
     """Yield the figures of the overview."""
-    row = whole_period(question)
-    sessions, playtime, lengths = question.rows("spread")[0]
-    all_playtime = (row.playtime_per_player or 0.0) * row.players
+    players, new, sessions, ended, crashed, playtime, median, *squares = question.rows("compared")[0]
     figures: dict[str, Share | Mean] = {
-        "players": _without_interval(row.players),
-        "new_players": _without_interval(row.new_players),
-        "sessions": _without_interval(row.sessions),
-        "sessions_per_player": mean_of(row.sessions, float(sessions), row.players),
-        "playtime_per_player": mean_of(all_playtime, playtime, row.players),
-        "mean_length": mean_of((row.mean_length or 0.0) * row.ended_sessions, lengths, row.ended_sessions),
-        "median_length": _without_interval(row.median_length),
-        "crash_free_sessions": share_of(row.sessions - row.crashed_sessions, row.sessions),
+        "players": _without_interval(players),
+        "new_players": _without_interval(new),
+        "sessions": _without_interval(sessions),
+        "sessions_per_player": mean_of(sessions, float(squares[0]), players),
+        "playtime_per_player": mean_of(float(playtime), squares[1], players),
+        "mean_length": mean_of(float(playtime), squares[2], ended),
+        "median_length": _without_interval(median),
+        "crash_free_sessions": share_of(sessions - crashed, sessions),
     }
     plain = ("players", "new_players", "sessions", "median_length")
     for name, value in figures.items():
-        yield name, "", _Value(value, row.players, name not in plain)
+        yield name, "", _Value(value, players, name not in plain)
 
 
 def _without_interval(value: float | None) -> Mean:
@@ -180,6 +174,10 @@ def _values_of_levels(question: Question) -> Iterator[tuple[str, str, _Value]]:
         for name, value in _of_level(one).items():
             players = one.completers if name == "left_after_rate" else one.players
             yield name, one.level, _Value(value, players, isinstance(value, Share))
+
+
+_LONGEST_FIRST = (_values_of_levels, _values_of_retention, _values_of_all)
+"""What is asked for each side."""
 
 
 def _of_level(one: LevelFigures) -> dict[str, Share | Mean]:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import groupby, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from ga_pygame.collector.warehouse.asking import Question
@@ -56,16 +54,31 @@ class Finding(NamedTuple):
     query: str
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What the rules look at; figures that several rules need are asked once."""
+class Evidence(NamedTuple):
+    """What the rules look at.
 
-    question: Question
+    Attributes:
+        levels: The levels in the order in which players reach them.
+        rage_quits: Rows of `rage_quits.sql`.
+        builds: Rows of `build_crashes.sql`.
+        halves: Rows of `inflation.sql`.
+    """
 
-    @cached_property
-    def levels(self) -> list[LevelFigures]:
-        """The levels in the order in which players reach them."""
-        return counted_levels(self.question)
+    levels: list[LevelFigures]
+    rage_quits: list[tuple[Any, ...]]
+    builds: list[tuple[Any, ...]]
+    halves: list[_HalfOfDays]
+
+
+def evidence_of(question: Question) -> Evidence:
+    """Ask what the rules look at."""
+    rage_quits, levels, halves, builds = question.together(
+        lambda one: one.rows("rage_quits", seconds=RAGE_QUIT_SECONDS),
+        counted_levels,
+        lambda one: one.rows("inflation"),
+        lambda one: one.rows("build_crashes"),
+    )
+    return Evidence(levels, rage_quits, builds, [_HalfOfDays(*row) for row in halves])
 
 
 class FindingRule(NamedTuple):
@@ -111,8 +124,11 @@ def _loss(one: LevelFigures, beside: Sequence[LevelFigures]) -> Iterator[Finding
 
 def find_rage_quits(evidence: Evidence) -> Iterator[Finding]:
     """Find the level after whose Fails most sessions end at once."""
-    rows = evidence.question.rows("rage_quits", seconds=RAGE_QUIT_SECONDS)
-    sure = [(share_of(quits, fails), level, fails) for level, fails, players, quits in rows if players >= FEW_PLAYERS]
+    sure = [
+        (share_of(quits, fails), level, fails)
+        for level, fails, players, quits in evidence.rage_quits
+        if players >= FEW_PLAYERS
+    ]
     share, level, fails = max(sure, key=lambda some: some[0].low or 0.0, default=(share_of(0, 0), "", 0))
     if share.low is None or share.rate is None or share.low < RAGE_QUIT_SHARE:
         return
@@ -125,8 +141,7 @@ def find_rage_quits(evidence: Evidence) -> Iterator[Finding]:
 
 def find_crashing_build(evidence: Evidence) -> Iterator[Finding]:
     """Find builds that crash more than the build before; the newest first."""
-    rows = evidence.question.rows("build_crashes")
-    sure = [row for row in rows if row[3] >= FEW_PLAYERS]
+    sure = [row for row in evidence.builds if row[3] >= FEW_PLAYERS]
     for (before, others, crashed_before, *_), (build, sessions, crashed, *_) in reversed(list(pairwise(sure))):
         now, then = share_of(crashed, sessions), share_of(crashed_before, others)
         difference = difference_of(now, then)
@@ -152,8 +167,7 @@ class _HalfOfDays(NamedTuple):
 
 def find_inflation(evidence: Evidence) -> Iterator[Finding]:
     """Find currencies of which players gain more and more."""
-    rows = [_HalfOfDays(*row) for row in evidence.question.rows("inflation")]
-    for _, halves in groupby(rows, key=lambda half: half.currency):
+    for _, halves in groupby(evidence.halves, key=lambda half: half.currency):
         both = list(halves)
         if len(both) == 2 and min(half.players for half in both) >= FEW_PLAYERS:
             yield from _inflation(*both)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
-from ga_pygame.collector.warehouse.metrics.finding_rules import RULES, Evidence, Finding
+from ga_pygame.collector.warehouse.metrics.finding_rules import RULES, Finding, evidence_of
 
 
 def findings(question: Question) -> list[Finding]:
     """Apply all rules; none speaks if it has too few players to be sure."""
-    evidence = Evidence(question)
+    evidence = evidence_of(question)
     return [found for rule in RULES for found in rule.find(evidence)]
 
 

@@ -64,17 +64,18 @@ class LevelFigures(NamedTuple):
 
 def levels(question: Question) -> list[LevelFigures]:
     """Count what players did in each level, in the order in which they reach them."""
+    times, tries, counted = question.together(lambda one: one.rows("level_times"), attempts, counted_levels)
     needed: defaultdict[str, dict[int, int]] = defaultdict(dict)
-    for row in attempts(question):
+    for row in tries:
         needed[row.level][row.attempts] = row.players
-    measured = {level: figures for level, *figures in question.rows("level_times")}
+    measured = {level: figures for level, *figures in times}
     return [
         one._replace(
             median_attempts=percentile(needed[one.level], 0.5),
             p90_attempts=percentile(needed[one.level], 0.9),
             **dict(zip(_MEASURED, measured.get(one.level, (None, None, None)), strict=True)),
         )
-        for one in counted_levels(question)
+        for one in counted
     ]
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric, one_of
@@ -62,15 +63,10 @@ def overview(question: Question, bucket: str = "day") -> list[OverviewRow]:
         question: The question.
         bucket: `day` or `hour`.
     """
-    rows = _counts(question, question.filters, NOW, by_hour=bucket == "hour")
     earlier = filters_before(question.filters, question.today)
-    before = _counts(question, earlier, BEFORE, by_hour=bucket == "hour") if earlier is not None else []
-    return [*rows[:1], *before[:1], *rows[1:], *before[1:]]
-
-
-def whole_period(question: Question) -> OverviewRow:
-    """Count players and sessions of the whole period."""
-    return _counts(question, question.filters, NOW, by_hour=False)[0]
+    periods = [(NOW, question.filters), *([] if earlier is None else [(BEFORE, earlier)])]
+    found = question.together(*(partial(_counts, *period, by_hour=bucket == "hour") for period in periods))
+    return [*chain.from_iterable(rows[:1] for rows in found), *chain.from_iterable(rows[1:] for rows in found)]
 
 
 def filters_before(filters: Filters, today: datetime.date) -> Filters | None:
@@ -85,7 +81,7 @@ def filters_before(filters: Filters, today: datetime.date) -> Filters | None:
     return dataclasses.replace(filters, since=first, until=last)
 
 
-def _counts(question: Question, filters: Filters, period: str, *, by_hour: bool) -> list[OverviewRow]:
+def _counts(period: str, filters: Filters, question: Question, *, by_hour: bool) -> list[OverviewRow]:
     rows = question.rows("overview", filters, by_hour=by_hour)
     return [_overview_row(period, _time_of(day, hour, by_hour=by_hour), counts) for day, hour, *counts in rows]
 
