@@ -313,6 +313,7 @@ class Database:
             "memory_limit": self._limits.memory,
             "threads": self._limits.threads,
             "checkpoint_threshold": self._limits.log,
+            "asof_loop_join_threshold": 0,  # it is compared with an estimate, and loops over many rows are slow
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }

@@ -92,7 +92,7 @@ def _funnel_text(number: int) -> str:
     later = [of_step.replace("{number}", str(step)).replace("{before}", str(step - 1)) for step in range(2, number + 1)]
     told = (
         f"SELECT {step} AS step, player, client_ts, second - began AS since_first, gap FROM step_{step}"  # noqa: S608
-        for step in range(1, number + 1)
+        for step in range(2, number + 1)
     )
     text = sql_text("metrics/funnel.sql").replace("{steps}", "\n".join(f"{one}," for one in later))
     return text.replace("{told}", " UNION ALL ".join(told))

@@ -7,37 +7,33 @@
 -- Times are those of the first event of a player that did the step: since the latest event before it that did the step
 -- before, and since the event that did the first step for that one.
 -- A row of `step_2` is an event that did step 2: `began` is the time of the first step for it, `gap` the seconds since
--- the step before. `$id_2` is the place of its event id in `$steps`. The steps after the first one are
--- the text of funnel_step.sql, once for each.
+-- the step before. `$id_2` is the place of its event id in `$steps`; `started` is that of a Start of a level, `gained`
+-- that of a source, and so on; 0 means none. The steps after the first one are the text of funnel_step.sql, once for each.
 -- Sources: Talo and PostHog, funnels (ordered, a window, time to the next step); Countly (steps that are repeated).
-WITH matching AS (
-    SELECT name_key, CAST(category AS VARCHAR) AS category, name FROM names
-    WHERE category IN ('design', 'progression', 'resource', 'business')
+WITH numbered AS (
+    SELECT name_key, indexOf($steps, name) AS plain, indexOf($steps, concat('Start:', name)) AS started,
+        indexOf($steps, concat('Fail:', name)) AS failed, indexOf($steps, concat('Complete:', name)) AS completed,
+        indexOf($steps, concat('Source:', name)) AS gained, indexOf($steps, concat('Sink:', name)) AS spent
+    FROM names WHERE category IN ('design', 'progression', 'resource', 'business')
 ),
-ids AS (
-    SELECT name_key, '' AS front, name AS event_id FROM matching WHERE category IN ('design', 'business')
-    UNION ALL SELECT name_key, 'Start', concat('Start:', name) FROM matching WHERE category = 'progression'
-    UNION ALL SELECT name_key, 'Fail', concat('Fail:', name) FROM matching WHERE category = 'progression'
-    UNION ALL SELECT name_key, 'Complete', concat('Complete:', name) FROM matching WHERE category = 'progression'
-    UNION ALL SELECT name_key, 'Source', concat('Source:', name) FROM matching WHERE category = 'resource'
-    UNION ALL SELECT name_key, 'Sink', concat('Sink:', name) FROM matching WHERE category = 'resource'
+wanted AS MATERIALIZED (
+    SELECT name_key, plain, started, failed, completed, gained, spent FROM numbered
+    WHERE plain + started + failed + completed + gained + spent > 0
 ),
-wanted AS MATERIALIZED (SELECT name_key, front, event_id FROM ids WHERE has($steps, event_id)),
 hits AS (
-    SELECT player, name_key, client_ts, '' AS front FROM design_events
-    WHERE player IS NOT NULL AND name_key IN (SELECT name_key FROM wanted) AND {filters}
-    UNION ALL SELECT player, name_key, client_ts, '' FROM business_events
-    WHERE player IS NOT NULL AND name_key IN (SELECT name_key FROM wanted) AND {filters}
-    UNION ALL SELECT player, name_key, client_ts, CAST(status AS VARCHAR) FROM progression_events
-    WHERE player IS NOT NULL AND name_key IN (SELECT name_key FROM wanted) AND {filters}
-    UNION ALL SELECT player, name_key, client_ts, CAST(flow AS VARCHAR) FROM resource_events
-    WHERE player IS NOT NULL AND name_key IN (SELECT name_key FROM wanted) AND {filters}
+    SELECT player, client_ts, plain AS id
+    FROM design_events JOIN wanted ON wanted.name_key = design_events.name_key WHERE {filters}
+    UNION ALL SELECT player, client_ts, plain
+    FROM business_events JOIN wanted ON wanted.name_key = business_events.name_key WHERE {filters}
+    UNION ALL SELECT player, client_ts, CASE status WHEN 'Start' THEN started WHEN 'Fail' THEN failed ELSE completed END
+    FROM progression_events JOIN wanted ON wanted.name_key = progression_events.name_key WHERE {filters}
+    UNION ALL SELECT player, client_ts, CASE flow WHEN 'Source' THEN gained ELSE spent END
+    FROM resource_events JOIN wanted ON wanted.name_key = resource_events.name_key WHERE {filters}
 ),
 named AS MATERIALIZED (
-    SELECT player, client_ts, toUnixTimestamp(client_ts) AS second, indexOf($steps, event_id) AS id
-    FROM hits JOIN wanted ON wanted.name_key = hits.name_key AND wanted.front = hits.front
+    SELECT player, client_ts, toUnixTimestamp(client_ts) AS second, id FROM hits WHERE player IS NOT NULL AND id > 0
 ),
-step_1 AS MATERIALIZED (SELECT player, client_ts, second, second AS began, 0 AS gap FROM named WHERE id = $id_1),
+step_1 AS MATERIALIZED (SELECT player, client_ts, second, second AS began FROM named WHERE id = $id_1),
 {steps}
 done AS (
     {told}
@@ -46,5 +42,7 @@ firsts AS (
     SELECT step, player, argMin(gap, client_ts) AS gap, argMin(since_first, client_ts) AS since_first
     FROM done GROUP BY step, player
 )
-SELECT step, count(*) AS players, p50(gap) AS median_gap, p50(since_first) AS median_since_first
-FROM firsts GROUP BY step ORDER BY step
+SELECT step, players, median_gap, median_since_first FROM (
+    SELECT 1 AS step, setSize(playerSet(player)) AS players, NULL AS median_gap, NULL AS median_since_first FROM step_1
+    UNION ALL SELECT step, count(*), p50(gap), p50(since_first) FROM firsts GROUP BY step
+) ORDER BY step

@@ -1,10 +1,8 @@
 -- One step of a funnel after the first one, see funnel.sql. `funnel.py` repeats it for each, without this comment.
 step_{number} AS MATERIALIZED (
-    SELECT player, client_ts, second, latest_began AS began, second - latest AS gap FROM (
-        SELECT player, client_ts, second, is_new, max(done) OVER earlier AS latest, max(began) OVER earlier AS latest_began
-        FROM (
-            SELECT player, client_ts, second, second AS done, began, 0 AS is_new FROM step_{before}
-            UNION ALL SELECT player, client_ts, second, NULL, NULL, 1 FROM named WHERE id = $id_{number}
-        ) WINDOW earlier AS (PARTITION BY player ORDER BY client_ts, is_new DESC ROWS UNBOUNDED PRECEDING)
-    ) WHERE is_new = 1 AND second - latest <= $seconds
+    SELECT later.player AS player, later.client_ts AS client_ts, later.second AS second, began,
+        later.second - earlier.second AS gap
+    FROM (SELECT player, client_ts, second FROM named WHERE id = $id_{number}) AS later
+        ASOF JOIN step_{before} AS earlier ON earlier.player = later.player AND later.client_ts > earlier.client_ts
+    WHERE later.second - earlier.second <= $seconds
 )

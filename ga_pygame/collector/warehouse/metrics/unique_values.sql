@@ -2,49 +2,49 @@
 -- Counted are all events in the range, whoever plays: the limits are a game's, so that of the filters only days and game
 -- are used. An empty value is none. Parts of a progression count by their place; a node of the design tree is an
 -- event_id or a beginning of event_ids, whose parts are joined by ':'.
+-- Values are numbered where each stands once, in contexts and names, so that days compare numbers and no texts.
 -- Source: GameAnalytics REST v2, Limitations (frequency of unique values); Design (unique nodes).
-WITH worn AS (
-    SELECT DISTINCT game, day, context FROM presence WHERE {filters}
-),
-dressed AS MATERIALIZED (
-    SELECT game, day, build, platform, device, os_version, custom_01, custom_02, custom_03
-    FROM worn JOIN contexts ON contexts.context = worn.context
-),
-called AS (
-    SELECT DISTINCT game, day, name_key, '' AS cart FROM visits WHERE {filters}
-    UNION ALL SELECT DISTINCT game, day, name_key, '' FROM design_events WHERE {filters}
-    UNION ALL SELECT DISTINCT game, day, name_key, '' FROM resource_events WHERE {filters}
-    UNION ALL SELECT DISTINCT game, day, name_key, cart FROM business_events WHERE {filters}
+WITH places AS MATERIALIZED (SELECT arrayJoin([1, 2, 3, 4, 5, 6, 7]) AS place),
+worn AS (
+    SELECT context, ['build', 'platform', 'device', 'os_version', 'custom_01', 'custom_02', 'custom_03'][place] AS field,
+        [build, platform, device, os_version, custom_01, custom_02, custom_03][place] AS value
+    FROM contexts CROSS JOIN places
 ),
 named AS MATERIALIZED (
-    SELECT game, day, cart, category, name, currency, item_type, item_id, splitByChar(':', name) AS parts
-    FROM called JOIN names ON names.name_key = called.name_key
+    SELECT name_key, category, name, currency, item_type, item_id, splitByChar(':', name) AS parts, place
+    FROM names CROSS JOIN places WHERE category IN ('progression', 'business', 'resource', 'design') AND place <= 5
 ),
-depths AS (
-    SELECT 1 AS depth UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5
+told AS (
+    SELECT name_key, concat('progression part ', place) AS field, parts[place] AS value FROM named
+    WHERE category = 'progression' AND place <= 3
+    UNION ALL SELECT name_key, concat('business item ', ['type', 'id'][place]), [item_type, item_id][place] FROM named
+    WHERE category = 'business' AND place <= 2
+    UNION ALL SELECT name_key, concat('resource ', ['currency', 'item type', 'item id'][place]),
+        [currency, item_type, item_id][place] FROM named WHERE category = 'resource' AND place <= 3
+    UNION ALL SELECT name_key, 'design event_id', name FROM named WHERE category = 'design' AND place = 1
+    UNION ALL SELECT name_key, 'design nodes', arrayStringConcat(arraySlice(parts, 1, place), ':') FROM named
+    WHERE category = 'design' AND place <= length(parts)
+),
+of_contexts AS MATERIALIZED (
+    SELECT context, field, dense_rank() OVER (ORDER BY field, value) AS number FROM worn WHERE value <> ''
+),
+of_names AS MATERIALIZED (
+    SELECT name_key, field, dense_rank() OVER (ORDER BY field, value) AS number FROM told WHERE value <> ''
+),
+present AS (SELECT DISTINCT game, day, context FROM presence WHERE {filters}),
+called AS (
+    SELECT DISTINCT game, day, name_key FROM visits WHERE {filters}
+    UNION ALL SELECT DISTINCT game, day, name_key FROM design_events WHERE {filters}
+    UNION ALL SELECT DISTINCT game, day, name_key FROM resource_events WHERE {filters}
+    UNION ALL SELECT DISTINCT game, day, name_key FROM business_events WHERE {filters}
 ),
 found AS (
-    SELECT game, day, 'build' AS field, build AS value FROM dressed
-    UNION ALL SELECT game, day, 'platform', platform FROM dressed
-    UNION ALL SELECT game, day, 'device', device FROM dressed
-    UNION ALL SELECT game, day, 'os_version', os_version FROM dressed
-    UNION ALL SELECT game, day, 'custom_01', custom_01 FROM dressed
-    UNION ALL SELECT game, day, 'custom_02', custom_02 FROM dressed
-    UNION ALL SELECT game, day, 'custom_03', custom_03 FROM dressed
-    UNION ALL SELECT game, day, concat('progression part ', depth), arrayStringConcat(arraySlice(parts, depth, 1), ':')
-    FROM named CROSS JOIN depths WHERE category = 'progression' AND depth <= 3 AND depth <= length(parts)
-    UNION ALL SELECT game, day, 'business item type', item_type FROM named WHERE category = 'business'
-    UNION ALL SELECT game, day, 'business item id', item_id FROM named WHERE category = 'business'
-    UNION ALL SELECT game, day, 'cart_type', cart FROM named WHERE category = 'business'
-    UNION ALL SELECT game, day, 'resource currency', currency FROM named WHERE category = 'resource'
-    UNION ALL SELECT game, day, 'resource item type', item_type FROM named WHERE category = 'resource'
-    UNION ALL SELECT game, day, 'resource item id', item_id FROM named WHERE category = 'resource'
-    UNION ALL SELECT game, day, 'design event_id', name FROM named WHERE category = 'design'
-    UNION ALL SELECT game, day, 'design nodes', arrayStringConcat(arraySlice(parts, 1, depth), ':')
-    FROM named CROSS JOIN depths WHERE category = 'design' AND depth <= length(parts)
-),
-counted AS (
-    SELECT game, day, field, uniqExact(value) AS different FROM found WHERE value <> '' GROUP BY game, day, field
+    SELECT game, day, field, uniqExact(number) AS different
+    FROM present JOIN of_contexts ON of_contexts.context = present.context GROUP BY game, day, field
+    UNION ALL SELECT game, day, field, uniqExact(number)
+    FROM called JOIN of_names ON of_names.name_key = called.name_key GROUP BY game, day, field
+    UNION ALL SELECT game, day, 'cart_type', uniqExact(cart)
+    FROM business_events WHERE cart <> '' AND {filters} GROUP BY game, day
 )
-SELECT game_key, field, day, different FROM counted JOIN games ON games.game = counted.game
+SELECT game_key, field, day, different FROM found JOIN games ON games.game = found.game
 ORDER BY game_key, day, field
