@@ -3,18 +3,25 @@
 -- Complete, as official SDKs and this tracker send it; without one, their Fails of the level in the range before that
 -- Complete, plus 1.
 -- Source: GameAnalytics, Progression events, attempt_num.
-WITH completed AS MATERIALIZED (
-    SELECT player, name_key, completed_at, attempt_num, is_repeat FROM visits WHERE completes > 0 AND {filters}
+-- Nearly all rows are a player's only ones with a Complete of the level and have a number: those are summed as they are,
+-- and from the sums goes what is not so.
+WITH repeated AS MATERIALIZED (
+    SELECT player, name_key FROM visits WHERE is_repeat AND completes > 0 AND {filters}
 ),
-repeated AS MATERIALIZED (SELECT player, name_key FROM completed WHERE is_repeat),
+again AS MATERIALIZED (
+    SELECT player, name_key, completed_at, attempt_num FROM visits
+    WHERE completes > 0 AND (player, name_key) IN (SELECT player, name_key FROM repeated) AND {filters}
+),
 firsts AS MATERIALIZED (
-    SELECT player, name_key, completed_at AS first_at, attempt_num FROM completed
-    WHERE (player, name_key) NOT IN (SELECT player, name_key FROM repeated)
-    UNION ALL
-    SELECT player, name_key, min(completed_at), argMin(attempt_num, completed_at) FROM completed
-    WHERE (player, name_key) IN (SELECT player, name_key FROM repeated) GROUP BY player, name_key
+    SELECT player, name_key, min(completed_at) AS first_at, argMin(attempt_num, completed_at) AS attempt_num
+    FROM again GROUP BY player, name_key
 ),
-unnumbered AS (SELECT player, name_key, first_at FROM firsts WHERE attempt_num = 0),
+unnumbered AS MATERIALIZED (
+    SELECT player, name_key, first_at FROM firsts WHERE attempt_num = 0
+    UNION ALL SELECT player, name_key, completed_at FROM visits
+    WHERE completes > 0 AND attempt_num = 0 AND (player, name_key) NOT IN (SELECT player, name_key FROM repeated)
+        AND {filters}
+),
 fails AS (
     SELECT player, name_key, client_ts FROM progression_events
     WHERE status = 'Fail' AND player IN (SELECT player FROM unnumbered) AND {filters}
@@ -25,8 +32,13 @@ counted AS (
     WHERE client_ts < first_at GROUP BY unnumbered.player, unnumbered.name_key
 ),
 needed AS (
-    SELECT firsts.name_key AS name_key, CASE WHEN attempt_num > 0 THEN attempt_num ELSE coalesce(tries, 1) END AS attempts
-    FROM firsts LEFT JOIN counted ON counted.player = firsts.player AND counted.name_key = firsts.name_key
+    SELECT name_key, attempt_num AS attempts, CAST(count(*) AS BIGINT) AS number FROM visits
+    WHERE completes > 0 AND attempt_num > 0 AND {filters} GROUP BY name_key, attempt_num
+    UNION ALL SELECT name_key, attempt_num, CAST(-1 AS BIGINT) FROM again WHERE attempt_num > 0
+    UNION ALL SELECT name_key, attempt_num, CAST(1 AS BIGINT) FROM firsts WHERE attempt_num > 0
+    UNION ALL SELECT unnumbered.name_key, coalesce(tries, 1), CAST(1 AS BIGINT) FROM unnumbered
+        LEFT JOIN counted ON counted.player = unnumbered.player AND counted.name_key = unnumbered.name_key
 ),
-sums AS (SELECT name_key, attempts, count(*) AS players FROM needed GROUP BY name_key, attempts)
-SELECT name AS level, attempts, players FROM sums JOIN names ON names.name_key = sums.name_key ORDER BY name, attempts
+sums AS (SELECT name_key, attempts, CAST(sum(number) AS BIGINT) AS players FROM needed GROUP BY name_key, attempts)
+SELECT name AS level, attempts, players FROM sums JOIN names ON names.name_key = sums.name_key WHERE players > 0
+ORDER BY name, attempts

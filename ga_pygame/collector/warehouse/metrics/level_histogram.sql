@@ -9,35 +9,40 @@ WITH attempts AS (
         AND ($level = '' OR name_key IN (SELECT name_key FROM names WHERE category = 'progression' AND name = $level))
 ),
 -- Equal values are counted first: times have tenths of a second and scores are whole, so there are few.
-counted AS (
-    SELECT name_key, 'seconds' AS figure, seconds AS x, count(*) AS number FROM attempts
+counted AS MATERIALIZED (
+    SELECT name_key, 0 AS is_score, seconds AS x, count(*) AS number FROM attempts
     WHERE abs(seconds) < 1e12 GROUP BY name_key, seconds
-    UNION ALL SELECT name_key, 'score', score, count(*) FROM attempts
+    UNION ALL SELECT name_key, 1, score, count(*) FROM attempts
     WHERE status = 'Complete' AND abs(score) < 1e12 GROUP BY name_key, score
 ),
+totals AS (
+    SELECT name_key, is_score, min(x) AS least, sum(number) AS total FROM counted GROUP BY name_key, is_score
+),
 ranked AS (
-    SELECT name_key, figure, x, sum(number) OVER (PARTITION BY name_key, figure ORDER BY x) AS up_to,
-        sum(number) OVER (PARTITION BY name_key, figure) AS total
+    SELECT name_key, is_score, x,
+        sum(number) OVER (PARTITION BY name_key, is_score ORDER BY x ROWS UNBOUNDED PRECEDING) AS up_to
     FROM counted
 ),
 tops AS (
-    SELECT name_key, figure, min(x) AS least, minIf(x, up_to >= 0.95 * total) AS top FROM ranked GROUP BY name_key, figure
+    SELECT ranked.name_key AS name_key, ranked.is_score AS is_score, min(least) AS least, min(x) AS top
+    FROM ranked JOIN totals ON totals.name_key = ranked.name_key AND totals.is_score = ranked.is_score
+    WHERE 20 * up_to >= 19 * total GROUP BY ranked.name_key, ranked.is_score
 ),
 bounds AS (
-    SELECT name_key, figure, top, CASE WHEN top > least THEN (top - least) / 10 ELSE 1 END AS raw FROM tops
+    SELECT name_key, is_score, top, CASE WHEN top > least THEN (top - least) / 10 ELSE 1 END AS raw FROM tops
 ),
-scaled AS (SELECT name_key, figure, top, raw, pow(10, floor(log10(raw))) AS ten FROM bounds),
+scaled AS (SELECT name_key, is_score, top, raw, pow(10, floor(log10(raw))) AS ten FROM bounds),
 bins AS (
-    SELECT name_key, figure, top,
+    SELECT name_key, is_score, top,
         ten * CASE WHEN raw <= ten THEN 1 WHEN raw <= 2 * ten THEN 2 WHEN raw <= 5 * ten THEN 5 ELSE 10 END AS width
     FROM scaled
 ),
 placed AS (
-    SELECT bins.name_key AS name_key, bins.figure AS figure, width, floor(top / width) AS last_bin,
+    SELECT bins.name_key AS name_key, bins.is_score AS is_score, width, floor(top / width) AS last_bin,
         least(floor(x / width), floor(top / width) + 1) AS bin, number
-    FROM counted JOIN bins ON bins.name_key = counted.name_key AND bins.figure = counted.figure
+    FROM counted JOIN bins ON bins.name_key = counted.name_key AND bins.is_score = counted.is_score
 )
-SELECT name AS level, figure, bin * width AS low, CASE WHEN bin > last_bin THEN NULL ELSE (bin + 1) * width END AS high,
+SELECT name AS level, CASE is_score WHEN 1 THEN 'score' ELSE 'seconds' END AS figure, bin * width AS low, CASE WHEN bin > last_bin THEN NULL ELSE (bin + 1) * width END AS high,
     sum(number) AS attempts
 FROM placed JOIN names ON names.name_key = placed.name_key
-GROUP BY name, figure, bin, width, last_bin ORDER BY name, figure, bin
+GROUP BY name, is_score, bin, width, last_bin ORDER BY name, figure, bin
