@@ -109,7 +109,7 @@ def sides_of(question: Question, other: dict[str, Any]) -> tuple[Filters, Filter
     earlier = filters_before(first, question.today)
     if earlier is not None:
         return replace(first, until=first.until or max(question.today, first.since or question.today)), earlier
-    rows = question.rows("build_crashes", replace(first, build=None))
+    rows = question.rows("builds", replace(first, build=None))
     builds = [row[0] for row in rows]
     newest = builds.index(first.build) if first.build in builds else len(builds) - 1
     if newest < 1:
