@@ -137,11 +137,14 @@ SELECT (SELECT count(*) - count(DISTINCT (player, game, context, day, hour)) FRO
 
 @pytest.mark.e2e
 def test_sets_of_players_are_lists_if_they_are_too_large(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Strings of bits, which need memory for all players, and lists give the same figures."""
+    """Strings of bits, which need memory for all players, lists, and sets for one player after the other are alike."""
     with projected(log) as database:
         expected = {name: ask(database, name) for name in METRICS}
+        assert database.ask(lambda snapshot: len(snapshot.parts)) == 1
     monkeypatch.setattr(opening, "MAX_BYTES_OF_SETS", 0)
+    monkeypatch.setattr(opening, "MAX_BYTES_OF_PART", 0)
     with projected(log) as database:
+        assert database.ask(lambda snapshot: len(snapshot.parts)) > 1
         assert "list" in database.ask(lambda cursor: cursor.execute(PLAYER_SET).fetchall())[0][0]
         assert {name: ask(database, name) for name in METRICS} == expected
 

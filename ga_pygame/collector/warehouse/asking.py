@@ -42,6 +42,11 @@ class Question:
     filters: Filters
     today: datetime.date
 
+    @property
+    def parts(self) -> tuple[tuple[int, int], ...]:
+        """The first and last player of each part of all players; several if sets of all would be too large."""
+        return self.cursor.parts if isinstance(self.cursor, Snapshot) else ((0, 0),)
+
     def rows(self, name: str, filters: Filters | None = None, **values: Any) -> list[tuple[Any, ...]]:
         """Run `metrics/<name>.sql` and return its rows.
 
@@ -64,28 +69,30 @@ class Question:
                 values |= bound
         return self.cursor.execute(text, values).fetchall()
 
-    def together(self, *parts: Callable[[Question], Any]) -> list[Any]:
-        """Answer the parts of a question, two at a time if the engine can; they must not depend on each other.
+    def together(self, *questions: Callable[[Question], Any]) -> list[Any]:
+        """Answer several questions that do not depend on each other, two at a time if the engine can.
+
+        Those of a large warehouse are answered one after the other, since two need twice the memory.
 
         Args:
-            parts: Each gets a question with the same filters on a thread of its own; those that take longest first.
+            questions: Each gets one with the same filters, on a thread of its own; those that take longest first.
         """
         beside = self.cursor.beside if isinstance(self.cursor, Snapshot) else None
-        if not isinstance(self.cursor, Snapshot) or beside is None or len(parts) < 2:
-            return [part(self) for part in parts]
+        if not isinstance(self.cursor, Snapshot) or beside is None or len(questions) < 2 or len(self.parts) > 1:
+            return [ask(self) for ask in questions]
         free: queue.SimpleQueue[Question] = queue.SimpleQueue()
         for cursor in (self.cursor.cursor, beside):
-            free.put(replace(self, cursor=cursor))
+            free.put(replace(self, cursor=self.cursor._replace(cursor=cursor, beside=None)))
 
-        def answer(part: Callable[[Question], Any]) -> Any:
+        def answer(ask: Callable[[Question], Any]) -> Any:
             question = free.get()
             try:
-                return part(question)
+                return ask(question)
             finally:
                 free.put(question)
 
         with ThreadPoolExecutor(2, "ga-collector-metrics") as threads:
-            return list(threads.map(answer, parts))
+            return list(threads.map(answer, questions))
 
 
 class WarehouseMetric(NamedTuple):

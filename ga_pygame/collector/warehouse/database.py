@@ -32,11 +32,17 @@ EVENT_TABLES = tuple(
 MAX_BYTES_OF_SETS = 8 * 2**20
 """Memory of one set of players for each name, as strings of bits; beyond it sets are lists, which take more time. A
 metric makes two sets for each name on each thread and copies them, which takes ten times as much."""
+MAX_BYTES_OF_PART = 2 * 2**20
+"""Memory of one set of players for each level; beyond it, levels are counted for one part of the players after the
+other. The sets of levels are joined, which takes twenty times as much."""
 _FOLDER = Path(__file__).parent
 _NUMBERS_OF_SETS = """
-SELECT (SELECT coalesce(max(player), 0) FROM players), (SELECT coalesce(max(number), 0) FROM (
-    SELECT count(*) AS number FROM names WHERE category IN ('design', 'progression', 'resource') GROUP BY category
-))
+WITH numbers AS (
+    SELECT category, count(*) AS number FROM names WHERE category IN ('design', 'progression', 'resource')
+    GROUP BY category
+)
+SELECT (SELECT coalesce(max(player), 0) FROM players), (SELECT coalesce(max(number), 0) FROM numbers),
+    (SELECT coalesce(max(number), 0) FROM numbers WHERE category = 'progression')
 """
 
 
@@ -89,10 +95,12 @@ class Snapshot(NamedTuple):
     Attributes:
         cursor: A cursor within a transaction, for one thread.
         beside: Another one that sees the same state, for another thread; `None` while the writing thread commits.
+        parts: The first and last player of parts of all players, each small enough for a set for each level.
     """
 
     cursor: duckdb.DuckDBPyConnection
     beside: duckdb.DuckDBPyConnection | None = None
+    parts: tuple[tuple[int, int], ...] = ()
 
     def execute(self, text: str, values: Mapping[str, Any] | None = None, /) -> duckdb.DuckDBPyConnection:
         """Run a query with the values of its parameters, `$name` in its text."""
@@ -117,6 +125,7 @@ class Database:
         self._open: duckdb.DuckDBPyConnection | None = None
         self._beside: duckdb.DuckDBPyConnection | None = None
         self._sets = ""
+        self._parts: tuple[tuple[int, int], ...] = ()
 
     @property
     def writer(self) -> duckdb.DuckDBPyConnection:
@@ -217,7 +226,7 @@ class Database:
         Args:
             connection: That of the writing thread.
         """
-        most, names = connection.execute(_NUMBERS_OF_SETS).fetchone() or (0, 0)
+        most, names, levels = connection.execute(_NUMBERS_OF_SETS).fetchone() or (0, 0, 0)
         capacity = max(1_024, 1 << most.bit_length())
         if capacity // 8 * names > MAX_BYTES_OF_SETS:
             text = sql_text("sets_of_lists.sql")
@@ -226,6 +235,8 @@ class Database:
         if text != self._sets:
             _run_all(connection, text)
             self._sets = text
+        size = min(capacity, max(1, 8 * MAX_BYTES_OF_PART // max(1, levels)))
+        self._parts = tuple((first, first + size - 1) for first in range(1, most + 1, size))
 
     def forget_sets(self) -> None:
         """Let the next `fit_sets` define the macros again: a rollback has brought the older ones back."""
@@ -255,12 +266,8 @@ class Database:
                 self._open = self._beside = None
 
     @contextlib.contextmanager
-    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open a cursor that sees the same state of the tables until the context ends; for the calling thread.
-
-        Raises:
-            NotReady: The file is not open.
-        """
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open a cursor within a transaction."""
         with self._lock:
             cursor = self.writer.cursor()
         try:
@@ -279,18 +286,22 @@ class Database:
             connection.commit()
 
     @contextlib.contextmanager
-    def _snapshot(self) -> Iterator[Snapshot]:
-        """Open two cursors that see the same state of the tables until the context ends."""
-        with self.cursor() as cursor, self.cursor() as beside:
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Open what sees the same state of the tables until the context ends; for the calling thread.
+
+        Raises:
+            NotReady: The file is not open.
+        """
+        with self._cursor() as cursor, self._cursor() as beside:
             if not self._committing.acquire(blocking=False):  # a commit can take seconds; one cursor need not wait
-                yield Snapshot(cursor)
+                yield Snapshot(cursor, parts=self._parts)
                 return
             try:
                 for one in (cursor, beside):  # the first look into a table decides which state a transaction sees
                     one.execute("SELECT last_id FROM state")
             finally:
                 self._committing.release()
-            yield Snapshot(cursor, beside)
+            yield Snapshot(cursor, beside, self._parts)
 
     def ask(self, question: Callable[[Snapshot], _Found]) -> _Found:
         """Call a function with what it can ask and return its result.
@@ -299,7 +310,7 @@ class Database:
             NotReady: The file is not open, it was closed meanwhile, or the disk or the memory is full.
         """
         try:
-            with self._snapshot() as snapshot:
+            with self.snapshot() as snapshot:
                 return question(snapshot)
         except duckdb.Error as error:
             if self._open is None or isinstance(error, duckdb.ConnectionException):

@@ -26,6 +26,12 @@ CREATE OR REPLACE MACRO arrayStringConcat(l, c) AS array_to_string(l, c);
 CREATE OR REPLACE MACRO indexOf(l, x) AS coalesce(list_position(l, x), 0);
 CREATE OR REPLACE MACRO JSONExtractKeys(j) AS json_keys(j);
 CREATE OR REPLACE MACRO arrayJoin(l) AS unnest(l);
+-- Sets of the players from `first` to `last`, as strings of bits, in which each of these has one.
+CREATE OR REPLACE MACRO isInPart(x, first, last) AS x BETWEEN first AND last;
+CREATE OR REPLACE MACRO partSet(x, first, last) AS bitstring_agg(x, first, last);
+CREATE OR REPLACE MACRO partSetIf(x, c, first, last) AS bitstring_agg(x, first, last) FILTER (WHERE c);
+CREATE OR REPLACE MACRO partSize(s) AS CAST(coalesce(bit_count(s), 0) AS BIGINT);
+CREATE OR REPLACE MACRO commonPart(a, b) AS CAST(coalesce(bit_count(a & b), 0) AS BIGINT);
 -- For sent.sql: a text as a number with which metrics can compute. NULL if it is none, not finite, or so large that a sum
 -- would not be finite (1e290); 0 if it is so small that a tenth of it would be 0 (1e-290).
 CREATE OR REPLACE MACRO sentNumber(x) AS CASE WHEN abs(TRY_CAST(x AS DOUBLE)) < 1e-290 THEN 0

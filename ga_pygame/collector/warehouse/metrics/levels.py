@@ -85,7 +85,11 @@ _MEASURED = ("median_seconds", "p90_seconds", "mean_score")
 
 def counted_levels(question: Question) -> list[LevelFigures]:
     """Return the same without attempts until completion, times and scores, which take the greater part of the time."""
-    rows = question.rows("levels")
+    parts = [question.rows("levels", first=first, last=last) for first, last in question.parts]
+    rows = [
+        (some[0][0], *(sum(figures) for figures in zip(*(figures for _, *figures in some), strict=True)))
+        for some in zip(*parts, strict=True)
+    ]
     following = [row[0] for row in rows[1:]]
     return [_figures(row, level or "") for row, level in zip_longest(rows, following)]
 

@@ -1,0 +1,130 @@
+"""What a metric's function asks: one state of the tables, two questions at a time, within the memory that there is."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ga_pygame.collector.warehouse.asking import Question
+from ga_pygame.collector.warehouse.database import Database, NotReady, Snapshot, WarehouseLimits
+from ga_pygame.collector.warehouse.filters import Filters
+from ga_pygame.collector.warehouse.metrics import METRICS
+from tests.warehouse.golden import TODAY
+
+PLAYERS, LEVELS, LEVELS_OF_A_PLAYER = 20_000, 1_000, 100
+NUMBER = "SELECT count(*) FROM games"
+
+
+@pytest.fixture
+def database() -> Iterator[Database]:
+    """A warehouse with a player and a game."""
+    with closing(Database(None)) as database:
+        database.make_anew()
+        database.writer.execute("INSERT INTO games VALUES (1, 'a')")
+        made = "1, 1, 'ann', TIMESTAMP '2026-03-02', DATE '2026-03-02', 0, NULL, NULL"
+        database.writer.execute(f"INSERT INTO players VALUES ({made})")
+        database.fit_sets(database.writer)
+        yield database
+
+
+def games(question: Question) -> int:
+    """Count the games that a question sees."""
+    return int(question.cursor.execute(NUMBER, {}).fetchall()[0][0])
+
+
+def write_game(database: Database) -> None:
+    """Write one more, as the writing thread does."""
+    database.writer.begin()
+    database.writer.execute("INSERT INTO games VALUES (2, 'b')")
+    database.commit(database.writer)
+
+
+def test_questions_that_are_asked_together_see_the_same_state(database: Database) -> None:
+    """Two are answered at the same time; what is committed after the metric began is in none of them."""
+    both = threading.Barrier(2, timeout=20)
+
+    def wait_and_count(question: Question) -> int:
+        both.wait()
+        return games(question)
+
+    def metric(snapshot: Snapshot) -> list[int]:
+        write_game(database)
+        return Question(snapshot, Filters(), TODAY).together(wait_and_count, wait_and_count, games)
+
+    assert database.ask(metric) == [1, 1, 1]
+    assert database.ask(lambda snapshot: games(Question(snapshot, Filters(), TODAY))) == 2
+
+
+def test_while_a_commit_goes_on_questions_are_asked_one_after_the_other(database: Database) -> None:
+    """The two cursors could see different states then; a question does not wait for the commit."""
+
+    class SlowCommit:
+        def commit(self) -> None:
+            assert database.ask(metric) == [1, 1]
+
+    def metric(snapshot: Snapshot) -> list[int]:
+        assert snapshot.beside is None
+        return Question(snapshot, Filters(), TODAY).together(games, games)
+
+    database.commit(SlowCommit())  # type: ignore[arg-type]
+
+
+def test_an_error_in_one_of_them_is_that_of_all(database: Database) -> None:
+    """It is raised when the other one has ended, and the next metric is answered."""
+
+    def fails(question: Question) -> None:
+        question.cursor.execute("SELECT error('odd')", {})
+
+    with pytest.raises(duckdb.Error, match="odd"):
+        database.ask(lambda snapshot: Question(snapshot, Filters(), TODAY).together(games, fails, games))
+    assert database.ask(lambda snapshot: Question(snapshot, Filters(), TODAY).together(games, games)) == [1, 1]
+
+
+def test_a_file_that_is_closed_meanwhile_ends_both(database: Database) -> None:
+    """A metric that is being answered ends with an error that says so; no thread is left."""
+    begun = threading.Barrier(2, timeout=20)
+
+    def close_and_ask(question: Question) -> int:
+        if begun.wait() == 0:
+            database.close()
+        begun.wait()
+        return games(question)
+
+    with pytest.raises(NotReady):
+        database.ask(lambda snapshot: Question(snapshot, Filters(), TODAY).together(close_and_ask, close_and_ask))
+    assert not [one for one in threading.enumerate() if one.name.startswith("ga-collector-metrics")]
+
+
+@pytest.mark.e2e
+def test_levels_of_many_players_and_levels_need_little_memory(tmp_path: Path) -> None:
+    """Two million pairs of a player and a level are counted within 96 MiB, of which sets of all would take more."""
+    with closing(Database(tmp_path / "many.duckdb", limits=WarehouseLimits(memory="96MiB"))) as database:
+        database.make_anew()
+        writer = database.writer
+        writer.execute(
+            "INSERT INTO players SELECT i, 1, 'u' || i, TIMESTAMP '2026-03-02', DATE '2026-03-02', 0, NULL, NULL"
+            f" FROM range(1, {PLAYERS + 1}) t(i)"
+        )
+        writer.execute(f"INSERT INTO names SELECT i, 'progression', 'l' || i, '', '', '', '' FROM range({LEVELS}) t(i)")
+        writer.execute(  # a player is in one level after the other, and does not complete the last one
+            "INSERT INTO visits SELECT p, 1, 1, DATE '2026-03-02', (7 * p + k) % $levels, TIMESTAMP '2026-03-02', 1, 0,"
+            " CASE WHEN k < $own - 1 THEN 1 ELSE 0 END, TIMESTAMP '2026-03-02', 1, 'player', false, k + 1"
+            " FROM range($own) a(k), range(1, $players + 1) b(p)",
+            {"levels": LEVELS, "own": LEVELS_OF_A_PLAYER, "players": PLAYERS},
+        )
+        database.fit_sets(writer)
+        rows = database.ask(
+            lambda snapshot: METRICS["levels"].function(Question(snapshot, Filters(), datetime.date(2026, 3, 9)))
+        )
+    assert len(rows) == LEVELS
+    assert sum(row.players for row in rows) == sum(row.starts for row in rows) == PLAYERS * LEVELS_OF_A_PLAYER
+    assert (
+        sum(row.completers for row in rows) == sum(row.completes for row in rows) == PLAYERS * (LEVELS_OF_A_PLAYER - 1)
+    )
+    assert sum(row.abandons for row in rows) == PLAYERS
