@@ -17,7 +17,7 @@ from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.metrics import METRICS
 from tests.warehouse.golden import TODAY
 
-PLAYERS, LEVELS, LEVELS_OF_A_PLAYER = 20_000, 1_000, 100
+PLAYERS, LEVELS, LEVELS_OF_A_PLAYER = 20_000, 3_000, 100
 NUMBER = "SELECT count(*) FROM games"
 
 
@@ -53,23 +53,37 @@ def test_questions_that_are_asked_together_see_the_same_state(database: Database
         both.wait()
         return games(question)
 
-    def metric(snapshot: Snapshot) -> list[int]:
+    def write_and_count(question: Question) -> int:
         write_game(database)
-        return Question(snapshot, Filters(), TODAY).together(wait_and_count, wait_and_count, games)
+        return wait_and_count(question)
+
+    def metric(snapshot: Snapshot) -> list[int]:
+        return Question(snapshot, Filters(), TODAY).together(write_and_count, wait_and_count, games)
 
     assert database.ask(metric) == [1, 1, 1]
     assert database.ask(lambda snapshot: games(Question(snapshot, Filters(), TODAY))) == 2
 
 
-def test_while_a_commit_goes_on_questions_are_asked_one_after_the_other(database: Database) -> None:
-    """The two cursors could see different states then; a question does not wait for the commit."""
+def test_after_and_in_a_commit_questions_are_asked_one_after_the_other(database: Database) -> None:
+    """A second cursor could see another state then; a question does not wait for the commit."""
+
+    def write_and_ask(snapshot: Snapshot) -> list[int]:
+        question = Question(snapshot, Filters(), TODAY)
+        before = games(question)
+        write_game(database)
+        with snapshot.another() as cursor:
+            assert cursor is None
+        return [before, *question.together(games, games)]
+
+    assert database.ask(write_and_ask) == [1, 1, 1]
 
     class SlowCommit:
         def commit(self) -> None:
-            assert database.ask(metric) == [1, 1]
+            assert database.ask(metric) == [2, 2]
 
     def metric(snapshot: Snapshot) -> list[int]:
-        assert snapshot.beside is None
+        with snapshot.another() as cursor:
+            assert cursor is None
         return Question(snapshot, Filters(), TODAY).together(games, games)
 
     database.commit(SlowCommit())  # type: ignore[arg-type]
@@ -103,8 +117,8 @@ def test_a_file_that_is_closed_meanwhile_ends_both(database: Database) -> None:
 
 @pytest.mark.e2e
 def test_levels_of_many_players_and_levels_need_little_memory(tmp_path: Path) -> None:
-    """Two million pairs of a player and a level are counted within 96 MiB, of which sets of all would take more."""
-    with closing(Database(tmp_path / "many.duckdb", limits=WarehouseLimits(memory="96MiB"))) as database:
+    """Two million pairs of a player and a level are counted within 64 MiB; sets of all players take more."""
+    with closing(Database(tmp_path / "many.duckdb", limits=WarehouseLimits(memory="64MiB"))) as database:
         database.make_anew()
         writer = database.writer
         writer.execute(

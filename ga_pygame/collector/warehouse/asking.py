@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import queue
 from collections.abc import Callable, Collection, Mapping
@@ -33,7 +34,7 @@ class Question:
     """A question to the warehouse, for one thread; all its queries see the same state of the tables.
 
     Attributes:
-        cursor: What answers it: a cursor within a transaction.
+        cursor: What answers it: a snapshot of the warehouse, or ClickHouse.
         filters: The filters.
         today: The calendar day in the warehouse's time zone, which is not over yet.
     """
@@ -77,22 +78,25 @@ class Question:
         Args:
             questions: Each gets one with the same filters, on a thread of its own; those that take longest first.
         """
-        beside = self.cursor.beside if isinstance(self.cursor, Snapshot) else None
-        if not isinstance(self.cursor, Snapshot) or beside is None or len(questions) < 2 or len(self.parts) > 1:
+        snapshot = self.cursor
+        if not isinstance(snapshot, Snapshot) or len(questions) < 2 or len(snapshot.parts) > 1:
             return [ask(self) for ask in questions]
-        free: queue.SimpleQueue[Question] = queue.SimpleQueue()
-        for cursor in (self.cursor.cursor, beside):
-            free.put(replace(self, cursor=self.cursor._replace(cursor=cursor, beside=None)))
+        with snapshot.another() as cursor:
+            if cursor is None:
+                return [ask(self) for ask in questions]
+            free: queue.SimpleQueue[Question] = queue.SimpleQueue()
+            for one in (snapshot.cursor, cursor):
+                free.put(replace(self, cursor=replace(snapshot, cursor=one, another=contextlib.nullcontext)))
 
-        def answer(ask: Callable[[Question], Any]) -> Any:
-            question = free.get()
-            try:
-                return ask(question)
-            finally:
-                free.put(question)
+            def answer(ask: Callable[[Question], Any]) -> Any:
+                question = free.get()
+                try:
+                    return ask(question)
+                finally:
+                    free.put(question)
 
-        with ThreadPoolExecutor(2, "ga-collector-metrics") as threads:
-            return list(threads.map(answer, questions))
+            with ThreadPoolExecutor(2, "ga-collector-metrics") as threads:
+                return list(threads.map(answer, questions))
 
 
 class WarehouseMetric(NamedTuple):

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
@@ -89,18 +90,20 @@ def statements(text: str) -> list[str]:
     return [one for one in text.split(";\n") if one.strip()]
 
 
-class Snapshot(NamedTuple):
-    """What one question sees of the tables.
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one question sees of the tables, for one thread.
 
     Attributes:
-        cursor: A cursor within a transaction, for one thread.
-        beside: Another one that sees the same state, for another thread; `None` while the writing thread commits.
+        cursor: A cursor within a transaction.
         parts: The first and last player of parts of all players, each small enough for a set for each level.
+        another: Opens another cursor that sees the same state, for another thread; `None` if something was committed
+            since the question began, or is just now.
     """
 
     cursor: duckdb.DuckDBPyConnection
-    beside: duckdb.DuckDBPyConnection | None = None
-    parts: tuple[tuple[int, int], ...] = ()
+    parts: tuple[tuple[int, int], ...]
+    another: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection | None]]
 
     def execute(self, text: str, values: Mapping[str, Any] | None = None, /) -> duckdb.DuckDBPyConnection:
         """Run a query with the values of its parameters, `$name` in its text."""
@@ -122,6 +125,7 @@ class Database:
         self._limits = limits
         self._lock = threading.Lock()
         self._committing = threading.Lock()
+        self._commits = 0
         self._open: duckdb.DuckDBPyConnection | None = None
         self._beside: duckdb.DuckDBPyConnection | None = None
         self._sets = ""
@@ -284,6 +288,7 @@ class Database:
         """
         with self._committing:
             connection.commit()
+            self._commits += 1
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
@@ -292,16 +297,24 @@ class Database:
         Raises:
             NotReady: The file is not open.
         """
-        with self._cursor() as cursor, self._cursor() as beside:
+        commits = self._commits
+        with self._cursor() as cursor:
+            yield Snapshot(cursor, self._parts, partial(self._another, cursor, commits))
+
+    @contextlib.contextmanager
+    def _another(self, first: duckdb.DuckDBPyConnection, commits: int) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        """Open a second cursor beside that of a question, if nothing was committed since the question began."""
+        with self._cursor() as second:
             if not self._committing.acquire(blocking=False):  # a commit can take seconds; one cursor need not wait
-                yield Snapshot(cursor, parts=self._parts)
+                yield None
                 return
             try:
-                for one in (cursor, beside):  # the first look into a table decides which state a transaction sees
+                is_same = self._commits == commits
+                for one in (first, second):  # the first look into a table decides which state a transaction sees
                     one.execute("SELECT last_id FROM state")
             finally:
                 self._committing.release()
-            yield Snapshot(cursor, beside, self._parts)
+            yield second if is_same else None
 
     def ask(self, question: Callable[[Snapshot], _Found]) -> _Found:
         """Call a function with what it can ask and return its result.
