@@ -159,10 +159,10 @@ def _flat_query(where: Where, wanted: Wanted) -> Iterator[tuple[Database, str, d
 
 
 def _export_flat(where: Where, wanted: Wanted) -> int:
-    with _flat_query(where, wanted) as (database, query, values), database.snapshot() as snapshot:
+    with _flat_query(where, wanted) as (database, query, values), database.transaction() as transaction:
         if wanted.form == PARQUET and wanted.output is not None:
-            return _write_parquet(snapshot.cursor, query, values, wanted.output)
-        found = snapshot.execute(query, values)
+            return _write_parquet(transaction.cursor, query, values, wanted.output)
+        found = transaction.execute(query, values)
         names = [column[0] for column in found.description]
         return write_result(csv_lines(names, _fetched(found)), wanted.output)
 

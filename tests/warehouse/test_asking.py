@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from ga_pygame.collector.warehouse.asking import Question
-from ga_pygame.collector.warehouse.database import Database, NotReady, Snapshot, WarehouseLimits
+from ga_pygame.collector.warehouse.database import Database, NotReady, ReadTransaction, WarehouseLimits
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.metrics import METRICS
 from tests.warehouse.golden import TODAY
@@ -57,21 +57,21 @@ def test_questions_that_are_asked_together_see_the_same_state(database: Database
         write_game(database)
         return wait_and_count(question)
 
-    def metric(snapshot: Snapshot) -> list[int]:
-        return Question(snapshot, Filters(), TODAY).together(write_and_count, wait_and_count, games)
+    def metric(transaction: ReadTransaction) -> list[int]:
+        return Question(transaction, Filters(), TODAY).together(write_and_count, wait_and_count, games)
 
     assert database.ask(metric) == [1, 1, 1]
-    assert database.ask(lambda snapshot: games(Question(snapshot, Filters(), TODAY))) == 2
+    assert database.ask(lambda transaction: games(Question(transaction, Filters(), TODAY))) == 2
 
 
 def test_after_and_in_a_commit_questions_are_asked_one_after_the_other(database: Database) -> None:
     """A second cursor could see another state then; a question does not wait for the commit."""
 
-    def write_and_ask(snapshot: Snapshot) -> list[int]:
-        question = Question(snapshot, Filters(), TODAY)
+    def write_and_ask(transaction: ReadTransaction) -> list[int]:
+        question = Question(transaction, Filters(), TODAY)
         before = games(question)
         write_game(database)
-        with snapshot.another() as cursor:
+        with transaction.another() as cursor:
             assert cursor is None
         return [before, *question.together(games, games)]
 
@@ -81,10 +81,10 @@ def test_after_and_in_a_commit_questions_are_asked_one_after_the_other(database:
         def commit(self) -> None:
             assert database.ask(metric) == [2, 2]
 
-    def metric(snapshot: Snapshot) -> list[int]:
-        with snapshot.another() as cursor:
+    def metric(transaction: ReadTransaction) -> list[int]:
+        with transaction.another() as cursor:
             assert cursor is None
-        return Question(snapshot, Filters(), TODAY).together(games, games)
+        return Question(transaction, Filters(), TODAY).together(games, games)
 
     database.commit(SlowCommit())  # type: ignore[arg-type]
 
@@ -96,8 +96,8 @@ def test_an_error_in_one_of_them_is_that_of_all(database: Database) -> None:
         question.cursor.execute("SELECT error('odd')", {})
 
     with pytest.raises(duckdb.Error, match="odd"):
-        database.ask(lambda snapshot: Question(snapshot, Filters(), TODAY).together(games, fails, games))
-    assert database.ask(lambda snapshot: Question(snapshot, Filters(), TODAY).together(games, games)) == [1, 1]
+        database.ask(lambda transaction: Question(transaction, Filters(), TODAY).together(games, fails, games))
+    assert database.ask(lambda transaction: Question(transaction, Filters(), TODAY).together(games, games)) == [1, 1]
 
 
 def test_a_file_that_is_closed_meanwhile_ends_both(database: Database) -> None:
@@ -111,7 +111,7 @@ def test_a_file_that_is_closed_meanwhile_ends_both(database: Database) -> None:
         return games(question)
 
     with pytest.raises(NotReady):
-        database.ask(lambda snapshot: Question(snapshot, Filters(), TODAY).together(close_and_ask, close_and_ask))
+        database.ask(lambda transaction: Question(transaction, Filters(), TODAY).together(close_and_ask, close_and_ask))
     assert not [one for one in threading.enumerate() if one.name.startswith("ga-collector-metrics")]
 
 
@@ -134,7 +134,7 @@ def test_levels_of_many_players_and_levels_need_little_memory(tmp_path: Path) ->
         )
         database.fit_sets(writer)
         rows = database.ask(
-            lambda snapshot: METRICS["levels"].function(Question(snapshot, Filters(), datetime.date(2026, 3, 9)))
+            lambda transaction: METRICS["levels"].function(Question(transaction, Filters(), datetime.date(2026, 3, 9)))
         )
     assert len(rows) == LEVELS
     assert sum(row.players for row in rows) == sum(row.starts for row in rows) == PLAYERS * LEVELS_OF_A_PLAYER

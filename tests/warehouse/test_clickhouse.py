@@ -147,7 +147,7 @@ def first_difference(here: list[Any], there: list[Any]) -> str:
 @pytest.mark.timeout(400)  # ClickHouse plans for as long as DuckDB takes for the whole answer
 def test_every_metric_with_every_filter(duckdb_rows: Database, clickhouse: ClickHouse) -> None:
     """The typed rows are equal, and there are some if nothing is filtered."""
-    with duckdb_rows.snapshot() as cursor, ThreadPoolExecutor(1) as other_thread:
+    with duckdb_rows.transaction() as cursor, ThreadPoolExecutor(1) as other_thread:
         kinds = METRICS["errors"].function(Question(cursor, Filters(), TODAY))
         questions = list(asked(kinds[0].fingerprint))
         future = other_thread.submit(figures, clickhouse, questions)

@@ -140,11 +140,11 @@ def test_sets_of_players_are_lists_if_they_are_too_large(log: Path, monkeypatch:
     """Strings of bits, which need memory for all players, lists, and sets for one player after the other are alike."""
     with projected(log) as database:
         expected = {name: ask(database, name) for name in METRICS}
-        assert database.ask(lambda snapshot: len(snapshot.parts)) == 1
+        assert database.ask(lambda transaction: len(transaction.parts)) == 1
     monkeypatch.setattr(opening, "MAX_BYTES_OF_SETS", 0)
     monkeypatch.setattr(opening, "MAX_BYTES_OF_PART", 0)
     with projected(log) as database:
-        assert database.ask(lambda snapshot: len(snapshot.parts)) > 1
+        assert database.ask(lambda transaction: len(transaction.parts)) > 1
         assert "list" in database.ask(lambda cursor: cursor.execute(PLAYER_SET).fetchall())[0][0]
         assert {name: ask(database, name) for name in METRICS} == expected
 

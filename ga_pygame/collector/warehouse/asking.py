@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
-from ga_pygame.collector.warehouse.database import Snapshot, sql_text
+from ga_pygame.collector.warehouse.database import ReadTransaction, sql_text
 from ga_pygame.collector.warehouse.filters import BadFilter, Filters
 from ga_pygame.rules import PLAYER
 
@@ -34,7 +34,7 @@ class Question:
     """A question to the warehouse, for one thread; all its queries see the same state of the tables.
 
     Attributes:
-        cursor: What answers it: a snapshot of the warehouse, or ClickHouse.
+        cursor: What answers it: a transaction of the warehouse, or ClickHouse.
         filters: The filters.
         today: The calendar day in the warehouse's time zone, which is not over yet.
     """
@@ -46,7 +46,7 @@ class Question:
     @property
     def parts(self) -> tuple[tuple[int, int], ...]:
         """The first and last player of each part of all players; several if sets of all would be too large."""
-        return self.cursor.parts if isinstance(self.cursor, Snapshot) else ((0, 0),)
+        return self.cursor.parts if isinstance(self.cursor, ReadTransaction) else ((0, 0),)
 
     def rows(self, name: str, filters: Filters | None = None, **values: Any) -> list[tuple[Any, ...]]:
         """Run `metrics/<name>.sql` and return its rows.
@@ -78,15 +78,15 @@ class Question:
         Args:
             questions: Each gets one with the same filters, on a thread of its own; those that take longest first.
         """
-        snapshot = self.cursor
-        if not isinstance(snapshot, Snapshot) or len(questions) < 2 or len(snapshot.parts) > 1:
+        transaction = self.cursor
+        if not isinstance(transaction, ReadTransaction) or len(questions) < 2 or len(transaction.parts) > 1:
             return [ask(self) for ask in questions]
-        with snapshot.another() as cursor:
+        with transaction.another() as cursor:
             if cursor is None:
                 return [ask(self) for ask in questions]
             free: queue.SimpleQueue[Question] = queue.SimpleQueue()
-            for one in (snapshot.cursor, cursor):
-                free.put(replace(self, cursor=replace(snapshot, cursor=one, another=contextlib.nullcontext)))
+            for one in (transaction.cursor, cursor):
+                free.put(replace(self, cursor=replace(transaction, cursor=one, another=contextlib.nullcontext)))
 
             def answer(ask: Callable[[Question], Any]) -> Any:
                 question = free.get()

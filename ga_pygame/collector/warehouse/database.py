@@ -91,7 +91,7 @@ def statements(text: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class ReadTransaction:
     """What one question sees of the tables, for one thread.
 
     Attributes:
@@ -291,7 +291,7 @@ class Database:
             self._commits += 1
 
     @contextlib.contextmanager
-    def snapshot(self) -> Iterator[Snapshot]:
+    def transaction(self) -> Iterator[ReadTransaction]:
         """Open what sees the same state of the tables until the context ends; for the calling thread.
 
         Raises:
@@ -299,7 +299,7 @@ class Database:
         """
         commits = self._commits
         with self._cursor() as cursor:
-            yield Snapshot(cursor, self._parts, partial(self._another, cursor, commits))
+            yield ReadTransaction(cursor, self._parts, partial(self._another, cursor, commits))
 
     @contextlib.contextmanager
     def _another(self, first: duckdb.DuckDBPyConnection, commits: int) -> Iterator[duckdb.DuckDBPyConnection | None]:
@@ -316,15 +316,15 @@ class Database:
                 self._committing.release()
             yield second if is_same else None
 
-    def ask(self, question: Callable[[Snapshot], _Found]) -> _Found:
+    def ask(self, question: Callable[[ReadTransaction], _Found]) -> _Found:
         """Call a function with what it can ask and return its result.
 
         Raises:
             NotReady: The file is not open, it was closed meanwhile, or the disk or the memory is full.
         """
         try:
-            with self.snapshot() as snapshot:
-                return question(snapshot)
+            with self.transaction() as transaction:
+                return question(transaction)
         except duckdb.Error as error:
             if self._open is None or isinstance(error, duckdb.ConnectionException):
                 raise NotReady("the warehouse is being made anew") from error

@@ -20,7 +20,7 @@ from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.teller import Tell
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric, answer_metric
 from ga_pygame.collector.warehouse.choices import filter_choices
-from ga_pygame.collector.warehouse.database import Database, NotReady, Snapshot
+from ga_pygame.collector.warehouse.database import Database, NotReady, ReadTransaction
 from ga_pygame.collector.warehouse.engine_errors import is_broken, is_corrupt, is_open_elsewhere
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.projector import SECONDS_AFTER_TROUBLE, SECONDS_BETWEEN_LOOKS, Progress, Projector
@@ -87,7 +87,7 @@ class Warehouse:
         """Return the calendar day in the warehouse's time zone."""
         return datetime.datetime.fromtimestamp(clock.wall_now(), self._database.zone).date()
 
-    def ask(self, question: Callable[[Snapshot], _Found]) -> _Found:
+    def ask(self, question: Callable[[ReadTransaction], _Found]) -> _Found:
         """Call a function with a cursor and return its result; any thread may ask, and waits for it.
 
         It is called on a thread of the warehouse, one question after the other.
@@ -143,7 +143,7 @@ class Warehouse:
         self._database.close()
         self._log.close()
 
-    def _begin_and_ask(self, question: Callable[[Snapshot], _Found]) -> _Found:
+    def _begin_and_ask(self, question: Callable[[ReadTransaction], _Found]) -> _Found:
         """Ask the database, for the first time after the thread has opened it."""
         if not self._is_begun.is_set():
             self._is_asked.set()

@@ -3,8 +3,6 @@
 -- Complete, as official SDKs and this tracker send it; without one, their Fails of the level in the range before that
 -- Complete, plus 1.
 -- Source: GameAnalytics, Progression events, attempt_num.
--- Nearly all rows are a player's only ones with a Complete of the level and have a number: those are summed as they are,
--- and from the sums goes what is not so.
 WITH repeated AS MATERIALIZED (
     SELECT player, name_key FROM visits WHERE is_repeat AND completes > 0 AND {filters}
 ),
@@ -31,6 +29,8 @@ counted AS (
     FROM unnumbered JOIN fails ON fails.player = unnumbered.player AND fails.name_key = unnumbered.name_key
     WHERE client_ts < first_at GROUP BY unnumbered.player, unnumbered.name_key
 ),
+-- Nearly all rows are a player's only one with a Complete of the level, and have a number: all numbers are summed, and
+-- those of players with several such rows are then put right.
 needed AS (
     SELECT name_key, attempt_num AS attempts, CAST(count(*) AS BIGINT) AS number FROM visits
     WHERE completes > 0 AND attempt_num > 0 AND {filters} GROUP BY name_key, attempt_num

@@ -86,7 +86,7 @@ def compare(question: Question, **other: Any) -> list[ComparedFigure]:
     if sides is None:
         return []
     *values, places = question.together(
-        *(partial(_asked, part, side) for part in _LONGEST_FIRST for side in sides), partial(_places, *sides)
+        *(partial(_ask_figures, part, side) for part in _FIGURES_OF_A_SIDE for side in sides), partial(_places, *sides)
     )
     first, second = ({(name, level): value for name, level, value in chain(*reversed(values[i::2]))} for i in (0, 1))
     names = [side_name(*sides), side_name(sides[1], sides[0])]
@@ -129,7 +129,7 @@ def side_name(side: Filters, other: Filters) -> str:
     return ", ".join(parts) or "the same"
 
 
-def _asked(
+def _ask_figures(
     part: Callable[[Question], Iterator[tuple[str, str, _Value]]], side: Filters, question: Question
 ) -> list[tuple[str, str, _Value]]:
     """Ask for some figures of a side."""
@@ -176,8 +176,8 @@ def _values_of_levels(question: Question) -> Iterator[tuple[str, str, _Value]]:
             yield name, one.level, _Value(value, players, isinstance(value, Share))
 
 
-_LONGEST_FIRST = (_values_of_levels, _values_of_retention, _values_of_all)
-"""What is asked for each side."""
+_FIGURES_OF_A_SIDE = (_values_of_levels, _values_of_retention, _values_of_all)
+"""What is asked for each side, what takes longest first."""
 
 
 def _of_level(one: LevelFigures) -> dict[str, Share | Mean]:

@@ -4,11 +4,11 @@
 -- in the level. Abandons are a player's Starts of a level beyond their Fails and Completes of it: attempts with neither,
 -- as a killed game or one that is still played leaves them. Went on are the players who completed the level and were in
 -- the next one of this order, too.
--- All figures are those of the players from `$first` to `$last`, so that sets need little memory; only the order is that
--- of all. A level of which these players have none is there, too, so that the figures of several parts can be added.
 -- Sources: GameAnalytics, Progression (starts, fails, completes); Glitchless (abandons kept apart from fails).
 WITH means AS (SELECT name_key, avg(place) AS mean_place FROM visits WHERE {filters} GROUP BY name_key),
 placed AS MATERIALIZED (SELECT name_key, row_number() OVER (ORDER BY mean_place, name_key) AS place FROM means),
+-- All figures are those of the players from `$first` to `$last`, so that sets need little memory; only the order is that
+-- of all. A level of which these players have none is there, too, so that the figures of several parts can be added.
 counted AS MATERIALIZED (
     SELECT name_key, CAST(sum(starts) AS BIGINT) AS starts, CAST(sum(fails) AS BIGINT) AS fails,
         CAST(sum(completes) AS BIGINT) AS completes, partSet(player, $first, $last) AS players,

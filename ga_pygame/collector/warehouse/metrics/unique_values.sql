@@ -2,7 +2,6 @@
 -- Counted are all events in the range, whoever plays: the limits are a game's, so that of the filters only days and game
 -- are used. An empty value is none. Parts of a progression count by their place; a node of the design tree is an
 -- event_id or a beginning of event_ids, whose parts are joined by ':'.
--- Values are numbered where each stands once, in contexts and names, so that days compare numbers and no texts.
 -- Source: GameAnalytics REST v2, Limitations (frequency of unique values); Design (unique nodes).
 WITH places AS MATERIALIZED (SELECT arrayJoin([1, 2, 3, 4, 5, 6, 7]) AS place),
 worn AS (
@@ -25,6 +24,7 @@ told AS (
     UNION ALL SELECT name_key, 'design nodes', arrayStringConcat(arraySlice(parts, 1, place), ':') FROM named
     WHERE category = 'design' AND place <= length(parts)
 ),
+-- Values are numbered where each stands once, in contexts and names, so that days compare numbers and no texts.
 of_contexts AS MATERIALIZED (
     SELECT context, field, dense_rank() OVER (ORDER BY field, value) AS number FROM worn WHERE value <> ''
 ),
