@@ -7,6 +7,7 @@ if it shows several. `python -m tests.requirements` writes the page anew.
 from __future__ import annotations
 
 import ast
+import functools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -55,10 +56,13 @@ def demands() -> list[Demand]:
     return found
 
 
+@functools.cache
 def shown() -> Mapping[str, list[str]]:
     """Return for each demand that a marker names the tests with it, as `tests/test_x.py::test_y`."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        if f".{MARKER}" not in path.read_text(encoding="utf-8"):
+            continue  # most files have none, and to parse all takes seconds
         for node in ast.walk(parsed(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 for name in _marked(node):

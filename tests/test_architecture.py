@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sources import parsed
+from tests.sources import parsed, statements
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "ga_pygame"
@@ -238,11 +238,11 @@ def is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
 
 
-def nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all nodes except those that only type checkers see."""
+def statements_that_run(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all statements except those that only type checkers see."""
     outer = [node]
     while outer:
-        for child in ast.iter_child_nodes(outer.pop()):
+        for child in statements(outer.pop()):
             if not is_type_checking(child):
                 yield child
                 outer.append(child)
@@ -256,7 +256,7 @@ def tree(name: str) -> ast.Module:
 def imports(name: str, *, at_import: bool = False) -> frozenset[str]:
     """Return the dotted names of the modules that a module imports; for `from a import b` also `a.b`."""
     module = tree(name)
-    nodes = nodes_that_run(module) if not at_import else (n for n in module.body if not is_type_checking(n))
+    nodes = statements_that_run(module) if not at_import else (n for n in module.body if not is_type_checking(n))
     found: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -432,7 +432,7 @@ def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
 
 def functions_of(tree: ast.AST, name: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     """Yield all functions of a module, each with the names of its outer classes and functions."""
-    for node in ast.iter_child_nodes(tree):
+    for node in statements(tree):
         inner = name
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             inner = f"{name}.{node.name}" if not name.endswith(":") else f"{name}{node.name}"
