@@ -24,7 +24,7 @@ from ga_pygame.collector.clickhouse.rows import ArrivalIds, BlockMaker
 from ga_pygame.collector.clickhouse.schema import CLICKHOUSE_SCHEMA_VERSION, Layout, read_schema, schema_statements
 from ga_pygame.collector.clickhouse.secrets import shared_secret
 from ga_pygame.collector.clickhouse.store import ClickHouseStore
-from ga_pygame.collector.clickhouse.writer import BlockWriter
+from ga_pygame.collector.clickhouse.writer import SECONDS_BETWEEN_TRIALS, BlockWriter
 from ga_pygame.collector.gameanalytics.configs import ConfigsError, RemoteConfig, Settings
 from ga_pygame.collector.gameanalytics.routes import take_apart
 from ga_pygame.collector.page import feed
@@ -32,6 +32,7 @@ from ga_pygame.collector.storage.schema import StoreError
 from ga_pygame.collector.storage.store import StoreFull, Submission
 from ga_pygame.collector.stores.contract import Submits
 from ga_pygame.collector.troubles import Troubles
+from ga_pygame.testing import ManualClock
 from tests.collectors import KEY, event
 from tests.conftest import eventually
 
@@ -178,7 +179,7 @@ class _Server:
                 pass
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
         self.address = parse_store(f"clickhouse://127.0.0.1:{self.http.server_port}/games")
 
     def close(self) -> None:
@@ -224,9 +225,10 @@ def test_requests_are_joined_and_acknowledged_after_their_block(server: _Server)
         "<html>bad gateway</html>",
     ],
 )
-def test_a_server_that_takes_nothing(server: _Server, text: str) -> None:
+def test_a_server_that_takes_nothing(server: _Server, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read-only, full, or busy: senders are told to try again, the page says why, and it goes on when that is over."""
-    troubles = Troubles()
+    clock, troubles = ManualClock(), Troubles()
+    monkeypatch.setattr("ga_pygame.clock.SystemClock", lambda: clock)
     server.answers["ga_events"] = (500, text)
     with writing(server.address, troubles) as writer:
         with pytest.raises(StoreFull):
@@ -235,13 +237,8 @@ def test_a_server_that_takes_nothing(server: _Server, text: str) -> None:
         with pytest.raises(StoreFull):
             writer.submit(submission(event()))
         server.answers.clear()
-
-        def is_stored() -> bool:
-            with contextlib.suppress(StoreFull):
-                return writer.submit(submission(event())).result(10) == 1
-            return False
-
-        assert eventually(is_stored)
+        clock.advance(SECONDS_BETWEEN_TRIALS)
+        assert writer.submit(submission(event())).result(10) == 1
         assert troubles.present() == []
 
 

@@ -81,15 +81,20 @@ def test_all_services_have_it(tmp_path: Path) -> None:
         assert collector.stop() == 0
 
 
-def test_a_slow_answer_comes_late(fresh: Collector) -> None:
+def test_a_slow_answer_comes_late(tmp_path: Path) -> None:
     """The event is stored at once, and the answer waits."""
-    begin(fresh, "slow")
-    connection = http.client.HTTPConnection("127.0.0.1", fresh.port, timeout=0.5)
-    connection.request("POST", f"/v2/{'a' * 32}/events", json.dumps([event()]), {"Authorization": "A" * 43 + "="})
-    with pytest.raises(TimeoutError):
-        connection.getresponse()
-    connection.close()
-    assert fresh.summary()["accepted"]["design"] == 1
+    impatient = "from ga_pygame.collector import server\nserver.SHUTDOWN_SECONDS = 0.1"  # the answer is due at the end
+    collector = Collector(tmp_path, patches=impatient)
+    try:
+        begin(collector, "slow")
+        connection = http.client.HTTPConnection("127.0.0.1", collector.port, timeout=0.5)
+        connection.request("POST", f"/v2/{'a' * 32}/events", json.dumps([event()]), {"Authorization": "A" * 43 + "="})
+        with pytest.raises(TimeoutError):
+            connection.getresponse()
+        connection.close()
+        assert collector.summary()["accepted"]["design"] == 1
+    finally:
+        assert collector.stop() == 0
 
 
 def test_a_tracker_keeps_its_events_until_it_is_over(fresh: Collector) -> None:

@@ -22,6 +22,7 @@ from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.stores.contract import EventReader, EventStore
 from ga_pygame.collector.stores.local import LocalStore
 from ga_pygame.collector.troubles import Troubles
+from ga_pygame.collector.warehouse import projector, running
 from ga_pygame.collector.warehouse.database import Database
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.metrics import METRICS
@@ -61,6 +62,13 @@ def _clickhouse(server: str, retention: int | None) -> Iterator[EventStore]:
     with contextlib.closing(store):
         yield store
     assert told == []
+
+
+@pytest.fixture(autouse=True)
+def _without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the local store look at its log often."""
+    for module in (projector, running):
+        monkeypatch.setattr(module, "SECONDS_BETWEEN_LOOKS", 0.02)
 
 
 @pytest.fixture(params=["local", *(pytest.param(name, marks=pytest.mark.e2e) for name in CLICKHOUSES)])
