@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import json
 import random
 import uuid
@@ -35,6 +36,7 @@ MONDAY = 1_772_409_600
 TODAY = datetime.date(2026, 3, 20)
 
 
+@functools.cache
 def day_of(seconds: float) -> datetime.date:
     """Return the UTC calendar day of a time."""
     return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).date()
@@ -152,20 +154,29 @@ def passes(event: Event, filters: Filters, *, dated: bool = True) -> bool:
     day = day_of(event["client_ts"])
     if dated and not ((filters.since or day) <= day <= (filters.until or day)):
         return False
-    for name in (
-        "build",
-        "platform",
-        "custom_01",
-        "custom_02",
-        "custom_03",
-        "ab_id",
-        "ab_variant_id",
-        "country_code",
-        "user_id",
-    ):
-        if getattr(filters, name) not in (None, event.get(name, "")):
+    for name, value in _wanted(filters):
+        if event.get(name, "") != value:
             return False
     return not filters.who or event.get("custom_fields", {}).get("ga_who", "player") in filters.who
+
+
+_FIELDS = (
+    "build",
+    "platform",
+    "custom_01",
+    "custom_02",
+    "custom_03",
+    "ab_id",
+    "ab_variant_id",
+    "country_code",
+    "user_id",
+)
+
+
+@functools.cache
+def _wanted(filters: Filters) -> tuple[tuple[str, str], ...]:
+    """Return the fields of an event that have to have a value, each with that value."""
+    return tuple((name, value) for name in _FIELDS if (value := getattr(filters, name)) is not None)
 
 
 FILTERS = {
