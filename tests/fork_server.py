@@ -174,6 +174,26 @@ def start_collector(
     return Forked(pid, ended, None, stdout, None), stdout
 
 
+def run_command(*arguments: str, timeout: float = 60.0) -> tuple[int, str, str]:
+    """Run `ga_pygame` in a new process, in this folder; return its exit code and what it printed on both streams.
+
+    Args:
+        arguments: What stands behind `ga_pygame` in the command.
+        timeout: Seconds that it may take.
+    """
+    stdout, its_out = os.pipe()
+    stderr, its_error = os.pipe()
+    request = {"arguments": arguments, "folder": os.getcwd(), "patches": "", "environment": dict(os.environ)}
+    with open(os.devnull) as nothing:
+        pid, ended = _fork("collectors", request, nothing.fileno(), its_out, its_error)
+    for handle in (its_out, its_error):
+        os.close(handle)
+    with open(stdout) as out, open(stderr) as error:
+        process = Forked(pid, ended, None, out, error)
+        said = process.communicate(timeout)
+        return process.wait(), *said
+
+
 def start_game(*arguments: str, environment: Mapping[str, str], log: int | None = None) -> Forked:
     """Run a script in a new process, in the folder of the repository.
 

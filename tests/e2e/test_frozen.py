@@ -64,6 +64,7 @@ PYINSTALLER = Tool(
     lambda script, folder: [
         *("--noconfirm", "--log-level=WARN", f"--paths={ROOT}", f"--specpath={folder}"),
         f"--additional-hooks-dir={ROOT / 'ga_pygame' / 'freezing'}",  # as the wheel's entry point says
+        "--exclude-module=numpy",  # pygame can do without, and its 46 MB take seconds
         *(f"--distpath={folder / 'dist'}", f"--workpath={folder / 'work'}", str(script)),
     ],
     "dist/tiny/tiny",
