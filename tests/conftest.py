@@ -11,7 +11,8 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests import effort, small_journals
 from tests.clickhouse_servers import debian_server, todays_server
 from tests.collectors import Collector
 from tests.fork_server import PYTHON, Forked, start_game
+from tests.order import order
 
 ROOT = Path(__file__).parent.parent
 MEMORY_FOLDER = Path("/dev/shm")
@@ -75,6 +77,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         marker = None if IS_POSIX else item.get_closest_marker("posix")
         if marker is not None:
             item.add_marker(pytest.mark.skip(reason=marker.args[0]))
+
+
+@pytest.hookimpl(specname="pytest_collection_modifyitems", trylast=True)  # after `-m`, and pytest's order by fixtures
+def order_for_workers(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let tests that wait run beside those that compute."""
+    if hasattr(config, "workerinput"):
+        order(items, config.workerinput["workercount"])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while thousands of tests are made, which all stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish() -> None:
@@ -145,12 +164,24 @@ def eventually(condition: Callable[[], Any], timeout: float = 10.0) -> Any:
     return answer
 
 
+@pytest.fixture(scope="session")
+def ended_last() -> Iterator[deque[Collector]]:
+    """The collector that ends while the worker's next test runs: an end takes 0.2 s, most of it waiting."""
+    some: deque[Collector] = deque()
+    yield some
+    for one in some:
+        one.stop()
+
+
 @pytest.fixture
-def collector(tmp_path: Path) -> Iterator[Collector]:
+def collector(tmp_path: Path, ended_last: deque[Collector]) -> Iterator[Collector]:
     """Start a collector without its page."""
     running = Collector(tmp_path)
     yield running
-    running.stop()
+    running.process.terminate()
+    ended_last.append(running)
+    if len(ended_last) > 1:
+        ended_last.popleft().stop()
 
 
 @pytest.fixture
