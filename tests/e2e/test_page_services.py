@@ -94,7 +94,7 @@ def test_what_the_services_got(collector: Collector, browser: Any, tmp_path_fact
     until(browser, lambda: "Nothing came for POGR yet" in browser.page_source)
     collector.send(event("user"), event())
     play(collector)
-    until(browser, lambda: len(rows(browser, "pogr-rows")) == 6)
+    until(browser, lambda: (len(rows(browser, "pogr-rows")), len(rows(browser, "pogr-sessions"))) == (6, 2))
     sessions = [row.split("|") for row in rows(browser, "pogr-sessions")]
     assert [(one[0], one[1], bool(one[3]), one[4]) for one in sessions] == [
         ("install-11c0", "0.3.1", False, "0"),
