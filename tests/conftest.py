@@ -105,7 +105,7 @@ def pytest_collection_finish() -> None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return more than the number of processors: tests wait now and then, and those with processes half the time."""
     processors = os.cpu_count() or 1
-    return processors + 1 if is_everyday_lane(config) else 2 * processors
+    return processors + 1 if is_everyday_lane(config) else 2 * processors + 1
 
 
 @pytest.fixture
