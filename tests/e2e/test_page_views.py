@@ -90,6 +90,34 @@ def test_what_is_typed_stays(collector: Collector, browser: Any) -> None:
     assert control(browser, "build").get_attribute("value") == "2.0"
 
 
+_FORGETS_SOON = """
+from ga_pygame.collector.page import dashboard, waiting
+dashboard.RECONNECT_SECONDS = 0.5
+waiting.MAX_PAGES = 2
+"""
+
+
+def test_a_hurry_is_no_trouble(tmp_path: Path, browser: Any) -> None:
+    """Views that are left while they are read, and pages that are left one after the other, are told nowhere."""
+    collector = Collector(tmp_path, page=True, patches=_FORGETS_SOON)
+    try:
+        collector.send(event(), event("error", message="boom"), event("progression", event_id="Start:forest:1"))
+        for view in ("progression", "errors", "live", "funnel", "overview"):
+            browser.get(f"{collector.url}/?view={view}")
+            until(browser, lambda: heading(browser))
+        for views in ("errors overview errors", "funnel live funnel", "live design live", "configs live configs errors"):
+            browser.execute_script(
+                "for (const view of arguments[0]) document.querySelector(`nav a[data-view=${view}]`).click()",
+                views.split(),
+            )
+        until(browser, lambda: "view=errors" in browser.current_url and rows(browser, "panel-kinds"))
+        assert heading(browser) == "Errors"
+        time.sleep(1)  # until the pages that were left are forgotten
+    finally:
+        code = collector.stop()
+    assert (code, collector.said()) == (0, "")
+
+
 def test_views_are_opened_by_keyboard(collector: Collector, browser: Any) -> None:
     """Enter on a link of the navigation opens the view without a new page; the focus goes to its heading."""
     send_builds(collector)

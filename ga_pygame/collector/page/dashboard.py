@@ -27,7 +27,7 @@ from ga_pygame.collector.page.address import parse_address
 from ga_pygame.collector.page.shell import BRAND, MAX_UNSEEN, Tab
 from ga_pygame.collector.page.snapshots import SECONDS_PER_LOOK, Snapshots
 from ga_pygame.collector.page.views.catalogue import VIEWS
-from ga_pygame.collector.page.waiting import Waiting
+from ga_pygame.collector.page.waiting import Waiting, delete_only_once
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -74,6 +74,7 @@ def mount(app: Starlette, data: Snapshots, settings: EditableSettings | None, ch
 
     @ui.page("/")
     def page(client: nicegui.Client) -> Response | None:
+        delete_only_once(client)
         if not waiting.make_room(client):
             client.delete()
             return JSONResponse({"error": "too many pages are open"}, 503, {"Retry-After": "30"})

@@ -104,6 +104,8 @@ class _Configs:
         """Read the file and its history and build the form anew."""
         self._games, self._stamp = self._settings.read()
         history = await asyncio.to_thread(self._settings.history)
+        if self._body.is_deleted:  # another view was opened meanwhile, or the tab was closed
+            return
         if self._game not in self._games:
             self._game = next(iter(self._games), "*")
         self._draft = draft_of(self._games.get(self._game, Settings()))
@@ -245,6 +247,8 @@ class _Configs:
             await self._read_anew(said)
 
     def _say_problems(self, problems: list[str]) -> None:
+        if self._body.is_deleted:
+            return
         self._status.set_text("")
         self._problem.set_text("Not saved: " + "; ".join(short(one, 300) for one in problems))
 

@@ -18,6 +18,8 @@ from ga_pygame.collector.page.rows import short
 from ga_pygame.collector.page.snapshots import Snapshot, Snapshots
 from ga_pygame.collector.page.tables import box, heading, label
 from ga_pygame.collector.page.view import Frame
+from ga_pygame.collector.warehouse.database import NotReady
+from ga_pygame.collector.warehouse.filters import BadFilter
 from ga_pygame.collector.warehouse.metrics.event_ids import EventId
 from ga_pygame.collector.warehouse.metrics.funnel import (
     DEFAULT_WINDOW_MINUTES,
@@ -161,7 +163,12 @@ class StepPicker:
         """Show the steps of the address, and offer the event ids."""
         address = self._frame.address
         self._show(self._steps)
-        known: list[EventId] = await self._frame.data.metric("event_ids", address)
+        try:
+            known: list[EventId] = await self._frame.data.metric("event_ids", address)
+        except (BadFilter, NotReady):  # the panels say why
+            return
+        if self._known.is_deleted:  # another view was opened meanwhile, or the tab was closed
+            return
         self._offer([one.event_id for one in known[:MAX_CHOICES_SHOWN]])
         self._none.set_text(
             "Choose an event id, or type one: of progression with Start:, Fail: or Complete: in front, of resources"
