@@ -105,7 +105,12 @@ def test_a_hurry_is_no_trouble(tmp_path: Path, browser: Any) -> None:
         for view in ("progression", "errors", "live", "funnel", "overview"):
             browser.get(f"{collector.url}/?view={view}")
             until(browser, lambda: heading(browser))
-        for views in ("errors overview errors", "funnel live funnel", "live design live", "configs live configs errors"):
+        for views in (
+            "errors overview errors",
+            "funnel live funnel",
+            "live design live",
+            "configs live configs errors",
+        ):
             browser.execute_script(
                 "for (const view of arguments[0]) document.querySelector(`nav a[data-view=${view}]`).click()",
                 views.split(),
@@ -161,6 +166,9 @@ def test_tables_as_csv(collector: Collector, browser: Any) -> None:
     assert levels[0].startswith("'-1 cmd,1,0,0,1,0.0,")
     assert collector.ask("GET", "/csv/progression/nothing").status == 404
     assert collector.ask("GET", "/csv/nothing/levels").status == 404
+    for path in ("csv/overview/whole", "picture/heatmap"):
+        refused = collector.ask("GET", f"/{path}?since=tomorrow")
+        assert (refused.status, "since" in refused.json()["error"]) == (400, True)
 
 
 @pytest.fixture(params=["json", "toml"])

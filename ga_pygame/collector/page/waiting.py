@@ -33,7 +33,7 @@ def delete_only_once(client: Client) -> None:
         if not client.is_deleted:
             delete()
 
-    client.delete = delete_once  # type: ignore[method-assign] - NiceGUI's own tasks call it by this name
+    client.delete = delete_once  # type: ignore[method-assign]  # NiceGUI's own tasks call it by this name
 
 
 class Waiting:
