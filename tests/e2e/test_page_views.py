@@ -199,6 +199,8 @@ def test_configs_are_edited(configured: Collector, browser: Any) -> None:
     until(browser, lambda: "1 to 16 characters" in browser.find_element(By.CSS_SELECTOR, ".wrong").text)
     assert configs_of(configured) == {"gravity": "80"}
     assert key.get_attribute("value") == "g" * 17
+    time.sleep(2.5)  # until the page has looked whether the file was changed
+    assert "1 to 16 characters" in browser.find_element(By.CSS_SELECTOR, ".wrong").text
     key.clear()
     key.send_keys("gravity")
     save.click()

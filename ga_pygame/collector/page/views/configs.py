@@ -73,6 +73,7 @@ class _Configs:
         self._was = SettingsDraft()
         self._draft = SettingsDraft()
         self._looks = 0
+        self._refusal = ""
         self._unsaved: ui.label | None = None
         self._body = box("configs")
 
@@ -91,12 +92,13 @@ class _Configs:
         if self._looks % LOOKS_PER_CONFIGS:
             return
         _, stamp = self._settings.read()
-        self._problem.set_text(self._settings.problem)
+        problem = self._settings.problem or self._refusal
         if stamp != self._stamp and not self._settings.problem:
             if self._draft == self._was:
                 ui.timer(0, lambda: self._read_anew("The file was changed; this is its new content."), once=True)
             else:
-                self._problem.set_text("The file was changed meanwhile. Discard your changes to see its new content.")
+                problem = "The file was changed meanwhile. Discard your changes to see its new content."
+        self._problem.set_text(problem)
 
     # --- layout ------------------------------------------------------------------------------------------------
 
@@ -110,6 +112,7 @@ class _Configs:
             self._game = next(iter(self._games), "*")
         self._draft = draft_of(self._games.get(self._game, Settings()))
         self._was = deepcopy(self._draft)
+        self._refusal = ""
         self._body.clear()
         with self._body:
             self._status = label("hint", said).props('role="status"')
@@ -250,7 +253,8 @@ class _Configs:
         if self._body.is_deleted:
             return
         self._status.set_text("")
-        self._problem.set_text("Not saved: " + "; ".join(short(one, 300) for one in problems))
+        self._refusal = "Not saved: " + "; ".join(short(one, 300) for one in problems)
+        self._problem.set_text(self._refusal)
 
 
 _CHECKED = "(event) => emit(event.target.checked)"
