@@ -211,6 +211,32 @@ def test_configs_are_edited(configured: Collector, browser: Any) -> None:
     until(browser, lambda: configs_of(configured) == {"gravity": "80"})
 
 
+def focused(browser: Any) -> str:
+    """Return what has the focus: the words of a button or a text, else the label of an input."""
+    script = "const one = document.activeElement; return one.textContent || one.closest('label')?.textContent || ''"
+    return str(browser.execute_script(script))
+
+
+@pytest.mark.parametrize("configured", ["json"], indirect=True)
+def test_a_form_keeps_the_focus(configured: Collector, browser: Any) -> None:
+    """What is added gets it; after a removal the button to add has it; a form that is built anew says what was done."""
+    browser.get(f"{configured.url}/?view=configs")
+    until(browser, lambda: control(browser, "value").get_attribute("value") == "80")
+    browser.find_element(By.XPATH, "//button[.='Add a config']").send_keys(ENTER)
+    until(browser, lambda: focused(browser) == "key")
+    assert browser.switch_to.active_element.get_attribute("value") == ""
+    browser.find_element(By.XPATH, "//button[.='Add a variant']").send_keys(ENTER)
+    until(browser, lambda: focused(browser) == "name of the variant")
+    browser.find_element(By.XPATH, "//button[@aria-label='remove variant 1']").send_keys(ENTER)
+    until(browser, lambda: focused(browser) == "Add a variant")
+    browser.find_element(By.XPATH, "//button[@aria-label='remove config 2']").send_keys(ENTER)
+    until(browser, lambda: focused(browser) == "Add a config")
+    browser.find_element(By.XPATH, "//button[.='Save']").send_keys(ENTER)
+    until(browser, lambda: focused(browser).startswith("Saved."))
+    browser.find_element(By.XPATH, "//button[.='Discard changes']").send_keys(ENTER)
+    until(browser, lambda: focused(browser) == "Your changes were discarded.")
+
+
 def test_what_was_typed_stays_when_the_connection_is_back(configured: Collector, browser: Any) -> None:
     """A laptop that slept between two words of a form: it shows what was typed, and saves it."""
     browser.get(f"{configured.url}/?view=configs")

@@ -59,10 +59,17 @@ def show_value(control: ui.element, value: str) -> None:
 
 
 def focus_on(element: ui.element) -> None:
-    """Move the focus to an element that is being built, e.g. the heading of what a person has opened."""
+    """Move the focus to a text that is being built, e.g. the heading of what a person has opened."""
     element.props["tabindex"] = "-1"
-    script = f"setTimeout(() => {{ const one = getHtmlElement({element.id}); if (one) one.focus(); }})"
-    element.client.run_javascript(script)
+    give_focus(element)
+
+
+def give_focus(control: ui.element) -> None:
+    """Move the focus to a control that is being built, if it still is: the one that had the focus may be gone."""
+    if control.is_deleted:
+        return
+    script = f"setTimeout(() => {{ const one = getHtmlElement({control.id}); if (one) one.focus(); }})"
+    control.client.run_javascript(script)
 
 
 def _on_change(control: ui.element, changed: Changed) -> None:
