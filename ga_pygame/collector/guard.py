@@ -239,7 +239,7 @@ class Guard:
         try:
             await self._app(scope, hearing, noting)
         except Exception as error:  # noqa: BLE001 - any defect: this sender keeps its events, others are served
-            if is_gone and not started and isinstance(error, RuntimeError):
+            if is_gone and isinstance(error, RuntimeError):
                 return  # a tab was closed while it loaded, so Starlette's middleware misses a response
             self._tell("broken", f"a request could not be answered ({type(error).__name__}): please report this")
             if not started:

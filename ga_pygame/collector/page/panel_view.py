@@ -23,7 +23,6 @@ from ga_pygame.collector.page.panels import (
     Sheet,
     lines_shown,
     projection_words,
-    rows_of_sheet,
 )
 from ga_pygame.collector.page.snapshots import Snapshot, Snapshots
 from ga_pygame.collector.page.tables import Card, LiveTable, TableCache, box, code, heading, label
@@ -166,7 +165,7 @@ class _OpenPanels:
                 chart.options.clear()
                 chart.options.update(panel.chart)
                 chart.update()
-            self._rows.show(self._tables[panel.name], rows_of_sheet(panel.sheet, panel.links))
+            self._rows.show(self._tables[panel.name], found.rows(panel))
 
     def _show_parts(self, panel: Panel) -> None:
         """Change what a panel has built, so that a person keeps the focus while events come in."""
