@@ -15,10 +15,30 @@ from typing import Any
 
 from nicegui import ui
 
+from ga_pygame.collector.page.rows import short
 from ga_pygame.collector.page.tables import label
 
 Changed = Callable[[str], Awaitable[None] | None]
 """Called with the text that the person chose or typed."""
+
+
+MAX_CHOICES_SHOWN = 200
+"""Known values that an input offers."""
+
+
+class KnownValues(ui.element, component="known_values.js"):
+    """The values that an input offers; one element for all, since an element takes 6 KB of the collector's memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._props["values"] = []
+
+    def offer(self, values: Sequence[str]) -> None:
+        """Offer these values; those beyond `MAX_CHOICES_SHOWN` are left out."""
+        shown = [[value, short(value, 80)] for value in values[:MAX_CHOICES_SHOWN]]
+        if shown != self._props["values"]:
+            self._props["values"] = shown
+            self.update()
 
 
 def choice(name: str, known: Sequence[tuple[str, str]], value: str, changed: Changed, *, said: str = "") -> ui.element:
