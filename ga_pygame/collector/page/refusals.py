@@ -11,11 +11,11 @@ from ga_pygame.collector.responses import json_response, with_retry_after
 from ga_pygame.collector.warehouse.database import NotReady
 from ga_pygame.collector.warehouse.filters import BadFilter
 
-Answer = Callable[[Request], Coroutine[None, None, Response]]
-"""Answers a request."""
+AnswerRequest = Callable[[Request], Coroutine[None, None, Response]]
+"""Answers a request of the page."""
 
 
-def with_refusals(answer: Answer) -> Answer:
+def with_refusals(answer: AnswerRequest) -> AnswerRequest:
     """Answer with 400 if the filters of a request cannot be read, with 503 if the warehouse cannot be asked now."""
 
     async def answer_or_refuse(request: Request) -> Response:
