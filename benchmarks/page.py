@@ -82,7 +82,7 @@ def send_events(port: int, count: int) -> None:
             **who,
             "category": "progression",
             "event_id": f"{('Start', 'Fail', 'Complete')[number % 3]}:level_{number // 3 % 100}",
-            "attempt_num": 1,
+            **({"attempt_num": 1} if number % 3 else {}),  # a Start has none
             "event_uuid": str(uuid.uuid4()),
             "user_id": f"player-{number % 50}",
             "session_id": str(uuid.UUID(int=number % 50, version=4)),
@@ -99,7 +99,22 @@ def send_events(port: int, count: int) -> None:
         with contextlib.closing(connection):
             connection.request("POST", f"/v2/{GAME}/events", body, {"Authorization": signature})
             answer = connection.getresponse()
-            assert answer.status == 200, answer.read()
+            assert answer.status == 200, answer.read()[:500]
+
+
+def wait_until_counted(port: int) -> None:
+    """Wait until all events are in the warehouse, whose work would be measured else."""
+    for _ in range(200):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request("GET", "/api/warehouse/levels")
+            reply = connection.getresponse()
+            done, _, of_all = reply.getheader("X-GA-Projected", "").partition("/")
+            reply.read()
+        if done and done == of_all:
+            return
+        time.sleep(0.1)
+    raise TimeoutError("the events are not projected")
 
 
 class IdleTab:
@@ -237,6 +252,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder, collector(folder) as (pid, port):
             send_events(port, EVENTS)
             get(port, "/")
+            wait_until_counted(port)
             print(measured(pid, port))
 
 

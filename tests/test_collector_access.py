@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from ga_pygame.collector import guard, teller
 from ga_pygame.collector.app import Api
@@ -535,6 +537,37 @@ def test_settings_that_no_client_would_take_are_refused(tmp_path: Path, settings
     file.write_bytes(b" " * (configs.MAX_FILE_BYTES + 1))
     with pytest.raises(configs.ConfigsError, match="bytes"):
         configs.SettingsFile(file, print)
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_request_that_is_given_up_is_no_defect(is_gone: bool) -> None:
+    """A tab that is closed while it loads: Starlette's middleware then misses a response, which is told nowhere."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 500, "headers": []})  # as Starlette does first
+        raise RuntimeError("No response returned.")
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect" if is_gone else "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+
+    sent: list[str] = []
+    told: list[str] = []
+    asked = guard.Guard(
+        middleware,
+        signed=lambda path: False,
+        unsigned=lambda path: False,
+        loopback_host=None,
+        token=None,
+        origins=(),
+        tell=lambda cause, message: told.append(message),
+    )
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    asyncio.run(asked(scope, receive, send))
+    assert (len(told), len(sent)) == (0 if is_gone else 1, 1)
 
 
 def test_the_page_speaks_by_web_socket_only(shared: Collector) -> None:

@@ -113,6 +113,7 @@ print(json.dumps([ga_pygame.__file__, dict(tracker.stats.delivered), dict(tracke
 PAGE = (
     "collector/page/page.css",
     "collector/page/live_table.js",
+    "collector/page/known_values.js",
     "tools/report.html",
     "collector/warehouse/schema.sql",
 )

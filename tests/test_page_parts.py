@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.responses import Response
 
 from ga_pygame.collector.csv_text import csv_text
 from ga_pygame.collector.gameanalytics import configs, configs_editing
@@ -21,9 +23,12 @@ from ga_pygame.collector.page import charts, config_form, panels
 from ga_pygame.collector.page.address import FILTERS, METRIC_FILTERS, PageAddress, metric_filters, parse_address
 from ga_pygame.collector.page.feed import Feed, FeedKey, feed_key
 from ga_pygame.collector.page.panel_cache import PanelCache
+from ga_pygame.collector.page.refusals import with_refusals
 from ga_pygame.collector.page.view import csv_link, sheet_of_cells
 from ga_pygame.collector.storage import queries, store
 from ga_pygame.collector.tracebacks import place
+from ga_pygame.collector.warehouse.database import NotReady
+from ga_pygame.collector.warehouse.filters import BadFilter
 from ga_pygame.testing import ManualClock
 from tests.test_collector_store import KEY, design, put, submission
 
@@ -71,6 +76,18 @@ def test_links_to_csv() -> None:
     """They carry the filters, encoded."""
     assert csv_link("live", "events", parse_address("view=live&text=a%26b")) == "/csv/live/events?text=a%26b"
     assert csv_link("live", "events", PageAddress("live")) == "/csv/live/events"
+
+
+@pytest.mark.parametrize(("error", "status"), [(BadFilter("since is no day"), 400), (NotReady("made anew"), 503)])
+def test_a_table_that_cannot_be_read_now(error: Exception, status: int) -> None:
+    """Whoever asks for it is told why, and whether to ask again; it is no defect of the collector."""
+
+    async def answer(request: Request) -> Response:
+        raise error
+
+    refused = asyncio.run(with_refusals(answer)(Request({"type": "http"})))
+    assert (refused.status_code, json.loads(bytes(refused.body))) == (status, {"error": str(error)})
+    assert ("retry-after" in refused.headers) == (status == 503)
 
 
 # --- CSV and panels --------------------------------------------------------------------------------------------

@@ -223,16 +223,24 @@ class Guard:
 
     async def _behind(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application. Its exceptions end here: a traceback in the log may show the data of a request."""
-        started = False
+        started = is_gone = False
 
         async def noting(message: Message) -> None:
             nonlocal started
             started = True
             await send(message)
 
+        async def hearing() -> Message:
+            nonlocal is_gone
+            message = await receive()
+            is_gone = message["type"] in ("http.disconnect", "websocket.disconnect")
+            return message
+
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, hearing, noting)
         except Exception as error:  # noqa: BLE001 - any defect: this sender keeps its events, others are served
+            if is_gone and isinstance(error, RuntimeError):
+                return  # a tab was closed while it loaded, so Starlette's middleware misses a response
             self._tell("broken", f"a request could not be answered ({type(error).__name__}): please report this")
             if not started:
                 await _turn_down(scope, send, _TurnedDown(500, ""))

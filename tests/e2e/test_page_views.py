@@ -90,6 +90,39 @@ def test_what_is_typed_stays(collector: Collector, browser: Any) -> None:
     assert control(browser, "build").get_attribute("value") == "2.0"
 
 
+_FORGETS_SOON = """
+from ga_pygame.collector.page import dashboard, waiting
+dashboard.RECONNECT_SECONDS = 0.5
+waiting.MAX_PAGES = 2
+"""
+
+
+def test_a_hurry_is_no_trouble(tmp_path: Path, browser: Any) -> None:
+    """Views that are left while they are read, and pages that are left one after the other, are told nowhere."""
+    collector = Collector(tmp_path, page=True, patches=_FORGETS_SOON)
+    try:
+        collector.send(event(), event("error", message="boom"), event("progression", event_id="Start:forest:1"))
+        for view in ("progression", "errors", "live", "funnel", "overview"):
+            browser.get(f"{collector.url}/?view={view}")
+            until(browser, lambda: heading(browser))
+        for views in (
+            "errors overview errors",
+            "funnel live funnel",
+            "live design live",
+            "configs live configs errors",
+        ):
+            browser.execute_script(
+                "for (const view of arguments[0]) document.querySelector(`nav a[data-view=${view}]`).click()",
+                views.split(),
+            )
+        until(browser, lambda: "view=errors" in browser.current_url and rows(browser, "panel-kinds"))
+        assert heading(browser) == "Errors"
+        time.sleep(1)  # until the pages that were left are forgotten
+    finally:
+        code = collector.stop()
+    assert (code, collector.said()) == (0, "")
+
+
 def test_views_are_opened_by_keyboard(collector: Collector, browser: Any) -> None:
     """Enter on a link of the navigation opens the view without a new page; the focus goes to its heading."""
     send_builds(collector)
@@ -133,6 +166,9 @@ def test_tables_as_csv(collector: Collector, browser: Any) -> None:
     assert levels[0].startswith("'-1 cmd,1,0,0,1,0.0,")
     assert collector.ask("GET", "/csv/progression/nothing").status == 404
     assert collector.ask("GET", "/csv/nothing/levels").status == 404
+    for path in ("csv/overview/whole", "picture/heatmap"):
+        refused = collector.ask("GET", f"/{path}?since=tomorrow")
+        assert (refused.status, "since" in refused.json()["error"]) == (400, True)
 
 
 @pytest.fixture(params=["json", "toml"])
@@ -163,6 +199,8 @@ def test_configs_are_edited(configured: Collector, browser: Any) -> None:
     until(browser, lambda: "1 to 16 characters" in browser.find_element(By.CSS_SELECTOR, ".wrong").text)
     assert configs_of(configured) == {"gravity": "80"}
     assert key.get_attribute("value") == "g" * 17
+    time.sleep(2.5)  # until the page has looked whether the file was changed
+    assert "1 to 16 characters" in browser.find_element(By.CSS_SELECTOR, ".wrong").text
     key.clear()
     key.send_keys("gravity")
     save.click()
@@ -171,6 +209,32 @@ def test_configs_are_edited(configured: Collector, browser: Any) -> None:
     until(browser, lambda: '*: gravity: "80" → "40"' in browser.find_element(By.CSS_SELECTOR, ".history").text)
     browser.find_element(By.XPATH, "//button[.='Restore']").click()
     until(browser, lambda: configs_of(configured) == {"gravity": "80"})
+
+
+def focused(browser: Any) -> str:
+    """Return what has the focus: the words of a button or a text, else the label of an input."""
+    script = "const one = document.activeElement; return one.textContent || one.closest('label')?.textContent || ''"
+    return str(browser.execute_script(script))
+
+
+@pytest.mark.parametrize("configured", ["json"], indirect=True)
+def test_a_form_keeps_the_focus(configured: Collector, browser: Any) -> None:
+    """What is added gets it; after a removal the button to add has it; a form that is built anew says what was done."""
+    browser.get(f"{configured.url}/?view=configs")
+    until(browser, lambda: control(browser, "value").get_attribute("value") == "80")
+    browser.find_element(By.XPATH, "//button[.='Add a config']").send_keys(ENTER)
+    until(browser, lambda: focused(browser) == "key")
+    assert browser.switch_to.active_element.get_attribute("value") == ""
+    browser.find_element(By.XPATH, "//button[.='Add a variant']").send_keys(ENTER)
+    until(browser, lambda: focused(browser) == "name of the variant")
+    browser.find_element(By.XPATH, "//button[@aria-label='remove variant 1']").send_keys(ENTER)
+    until(browser, lambda: focused(browser) == "Add a variant")
+    browser.find_element(By.XPATH, "//button[@aria-label='remove config 2']").send_keys(ENTER)
+    until(browser, lambda: focused(browser) == "Add a config")
+    browser.find_element(By.XPATH, "//button[.='Save']").send_keys(ENTER)
+    until(browser, lambda: focused(browser).startswith("Saved."))
+    browser.find_element(By.XPATH, "//button[.='Discard changes']").send_keys(ENTER)
+    until(browser, lambda: focused(browser) == "Your changes were discarded.")
 
 
 def test_what_was_typed_stays_when_the_connection_is_back(configured: Collector, browser: Any) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,6 +101,31 @@ def test_a_question_without_room_can_be_asked_again(started: Running) -> None:
     with pytest.raises(NotReady, match="full"):
         started.warehouse.ask(lacks_room)
     assert started.warehouse.answer(METRICS["levels"], Filters()) == []
+
+
+@pytest.mark.parametrize("act", ["make_anew", "open", "close"])
+def test_a_file_is_closed_while_it_is_asked(tmp_path: Path, act: str) -> None:
+    """The question ends and can be asked again; DuckDB alone would refuse to close the file, and leave it half open."""
+    file = tmp_path / "events.duckdb"
+    with contextlib.closing(Database(file)) as database, ThreadPoolExecutor(1) as pool:
+        database.make_anew()
+        begun = threading.Event()
+
+        def ask_for_seconds(cursor: SqlEngine) -> None:
+            begun.set()
+            for _ in range(2):  # the second query is not asked any more when the first one has ended
+                cursor.execute("SELECT count(*) FROM range(60000) a, range(60000) b WHERE a.range < b.range", {})
+
+        asked = pool.submit(database.ask, ask_for_seconds)
+        assert begun.wait(10)
+        getattr(database, act)()
+        with pytest.raises(NotReady):
+            asked.result(10)
+        if act != "close":
+            assert database.ask(count_events) == [(0, None, 0)]
+        database.close()
+        with contextlib.closing(Database(file)) as other:  # nothing of the first one has it open
+            assert other.open() is not None
 
 
 def answered(warehouse: Warehouse) -> list[Any]:

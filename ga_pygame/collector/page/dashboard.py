@@ -24,10 +24,11 @@ from starlette.routing import Route
 from ga_pygame.collector.emulators.chaos import Chaos
 from ga_pygame.collector.gameanalytics.configs_editing import EditableSettings
 from ga_pygame.collector.page.address import parse_address
+from ga_pygame.collector.page.refusals import with_refusals
 from ga_pygame.collector.page.shell import BRAND, MAX_UNSEEN, Tab
 from ga_pygame.collector.page.snapshots import SECONDS_PER_LOOK, Snapshots
 from ga_pygame.collector.page.views.catalogue import VIEWS
-from ga_pygame.collector.page.waiting import Waiting
+from ga_pygame.collector.page.waiting import Waiting, delete_only_once
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -74,6 +75,7 @@ def mount(app: Starlette, data: Snapshots, settings: EditableSettings | None, ch
 
     @ui.page("/")
     def page(client: nicegui.Client) -> Response | None:
+        delete_only_once(client)
         if not waiting.make_room(client):
             client.delete()
             return JSONResponse({"error": "too many pages are open"}, 503, {"Retry-After": "30"})
@@ -108,8 +110,8 @@ def mount(app: Starlette, data: Snapshots, settings: EditableSettings | None, ch
         svg = await view.draw(data, parse_address(request.url.query))
         return Response(svg, headers=_OF_PICTURES, media_type="image/svg+xml")
 
-    app.router.routes.append(Route("/csv/{view}/{sheet}", table_as_csv))
-    app.router.routes.append(Route("/picture/{view}", picture))
+    app.router.routes.append(Route("/csv/{view}/{sheet}", with_refusals(table_as_csv)))
+    app.router.routes.append(Route("/picture/{view}", with_refusals(picture)))
     ui.add_css(css, shared=True)
     ui.add_body_html(_OPENING, shared=True)
     nicegui.app.config.socket_io_js_transports = ["websocket"]  # the guard lets no other transport through

@@ -15,10 +15,30 @@ from typing import Any
 
 from nicegui import ui
 
+from ga_pygame.collector.page.rows import short
 from ga_pygame.collector.page.tables import label
 
 Changed = Callable[[str], Awaitable[None] | None]
 """Called with the text that the person chose or typed."""
+
+
+MAX_CHOICES_SHOWN = 200
+"""Known values that an input offers."""
+
+
+class KnownValues(ui.element, component="known_values.js"):
+    """The values that an input offers; one element for all, since an element takes 6 KB of the collector's memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._props["values"] = []
+
+    def offer(self, values: Sequence[str]) -> None:
+        """Offer these values; those beyond `MAX_CHOICES_SHOWN` are left out."""
+        shown = [[value, short(value, 80)] for value in values[:MAX_CHOICES_SHOWN]]
+        if shown != self._props["values"]:
+            self._props["values"] = shown
+            self.update()
 
 
 def choice(name: str, known: Sequence[tuple[str, str]], value: str, changed: Changed, *, said: str = "") -> ui.element:
@@ -59,10 +79,17 @@ def show_value(control: ui.element, value: str) -> None:
 
 
 def focus_on(element: ui.element) -> None:
-    """Move the focus to an element that is being built, e.g. the heading of what a person has opened."""
+    """Move the focus to a text that is being built, e.g. the heading of what a person has opened."""
     element.props["tabindex"] = "-1"
-    script = f"setTimeout(() => {{ const one = getHtmlElement({element.id}); if (one) one.focus(); }})"
-    element.client.run_javascript(script)
+    give_focus(element)
+
+
+def give_focus(control: ui.element) -> None:
+    """Move the focus to a control that is being built, if it still is: the one that had the focus may be gone."""
+    if control.is_deleted:
+        return
+    script = f"setTimeout(() => {{ const one = getHtmlElement({control.id}); if (one) one.focus(); }})"
+    control.client.run_javascript(script)
 
 
 def _on_change(control: ui.element, changed: Changed) -> None:

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from nicegui import ui
 
 from ga_pygame.collector.page.address import FILTERS, PageAddress
-from ga_pygame.collector.page.elements import Changed, anchor, choice, field, show_value
-from ga_pygame.collector.page.rows import short
+from ga_pygame.collector.page.elements import Changed, KnownValues, anchor, choice, field, show_value
 from ga_pygame.collector.page.tables import box, label
 
 _ALWAYS_SEEN = (
@@ -31,8 +30,6 @@ _ALWAYS_SEEN = (
     "minutes",
 )
 """The filters in the first line; the others are below "more filters"."""
-MAX_CHOICES_SHOWN = 200
-"""Known values that an input of the bar offers."""
 
 
 class FilterBar:
@@ -47,7 +44,7 @@ class FilterBar:
         self._names: tuple[str, ...] = ()
         self._shown: PageAddress | None = None
         self._controls: dict[str, ui.element] = {}
-        self._lists: dict[str, ui.element] = {}
+        self._lists: dict[str, KnownValues] = {}
         self._offered: Mapping[str, tuple[str, ...]] = {}
         self._box = box("filters").props('role="search" aria-label="filters"')
 
@@ -103,7 +100,7 @@ class FilterBar:
             kind = one.kind
             made = self._controls[name] = field(kind, value, self._teller(name), name=name)
             if kind == "text":
-                self._lists[name] = ui.element("datalist")
+                self._lists[name] = KnownValues()
                 made.props["list"] = self._lists[name].html_id
 
     def _teller(self, name: str) -> Changed:
@@ -115,8 +112,4 @@ class FilterBar:
             return
         self._offered = choices
         for name, known in self._lists.items():
-            known.clear()
-            with known:
-                for value in choices.get(name, ())[:MAX_CHOICES_SHOWN]:
-                    option = label("", short(value, 80), tag="option")
-                    option.props["value"] = value
+            known.offer(choices.get(name, ()))

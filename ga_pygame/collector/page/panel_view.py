@@ -23,7 +23,6 @@ from ga_pygame.collector.page.panels import (
     Sheet,
     lines_shown,
     projection_words,
-    rows_of_sheet,
 )
 from ga_pygame.collector.page.snapshots import Snapshot, Snapshots
 from ga_pygame.collector.page.tables import Card, LiveTable, TableCache, box, code, heading, label
@@ -114,23 +113,28 @@ class _OpenPanels:
         try:
             asked = data.snapshot.changes
             found, self._changes = await data.panels.answer(address, asked, lambda: self._ask(data, address))
+            choices = found.choices or await data.choices()
         except BadFilter as error:
-            self._status.set_text(f"This address cannot be read: {error}.")
+            self._say(f"This address cannot be read: {error}.")
             return
         except NotReady:  # the collector has just started, or makes the file anew
             self._changes = -1  # ask again soon, also if nothing changes
-            self._status.set_text("The figures are being prepared …")
+            self._say("The figures are being prepared …")
             return
         except Exception:
             self._changes = -1
-            self._status.set_text("These figures cannot be read now; the terminal of the collector says why.")
+            self._say("These figures cannot be read now; the terminal of the collector says why.")
             raise
         finally:
             self._is_asking = False
-        if address == self._frame.address:  # not if the filters were changed meanwhile
-            self._status.set_text(projection_words(data.progress))
+        if address == self._frame.address and not self._box.is_deleted:  # else another view or filter was picked
+            self._say(projection_words(data.progress))
             self._show(found, address)
-            self._frame.offer(found.choices or await data.choices())
+            self._frame.offer(choices)
+
+    def _say(self, words: str) -> None:
+        if not self._status.is_deleted:  # another view may have been opened meanwhile, or the tab was closed
+            self._status.set_text(words)
 
     def _show(self, found: Panels, address: PageAddress) -> None:
         shape: list[tuple[object, ...]] = [
@@ -161,7 +165,7 @@ class _OpenPanels:
                 chart.options.clear()
                 chart.options.update(panel.chart)
                 chart.update()
-            self._rows.show(self._tables[panel.name], rows_of_sheet(panel.sheet, panel.links))
+            self._rows.show(self._tables[panel.name], found.rows(panel))
 
     def _show_parts(self, panel: Panel) -> None:
         """Change what a panel has built, so that a person keeps the focus while events come in."""

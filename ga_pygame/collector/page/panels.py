@@ -125,10 +125,17 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Panels:
-    """The panels of a view, and the values that its filters can have."""
+    """The panels of a view, and the values that its filters can have. All tabs that show them share them."""
 
     panels: tuple[Panel, ...] = ()
     choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _rows: dict[str, list[TableRow]] = field(default_factory=dict, compare=False, repr=False)
+
+    def rows(self, panel: Panel) -> list[TableRow]:
+        """Return the rows of a panel's table, the same list for all tabs."""
+        if panel.name not in self._rows:
+            self._rows[panel.name] = rows_of_sheet(panel.sheet, panel.links)
+        return self._rows[panel.name]
 
 
 def sheet_of_tuples(row: type[Any], rows: Sequence[Sequence[Any]]) -> Sheet:

@@ -21,6 +21,21 @@ MAX_PAGES = 48
 socket; if all have one, it is answered with 503."""
 
 
+def delete_only_once(client: Client) -> None:
+    """Let a further `delete` of a page do nothing.
+
+    NiceGUI deletes a page some time after it has lost its socket. If `Waiting` has removed it before, that would raise
+    a `KeyError`.
+    """
+    delete = client.delete
+
+    def delete_once() -> None:
+        if not client.is_deleted:
+            delete()
+
+    client.delete = delete_once  # type: ignore[method-assign]  # NiceGUI's own tasks call it by this name
+
+
 class Waiting:
     """The pages that wait for their socket, the oldest first."""
 

@@ -36,6 +36,8 @@ metric makes two sets for each name on each thread and copies them, which takes 
 MAX_BYTES_OF_PART = 2 * 2**20
 """Memory of one set of players for each level; beyond it, levels are counted for one part of the players after the
 other. The sets of levels are joined, which takes twenty times as much."""
+SECONDS_BETWEEN_INTERRUPTS = 0.05
+"""An interrupt ends one query; a question may have asked its next one since."""
 _FOLDER = Path(__file__).parent
 _NUMBERS_OF_SETS = """
 WITH numbers AS (
@@ -126,6 +128,8 @@ class Database:
         self._lock = threading.Lock()
         self._committing = threading.Lock()
         self._commits = 0
+        self._is_answered = threading.Condition(self._lock)
+        self._cursors: set[duckdb.DuckDBPyConnection] = set()
         self._open: duckdb.DuckDBPyConnection | None = None
         self._beside: duckdb.DuckDBPyConnection | None = None
         self._sets = ""
@@ -263,22 +267,34 @@ class Database:
             self._open = connection
 
     def close(self) -> None:
-        """Close the file; questions that are being answered end with an error."""
-        with self._lock:
-            if self._open is not None:
-                self._open.close()
-                self._open = self._beside = None
+        """Close the file; questions that are being answered end with `NotReady`, and it waits for that.
+
+        DuckDB refuses to close a connection while one of its cursors is busy. It would then be half closed: not usable,
+        and with the file still open.
+        """
+        with self._is_answered:
+            connection, self._open, self._beside = self._open, None, None
+            while self._cursors:
+                for cursor in self._cursors:
+                    cursor.interrupt()
+                self._is_answered.wait(SECONDS_BETWEEN_INTERRUPTS)
+        if connection is not None:
+            connection.close()
 
     @contextlib.contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open a cursor within a transaction."""
         with self._lock:
             cursor = self.writer.cursor()
+            self._cursors.add(cursor)
         try:
             cursor.begin()
             yield cursor
         finally:
-            cursor.close()
+            with self._is_answered:
+                self._cursors.remove(cursor)
+                cursor.close()
+                self._is_answered.notify_all()
 
     def commit(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Commit a transaction that changes what questions see.

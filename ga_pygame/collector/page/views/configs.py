@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
+from typing import TypeVar
 
 from nicegui import ui
 
@@ -26,7 +27,7 @@ from ga_pygame.collector.page.config_form import (
     draft_of,
     settings_of,
 )
-from ga_pygame.collector.page.elements import button, choice, field
+from ga_pygame.collector.page.elements import button, choice, field, focus_on, give_focus
 from ga_pygame.collector.page.rows import short
 from ga_pygame.collector.page.snapshots import Snapshot
 from ga_pygame.collector.page.tables import box, code, heading, label
@@ -38,6 +39,8 @@ VERSIONS_SHOWN = 20
 """Versions of the history on the page."""
 MAX_CHANGES_SHOWN = 12
 """Changes of a version on the page."""
+
+_Draft = TypeVar("_Draft")
 
 
 class _NoConfigs:
@@ -73,6 +76,8 @@ class _Configs:
         self._was = SettingsDraft()
         self._draft = SettingsDraft()
         self._looks = 0
+        self._refusal = ""
+        self._to_focus: object = None
         self._unsaved: ui.label | None = None
         self._body = box("configs")
 
@@ -91,12 +96,13 @@ class _Configs:
         if self._looks % LOOKS_PER_CONFIGS:
             return
         _, stamp = self._settings.read()
-        self._problem.set_text(self._settings.problem)
+        problem = self._settings.problem or self._refusal
         if stamp != self._stamp and not self._settings.problem:
             if self._draft == self._was:
                 ui.timer(0, lambda: self._read_anew("The file was changed; this is its new content."), once=True)
             else:
-                self._problem.set_text("The file was changed meanwhile. Discard your changes to see its new content.")
+                problem = "The file was changed meanwhile. Discard your changes to see its new content."
+        self._problem.set_text(problem)
 
     # --- layout ------------------------------------------------------------------------------------------------
 
@@ -104,10 +110,13 @@ class _Configs:
         """Read the file and its history and build the form anew."""
         self._games, self._stamp = self._settings.read()
         history = await asyncio.to_thread(self._settings.history)
+        if self._body.is_deleted:  # another view was opened meanwhile, or the tab was closed
+            return
         if self._game not in self._games:
             self._game = next(iter(self._games), "*")
         self._draft = draft_of(self._games.get(self._game, Settings()))
         self._was = deepcopy(self._draft)
+        self._refusal = ""
         self._body.clear()
         with self._body:
             self._status = label("hint", said).props('role="status"')
@@ -123,15 +132,26 @@ class _Configs:
     def _build_games(self, path: str) -> None:
         with box("bar loose"):
             known = [(name, "all other games" if name == "*" else f"game {short(name, 64)}") for name in self._games]
-            choice("game", known or [("*", "all other games")], self._game, self._choose)
+            self._pick = choice("game", known or [("*", "all other games")], self._game, self._choose)
             label("hint", short(path, 200))
 
     async def _choose(self, game: str) -> None:
         if game in self._games:
             self._game = game
             await self._read_anew("")
+            give_focus(self._pick)
 
-    def _build_form(self) -> None:
+    async def _discard(self) -> None:
+        await self._read_anew("Your changes were discarded.")
+        focus_on(self._status)
+
+    def _build_form(self, to_focus: object = None) -> None:
+        """Build the form anew.
+
+        Args:
+            to_focus: The draft whose first input gets the focus, or the list of drafts whose button to add one gets it.
+        """
+        self._to_focus = to_focus
         draft = self._draft
         self._form.clear()
         with self._form:
@@ -149,21 +169,20 @@ class _Configs:
                 _labelled("share of the players, %", draft, "share", said="0 to 100", inputmode="decimal")
             for number, variant in enumerate(draft.variants, 1):
                 self._build_variant(variant, number)
-            button("Add a variant", lambda: self._change(draft.variants.append, VariantDraft()))
+            self._build_add_button("Add a variant", draft.variants, VariantDraft)
             with box("fields"):
                 self._build_users()
             with box("actions"):
                 button("Save", self._save).classes("main")
-                button("Discard changes", lambda: self._read_anew("Your changes were discarded."))
+                button("Discard changes", self._discard)
                 self._unsaved = label("hint", "")
 
     def _build_variant(self, variant: VariantDraft, number: int) -> None:
         with ui.element("fieldset"):
             label("", f"variant {number}", tag="legend")
             with box("fields"):
-                _labelled("name of the variant", variant, "name")
-                remove = self._draft.variants.remove
-                button("Remove", lambda: self._change(remove, variant), said=f"remove variant {number}")
+                self._focus_if_new(_labelled("name of the variant", variant, "name"), variant)
+                button("Remove", self._remover(self._draft.variants, variant), said=f"remove variant {number}")
             self._build_configs(variant.configs, f"variant {number}, ")
 
     def _build_configs(self, configs: list[ConfigDraft], where: str) -> None:
@@ -171,7 +190,7 @@ class _Configs:
             group = box("fields config").props('role="group"')
             group.props["aria-label"] = f"{where}config {number}"
             with group:
-                _labelled("key", config, "key")
+                self._focus_if_new(_labelled("key", config, "key"), config)
                 _labelled("value", config, "value")
                 with label("field", "", tag="label"):
                     label("", "typed as", tag="span")
@@ -182,14 +201,25 @@ class _Configs:
                 remove = self._remover(configs, config)
                 button("Remove", remove, said=f"remove {where}config {number}")
         what = f"add a config to {where.rstrip(', ')}" if where else ""
-        button("Add a config", lambda: self._change(configs.append, ConfigDraft()), said=what)
+        self._build_add_button("Add a config", configs, ConfigDraft, what)
 
-    def _remover(self, configs: list[ConfigDraft], config: ConfigDraft) -> Callable[[], None]:
+    def _build_add_button(self, words: str, drafts: list[_Draft], make: Callable[[], _Draft], said: str = "") -> None:
+        def add() -> None:
+            drafts.append(make())
+            self._build_form(drafts[-1])
+
+        self._focus_if_new(button(words, add, said=said), drafts)
+
+    def _remover(self, drafts: list[_Draft], draft: _Draft) -> Callable[[], None]:
         def remove() -> None:
-            configs[:] = [one for one in configs if one is not config]  # two new ones are equal
-            self._build_form()
+            drafts[:] = [one for one in drafts if one is not draft]  # two new ones are equal
+            self._build_form(drafts)
 
         return remove
+
+    def _focus_if_new(self, control: ui.element, owner: object) -> None:
+        if owner is self._to_focus:
+            give_focus(control)
 
     def _build_users(self) -> None:
         with label("field wide", "", tag="label"):
@@ -217,10 +247,6 @@ class _Configs:
 
     # --- the person's input ------------------------------------------------------------------------------------
 
-    def _change(self, act: Callable[..., object], *values: object) -> None:
-        act(*values)
-        self._build_form()
-
     def _restorer(self, version: Version) -> Callable[[], Awaitable[None]]:
         async def restore() -> None:
             await self._write(dict(version.games), "The older version is in force again.")
@@ -243,10 +269,14 @@ class _Configs:
             return
         with self._body:
             await self._read_anew(said)
+        focus_on(self._status)
 
     def _say_problems(self, problems: list[str]) -> None:
+        if self._body.is_deleted:
+            return
         self._status.set_text("")
-        self._problem.set_text("Not saved: " + "; ".join(short(one, 300) for one in problems))
+        self._refusal = "Not saved: " + "; ".join(short(one, 300) for one in problems)
+        self._problem.set_text(self._refusal)
 
 
 _CHECKED = "(event) => emit(event.target.checked)"
@@ -257,12 +287,14 @@ def _setter(draft: object, name: str) -> Callable[[str], None]:
     return lambda value: setattr(draft, name, value)
 
 
-def _labelled(words: str, draft: object, name: str, *, kind: str = "text", said: str = "", inputmode: str = "") -> None:
+def _labelled(
+    words: str, draft: object, name: str, *, kind: str = "text", said: str = "", inputmode: str = ""
+) -> ui.element:
     """Make an input with its label, which changes an attribute of a draft."""
     with label("field", "", tag="label"):
         label("", words, tag="span")
         more = {"inputmode": inputmode} if inputmode else {}
-        field(kind, str(getattr(draft, name)), _setter(draft, name), placeholder=said, **more)
+        return field(kind, str(getattr(draft, name)), _setter(draft, name), placeholder=said, **more)
 
 
 def _build(frame: Frame) -> _NoConfigs | _Configs:

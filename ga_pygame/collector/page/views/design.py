@@ -75,7 +75,7 @@ def tree_panel(nodes: Sequence[DesignNode], event_id: str) -> Panel:
         "A line counts the events with this id and those whose id goes on with ':'. Sum, mean, least and most are"
         " those of the events that have a value. n < 20: so few players that the figures say little."
     )
-    return Panel("tree", "Event ids", counted, Sheet(columns, cells), None, _NO_EVENT)
+    return Panel("tree", "Event ids", counted, Sheet(columns, cells), None, _NO_EVENT, is_wide=True)
 
 
 def values_panel(rows: Sequence[ValuesInterval]) -> Panel:

@@ -132,7 +132,7 @@ def _currencies(rows: Sequence[EconomyRow]) -> Panel:
         " day is at least 25 %"
         " higher in the second half of the range than in the first. Both are said from 20 players on."
     )
-    return Panel("currencies", "Currencies", counted, Sheet(_CURRENCY_COLUMNS, cells), None, _NO_FLOW)
+    return Panel("currencies", "Currencies", counted, Sheet(_CURRENCY_COLUMNS, cells), None, _NO_FLOW, is_wide=True)
 
 
 def _flows(rows: Sequence[EconomyDay], days: Sequence[datetime.date]) -> Panel:

@@ -10,14 +10,14 @@ from nicegui import ui
 
 from ga_pygame.collector.page.address import METRIC_FILTERS, PageAddress
 from ga_pygame.collector.page.charts import funnel_chart
-from ga_pygame.collector.page.elements import button, field, show_value
-from ga_pygame.collector.page.filter_bar import MAX_CHOICES_SHOWN
+from ga_pygame.collector.page.elements import KnownValues, button, field, show_value
 from ga_pygame.collector.page.panel_view import panel_view
 from ga_pygame.collector.page.panels import Column, Panel, Panels, Sheet
-from ga_pygame.collector.page.rows import short
 from ga_pygame.collector.page.snapshots import Snapshot, Snapshots
 from ga_pygame.collector.page.tables import box, heading, label
 from ga_pygame.collector.page.view import Frame
+from ga_pygame.collector.warehouse.database import NotReady
+from ga_pygame.collector.warehouse.filters import BadFilter
 from ga_pygame.collector.warehouse.metrics.event_ids import EventId
 from ga_pygame.collector.warehouse.metrics.funnel import (
     DEFAULT_WINDOW_MINUTES,
@@ -113,11 +113,10 @@ class StepPicker:
         self._inputs: list[ui.element] = []
         self._ups: list[ui.element] = []
         self._removals: list[ui.element] = []
-        self._offered: list[str] = []
         with box("card form steps"):
             heading(2, "Steps")
             self._none = label("none", "")
-            self._known = ui.element("datalist")
+            self._known = KnownValues()
             for place in range(MAX_STEPS):
                 self._build_row(place)
 
@@ -161,8 +160,13 @@ class StepPicker:
         """Show the steps of the address, and offer the event ids."""
         address = self._frame.address
         self._show(self._steps)
-        known: list[EventId] = await self._frame.data.metric("event_ids", address)
-        self._offer([one.event_id for one in known[:MAX_CHOICES_SHOWN]])
+        try:
+            known: list[EventId] = await self._frame.data.metric("event_ids", address)
+        except (BadFilter, NotReady):  # the panels say why
+            return
+        if self._known.is_deleted:  # another view was opened meanwhile, or the tab was closed
+            return
+        self._known.offer([one.event_id for one in known])
         self._none.set_text(
             "Choose an event id, or type one: of progression with Start:, Fail: or Complete: in front, of resources"
             " with Source: or Sink:."
@@ -177,16 +181,6 @@ class StepPicker:
             row.set_visibility(place <= len(steps))
             self._ups[place].set_visibility(is_there and place > 0)
             self._removals[place].set_visibility(is_there)
-
-    def _offer(self, known: list[str]) -> None:
-        if known == self._offered:
-            return
-        self._offered = known
-        self._known.clear()
-        with self._known:
-            for event_id in known:
-                option = label("", short(event_id, 80), tag="option")
-                option.props["value"] = event_id
 
 
 class _OpenFunnel:

@@ -128,7 +128,9 @@ class _Live:
         wanted = self.wants()
         self._shown = None  # if the browser is behind, the next look shows the feed
         feed = await self._frame.data.feed(wanted)
-        if wanted == self.wants() and not self._frame.is_behind():  # not if the filters were changed meanwhile
+        if self._feed.is_deleted or wanted != self.wants():  # another view or filter was picked meanwhile
+            return
+        if not self._frame.is_behind():
             self._show_feed(feed)
 
     def _show_feed(self, feed: Feed) -> None:

@@ -76,7 +76,7 @@ def _sums(name: str, title: str, parts: tuple[str, ...], rows: Sequence[MoneyRow
         )
         for row in rows
     ]
-    return Panel(name, title, counted, Sheet(columns, cells), None, _NO_PURCHASE)
+    return Panel(name, title, counted, Sheet(columns, cells), None, _NO_PURCHASE, is_wide=True)
 
 
 def _revenue(rows: Sequence[MoneyDay]) -> Panel:
