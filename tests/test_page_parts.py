@@ -139,6 +139,8 @@ def test_a_sheet_from_the_rows_of_a_metric() -> None:
         ("is few", "text"),
     ]
     assert sheet.rows == [["2026-11-01", "1", 3, 0.5, None, True]]
+    assert panels.cell_shown("text", True) == "yes"
+    assert panels.cell_shown("text", False) == ""
 
 
 def test_a_sheet_from_the_cells_of_the_page() -> None:

@@ -195,7 +195,9 @@ def cell_shown(kind: str, value: CsvCell) -> CsvCell:
         return value if kind in ("moment", "share") else ""
     if kind == "share" and isinstance(value, int | float):
         return percent_shown(value)
-    if isinstance(value, bool | str):
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, str):
         return short(value, MAX_WORDS)
     return number_shown(value)
 
