@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 
+from ga_pygame.collector.storage.reading import Reader
+from ga_pygame.collector.storage.removal import forget_in_log
 from ga_pygame.collector.storage.store import Store
 from ga_pygame.collector.warehouse import running
 from ga_pygame.collector.warehouse.asking import SqlEngine
-from ga_pygame.collector.warehouse.database import Database, NotReady
+from ga_pygame.collector.warehouse.database import Database, NotReady, Projected
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.metrics import METRICS
 from ga_pygame.collector.warehouse.projector import Projector
@@ -25,9 +27,10 @@ from tests.warehouse.golden import MONDAY, Story, golden_story, projected, store
 
 
 class Running(NamedTuple):
-    """A warehouse, its file and the log's, the looks at the log, and what was told."""
+    """A warehouse and its store, their files, the looks at the log, and what was told."""
 
     warehouse: Warehouse
+    store: Store
     file: Path
     log: Path
     looks: list[bool]
@@ -50,7 +53,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
     with contextlib.closing(Store(log)) as store:
         warehouse = Warehouse(store, Database(file), lambda _, message: told.append(message))
         with contextlib.closing(warehouse):
-            yield Running(warehouse, file, log, looks, told)
+            yield Running(warehouse, store, file, log, looks, told)
     assert told == []
 
 
@@ -58,13 +61,36 @@ def test_a_log_without_events_needs_no_warehouse(started: Running) -> None:
     """It is opened at the first event, without anybody who asks."""
     assert eventually(lambda: len(started.looks) >= 3)
     assert not started.file.exists()
-    started.warehouse.make_anew().result(10)  # what forgets a player asks for it
+    started.warehouse.drop_removed().result(10)
     assert not started.file.exists()
     story = Story()
     story.session("p1", MONDAY).end(5)
     store_story(started.log, story)
     assert eventually(lambda: started.warehouse.progress.done == len(story.events))
     assert started.file.exists()
+
+
+def test_a_removed_player_costs_one_projection(started: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread sees in the log that a player was removed; whoever removed them asks for the same."""
+    made: list[int] = []
+    make_anew = Database.make_anew
+
+    def make(database: Database, removals: int = 0) -> Projected:
+        made.append(removals)
+        return make_anew(database, removals)
+
+    story = Story()
+    for player in ("p1", "p2"):
+        story.session(player, MONDAY).end(5)
+    store_story(started.log, story)
+    assert eventually(lambda: started.warehouse.progress.done == len(story.events))
+    monkeypatch.setattr(Database, "make_anew", make)
+    with contextlib.closing(Reader(started.log, started.store.generation)) as log:
+        forget_in_log(started.store, log, "p1")
+    assert eventually(lambda: made)
+    started.warehouse.drop_removed().result(10)
+    assert made == [1]
+    assert started.warehouse.ask(lambda cursor: cursor.execute("SELECT user_id FROM players").fetchall()) == [("p2",)]
 
 
 def test_the_first_question_opens_it(started: Running) -> None:

@@ -78,5 +78,5 @@ class LocalStore:
         """Remove a player from the log, and have the warehouse made anew."""
         with contextlib.closing(Reader(self._log.path, self._log.generation)) as log:
             found = forget_in_log(self._log, log, user_id)
-        self._warehouse.make_anew().result()
+        self._warehouse.drop_removed().result()
         return found

@@ -186,6 +186,11 @@ class Projector:
         self._look()
         return state
 
+    def drop_removed(self) -> None:
+        """Make the file anew if it may have events of a player who was removed from the log; see `make_anew`."""
+        if self._state is None or not self._is_of_this_log(self._state):  # else the last step has seen the removal
+            self.make_anew()
+
     def _is_of_this_log(self, state: Projected) -> bool:
         """Whether the request with the last projected event is in the log, and no player was removed from it since."""
         if state.removals != number_of_removals(self._log):

@@ -69,7 +69,7 @@ class Warehouse:
         self._retention = None if retention is None else Retention(retention, store, self._log, database)
         self._remove_at = 0.0
         self._failure: Exception | None = None
-        self._to_make_anew: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
+        self._to_drop_removed: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
         self._asked = ThreadPoolExecutor(1, "ga-collector-metrics", lower_priority)
         self._ends = threading.Event()
         self._is_asked = threading.Event()
@@ -126,10 +126,10 @@ class Warehouse:
         """
         return self.ask(filter_choices)
 
-    def make_anew(self) -> Future[None]:
-        """Ask that the file is deleted and the log projected again; the future is done when the old file is gone."""
+    def drop_removed(self) -> Future[None]:
+        """Ask that the log is projected again without a removed player; done when no file has the player's events."""
         future: Future[None] = Future()
-        self._to_make_anew.put(future)
+        self._to_drop_removed.put(future)
         return future
 
     def close(self) -> None:
@@ -180,7 +180,7 @@ class Warehouse:
         if not (self._is_begun.is_set() or self._is_asked.is_set() or self._projector.has_events()):
             self._answer_waiting(self._database.delete)
             return SECONDS_BETWEEN_LOOKS
-        self._answer_waiting(self._projector.make_anew)
+        self._answer_waiting(self._projector.drop_removed)
         failure = self._failure
         if failure is not None:
             self._projector.recover(failure)
@@ -200,16 +200,16 @@ class Warehouse:
             self._remove_at = now + retention.step(now)
         return max(SECONDS_BETWEEN_REMOVALS, self._remove_at - now)
 
-    def _answer_waiting(self, make_anew: Callable[[], object]) -> None:
-        """Make the file anew for all who have asked for it."""
+    def _answer_waiting(self, drop: Callable[[], object]) -> None:
+        """Drop what has removed players, for all who have asked for it."""
         waiting: list[Future[None]] = []
         with contextlib.suppress(queue.Empty):
             while True:
-                waiting.append(self._to_make_anew.get_nowait())
+                waiting.append(self._to_drop_removed.get_nowait())
         if not waiting:
             return
         try:
-            make_anew()
+            drop()
         except Exception as error:  # noqa: BLE001 - whoever asked must hear of it
             if not is_open_elsewhere(error):
                 for future in waiting:
