@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from ga_pygame.collector.warehouse.database import ReadTransaction, sql_text
-from ga_pygame.collector.warehouse.filters import BadFilter, Filters
+from ga_pygame.collector.warehouse.filters import BadFilter, Filters, rows_of_sides
 from ga_pygame.rules import PLAYER
 
 
@@ -29,6 +29,10 @@ class SqlEngine(Protocol):
         """Run a query with the values of its parameters, `$name` in its text."""
 
 
+TABLES_OF_SIDES = ("visits", "progression_events", "presence", "sessions")
+"""The tables whose rows of two sides can be asked for at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A question to the warehouse, for one thread; all its queries see the same state of the tables.
@@ -37,11 +41,18 @@ class Question:
         cursor: What answers it: a transaction of the warehouse, or ClickHouse.
         filters: The filters.
         today: The calendar day in the warehouse's time zone, which is not over yet.
+        second: The filters of the second side, if two are compared.
     """
 
     cursor: SqlEngine
     filters: Filters
     today: datetime.date
+    second: Filters | None = None
+
+    @property
+    def sides(self) -> tuple[Filters, ...]:
+        """The filters of both sides, or of the only one."""
+        return (self.filters,) if self.second is None else (self.filters, self.second)
 
     @property
     def parts(self) -> tuple[tuple[int, int], ...]:
@@ -52,7 +63,8 @@ class Question:
         """Run `metrics/<name>.sql` and return its rows.
 
         In its text `{filters}` is the condition of the filters on a row of `events` or `sessions`, `{undated}` the
-        same without the days.
+        same without the days. `{visits}`, or another of `TABLES_OF_SIDES`, is its rows that pass the filters of the
+        question, with the column `side`: 0, or 1 for the second side.
 
         Args:
             name: The file.
@@ -67,6 +79,11 @@ class Question:
             if placeholder in text:
                 condition, bound = (filters or self.filters).condition(dated=dated)
                 text = text.replace(placeholder, condition)
+                values |= bound
+        for table in TABLES_OF_SIDES:
+            if f"{{{table}}}" in text:
+                found, bound = rows_of_sides(table, self.sides)
+                text = text.replace(f"{{{table}}}", found)
                 values |= bound
         return self.cursor.execute(text, values).fetchall()
 

@@ -20,8 +20,8 @@ SETTINGS = {
     "prefer_column_name_to_alias": 1,  # `sum(x) AS x` does not change what another sum(x) adds up
 }
 """Settings with which ClickHouse understands SQL as DuckDB does; each query has them."""
-_SINCE = "day >= $since"
-_FOUND_SINCE = f"{_SINCE} AND (event_day >= $since - 1 OR event_day = toDate(0))"
+_SINCE = re.compile(r"day >= (\$\w*since)")
+_FOUND_SINCE = r"\g<0> AND (event_day >= \1 - 1 OR event_day = toDate(0))"
 """What a first day becomes, so that ClickHouse reads only later partitions and parts of its sort key.
 
 `event_day` is the day of the player's clock in UTC. An event's time is the same or, if that clock was ahead, an earlier
@@ -53,7 +53,7 @@ class ClickHouse:
 
     def execute(self, text: str, values: Mapping[str, Any], /) -> ClickHouseAnswer:
         """Run a query with the values of its parameters, `$name` in its text."""
-        text = text.replace(_SINCE, _FOUND_SINCE)
+        text = _SINCE.sub(_FOUND_SINCE, text)
         own = {name: values[name] for name in re.findall(r"\$(\w+)", text)}
         for name, value in own.items():
             text = re.sub(rf"\${name}\b", f"{{{name}:{_parameter_type(value)}}}", text)

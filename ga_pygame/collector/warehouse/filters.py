@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ga_pygame.rules import WHO_PLAYS
@@ -66,18 +66,55 @@ class Filters:
         if self.user_id is not None:
             parts.append("player IN (SELECT player FROM players WHERE user_id = $user_id)")
             values["user_id"] = self.user_id
-        own = {name: value for name in OF_CONTEXTS if (value := getattr(self, name)) is not None}
+        of_contexts, own = self.condition_of_contexts()
         if own:
-            conditions = " AND ".join(f"{name} = ${name}" for name in own)
-            parts.append(f"context IN (SELECT context FROM contexts WHERE {conditions})")  # noqa: S608 - names of ours
+            parts.append(f"context IN (SELECT context FROM contexts WHERE {of_contexts})")  # noqa: S608 - names of ours
         if self.who:
             words = ", ".join(f"'{word}'" for word in WHO_PLAYS if word in self.who)
             parts.append(f"who IN ({words or 'NULL'})")
         return " AND ".join(parts) or "true", {**values, **own}
 
+    def condition_of_contexts(self) -> tuple[str, dict[str, Any]]:
+        """Return the part of it that is a condition on a row of `contexts`, and the values of its parameters."""
+        own = {name: value for name in OF_CONTEXTS if (value := getattr(self, name)) is not None}
+        return " AND ".join(f"{name} = ${name}" for name in own) or "true", own
+
 
 OF_CONTEXTS = ("build", "platform", "custom_01", "custom_02", "custom_03", "ab_id", "ab_variant_id", "country_code")
 """The filters that compare a column of `contexts`."""
+
+
+def rows_of_sides(table: str, sides: Sequence[Filters]) -> tuple[str, dict[str, Any]]:
+    """Return a subquery of the rows of a table that pass the filters of each side, and the values of its parameters.
+
+    Its column `side` is 0 for those of the first side, 1 for those of the second one; a row of both is there twice.
+
+    Args:
+        table: The table, with columns as `events` has them.
+        sides: The filters of one side or of two, which differ in days or in what compares columns of `contexts`.
+    """
+    if len({(side.since, side.until) for side in sides}) == len(sides):
+        whole = "SELECT {side} AS side, * FROM " + table  # noqa: S608 - names of ours
+        rows, values = _union(whole, (side.condition() for side in sides))
+        return f"({rows}) AS {table}", values
+    of_contexts: dict[str, Any] = dict.fromkeys(OF_CONTEXTS)
+    condition, values = replace(sides[0], **of_contexts).condition()
+    contexts, own = _union(
+        "SELECT {side} AS side, context FROM contexts", (side.condition_of_contexts() for side in sides)
+    )
+    joined = f"{table} JOIN ({contexts}) AS sides ON sides.context = {table}.context"  # the table is read once
+    return f"(SELECT side, {table}.* FROM {joined} WHERE {condition}) AS {table}", {**values, **own}  # noqa: S608
+
+
+def _union(text: str, conditions: Iterable[tuple[str, dict[str, Any]]]) -> tuple[str, dict[str, Any]]:
+    """Repeat a query for each side, with its condition and with parameters of other names for the second one."""
+    parts: list[str] = []
+    values: dict[str, Any] = {}
+    for side, (condition, own) in enumerate(conditions):
+        prefix = "second_" if side else ""
+        parts.append(f"{text.format(side=side)} WHERE {condition.replace('$', f'${prefix}')}")
+        values |= {f"{prefix}{name}": value for name, value in own.items()}
+    return " UNION ALL ".join(parts), values
 
 
 def filters_from(query: Mapping[str, str]) -> Filters:

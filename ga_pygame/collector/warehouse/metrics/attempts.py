@@ -17,7 +17,7 @@ class LevelAttempts(NamedTuple):
 
 def attempts(question: Question) -> list[LevelAttempts]:
     """Count players by level and attempts to complete it."""
-    return [LevelAttempts(*row) for row in question.rows("attempts")]
+    return [LevelAttempts(*row) for _, *row in question.rows("attempts")]
 
 
 ATTEMPTS_METRIC = WarehouseMetric(

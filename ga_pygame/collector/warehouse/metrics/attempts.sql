@@ -3,42 +3,41 @@
 -- Complete, as official SDKs and this tracker send it; without one, their Fails of the level in the range before that
 -- Complete, plus 1.
 -- Source: GameAnalytics, Progression events, attempt_num.
-WITH repeated AS MATERIALIZED (
-    SELECT player, name_key FROM visits WHERE is_repeat AND completes > 0 AND {filters}
-),
+-- Nearly all rows of `visits` are a player's only one with a Complete of the level, and have a number: all numbers are
+-- summed, and those of the players and levels of `odd` are then put right.
+WITH odd AS MATERIALIZED (SELECT player, name_key FROM {visits} WHERE completes > 0 AND (is_repeat OR attempt_num = 0)),
 again AS MATERIALIZED (
-    SELECT player, name_key, completed_at, attempt_num FROM visits
-    WHERE completes > 0 AND (player, name_key) IN (SELECT player, name_key FROM repeated) AND {filters}
+    SELECT side, player, name_key, completed_at, attempt_num FROM {visits}
+    WHERE completes > 0 AND (player, name_key) IN (SELECT player, name_key FROM odd)
 ),
 firsts AS MATERIALIZED (
-    SELECT player, name_key, min(completed_at) AS first_at, argMin(attempt_num, completed_at) AS attempt_num
-    FROM again GROUP BY player, name_key
+    SELECT side, player, name_key, min(completed_at) AS first_at, argMin(attempt_num, completed_at) AS attempt_num
+    FROM again GROUP BY side, player, name_key
 ),
-unnumbered AS MATERIALIZED (
-    SELECT player, name_key, first_at FROM firsts WHERE attempt_num = 0
-    UNION ALL SELECT player, name_key, completed_at FROM visits
-    WHERE completes > 0 AND attempt_num = 0 AND (player, name_key) NOT IN (SELECT player, name_key FROM repeated)
-        AND {filters}
-),
+unnumbered AS MATERIALIZED (SELECT side, player, name_key, first_at FROM firsts WHERE attempt_num = 0),
 fails AS (
-    SELECT player, name_key, client_ts FROM progression_events
-    WHERE status = 'Fail' AND player IN (SELECT player FROM unnumbered) AND {filters}
+    SELECT side, player, name_key, client_ts FROM {progression_events}
+    WHERE status = 'Fail' AND player IN (SELECT player FROM unnumbered)
 ),
 counted AS (
-    SELECT unnumbered.player AS player, unnumbered.name_key AS name_key, CAST(count(*) + 1 AS BIGINT) AS tries
-    FROM unnumbered JOIN fails ON fails.player = unnumbered.player AND fails.name_key = unnumbered.name_key
-    WHERE client_ts < first_at GROUP BY unnumbered.player, unnumbered.name_key
+    SELECT unnumbered.side AS side, unnumbered.player AS player, unnumbered.name_key AS name_key,
+        CAST(count(*) + 1 AS BIGINT) AS tries
+    FROM unnumbered JOIN fails ON fails.side = unnumbered.side AND fails.player = unnumbered.player
+        AND fails.name_key = unnumbered.name_key
+    WHERE client_ts < first_at GROUP BY unnumbered.side, unnumbered.player, unnumbered.name_key
 ),
--- Nearly all rows are a player's only one with a Complete of the level, and have a number: all numbers are summed, and
--- those of players with several such rows are then put right.
 needed AS (
-    SELECT name_key, attempt_num AS attempts, CAST(count(*) AS BIGINT) AS number FROM visits
-    WHERE completes > 0 AND attempt_num > 0 AND {filters} GROUP BY name_key, attempt_num
-    UNION ALL SELECT name_key, attempt_num, CAST(-1 AS BIGINT) FROM again WHERE attempt_num > 0
-    UNION ALL SELECT name_key, attempt_num, CAST(1 AS BIGINT) FROM firsts WHERE attempt_num > 0
-    UNION ALL SELECT unnumbered.name_key, coalesce(tries, 1), CAST(1 AS BIGINT) FROM unnumbered
-        LEFT JOIN counted ON counted.player = unnumbered.player AND counted.name_key = unnumbered.name_key
+    SELECT side, name_key, attempt_num AS attempts, CAST(count(*) AS BIGINT) AS number FROM {visits}
+    WHERE completes > 0 AND attempt_num > 0 GROUP BY side, name_key, attempt_num
+    UNION ALL SELECT side, name_key, attempt_num, CAST(-1 AS BIGINT) FROM again WHERE attempt_num > 0
+    UNION ALL SELECT side, name_key, attempt_num, CAST(1 AS BIGINT) FROM firsts WHERE attempt_num > 0
+    UNION ALL SELECT unnumbered.side, unnumbered.name_key, coalesce(tries, 1), CAST(1 AS BIGINT)
+    FROM unnumbered LEFT JOIN counted ON counted.side = unnumbered.side AND counted.player = unnumbered.player
+        AND counted.name_key = unnumbered.name_key
 ),
-sums AS (SELECT name_key, attempts, CAST(sum(number) AS BIGINT) AS players FROM needed GROUP BY name_key, attempts)
-SELECT name AS level, attempts, players FROM sums JOIN names ON names.name_key = sums.name_key WHERE players > 0
-ORDER BY name, attempts
+sums AS (
+    SELECT side, name_key, attempts, CAST(sum(number) AS BIGINT) AS players FROM needed
+    GROUP BY side, name_key, attempts
+)
+SELECT side, name AS level, attempts, players FROM sums JOIN names ON names.name_key = sums.name_key WHERE players > 0
+ORDER BY side, name, attempts

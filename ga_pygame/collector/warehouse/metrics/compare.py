@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
 from ga_pygame.collector.warehouse.filters import BadFilter, Filters, filters_from
 from ga_pygame.collector.warehouse.intervals import FEW_PLAYERS, Mean, Share, difference_of, mean_of, share_of
-from ga_pygame.collector.warehouse.metrics.levels import LevelFigures, levels
+from ga_pygame.collector.warehouse.metrics.levels import QUESTIONS_OF_LEVELS, LevelFigures, levels_of_sides
 from ga_pygame.collector.warehouse.metrics.overview import filters_before
-from ga_pygame.collector.warehouse.metrics.retention import retention
+from ga_pygame.collector.warehouse.metrics.retention import RetentionCell, retention_of_sides
 
 OTHER_SIDE = ("build", "ab_variant_id", "since", "until")
 """The filters in which the sides can differ; those of the second side are named `other_build` and so on."""
@@ -85,18 +85,24 @@ def compare(question: Question, **other: Any) -> list[ComparedFigure]:
     sides = sides_of(question, {name.removeprefix("other_"): value for name, value in other.items() if value})
     if sides is None:
         return []
-    *values, places = question.together(
-        *(partial(_ask_figures, part, side) for part in _FIGURES_OF_A_SIDE for side in sides), partial(_places, *sides)
+    both = replace(question, filters=sides[0], second=sides[1])
+    *of_levels, cells, all_rows, places = both.together(
+        *QUESTIONS_OF_LEVELS, partial(retention_of_sides, longest=max(COMPARED_DAYS)), _rows_of_all, _places
     )
-    first, second = ({(name, level): value for name, level, value in chain(*reversed(values[i::2]))} for i in (0, 1))
+    of_sides = zip(all_rows, cells, levels_of_sides(both, *of_levels), strict=True)
+    first, second = (
+        {(name, level): value for name, level, value in chain(_of_all(row), _of_retention(some), _of_levels(figures))}
+        for row, some, figures in of_sides
+    )
     names = [side_name(*sides), side_name(sides[1], sides[0])]
     nothing = _Value(Share(None, None, None), 0, has_verdict=True)
     keys = sorted(dict.fromkeys([*first, *second]), key=lambda key: places.get(key[1], -1))
     return [_compared(key, names, first.get(key, nothing), second.get(key, nothing)) for key in keys]
 
 
-def _places(first: Filters, second: Filters, question: Question) -> dict[str, int]:
+def _places(question: Question) -> dict[str, int]:
     """Return the place of each level in the order in which the players of both sides reach them."""
+    first, second = question.sides
     unlike: dict[str, Any] = {name: None for name in OTHER_SIDE if getattr(first, name) != getattr(second, name)}
     return {row[0]: place for place, row in enumerate(question.rows("level_order", replace(first, **unlike)))}
 
@@ -129,16 +135,19 @@ def side_name(side: Filters, other: Filters) -> str:
     return ", ".join(parts) or "the same"
 
 
-def _ask_figures(
-    part: Callable[[Question], Iterator[tuple[str, str, _Value]]], side: Filters, question: Question
-) -> list[tuple[str, str, _Value]]:
-    """Ask for some figures of a side."""
-    return list(part(replace(question, filters=side)))
+def _rows_of_all(question: Question) -> list[Sequence[Any]]:
+    """Return the row of compared.sql for each side."""
+    found = {side: row for side, *row in question.rows("compared")}
+    return [found.get(side, _NOBODY) for side in range(len(question.sides))]
 
 
-def _values_of_all(question: Question) -> Iterator[tuple[str, str, _Value]]:
+_NOBODY = (0, 0, 0, 0, 0, 0, None, 0, 0, 0)
+"""The row of compared.sql for a side without players."""
+
+
+def _of_all(row: Sequence[Any]) -> Iterator[tuple[str, str, _Value]]:
     """Yield the figures of the overview."""
-    players, new, sessions, ended, crashed, playtime, median, *squares = question.rows("compared")[0]
+    players, new, sessions, ended, crashed, playtime, median, *squares = row
     figures: dict[str, Share | Mean] = {
         "players": _without_interval(players),
         "new_players": _without_interval(new),
@@ -159,25 +168,20 @@ def _without_interval(value: float | None) -> Mean:
     return Mean(value, None, None)
 
 
-def _values_of_retention(question: Question) -> Iterator[tuple[str, str, _Value]]:
+def _of_retention(cells: list[RetentionCell]) -> Iterator[tuple[str, str, _Value]]:
     """Yield the retention over all first days for which it is known."""
-    cells = retention(question)
     for day in COMPARED_DAYS:
         some = [cell for cell in cells if cell.day == day]
         new = sum(cell.new_players for cell in some)
         yield f"retention_d{day}", "", _Value(share_of(sum(cell.returned for cell in some), new), new, has_verdict=True)
 
 
-def _values_of_levels(question: Question) -> Iterator[tuple[str, str, _Value]]:
+def _of_levels(figures: list[LevelFigures]) -> Iterator[tuple[str, str, _Value]]:
     """Yield the figures of each level."""
-    for one in levels(question):
+    for one in figures:
         for name, value in _of_level(one).items():
             players = one.completers if name == "left_after_rate" else one.players
             yield name, one.level, _Value(value, players, isinstance(value, Share))
-
-
-_FIGURES_OF_A_SIDE = (_values_of_levels, _values_of_retention, _values_of_all)
-"""What is asked for each side, what takes longest first."""
 
 
 def _of_level(one: LevelFigures) -> dict[str, Share | Mean]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from ga_pygame.collector.warehouse.asking import Question, WarehouseMetric
 from ga_pygame.collector.warehouse.intervals import FEW_PLAYERS, percentile, share_of
-from ga_pygame.collector.warehouse.metrics.attempts import attempts
 
 
 class LevelFigures(NamedTuple):
@@ -64,18 +63,26 @@ class LevelFigures(NamedTuple):
 
 def levels(question: Question) -> list[LevelFigures]:
     """Count what players did in each level, in the order in which they reach them."""
-    times, tries, counted = question.together(lambda one: one.rows("level_times"), attempts, counted_levels)
-    needed: defaultdict[str, dict[int, int]] = defaultdict(dict)
-    for row in tries:
-        needed[row.level][row.attempts] = row.players
-    measured = {level: figures for level, *figures in times}
+    return levels_of_sides(question, *question.together(*QUESTIONS_OF_LEVELS))[0]
+
+
+def levels_of_sides(question: Question, *answers: Any) -> list[list[LevelFigures]]:
+    """Return the levels of each side of a question from the answers to `QUESTIONS_OF_LEVELS`."""
+    counted, tries, times = answers
+    needed: defaultdict[tuple[int, str], dict[int, int]] = defaultdict(dict)
+    for side, level, number, players in tries:
+        needed[side, level][number] = players
+    measured = {(side, level): figures for side, level, *figures in times}
     return [
-        one._replace(
-            median_attempts=percentile(needed[one.level], 0.5),
-            p90_attempts=percentile(needed[one.level], 0.9),
-            **dict(zip(_MEASURED, measured.get(one.level, (None, None, None)), strict=True)),
-        )
-        for one in counted
+        [
+            one._replace(
+                median_attempts=percentile(needed[side, one.level], 0.5),
+                p90_attempts=percentile(needed[side, one.level], 0.9),
+                **dict(zip(_MEASURED, measured.get((side, one.level), (None, None, None)), strict=True)),
+            )
+            for one in _levels_of_rows([row[1:] for row in counted if row[0] == side])
+        ]
+        for side in range(len(question.sides))
     ]
 
 
@@ -85,11 +92,28 @@ _MEASURED = ("median_seconds", "p90_seconds", "mean_score")
 
 def counted_levels(question: Question) -> list[LevelFigures]:
     """Return the same without attempts until completion, times and scores, which take the greater part of the time."""
+    return _levels_of_rows([row[1:] for row in _counted_rows(question)])
+
+
+def _counted_rows(question: Question) -> list[tuple[Any, ...]]:
+    """Return the rows of levels.sql, those of all parts of the players added."""
     parts = [question.rows("levels", first=first, last=last) for first, last in question.parts]
-    rows = [
-        (some[0][0], *(sum(figures) for figures in zip(*(figures for _, *figures in some), strict=True)))
+    return [
+        (*some[0][:2], *(sum(figures) for figures in zip(*(figures for _, _, *figures in some), strict=True)))
         for some in zip(*parts, strict=True)
     ]
+
+
+QUESTIONS_OF_LEVELS: tuple[Callable[[Question], list[tuple[Any, ...]]], ...] = (
+    _counted_rows,
+    lambda question: question.rows("attempts"),
+    lambda question: question.rows("level_times"),
+)
+"""What is asked for the figures of levels; none depends on another, what takes longest comes first."""
+
+
+def _levels_of_rows(rows: list[tuple[Any, ...]]) -> list[LevelFigures]:
+    """Compute the figures of each level of a side."""
     following = [row[0] for row in rows[1:]]
     return [_figures(row, level or "") for row, level in zip_longest(rows, following)]
 

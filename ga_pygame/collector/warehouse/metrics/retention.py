@@ -39,13 +39,21 @@ class RetentionCell(NamedTuple):
 
 def retention(question: Question) -> list[RetentionCell]:
     """Count the players who came back, newest first day first; only days that are over."""
-    found: defaultdict[datetime.date, dict[int, int]] = defaultdict(dict)
-    for first_day, later, players in question.rows("retention", today=question.today, longest=RETENTION_DAYS):
-        found[first_day][later] = players
+    return retention_of_sides(question)[0]
+
+
+def retention_of_sides(question: Question, longest: int = RETENTION_DAYS) -> list[list[RetentionCell]]:
+    """Count the same for each side of a question, up to some day."""
+    sides: list[defaultdict[datetime.date, dict[int, int]]] = [defaultdict(dict) for _ in question.sides]
+    for side, first_day, later, players in question.rows("retention", today=question.today, longest=longest):
+        sides[side][first_day][later] = players
     return [
-        _cell(first_day, counts[0], day, counts.get(day, 0))
-        for first_day, counts in found.items()
-        for day in range(1, min(RETENTION_DAYS, (question.today - first_day).days - 1) + 1)
+        [
+            _cell(first_day, counts[0], day, counts.get(day, 0))
+            for first_day, counts in found.items()
+            for day in range(1, min(longest, (question.today - first_day).days - 1) + 1)
+        ]
+        for found in sides
     ]
 
 
