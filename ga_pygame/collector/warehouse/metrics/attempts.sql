@@ -20,20 +20,17 @@ fails AS (
     WHERE status = 'Fail' AND player IN (SELECT player FROM unnumbered)
 ),
 counted AS (
-    SELECT unnumbered.side AS side, unnumbered.player AS player, unnumbered.name_key AS name_key,
-        CAST(count(*) + 1 AS BIGINT) AS tries
-    FROM unnumbered JOIN fails ON fails.side = unnumbered.side AND fails.player = unnumbered.player
+    SELECT unnumbered.side AS side, unnumbered.name_key AS name_key, countIf(client_ts < first_at) AS failed
+    FROM unnumbered LEFT JOIN fails ON fails.side = unnumbered.side AND fails.player = unnumbered.player
         AND fails.name_key = unnumbered.name_key
-    WHERE client_ts < first_at GROUP BY unnumbered.side, unnumbered.player, unnumbered.name_key
+    GROUP BY unnumbered.side, unnumbered.player, unnumbered.name_key
 ),
 needed AS (
     SELECT side, name_key, attempt_num AS attempts, CAST(count(*) AS BIGINT) AS number FROM {visits}
     WHERE completes > 0 AND attempt_num > 0 GROUP BY side, name_key, attempt_num
     UNION ALL SELECT side, name_key, attempt_num, CAST(-1 AS BIGINT) FROM again WHERE attempt_num > 0
     UNION ALL SELECT side, name_key, attempt_num, CAST(1 AS BIGINT) FROM firsts WHERE attempt_num > 0
-    UNION ALL SELECT unnumbered.side, unnumbered.name_key, coalesce(tries, 1), CAST(1 AS BIGINT)
-    FROM unnumbered LEFT JOIN counted ON counted.side = unnumbered.side AND counted.player = unnumbered.player
-        AND counted.name_key = unnumbered.name_key
+    UNION ALL SELECT side, name_key, CAST(failed + 1 AS BIGINT), CAST(1 AS BIGINT) FROM counted
 ),
 sums AS (
     SELECT side, name_key, attempts, CAST(sum(number) AS BIGINT) AS players FROM needed
