@@ -12,7 +12,13 @@ import duckdb
 import pytest
 
 from ga_pygame.collector.warehouse.asking import Question
-from ga_pygame.collector.warehouse.database import Database, NotReady, ReadTransaction, WarehouseLimits
+from ga_pygame.collector.warehouse.database import (
+    MAX_PARSED_QUERIES,
+    Database,
+    NotReady,
+    ReadTransaction,
+    WarehouseLimits,
+)
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.metrics import METRICS
 from tests.warehouse.golden import TODAY
@@ -113,6 +119,48 @@ def test_a_file_that_is_closed_meanwhile_ends_both(database: Database) -> None:
     with pytest.raises(NotReady):
         database.ask(lambda transaction: Question(transaction, Filters(), TODAY).together(close_and_ask, close_and_ask))
     assert not [one for one in threading.enumerate() if one.name.startswith("ga-collector-metrics")]
+
+
+SIDES = {
+    "two builds": (Filters(build="1.0", who=("player",)), Filters(build="1.1", who=("player",))),
+    "a build and all": (Filters(build="1.0"), Filters()),
+    "days that overlap": (
+        Filters(since=TODAY - datetime.timedelta(6), platform="windows"),
+        Filters(until=TODAY - datetime.timedelta(4), platform="windows"),
+    ),
+    "a build of some days and another": (Filters(build="1.0", until=TODAY), Filters(build="1.1")),
+}
+
+
+@pytest.mark.parametrize("sides", SIDES)
+@pytest.mark.parametrize("name", ["levels", "attempts", "level_times", "retention", "compared"])
+def test_both_sides_get_what_each_gets_alone(golden: Database, name: str, sides: str) -> None:
+    """Also if they share rows."""
+    first, second = SIDES[sides]
+    values = {"levels": {"first": 1, "last": 1024}, "retention": {"today": TODAY, "longest": 30}}.get(name, {})
+
+    def rows(first: Filters, second: Filters | None = None) -> list[tuple[object, ...]]:
+        found = golden.ask(
+            lambda transaction: Question(transaction, first, TODAY, second).rows(name, None, **values)  # type: ignore[arg-type]
+        )
+        return sorted(found, key=lambda row: row[0])
+
+    assert rows(first) and rows(second)
+    assert rows(first, second) == [*rows(first), *((1, *row) for _, *row in rows(second))]
+
+
+def test_queries_are_parsed_once(database: Database) -> None:
+    """Questions share what was parsed; the oldest texts do not fill the memory."""
+    texts = [f"SELECT {number}" for number in range(MAX_PARSED_QUERIES + 1)]
+
+    def ask_all(transaction: ReadTransaction) -> dict[str, duckdb.Statement]:
+        assert [transaction.execute(text).fetchall() for text in texts] == [[(i,)] for i in range(len(texts))]
+        return dict(transaction.parsed)
+
+    first = database.ask(ask_all)
+    assert 0 < len(first) <= MAX_PARSED_QUERIES
+    again = database.ask(lambda transaction: (transaction.execute(texts[-1]), dict(transaction.parsed))[1])
+    assert again[texts[-1]] is first[texts[-1]]
 
 
 @pytest.mark.e2e

@@ -5,7 +5,10 @@
 -- Source: GameAnalytics, Progression events, attempt_num.
 -- Nearly all rows of `visits` are a player's only one with a Complete of the level, and have a number: all numbers are
 -- summed, and those of the players and levels of `odd` are then put right.
-WITH odd AS MATERIALIZED (SELECT player, name_key FROM {visits} WHERE completes > 0 AND (is_repeat OR attempt_num = 0)),
+WITH odd AS MATERIALIZED (
+    SELECT player, name_key FROM {visits} WHERE completes > 0 AND is_repeat
+    UNION ALL SELECT player, name_key FROM {visits} WHERE completes > 0 AND attempt_num = 0
+),
 again AS MATERIALIZED (
     SELECT side, player, name_key, completed_at, attempt_num FROM {visits}
     WHERE completes > 0 AND (player, name_key) IN (SELECT player, name_key FROM odd)

@@ -90,12 +90,13 @@ def _funnel_text(number: int) -> str:
     """Write the query of a funnel with so many steps."""
     of_step = sql_text("metrics/funnel_step.sql").partition("\n")[2].rstrip()  # without its comment
     later = [of_step.replace("{number}", str(step)).replace("{before}", str(step - 1)) for step in range(2, number + 1)]
-    told = (
-        f"SELECT {step} AS step, player, client_ts, second - began AS since_first, gap FROM step_{step}"  # noqa: S608
+    firsts = (
+        f"SELECT {step} AS step, player, argMin(gap, client_ts) AS gap,"  # noqa: S608 - numbers of ours
+        f" argMin(second - began, client_ts) AS since_first FROM step_{step} GROUP BY player"
         for step in range(2, number + 1)
     )
     text = sql_text("metrics/funnel.sql").replace("{steps}", "\n".join(f"{one}," for one in later))
-    return text.replace("{told}", " UNION ALL ".join(told))
+    return text.replace("{firsts}", "\n    UNION ALL ".join(firsts))
 
 
 def split_steps(text: str) -> list[str]:

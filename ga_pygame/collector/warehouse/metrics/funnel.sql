@@ -35,12 +35,8 @@ named AS MATERIALIZED (
 ),
 step_1 AS MATERIALIZED (SELECT player, client_ts, second, second AS began FROM named WHERE id = $id_1),
 {steps}
-done AS (
-    {told}
-),
 firsts AS (
-    SELECT step, player, argMin(gap, client_ts) AS gap, argMin(since_first, client_ts) AS since_first
-    FROM done GROUP BY step, player
+    {firsts}
 )
 SELECT step, players, median_gap, median_since_first FROM (
     SELECT 1 AS step, setSize(playerSet(player)) AS players, NULL AS median_gap, NULL AS median_since_first FROM step_1
