@@ -145,7 +145,8 @@ def test_both_sides_get_what_each_gets_alone(golden: Database, name: str, sides:
         )
         return sorted(found, key=lambda row: row[0])
 
-    assert rows(first) and rows(second)
+    assert rows(first)
+    assert rows(second)
     assert rows(first, second) == [*rows(first), *((1, *row) for _, *row in rows(second))]
 
 
