@@ -3,9 +3,10 @@
 -- Complete, as official SDKs and this tracker send it; without one, their Fails of the level in the range before that
 -- Complete, plus 1.
 -- Source: GameAnalytics, Progression events, attempt_num.
+WITH
 -- Nearly all rows of `visits` are a player's only one with a Complete of the level, and have a number: all numbers are
 -- summed, and those of the players and levels of `odd` are then put right.
-WITH odd AS MATERIALIZED (
+odd AS MATERIALIZED (
     SELECT player, name_key FROM {visits} WHERE completes > 0 AND is_repeat
     UNION ALL SELECT player, name_key FROM {visits} WHERE completes > 0 AND attempt_num = 0
 ),

@@ -5,9 +5,10 @@
 -- as a killed game or one that is still played leaves them. Went on are the players who completed the level and were in
 -- the next one of this order, too.
 -- Sources: GameAnalytics, Progression (starts, fails, completes); Glitchless (abandons kept apart from fails).
+WITH
 -- All figures are those of the players from `$first` to `$last`, so that sets need little memory; only the order is that
 -- of all. A level of which these players have none is there, too, so that the figures of several parts can be added.
-WITH counted AS (
+counted AS (
     SELECT side, name_key, avg(place) AS mean_place, sumIf(starts, isInPart(player, $first, $last)) AS starts,
         sumIf(fails, isInPart(player, $first, $last)) AS fails,
         sumIf(completes, isInPart(player, $first, $last)) AS completes,
