@@ -125,8 +125,8 @@ SIDES = {
     "two builds": (Filters(build="1.0", who=("player",)), Filters(build="1.1", who=("player",))),
     "a build and all": (Filters(build="1.0"), Filters()),
     "days that overlap": (
-        Filters(since=TODAY - datetime.timedelta(6), platform="windows"),
-        Filters(until=TODAY - datetime.timedelta(4), platform="windows"),
+        Filters(since=TODAY - datetime.timedelta(17)),
+        Filters(until=TODAY - datetime.timedelta(13)),
     ),
     "a build of some days and another": (Filters(build="1.0", until=TODAY), Filters(build="1.1")),
 }
