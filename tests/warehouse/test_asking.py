@@ -108,16 +108,22 @@ def test_an_error_in_one_of_them_is_that_of_all(database: Database) -> None:
 
 def test_a_file_that_is_closed_meanwhile_ends_both(database: Database) -> None:
     """A metric that is being answered ends with an error that says so; no thread is left."""
-    begun = threading.Barrier(2, timeout=20)
+    begun = threading.Barrier(3, timeout=20)
 
-    def close_and_ask(question: Question) -> int:
-        if begun.wait() == 0:
-            database.close()
+    def ask_for_long(question: Question) -> None:
         begun.wait()
-        return games(question)
+        question.cursor.execute("SELECT sum(range) FROM range(1_000_000_000_000)", {}).fetchall()
 
+    def close() -> None:
+        begun.wait()
+        database.close()
+
+    closing = threading.Thread(target=close)
+    closing.start()
     with pytest.raises(NotReady):
-        database.ask(lambda transaction: Question(transaction, Filters(), TODAY).together(close_and_ask, close_and_ask))
+        database.ask(lambda transaction: Question(transaction, Filters(), TODAY).together(ask_for_long, ask_for_long))
+    closing.join(20)
+    assert not closing.is_alive()
     assert not [one for one in threading.enumerate() if one.name.startswith("ga-collector-metrics")]
 
 
