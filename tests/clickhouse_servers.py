@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -243,6 +244,16 @@ class DebianCluster:
             server.start()
         for server in self.servers:
             server.wait()
+
+    @contextmanager
+    def zookeeper_stopped(self) -> Iterator[None]:
+        """Let ZooKeeper answer nothing; stay within servers' sessions of 6 s."""
+        assert self._keeper is not None
+        self._keeper.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._keeper.send_signal(signal.SIGCONT)
 
     def _zookeeper_status(self) -> bytes:
         try:

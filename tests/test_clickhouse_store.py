@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from ga_pygame.collector.clickhouse import client as client_module
+from ga_pygame.collector.clickhouse import schema as schema_module
 from ga_pygame.collector.clickhouse import settings, spill
 from ga_pygame.collector.clickhouse.address import PASSWORD_VARIABLE, StoreAddress, parse_store
 from ga_pygame.collector.clickhouse.client import ClickHouseError, Client, Unreachable
@@ -73,6 +74,25 @@ def opened(address: StoreAddress, timezone: str = "UTC", retention: int | None =
     store = ClickHouseStore(address, timezone, lambda cause, message: None, Troubles(), retention)
     with contextlib.closing(store):
         yield store
+
+
+def test_tables_of_a_cluster_are_never_taken_for_those_of_one_server(
+    address: StoreAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the row that says how they were made a collector does not start; one that names the cluster counts."""
+    monkeypatch.setattr(schema_module, "SECONDS_FOR_RECORD", 0.3)
+    monkeypatch.setattr(schema_module, "_is_spread", lambda _client: True)  # chdb has no clusters
+    with contextlib.closing(Client(address)) as client:
+        client.query(f"CREATE DATABASE {address.database}", database=False)
+        columns = "made_us Int64, version UInt32, timezone String, cluster String, retention Int32"
+        client.query(f"CREATE TABLE ga_schema ({columns}) ENGINE = MergeTree ORDER BY made_us")
+        with pytest.raises(StoreError, match="run all statements"), opened(address):
+            pass
+        assert read_schema(client) is None
+        for made_us, cluster in ((1, "games"), (2, "")):
+            row = {"made_us": made_us, "version": 1, "timezone": "UTC", "cluster": cluster, "retention": -1}
+            client.insert("ga_schema", [json.dumps(row).encode()], {})
+        assert read_schema(client) == (1, "UTC", "games", -1)
 
 
 def test_tables_are_made_checked_and_migrated(address: StoreAddress) -> None:

@@ -39,6 +39,7 @@ EXEMPT = {
     "collector.clickhouse.schema.OLDEST_FOR_METRICS": "a version",
     "collector.clickhouse.schema._ALL_TOLD": "a part of a statement",
     "collector.clickhouse.store.RECENT_SECONDS": "steps of a search, whose last one has no bound",
+    "collector.clickhouse.schema.SECONDS_PER_LOOK_FOR_RECORD": "how often a collector that starts looks",
     "collector.clickhouse.store.SECONDS_PER_MUTATION_LOOK": "how often a worker looks",
     "collector.gameanalytics.routes._LIMITS": "a message with other bounds in it",
     "collector.warehouse.metrics.finding_rules.RAGE_QUIT_SECONDS": "a definition",

@@ -10,7 +10,7 @@ from typing import Any
 
 from ga_pygame.collector.clickhouse.address import parse_store
 from ga_pygame.collector.clickhouse.client import ClickHouseError, Client, Unreachable
-from tests.clickhouse_servers import DebianCluster
+from tests.clickhouse_servers import DebianCluster, DebianServer
 from tests.e2e.cluster_traffic import OF_SENDERS
 
 Note = Mapping[str, Any]
@@ -70,6 +70,29 @@ class Truth:
             return "a sender's session has other events"
         rows = ask(host, f"SELECT json FROM ga_events FINAL WHERE NOT {of_senders}")
         return next(wrong_sessions([json.loads(one) for (one,) in rows], self.notes), "")
+
+
+def left_to_do(cluster: DebianCluster) -> str:
+    """Say what a replica still has to do, for which events may be late; "" if they have done all."""
+    try:
+        return "; ".join(reason for server in cluster.servers for reason in _left_on(server))
+    except (ClickHouseError, Unreachable) as error:
+        return str(error)
+
+
+def _left_on(server: DebianServer) -> Iterator[str]:
+    """Yield why tables of a server are not what ZooKeeper knows of them: no session, or entries of the queue."""
+    columns = "table, is_readonly, queue_size, log_max_index >= log_pointer"
+    for table, is_readonly, entries, is_behind in ask(server.host, f"SELECT {columns} FROM system.replicas"):
+        if is_readonly:
+            yield f"{table} on {server.folder.name} is read-only"
+        elif int(entries) or is_behind:
+            yield f"{table} on {server.folder.name} has {entries} entries{', and more to read' * is_behind}"
+    columns = "table, type, new_part_name, num_tries, last_exception, postpone_reason"
+    for table, kind, part, tries, error, reason in ask(
+        server.host, f"SELECT {columns} FROM system.replication_queue LIMIT 1"
+    ):
+        yield f"{kind} {part} of {table}, {tries} tries: {error} {reason}"
 
 
 def ask(host: str, query: str) -> list[list[Any]]:

@@ -26,6 +26,8 @@ SECONDS_FOR_METRICS = 120.0
 """How long a server may take to answer a metric or a change of tables."""
 MAX_REFUSAL = 300
 """Characters of a server's message that are told."""
+WHEN_STORED = {"insert_distributed_sync": "1"}
+"""Lets an insert return when all shards have their rows; says nothing to a table that is not spread."""
 _NOT_HERE = {60, 81}
 """Codes: there is no such table or database."""
 _OF_THE_SERVER = {75, 76, 202, 209, 210, 225, 236, 242, 243, 252, 254, 279, 285, 319, 425, 999, 1000, 1001, 1002}
@@ -117,7 +119,10 @@ class Client:
         return self._post(text.encode(), self._with_database(whole) if database else whole, {}, seconds)
 
     def insert(self, table: str, lines: Iterable[bytes], options: Mapping[str, str]) -> None:
-        """Insert rows, each an object of JSON.
+        """Insert rows, each an object of JSON; returns when the servers on which they belong have stored them.
+
+        Without `insert_distributed_sync` a server of a cluster would answer once it keeps them in a file, which it
+        sends on later, and which it sets aside if the receiving server is killed meanwhile.
 
         Args:
             table: The table.
@@ -130,7 +135,12 @@ class Client:
         """
         query = {"query": f"INSERT INTO {table} FORMAT JSONEachRow"}
         body = gzip.compress(b"\n".join(lines), 1, mtime=0)
-        self._post(body, self._with_database({**options, **query}), {"Content-Encoding": "gzip"}, SECONDS_TO_ANSWER)
+        self._post(
+            body,
+            self._with_database({**WHEN_STORED, **options, **query}),
+            {"Content-Encoding": "gzip"},
+            SECONDS_TO_ANSWER,
+        )
 
     def _with_database(self, options: Mapping[str, str]) -> dict[str, str]:
         return {**options, "database": self.database}

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from ga_pygame import clock
-from ga_pygame.collector.clickhouse.client import ClickHouseError, Client
+from ga_pygame.collector.clickhouse.client import WHEN_STORED, ClickHouseError, Client, text_literal
 from ga_pygame.collector.storage.schema import StoreError
 from ga_pygame.collector.warehouse.database import UTC, sql_text, statements
 from ga_pygame.rules import HITCHES_FIELD, SECONDS_FIELD, SENT_BY_FIELD, SERVER, WHO_FIELD
@@ -57,6 +57,9 @@ _MIGRATIONS: dict[int, tuple[str, ...]] = {}
 """By version, the statements that turn the tables of the version before into it; views are made anew after them."""
 _FILLED_SINCE: dict[int, tuple[str, ...]] = {2: ("ga_presence", "ga_sessions", "ga_visits")}
 """By version, its new tables that ClickHouse fills from events: an older database fills them once from all it has."""
+SECONDS_FOR_RECORD = 10.0
+"""How long a collector waits for the row of `ga_schema` in the tables of a cluster."""
+SECONDS_PER_LOOK_FOR_RECORD = 0.2
 SECONDS_FOR_FILLING = 3_600.0
 """How long a server may take to fill a table from the events of one day."""
 _SQL_FOLDER = Path(__file__).parent
@@ -282,6 +285,8 @@ def open_schema(client: Client, timezone: str, retention: int | None) -> Layout:
     if retention is not None and not has_metrics:
         raise StoreError("this ClickHouse is too old for --retention: drop partitions of ga_events instead")
     made = read_schema(client)
+    if made is None and _is_spread(client):
+        made = _wait_for_record(client)
     if made is None:
         _run_statements(client, schema_statements(wanted))
         return wanted
@@ -301,9 +306,13 @@ def open_schema(client: Client, timezone: str, retention: int | None) -> Layout:
 
 
 def read_schema(client: Client) -> MadeSchema | None:
-    """Read what a database says of its tables; `None` if it or the tables do not exist."""
+    """Read what a database says of its tables; `None` if it or the tables do not exist.
+
+    In a cluster, rows without its name are of collectors that did not wait for the first row.
+    """
     query = (
-        "SELECT version, timezone, cluster, retention FROM ga_schema ORDER BY made_us DESC LIMIT 1 FORMAT JSONCompact"
+        "SELECT version, timezone, cluster, retention FROM ga_schema"
+        " ORDER BY cluster != '' DESC, made_us DESC LIMIT 1 FORMAT JSONCompact"
     )
     try:
         rows = msgspec.json.decode(client.query(query))["data"]
@@ -312,6 +321,27 @@ def read_schema(client: Client) -> MadeSchema | None:
             return None
         raise
     return MadeSchema(int(rows[0][0]), rows[0][1], rows[0][2], int(rows[0][3])) if rows else None
+
+
+def _is_spread(client: Client) -> bool:
+    """Whether the tables are there and those of a cluster."""
+    query = "SELECT count() FROM system.tables WHERE database = {} AND name = 'ga_schema' AND engine = 'Distributed'"
+    return client.query(query.format(text_literal(client.database)), database=False).strip() != b"0"
+
+
+def _wait_for_record(client: Client) -> MadeSchema:
+    """Wait for the row that says how the tables of a cluster were made: it may be on its way to its shard or replica.
+
+    Raises:
+        StoreError: It does not come.
+    """
+    monotonic = clock.SystemClock().monotonic
+    until = monotonic() + SECONDS_FOR_RECORD
+    while (made := read_schema(client)) is None:
+        if monotonic() >= until:
+            raise StoreError(f"ga_schema in {client.place} is empty: run all statements of `clickhouse-schema`")
+        clock.sleep(SECONDS_PER_LOOK_FOR_RECORD)
+    return made
 
 
 def _migrate(client: Client, version: int, layout: Layout) -> None:
@@ -348,4 +378,5 @@ def _fill_table(client: Client, table: str, layout: Layout) -> None:
 
 def _run_statements(client: Client, texts: list[str]) -> None:
     for text in texts:
-        client.query(text, database=not text.startswith("CREATE DATABASE"))
+        options = WHEN_STORED if text.startswith("INSERT") else {}
+        client.query(text, database=not text.startswith("CREATE DATABASE"), options=options)

@@ -162,12 +162,14 @@ class BlockWriter:
                 client.insert(table, rows, self._settings(f"{block.name}-{table}"))
 
     def _settings(self, token: str) -> dict[str, str]:
-        found = {"insert_distributed_sync": "1"} if self._layout.cluster else {}
-        if self._layout.has_metrics:
-            found |= {"insert_deduplication_token": token, "async_insert": "0"}
+        if not self._layout.has_metrics:
+            return {}
+        return {
+            "insert_deduplication_token": token,
+            "async_insert": "0",
             # a server that was killed after it took the block, but before its views had filled their tables
-            found["deduplicate_blocks_in_dependent_materialized_views"] = "1"
-        return found
+            "deduplicate_blocks_in_dependent_materialized_views": "1",
+        }
 
     def _failed(self, group: Sequence[_Queued], error: Exception) -> None:
         with self._lock:
