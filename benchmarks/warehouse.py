@@ -29,7 +29,7 @@ DAYS = 60
 DAY = 86_400
 _EVENTS_OF_A_SESSION = 22
 _REQUESTS_AT_ONCE = 2_000
-_TRIES = 3
+_TRIES = 7
 _OPTIONS = {"funnel": {"steps": ["Start:forest:level_1", "Complete:forest:level_1", "Start:forest:level_2"]}}
 """Options of metrics that answer nothing without them."""
 _SOME_PLAYER = "SELECT user_id FROM players WHERE player = 1"
