@@ -64,8 +64,8 @@ ENOUGH_SECONDS = 10.0
 ONE = "one player: "
 """Stands before metrics that are asked about one player."""
 OF_A_PLAYER = (f"{ONE}timeline", f"{ONE}overview", f"{ONE}players", f"{ONE}levels")
-NO_ANSWER = {159: "over 120 s", 241: "too little memory"}
-"""By ClickHouse's codes, why a metric has no answer."""
+NO_ANSWER = {0: "over 120 s", 241: "too little memory"}
+"""Why a metric has no answer, by ClickHouse's code; 0 if the client did not wait for it."""
 _TRIES = 3
 _COLLECT = "import sys; from ga_pygame.cli import main; sys.exit(main(sys.argv[1:]))"
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -314,7 +314,7 @@ def _timed(ask: Callable[[], None], pid: int) -> str:
             ask()
         except (ClickHouseError, Unreachable) as error:
             print(error, file=sys.stderr)
-            return NO_ANSWER.get(getattr(error, "code", 0), "no answer")
+            return NO_ANSWER.get(getattr(error, "code", 0), str(error))
         tries.append((time.perf_counter() - begin, cpu_seconds([pid]) - before))
     wall, cpu = (min(each) * 1000 for each in zip(*tries, strict=True))
     return f"{wall:,.0f} / {cpu:,.0f}"

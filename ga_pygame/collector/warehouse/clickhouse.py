@@ -15,6 +15,7 @@ SETTINGS: dict[str, int | str] = {
     "cast_keep_nullable": 1,  # so is the text of NULL
     "enable_materialized_cte": 1,  # a part of a text that others read twice is computed once, as DuckDB does
     "join_use_nulls": 1,  # and the columns of a row that a LEFT JOIN does not find
+    "max_execution_time": 125,  # a server does not go on long after the collector has given up
     "output_format_json_quote_64bit_integers": 0,
     "output_format_json_quote_denormals": 1,  # infinity is "inf" instead of null
     "prefer_column_name_to_alias": 1,  # `sum(x) AS x` does not change what another sum(x) adds up
