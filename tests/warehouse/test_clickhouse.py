@@ -224,7 +224,7 @@ def test_what_clickhouse_is_sent() -> None:
     ((text, parameters),) = sent
     assert text.startswith("SELECT n FROM t WHERE a = {a:String} AND b IN {b:Array(String)} AND c = {a:String}\nFORMAT")
     assert parameters == {"a": "x\\ty", "b": "['\\'']"}
-    assert SECONDS_FOR_METRICS < SETTINGS["max_execution_time"] < 1.1 * SECONDS_FOR_METRICS
+    assert SECONDS_FOR_METRICS < float(SETTINGS["max_execution_time"]) < 1.1 * SECONDS_FOR_METRICS
 
 
 def test_a_player_is_found_by_index(client: Client) -> None:
