@@ -55,6 +55,8 @@ ONE_IN_LATE = 50
 """Players of whom one has events that come a day later."""
 FIRST = "first"
 """The database of the events that are made."""
+MERGES_SECONDS = 300
+"""How long merges are waited for."""
 NOT_ASKED = ("trail", "design_fields", "heatmap", "heatmap_maps", "hitches", "field_names")
 """Metrics about what the made-up events do not have."""
 LAST_DAYS = 14
@@ -276,6 +278,15 @@ def fill_copies(client: Any, copies: int) -> None:
         print(f"{copies} copies of {day}", file=sys.stderr, flush=True)
 
 
+def wait_for_merges(client: Any) -> None:
+    """Wait until ClickHouse merges nothing, as its processor time would count as that of metrics."""
+    quiet = 0
+    until = time.monotonic() + MERGES_SECONDS
+    while quiet < 5 and time.monotonic() < until:
+        time.sleep(1)
+        quiet = 0 if int(client.query("SELECT count() FROM system.merges")) else quiet + 1
+
+
 def ask_all(client: Any, pid: int, names: Sequence[str]) -> dict[str, list[str]]:
     """Return the milliseconds of each metric about players, for all days and for the last ones."""
     from ga_pygame.collector.warehouse.filters import Filters
@@ -359,6 +370,7 @@ def metrics(sizes: Sequence[int], players: int, names: Sequence[str], kept: Path
                 sums = bytes_by_table(client)
                 of_one = ", ".join(f"{name} {number / found:.1f}" for name, number in sorted(sums.items()))
                 print(f"{found:,} events: {sum(sums.values()) / found:.0f} bytes each ({of_one})", flush=True)
+                wait_for_merges(client)
                 tables.append(ask_all(client, server.pid, names))
     heads = [f"{size:,}, {days}" for size in sizes for days in ("all days", f"{LAST_DAYS} days")]
     print(f"\n| metric | {' | '.join(heads)} |\n|---|{'--:|' * len(heads)}")

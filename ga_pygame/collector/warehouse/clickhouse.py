@@ -38,8 +38,8 @@ _FOUND_PLAYER = f"player IN ({_KEYS_OF_PLAYER})"
 _ITS_SESSIONS = f"SELECT session FROM ga_sessions WHERE player IN ({_KEYS_OF_PLAYER})"  # noqa: S608 - names of ours
 _SESSIONS_OF_PLAYER = f"FROM (SELECT * FROM sessions WHERE session GLOBAL IN ({_ITS_SESSIONS})) AS sessions WHERE "  # noqa: S608
 """What `sessions` become for a player: the view knows the player of a session only after it has computed all of it."""
-_FEW_ROWS = re.compile(r"user_id = \$user_id|\bid = \$newest")
-"""Conditions for which an index finds the few blocks of rows that have a player or an event."""
+_CHOOSE_FEW_ROWS = ("user_id", "session", "newest")
+"""Parameters by which an index finds few blocks of rows: those of a player, of a session, or with an event."""
 _SETTINGS_FOR_FEW_ROWS: dict[str, int | str] = {
     "ignore_data_skipping_indices": "'by_moment'",
     "use_skip_indexes_if_final_exact_mode": 0,
@@ -74,7 +74,9 @@ class ClickHouse:
     def execute(self, text: str, values: Mapping[str, Any], /) -> ClickHouseAnswer:
         """Run a query with the values of its parameters, `$name` in its text."""
         text = text.replace(_SINCE, _FOUND_SINCE)
-        chosen = SETTINGS | _SETTINGS_FOR_FEW_ROWS if _FEW_ROWS.search(text) else SETTINGS
+        chosen = SETTINGS
+        if any(values.get(name) for name in _CHOOSE_FEW_ROWS):
+            chosen = SETTINGS | _SETTINGS_FOR_FEW_ROWS
         if _OF_PLAYER in text:
             text = re.sub(r"FROM sessions\s+WHERE ", _SESSIONS_OF_PLAYER, text.replace(_OF_PLAYER, _FOUND_PLAYER))
         own = {name: values[name] for name in re.findall(r"\$(\w+)", text)}
