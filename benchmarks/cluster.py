@@ -68,7 +68,6 @@ ONE = "one player: "
 OF_A_PLAYER = (f"{ONE}timeline", f"{ONE}overview", f"{ONE}players", f"{ONE}levels")
 NO_ANSWER = {0: "over 120 s", 241: "too little memory"}
 """Why a metric has no answer, by ClickHouse's code; 0 if the client did not wait for it."""
-_TRIES = 3
 _COLLECT = "import sys; from ga_pygame.cli import main; sys.exit(main(sys.argv[1:]))"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -287,7 +286,7 @@ def wait_for_merges(client: Any) -> None:
         quiet = 0 if int(client.query("SELECT count() FROM system.merges")) else quiet + 1
 
 
-def ask_all(client: Any, pid: int, names: Sequence[str]) -> dict[str, list[str]]:
+def ask_all(client: Any, pid: int, names: Sequence[str], tries: int) -> dict[str, list[str]]:
     """Return the milliseconds of each metric about players, for all days and for the last ones."""
     from ga_pygame.collector.warehouse.filters import Filters
     from ga_pygame.collector.warehouse.metrics import METRICS
@@ -301,7 +300,7 @@ def ask_all(client: Any, pid: int, names: Sequence[str]) -> dict[str, list[str]]
         metric = name.removeprefix(ONE)
         filters = [replace(one, user_id=player) if metric != name else one for one in ranges]
         _reset_memory(pid)
-        found[name] = [_timed(partial(_ask, client, metric, one, today), pid) for one in filters]
+        found[name] = [_timed(partial(_ask, client, metric, one, today), pid, tries) for one in filters]
         print(name, *found[name], f"{most_memory(pid):,.0f} MB", file=sys.stderr, flush=True)
     return found
 
@@ -314,12 +313,12 @@ def _ask(client: Any, name: str, filters: Any, today: datetime.date) -> None:
     METRICS[name].function(Question(ClickHouse(client.query), filters, today), **OPTIONS.get(name, {}))
 
 
-def _timed(ask: Callable[[], None], pid: int) -> str:
+def _timed(ask: Callable[[], None], pid: int, most: int) -> str:
     """Return the milliseconds of the best of some tries, and those of the processors; or why there is no answer."""
     from ga_pygame.collector.clickhouse.client import ClickHouseError, Unreachable
 
     tries: list[tuple[float, float]] = []
-    while len(tries) < _TRIES and (not tries or tries[-1][0] < ENOUGH_SECONDS):
+    while len(tries) < most and (not tries or tries[-1][0] < ENOUGH_SECONDS):
         begin, before = time.perf_counter(), cpu_seconds([pid])
         try:
             ask()
@@ -350,7 +349,7 @@ def bytes_by_table(client: Any) -> dict[str, int]:
     return {table: int(number) for table, number in rows}
 
 
-def metrics(sizes: Sequence[int], players: int, names: Sequence[str], kept: Path | None) -> None:
+def metrics(sizes: Sequence[int], players: int, names: Sequence[str], tries: int, kept: Path | None) -> None:
     """Print bytes, CPU and times of metrics with so many events."""
     tables: list[dict[str, list[str]]] = []
     with chdb(kept) as server:
@@ -371,7 +370,7 @@ def metrics(sizes: Sequence[int], players: int, names: Sequence[str], kept: Path
                 of_one = ", ".join(f"{name} {number / found:.1f}" for name, number in sorted(sums.items()))
                 print(f"{found:,} events: {sum(sums.values()) / found:.0f} bytes each ({of_one})", flush=True)
                 wait_for_merges(client)
-                tables.append(ask_all(client, server.pid, names))
+                tables.append(ask_all(client, server.pid, names, tries))
     heads = [f"{size:,}, {days}" for size in sizes for days in ("all days", f"{LAST_DAYS} days")]
     print(f"\n| metric | {' | '.join(heads)} |\n|---|{'--:|' * len(heads)}")
     for name in tables[0]:
@@ -404,6 +403,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--events", type=int, nargs="+", default=[COPIED, 10 * COPIED], help="sizes for metrics")
     parser.add_argument("--players", type=int, default=50_000, help="of a million events")
     parser.add_argument("--metrics", nargs="+", default=[], help="names; all if none are given")
+    parser.add_argument("--tries", type=int, default=3, help="of each metric, of which the best is told")
     parser.add_argument("--folder", type=Path, help="keeps the databases of metrics")
     chosen = parser.parse_args(arguments)
     if importlib.util.find_spec("chdb") is None:
@@ -412,7 +412,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.part != "metrics":
         acknowledging(chosen.sent, chosen.copies)
     if chosen.part != "acknowledging":
-        metrics(chosen.events, chosen.players, chosen.metrics, chosen.folder)
+        metrics(chosen.events, chosen.players, chosen.metrics, chosen.tries, chosen.folder)
 
 
 if __name__ == "__main__":
