@@ -6,9 +6,9 @@ processes of collectors and of ClickHouse, apart. It is measured with Debian's s
 stores JSON only, and with ClickHouse 26.9 (chdb) behind the small HTTP interface of the tests, which makes all columns
 and tables, but takes one block at a time.
 
-`--part metrics` stores a million events in blocks of 5,000 in ClickHouse 26.9 (chdb) on this machine, tells bytes and
-CPU, asks each metric, and goes on with copies of the million that have other players, until there are as many as
-`--events`.
+`--part metrics` stores a million events in blocks of 5,000 in ClickHouse 26.9 (chdb) on this machine, in a database for
+each size of `--events`: larger ones have copies of the million with other players, day by day. It tells bytes, CPU and
+memory, and asks each metric. With `--folder`, the databases stay there and the next run asks them again.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,13 +49,25 @@ EVENTS_OF_A_SESSION = 25
 ROWS_OF_A_BLOCK = 5_000
 COPIED = 1_000_000
 """Events that are made; more are copies of them."""
+APART_US = 10_000_000
+"""Microseconds between the ids of copies."""
+ONE_IN_LATE = 50
+"""Players of whom one has events that come a day later."""
+FIRST = "first"
+"""The database of the events that are made."""
+MERGES_SECONDS = 300
+"""How long merges are waited for."""
 NOT_ASKED = ("trail", "design_fields", "heatmap", "heatmap_maps", "hitches", "field_names")
 """Metrics about what the made-up events do not have."""
 LAST_DAYS = 14
 """Days of the shorter range, of 60."""
 ENOUGH_SECONDS = 10.0
 """A metric that takes longer is asked once."""
-_TRIES = 3
+ONE = "one player: "
+"""Stands before metrics that are asked about one player."""
+OF_A_PLAYER = (f"{ONE}timeline", f"{ONE}overview", f"{ONE}players", f"{ONE}levels")
+NO_ANSWER = {0: "over 120 s", 241: "too little memory"}
+"""Why a metric has no answer, by ClickHouse's code; 0 if the client did not wait for it."""
 _COLLECT = "import sys; from ga_pygame.cli import main; sys.exit(main(sys.argv[1:]))"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -82,9 +95,9 @@ def debian() -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def chdb() -> Iterator[Server]:
+def chdb(kept: Path | None = None) -> Iterator[Server]:
     """Start the ClickHouse of chdb behind the HTTP interface of the tests, with its data in a folder."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() if kept is None else contextlib.nullcontext(str(kept)) as folder:
         command = [sys.executable, "-W", "ignore", str(ROOT / "tests/chdb_server.py"), folder]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdin is not None
@@ -245,31 +258,50 @@ def fill(client: Any, events: int, players: int) -> int:
     return total
 
 
-def copy(client: Any, number: int) -> None:
-    """Store the first events again as those of other players, at other times of arrival."""
-    own, later = f"-{number}", number * 100_000_000_000
-    key = "bitShiftRight(cityHash64(e.game_key, concat(e.{}, '{}')), 1) AS {}"
-    client.query(  # `e.` as a plain name would mean the new column
-        "INSERT INTO ga_events SELECT * REPLACE ("
-        f" concat(e.event_uuid, '{own}') AS event_uuid, concat(e.user_id, '{own}') AS user_id,"
-        f" concat(e.session_id, '{own}') AS session_id, e.id + {later} AS id, e.version - {later} AS version,"
-        f" {key.format('user_id', own, 'player')}, {key.format('session_id', own, 'session')})"
-        " FROM ga_events AS e WHERE position(e.user_id, '-') = 0",
-        seconds=3_600,
-    )
+def fill_copies(client: Any, copies: int) -> None:
+    """Store the first events and copies of them with other players, day by day; some come a day later."""
+    days = client.query(f"SELECT DISTINCT event_day FROM {FIRST}.ga_events ORDER BY event_day").decode().split()
+    key = "bitShiftRight(cityHash64(e.game_key, concat(e.{}, own)), 1) AS {}"
+    after = datetime.date.fromisoformat(days[-1]) + datetime.timedelta(days=1)
+    for day in [*days, after.isoformat()]:
+        client.query(  # `e.` as a plain name would mean the new column
+            "WITH if(e.n = 0, '', concat('-', toString(e.n))) AS own INSERT INTO ga_events SELECT * EXCEPT n REPLACE ("
+            " concat(e.event_uuid, own) AS event_uuid, concat(e.user_id, own) AS user_id,"
+            f" concat(e.session_id, own) AS session_id, e.id + e.n * {APART_US} AS id,"
+            f" e.version - e.n * {APART_US} AS version,"
+            f" {key.format('user_id', 'player')}, {key.format('session_id', 'session')})"
+            f" FROM (SELECT *, arrayJoin(range({copies})) AS n FROM {FIRST}.ga_events"
+            f" WHERE event_day + (cityHash64(user_id) % {ONE_IN_LATE} = 0) = '{day}') AS e",
+            seconds=3_600,
+        )
+        print(f"{copies} copies of {day}", file=sys.stderr, flush=True)
 
 
-def ask_all(client: Any, pid: int, names: Sequence[str]) -> dict[str, list[str]]:
+def wait_for_merges(client: Any) -> None:
+    """Wait until ClickHouse merges nothing, as its processor time would count as that of metrics."""
+    quiet = 0
+    until = time.monotonic() + MERGES_SECONDS
+    while quiet < 5 and time.monotonic() < until:
+        time.sleep(1)
+        quiet = 0 if int(client.query("SELECT count() FROM system.merges")) else quiet + 1
+
+
+def ask_all(client: Any, pid: int, names: Sequence[str], tries: int) -> dict[str, list[str]]:
     """Return the milliseconds of each metric about players, for all days and for the last ones."""
     from ga_pygame.collector.warehouse.filters import Filters
     from ga_pygame.collector.warehouse.metrics import METRICS
 
     today = datetime.datetime.fromtimestamp(BEGIN + DAYS * DAY, datetime.timezone.utc).date()
-    ranges = (Filters(who=("player",)), Filters(who=("player",), since=today - datetime.timedelta(days=LAST_DAYS)))
+    all_days = Filters(who=("player",))
+    ranges = (all_days, replace(all_days, since=today - datetime.timedelta(days=LAST_DAYS)))
+    (player,) = client.query("SELECT user_id FROM ga_players ORDER BY player LIMIT 1").decode().split()
     found = {}
-    for name in names or [one for one in METRICS if one not in NOT_ASKED]:
-        found[name] = [_timed(partial(_ask, client, name, filters, today), pid) for filters in ranges]
-        print(name, *found[name], file=sys.stderr, flush=True)
+    for name in names or [*(one for one in METRICS if one not in NOT_ASKED), *OF_A_PLAYER]:
+        metric = name.removeprefix(ONE)
+        filters = [replace(one, user_id=player) if metric != name else one for one in ranges]
+        _reset_memory(pid)
+        found[name] = [_timed(partial(_ask, client, metric, one, today), pid, tries) for one in filters]
+        print(name, *found[name], f"{most_memory(pid):,.0f} MB", file=sys.stderr, flush=True)
     return found
 
 
@@ -281,15 +313,32 @@ def _ask(client: Any, name: str, filters: Any, today: datetime.date) -> None:
     METRICS[name].function(Question(ClickHouse(client.query), filters, today), **OPTIONS.get(name, {}))
 
 
-def _timed(ask: Callable[[], None], pid: int) -> str:
-    """Return the milliseconds of the best of some tries, and those of the processors."""
+def _timed(ask: Callable[[], None], pid: int, most: int) -> str:
+    """Return the milliseconds of the best of some tries, and those of the processors; or why there is no answer."""
+    from ga_pygame.collector.clickhouse.client import ClickHouseError, Unreachable
+
     tries: list[tuple[float, float]] = []
-    while len(tries) < _TRIES and (not tries or tries[-1][0] < ENOUGH_SECONDS):
+    while len(tries) < most and (not tries or tries[-1][0] < ENOUGH_SECONDS):
         begin, before = time.perf_counter(), cpu_seconds([pid])
-        ask()
+        try:
+            ask()
+        except (ClickHouseError, Unreachable) as error:
+            print(error, file=sys.stderr)
+            return NO_ANSWER.get(getattr(error, "code", 0), str(error))
         tries.append((time.perf_counter() - begin, cpu_seconds([pid]) - before))
     wall, cpu = (min(each) * 1000 for each in zip(*tries, strict=True))
     return f"{wall:,.0f} / {cpu:,.0f}"
+
+
+def _reset_memory(pid: int) -> None:
+    """Forget the most memory that a process had. Source: proc_pid_clear_refs(5)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="utf-8")
+
+
+def most_memory(pid: int) -> float:
+    """Return the most memory that a process had since the last reset, in MB."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def bytes_by_table(client: Any) -> dict[str, int]:
@@ -300,35 +349,49 @@ def bytes_by_table(client: Any) -> dict[str, int]:
     return {table: int(number) for table, number in rows}
 
 
-def metrics(sizes: Sequence[int], players: int, names: Sequence[str]) -> None:
+def metrics(sizes: Sequence[int], players: int, names: Sequence[str], tries: int, kept: Path | None) -> None:
     """Print bytes, CPU and times of metrics with so many events."""
-    from ga_pygame.collector.clickhouse.address import parse_store
-    from ga_pygame.collector.clickhouse.client import Client
-    from ga_pygame.collector.clickhouse.schema import open_schema
-
     tables: list[dict[str, list[str]]] = []
-    with chdb() as server, contextlib.closing(Client(parse_store(f"clickhouse://{server.host}/measured"))) as client:
-        open_schema(client, "UTC", None)
-        before = cpu_seconds([server.pid])
-        total = fill(client, min(COPIED, sizes[0]), players)
-        used = (cpu_seconds([server.pid]) - before) * 1e6 / total
-        print(f"{total:,} events in blocks of {ROWS_OF_A_BLOCK:,}: ClickHouse's CPU {used:.0f} ms per 1,000 events")
-        made = 1
+    with chdb(kept) as server:
+        with database(server, FIRST) as client:
+            before = cpu_seconds([server.pid])
+            if stored(client) == 0:
+                total = fill(client, COPIED, players)
+                used = (cpu_seconds([server.pid]) - before) * 1e6 / total
+                print(f"{total:,} events in blocks of {ROWS_OF_A_BLOCK:,}: CPU {used:.0f} ms per 1,000 events")
         for size in sizes:
-            while made * total < size * 0.95:
-                copy(client, made)
-                made += 1
-            stored = int(client.query("SELECT count() FROM ga_events FINAL"))
-            sums = bytes_by_table(client)
-            of_one = ", ".join(f"{name} {number / stored:.1f}" for name, number in sorted(sums.items()))
-            print(f"{stored:,} events: {sum(sums.values()) / stored:.0f} bytes each ({of_one})", flush=True)
-            tables.append(ask_all(client, server.pid, names))
-        status = Path(f"/proc/{server.pid}/status").read_text(encoding="utf-8")
-        print(f"memory at most {int(status.partition('VmHWM:')[2].split()[0]) / 1024:,.0f} MB")
+            with database(server, FIRST if size <= COPIED else f"of_{size}") as client:
+                if stored(client) == 0:
+                    before = cpu_seconds([server.pid])
+                    fill_copies(client, round(size / COPIED))
+                    print(f"CPU {(cpu_seconds([server.pid]) - before) * 1e6 / stored(client):.0f} ms per 1,000 events")
+                found = stored(client)
+                sums = bytes_by_table(client)
+                of_one = ", ".join(f"{name} {number / found:.1f}" for name, number in sorted(sums.items()))
+                print(f"{found:,} events: {sum(sums.values()) / found:.0f} bytes each ({of_one})", flush=True)
+                wait_for_merges(client)
+                tables.append(ask_all(client, server.pid, names, tries))
     heads = [f"{size:,}, {days}" for size in sizes for days in ("all days", f"{LAST_DAYS} days")]
     print(f"\n| metric | {' | '.join(heads)} |\n|---|{'--:|' * len(heads)}")
     for name in tables[0]:
         print(f"| {name} | {' | '.join(cell for one in tables for cell in one[name])} |")
+
+
+@contextlib.contextmanager
+def database(server: Server, name: str) -> Iterator[Any]:
+    """Open a database; its tables are made if there are none."""
+    from ga_pygame.collector.clickhouse.address import parse_store
+    from ga_pygame.collector.clickhouse.client import Client
+    from ga_pygame.collector.clickhouse.schema import open_schema
+
+    with contextlib.closing(Client(parse_store(f"clickhouse://{server.host}/{name}"))) as client:
+        open_schema(client, "UTC", None)
+        yield client
+
+
+def stored(client: Any) -> int:
+    """Return the number of events."""
+    return int(client.query("SELECT count() FROM ga_events"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -340,6 +403,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--events", type=int, nargs="+", default=[COPIED, 10 * COPIED], help="sizes for metrics")
     parser.add_argument("--players", type=int, default=50_000, help="of a million events")
     parser.add_argument("--metrics", nargs="+", default=[], help="names; all if none are given")
+    parser.add_argument("--tries", type=int, default=3, help="of each metric, of which the best is told")
+    parser.add_argument("--folder", type=Path, help="keeps the databases of metrics")
     chosen = parser.parse_args(arguments)
     if importlib.util.find_spec("chdb") is None:
         parser.error('chdb is not installed: pip install "ga-pygame[chdb]"')
@@ -347,7 +412,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.part != "metrics":
         acknowledging(chosen.sent, chosen.copies)
     if chosen.part != "acknowledging":
-        metrics(chosen.events, chosen.players, chosen.metrics)
+        metrics(chosen.events, chosen.players, chosen.metrics, chosen.tries, chosen.folder)
 
 
 if __name__ == "__main__":

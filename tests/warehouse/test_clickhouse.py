@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from ga_pygame.collector.clickhouse.address import parse_store
-from ga_pygame.collector.clickhouse.client import Client
+from ga_pygame.collector.clickhouse.client import SECONDS_FOR_METRICS, Client
 from ga_pygame.collector.clickhouse.store import ClickHouseStore
 from ga_pygame.collector.gameanalytics.routes import take_apart
 from ga_pygame.collector.troubles import Troubles
 from ga_pygame.collector.warehouse.asking import Question, SqlEngine
-from ga_pygame.collector.warehouse.clickhouse import ClickHouse
+from ga_pygame.collector.warehouse.clickhouse import SETTINGS, ClickHouse
 from ga_pygame.collector.warehouse.database import Database, sql_text
 from ga_pygame.collector.warehouse.filters import Filters
 from ga_pygame.collector.warehouse.metrics import METRICS
@@ -224,3 +224,25 @@ def test_what_clickhouse_is_sent() -> None:
     ((text, parameters),) = sent
     assert text.startswith("SELECT n FROM t WHERE a = {a:String} AND b IN {b:Array(String)} AND c = {a:String}\nFORMAT")
     assert parameters == {"a": "x\\ty", "b": "['\\'']"}
+    assert SECONDS_FOR_METRICS < float(SETTINGS["max_execution_time"]) < 1.1 * SECONDS_FOR_METRICS
+
+
+def test_a_player_is_found_by_index(client: Client) -> None:
+    """Neither the events nor the sessions of others are read, nor the blocks in which copies of others could be."""
+    asked: list[tuple[str, Mapping[str, str]]] = []
+
+    def send(text: str, parameters: Mapping[str, str]) -> bytes:
+        asked.append((text, parameters))
+        return client.query(text, parameters)
+
+    question = Question(ClickHouse(send), Filters(user_id="p7"), TODAY)
+    for view in ("events", "sessions"):
+        ((number,),) = question.rows_of(f"SELECT count(*) FROM {view} WHERE {{filters}}")
+        assert number > 0
+    of_events, of_sessions = (
+        client.query(f"EXPLAIN indexes = 1 {text.replace('FORMAT JSONCompact', '')}", parameters).decode()
+        for text, parameters in asked
+    )
+    assert "Name: by_player" in of_events
+    assert "PrimaryKeyExpand" not in of_events
+    assert "Condition: (session in " in of_sessions

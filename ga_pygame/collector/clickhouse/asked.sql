@@ -97,7 +97,8 @@ CREATE TABLE ga_sessions (  -- what a player did in a session: one of them, but 
     length      SimpleAggregateFunction(max, Nullable(Int64)),
     errored     SimpleAggregateFunction(max, UInt8),
     crashed     SimpleAggregateFunction(max, UInt8),
-    events      AggregateFunction(uniqExact, UInt64)
+    events      AggregateFunction(uniqExact, UInt64),
+    INDEX by_player player TYPE bloom_filter GRANULARITY 1
 ) ENGINE = AggregatingMergeTree() ORDER BY (session, player);
 
 CREATE MATERIALIZED VIEW ga_sessions_fill TO ga_sessions AS

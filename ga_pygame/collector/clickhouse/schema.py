@@ -17,7 +17,7 @@ from ga_pygame.collector.storage.schema import StoreError
 from ga_pygame.collector.warehouse.database import UTC, sql_text, statements
 from ga_pygame.rules import HITCHES_FIELD, SECONDS_FIELD, SENT_BY_FIELD, SERVER, WHO_FIELD
 
-CLICKHOUSE_SCHEMA_VERSION = 2
+CLICKHOUSE_SCHEMA_VERSION = 3
 """Raise it with each change of the SQL files of this folder; what an older database lacks belongs into `_MIGRATIONS`,
 new tables that are filled from events belong into `_FILLED_SINCE`, too."""
 OLDEST_FOR_METRICS = (26, 3)
@@ -57,6 +57,8 @@ _MIGRATIONS: dict[int, tuple[str, ...]] = {}
 """By version, the statements that turn the tables of the version before into it; views are made anew after them."""
 _FILLED_SINCE: dict[int, tuple[str, ...]] = {2: ("ga_presence", "ga_sessions", "ga_visits")}
 """By version, its new tables that ClickHouse fills from events: an older database fills them once from all it has."""
+_INDEXED_SINCE: dict[int, tuple[str, ...]] = {3: ("ga_sessions by_player player TYPE bloom_filter GRANULARITY 1",)}
+"""By version, its new indexes of tables that were there before: the table, and the index as `asked.sql` has it."""
 SECONDS_FOR_RECORD = 10.0
 """How long a collector waits for the row of `ga_schema` in the tables of a cluster."""
 SECONDS_PER_LOOK_FOR_RECORD = 0.2
@@ -352,10 +354,20 @@ def _migrate(client: Client, version: int, layout: Layout) -> None:
         made = _metric_statements(layout)
         views = [one for one in made if one.startswith("CREATE OR REPLACE VIEW")]  # they read the new tables
         _run_statements(client, [one for one in made if one not in views])
+        _run_statements(client, [one for number in newer for one in _index_statements(number, layout)])
         for table in (table for number in newer for table in _FILLED_SINCE.get(number, ())):
             _fill_table(client, table, layout)
         _run_statements(client, views)
     _run_statements(client, [_record(layout)])
+
+
+def _index_statements(version: int, layout: Layout) -> Iterator[str]:
+    """Yield what adds the new indexes of a version; ClickHouse makes them for older rows meanwhile."""
+    for text in _INDEXED_SINCE.get(version, ()):
+        table, name, index = text.split(" ", 2)
+        change = f"ALTER TABLE {layout.local(table)}{layout.on_cluster}"
+        yield f"{change} ADD INDEX IF NOT EXISTS {name} {index}"
+        yield f"{change} MATERIALIZE INDEX {name}"
 
 
 def _fill_table(client: Client, table: str, layout: Layout) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
-SETTINGS = {
+SETTINGS: dict[str, int | str] = {
     "aggregate_functions_null_for_empty": 1,  # the sum of nothing is NULL
     "cast_keep_nullable": 1,  # so is the text of NULL
     "enable_materialized_cte": 1,  # a part of a text that others read twice is computed once, as DuckDB does
     "join_use_nulls": 1,  # and the columns of a row that a LEFT JOIN does not find
+    "max_execution_time": 125,  # a server does not go on long after the collector has given up
     "output_format_json_quote_64bit_integers": 0,
     "output_format_json_quote_denormals": 1,  # infinity is "inf" instead of null
     "prefer_column_name_to_alias": 1,  # `sum(x) AS x` does not change what another sum(x) adds up
@@ -27,6 +28,25 @@ _FOUND_SINCE = r"\g<0> AND (event_day >= \1 - 1 OR event_day = toDate(0))"
 `event_day` is the day of the player's clock in UTC. An event's time is the same or, if that clock was ahead, an earlier
 one, so no event of the range is left out; zones differ by less than a day. Events without a time have the day 0, and
 so have all rows of views that are made of several events.
+"""
+
+
+_OF_PLAYER = "player IN (SELECT player FROM players WHERE user_id = $user_id)"
+_KEYS_OF_PLAYER = "SELECT bitShiftRight(cityHash64(game_key, $user_id), 1) FROM games"
+_FOUND_PLAYER = f"player IN ({_KEYS_OF_PLAYER})"
+"""What a player becomes: the key in each game is computed (`columns.sql`), so that no table of players is read."""
+_ITS_SESSIONS = f"SELECT session FROM ga_sessions WHERE player IN ({_KEYS_OF_PLAYER})"  # noqa: S608 - names of ours
+_SESSIONS_OF_PLAYER = f"FROM (SELECT * FROM sessions WHERE session GLOBAL IN ({_ITS_SESSIONS})) AS sessions WHERE "  # noqa: S608
+"""What `sessions` become for a player: the view knows the player of a session only after it has computed all of it."""
+_CHOOSE_FEW_ROWS = ("user_id", "session", "newest")
+"""Parameters by which an index finds few blocks of rows: those of a player, of a session, or with an event."""
+_SETTINGS_FOR_FEW_ROWS: dict[str, int | str] = {
+    "ignore_data_skipping_indices": "'by_moment'",
+    "use_skip_indexes_if_final_exact_mode": 0,
+}
+"""Settings for them. Without the last one, FINAL also reads each block that could have a copy of an event which the
+index has found, which is nearly all. Copies have the same player and session, and an id of their own, so that these
+indexes find all copies or the event that is asked for. They may have other times: that index needs the setting.
 """
 
 
@@ -54,10 +74,15 @@ class ClickHouse:
     def execute(self, text: str, values: Mapping[str, Any], /) -> ClickHouseAnswer:
         """Run a query with the values of its parameters, `$name` in its text."""
         text = _SINCE.sub(_FOUND_SINCE, text)
+        chosen = SETTINGS
+        if any(values.get(name) for name in _CHOOSE_FEW_ROWS):
+            chosen = SETTINGS | _SETTINGS_FOR_FEW_ROWS
+        if _OF_PLAYER in text:
+            text = re.sub(r"FROM sessions\s+WHERE ", _SESSIONS_OF_PLAYER, text.replace(_OF_PLAYER, _FOUND_PLAYER))
         own = {name: values[name] for name in re.findall(r"\$(\w+)", text)}
         for name, value in own.items():
             text = re.sub(rf"\${name}\b", f"{{{name}:{_parameter_type(value)}}}", text)
-        settings = ", ".join(f"{name} = {value}" for name, value in SETTINGS.items())
+        settings = ", ".join(f"{name} = {value}" for name, value in chosen.items())
         query = f"{text}\nFORMAT JSONCompact SETTINGS {settings}"
         body = self._send(query, {name: _parameter_text(value) for name, value in own.items()})
         return ClickHouseAnswer(_rows_of_body(body))

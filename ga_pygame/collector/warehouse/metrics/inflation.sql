@@ -2,7 +2,7 @@
 -- Counted are the player-days in the range: days on which a player has a source or sink of the currency; its net is the
 -- sum of sources minus sinks. The halves are those of the days between the currency's first and last one.
 -- Source: GamePulse (net of the second half against the first); per player and day, so that growth is no inflation.
-WITH days AS (
+WITH days AS MATERIALIZED (
     SELECT currency, player, day, sum(gained - spent) AS net FROM balances
     WHERE gained < 1e12 AND spent < 1e12 AND {filters} GROUP BY currency, player, day
 ),

@@ -12,12 +12,15 @@ timed AS (
         date_diff('second', client_ts, last_at) AS seconds_left
     FROM fails JOIN sessions ON sessions.session = fails.session WHERE length IS NOT NULL
 ),
+counted AS MATERIALIZED (
+    SELECT player, session, name_key, count(*) AS fails, max(CASE WHEN seconds_left <= $seconds THEN client_ts END) AS last_quit
+    FROM timed WHERE seconds_left >= 1 GROUP BY player, session, name_key
+),
 failed AS (
-    SELECT name_key, count(*) AS fails, setSize(playerSet(player)) AS players FROM timed WHERE seconds_left >= 1 GROUP BY name_key
+    SELECT name_key, CAST(sum(fails) AS BIGINT) AS fails, setSize(playerSet(player)) AS players FROM counted GROUP BY name_key
 ),
 lasts AS (
-    SELECT session, argMax(name_key, client_ts) AS name_key FROM timed
-    WHERE seconds_left >= 1 AND seconds_left <= $seconds GROUP BY session
+    SELECT session, argMax(name_key, last_quit) AS name_key FROM counted WHERE last_quit IS NOT NULL GROUP BY session
 ),
 quits AS (SELECT name_key, count(*) AS rage_quits FROM lasts GROUP BY name_key)
 SELECT name AS level, fails, players, coalesce(rage_quits, 0) AS rage_quits

@@ -65,8 +65,8 @@ def timeline(question: Question, newest: int = 0, limit: int = EVENTS_PER_PAGE) 
 def _recent(question: Question, newest: int, limit: int) -> Filters:
     """Return the filters with the day from which there should be enough events: most questions are about the newest."""
     number = 0
-    for day, events in question.rows("timeline_days", newest=newest):
-        number += events
+    for day, hours in question.rows("timeline_days", newest=newest):
+        number += hours
         if number >= limit:
             return replace(question.filters, since=day)
     return question.filters

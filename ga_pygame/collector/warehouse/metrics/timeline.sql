@@ -13,7 +13,10 @@ SELECT steps.id, steps.client_ts, user_id, session_id, session_num, build, steps
     coalesce(value, score, amount, CAST(steps.length AS DOUBLE), fps) AS number, currency
 FROM steps
     JOIN contexts ON contexts.context = steps.context
-    JOIN players ON players.player = steps.player
-    LEFT JOIN sessions ON sessions.session = steps.session
+    JOIN (SELECT player, user_id FROM players WHERE player IN (SELECT player FROM steps)) AS whose
+        ON whose.player = steps.player
+    LEFT JOIN (
+        SELECT session, session_id, session_num FROM sessions WHERE session IN (SELECT session FROM steps)
+    ) AS stays ON stays.session = steps.session
     LEFT JOIN names ON names.name_key = steps.name_key
 ORDER BY steps.client_ts DESC, steps.id DESC
