@@ -224,6 +224,9 @@ def test_what_clickhouse_is_sent() -> None:
     ((text, parameters),) = sent
     assert text.startswith("SELECT n FROM t WHERE a = {a:String} AND b IN {b:Array(String)} AND c = {a:String}\nFORMAT")
     assert parameters == {"a": "x\\ty", "b": "['\\'']"}
+    assert "enable_materialized_cte = 1" in text
+    ClickHouse(send, is_spread=True).execute("SELECT n FROM t", {})
+    assert "enable_materialized_cte = 0" in sent[1][0]
     assert SECONDS_FOR_METRICS < float(SETTINGS["max_execution_time"]) < 1.1 * SECONDS_FOR_METRICS
 
 

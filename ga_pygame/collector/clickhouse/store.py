@@ -217,6 +217,6 @@ class ClickHouseStore:
             raise NotReady(f"this ClickHouse is too old for metrics, which need {OLDEST_FOR_METRICS[0]} or newer")
         client = self._clients.mine()
         try:
-            return question(ClickHouse(client.query))
+            return question(ClickHouse(client.query, is_spread=bool(self._layout.cluster)))
         except Unreachable as error:
             raise NotReady(str(error)) from error

@@ -21,6 +21,8 @@ SETTINGS: dict[str, int | str] = {
     "prefer_column_name_to_alias": 1,  # `sum(x) AS x` does not change what another sum(x) adds up
 }
 """Settings with which ClickHouse understands SQL as DuckDB does; each query has them."""
+_SETTINGS_FOR_CLUSTERS: dict[str, int | str] = {"enable_materialized_cte": 0}
+"""Other settings for a cluster: whether its other servers see what one has computed once was not tried."""
 _SINCE = re.compile(r"day >= (\$\w*since)")
 _FOUND_SINCE = r"\g<0> AND (event_day >= \1 - 1 OR event_day = toDate(0))"
 """What a first day becomes, so that ClickHouse reads only later partitions and parts of its sort key.
@@ -66,17 +68,19 @@ class ClickHouse:
     Args:
         send: Runs a query with the texts of its parameters by name, as ClickHouse's HTTP interface takes them
             (`param_<name>`), and returns the answer's body. It raises what it likes.
+        is_spread: Whether the tables are those of a cluster.
     """
 
-    def __init__(self, send: Callable[[str, Mapping[str, str]], bytes]) -> None:
+    def __init__(self, send: Callable[[str, Mapping[str, str]], bytes], *, is_spread: bool = False) -> None:
         self._send = send
+        self._settings = SETTINGS | _SETTINGS_FOR_CLUSTERS if is_spread else SETTINGS
 
     def execute(self, text: str, values: Mapping[str, Any], /) -> ClickHouseAnswer:
         """Run a query with the values of its parameters, `$name` in its text."""
         text = _SINCE.sub(_FOUND_SINCE, text)
-        chosen = SETTINGS
+        chosen = self._settings
         if any(values.get(name) for name in _CHOOSE_FEW_ROWS):
-            chosen = SETTINGS | _SETTINGS_FOR_FEW_ROWS
+            chosen = chosen | _SETTINGS_FOR_FEW_ROWS
         if _OF_PLAYER in text:
             text = re.sub(r"FROM sessions\s+WHERE ", _SESSIONS_OF_PLAYER, text.replace(_OF_PLAYER, _FOUND_PLAYER))
         own = {name: values[name] for name in re.findall(r"\$(\w+)", text)}
