@@ -7,7 +7,6 @@ machine lacks are skipped. `.ci/run` does so with the oldest and the newest one.
 from __future__ import annotations
 
 import shutil
-import tarfile
 from pathlib import Path
 
 import nox
@@ -34,8 +33,7 @@ def core(session: nox.Session) -> None:
     session.install(
         f"ga-pygame[collector] @ {sdist.as_uri()}", "hypothesis", "pytest", "pytest-timeout", "pytest-xdist"
     )
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder / "sdist", filter="data")
+    session.run("python", "-m", "tarfile", "-e", str(sdist), str(folder / "sdist"), silent=True)
     unpacked = folder / "sdist" / sdist.name.removesuffix(".tar.gz")
     shutil.rmtree(unpacked / "ga_pygame")
     (unpacked / "_ga_pygame_pytestplugin.py").unlink()
